@@ -1,0 +1,137 @@
+// Package auth is the vocabulary of the gate: the request as it is judged, the flows that read credentials from it, the
+// chain that tries them, and what they prove. It imports the standard library only; everything else imports it.
+package auth
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+)
+
+// ErrNoCredential says that a request carries no credential of a flow's kind. It is the only error after which the
+// chain tries the next flow.
+var ErrNoCredential = errors.New("no credential of this kind")
+
+// A Flow reads one kind of credential from a request.
+type Flow interface {
+	// Authenticate returns what the request's credential proves. It wraps ErrNoCredential if the request carries no
+	// credential of this kind: the chain tries the next flow. Any other error is final. A Result that comes with an
+	// error carries nothing but headers for the response.
+	Authenticate(*Request) (*Result, error)
+}
+
+// A Challenger answers a request that carries no credential: a redirect to log in, or a 401 with WWW-Authenticate.
+type Challenger interface {
+	// Challenge wraps ErrNoCredential if this flow can't challenge this request: the next Challenger is asked.
+	Challenge(*Request) (*Answer, error)
+}
+
+// An Endpointer brings paths along that the gate answers itself, such as the redirection endpoint.
+type Endpointer interface {
+	Endpoints() []Endpoint
+}
+
+// An Endpoint is a path that a flow answers instead of the upstream.
+type Endpoint struct {
+	Name string // for the log: "callback", "logout"
+	Path string // the exact path, decoded; match finds it before any rule
+	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it.
+	Serve func(*Request) (*Result, error)
+}
+
+// A Result is what a flow made of a request.
+type Result struct {
+	Identity *Identity   // immutable: it may come from a cache and serve many requests at once; nil without a credential
+	Header   http.Header // for the response, whatever it becomes: a renewed session's cookie; never cached
+	Answer   *Answer     // if set, this is the response and nothing is forwarded
+}
+
+// An Answer is a response of the gate's own.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Page   *Page // rendered as HTML, problem JSON or gRPC status as the client understands, if Body is nil
+}
+
+// A Page is an answer in words, which the error writer renders in the form that the client reads.
+type Page struct {
+	Title  string
+	Text   string
+	Link   string // where the person can go on; empty for nowhere
+	Action string // the words on the link or button
+	Post   bool   // the link is a button that sends POST
+}
+
+// A Chain tries flows in order until one finds its credential.
+type Chain []Flow
+
+// Authenticate returns the first flow's Result that isn't ErrNoCredential, and merges into it the headers of the flows
+// before it. If no flow finds a credential the error wraps ErrNoCredential and the Result carries those headers.
+func (c Chain) Authenticate(r *Request) (*Result, error) {
+	var header http.Header
+	for _, f := range c {
+		res, err := f.Authenticate(r)
+		if err == nil {
+			return res.with(header), nil
+		}
+		if res != nil && res.Header != nil {
+			header = (&Result{Header: res.Header}).with(header).Header
+		}
+		if !errors.Is(err, ErrNoCredential) {
+			return &Result{Header: header}, err
+		}
+	}
+	return &Result{Header: header}, ErrNoCredential
+}
+
+// Challenge asks the flows, the last one first, to answer a request without a credential: a login, where the client is a
+// browser, comes before a 401.
+func (c Chain) Challenge(r *Request) (*Answer, error) {
+	for i := len(c) - 1; i >= 0; i-- {
+		ch, ok := c[i].(Challenger)
+		if !ok {
+			continue
+		}
+		if a, err := ch.Challenge(r); !errors.Is(err, ErrNoCredential) {
+			return a, err
+		}
+	}
+	return nil, ErrNoCredential
+}
+
+// Endpoints returns what the chain's flows answer themselves.
+func (c Chain) Endpoints() []Endpoint {
+	var all []Endpoint
+	for _, f := range c {
+		if e, ok := f.(Endpointer); ok {
+			all = append(all, e.Endpoints()...)
+		}
+	}
+	return all
+}
+
+// with returns r with the headers of h before its own.
+func (r *Result) with(h http.Header) *Result {
+	if len(h) == 0 {
+		return r
+	}
+	merged := h.Clone()
+	for k, vs := range r.Header {
+		merged[k] = append(merged[k], vs...)
+	}
+	out := *r
+	out.Header = merged
+	return &out
+}
+
+// MergeHeader adds every value of src to dst and returns dst, or a copy of src if dst is nil.
+func MergeHeader(dst, src http.Header) http.Header {
+	if dst == nil {
+		return maps.Clone(src)
+	}
+	for k, vs := range src {
+		dst[k] = append(dst[k], vs...)
+	}
+	return dst
+}

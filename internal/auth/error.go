@@ -1,0 +1,62 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// An Error is a refusal with two audiences: Code and Description are for the client, Reason and Err for the log.
+type Error struct {
+	Status      int           // of the response
+	Code        string        // the standard's word, such as invalid_token (RFC 6750 §3.1); may be empty
+	Description string        // one calm sentence, without inner detail
+	Reason      string        // a short stable code for the log, such as token_expired
+	Scope       string        // for insufficient_scope: what was required (RFC 6750 §3)
+	RetryAfter  time.Duration // for 503; zero means no header
+	Link        string        // a page on which a person can go on; empty for nowhere
+	Err         error         // the cause, never shown to the client unless display_errors is on
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+	}
+	return e.Reason
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// InvalidToken is the refusal of a credential that is ours and bad: 401 invalid_token (RFC 6750 §3.1).
+func InvalidToken(reason string, err error) *Error {
+	return &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The access token is invalid or expired.",
+		Reason: reason, Err: err}
+}
+
+// InvalidRequest is the refusal of a malformed request: 400 invalid_request (RFC 6750 §3.1).
+func InvalidRequest(reason string, err error) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The request is malformed.",
+		Reason: reason, Err: err}
+}
+
+// Unavailable says that what has to be asked can't be asked now: 503 with Retry-After.
+func Unavailable(reason string, err error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+		Description: "A service that is needed to check this request can't be reached. Please try again.",
+		Reason:      reason, RetryAfter: 5 * time.Second, Err: err}
+}
+
+// Forbidden is the refusal of somebody who is known and may not: 403.
+func Forbidden(reason string, err error) *Error {
+	return &Error{Status: http.StatusForbidden, Description: "You don't have access to this.", Reason: reason, Err: err}
+}
+
+// AsError returns err's *Error, or a 500 whose cause is err.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Status: http.StatusInternalServerError, Description: "Something unexpected happened.", Reason: "unexpected", Err: err}
+}

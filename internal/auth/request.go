@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// A Request is one client request as the gate judges it. Match makes it; nobody changes it after.
+type Request struct {
+	*http.Request
+	Origin     string            // scheme://host as the client sees it
+	Path       string            // decoded once: what is judged is what is sent
+	ClientAddr netip.Addr        // after trusted_proxies
+	ClientCert *x509.Certificate // from the listener or a trusted proxy's header
+	ID         string
+
+	cookies []*http.Cookie // parsed at the first use
+	parsed  bool
+	query   url.Values
+}
+
+// Secure reports whether the client reached the gate over https.
+func (r *Request) Secure() bool { return strings.HasPrefix(r.Origin, "https://") }
+
+// CookieValues returns the values of every cookie with this name: a client can send several.
+func (r *Request) CookieValues(name string) []string {
+	var values []string
+	for _, c := range r.AllCookies() {
+		if c.Name == name {
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+// AllCookies returns the request's cookies, parsed once.
+func (r *Request) AllCookies() []*http.Cookie {
+	if !r.parsed {
+		r.cookies, r.parsed = r.Request.Cookies(), true
+	}
+	return r.cookies
+}
+
+// Query returns the query's parameters, parsed once. Pairs that net/url can't read are left out.
+func (r *Request) Query() url.Values {
+	if r.query == nil {
+		r.query, _ = url.ParseQuery(r.URL.RawQuery)
+		if r.query == nil {
+			r.query = url.Values{}
+		}
+	}
+	return r.query
+}
+
+// Navigation reports whether a person's browser asked for a page that it will show at the top level: the only kind of
+// request for which a login begins. Prefetches, frames, scripts, upgrades and unsafe methods are none (Fetch Metadata).
+func (r *Request) Navigation() bool {
+	h := r.Header
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if h.Get("Upgrade") != "" || strings.EqualFold(h.Get("X-Requested-With"), "XMLHttpRequest") {
+		return false
+	}
+	if strings.Contains(h.Get("Sec-Purpose"), "prefetch") || strings.EqualFold(h.Get("Purpose"), "prefetch") || h.Get("X-Moz") == "prefetch" {
+		return false
+	}
+	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false
+	}
+	if dest := h.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
+		return false
+	}
+	return r.WantsHTML()
+}
+
+// WantsHTML reports whether the client reads HTML pages: its Accept names text/html.
+func (r *Request) WantsHTML() bool {
+	for _, accept := range r.Header.Values("Accept") {
+		if strings.Contains(strings.ToLower(accept), "text/html") {
+			return true
+		}
+	}
+	return false
+}
+
+// Loopback reports whether the host of an origin (scheme://host[:port]) names this machine.
+func Loopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

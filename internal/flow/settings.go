@@ -1,0 +1,32 @@
+package flow
+
+import (
+	"time"
+
+	"sallyport/internal/oidc"
+	"sallyport/internal/session"
+)
+
+// Settings is the part of the oidc: block that the flows read. Each flow's own part stands in the flow's file.
+type Settings struct {
+	AuthMethods []string `yaml:"auth_methods" default:"[authorization_code, session, bearer]" enum:"authorization_code,session,bearer" min:"1"`
+
+	oidc.Settings
+	session.Settings
+	AuthorizationCodeSettings
+	SessionSettings
+	BearerSettings
+	LogoutSettings
+}
+
+// A Cookie is how a cookie of the gate is set (RFC 6265 §4.1.2).
+type Cookie struct {
+	Name     string
+	Path     string
+	Domain   string
+	SameSite string // Default (the attribute isn't sent), Lax, None, Strict
+	HTTPOnly bool
+	Secure   *bool // nil: where the client came by https
+}
+
+var _ = time.Second

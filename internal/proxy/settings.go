@@ -1,0 +1,51 @@
+package proxy
+
+import "time"
+
+// RouteSettings are the route: block.
+type RouteSettings struct {
+	Hosts        []string         `yaml:"hosts"`                       // exact or *.example.com; default any
+	Paths        []string         `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
+	Upstream     UpstreamSettings `yaml:"upstream" required:"true"`
+	StripPath    bool             `yaml:"strip_path" default:"false"`
+	PreserveHost bool             `yaml:"preserve_host" default:"false"`                     // send the client's Host header to the upstream
+	PublicURL    string           `yaml:"public_url"`                                        // scheme://host as clients see it; default from the request
+	Allow        []string         `yaml:"allow" enum:"encoded_slash,double_slash,semicolon"` // what else a path may hold
+}
+
+// UpstreamSettings say where requests go. A scalar is the URL.
+type UpstreamSettings struct {
+	URL                   string        `yaml:"url" scalar:"true" required:"true"`       // http, https or h2c; a path in it is a prefix
+	ConnectTimeout        time.Duration `yaml:"connect_timeout" default:"10s" min:"1ms"` // dial and TLS handshake, each
+	ResponseHeaderTimeout time.Duration `yaml:"response_header_timeout" default:"60s"`   // from the request's end to the response's header; 0 is off
+	IdleTimeout           time.Duration `yaml:"idle_timeout" default:"90s"`              // of pooled connections
+	CAFile                string        `yaml:"ca_file"`                                 // PEM; trusted instead of the system's
+	ServerName            string        `yaml:"server_name"`                             // SNI and certificate name; default the URL's host
+	SSLVerify             bool          `yaml:"ssl_verify" default:"true"`               // false is insecure
+}
+
+// HeaderSettings are the part of the oidc: block that says what the upstream receives.
+type HeaderSettings struct {
+	UpstreamAccessTokenHeader *string         `yaml:"upstream_access_token_header" default:"authorization:bearer"` // header or header:scheme; null: none
+	UpstreamIDTokenHeader     string          `yaml:"upstream_id_token_header"`
+	UpstreamHeaders           []HeaderMapping `yaml:"upstream_headers"`
+	UpstreamHeadersClaims     []string        `yaml:"upstream_headers_claims"` // top-level claims, by index with the names
+	UpstreamHeadersNames      []string        `yaml:"upstream_headers_names"`
+}
+
+// A HeaderMapping sends the claim at Path as Header.
+type HeaderMapping struct {
+	Header string   `yaml:"header" required:"true"`
+	Path   []string `yaml:"path" required:"true" min:"1"`
+}
+
+// ErrorSettings are the part of the oidc: block that says how refusals look.
+type ErrorSettings struct {
+	UnauthorizedErrorMessage string   `yaml:"unauthorized_error_message" default:"Unauthorized"`
+	UnauthorizedRedirectURI  []string `yaml:"unauthorized_redirect_uri" group:"issuer"`
+	ForbiddenErrorMessage    string   `yaml:"forbidden_error_message" default:"Forbidden"`
+	ForbiddenRedirectURI     []string `yaml:"forbidden_redirect_uri" group:"issuer"`
+	UnexpectedRedirectURI    []string `yaml:"unexpected_redirect_uri" group:"issuer"`
+	ExposeErrorCode          bool     `yaml:"expose_error_code" default:"true"` // error in WWW-Authenticate (RFC 6750 §3)
+	DisplayErrors            bool     `yaml:"display_errors" default:"false"`   // inner detail in answers: for debugging only
+}
