@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"time"
-
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -11,8 +9,8 @@ import (
 type Settings struct {
 	AuthMethods []string `yaml:"auth_methods" default:"[authorization_code, session, bearer]" enum:"authorization_code,session,bearer" min:"1"`
 
-	oidc.Settings
-	session.Settings
+	Client  oidc.Settings    `yaml:",inline"`
+	Session session.Settings `yaml:",inline"`
 	AuthorizationCodeSettings
 	SessionSettings
 	BearerSettings
@@ -28,5 +26,3 @@ type Cookie struct {
 	HTTPOnly bool
 	Secure   *bool // nil: where the client came by https
 }
-
-var _ = time.Second
