@@ -1,6 +1,48 @@
 package flow
 
+import (
+	"errors"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
 // BearerSettings say where an access token is read from.
 type BearerSettings struct {
 	BearerTokenParamType []string `yaml:"bearer_token_param_type" default:"[header]" enum:"header" min:"1"`
+}
+
+// bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
+type bearer struct {
+	issuer *oidc.Issuer
+}
+
+func newBearer(_ *Settings, d Deps) auth.Flow { return &bearer{d.Client.Issuer()} }
+
+func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
+	token, err := presentedToken(r)
+	if err != nil {
+		return nil, err
+	}
+	if !oidc.IsJWS(token) {
+		return nil, auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
+	}
+	identity, err := b.issuer.AccessToken(r.Context(), token)
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	return &auth.Result{Identity: identity}, nil
+}
+
+// tokenError gives a verification error its status and its reason in the log.
+func tokenError(err error) error {
+	if errors.Is(err, oidc.ErrUnavailable) {
+		return auth.Unavailable("issuer_unavailable", err)
+	}
+	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken} {
+		if errors.Is(err, reason) {
+			return auth.InvalidToken(reason.Error(), err)
+		}
+	}
+	return auth.InvalidToken("token_invalid", err)
 }

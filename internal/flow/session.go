@@ -1,5 +1,21 @@
 package flow
 
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+	"sallyport/internal/session"
+)
+
 // SessionSettings are the session cookie's attributes and what a session does besides proving who it is.
 type SessionSettings struct {
 	SessionCookieName     string   `yaml:"session_cookie_name"` // default session_ and 8 hex digits of the issuer, client and audience
@@ -10,4 +26,207 @@ type SessionSettings struct {
 	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
 	TrustedOrigins        []string `yaml:"trusted_origins"` // besides the request's own, for an Upgrade that a session authenticates
+}
+
+const (
+	// refreshAhead is how long before its expiry an access token is refreshed, besides the leeway, so that it doesn't
+	// expire on its way to the upstream.
+	refreshAhead = 5 * time.Second
+	maxCookies   = 4 // of the session's name that are tried: a neighbouring host may have set one for the domain
+)
+
+// errEnded says that a session's tokens are spent and can't be renewed.
+var errEnded = errors.New("the session's access token is spent and can't be refreshed")
+
+// sessions proves who a request is for by the session that a login began.
+type sessions struct {
+	client   *oidc.Client
+	store    *session.Sessions
+	keyring  *session.Keyring
+	cookie   cookie
+	audience string
+	refresh  bool
+	trusted  []string
+	logout   logout
+	now      func() time.Time
+}
+
+func newSession(s *Settings, d Deps) auth.Flow {
+	f := &sessions{
+		client: d.Client, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
+		refresh: s.RefreshTokens, trusted: s.TrustedOrigins, now: d.Now,
+	}
+	f.logout = logout{sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, redirect: s.LogoutRedirectURI, log: d.Log}
+	return f
+}
+
+// sessionCookie is the cookie of a route's session. Its default name tells issuers and clients on one host apart.
+func sessionCookie(s *Settings, d Deps) cookie {
+	name := s.SessionCookieName
+	if name == "" {
+		name = "session_" + mark(d.Client, s.Session.Audience)
+	}
+	return newCookie(name, s.SessionCookiePath, s.SessionCookieDomain, s.SessionCookieSameSite, s.SessionCookieHTTPOnly, s.SessionCookieSecure)
+}
+
+// mark is 8 hex digits that stand for an issuer, a client and an audience.
+func mark(c *oidc.Client, audience string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{c.Issuer().URL(), c.ID, audience}, "\x00")))
+	return hex.EncodeToString(sum[:4])
+}
+
+func (f *sessions) Endpoints() []auth.Endpoint {
+	return []auth.Endpoint{{Name: "logout", Path: f.logout.path, Serve: f.logout.serve}}
+}
+
+func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
+	id, found := f.id(r)
+	if !found {
+		return f.none(r)
+	}
+	opened, err := f.store.Open(r.Context(), id)
+	if err != nil {
+		return f.gone(r, err)
+	}
+	audience := opened.Session.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
+	if audience == nil { // a live session of another client that shares the cookie's name: not ours, not ours to clear
+		return nil, auth.ErrNoCredential
+	}
+	if err := f.checkUpgrade(r); err != nil {
+		return nil, err
+	}
+	identity, err := f.fresh(r.Context(), opened.ID, audience.Identity)
+	if err != nil {
+		return f.gone(r, err)
+	}
+	res := &auth.Result{Identity: identity}
+	if opened.Renewed {
+		res.Header, err = f.setCookie(r, opened.ID)
+	}
+	return res, err
+}
+
+// id returns the session ID of the request's cookie.
+func (f *sessions) id(r *auth.Request) (id session.ID, found bool) {
+	name := f.cookie.prefix(r) + f.cookie.name
+	values := r.CookieValues(name)
+	for _, value := range values[:min(len(values), maxCookies)] {
+		if id, ok := f.keyring.OpenID(name, value); ok {
+			return id, true
+		}
+	}
+	return id, false
+}
+
+// none is the answer to a request without a session. A cookie that doesn't open is cleared.
+func (f *sessions) none(r *auth.Request) (*auth.Result, error) {
+	name := f.cookie.prefix(r) + f.cookie.name
+	if len(r.CookieValues(name)) == 0 {
+		return nil, auth.ErrNoCredential
+	}
+	return &auth.Result{Header: f.clearCookie(r)}, fmt.Errorf("the session cookie doesn't open: %w", auth.ErrNoCredential)
+}
+
+// gone turns the end of a session into the search for another credential, and a store or issuer that is away into a 503:
+// a session that can't be read is not a session that is over.
+func (f *sessions) gone(r *auth.Request, err error) (*auth.Result, error) {
+	switch {
+	case errors.Is(err, session.ErrNotFound), errors.Is(err, errEnded):
+		return &auth.Result{Header: f.clearCookie(r)}, fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
+	case errors.Is(err, session.ErrUnavailable):
+		return nil, auth.Unavailable("session_store_unavailable", err)
+	case errors.Is(err, oidc.ErrUnavailable):
+		return nil, auth.Unavailable("issuer_unavailable", err)
+	}
+	return nil, err
+}
+
+// checkUpgrade refuses a WebSocket that another site's page opens with the user's cookie: browsers send cookies with it
+// and no preflight asks before (RFC 6455 §10.2).
+func (f *sessions) checkUpgrade(r *auth.Request) error {
+	if r.Header.Get("Upgrade") == "" {
+		return nil
+	}
+	origin := r.Header.Get("Origin")
+	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(f.trusted, origin)) {
+		return nil
+	}
+	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a session needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
+}
+
+// fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
+// still good goes on while the issuer is away.
+func (f *sessions) fresh(ctx context.Context, id session.ID, identity *auth.Identity) (*auth.Identity, error) {
+	if !f.due(identity) {
+		return identity, nil
+	}
+	expired := !f.now().Before(identity.Tokens.Expiry)
+	if !f.refresh || identity.Tokens.RefreshToken == "" {
+		if expired {
+			return nil, errors.Join(errEnded, f.store.End(ctx, id))
+		}
+		return identity, nil
+	}
+	renewed, err := f.store.Update(ctx, id, f.renew)
+	switch {
+	case err == nil:
+		if a := renewed.Audience(f.audience, f.client.Issuer().URL(), f.client.ID); a != nil {
+			return a.Identity, nil
+		}
+		return nil, session.ErrNotFound
+	case errors.Is(err, errEnded):
+		return nil, errors.Join(err, f.store.End(context.WithoutCancel(ctx), id))
+	case !expired && (errors.Is(err, oidc.ErrUnavailable) || errors.Is(err, session.ErrUnavailable)):
+		return identity, nil
+	}
+	return nil, err
+}
+
+// due reports whether the access token is expired or about to.
+func (f *sessions) due(identity *auth.Identity) bool {
+	exp := identity.Tokens.Expiry
+	return !exp.IsZero() && f.now().Add(refreshAhead).After(exp)
+}
+
+// renew refreshes the tokens of current's audience that is ours (RFC 6749 §6, OIDC Core §12). Sessions calls it once
+// for all who ask.
+func (f *sessions) renew(ctx context.Context, current *session.Session) (*session.Session, error) {
+	a := current.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
+	if a == nil {
+		return nil, session.ErrNotFound
+	}
+	if !f.due(a.Identity) {
+		return current, nil // somebody else was quicker
+	}
+	tokens, err := f.client.Refresh(ctx, a.Identity.Tokens.RefreshToken)
+	if oidc.Refused(err) {
+		return nil, fmt.Errorf("%w: %w", errEnded, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", oidc.ErrUnavailable, err)
+	}
+	identity, err := renewedIdentity(ctx, f.client, a.Identity, tokens)
+	if err != nil {
+		return nil, err
+	}
+	return current.With(session.Audience{
+		Name: a.Name, Issuer: a.Issuer, ClientID: a.ClientID, Subject: a.Subject, SID: a.SID, Identity: identity, Updated: f.now(),
+	}), nil
+}
+
+func (f *sessions) setCookie(r *auth.Request, id session.ID) (http.Header, error) {
+	name := f.cookie.prefix(r) + f.cookie.name
+	value, err := f.keyring.SignID(name, id)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	f.cookie.set(h, r, name, value, 0)
+	return h, nil
+}
+
+func (f *sessions) clearCookie(r *auth.Request) http.Header {
+	h := http.Header{}
+	f.cookie.set(h, r, f.cookie.prefix(r)+f.cookie.name, "", -1)
+	return h
 }

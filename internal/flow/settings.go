@@ -16,13 +16,3 @@ type Settings struct {
 	BearerSettings
 	LogoutSettings
 }
-
-// A Cookie is how a cookie of the gate is set (RFC 6265 §4.1.2).
-type Cookie struct {
-	Name     string
-	Path     string
-	Domain   string
-	SameSite string // Default (the attribute isn't sent), Lax, None, Strict
-	HTTPOnly bool
-	Secure   *bool // nil: where the client came by https
-}

@@ -1,0 +1,44 @@
+# make demo   the main job with nothing else installed: a page to click through
+# make test   everything: unit tests, scenarios, race detector, and end to end against Keycloak, Redis, Chromium and nginx
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+GO      ?= go
+
+.PHONY: demo test unit e2e parts bench lint build image clean
+
+demo: build
+	./bin/sallyport demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sallyport ./cmd/sallyport
+
+test: parts lint unit e2e
+
+# Unit tests and scenarios, with the race detector.
+unit: parts
+	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/internal/e2e$$')
+
+# The real binary between real parts.
+e2e: parts build
+	$(GO) test -count=1 -timeout 20m ./internal/e2e
+
+# What the tests need and this machine may lack; kept in .cache.
+parts:
+	./internal/e2e/parts.sh
+
+lint:
+	@unformatted=$$(gofmt -l cmd internal); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+
+# The cost that the gate adds, as a ratio to a bare httputil.ReverseProxy in the same run.
+bench: parts
+	$(GO) run ./internal/bench
+
+# A container image from scratch, built without an engine.
+image: build
+	buildah bud --isolation chroot -f deploy/Containerfile -t sallyport:$(VERSION) .
+
+clean:
+	rm -rf bin out

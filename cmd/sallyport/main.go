@@ -1,0 +1,122 @@
+// Command sallyport is an OIDC-aware reverse proxy: it proves who each request is for, decides whether it may pass, and
+// forwards it with the right tokens.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"sallyport/internal/app"
+)
+
+const usage = `usage:
+  sallyport run -c FILE     serve what FILE says, until SIGTERM; SIGHUP reads it again
+  sallyport check -c FILE   read FILE and say everything that is wrong with it
+  sallyport demo            a provider, an upstream and the gate in one process, to click through
+  sallyport version         version, commit and Go
+`
+
+// Set by the linker: -X main.version=... -X main.commit=...
+var (
+	version = "devel"
+	commit  = ""
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process. The status is 0 for success, 1 for what failed, 2 for a wrong command line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	var err error
+	switch command, rest := args[0], args[1:]; command {
+	case "run":
+		err = withFile(command, rest, stderr, func(file string) error {
+			return app.Run(ctx, app.Options{File: file, Reload: hangups(ctx), Log: stderr})
+		})
+	case "check":
+		err = withFile(command, rest, stderr, func(file string) error { return app.Check(file, stdout) })
+	case "demo":
+		err = app.Demo(ctx, stdout, stderr)
+	case "version", "-version", "--version":
+		fmt.Fprintln(stdout, versionLine())
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+	default:
+		fmt.Fprintf(stderr, "sallyport: there is no command %q\n%s", command, usage)
+		return 2
+	}
+	if err == errUsage {
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+var errUsage = fmt.Errorf("usage")
+
+// withFile reads -c FILE and calls f with it.
+func withFile(command string, args []string, stderr io.Writer, f func(string) error) error {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("c", "", "the configuration `FILE`")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	if *file == "" || flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "sallyport %s: expected -c FILE and nothing else\n", command)
+		return errUsage
+	}
+	return f(*file)
+}
+
+// hangups turns SIGHUP into reloads. Several that come at once are one.
+func hangups(ctx context.Context) <-chan struct{} {
+	signals, reload := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-signals:
+				select {
+				case reload <- struct{}{}:
+				default:
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return reload
+}
+
+func versionLine() string {
+	if info, ok := debug.ReadBuildInfo(); ok && commit == "" {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	if commit == "" {
+		commit = "unknown"
+	}
+	return fmt.Sprintf("sallyport %s commit %s %s %s/%s", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

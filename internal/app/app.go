@@ -1,0 +1,153 @@
+// Package app builds the gate from its configuration, runs it, reloads it and stops it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/proxy"
+)
+
+// Options are what the command line says.
+type Options struct {
+	File   string          // the configuration
+	Reload <-chan struct{} // each value reads it again
+	Log    io.Writer
+}
+
+// Run serves until ctx ends, then drains. It returns an error if the configuration is bad or a listener can't be opened.
+func Run(ctx context.Context, o Options) error {
+	file, err := config.Load(o.File)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(file, o.Log)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, o)
+}
+
+// A server is the running process: listeners that stay, and the snapshot of the configuration behind one pointer.
+type server struct {
+	file     *config.File
+	log      *slog.Logger
+	level    *slog.LevelVar
+	kept     *kept
+	gate     atomic.Pointer[proxy.Gate]
+	doors    []*door
+	draining atomic.Bool
+}
+
+func newServer(file *config.File, out io.Writer) (*server, error) {
+	s := &server{file: file, level: new(slog.LevelVar), kept: newKept()}
+	s.log = newLog(out, file.Log, s.level)
+	if err := s.load(file); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newLog returns the process's log. Its level can change on reload, its format can't.
+func newLog(out io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// load makes a file the running configuration, or changes nothing.
+func (s *server) load(file *config.File) error {
+	b := &builder{kept: s.kept, log: s.log, now: time.Now, used: map[any]bool{}}
+	gate, err := b.gate(file)
+	if err != nil {
+		return err
+	}
+	if err := s.level.UnmarshalText([]byte(file.Log.Level)); err != nil {
+		return err
+	}
+	for _, w := range file.Warnings() {
+		s.log.Warn("configuration", "warning", w)
+	}
+	s.gate.Store(gate)
+	s.file = file
+	s.kept.forget(b.used, file.Limits.DrainTimeout)
+	return nil
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
+
+func (s *server) run(ctx context.Context, o Options) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	failed := make(chan error, len(s.doors))
+	for _, d := range s.doors {
+		go func() { failed <- d.serve() }()
+		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.certificate != nil)
+	}
+	s.warm(ctx)
+	for {
+		select {
+		case <-o.Reload:
+			s.reload(o.File)
+		case err := <-failed:
+			return errors.Join(err, s.stop())
+		case <-ctx.Done():
+			return s.stop()
+		}
+	}
+}
+
+// reload reads the configuration again. A bad file leaves the old one running.
+func (s *server) reload(name string) {
+	file, err := config.Load(name)
+	if err == nil {
+		err = s.reloadDoors(file)
+	}
+	if err == nil {
+		err = s.load(file)
+	}
+	if err != nil {
+		s.log.Error("reload refused, the old configuration goes on", "error", err)
+		return
+	}
+	s.log.Info("reloaded", "routes", len(file.Routes))
+}
+
+// stop drains: not ready, no new connections, then the requests in flight get drain_timeout.
+func (s *server) stop() error {
+	s.draining.Store(true)
+	s.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), s.file.Limits.DrainTimeout)
+	defer cancel()
+	var errs []error
+	for _, d := range s.doors {
+		if err := d.http.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: requests were still in flight: %w", d.name, err), d.http.Close())
+		}
+	}
+	s.kept.close()
+	s.log.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// warm asks for every issuer's metadata and keys, so that the first request needn't wait. An issuer that is down is asked
+// again when a request needs it.
+func (s *server) warm(ctx context.Context) {
+	for _, issuer := range s.kept.issuers.all() {
+		go func() {
+			if err := issuer.Warm(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("the issuer can't be asked yet", "issuer", issuer.URL(), "error", err)
+			}
+		}()
+	}
+}

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
+	"sallyport/internal/config"
+	"sallyport/internal/flow"
+	"sallyport/internal/oidc"
+	"sallyport/internal/proxy"
+	"sallyport/internal/session"
+)
+
+// A builder makes the objects of one configuration file, taking from kept what is unchanged.
+type builder struct {
+	kept *kept
+	log  *slog.Logger
+	now  func() time.Time
+	used map[any]bool // keys of what this configuration takes from kept
+}
+
+func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
+	c := proxy.Config{TrustedProxies: file.TrustedProxies, Log: b.log, AccessLog: file.Log.Access}
+	for i := range file.Routes {
+		route, err := b.route(&file.Routes[i])
+		if err != nil {
+			return nil, err
+		}
+		c.Routes = append(c.Routes, route)
+	}
+	return proxy.New(c)
+}
+
+func (b *builder) route(c *config.Route) (*proxy.Route, error) {
+	upstream, err := b.upstream(c.Route.Upstream)
+	if err != nil {
+		return nil, c.Problem("upstream", err.Error())
+	}
+	r := &proxy.Route{
+		Name: c.Name, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
+		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
+		Headers: c.OIDC.HeaderSettings, Errors: c.OIDC.ErrorSettings,
+	}
+	for _, rule := range c.Rules {
+		r.Rules = append(r.Rules, &proxy.Rule{
+			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place,
+			Rule: authz.NewRule(c.OIDC.Settings, rule.RuleSettings),
+		})
+	}
+	r.Policy = authz.NewPolicy(c.OIDC.Settings, c.OIDC.Client.ClientID)
+	if !c.HasOIDC {
+		return r, nil
+	}
+	return r, b.flows(c, r)
+}
+
+// flows adds the chain and what it needs.
+func (b *builder) flows(c *config.Route, r *proxy.Route) error {
+	issuer, err := b.issuer(c.OIDC.Client)
+	if err != nil {
+		return c.Problem("issuer", err.Error())
+	}
+	sessions, err := b.sessions(c)
+	if err != nil {
+		return c.Problem("session_storage", err.Error())
+	}
+	deps := flow.Deps{
+		Client: oidc.NewClient(issuer, c.OIDC.Client), Sessions: sessions.Sessions, Keyring: sessions.keyring,
+		Base: c.Route.Paths[0], Now: b.now, Log: b.log,
+	}
+	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
+		return c.Problem("auth_methods", err.Error())
+	}
+	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, deps)
+	r.Realm = issuer.Host()
+	return nil
+}
+
+func (b *builder) issuer(s oidc.Settings) (*oidc.Issuer, error) {
+	shared := s // what belongs to the client isn't the issuer's
+	shared.ClientID, shared.ClientSecret, shared.ClientAuth = nil, nil, nil
+	key := struct {
+		Settings oidc.Settings
+		CA       string
+	}{shared, fileDigest(s.CAFile)}
+	issuer, k, err := b.kept.issuers.get(key, func() (*oidc.Issuer, error) {
+		return oidc.NewIssuer(oidc.Config{Settings: s, Now: b.now, Log: b.log})
+	})
+	b.used[k] = true
+	return issuer, err
+}
+
+func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
+	key := struct {
+		Settings proxy.UpstreamSettings
+		CA       string
+	}{s, fileDigest(s.CAFile)}
+	u, k, err := b.kept.upstreams.get(key, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
+	b.used[k] = true
+	return u, err
+}
+
+// sessions returns the sessions of a route. Without a configured secret the process makes one up, and says what that means.
+func (b *builder) sessions(c *config.Route) (*sessionSet, error) {
+	s := c.OIDC.Session
+	if len(s.Secret) == 0 {
+		s.Secret = []auth.Secret{b.kept.secret}
+		b.log.Warn("session_secret isn't set, so one was generated: a restart logs everybody out, and a second replica can't read "+
+			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", c.Name)
+	}
+	key := struct {
+		Settings session.Settings
+		CA       string
+	}{s, fileDigest(s.Redis.CAFile)}
+	set, k, err := b.kept.sessions.get(key, func() (*sessionSet, error) { return newSessionSet(s, b) })
+	b.used[k] = true
+	return set, err
+}

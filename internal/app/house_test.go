@@ -1,0 +1,66 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// house is the picture of the packages: each may import those named here and nothing else of ours. Arrows point down.
+var house = map[string]string{
+	"cmd/sallyport":     "app",
+	"internal/app":      "config proxy authz flow oidc session auth provider",
+	"internal/config":   "proxy authz flow oidc session auth",
+	"internal/proxy":    "authz auth",
+	"internal/authz":    "auth",
+	"internal/flow":     "oidc session auth",
+	"internal/oidc":     "auth",
+	"internal/session":  "auth",
+	"internal/auth":     "",
+	"internal/provider": "",
+	"internal/bench":    "provider",
+	"internal/e2e":      "",
+}
+
+// TestHouse compares the import graph with the picture, so that the picture can't rot.
+func TestHouse(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "sallyport/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, "sallyport/")
+		allowed, known := house[name]
+		if !known {
+			t.Errorf("the package %s isn't in the picture of the house", name)
+		}
+		seen[name] = true
+		for _, i := range p.Imports {
+			below, ours := strings.CutPrefix(i, "sallyport/internal/")
+			if ours && !strings.Contains(" "+allowed+" ", " "+below+" ") {
+				t.Errorf("%s imports %s: arrows point down only", name, i)
+			}
+			if name == "internal/auth" && strings.Contains(strings.SplitN(i, "/", 2)[0], ".") {
+				t.Errorf("internal/auth imports %s: the vocabulary is made of the standard library only", i)
+			}
+		}
+	}
+	for name := range house {
+		if !seen[name] {
+			t.Errorf("the picture shows %s, which isn't there", name)
+		}
+	}
+}

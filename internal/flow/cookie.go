@@ -1,0 +1,69 @@
+package flow
+
+import (
+	"net/http"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// A cookie is how one cookie of the gate is set (RFC 6265 §4.1.2). Over https its name gets the prefix that makes
+// browsers refuse it from anybody else (RFC 6265bis §4.1.3): __Host-, or __Secure- where a domain or another path is set.
+type cookie struct {
+	name     string // without a prefix
+	path     string
+	domain   string
+	sameSite http.SameSite
+	httpOnly bool
+	secure   *bool // nil: where the client came by https
+}
+
+func newCookie(name, path, domain, sameSite string, httpOnly bool, secure *bool) cookie {
+	modes := map[string]http.SameSite{"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode}
+	return cookie{name: name, path: path, domain: domain, sameSite: modes[sameSite], httpOnly: httpOnly, secure: secure}
+}
+
+func (c *cookie) isSecure(r *auth.Request) bool {
+	if c.secure != nil {
+		return *c.secure
+	}
+	return r.Secure()
+}
+
+// prefix is what goes before the name on this request.
+func (c *cookie) prefix(r *auth.Request) string {
+	switch {
+	case !c.isSecure(r):
+		return ""
+	case c.domain == "" && c.path == "/":
+		return "__Host-"
+	default:
+		return "__Secure-"
+	}
+}
+
+// set adds a Set-Cookie; a negative maxAge (seconds) deletes it, zero lets it live as long as the browser.
+func (c *cookie) set(h http.Header, r *auth.Request, name, value string, maxAge int) {
+	line := &http.Cookie{
+		Name: name, Value: value, Path: c.path, Domain: c.domain, MaxAge: maxAge,
+		Secure: c.isSecure(r), HttpOnly: c.httpOnly, SameSite: c.sameSite,
+	}
+	h.Add("Set-Cookie", line.String())
+}
+
+// CookieNames returns the names under which the route's own cookies can arrive, and the prefixes of names: what never goes
+// to the upstream, and what the upstream never sets.
+func CookieNames(s *Settings, d Deps) (names, prefixes []string) {
+	session, login := sessionCookie(s, d), loginCookie(s, d)
+	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
+		names = append(names, prefix+session.name)
+		prefixes = append(prefixes, prefix+login.name)
+	}
+	return names, prefixes
+}
+
+// safeReturn reports whether a path and query may follow an origin in a redirect: one slash, no other authority.
+func safeReturn(requestURI string) bool {
+	return strings.HasPrefix(requestURI, "/") && !strings.HasPrefix(requestURI, "//") && !strings.HasPrefix(requestURI, "/\\") &&
+		!strings.ContainsAny(requestURI, "\r\n\t\\")
+}

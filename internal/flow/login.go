@@ -1,0 +1,156 @@
+package flow
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// A login is one attempt to log in, which the browser keeps for us in a sealed cookie of its own: any number of tabs can
+// log in at once, and a stranger can't fill a store with logins that never end.
+type login struct {
+	Seed    []byte `json:"s"` // what state, nonce and code_verifier are made from
+	Origin  string `json:"o"` // where it began, and so where it ends
+	Return  string `json:"r"` // path and query of the page that was asked for
+	Started int64  `json:"t"` // Unix seconds
+}
+
+const (
+	maxReturn      = 2000          // bytes of a page's path and query that are remembered
+	maxLogins      = 16            // that a browser keeps for one route
+	maxLoginBytes  = 6 << 10       // of all their cookies together: proxies in front bound the Cookie header
+	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
+)
+
+func newLogin(r *auth.Request, now time.Time) *login {
+	seed := make([]byte, 32)
+	rand.Read(seed) // never fails
+	back := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" {
+		back += "?" + r.URL.RawQuery
+	}
+	if len(back) > maxReturn || !safeReturn(back) {
+		back = r.URL.EscapedPath()
+	}
+	if len(back) > maxReturn || !safeReturn(back) {
+		back = "/"
+	}
+	return &login{Seed: seed, Origin: r.Origin, Return: back, Started: now.Unix()}
+}
+
+// derive makes one of the login's secrets: 256 bits, base64url.
+func (l *login) derive(label string) string {
+	m := hmac.New(sha256.New, l.Seed)
+	m.Write([]byte(label))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+func (l *login) state() string    { return l.derive("state") }         // RFC 6749 §10.12
+func (l *login) nonce() string    { return l.derive("nonce") }         // OIDC Core §15.5.2
+func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 7636 §4.1: 43 characters
+
+// loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
+func loginCookie(s *Settings, d Deps) cookie {
+	name := s.AuthorizationCookieName + "_" + mark(d.Client, s.Session.Audience) + "_"
+	return newCookie(name, s.AuthorizationCookiePath, s.AuthorizationCookieDomain, s.AuthorizationCookieSameSite, s.AuthorizationCookieHTTPOnly, s.AuthorizationCookieSecure)
+}
+
+// cookieName is the name under which the browser keeps the login of a state.
+func (f *authorizationCode) cookieName(r *auth.Request, state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return f.cookie.prefix(r) + f.cookie.name + hex.EncodeToString(sum[:6])
+}
+
+// remember puts a login into its cookie.
+func (f *authorizationCode) remember(h http.Header, r *auth.Request, l *login) error {
+	plain, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	name := f.cookieName(r, l.state())
+	sealed, err := f.keyring.Seal(name, plain)
+	if err != nil {
+		return err
+	}
+	f.cookie.set(h, r, name, sealed, int((f.settings.AuthorizationRollingTimeout + loginRemembers).Seconds()))
+	return nil
+}
+
+// recall finds the login that an authorization response belongs to, by its state, and the name of its cookie.
+func (f *authorizationCode) recall(r *auth.Request) (*login, string, error) {
+	states := r.Query()["state"]
+	if len(states) != 1 || len(states[0]) > 100 {
+		return nil, "", f.stale(r, f.home, errors.New("the authorization response has no state, or several"))
+	}
+	name := f.cookieName(r, states[0])
+	l := f.unseal(r, name)
+	switch {
+	case l == nil:
+		return nil, "", f.stale(r, f.home, errors.New("no login of this browser has this state: it was used already, began in another browser, or never"))
+	case subtle.ConstantTimeCompare([]byte(l.state()), []byte(states[0])) != 1:
+		return nil, "", f.stale(r, f.home, errors.New("the login's state is another"))
+	case l.Origin != r.Origin:
+		return nil, "", f.stale(r, f.home, fmt.Errorf("the login began at %s and ended at %s", l.Origin, r.Origin))
+	case f.now().Sub(time.Unix(l.Started, 0)) > f.settings.AuthorizationRollingTimeout:
+		return nil, "", f.stale(r, l.Return, errors.New("the login took longer than authorization_rolling_timeout"))
+	}
+	return l, name, nil
+}
+
+func (f *authorizationCode) unseal(r *auth.Request, name string) *login {
+	for _, value := range r.CookieValues(name) {
+		var l login
+		if plain, ok := f.keyring.Unseal(name, value); ok && json.Unmarshal(plain, &l) == nil && len(l.Seed) == 32 && safeReturn(l.Return) {
+			return &l
+		}
+	}
+	return nil
+}
+
+// stale is the answer to a response that no login waits for: a way back to the page, where a new login begins if need be.
+func (f *authorizationCode) stale(r *auth.Request, back string, err error) error {
+	return &auth.Error{Status: http.StatusBadRequest, Reason: "login_stale", Link: r.Origin + back, Err: err,
+		Description: "This login has ended already, took too long, or was begun in another browser. You can go on to the page and log in anew if asked."}
+}
+
+// boundLogins drops the oldest logins of a browser that has begun too many.
+func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
+	type kept struct {
+		name    string
+		size    int
+		started int64
+	}
+	var all []kept
+	prefix := f.cookie.prefix(r) + f.cookie.name
+	for _, c := range r.AllCookies() {
+		if !strings.HasPrefix(c.Name, prefix) {
+			continue
+		}
+		k := kept{name: c.Name, size: len(c.Name) + len(c.Value)}
+		if l := f.unseal(r, c.Name); l != nil {
+			k.started = l.Started
+		}
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.started, a.started) })
+	h, bytes := http.Header{}, 0
+	for n, k := range all {
+		if bytes += k.size; n >= maxLogins-1 || bytes > maxLoginBytes || k.started == 0 {
+			f.cookie.set(h, r, k.name, "", -1)
+		}
+	}
+	return h
+}

@@ -1,0 +1,45 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"sallyport/internal/auth"
+)
+
+const (
+	cacheBytes    = 64 << 20         // of tokens and their claims, roughly, for each issuer
+	cacheLifetime = 10 * time.Minute // the longest that a verdict is kept; a token's exp ends it sooner
+)
+
+// A tokenCache holds verified access tokens by the SHA-256 of the whole token: facts, never decisions. Time, audience and
+// policies are judged on every request. It is bounded in bytes and time.
+type tokenCache struct {
+	entries *otter.Cache[[sha256.Size]byte, *VerifiedToken]
+}
+
+func newTokenCache() *tokenCache {
+	return &tokenCache{otter.Must(&otter.Options[[sha256.Size]byte, *VerifiedToken]{
+		MaximumWeight: cacheBytes,
+		Weigher: func(_ [sha256.Size]byte, t *VerifiedToken) uint32 {
+			return uint32(4*len(t.Identity.Tokens.AccessToken)) + 512
+		},
+		ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, *VerifiedToken](cacheLifetime),
+	})}
+}
+
+func (c *tokenCache) get(sum [sha256.Size]byte) (*VerifiedToken, bool) {
+	return c.entries.GetIfPresent(sum)
+}
+
+func (c *tokenCache) put(sum [sha256.Size]byte, t *VerifiedToken) { c.entries.Set(sum, t) }
+
+func (c *tokenCache) clear() { c.entries.InvalidateAll() }
+
+// A VerifiedToken is an access token whose signature and issuer are proved.
+type VerifiedToken struct {
+	Identity  *auth.Identity
+	NotBefore time.Time // zero if the token says none
+}

@@ -1,0 +1,211 @@
+package oidc
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// maxCalls bounds the calls to one issuer in flight: over it a call fails at once, so that a slow issuer can't make the
+// gate collect goroutines and connections.
+const maxCalls = 256
+
+// newHTTPClient returns the client for one authorization server: bounded in time, through the configured proxies only.
+func newHTTPClient(s HTTPSettings) (*http.Client, error) {
+	t := &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: s.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.SSLVerify}, // #nosec G402: ssl_verify
+		TLSHandshakeTimeout:    s.Timeout,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		DisableKeepAlives:      !s.Keepalive,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	if s.CAFile != "" {
+		pool, err := caPool(s.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	p, err := newProxies(s)
+	if err != nil {
+		return nil, err
+	}
+	t.Proxy, t.GetProxyConnectHeader = p.choose, p.connectHeader
+	return &http.Client{Transport: &proxied{Transport: t, proxies: p}, Timeout: s.Timeout, CheckRedirect: checkRedirect}, nil
+}
+
+// checkRedirect never lets a POST be redirected (it carries secrets), nor https become http.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if first.Method != http.MethodGet || len(via) > 3 || first.URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// caPool returns the system's certificates and those of a PEM file.
+func caPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+// proxies are the HTTP proxies on the way to the authorization server. The environment's are not used: what the gate
+// trusts is written in its configuration.
+type proxies struct {
+	http, https         *url.URL
+	httpAuth, httpsAuth string // values of Proxy-Authorization
+	direct              []string
+}
+
+func newProxies(s HTTPSettings) (*proxies, error) {
+	p := &proxies{httpAuth: string(s.HTTPProxyAuthorization), httpsAuth: string(s.HTTPSProxyAuthorization)}
+	for _, set := range []struct {
+		key, value string
+		into       **url.URL
+	}{{"http_proxy", s.HTTPProxy, &p.http}, {"https_proxy", s.HTTPSProxy, &p.https}} {
+		if set.value == "" {
+			continue
+		}
+		u, err := url.Parse(set.value)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("%s: expected a URL such as http://proxy:3128", set.key)
+		}
+		*set.into = u
+	}
+	for _, name := range strings.Split(s.NoProxy, ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			p.direct = append(p.direct, name)
+		}
+	}
+	return p, nil
+}
+
+func (p *proxies) choose(r *http.Request) (*url.URL, error) {
+	host := strings.ToLower(r.URL.Hostname())
+	for _, name := range p.direct {
+		if name == "*" || host == strings.TrimPrefix(name, ".") || strings.HasSuffix(host, "."+strings.TrimPrefix(name, ".")) {
+			return nil, nil
+		}
+	}
+	if r.URL.Scheme == "https" {
+		return p.https, nil
+	}
+	return p.http, nil
+}
+
+func (p *proxies) connectHeader(context.Context, *url.URL, string) (http.Header, error) {
+	if p.httpsAuth == "" {
+		return nil, nil
+	}
+	return http.Header{"Proxy-Authorization": {p.httpsAuth}}, nil
+}
+
+// proxied adds Proxy-Authorization to plain requests that go through a proxy (RFC 9110 §11.7.2).
+type proxied struct {
+	*http.Transport
+	proxies *proxies
+}
+
+func (t *proxied) RoundTrip(r *http.Request) (*http.Response, error) {
+	if via, _ := t.proxies.choose(r); via != nil && r.URL.Scheme == "http" && t.proxies.httpAuth != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Proxy-Authorization", t.proxies.httpAuth)
+	}
+	return t.Transport.RoundTrip(r)
+}
+
+// do sends one request and reads the whole bounded body. Its error wraps ErrUnavailable.
+func (i *Issuer) do(r *http.Request) (status int, body []byte, err error) {
+	select {
+	case i.calls <- struct{}{}:
+		defer func() { <-i.calls }()
+	default:
+		return 0, nil, fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, maxCalls)
+	}
+	res, err := i.http.Do(r)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+	}
+	if len(body) > maxDocument {
+		return 0, nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
+	}
+	return res.StatusCode, body, nil
+}
+
+// withoutQuery takes the query out of the URL that net/http puts into its errors: it could hold a token.
+func withoutQuery(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		bare, _, _ := strings.Cut(e.URL, "?")
+		return &url.Error{Op: e.Op, URL: bare, Err: e.Err}
+	}
+	return err
+}
+
+func (i *Issuer) getJSON(ctx context.Context, address string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r.Header = i.header.Clone()
+	r.Header.Set("Accept", "application/json")
+	status, body, err := i.do(r)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, status)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%w: GET %s: %w", ErrUnavailable, address, err)
+	}
+	return nil
+}
+
+// decodeObject reads one JSON object whose names are exact and not repeated (a repeated name means different things to
+// different readers); whole numbers become int64, others float64.
+func decodeObject(b []byte) (map[string]any, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.SetNumberType(json.UnmarshalIntOrFloat)
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, errors.New("expected a JSON object")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("bytes after the JSON object")
+	}
+	return m, nil
+}

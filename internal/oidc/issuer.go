@@ -1,0 +1,135 @@
+// Package oidc is OAuth 2.0 and OpenID Connect as a client: a file per standard. It knows no routes and no cookies.
+package oidc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// ErrUnavailable is wrapped by every error that says the authorization server couldn't be asked: it is down, slow, or
+// answered with something that it shouldn't. It says nothing about the credential.
+var ErrUnavailable = errors.New("the authorization server can't be asked")
+
+const (
+	metadataLifetime = time.Hour       // after it the metadata and keys are fetched anew; the old ones serve until that worked
+	retryAfterFail   = 3 * time.Second // between two attempts while nothing is known or a refresh failed
+	maxDocument      = 1 << 20         // bytes of a metadata document, key set or token response
+)
+
+// An Issuer is one authorization server as this process knows it: its metadata and keys, fetched on demand, kept while
+// it is down, and the access tokens that its keys verified. It is safe for concurrent use; routes share it.
+type Issuer struct {
+	url               string // as configured, without a well-known suffix
+	documentURL       string
+	allowed           []string // iss values besides the metadata's own
+	rediscovery       time.Duration
+	leeway            time.Duration
+	timeout           time.Duration
+	idTokenAlg        string
+	header            http.Header // for discovery and key requests
+	http              *http.Client
+	now               func() time.Time
+	log               *slog.Logger
+	calls             chan struct{} // one slot for each call in flight
+	tokens            *tokenCache
+	flight            singleflight.Group
+	mu                sync.RWMutex // guards what is below
+	metadata          *Metadata
+	metadataAt        time.Time // of the last fetch that worked
+	metadataTried     time.Time // of the last fetch
+	metadataErr       error     // of the last fetch
+	keys              []key
+	keysAt, keysTried time.Time
+	keysErr           error
+}
+
+// Config is what an Issuer is made from.
+type Config struct {
+	Settings
+	Now func() time.Time // default time.Now
+	Log *slog.Logger
+}
+
+// NewIssuer returns the issuer of the settings. It fetches nothing: an issuer that is down at start is asked again later.
+func NewIssuer(c Config) (*Issuer, error) {
+	client, err := newHTTPClient(c.HTTPSettings)
+	if err != nil {
+		return nil, err
+	}
+	issuer, document := wellKnown(c.Settings.Issuer)
+	header := http.Header{}
+	for i, name := range c.DiscoveryHeadersNames {
+		header.Set(name, string(c.DiscoveryHeadersValues[i]))
+	}
+	return &Issuer{
+		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
+		timeout: c.Timeout, idTokenAlg: c.IDTokenSignedResponseAlg, header: header, http: client, now: cmpFunc(c.Now, time.Now),
+		log: cmp.Or(c.Log, slog.Default()), calls: make(chan struct{}, maxCalls), tokens: newTokenCache(),
+	}, nil
+}
+
+func cmpFunc(f, fallback func() time.Time) func() time.Time {
+	if f == nil {
+		return fallback
+	}
+	return f
+}
+
+// URL is the configured issuer without a well-known suffix: the name under which sessions remember it.
+func (i *Issuer) URL() string { return i.url }
+
+// Host is the issuer's host, the realm of challenges.
+func (i *Issuer) Host() string {
+	u, err := url.Parse(i.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// wellKnown returns the issuer that a configured URL names and where its metadata lives. A base URL gets the suffix
+// appended (OIDC Discovery §4); a complete URL is used as it is, in the inserted form of RFC 8414 §3.1 too.
+func wellKnown(configured string) (issuer, document string) {
+	const suffix = "/.well-known/openid-configuration"
+	for _, name := range []string{suffix, "/.well-known/oauth-authorization-server"} {
+		if before, after, found := strings.Cut(configured, name); found {
+			return before + after, configured
+		}
+	}
+	return configured, strings.TrimSuffix(configured, "/") + suffix
+}
+
+// acceptsIssuer reports whether a token's iss may be verified with this issuer's keys.
+func (i *Issuer) acceptsIssuer(iss string, m *Metadata) bool {
+	if len(i.allowed) > 0 {
+		return slices.Contains(i.allowed, iss)
+	}
+	return iss == m.Issuer
+}
+
+// share runs fetch once for all callers that ask at the same moment. The fetch outlives a caller that gives up, because
+// the others wait for it too.
+func (i *Issuer) share(ctx context.Context, name string, fetch func(context.Context) error) error {
+	done := i.flight.DoChan(name, func() (any, error) {
+		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.timeout)
+		defer cancel()
+		return nil, fetch(detached)
+	})
+	select {
+	case res := <-done:
+		return res.Err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}

@@ -1,0 +1,172 @@
+package oidc
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// errBadSignature says that no key of the issuer verifies a JWS.
+var errBadSignature = errors.New("no key of the issuer verifies the signature")
+
+const (
+	maxKeys     = 200 // of a key set; more are ignored
+	minRSABits  = 2048
+	maxRSABits  = 8192
+	maxAttempts = 10 // keys tried for a token that names none
+)
+
+// A key is one public key of an issuer's set (RFC 7517).
+type key struct {
+	jose.JSONWebKey
+}
+
+// fits reports whether the key may verify alg: its kind, and what the set says of its use (RFC 7517 §4.2, §4.4).
+func (k key) fits(alg jose.SignatureAlgorithm) bool {
+	if k.Use != "" && k.Use != "sig" || k.Algorithm != "" && k.Algorithm != string(alg) {
+		return false
+	}
+	switch public := k.Key.(type) {
+	case *rsa.PublicKey:
+		return strings.HasPrefix(string(alg), "RS") || strings.HasPrefix(string(alg), "PS")
+	case *ecdsa.PublicKey:
+		return map[jose.SignatureAlgorithm]int{jose.ES256: 256, jose.ES384: 384, jose.ES512: 521}[alg] == public.Curve.Params().BitSize
+	case ed25519.PublicKey:
+		return alg == jose.EdDSA
+	}
+	return false
+}
+
+// parseKeys reads a key set key by key: one key of an unknown kind must not lose the others.
+func parseKeys(raw []json.RawMessage) []key {
+	var keys []key
+	for _, b := range raw[:min(len(raw), maxKeys)] {
+		var k jose.JSONWebKey
+		if k.UnmarshalJSON(b) != nil || !k.IsPublic() || !k.Valid() {
+			continue
+		}
+		if public, ok := k.Key.(*rsa.PublicKey); ok && (public.N.BitLen() < minRSABits || public.N.BitLen() > maxRSABits) {
+			continue
+		}
+		keys = append(keys, key{k})
+	}
+	return keys
+}
+
+// currentKeys returns the kept keys, fetched first if there are none or they are old. err is why the last fetch failed.
+func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, []key, error) {
+	m, err := i.Metadata(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	i.mu.RLock()
+	keys, at, tried, lastErr := i.keys, i.keysAt, i.keysTried, i.keysErr
+	i.mu.RUnlock()
+	switch {
+	case keys != nil:
+		if i.since(at) >= metadataLifetime && i.since(tried) >= retryAfterFail {
+			go i.share(context.WithoutCancel(ctx), "keys", i.fetchKeys) // nobody waits: the kept ones serve
+		}
+		return m, keys, nil
+	case lastErr != nil && i.since(tried) < retryAfterFail:
+		return nil, nil, lastErr
+	}
+	err = i.share(ctx, "keys", i.fetchKeys)
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.keys == nil {
+		return nil, nil, cmpErr(err, i.keysErr)
+	}
+	return m, i.keys, nil
+}
+
+// renewedKeys fetches the keys because a token names one that isn't there. However many strangers cause it, it happens at
+// most once every rediscovery_lifetime; a failed fetch is tried again sooner and is reported as such, because then nobody
+// knows whether the token is good.
+func (i *Issuer) renewedKeys(ctx context.Context) ([]key, error) {
+	i.mu.RLock()
+	keys, tried, lastErr := i.keys, i.keysTried, i.keysErr
+	i.mu.RUnlock()
+	wait := i.rediscovery
+	if lastErr != nil {
+		wait = retryAfterFail
+	}
+	if i.since(tried) < wait {
+		return keys, lastErr
+	}
+	err := i.share(ctx, "keys", i.fetchKeys)
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.keys, err
+}
+
+func (i *Issuer) fetchKeys(ctx context.Context) error {
+	m, err := i.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	err = i.getJSON(ctx, m.JWKSURI, &set)
+	keys := parseKeys(set.Keys)
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf("%w: its key set has no usable key", ErrUnavailable)
+	}
+	i.keepKeys(keys, err)
+	return err
+}
+
+func (i *Issuer) keepKeys(keys []key, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keysTried, i.keysErr = i.now(), err
+	if err != nil {
+		i.log.Warn("fetching keys failed", "issuer", i.url, "error", err)
+		return
+	}
+	if lostKey(i.keys, keys) {
+		i.tokens.clear() // what a withdrawn key verified is no longer proved
+	}
+	i.keys, i.keysAt = keys, i.now()
+}
+
+// lostKey reports whether a key of old is no longer in new.
+func lostKey(old, new []key) bool {
+	return slices.ContainsFunc(old, func(o key) bool {
+		return !slices.ContainsFunc(new, func(n key) bool { return sameKey(o, n) })
+	})
+}
+
+func sameKey(a, b key) bool {
+	public, ok := a.Key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && a.KeyID == b.KeyID && public.Equal(b.Key)
+}
+
+// verifyWith returns the payload of jws if one of the keys verifies it. known is false if the token names a key that
+// isn't among them.
+func verifyWith(jws *jose.JSONWebSignature, keys []key) (payload []byte, known bool, err error) {
+	header := jws.Signatures[0].Header
+	attempts := 0
+	for _, k := range keys {
+		if header.KeyID != "" && k.KeyID != header.KeyID || !k.fits(jose.SignatureAlgorithm(header.Algorithm)) {
+			continue
+		}
+		if attempts++; attempts > maxAttempts {
+			break
+		}
+		if payload, err := jws.Verify(k.Key); err == nil {
+			return payload, true, nil
+		}
+	}
+	return nil, attempts > 0, errBadSignature
+}

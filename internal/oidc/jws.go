@@ -1,0 +1,130 @@
+package oidc
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+
+	"sallyport/internal/auth"
+)
+
+// asymmetric are the algorithms of tokens that anybody can verify (RFC 7518 §3.1, RFC 8037). none and the HMAC ones are
+// never among them: a public key must not become a shared secret.
+var asymmetric = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+// maxJWT is the longest JWT that is looked at, in bytes.
+const maxJWT = 16 << 10
+
+// errMalformed says that a string is no JWS in compact serialization.
+var errMalformed = errors.New("not a JWS in compact serialization (RFC 7515 §7.1)")
+
+// IsJWS reports whether a token has the shape of a compact JWS: three base64url parts. Others are opaque.
+func IsJWS(token string) bool {
+	dots := 0
+	for i := range len(token) {
+		switch c := token[i]; {
+		case c == '.':
+			dots++
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return dots == 2 && token[0] != '.'
+}
+
+// joseHeader is the part of a JWS header that says what the token is (RFC 7515 §4.1).
+type joseHeader struct {
+	Alg string `json:"alg"`
+	Typ string `json:"typ"`
+}
+
+// readHeader reads the unverified header: it only serves to refuse early and cheaply.
+func readHeader(token string) (joseHeader, error) {
+	var h joseHeader
+	if len(token) > maxJWT || !IsJWS(token) {
+		return h, errMalformed
+	}
+	part, _, _ := strings.Cut(token, ".")
+	b, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return h, errMalformed
+	}
+	if err := json.Unmarshal(b, &h); err != nil {
+		return h, fmt.Errorf("its header: %w", err)
+	}
+	h.Typ = strings.TrimPrefix(strings.ToLower(h.Typ), "application/")
+	return h, nil
+}
+
+// verify returns the claims of a JWT that one of the issuer's keys signed with one of algs. Claims are not judged here.
+func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.Claims, error) {
+	keys := &keySet{issuer: i, algs: algs}
+	verifier := gooidc.NewVerifier(i.url, keys, &gooidc.Config{
+		SupportedSigningAlgs: algs,
+		// Claims are judged in one place, from one map with exact names: see checkTimes and its callers.
+		SkipIssuerCheck: true, SkipClientIDCheck: true, SkipExpiryCheck: true,
+	})
+	verified, err := verifier.Verify(ctx, token)
+	if err != nil {
+		return nil, cmpErr(keys.err, err)
+	}
+	var payload json.RawMessage
+	if err := verified.Claims((*rawClaims)(&payload)); err != nil {
+		return nil, err
+	}
+	return decodeObject(payload)
+}
+
+// rawClaims keeps a payload's bytes as they are.
+type rawClaims []byte
+
+func (r *rawClaims) UnmarshalJSON(b []byte) error {
+	*r = append((*r)[:0], b...)
+	return nil
+}
+
+// A keySet verifies one token's signature with the issuer's keys, and fetches them once more when the token names an
+// unknown one.
+type keySet struct {
+	issuer *Issuer
+	algs   []string
+	err    error // what VerifySignature returned: go-oidc passes on its text only
+}
+
+func (s *keySet) VerifySignature(ctx context.Context, token string) (payload []byte, err error) {
+	payload, s.err = s.verify(ctx, token)
+	return payload, s.err
+}
+
+func (s *keySet) verify(ctx context.Context, token string) ([]byte, error) {
+	algs := make([]jose.SignatureAlgorithm, len(s.algs))
+	for n, alg := range s.algs {
+		algs[n] = jose.SignatureAlgorithm(alg)
+	}
+	jws, err := jose.ParseSignedCompact(token, algs)
+	if err != nil {
+		return nil, err
+	}
+	_, keys, err := s.issuer.currentKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	payload, known, err := verifyWith(jws, keys)
+	if err == nil || known && jws.Signatures[0].Header.KeyID != "" {
+		return payload, err
+	}
+	if keys, err = s.issuer.renewedKeys(ctx); err != nil {
+		return nil, err
+	}
+	payload, _, err = verifyWith(jws, keys)
+	return payload, err
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// A recorder notes what a response was. It unwraps, so that http.ResponseController reaches the connection.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status < 200 { // 1xx go before the answer
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status < 200 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// report writes the request's line in the log: who, where to, what became of it and why. The path stands without its
+// query, which could hold a code or a token. With the access log off, only what went wrong on our side is written.
+func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Time) {
+	level := slog.LevelInfo
+	var e *auth.Error
+	if *failure != nil {
+		e = auth.AsError(*failure)
+		if e.Status >= 500 {
+			level = slog.LevelWarn
+		}
+	}
+	ctx := context.Background()
+	if !g.access && level < slog.LevelWarn && e == nil || !g.log.Enabled(ctx, level) {
+		return
+	}
+	g.log.LogAttrs(ctx, level, "request", g.attributes(rec, d, e, start)...)
+}
+
+func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.Time) []slog.Attr {
+	path, _, _ := strings.Cut(d.Request.RequestURI, "?")
+	all := []slog.Attr{
+		slog.String("request_id", d.ID),
+		slog.String("client", d.ClientAddr.String()),
+		slog.String("method", d.Method),
+		slog.String("origin", d.Origin),
+		slog.String("path", clip(path)),
+		slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("duration", time.Since(start)),
+	}
+	add := func(name, value string) {
+		if value != "" {
+			all = append(all, slog.String(name, value))
+		}
+	}
+	if d.Route != nil {
+		add("route", d.Route.Name)
+		add("rule", d.Rule.place())
+	}
+	add("endpoint", d.Endpoint)
+	if d.Identity != nil {
+		add("flow", d.Identity.Flow)
+		add("sub", clip(d.Identity.Subject))
+	}
+	if e != nil {
+		add("reason", e.Reason)
+		if e.Err != nil {
+			add("error", e.Err.Error())
+		}
+	}
+	return all
+}
+
+func (r *Rule) place() string {
+	if r == nil {
+		return ""
+	}
+	return r.Place
+}
+
+// clip bounds what a stranger can make the log hold.
+func clip(s string) string {
+	if len(s) > 1000 {
+		return s[:1000] + "…"
+	}
+	return s
+}

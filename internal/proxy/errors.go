@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// discardLog swallows what ReverseProxy would print: the access log says it once, with the request's ID.
+var discardLog = log.New(io.Discard, "", 0)
+
+// refuse turns an error into the answer, in the form that the client reads. It is the only place that does.
+func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
+	e := auth.AsError(err)
+	h := w.Header()
+	clear(h)
+	addOwn(h, d.Header)
+	if e.Status == statusClientClosed {
+		w.WriteHeader(http.StatusBadGateway) // nobody reads it
+		return
+	}
+	if target := d.redirect(e.Status); target != "" {
+		h.Set("Location", target)
+		w.WriteHeader(http.StatusFound)
+		return
+	}
+	if challenge := d.challenge(e); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
+	}
+	if e.Status == http.StatusMethodNotAllowed && e.Err != nil {
+		_, allow, _ := strings.Cut(e.Err.Error(), "allowed: ")
+		h.Set("Allow", allow)
+	}
+	page := &auth.Page{Title: d.title(e.Status), Text: e.Description, Link: e.Link}
+	if e.Link != "" {
+		page.Action = "Go on"
+	}
+	if d.Route != nil && d.Route.Errors.DisplayErrors {
+		page.Text += " (" + err.Error() + ")"
+	}
+	d.write(w, e.Status, page)
+}
+
+// answer writes the decision's own answer.
+func (g *Gate) answer(w http.ResponseWriter, d *Decision) {
+	a, h := d.Answer, w.Header()
+	for name, values := range a.Header {
+		h[name] = append(h[name], values...)
+	}
+	addOwn(h, d.Header)
+	if a.Page != nil && a.Body == nil {
+		d.write(w, a.Status, a.Page)
+		return
+	}
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(a.Status)
+	w.Write(a.Body)
+}
+
+// redirect is the configured page instead of an error, for a person's browser: nobody else could follow it.
+func (d *Decision) redirect(status int) string {
+	if d.Route == nil || d.Endpoint != "" || !d.Navigation() {
+		return ""
+	}
+	e := &d.Route.Errors
+	var uris []string
+	switch {
+	case status == http.StatusUnauthorized:
+		uris = e.UnauthorizedRedirectURI
+	case status == http.StatusForbidden:
+		uris = e.ForbiddenRedirectURI
+	case status == http.StatusInternalServerError:
+		uris = e.UnexpectedRedirectURI
+	}
+	if len(uris) == 0 {
+		return ""
+	}
+	return uris[0]
+}
+
+// challenge is the value of WWW-Authenticate (RFC 6750 §3): an error code only where a token was refused.
+func (d *Decision) challenge(e *auth.Error) string {
+	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
+	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
+		return ""
+	}
+	value := fmt.Sprintf("Bearer realm=%q", d.Route.Realm)
+	if e.Code != "" && d.Route.Errors.ExposeErrorCode {
+		value += fmt.Sprintf(", error=%q, error_description=%q", e.Code, e.Description)
+	}
+	if insufficient && e.Scope != "" {
+		value += fmt.Sprintf(", scope=%q", e.Scope)
+	}
+	return value
+}
+
+func (d *Decision) title(status int) string {
+	switch {
+	case d.Route != nil && status == http.StatusUnauthorized:
+		return d.Route.Errors.UnauthorizedErrorMessage
+	case d.Route != nil && status == http.StatusForbidden:
+		return d.Route.Errors.ForbiddenErrorMessage
+	}
+	return http.StatusText(status)
+}
+
+// write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
+func (d *Decision) write(w http.ResponseWriter, status int, p *auth.Page) {
+	h := w.Header()
+	h.Set("X-Request-Id", d.ID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	switch {
+	case strings.HasPrefix(d.Request.Header.Get("Content-Type"), "application/grpc"):
+		writeGRPC(w, status, p)
+	case d.WantsHTML() && !strings.EqualFold(d.Request.Header.Get("X-Requested-With"), "XMLHttpRequest"):
+		writeHTML(w, status, p, d.ID)
+	default:
+		writeProblem(w, status, p, d.ID)
+	}
+}
+
+// writeProblem writes RFC 9457 problem details.
+func writeProblem(w http.ResponseWriter, status int, p *auth.Page, id string) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.Encode(struct {
+		Title   string `json:"title"`
+		Status  int    `json:"status"`
+		Detail  string `json:"detail,omitempty"`
+		Request string `json:"request_id"`
+	}{p.Title, status, p.Text, id})
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}
+
+// writeGRPC writes a response that is nothing but its status (gRPC over HTTP/2, "Trailers-Only").
+func writeGRPC(w http.ResponseWriter, status int, p *auth.Page) {
+	codes := map[int]int{ // the canonical codes that gRPC maps HTTP statuses to
+		http.StatusBadRequest: 13, http.StatusUnauthorized: 16, http.StatusForbidden: 7, http.StatusNotFound: 12,
+		http.StatusTooManyRequests: 14, http.StatusBadGateway: 14, http.StatusServiceUnavailable: 14, http.StatusGatewayTimeout: 14,
+	}
+	code, known := codes[status]
+	if !known {
+		code = 2
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(code))
+	h.Set("Grpc-Message", grpcMessage(p.Title+": "+p.Text))
+	w.WriteHeader(http.StatusOK)
+}
+
+// grpcMessage percent-encodes what is no printable ASCII.
+func grpcMessage(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,148 @@
+// Package proxy takes a request from match to response: it finds the route, lets the chain and the policy decide, and
+// forwards what may pass.
+package proxy
+
+import (
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
+)
+
+// A Route is one route as requests meet it: everything that depends on the configuration is computed.
+type Route struct {
+	Name     string
+	Hosts    []string
+	Paths    []string
+	Origin   string // public_url; empty: from the request
+	Chain    auth.Chain
+	Policy   *authz.Policy
+	Rules    []*Rule
+	Headers  HeaderSettings
+	Errors   ErrorSettings
+	Realm    string // of challenges: the issuer's host
+	Upstream *Upstream
+
+	Allow        []string // tricks that a path may hold
+	StripPath    bool     // the upstream doesn't see the route's prefix
+	PreserveHost bool     // the upstream sees the client's Host
+
+	CookieNames    []string // of the gate, which never go upstream
+	CookiePrefixes []string
+
+	allow trick
+	rules *rules
+	plan  *headerPlan
+	proxy *httputil.ReverseProxy
+}
+
+// A Rule says what a part of a route's requests needs.
+type Rule struct {
+	Hosts   []string
+	Paths   []string
+	Methods []string
+	Place   string // file:line, for the log
+	*authz.Rule
+
+	order int
+}
+
+// defaultRule holds where a route's rules say nothing: a credential is required.
+var defaultRule = &Rule{Rule: &authz.Rule{Auth: authz.Required}, order: math.MaxInt}
+
+// A Gate is one immutable snapshot of routes, rules, plans and chains. It is the HTTP handler of the listeners.
+type Gate struct {
+	entrance entrance
+	router   *router
+	log      *slog.Logger
+	access   bool
+}
+
+// Config is what a Gate is made from.
+type Config struct {
+	Routes         []*Route
+	TrustedProxies []netip.Prefix
+	Log            *slog.Logger
+	AccessLog      bool
+}
+
+// New returns the gate of these routes, which it completes.
+func New(c Config) (*Gate, error) {
+	g := &Gate{entrance: entrance{c.TrustedProxies}, log: c.Log, access: c.AccessLog}
+	removed := newNameSet(c.Routes)
+	for _, route := range c.Routes {
+		plan, err := newHeaderPlan(route, removed)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range route.Allow {
+			route.allow |= tricks[name]
+		}
+		route.plan, route.rules = plan, newRules(route.Rules)
+		route.proxy = g.newReverseProxy(route)
+	}
+	g.router = newRouter(c.Routes)
+	return g, nil
+}
+
+// A Decision is what decide found out about a request. It is complete before anything is forwarded.
+type Decision struct {
+	*auth.Request
+	Route    *Route // nil if none was found
+	Rule     *Rule
+	Endpoint string         // the gate's own path that was asked for
+	Identity *auth.Identity // nil: nobody is known, and nobody need be
+	Header   http.Header    // for the response, whatever it becomes
+	Answer   *auth.Answer   // if set, the response
+
+	target  *target
+	failure *auth.Error // of the upstream
+}
+
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	d, err := g.decide(r)
+	defer g.report(rec, d, &err, start)
+	switch {
+	case err != nil:
+		g.refuse(rec, d, err)
+	case d.Answer != nil:
+		g.answer(rec, d)
+	default:
+		err = g.forward(rec, d)
+	}
+}
+
+// decide judges a request and forwards nothing. The Decision is never nil, so that a refusal knows its route.
+func (g *Gate) decide(r *http.Request) (*Decision, error) {
+	d := &Decision{}
+	var err error
+	if d.Request, d.target, err = g.entrance.enter(r); err != nil {
+		return d, err
+	}
+	m, err := g.router.match(hostname(d.Origin), r.Method, d.target)
+	d.Route, d.Rule = m.route, m.rule
+	if err != nil {
+		return d, err
+	}
+	if d.Route.Origin != "" {
+		d.Origin = d.Route.Origin
+	}
+	if d.Rule.Auth == authz.Off {
+		return d, nil
+	}
+	res, err := d.authenticate(m.endpoint)
+	if res != nil {
+		d.Identity, d.Header, d.Answer = res.Identity, res.Header, res.Answer
+	}
+	if err != nil || d.Answer != nil {
+		return d, err
+	}
+	return d, d.Route.Policy.Authorize(d.Identity, d.Rule.Rule)
+}

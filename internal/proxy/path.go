@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// A trick is something in a path that one server reads in one way and the next in another. What is judged must be what is
+// sent, so each is refused unless the route allows it.
+type trick uint8
+
+const (
+	encodedSlash trick = 1 << iota // %2F
+	doubleSlash                    // //
+	semicolon                      // ; (some servers cut path parameters off)
+)
+
+var tricks = map[string]trick{"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon}
+
+// A target is a request's path, read once.
+type target struct {
+	path   string // decoded once: what rules are matched with
+	raw    string // its canonical encoding: what is sent
+	tricks trick
+}
+
+// parsePath decodes the path of a request target (RFC 9112 §3.2) as it came, and refuses what no route can allow.
+func parsePath(escaped string) (target, error) {
+	if escaped == "" || escaped[0] != '/' {
+		return target{}, errors.New("the path doesn't begin with a slash")
+	}
+	if plainPath(escaped) {
+		return target{path: escaped, raw: escaped}, nil
+	}
+	var found trick
+	segments := strings.Split(escaped[1:], "/")
+	for n, segment := range segments {
+		decoded, err := decodeSegment(segment)
+		if err != nil {
+			return target{}, err
+		}
+		if strings.Contains(decoded, "/") {
+			found |= encodedSlash
+		}
+		if strings.Contains(decoded, ";") {
+			found |= semicolon
+		}
+		if segment == "" && n < len(segments)-1 {
+			found |= doubleSlash
+		}
+		segments[n] = decoded
+	}
+	path := "/" + strings.Join(segments, "/")
+	if err := checkDots(path); err != nil {
+		return target{}, err
+	}
+	if strings.Contains(path[1:], "//") || strings.HasPrefix(path, "//") {
+		found |= doubleSlash
+	}
+	for n := range segments {
+		segments[n] = encodeSegment(segments[n])
+	}
+	return target{path: path, raw: "/" + strings.Join(segments, "/"), tricks: found}, nil
+}
+
+// plainPath reports whether a path reads the same however often it is decoded or cleaned: unreserved characters in
+// segments that are neither empty (but the last) nor begin with a dot.
+func plainPath(p string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c == '/':
+			if i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.') {
+				return false
+			}
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// decodeSegment decodes one segment once. Controls, backslashes, and escapes that survive decoding are refused: the next
+// server might decode them again.
+func decodeSegment(segment string) (string, error) {
+	if strings.ContainsAny(segment, "?#") {
+		return "", errors.New("the path holds # or ?")
+	}
+	decoded, err := url.PathUnescape(segment)
+	if err != nil {
+		return "", errors.New("the path holds a bad escape")
+	}
+	for i := range len(decoded) {
+		switch c := decoded[i]; {
+		case c < 0x20 || c == 0x7f:
+			return "", fmt.Errorf("the path holds the control character %#02x", c)
+		case c == '\\':
+			return "", errors.New("the path holds a backslash")
+		}
+	}
+	if holdsEscape(decoded) {
+		return "", errors.New("the path is encoded twice")
+	}
+	return decoded, nil
+}
+
+// holdsEscape reports whether s holds a percent escape.
+func holdsEscape(s string) bool {
+	isHex := func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] == '%' && isHex(s[i+1]) && isHex(s[i+2]) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkDots refuses dot segments (RFC 3986 §3.3) in the decoded path, with path parameters behind them too.
+func checkDots(path string) error {
+	for segment := range strings.SplitSeq(path, "/") {
+		name, _, _ := strings.Cut(segment, ";")
+		if name == "." || name == ".." {
+			return errors.New("the path holds a dot segment")
+		}
+	}
+	return nil
+}
+
+// encodeSegment is the canonical encoding of a decoded segment: everything but the characters that a segment may hold as
+// they are (RFC 3986 §3.3 pchar) is a percent escape in upper case.
+func encodeSegment(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~!$&'()*+,=:@;", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
+
+// readings are the other ways in which an upstream may read a path with tricks: slashes collapsed, parameters cut off,
+// an encoded slash as part of a name. All of them must lead to the same rule.
+func (t *target) readings() []string {
+	var all []string
+	if t.tricks&encodedSlash != 0 {
+		all = append(all, strings.ReplaceAll(t.raw, "%2F", "\x00"))
+	}
+	if t.tricks&doubleSlash != 0 {
+		all = append(all, collapse(t.path))
+	}
+	if t.tricks&semicolon != 0 {
+		all = append(all, cutParameters(t.path), collapse(cutParameters(t.path)))
+	}
+	return all
+}
+
+func collapse(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}
+
+func cutParameters(path string) string {
+	segments := strings.Split(path, "/")
+	for n := range segments {
+		segments[n], _, _ = strings.Cut(segments[n], ";")
+	}
+	return strings.Join(segments, "/")
+}

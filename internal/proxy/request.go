@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// An entrance turns an HTTP request into the Request that is judged: who sent it, under which name, with which path.
+type entrance struct {
+	trusted []netip.Prefix
+}
+
+// enter reads what the connection and, behind a trusted proxy, the forwarding headers say. It refuses what can be read in
+// several ways.
+func (e *entrance) enter(r *http.Request) (*auth.Request, *target, error) {
+	peer := peerAddr(r)
+	trusted := e.trusts(peer)
+	req := &auth.Request{Request: r, ClientAddr: peer, ID: requestID(r, trusted)}
+	if trusted {
+		req.ClientAddr = e.clientAddr(r, peer)
+	}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		req.ClientCert = r.TLS.PeerCertificates[0]
+	}
+	origin, err := origin(r, trusted)
+	if err != nil {
+		return req, nil, badRequest("bad_host", err)
+	}
+	req.Origin = origin
+	if err := checkMethod(r.Method); err != nil {
+		return req, nil, badRequest("bad_method", err)
+	}
+	path, err := requestPath(r)
+	if err != nil {
+		return req, nil, badPath(err)
+	}
+	t, err := parsePath(path)
+	if err != nil {
+		return req, nil, badPath(err)
+	}
+	req.Path = t.path
+	return req, &t, nil
+}
+
+func badRequest(reason string, err error) error { return auth.InvalidRequest(reason, err) }
+
+func peerAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+func (e *entrance) trusts(a netip.Addr) bool {
+	for _, p := range e.trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// clientAddr reads X-Forwarded-For from the right: the first address that isn't a trusted proxy's is the client's. What
+// stands left of it the client may have written itself.
+func (e *entrance) clientAddr(r *http.Request, peer netip.Addr) netip.Addr {
+	values := r.Header.Values("X-Forwarded-For")
+	for n := len(values) - 1; n >= 0; n-- {
+		list := strings.Split(values[n], ",")
+		for m := len(list) - 1; m >= 0; m-- {
+			a, err := netip.ParseAddr(strings.TrimSpace(list[m]))
+			if err != nil {
+				return peer
+			}
+			if peer = a.Unmap(); !e.trusts(peer) {
+				return peer
+			}
+		}
+	}
+	return peer
+}
+
+// origin is scheme://host as the client sees it. A trusted proxy's X-Forwarded-Proto and -Host count, if there is one of
+// each: two could be the client's and the proxy's.
+func origin(r *http.Request, trusted bool) (string, error) {
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if trusted {
+		for _, h := range []struct {
+			name string
+			into *string
+		}{{"X-Forwarded-Proto", &scheme}, {"X-Forwarded-Host", &host}} {
+			switch values := r.Header.Values(h.name); {
+			case len(values) == 1 && !strings.Contains(values[0], ","):
+				*h.into = strings.TrimSpace(values[0])
+			case len(values) > 0:
+				return "", fmt.Errorf("%s has several values: the proxy must replace it, not add to it", h.name)
+			}
+		}
+	}
+	if scheme = strings.ToLower(scheme); scheme != "http" && scheme != "https" {
+		return "", fmt.Errorf("X-Forwarded-Proto: expected http or https, got %q", scheme)
+	}
+	host = strings.ToLower(host)
+	if !validHost(host) {
+		return "", fmt.Errorf("%q is no host", host)
+	}
+	return scheme + "://" + trimDefaultPort(scheme, host), nil
+}
+
+// validHost accepts host[:port] of letters, digits and -._ or an IPv6 address in brackets.
+func validHost(host string) bool {
+	if host == "" || len(host) > 262 {
+		return false
+	}
+	for i := range len(host) {
+		switch c := host[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func trimDefaultPort(scheme, host string) string {
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// hostname is the host of an origin without port, brackets and final dot: what routes are matched with.
+func hostname(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	if end := strings.LastIndexByte(host, ']'); end > 0 {
+		return host[1:end]
+	}
+	host, _, _ = strings.Cut(host, ":")
+	return strings.TrimSuffix(host, ".")
+}
+
+// checkMethod accepts upper-case tokens (RFC 9110 §9.1) but CONNECT and TRACE.
+func checkMethod(method string) error {
+	if method == http.MethodConnect || method == http.MethodTrace {
+		return fmt.Errorf("the method %s isn't served", method)
+	}
+	for i := range len(method) {
+		if c := method[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return errors.New("the method is no upper-case token")
+		}
+	}
+	return nil
+}
+
+// requestPath cuts the path out of the request target as it came. The absolute form is read as its host and path
+// (RFC 9112 §3.2.2); net/http has moved its host to r.Host.
+func requestPath(r *http.Request) (string, error) {
+	uri := r.RequestURI
+	if strings.Contains(uri, "#") {
+		return "", errors.New("the request target holds a fragment")
+	}
+	path, _, _ := strings.Cut(uri, "?")
+	if strings.HasPrefix(path, "/") {
+		return path, nil
+	}
+	scheme, rest, found := strings.Cut(path, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return "", errors.New("the request target is neither a path nor a URL")
+	}
+	authority, after, hasPath := strings.Cut(rest, "/")
+	if strings.Contains(authority, "@") {
+		return "", errors.New("the request target holds user information")
+	}
+	if !hasPath {
+		return "/", nil
+	}
+	return "/" + after, nil
+}
+
+// requestID is a trusted proxy's X-Request-Id, if it is a plain token, or a new random one.
+func requestID(r *http.Request, trusted bool) string {
+	if id := r.Header.Get("X-Request-Id"); trusted && plainID(id) {
+		return id
+	}
+	var b [12]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func plainID(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return len(id) >= 8 && len(id) <= 64
+}

@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// A tree finds values by prefixes of whole path segments: /admin is /admin and /admin/..., never /administrator.
+type tree[T any] struct {
+	children map[string]*tree[T]
+	values   []T // at exactly this prefix, in the order in which they were added
+}
+
+func (t *tree[T]) add(prefix string, v T) {
+	for segment := range strings.SplitSeq(strings.Trim(prefix, "/"), "/") {
+		if segment == "" {
+			break
+		}
+		if t.children == nil {
+			t.children = map[string]*tree[T]{}
+		}
+		next := t.children[segment]
+		if next == nil {
+			next = &tree[T]{}
+			t.children[segment] = next
+		}
+		t = next
+	}
+	t.values = append(t.values, v)
+}
+
+// each calls f with the values of every prefix of path, the shortest first.
+func (t *tree[T]) each(path string, f func([]T)) {
+	rest := strings.TrimPrefix(path, "/")
+	for {
+		if len(t.values) > 0 {
+			f(t.values)
+		}
+		if t.children == nil || rest == "" {
+			return
+		}
+		var segment string
+		segment, rest, _ = strings.Cut(rest, "/")
+		next := t.children[segment]
+		if next == nil {
+			return
+		}
+		t = next
+	}
+}
+
+// A site is what is served under one host.
+type site struct {
+	routes    tree[*Route]
+	endpoints map[string]*boundEndpoint // by exact path
+}
+
+// A boundEndpoint is an endpoint of a route's flow.
+type boundEndpoint struct {
+	auth.Endpoint
+	route *Route
+}
+
+// A router finds the route of a request: by exact host, then by the longest wildcard, then among the routes for any host;
+// there by the longest path.
+type router struct {
+	exact    map[string]*site
+	wildcard []wildcard // the longest suffix first
+	any      *site
+}
+
+type wildcard struct {
+	suffix string // ".example.com"
+	site   *site
+}
+
+func newRouter(routes []*Route) *router {
+	r := &router{exact: map[string]*site{}}
+	for _, route := range routes {
+		hosts := route.Hosts
+		if len(hosts) == 0 {
+			hosts = []string{""}
+		}
+		for _, host := range hosts {
+			s := r.site(host)
+			for _, path := range route.Paths {
+				s.routes.add(path, route)
+			}
+			for _, e := range route.Chain.Endpoints() {
+				s.endpoints[e.Path] = &boundEndpoint{e, route}
+			}
+		}
+	}
+	slices.SortStableFunc(r.wildcard, func(a, b wildcard) int { return len(b.suffix) - len(a.suffix) })
+	return r
+}
+
+// site returns the site of a configured host, made if need be.
+func (r *router) site(host string) *site {
+	fresh := func() *site { return &site{endpoints: map[string]*boundEndpoint{}} }
+	if suffix, found := strings.CutPrefix(host, "*"); found {
+		for _, w := range r.wildcard {
+			if w.suffix == suffix {
+				return w.site
+			}
+		}
+		r.wildcard = append(r.wildcard, wildcard{suffix, fresh()})
+		return r.wildcard[len(r.wildcard)-1].site
+	}
+	if host == "" {
+		if r.any == nil {
+			r.any = fresh()
+		}
+		return r.any
+	}
+	if r.exact[host] == nil {
+		r.exact[host] = fresh()
+	}
+	return r.exact[host]
+}
+
+// A match is where a request leads.
+type match struct {
+	route    *Route
+	rule     *Rule
+	endpoint *boundEndpoint // if set, the gate answers itself
+}
+
+// find returns the match for a host and path; ok is false if no route has them.
+func (r *router) find(host, path, method string) (m match, ok bool) {
+	if m, ok = r.exact[host].find(host, path, method); ok {
+		return m, ok
+	}
+	for _, w := range r.wildcard {
+		if strings.HasSuffix(host, w.suffix) && len(host) > len(w.suffix) {
+			if m, ok = w.site.find(host, path, method); ok {
+				return m, ok
+			}
+		}
+	}
+	return r.any.find(host, path, method)
+}
+
+func (s *site) find(host, path, method string) (m match, ok bool) {
+	if s == nil {
+		return m, false
+	}
+	if e := s.endpoints[path]; e != nil {
+		return match{route: e.route, rule: defaultRule, endpoint: e}, true
+	}
+	s.routes.each(path, func(routes []*Route) { m.route = routes[0] })
+	if m.route == nil {
+		return m, false
+	}
+	m.rule = m.route.rules.find(host, path, method)
+	return m, true
+}
+
+// rules are a route's rules, indexed by path; among those that fit, the first written is chosen.
+type rules struct {
+	tree tree[*Rule]
+}
+
+func newRules(list []*Rule) *rules {
+	r := &rules{}
+	for n, rule := range list {
+		rule.order = n
+		paths := rule.Paths
+		if len(paths) == 0 {
+			paths = []string{"/"}
+		}
+		for _, path := range paths {
+			r.tree.add(path, rule)
+		}
+	}
+	return r
+}
+
+func (r *rules) find(host, path, method string) *Rule {
+	chosen := defaultRule
+	r.tree.each(path, func(list []*Rule) {
+		for _, rule := range list {
+			if rule.order >= chosen.order {
+				return
+			}
+			if rule.fits(host, method) {
+				chosen = rule
+				return
+			}
+		}
+	})
+	return chosen
+}
+
+// fits reports whether a rule is about this host and method. A rule about GET is about HEAD too (RFC 9110 §9.3.2).
+func (r *Rule) fits(host, method string) bool {
+	if len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(h string) bool {
+		suffix, wild := strings.CutPrefix(h, "*")
+		return h == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
+	}) {
+		return false
+	}
+	return len(r.Methods) == 0 || slices.Contains(r.Methods, method) ||
+		method == http.MethodHead && slices.Contains(r.Methods, http.MethodGet)
+}
+
+// match finds where a request leads. A path that an upstream could read in several ways must lead to one rule in all.
+func (r *router) match(host, method string, t *target) (match, error) {
+	m, ok := r.find(host, t.path, method)
+	if !ok {
+		return m, &auth.Error{Status: http.StatusNotFound, Description: "There is nothing at this address.", Reason: "no_route"}
+	}
+	if t.tricks == 0 {
+		return m, nil
+	}
+	if t.tricks&^m.route.allow != 0 {
+		return m, badPath(errors.New("the path holds an encoded slash, a double slash or a semicolon, which the route's allow doesn't name"))
+	}
+	for _, reading := range t.readings() {
+		if other, ok := r.find(host, reading, method); !ok || other != m {
+			return m, badPath(errors.New("the path can be read in two ways that lead to different rules"))
+		}
+	}
+	return m, nil
+}
+
+func badPath(err error) error {
+	e := auth.InvalidRequest("bad_path", err)
+	e.Description = "The address of this request is malformed."
+	return e
+}

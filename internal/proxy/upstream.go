@@ -1,0 +1,229 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
+)
+
+// An Upstream is the service behind a route and the pool of connections to it.
+type Upstream struct {
+	url       *url.URL
+	transport *http.Transport
+}
+
+// NewUpstream returns the upstream of the settings. It connects to nothing yet.
+func NewUpstream(s UpstreamSettings) (*Upstream, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	t := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   s.ConnectTimeout,
+		ResponseHeaderTimeout: s.ResponseHeaderTimeout,
+		IdleConnTimeout:       s.IdleTimeout,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConnsPerHost:   512, // net/http's 2 would dial anew for most requests
+		DisableCompression:    true,
+		Protocols:             new(http.Protocols),
+	}
+	switch u.Scheme {
+	case "h2c":
+		u.Scheme = "http"
+		t.Protocols.SetUnencryptedHTTP2(true)
+	default:
+		t.Protocols.SetHTTP1(true)
+		t.Protocols.SetHTTP2(true)
+	}
+	t.TLSClientConfig, err = s.tls()
+	return &Upstream{url: u, transport: t}, err
+}
+
+func (s *UpstreamSettings) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify} // #nosec G402: ssl_verify
+	if s.CAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: ca_file: %w", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("upstream: ca_file: %s holds no PEM certificate", s.CAFile)
+	}
+	return c, nil
+}
+
+// Close closes the idle connections; those in use end with their requests.
+func (u *Upstream) Close() { u.transport.CloseIdleConnections() }
+
+// buffers are shared by all copies of bodies.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
+
+var bodyBuffers = &buffers{}
+
+// decisionKey is how a Decision travels through ReverseProxy, which calls its functions with nothing but requests.
+type decisionKey struct{}
+
+func decisionOf(r *http.Request) *Decision { return r.Context().Value(decisionKey{}).(*Decision) }
+
+func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport:  route.Upstream.transport,
+		BufferPool: bodyBuffers,
+		Rewrite:    g.rewrite,
+		ModifyResponse: func(res *http.Response) error {
+			decisionOf(res.Request).Route.plan.finish(res.Header, decisionOf(res.Request).Header)
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			d := decisionOf(r)
+			d.failure = upstreamError(r.Context(), err)
+			g.refuse(w, d, d.failure)
+		},
+		ErrorLog: discardLog,
+	}
+}
+
+// forward sends the request on. It returns why the upstream could not answer; the client has been told.
+func (g *Gate) forward(w http.ResponseWriter, d *Decision) error {
+	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
+	d.Route.proxy.ServeHTTP(w, d.Request.Request.WithContext(ctx))
+	if d.failure != nil {
+		return d.failure
+	}
+	return nil
+}
+
+// rewrite makes the upstream's request. It runs after ReverseProxy has removed the hop-by-hop headers, so that a client's
+// Connection header can't take away what is set here.
+func (g *Gate) rewrite(p *httputil.ProxyRequest) {
+	d := decisionOf(p.In)
+	route, out := d.Route, p.Out
+	d.setURL(out.URL)
+	out.Host = route.Upstream.url.Host
+	if route.PreserveHost {
+		out.Host = p.In.Host
+	}
+	route.plan.strip(out.Header, d.Rule.Auth == authz.Off)
+	for _, name := range route.plan.set(out.Header, d.Identity) {
+		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
+	}
+	d.setForwarded(out.Header)
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = []string{""} // net/http would add its own
+	}
+}
+
+// setURL sends the path as it was judged, in its canonical encoding, and the query as it came.
+func (d *Decision) setURL(u *url.URL) {
+	base := d.Route.Upstream.url
+	u.Scheme, u.Host = base.Scheme, base.Host
+	u.RawQuery, u.ForceQuery = d.Request.URL.RawQuery, d.Request.URL.ForceQuery
+	path, raw := d.target.path, d.target.raw
+	if d.Route.StripPath {
+		path, raw = d.Route.strip(path, raw)
+	}
+	if prefix := strings.TrimSuffix(base.Path, "/"); prefix != "" {
+		path, raw = prefix+path, strings.TrimSuffix(base.EscapedPath(), "/")+raw
+	}
+	u.Path, u.RawPath = path, raw
+}
+
+// strip takes the route's prefix off a path.
+func (r *Route) strip(path, raw string) (string, string) {
+	longest := ""
+	for _, p := range r.Paths {
+		p = strings.TrimSuffix(p, "/")
+		if len(p) > len(longest) && (path == p || strings.HasPrefix(path, p+"/")) {
+			longest = p
+		}
+	}
+	escaped := (&url.URL{Path: longest}).EscapedPath()
+	path, raw = strings.TrimPrefix(path, longest), strings.TrimPrefix(raw, escaped)
+	if path == "" {
+		return "/", "/"
+	}
+	return path, raw
+}
+
+// setForwarded tells the upstream how the client reached the gate.
+func (d *Decision) setForwarded(h http.Header) {
+	scheme, host, _ := strings.Cut(d.Origin, "://")
+	h["X-Forwarded-For"] = []string{d.ClientAddr.String()}
+	h["X-Forwarded-Host"] = []string{host}
+	h["X-Forwarded-Proto"] = []string{scheme}
+	h["X-Request-Id"] = []string{d.ID}
+}
+
+// finish drops the upstream's cookies that bear the gate's names, and adds the decision's own headers: here, because
+// ReverseProxy wipes what was set on the writer before.
+func (p *headerPlan) finish(h http.Header, own http.Header) {
+	if lines, found := h["Set-Cookie"]; found {
+		kept := lines[:0]
+		for _, line := range lines {
+			name, _, _ := strings.Cut(line, "=")
+			if !p.ownCookie(strings.TrimSpace(name)) {
+				kept = append(kept, line)
+			}
+		}
+		h["Set-Cookie"] = kept
+		if len(kept) == 0 {
+			delete(h, "Set-Cookie")
+		}
+	}
+	addOwn(h, own)
+}
+
+// addOwn adds the decision's headers. A response with a cookie of the gate belongs to one person: no cache may keep it.
+func addOwn(h, own http.Header) {
+	for name, values := range own {
+		h[name] = append(h[name], values...)
+	}
+	if len(own["Set-Cookie"]) > 0 {
+		h["Cache-Control"] = []string{"private, no-store"}
+	}
+}
+
+// upstreamError names what went wrong with the upstream.
+func upstreamError(ctx context.Context, err error) *auth.Error {
+	e := &auth.Error{Status: http.StatusBadGateway, Reason: "upstream_failed", Description: "The service behind this gate can't be reached.", Err: err}
+	var timeout net.Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		e.Status, e.Reason, e.Description = statusClientClosed, "client_gone", "The client went away."
+	case errors.As(err, &tooLarge):
+		e.Status, e.Reason, e.Description = http.StatusRequestEntityTooLarge, "body_too_large", "The request is too large."
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.Status, e.Reason, e.Description = http.StatusGatewayTimeout, "upstream_timeout", "The service behind this gate took too long."
+	}
+	return e
+}
+
+// statusClientClosed stands in the log for a client that went away before the answer.
+const statusClientClosed = 499
