@@ -23,7 +23,10 @@ type builder struct {
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
-	c := proxy.Config{TrustedProxies: file.TrustedProxies, Log: b.log, AccessLog: file.Log.Access}
+	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access}
+	for _, p := range file.TrustedProxies {
+		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
+	}
 	for i := range file.Routes {
 		route, err := b.route(&file.Routes[i])
 		if err != nil {
@@ -42,15 +45,15 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
 		Name: c.Name, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
-		Headers: c.OIDC.HeaderSettings, Errors: c.OIDC.ErrorSettings,
+		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors,
 	}
 	for _, rule := range c.Rules {
 		r.Rules = append(r.Rules, &proxy.Rule{
 			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place,
-			Rule: authz.NewRule(c.OIDC.Settings, rule.RuleSettings),
+			Rule: authz.NewRule(c.OIDC.Authz, rule.RuleSettings),
 		})
 	}
-	r.Policy = authz.NewPolicy(c.OIDC.Settings, c.OIDC.Client.ClientID)
+	r.Policy = authz.NewPolicy(c.OIDC.Authz, c.OIDC.Flow.Client.ClientID)
 	if !c.HasOIDC {
 		return r, nil
 	}
@@ -59,7 +62,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 
 // flows adds the chain and what it needs.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
-	issuer, err := b.issuer(c.OIDC.Client)
+	issuer, err := b.issuer(c.OIDC.Flow.Client)
 	if err != nil {
 		return c.Problem("issuer", err.Error())
 	}
@@ -68,7 +71,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("session_storage", err.Error())
 	}
 	deps := flow.Deps{
-		Client: oidc.NewClient(issuer, c.OIDC.Client), Sessions: sessions.Sessions, Keyring: sessions.keyring,
+		Client: oidc.NewClient(issuer, c.OIDC.Flow.Client), Sessions: sessions.Sessions, Keyring: sessions.keyring,
 		Base: c.Route.Paths[0], Now: b.now, Log: b.log,
 	}
 	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
@@ -105,7 +108,7 @@ func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
 
 // sessions returns the sessions of a route. Without a configured secret the process makes one up, and says what that means.
 func (b *builder) sessions(c *config.Route) (*sessionSet, error) {
-	s := c.OIDC.Session
+	s := c.OIDC.Flow.Session
 	if len(s.Secret) == 0 {
 		s.Secret = []auth.Secret{b.kept.secret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart logs everybody out, and a second replica can't read "+
@@ -118,4 +121,13 @@ func (b *builder) sessions(c *config.Route) (*sessionSet, error) {
 	set, k, err := b.kept.sessions.get(key, func() (*sessionSet, error) { return newSessionSet(s, b) })
 	b.used[k] = true
 	return set, err
+}
+
+func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
+	keyring, err := session.NewKeyring(s.Secret)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := session.New(session.Config{Settings: s, Keyring: keyring, Now: b.now, Log: b.log})
+	return &sessionSet{Sessions: sessions, keyring: keyring}, err
 }

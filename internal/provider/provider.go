@@ -1,0 +1,175 @@
+// Package provider is a small OpenID Provider over real HTTP. It is the login of `sallyport demo` and the issuer that the
+// tests run against: New makes a handler for the one, Start a server with test controls for the other.
+//
+// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery and RP-Initiated Logout, RFC 6749, 7009,
+// 7636, 7662, 9068 and 9207. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
+// doesn't slow down who guesses.
+package provider
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Config describes a provider. The zero value of every field is fine.
+type Config struct {
+	Issuer  string // the URL that it is reached at, without a slash at the end; SetIssuer and Start set it later
+	Clients []Client
+	Users   []User
+
+	Scopes    []string // granted when asked for, besides openid, profile, email, address, phone and offline_access
+	ACRValues []string // what a login can satisfy, its own level first; default "1"
+
+	AccessTokenLifetime  time.Duration // default 5 minutes; ID tokens last as long
+	RefreshTokenLifetime time.Duration // default 12 hours
+	SessionLifetime      time.Duration // of the login at the provider itself, by which a second client needs no form; default 12 hours
+
+	Hint string           // shown on the login page, such as whom to log in as
+	Now  func() time.Time // default time.Now
+}
+
+// A Client is a registered client (RFC 6749 §2).
+type Client struct {
+	ID     string
+	Secret string // empty: a public client, which has to use PKCE
+	Name   string // shown on the login page; default ID
+
+	// AuthMethod is client_secret_basic, client_secret_post or none (OIDC Core §9); no other is accepted from this client.
+	// The default is client_secret_basic, for a public client none.
+	AuthMethod string
+
+	// RedirectURIs are compared as strings (RFC 9700 §2.1). A URI with a loopback host and no port stands for every port
+	// (RFC 8252 §7.3): http://127.0.0.1/oauth2/callback.
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string // compared likewise
+
+	AccessTokenAudience []string       // aud of access tokens; default ID
+	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
+	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
+	IDTokenAlg          string         // RS256 (default), PS256, ES256 or EdDSA
+	KeepRefreshToken    bool           // a refresh token stays good after its use; the default is rotation
+	NoRefreshToken      bool           // issue none
+	Claims              map[string]any // of the client's own tokens (client_credentials)
+}
+
+// A User can log in.
+type User struct {
+	Username string
+	Password string
+	// Claims go into tokens and userinfo: the standard ones of OIDC Core §5.1 as the scopes allow (§5.4), all others
+	// always. Without sub and preferred_username, Username is both.
+	Claims map[string]any
+}
+
+// A Provider is an OpenID Provider. Its methods may be used while it serves.
+type Provider struct {
+	URL string // where Start made it listen
+
+	config   Config
+	keys     keys
+	state    state
+	controls controls
+	mux      *http.ServeMux
+	server   server
+
+	mu     sync.RWMutex
+	issuer string // guarded by mu
+}
+
+// New returns a provider. Its Issuer must be known before it is asked for anything.
+func New(c Config) *Provider {
+	p := &Provider{config: c.withDefaults(), issuer: strings.TrimSuffix(c.Issuer, "/")}
+	p.keys.rotate(false)
+	p.state.init()
+	p.controls.init(p.config.AccessTokenLifetime)
+	p.mux = p.routes()
+	return p
+}
+
+func (c Config) withDefaults() Config {
+	lasts := func(d *time.Duration, standard time.Duration) {
+		if *d == 0 {
+			*d = standard
+		}
+	}
+	lasts(&c.AccessTokenLifetime, 5*time.Minute)
+	lasts(&c.RefreshTokenLifetime, 12*time.Hour)
+	lasts(&c.SessionLifetime, 12*time.Hour)
+	if len(c.ACRValues) == 0 {
+		c.ACRValues = []string{"1"}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Clients = slices.Clone(c.Clients)
+	for i := range c.Clients {
+		c.Clients[i] = c.Clients[i].withDefaults()
+	}
+	return c
+}
+
+func (c Client) withDefaults() Client {
+	if c.AuthMethod == "" {
+		c.AuthMethod = "client_secret_basic"
+		if c.Secret == "" {
+			c.AuthMethod = "none"
+		}
+	}
+	if c.Name == "" {
+		c.Name = c.ID
+	}
+	if c.IDTokenAlg == "" {
+		c.IDTokenAlg = "RS256"
+	}
+	if len(c.AccessTokenAudience) == 0 {
+		c.AccessTokenAudience = []string{c.ID}
+	}
+	return c
+}
+
+// Issuer is the iss of what this provider issues.
+func (p *Provider) Issuer() string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.issuer
+}
+
+// SetIssuer changes the URL that the provider says it is reached at. With a path in it the endpoints are below that path.
+func (p *Provider) SetIssuer(issuer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.issuer = strings.TrimSuffix(issuer, "/")
+}
+
+// path is the path of the issuer, below which the endpoints are; "" for most.
+func (p *Provider) path() string {
+	u, err := url.Parse(p.Issuer())
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.Path, "/")
+}
+
+func (p *Provider) client(id string) *Client {
+	for i := range p.config.Clients {
+		if p.config.Clients[i].ID == id {
+			return &p.config.Clients[i]
+		}
+	}
+	return nil
+}
+
+func (p *Provider) user(username string) *User {
+	for i := range p.config.Users {
+		if p.config.Users[i].Username == username {
+			return &p.config.Users[i]
+		}
+	}
+	return nil
+}
+
+func (p *Provider) now() time.Time { return p.config.Now() }

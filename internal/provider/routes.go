@@ -1,0 +1,125 @@
+package provider
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// An Endpoint is one of the provider's endpoints, as test controls name it.
+type Endpoint string
+
+// The endpoints, with the path of each below the issuer.
+const (
+	Discovery     Endpoint = "/.well-known/openid-configuration"
+	JWKS          Endpoint = "/jwks"
+	Authorization Endpoint = "/authorize"
+	Login         Endpoint = "/login" // where the login page's form goes
+	Token         Endpoint = "/token"
+	Userinfo      Endpoint = "/userinfo"
+	Introspection Endpoint = "/introspect"
+	Revocation    Endpoint = "/revoke"
+	EndSession    Endpoint = "/logout"
+	EndSessionYes Endpoint = "/logout/confirm" // where the logout page's form goes
+)
+
+const maxBody = 64 << 10 // of a form: no request here has reason for more
+
+func (p *Provider) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, e := range []struct {
+		endpoint Endpoint
+		methods  string
+		serve    http.HandlerFunc
+	}{
+		{Discovery, "GET HEAD", p.discovery},
+		{JWKS, "GET HEAD", p.jwks},
+		{Authorization, "GET HEAD POST", p.authorize},
+		{Login, "GET HEAD POST", p.login},
+		{Token, "POST", p.token},
+		{Userinfo, "GET HEAD POST", p.userinfo},
+		{Introspection, "POST", p.introspect},
+		{Revocation, "POST", p.revoke},
+		{EndSession, "GET HEAD POST", p.endSession},
+		{EndSessionYes, "POST", p.endSessionConfirmed},
+	} {
+		mux.Handle(string(e.endpoint), p.endpoint(e.endpoint, strings.Fields(e.methods), e.serve))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writePage(w, http.StatusNotFound, "message.html", message{Title: "Not found", Text: "There is nothing at this address."}, "")
+	})
+	return mux
+}
+
+// ServeHTTP serves the endpoints below the issuer's path.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	http.StripPrefix(p.path(), p.mux).ServeHTTP(w, r)
+}
+
+// endpoint reads a request's form and lets the test controls have their say before it is served.
+func (p *Provider) endpoint(e Endpoint, methods []string, serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		err := r.ParseForm()
+		if broken := p.controls.arrived(e, r); broken != nil {
+			broken(w, r)
+			return
+		}
+		switch {
+		case err != nil:
+			p.refuse(w, badRequest("The parameters can't be read."))
+		case !slices.Contains(methods, r.Method):
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			p.refuse(w, &oauthError{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "This endpoint doesn't take " + r.Method + "."})
+		default:
+			serve(w, r)
+		}
+	})
+}
+
+// An oauthError is a refusal as RFC 6749 §4.1.2.1 and §5.2 have it.
+type oauthError struct {
+	Status      int // of a direct answer; a redirected one has none
+	Code        string
+	Description string
+	Challenge   string // WWW-Authenticate
+}
+
+func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
+
+func badRequest(description string) *oauthError { return refusal("invalid_request", description) }
+
+func refusal(code, description string) *oauthError {
+	return &oauthError{Status: http.StatusBadRequest, Code: code, Description: description}
+}
+
+// refuse answers a program (RFC 6749 §5.2).
+func (p *Provider) refuse(w http.ResponseWriter, e *oauthError) {
+	if e.Challenge != "" {
+		w.Header().Set("WWW-Authenticate", e.Challenge)
+	}
+	writeJSON(w, e.Status, map[string]any{"error": e.Code, "error_description": e.Description})
+}
+
+// answer sends an endpoint's answer, after the test's adjustments.
+func (p *Provider) answer(w http.ResponseWriter, e Endpoint, answer map[string]any) {
+	answer = maps.Clone(answer)
+	p.controls.adjust(e, answer)
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// writeJSON forbids keeping what it writes, as RFC 6749 §5.1 asks for tokens; metadata and keys overwrite that.
+func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(body) // what fails here is the connection
+}
