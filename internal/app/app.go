@@ -144,10 +144,6 @@ func (s *server) stop() error {
 // again when a request needs it.
 func (s *server) warm(ctx context.Context) {
 	for _, issuer := range s.kept.issuers.all() {
-		go func() {
-			if err := issuer.Warm(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("the issuer can't be asked yet", "issuer", issuer.URL(), "error", err)
-			}
-		}()
+		go issuer.Warm(ctx) // it logs what fails
 	}
 }

@@ -11,6 +11,7 @@ import (
 type Error struct {
 	Status      int           // of the response
 	Code        string        // the standard's word, such as invalid_token (RFC 6750 §3.1); may be empty
+	Title       string        // of the page; default the status's own words
 	Description string        // one calm sentence, without inner detail
 	Reason      string        // a short stable code for the log, such as token_expired
 	Scope       string        // for insufficient_scope: what was required (RFC 6750 §3)

@@ -87,7 +87,7 @@ func (f *authorizationCode) Challenge(r *auth.Request) (*auth.Answer, error) {
 		return nil, auth.ErrNoCredential
 	}
 	if !r.Secure() && !auth.Loopback(r.Origin) && !f.settings.AllowInsecureHTTP {
-		return nil, &auth.Error{Status: http.StatusBadRequest, Reason: "login_insecure_http",
+		return nil, &auth.Error{Status: http.StatusBadRequest, Reason: "login_insecure_http", Title: "Login needs https",
 			Description: "Logging in needs https, so that nobody on the way can read along.",
 			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
 	}
@@ -116,7 +116,7 @@ func (f *authorizationCode) redirectURI(r *auth.Request) (string, error) {
 	}
 	configured := f.settings.RedirectURI[0]
 	if u, err := url.Parse(configured); err != nil || u.Scheme+"://"+u.Host != r.Origin {
-		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Link: configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
+		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address", Link: configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
 			Description: "Logging in works at another address of this service.",
 			Err: fmt.Errorf("the request's origin is %s, redirect_uri is %s: they must be one; behind a proxy set trusted_proxies or public_url",
 				r.Origin, configured)}
@@ -235,7 +235,7 @@ func (f *authorizationCode) begin(r *auth.Request, identity *auth.Identity) (htt
 // explain turns a failed login into a page that says so calmly and leads back to where the person wanted to go. It never
 // sends the browser there by itself: that could go round for ever.
 func (f *authorizationCode) explain(r *auth.Request, l *login, err error) error {
-	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Link: r.Origin + l.Return, Err: err,
+	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed", Link: r.Origin + l.Return, Err: err,
 		Description: "The login could not be completed. Please try again."}
 	var refused *oauth2.RetrieveError
 	switch {

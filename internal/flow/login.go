@@ -122,7 +122,7 @@ func (f *authorizationCode) unseal(r *auth.Request, name string) *login {
 
 // stale is the answer to a response that no login waits for: a way back to the page, where a new login begins if need be.
 func (f *authorizationCode) stale(r *auth.Request, back string, err error) error {
-	return &auth.Error{Status: http.StatusBadRequest, Reason: "login_stale", Link: r.Origin + back, Err: err,
+	return &auth.Error{Status: http.StatusBadRequest, Reason: "login_stale", Title: "Login not completed", Link: r.Origin + back, Err: err,
 		Description: "This login has ended already, took too long, or was begun in another browser. You can go on to the page and log in anew if asked."}
 }
 

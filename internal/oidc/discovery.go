@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -106,24 +105,8 @@ func (i *Issuer) checkEndpoint(endpoint string) error {
 	return nil
 }
 
-// Ready reports whether the metadata and keys are there, without asking for them.
-func (i *Issuer) Ready() error {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	switch {
-	case i.metadata == nil:
-		return cmpErr(i.metadataErr, errors.New("not asked yet"))
-	case i.keys == nil:
-		return cmpErr(i.keysErr, errors.New("no keys yet"))
-	}
-	return nil
-}
-
-// Warm fetches metadata and keys ahead of the first request, and says what went wrong.
-func (i *Issuer) Warm(ctx context.Context) error {
-	_, _, err := i.currentKeys(ctx)
-	return err
-}
+// Warm fetches metadata and keys ahead of the first request. What fails is logged, and tried again when it is needed.
+func (i *Issuer) Warm(ctx context.Context) { i.currentKeys(ctx) }
 
 // since is how long ago t was; a zero t is long ago.
 func (i *Issuer) since(t time.Time) time.Duration { return i.now().Sub(t) }

@@ -42,7 +42,7 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 		_, allow, _ := strings.Cut(e.Err.Error(), "allowed: ")
 		h.Set("Allow", allow)
 	}
-	page := &auth.Page{Title: d.title(e.Status), Text: e.Description, Link: e.Link}
+	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link}
 	if e.Link != "" {
 		page.Action = "Go on"
 	}
@@ -107,14 +107,16 @@ func (d *Decision) challenge(e *auth.Error) string {
 	return value
 }
 
-func (d *Decision) title(status int) string {
+func (d *Decision) title(e *auth.Error) string {
 	switch {
-	case d.Route != nil && status == http.StatusUnauthorized:
+	case e.Title != "":
+		return e.Title
+	case d.Route != nil && e.Status == http.StatusUnauthorized:
 		return d.Route.Errors.UnauthorizedErrorMessage
-	case d.Route != nil && status == http.StatusForbidden:
+	case d.Route != nil && e.Status == http.StatusForbidden:
 		return d.Route.Errors.ForbiddenErrorMessage
 	}
-	return http.StatusText(status)
+	return http.StatusText(e.Status)
 }
 
 // write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
