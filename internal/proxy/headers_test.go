@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"sallyport/internal/auth"
+)
+
+func planFor(t testing.TB, routes ...*Route) *headerPlan {
+	t.Helper()
+	p, err := newHeaderPlan(routes[0], newNameSet(routes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func token() *string {
+	s := "authorization:bearer"
+	return &s
+}
+
+func TestStripRemovesEverySpelling(t *testing.T) {
+	other := &Route{Headers: HeaderSettings{UpstreamHeaders: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}, UpstreamIDTokenHeader: "X-Id-Token"}}
+	p := planFor(t, &Route{Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}}}, other)
+	for _, name := range []string{
+		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization",
+		"X-Consumer-Id", "X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
+		"Session-Id", "Remote-User", "REMOTE_USER", "Proxy", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X_Forwarded_Proto",
+		"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", "Ssl-Client-Dn", "X-Client-Cert", "Client-Cert", "X-Real-Ip", "X-Request-Id",
+	} {
+		h := http.Header{name: {"forged"}, "Accept": {"*/*"}}
+		p.strip(h, false)
+		if len(h) != 1 {
+			t.Errorf("%s passed: %v", name, h)
+		}
+	}
+	h := http.Header{"Authorization": {"Bearer x"}, "X-Users": {"a"}, "X": {"b"}, "Sessionid": {"c"}}
+	p.strip(h, true)
+	if len(h) != 4 {
+		t.Errorf("too much was removed: %v", h)
+	}
+}
+
+func TestMethodOverridesAreRemovedWhereMethodsAreJudged(t *testing.T) {
+	h := http.Header{"X-Http-Method-Override": {"DELETE"}}
+	planFor(t, &Route{}).strip(h, false)
+	if len(h) != 1 {
+		t.Error("removed although no rule names a method")
+	}
+	planFor(t, &Route{Rules: []*Rule{{Methods: []string{"DELETE"}}}}).strip(h, false)
+	if len(h) != 0 {
+		t.Error("passed although a rule names a method")
+	}
+}
+
+func TestOwnCookiesStayHere(t *testing.T) {
+	p := planFor(t, &Route{CookieNames: []string{"session_x", "__Host-session_x"}, CookiePrefixes: []string{"authorization_"}})
+	for in, want := range map[string]string{
+		"session_x=1":                           "",
+		"a=1; session_x=2; b=3":                 "a=1; b=3",
+		"session_x=1;__Host-session_x=2; a=b=c": "a=b=c",
+		"authorization_12ab=s; session_y=1":     "session_y=1",
+		"session_x ; session_x =2; q=\"x;y\"":   "q=\"x; y\"",
+	} {
+		h := http.Header{"Cookie": {in}}
+		p.stripCookies(h)
+		if got := h.Get("Cookie"); got != want {
+			t.Errorf("%q became %q, expected %q", in, got, want)
+		}
+	}
+}
+
+func TestSetWritesClaims(t *testing.T) {
+	mapping := func(name string) HeaderMapping { return HeaderMapping{"X-" + name, []string{name}} }
+	p := planFor(t, &Route{Headers: HeaderSettings{
+		UpstreamAccessTokenHeader: token(), UpstreamIDTokenHeader: "x_id_token",
+		UpstreamHeaders: []HeaderMapping{mapping("s"), mapping("n"), mapping("b"), mapping("o"), mapping("l"), mapping("bad"), mapping("long"), mapping("null"),
+			{"X-Nested", []string{"o", "k"}}, mapping("idonly")},
+	}})
+	identity := &auth.Identity{
+		AccessToken: auth.Claims{"s": "Zoë", "n": int64(7), "b": true, "o": map[string]any{"k": "v"}, "l": []any{"a", "b"},
+			"bad": "a\r\nX-Admin: 1", "long": strings.Repeat("a", maxHeaderValue+1), "null": nil},
+		IDToken: auth.Claims{"idonly": "yes", "s": "other"},
+		Tokens:  auth.Tokens{AccessToken: "at", IDToken: "it"},
+	}
+	h := http.Header{}
+	refused := p.set(h, identity)
+	want := map[string]string{"Authorization": "Bearer at", "X-Id-Token": "it", "X-S": "Zoë", "X-N": "7", "X-B": "true",
+		"X-O": "eyJrIjoidiJ9", "X-L": "WyJhIiwiYiJd", "X-Nested": "v", "X-Idonly": "yes"}
+	for name, v := range want {
+		if h.Get(name) != v {
+			t.Errorf("%s: %q, expected %q", name, h.Get(name), v)
+		}
+	}
+	if len(h) != len(want) || strings.Join(refused, " ") != "X-Bad X-Long" {
+		t.Errorf("got %v, refused %v", h, refused)
+	}
+}
+
+func BenchmarkHeaderPlan(b *testing.B) {
+	p := planFor(b, &Route{Headers: HeaderSettings{UpstreamAccessTokenHeader: token()}})
+	identity := &auth.Identity{Tokens: auth.Tokens{AccessToken: "at"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		h := http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}, "Authorization": {"Bearer x"}, "Accept-Encoding": {"gzip"}}
+		p.strip(h, false)
+		p.set(h, identity)
+	}
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"testing"
+
+	"sallyport/internal/authz"
+)
+
+func TestRouterFindsTheNearest(t *testing.T) {
+	exact := &Route{Name: "exact", Hosts: []string{"app.example.com"}, Paths: []string{"/api"}}
+	wild := &Route{Name: "wild", Hosts: []string{"*.example.com"}, Paths: []string{"/"}}
+	wilder := &Route{Name: "wilder", Hosts: []string{"*.b.example.com"}, Paths: []string{"/"}}
+	any := &Route{Name: "any", Paths: []string{"/"}}
+	deep := &Route{Name: "deep", Paths: []string{"/api/admin/"}}
+	all := []*Route{exact, wild, wilder, any, deep}
+	for _, r := range all {
+		r.rules = newRules(nil)
+	}
+	r := newRouter(all)
+	for _, c := range []struct{ host, path, want string }{
+		{"app.example.com", "/api", "exact"},
+		{"app.example.com", "/api/x", "exact"},
+		{"app.example.com", "/apix", "wild"},
+		{"x.example.com", "/", "wild"},
+		{"a.b.example.com", "/", "wilder"},
+		{"example.com", "/", "any"},
+		{".example.com", "/", "any"},
+		{"evil-example.com", "/", "any"},
+		{"other", "/api/admin", "deep"},
+		{"other", "/api/admin/x", "deep"},
+		{"other", "/api/administrator", "any"},
+	} {
+		m, ok := r.find(c.host, c.path, "GET")
+		if !ok || m.route.Name != c.want {
+			t.Errorf("find(%q, %q) = %+v, %v, expected %s", c.host, c.path, m.route, ok, c.want)
+		}
+	}
+}
+
+func TestRulesFirstWrittenWins(t *testing.T) {
+	rule := func(place string, paths, methods, hosts []string) *Rule {
+		return &Rule{Place: place, Paths: paths, Methods: methods, Hosts: hosts, Rule: &authz.Rule{}}
+	}
+	r := newRules([]*Rule{
+		rule("1", []string{"/public/secret"}, nil, nil),
+		rule("2", []string{"/public"}, []string{"GET"}, nil),
+		rule("3", []string{"/public/deep"}, nil, nil),
+		rule("4", nil, []string{"DELETE"}, nil),
+		rule("5", []string{"/h"}, nil, []string{"*.example.com"}),
+	})
+	for _, c := range []struct{ host, path, method, want string }{
+		{"h", "/public/secret", "GET", "1"},
+		{"h", "/public/deep", "GET", "2"},
+		{"h", "/public/deep", "HEAD", "2"},
+		{"h", "/public/deep", "POST", "3"},
+		{"h", "/public", "POST", ""},
+		{"h", "/else", "DELETE", "4"},
+		{"a.example.com", "/h", "GET", "5"},
+		{"h", "/h", "GET", ""},
+		{"h", "/publicity", "GET", ""},
+	} {
+		if got := r.find(c.host, c.path, c.method); got.Place != c.want {
+			t.Errorf("find(%s %s %s) = %q, expected %q", c.method, c.host, c.path, got.Place, c.want)
+		}
+	}
+}
+
+// TestTricksNeedOneReading: a path that the route allows is still refused if another reading of it leads to another rule.
+func TestTricksNeedOneReading(t *testing.T) {
+	route := &Route{Paths: []string{"/"}, allow: encodedSlash | doubleSlash | semicolon}
+	route.rules = newRules([]*Rule{
+		{Place: "admin", Paths: []string{"/public/admin", "/admin"}, Rule: &authz.Rule{}},
+		{Place: "public", Paths: []string{"/public"}, Rule: &authz.Rule{Auth: authz.Off}},
+	})
+	r := newRouter([]*Route{route})
+	for path, want := range map[string]string{
+		"/public/a%2Fb":      "public",
+		"/public%2Fadmin":    "",
+		"/public/admin%2Fx":  "",
+		"/public//a":         "public",
+		"/public//admin":     "",
+		"//admin":            "",
+		"/public/a;x=1":      "public",
+		"/public/admin;x":    "",
+		"/public;x/admin":    "",
+		"/public/;x/admin/b": "",
+	} {
+		target, err := parsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.match("h", "GET", &target)
+		if want == "" && err == nil || want != "" && (err != nil || m.rule.Place != want) {
+			t.Errorf("match(%q) = %+v, %v, expected %q", path, m.rule, err, want)
+		}
+	}
+	route.allow = 0
+	for _, path := range []string{"/public/a%2Fb", "/public//a", "/public/a;x"} {
+		target, _ := parsePath(path)
+		if _, err := r.match("h", "GET", &target); err == nil {
+			t.Errorf("match(%q) passed although the route allows no tricks", path)
+		}
+	}
+}
