@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "check":
 		err = withFile(command, rest, stderr, func(file string) error { return app.Check(file, stdout) })
 	case "demo":
-		_ = 0
+		err = demo(ctx, rest, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionLine())
 	case "help", "-h", "-help", "--help":
@@ -69,7 +70,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-var errUsage = fmt.Errorf("usage")
+func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	listen := flags.String("listen", "127.0.0.1:8000", "the gate's `ADDRESS`; port 0 takes a free one")
+	if flags.Parse(args) != nil || flags.NArg() > 0 {
+		return errUsage
+	}
+	return app.Demo(ctx, *listen, stdout, stderr)
+}
+
+var errUsage = errors.New("usage")
 
 // withFile reads -c FILE and calls f with it.
 func withFile(command string, args []string, stderr io.Writer, f func(string) error) error {

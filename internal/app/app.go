@@ -32,7 +32,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, o)
+	if err := s.open(); err != nil {
+		return err
+	}
+	return s.serve(ctx, o)
 }
 
 // A server is the running process: listeners that stay, and the snapshot of the configuration behind one pointer.
@@ -85,10 +88,8 @@ func (s *server) load(file *config.File) error {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
 
-func (s *server) run(ctx context.Context, o Options) error {
-	if err := s.open(); err != nil {
-		return err
-	}
+// serve runs the opened listeners until ctx ends.
+func (s *server) serve(ctx context.Context, o Options) error {
 	failed := make(chan error, len(s.doors))
 	for _, d := range s.doors {
 		go func() { failed <- d.serve() }()

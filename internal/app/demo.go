@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/provider"
+)
+
+// demoConfig is the gate's configuration in the demo: what a person would write, with the demo's addresses.
+var demoConfig = template.Must(template.New("demo").Parse(`listen: {{.Listen}}
+admin: {listen: "off"}
+log: {format: text, level: warn, access: false}
+routes:
+  - route: {upstream: "http://{{.Upstream}}"}
+    oidc:
+      issuer: http://{{.Issuer}}
+      client_id: demo
+      client_secret: demo-secret
+      scopes: [openid, profile, email]
+      roles_claim: [realm_access, roles]
+      upstream_id_token_header: X-ID-Token
+      upstream_headers:
+        - {header: X-User, path: [preferred_username]}
+      logout_redirect_uri: /
+    rules:
+      - {paths: [/public], auth: "off"}
+      - {paths: [/admin], roles_required: [admin]}
+`))
+
+// A demo is the addresses of what the demo runs.
+type demo struct {
+	Listen   string // where the gate listens
+	Gate     string // the same as people write it
+	Issuer   string
+	Upstream string
+}
+
+const demoHelp = `
+  Open      http://{{.Gate}}/
+  Log in    alice / alice (an admin), or bob / bob
+
+  Nobody may pass without a credential:
+    curl -i http://{{.Gate}}/api/whoami
+  But here everybody may:
+    curl http://{{.Gate}}/public
+  A program brings an access token:
+    curl -H "Authorization: Bearer $(curl -s -u demo:demo-secret -d grant_type=password -d username=alice -d password=alice -d scope=openid http://{{.Issuer}}/token | sed 's/.*"access_token" *: *"\([^"]*\)".*/\1/')" http://{{.Gate}}/api/whoami
+
+  Ctrl-C ends it all.
+
+`
+
+// Demo runs a provider, an upstream that shows what it received, and the gate in front of it, until ctx ends. listen is
+// where the gate listens.
+func Demo(ctx context.Context, listen string, out, log io.Writer) error {
+	d := demo{Listen: listen}
+	issuer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d.Issuer, d.Upstream = issuer.Addr().String(), upstream.Addr().String()
+	defer serveDemo(issuer, demoProvider(d.Issuer)).Close()
+	defer serveDemo(upstream, provider.Whoami(provider.WhoamiConfig{LogoutPath: "/oauth2/logout", Title: "Sallyport demo"})).Close()
+	file, err := d.load()
+	if err != nil {
+		return err
+	}
+	s, err := newServer(file, log)
+	if err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return fmt.Errorf("%w (sallyport demo -listen 127.0.0.1:PORT takes another port)", err)
+	}
+	_, port, _ := net.SplitHostPort(s.doors[0].listener.Addr().String())
+	d.Gate = net.JoinHostPort("localhost", port)
+	if err := template.Must(template.New("help").Parse(demoHelp)).Execute(out, d); err != nil {
+		return err
+	}
+	return s.serve(ctx, Options{})
+}
+
+// serveDemo serves h until it is closed.
+func serveDemo(l net.Listener, h http.Handler) io.Closer {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(l)
+	return server
+}
+
+// load reads the demo's configuration the way any other is read.
+func (d *demo) load() (*config.File, error) {
+	dir, err := os.MkdirTemp("", "sallyport-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "sallyport.yaml")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(demoConfig.Execute(f, d), f.Close()); err != nil {
+		return nil, err
+	}
+	return config.Load(name)
+}
+
+// demoProvider knows two people and the gate.
+func demoProvider(address string) http.Handler {
+	person := func(name, full string, roles ...string) provider.User {
+		return provider.User{Username: name, Password: name, Claims: map[string]any{
+			"name": full, "email": name + "@example.com", "email_verified": true, "realm_access": map[string]any{"roles": roles},
+		}}
+	}
+	return provider.New(provider.Config{
+		Issuer: "http://" + address,
+		Clients: []provider.Client{{
+			ID: "demo", Secret: "demo-secret", Name: "Sallyport demo",
+			RedirectURIs:           []string{"http://localhost/oauth2/callback", "http://127.0.0.1/oauth2/callback"},
+			PostLogoutRedirectURIs: []string{"http://localhost/", "http://127.0.0.1/"},
+		}},
+		Users: []provider.User{person("alice", "Alice Adams", "user", "admin"), person("bob", "Bob Brown", "user")},
+		Hint:  "Log in as alice with the password alice, or as bob with the password bob.",
+	})
+}
