@@ -181,6 +181,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	header = auth.MergeHeader(header, begun)
 	header.Set("Location", r.Origin+login.Return)
 	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer") // the callback's address holds the code
 	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
 }
 
