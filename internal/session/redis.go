@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +44,10 @@ func newRedisStore(c Config) (*redisStore, error) {
 		Network: "tcp", Addr: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), DB: s.Database, Username: s.Username, Password: string(s.Password),
 		DialTimeout: s.ConnectTimeout, ReadTimeout: s.ReadTimeout, WriteTimeout: s.SendTimeout,
 		ContextTimeoutEnabled: true, PoolSize: s.KeepalivePoolSize, PoolTimeout: s.ConnectTimeout, Protocol: 2, DisableIdentity: true,
-		MaxRetries: 1, MinRetryBackoff: 5 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
+		DialerRetries: 1,
+		MaxRetries:    1, MinRetryBackoff: 5 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
 	}
+	quiet()
 	if s.Socket != "" {
 		options.Network, options.Addr = "unix", s.Socket
 	}
@@ -63,6 +66,13 @@ func newRedisStore(c Config) (*redisStore, error) {
 		}),
 	}, nil
 }
+
+// quiet silences the client's own lines on standard error: what fails is returned, and logged once where it matters.
+var quiet = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 func (s *RedisSettings) tls() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify} // #nosec G402: ssl_verify
