@@ -38,7 +38,9 @@ bench: parts
 
 # A container image from scratch, built without an engine.
 image: build
-	buildah bud --isolation chroot -f deploy/Containerfile -t sallyport:$(VERSION) .
+	@command -v buildah >/dev/null || { echo "make image needs buildah: apt-get install buildah"; exit 1; }
+	mkdir -p .cache/image && cp bin/sallyport /etc/ssl/certs/ca-certificates.crt .cache/image/
+	buildah bud --isolation chroot -f deploy/Containerfile -t sallyport:$(VERSION) -t sallyport:latest .cache/image
 
 clean:
 	rm -rf bin out

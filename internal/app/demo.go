@@ -18,7 +18,7 @@ import (
 
 // demoConfig is the gate's configuration in the demo: what a person would write, with the demo's addresses.
 var demoConfig = template.Must(template.New("demo").Parse(`listen: {{.Listen}}
-admin: {listen: "off"}
+admin: {listen: off}
 log: {format: text, level: warn, access: false}
 routes:
   - route: {upstream: "http://{{.Upstream}}"}
@@ -33,7 +33,7 @@ routes:
         - {header: X-User, path: [preferred_username]}
       logout_redirect_uri: /
     rules:
-      - {paths: [/public], auth: "off"}
+      - {paths: [/public], auth: off}
       - {paths: [/admin], roles_required: [admin]}
 `))
 

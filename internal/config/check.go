@@ -66,7 +66,7 @@ func (r *reader) checkRoute(route *Route, f *File) {
 			return rule.Auth == "off" && len(rule.Paths)+len(rule.Hosts)+len(rule.Methods) == 0
 		})
 		if !open {
-			r.fail(route.route.place, "the route has no oidc: block, so nobody could pass: write oidc: {issuer: ..., client_id: ...}, or, if everybody may, rules: [{auth: \"off\"}]")
+			r.fail(route.route.place, "the route has no oidc: block, so nobody could pass: write oidc: {issuer: ..., client_id: ...}, or, if everybody may, rules: [{auth: off}]")
 		}
 		return
 	}

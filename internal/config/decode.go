@@ -92,16 +92,25 @@ func (r *reader) absent(b block, list []pair, v reflect.Value, f field) {
 		return
 	}
 	if text, has := f.tag.Lookup("default"); has {
-		var n yaml.Node
-		if err := yaml.Unmarshal([]byte(text), &n); err != nil {
-			panic(fmt.Sprintf("default of %s: %v", f.name, err))
-		}
-		r.value(n.Content[0], v, f)
+		r.value(defaultNode(text, v.Kind()), v, f)
 		return
 	}
 	if v.Kind() == reflect.Struct { // its members' defaults
 		r.decode(b.place, nil, v, func(pair) string { return "" })
 	}
+}
+
+// defaultNode is the node of a default: a list is YAML, all else is taken literally.
+func defaultNode(text string, kind reflect.Kind) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: text}
+	if kind == reflect.Slice {
+		var list yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &list); err != nil {
+			panic(fmt.Sprintf("the default %s: %v", text, err))
+		}
+		n = list.Content[0]
+	}
+	return n
 }
 
 // value sets v from a node as its type says.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
@@ -29,7 +30,7 @@ type login struct {
 }
 
 const (
-	maxReturn      = 2000          // bytes of a page's path and query that are remembered
+	maxReturn      = 1500          // bytes of a page's path and query that are remembered: sealed, they must fit a cookie
 	maxLogins      = 16            // that a browser keeps for one route
 	maxLoginBytes  = 6 << 10       // of all their cookies together: proxies in front bound the Cookie header
 	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
@@ -76,12 +77,14 @@ func (f *authorizationCode) cookieName(r *auth.Request, state string) string {
 
 // remember puts a login into its cookie.
 func (f *authorizationCode) remember(h http.Header, r *auth.Request, l *login) error {
-	plain, err := json.Marshal(l)
-	if err != nil {
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false) // a query is full of &, and a cookie is small
+	if err := e.Encode(l); err != nil {
 		return err
 	}
 	name := f.cookieName(r, l.state())
-	sealed, err := f.keyring.Seal(name, plain)
+	sealed, err := f.keyring.Seal(name, plain.Bytes())
 	if err != nil {
 		return err
 	}
@@ -146,9 +149,9 @@ func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
 		all = append(all, k)
 	}
 	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.started, a.started) })
-	h, bytes := http.Header{}, 0
+	h, total := http.Header{}, 0
 	for n, k := range all {
-		if bytes += k.size; n >= maxLogins-1 || bytes > maxLoginBytes || k.started == 0 {
+		if total += k.size; n >= maxLogins-1 || total > maxLoginBytes || k.started == 0 {
 			f.cookie.set(h, r, k.name, "", -1)
 		}
 	}

@@ -74,6 +74,7 @@ type Provider struct {
 	state    state
 	controls controls
 	mux      *http.ServeMux
+	serve    map[Endpoint]http.Handler // as they are when nothing is broken
 	server   server
 
 	mu     sync.RWMutex

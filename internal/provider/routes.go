@@ -29,6 +29,7 @@ const maxBody = 64 << 10 // of a form: no request here has reason for more
 
 func (p *Provider) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	p.serve = map[Endpoint]http.Handler{}
 	for _, e := range []struct {
 		endpoint Endpoint
 		methods  string
@@ -45,10 +46,12 @@ func (p *Provider) routes() *http.ServeMux {
 		{EndSession, "GET HEAD POST", p.endSession},
 		{EndSessionYes, "POST", p.endSessionConfirmed},
 	} {
-		mux.Handle(string(e.endpoint), p.endpoint(e.endpoint, strings.Fields(e.methods), e.serve))
+		serve := p.methods(strings.Fields(e.methods), e.serve)
+		p.serve[e.endpoint] = serve
+		mux.Handle(string(e.endpoint), p.endpoint(e.endpoint, serve))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writePage(w, http.StatusNotFound, "message.html", message{Title: "Not found", Text: "There is nothing at this address."}, "")
+		writeMessage(w, http.StatusNotFound, "Not found", "There is nothing at this address.")
 	})
 	return mux
 }
@@ -59,23 +62,32 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // endpoint reads a request's form and lets the test controls have their say before it is served.
-func (p *Provider) endpoint(e Endpoint, methods []string, serve http.HandlerFunc) http.Handler {
+func (p *Provider) endpoint(e Endpoint, serve http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		err := r.ParseForm()
-		if broken := p.controls.arrived(e, r); broken != nil {
-			broken(w, r)
-			return
-		}
+		broken := p.controls.arrived(e, r)
 		switch {
+		case broken != nil:
+			broken(w, r)
 		case err != nil:
 			p.refuse(w, badRequest("The parameters can't be read."))
-		case !slices.Contains(methods, r.Method):
-			w.Header().Set("Allow", strings.Join(methods, ", "))
-			p.refuse(w, &oauthError{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "This endpoint doesn't take " + r.Method + "."})
 		default:
-			serve(w, r)
+			serve.ServeHTTP(w, r)
 		}
+	})
+}
+
+func (p *Provider) methods(allowed []string, serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(allowed, r.Method) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			e := badRequest("This endpoint doesn't take " + r.Method + ".")
+			e.Status = http.StatusMethodNotAllowed
+			p.refuse(w, e)
+			return
+		}
+		serve(w, r)
 	})
 }
 

@@ -1,0 +1,66 @@
+package provider
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+)
+
+// introspect tells a client about a token, its own or another's (RFC 7662 §2).
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
+	client, token, refused := p.tokenRequest(r)
+	switch {
+	case refused != nil:
+		p.refuse(w, refused)
+	case client.AuthMethod == "none": // §2.1: or else anybody could try out tokens
+		p.refuse(w, &oauthError{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "A public client can't introspect."})
+	default:
+		p.answer(w, Introspection, p.introspection(client, token))
+	}
+}
+
+func (p *Provider) introspection(client *Client, token string) map[string]any {
+	now := p.now()
+	if t := p.state.active(token, now); t != nil {
+		answer := maps.Clone(t.claims)
+		maps.Copy(answer, map[string]any{"active": true, "token_type": "Bearer"})
+		if t.grant.user != nil {
+			answer["username"] = t.grant.user.Username
+		}
+		return answer
+	}
+	if t := p.state.activeRefresh(token, now); t != nil && t.grant.client == client {
+		return map[string]any{
+			"active": true, "iss": p.Issuer(), "sub": t.grant.sub(), "client_id": client.ID, "exp": t.expiry.Unix(),
+			"scope": strings.Join(t.grant.scope, " "),
+		}
+	}
+	return map[string]any{"active": false} // §2.2: and nothing about why
+}
+
+// revoke is RFC 7009 §2: the answer is 200 without a body for tokens that nobody knows, too.
+func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
+	client, token, refused := p.tokenRequest(r)
+	if refused == nil && !p.state.revoke(token, client) {
+		refused = badRequest("The token is another client's.")
+	}
+	if refused != nil {
+		p.refuse(w, refused)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// tokenRequest reads what introspection and revocation have in common.
+func (p *Provider) tokenRequest(r *http.Request) (*Client, string, *oauthError) {
+	client, err := p.authenticate(r)
+	var refused *oauthError
+	switch {
+	case errors.As(err, &refused):
+		return nil, "", refused
+	case len(r.PostForm["token"]) != 1:
+		return nil, "", badRequest("There has to be one token.")
+	}
+	return client, r.PostForm.Get("token"), nil
+}

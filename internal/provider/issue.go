@@ -1,0 +1,119 @@
+package provider
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// issue makes a token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+func (p *Provider) issue(g *grant, scope []string, nonce string, refresh bool) map[string]any {
+	now := p.now()
+	lifetime := p.lifetime(g.client)
+	access := p.newAccessToken(g, scope, now, lifetime)
+	answer := map[string]any{
+		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(scope, " "),
+	}
+	if refresh && !g.client.NoRefreshToken {
+		answer["refresh_token"] = p.state.addRefresh(g, now, p.config.RefreshTokenLifetime)
+	}
+	if slices.Contains(scope, "openid") {
+		answer["id_token"] = p.newIDToken(g, scope, nonce, access, now, lifetime)
+	}
+	return answer
+}
+
+// newAccessToken makes an access token and remembers it, so that it can be introspected and revoked.
+func (p *Provider) newAccessToken(g *grant, scope []string, now time.Time, lifetime time.Duration) string {
+	claims := p.accessTokenClaims(g, scope, now, lifetime)
+	p.controls.adjustAccessToken(claims)
+	return p.mint(g, claims, now.Add(lifetime), now)
+}
+
+func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) string {
+	token := "opaque_" + rand.Text()
+	if !g.client.OpaqueAccessTokens {
+		token = p.SignJWT(claims, WithHeader("typ", "at+jwt"))
+	}
+	p.state.addAccess(token, &accessToken{grant: g, claims: claims, expiry: expiry}, now)
+	return token
+}
+
+// accessTokenClaims are those of RFC 9068 §2.2, after what may be said of the user.
+func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
+	claims := g.claims(scope)
+	maps.Copy(claims, map[string]any{
+		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.client.AccessTokenAudience), "client_id": g.client.ID, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
+	})
+	if g.session.sid != "" {
+		maps.Copy(claims, map[string]any{"auth_time": g.authTime.Unix(), "acr": g.session.acr, "sid": g.session.sid})
+	}
+	return claims
+}
+
+// newIDToken makes the ID token that goes with an access token.
+func (p *Provider) newIDToken(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) string {
+	claims := p.idTokenClaims(g, scope, nonce, access, now, lifetime)
+	p.controls.adjustIDToken(claims)
+	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
+}
+
+// idTokenClaims are those of OIDC Core §2 and §3.1.3.6, after what may be said of the user.
+func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) map[string]any {
+	claims := g.claims(scope)
+	maps.Copy(claims, map[string]any{
+		"iss": p.Issuer(), "sub": g.sub(), "aud": g.client.ID, "azp": g.client.ID, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "auth_time": g.authTime.Unix(), "amr": []string{"pwd"},
+		"nonce": nonce, "at_hash": "",
+	})
+	if access != "" {
+		claims["at_hash"] = atHash(g.client.IDTokenAlg, access)
+	}
+	if g.session.sid != "" {
+		maps.Copy(claims, map[string]any{"acr": g.session.acr, "sid": g.session.sid})
+	}
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == "" })
+	return claims
+}
+
+// claims are what the scopes allow to be said of whose grant it is. They are the caller's own.
+func (g *grant) claims(scope []string) map[string]any {
+	if g.user != nil {
+		return g.user.claims(scope)
+	}
+	claims := map[string]any{}
+	maps.Copy(claims, g.client.Claims)
+	return claims
+}
+
+func (p *Provider) lifetime(c *Client) time.Duration {
+	if c.AccessTokenLifetime != 0 {
+		return c.AccessTokenLifetime
+	}
+	return p.controls.accessTokenLifetime()
+}
+
+// audience is a list as aud has it: one value alone is a string (RFC 7519 §4.1.3).
+func audience(list []string) any {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return list
+}
+
+// atHash is the left half of the access token's hash (OIDC Core §3.1.3.6): SHA-256, for Ed25519 SHA-512, which it has inside.
+func atHash(alg, token string) string {
+	sum := sha256.Sum256([]byte(token))
+	half := sum[:16]
+	if alg == "EdDSA" {
+		sum := sha512.Sum512([]byte(token))
+		half = sum[:32]
+	}
+	return base64.RawURLEncoding.EncodeToString(half)
+}

@@ -1,0 +1,50 @@
+package provider
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// userinfo tells what the access token's scopes allow (OIDC Core §5.3).
+func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
+	token, refused := bearer(r)
+	if refused != nil {
+		p.refuse(w, refused)
+		return
+	}
+	t := p.state.active(token, p.now())
+	if t == nil {
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token isn't good here, or no longer."))
+		return
+	}
+	scope, _ := t.claims["scope"].(string)
+	scopes := strings.Fields(scope)
+	if t.grant.user == nil || !slices.Contains(scopes, "openid") {
+		p.refuse(w, challenge(http.StatusForbidden, "insufficient_scope", "The access token hasn't the scope openid."))
+		return
+	}
+	p.answer(w, Userinfo, t.grant.claims(scopes))
+}
+
+// bearer finds the access token in the header or in a form, never in the query (RFC 6750 §2, RFC 9700 §4.3.2).
+func bearer(r *http.Request) (token string, refused *oauthError) {
+	scheme, inHeader, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	inForm := r.PostForm.Get("access_token")
+	switch {
+	case strings.EqualFold(scheme, "Bearer") && inHeader != "" && inForm == "":
+		return inHeader, nil
+	case scheme == "" && inForm != "":
+		return inForm, nil
+	case scheme == "" && inForm == "":
+		e := challenge(http.StatusUnauthorized, "invalid_token", "The access token is missing.")
+		e.Challenge = `Bearer realm="provider"` // RFC 6750 §3.1: no error code for who didn't authenticate
+		return "", e
+	}
+	return "", challenge(http.StatusBadRequest, "invalid_request", "The access token comes twice, or with another scheme.")
+}
+
+func challenge(status int, code, description string) *oauthError {
+	return &oauthError{Status: status, Code: code, Description: description,
+		Challenge: `Bearer realm="provider", error="` + code + `", error_description="` + description + `"`}
+}
