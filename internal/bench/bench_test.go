@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReadAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name, response string
+		want           answer
+		fails          bool
+	}{
+		{"body", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", answer{200, 3}, false},
+		{"lower case", "HTTP/1.1 401 Unauthorized\r\ncontent-length:3\r\nDate: now\r\n\r\nabc", answer{401, 3}, false},
+		{"empty body", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", answer{302, 0}, false},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", answer{}, true},
+		{"cut off", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc", answer{}, true},
+		{"another protocol", "220 ready for mail\r\n", answer{}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := bufio.NewReader(strings.NewReader(tt.response))
+			got, err := readAnswer(r)
+			if tt.fails != (err != nil) {
+				t.Fatalf("got error %v", err)
+			}
+			if err != nil {
+				return
+			}
+			if got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			if rest, _ := io.ReadAll(r); len(rest) > 0 {
+				t.Errorf("left %q unread: the next answer would begin with it", rest)
+			}
+		})
+	}
+}
+
+// TestMeasure sends through a real ReverseProxy to the bench's own upstream.
+func TestMeasure(t *testing.T) {
+	address := mustProxy(t)
+	clients, err := (&load{address, [][]byte{[]byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("GET /b HTTP/1.1\r\nHost: b\r\n\r\n")}, passed}).open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clients.close()
+	var clock time.Duration
+	s, err := clients.measure(t.Context(), 0, 100*time.Millisecond, func() (time.Duration, error) { clock += time.Second; return clock, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.requests == 0 || s.cpu != time.Second {
+		t.Errorf("got %d requests in %s, want some in 1s", s.requests, s.cpu)
+	}
+}
+
+// TestMeasureRefusesWrongAnswers: a gate that is fast because it answers something else must not win.
+func TestMeasureRefusesWrongAnswers(t *testing.T) {
+	for name, want := range map[string]answer{"status": {http.StatusUnauthorized, anySize}, "size": {http.StatusOK, answerSize + 1}} {
+		t.Run(name, func(t *testing.T) {
+			clients, err := (&load{mustProxy(t), [][]byte{[]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, want}).open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer clients.close()
+			_, err = clients.measure(t.Context(), 0, time.Hour, func() (time.Duration, error) { return 0, nil })
+			if err == nil || !strings.Contains(err.Error(), "expected status") {
+				t.Errorf("got error %v, want one about the answer", err)
+			}
+		})
+	}
+}
+
+// mustProxy serves the bare proxy in front of the upstream until the test ends.
+func mustProxy(t *testing.T) (address string) {
+	t.Helper()
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { upstream.Close() })
+	go serveUpstream(upstream)
+	h, err := bareProxy("http://" + upstream.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+func TestCPUTime(t *testing.T) {
+	if _, rest, err := cores(); err != nil || rest < 0 {
+		t.Fatalf("cores: %d, %v", rest, err)
+	}
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for x := 0.0; time.Since(start) < 20*time.Millisecond; x++ {
+		math.Sqrt(x)
+	}
+	after, err := cpuTime(os.Getpid())
+	if spent := after - before; err != nil || spent <= 0 || spent > time.Minute {
+		t.Errorf("20 ms of work cost %s, %v", spent, err)
+	}
+}
+
+// TestProcess: a process is pinned, and says why it wasn't ready.
+func TestProcess(t *testing.T) {
+	proxy, _, err := cores()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := &process{name: "shell", command: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status; exit 3"}}
+	if err := p.start(ctx, proxy); err != nil {
+		t.Fatal(err)
+	}
+	err = p.ready(ctx, func() error { return io.ErrNoProgress })
+	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") {
+		t.Fatalf("got error %v", err)
+	}
+	if fields := strings.Fields(p.said.String()); len(fields) != 2 || fields[1] != strconv.Itoa(proxy) {
+		t.Errorf("got %q, want the process on core %d alone", p.said.String(), proxy)
+	}
+}
+
+// TestStop: what never ends by itself is ended.
+func TestStop(t *testing.T) {
+	_, rest, err := cores()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{name: "sleeper", command: []string{"sleep", "3600"}}
+	if err := p.start(t.Context(), rest); err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	if p.cmd.ProcessState == nil || p.cmd.ProcessState.Success() {
+		t.Errorf("got state %v, want a killed process", p.cmd.ProcessState)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for want, values := range map[float64][]float64{2: {9, 1, 2}, 2.5: {3, 2, 9, 1}, 7: {7}} {
+		if got := median(values); got != want {
+			t.Errorf("median of %v: got %v, want %v", values, got, want)
+		}
+	}
+}
+
+// TestTokenSize: the goals are for tokens of 1.2 KB.
+func TestTokenSize(t *testing.T) {
+	issuer, err := startIssuer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := issuer.AccessToken(username, clientID, map[string]any{"jti": "0"})
+	if n := len(token); n < 1150 || n > 1280 {
+		t.Errorf("a token has %d bytes, want 1.2 KB", n)
+	}
+}
+
+// TestBench runs the whole with the bare proxy against itself.
+func TestBench(t *testing.T) {
+	binary := t.TempDir() + "/bench"
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), binary, "-cell", "bare", "-rounds", "1", "-seconds", "0.2").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "bare ") {
+		t.Errorf("got:\n%s\nwant a table with one line", out)
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// startGate starts the gate with its issuer and its Redis.
+func (r *rig) startGate(ctx context.Context) (*process, error) {
+	var err error
+	if r.issuer, err = startIssuer(); err != nil {
+		return nil, err
+	}
+	redis, err := r.startRedis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	binary, err := r.build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	address, err1 := freeAddress()
+	admin, err2 := freeAddress()
+	file := filepath.Join(r.dir, "sallyport.yaml")
+	err3 := os.WriteFile(file, r.config(address, admin, redis.address), 0o600)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	p := &process{name: "gate", address: address, command: []string{binary, "run", "-c", file}, env: []string{"GOMAXPROCS=1"}}
+	return r.start(ctx, r.proxyCore, p, func() error { return answering(ctx, "http://"+admin+"/readyz") })
+}
+
+// build makes the gate as `make build` does.
+func (r *rig) build(ctx context.Context) (string, error) {
+	binary := filepath.Join(r.dir, "sallyport")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "sallyport/cmd/sallyport")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+func (r *rig) config(address, admin, redis string) []byte {
+	_, redisPort, _ := net.SplitHostPort(redis)
+	return fmt.Appendf(nil, `listen: %s
+admin: {listen: %s}
+log: {access: false, level: warn}
+routes:
+  - route: {paths: [/], upstream: %s}
+    oidc:
+      issuer: %s
+      client_id: %s
+      client_secret: %s
+      session: {storage: redis, secret: the bench's session secret is long enough}
+      redis: {port: %s}
+    rules:
+      - paths: [/off]
+        auth: off
+`, address, admin, r.upstream, r.issuer.Issuer(), clientID, clientSecret, redisPort)
+}
+
+// answering checks that a URL answers 200.
+func answering(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, res.Status)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"time"
+
+	"sallyport/internal/provider"
+)
+
+const (
+	clientID     = "app"
+	clientSecret = "the bench's client secret"
+	username     = "john"
+	password     = "john's password"
+	lifetime     = time.Hour // of tokens: none is refreshed while the bench runs
+)
+
+// startIssuer starts the OpenID Provider in this process: nobody asks it anything while a measurement runs.
+func startIssuer() (*provider.Provider, error) {
+	p := provider.New(provider.Config{
+		Clients: []provider.Client{{
+			ID: clientID, Secret: clientSecret, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"},
+		}},
+		Users:               []provider.User{{Username: username, Password: password, Claims: claims}},
+		AccessTokenLifetime: lifetime,
+	})
+	address, err := serve(func(l net.Listener) { http.Serve(l, p) })
+	p.SetIssuer(address)
+	return p, err
+}
+
+// claims make an access token of 1.2 KB.
+var claims = map[string]any{
+	"groups":       []string{"/staff", "/staff/engineering", "/staff/engineering/platform"},
+	"realm_access": map[string]any{"roles": []string{"offline_access", "uma_authorization", "default-roles-main", "employee", "on-call"}},
+	"resource_access": map[string]any{
+		"billing": map[string]any{"roles": []string{"reader", "writer"}},
+		"account": map[string]any{"roles": []string{"manage-account", "manage-account-links", "view-profile", "delete-account"}},
+	},
+	"allowed-origins": []string{"https://app.example.com"},
+}
+
+// login logs John in at the gate, as a browser would, and returns the session's cookie as a request sends it.
+func (r *rig) login(gate *process) (string, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return "", err
+	}
+	browser := &http.Client{Jar: jar, Timeout: startTimeout}
+	page := url.URL{Scheme: "http", Host: gate.address, Path: "/"}
+	res, err := r.issuer.LogIn(browser, page.String(), username, password)
+	if err != nil {
+		return "", err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("expected status 200 in the end, got %s at %s", res.Status, res.Request.URL.Path)
+	}
+	for _, c := range jar.Cookies(&page) {
+		if strings.HasPrefix(c.Name, "session_") {
+			return c.Name + "=" + c.Value, nil
+		}
+	}
+	return "", errors.New("expected a cookie of the session, got none")
+}
