@@ -34,7 +34,7 @@ lint:
 
 # The cost that the gate adds, as a ratio to a bare httputil.ReverseProxy in the same run.
 bench: parts
-	$(GO) run ./internal/bench
+	CGO_ENABLED=0 $(GO) run ./internal/bench
 
 # A container image from scratch, built without an engine.
 image: build

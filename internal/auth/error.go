@@ -55,6 +55,9 @@ func Forbidden(reason string, err error) *Error {
 
 // AsError returns err's *Error, or a 500 whose cause is err.
 func AsError(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e

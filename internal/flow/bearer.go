@@ -24,20 +24,22 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !oidc.IsJWS(token) {
-		return nil, auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
-	}
 	identity, err := b.issuer.AccessToken(r.Context(), token)
 	if err != nil {
-		return nil, tokenError(err)
+		return nil, tokenError(token, err)
 	}
 	return &auth.Result{Identity: identity}, nil
 }
 
 // tokenError gives a verification error its status and its reason in the log.
-func tokenError(err error) error {
-	if errors.Is(err, oidc.ErrUnavailable) {
+func tokenError(token string, err error) error {
+	switch {
+	case errors.Is(err, oidc.ErrUnavailable):
 		return auth.Unavailable("issuer_unavailable", err)
+	case !token68(token):
+		return errMalformed
+	case !oidc.IsJWS(token):
+		return auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
 	}
 	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken} {
 		if errors.Is(err, reason) {

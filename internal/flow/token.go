@@ -25,11 +25,14 @@ func presentedToken(r *auth.Request) (string, error) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", fmt.Errorf("another scheme than Bearer: %w", auth.ErrNoCredential)
 	}
-	if token = strings.Trim(token, " "); !token68(token) || len(token) > maxToken {
-		return "", auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1 after Bearer"))
+	if token = strings.Trim(token, " "); token == "" || len(token) > maxToken {
+		return "", errMalformed
 	}
 	return token, nil
 }
+
+// errMalformed is final, and the same for whatever is wrong with the header.
+var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1 after Bearer"))
 
 // token68 is b64token of RFC 6750 §2.1.
 func token68(s string) bool {
@@ -49,8 +52,12 @@ func token68(s string) bool {
 type unjudged struct{}
 
 func (unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
-	if _, err := presentedToken(r); err != nil {
+	token, err := presentedToken(r)
+	switch {
+	case err != nil:
 		return nil, err
+	case !token68(token):
+		return nil, errMalformed
 	}
 	return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
 }

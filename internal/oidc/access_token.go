@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,15 +16,15 @@ var ErrNotAccessToken = errors.New("not_an_access_token")
 // that don't follow it. What its signature proves is kept; its times are judged at every call, its audience by the
 // caller. The error wraps ErrUnavailable if the issuer's keys can't be had.
 func (i *Issuer) AccessToken(ctx context.Context, token string) (*auth.Identity, error) {
-	sum := sha256.Sum256([]byte(token))
-	if v, ok := i.tokens.get(sum); ok {
+	k := sum(token)
+	if v, ok := i.tokens.get(k); ok {
 		return v.Identity, i.CheckValidity(v.Identity.Tokens.Expiry, v.NotBefore)
 	}
 	v, err := i.verifyAccessToken(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	i.tokens.put(sum, v)
+	i.tokens.put(k, v)
 	return v.Identity, nil
 }
 

@@ -3,6 +3,7 @@ package oidc
 import (
 	"crypto/sha256"
 	"time"
+	"unsafe"
 
 	"github.com/maypok86/otter/v2"
 
@@ -28,6 +29,11 @@ func newTokenCache() *tokenCache {
 		},
 		ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, *VerifiedToken](cacheLifetime),
 	})}
+}
+
+// sum is a token's key. The bytes are only read, so they aren't copied.
+func sum(token string) [sha256.Size]byte {
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(token), len(token)))
 }
 
 func (c *tokenCache) get(sum [sha256.Size]byte) (*VerifiedToken, bool) {

@@ -13,16 +13,16 @@ import (
 func (d *Decision) authenticate(e *boundEndpoint) (*auth.Result, error) {
 	if e != nil {
 		d.Endpoint = e.Name
-		return e.Serve(d.Request)
+		return e.Serve(&d.Request)
 	}
-	res, err := d.Route.Chain.Authenticate(d.Request)
+	res, err := d.Route.Chain.Authenticate(&d.Request)
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
 	if d.Rule.Auth == authz.Optional {
 		return res, nil
 	}
-	answer, err := d.Route.Chain.Challenge(d.Request)
+	answer, err := d.Route.Chain.Challenge(&d.Request)
 	if errors.Is(err, auth.ErrNoCredential) {
 		err = errNoCredential
 	}

@@ -32,8 +32,8 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	if challenge := d.challenge(e); challenge != "" {
-		h.Set("WWW-Authenticate", challenge)
+	if challenge := d.challenge(e); challenge != nil {
+		h["Www-Authenticate"] = challenge
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
@@ -92,19 +92,22 @@ func (d *Decision) redirect(status int) string {
 }
 
 // challenge is the value of WWW-Authenticate (RFC 6750 §3): an error code only where a token was refused.
-func (d *Decision) challenge(e *auth.Error) string {
+func (d *Decision) challenge(e *auth.Error) []string {
 	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
 	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
-		return ""
+		return nil
 	}
-	value := fmt.Sprintf("Bearer realm=%q", d.Route.Realm)
+	if e.Code == "" {
+		return d.Route.challenge
+	}
+	value := d.Route.challenge[0]
 	if e.Code != "" && d.Route.Errors.ExposeErrorCode {
 		value += fmt.Sprintf(", error=%q, error_description=%q", e.Code, e.Description)
 	}
 	if insufficient && e.Scope != "" {
 		value += fmt.Sprintf(", scope=%q", e.Scope)
 	}
-	return value
+	return []string{value}
 }
 
 func (d *Decision) title(e *auth.Error) string {
@@ -122,10 +125,10 @@ func (d *Decision) title(e *auth.Error) string {
 // write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
 func (d *Decision) write(w http.ResponseWriter, status int, p *auth.Page) {
 	h := w.Header()
-	h.Set("X-Request-Id", d.ID)
-	h.Set("X-Content-Type-Options", "nosniff")
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
+	h["X-Request-Id"] = []string{d.ID}
+	h["X-Content-Type-Options"] = noSniff
+	if len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = noStore
 	}
 	switch {
 	case strings.HasPrefix(d.Request.Header.Get("Content-Type"), "application/grpc"):
@@ -136,6 +139,13 @@ func (d *Decision) write(w http.ResponseWriter, status int, p *auth.Page) {
 		writeProblem(w, status, p, d.ID)
 	}
 }
+
+// Header values that never change; they are shared, and nobody writes into them.
+var (
+	noSniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"}
+	problemJSON = []string{"application/problem+json"}
+)
 
 // writeProblem writes RFC 9457 problem details.
 func writeProblem(w http.ResponseWriter, status int, p *auth.Page, id string) {
@@ -148,7 +158,7 @@ func writeProblem(w http.ResponseWriter, status int, p *auth.Page, id string) {
 		Detail  string `json:"detail,omitempty"`
 		Request string `json:"request_id"`
 	}{p.Title, status, p.Text, id})
-	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header()["Content-Type"] = problemJSON
 	w.WriteHeader(status)
 	w.Write(b.Bytes())
 }

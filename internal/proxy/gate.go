@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -35,10 +36,11 @@ type Route struct {
 	CookieNames    []string // of the gate, which never go upstream
 	CookiePrefixes []string
 
-	allow trick
-	rules *rules
-	plan  *headerPlan
-	proxy *httputil.ReverseProxy
+	allow     trick
+	challenge []string // the value of WWW-Authenticate without an error
+	rules     *rules
+	plan      *headerPlan
+	proxy     *httputil.ReverseProxy
 }
 
 // A Rule says what a part of a route's requests needs.
@@ -83,6 +85,7 @@ func New(c Config) (*Gate, error) {
 		for _, name := range route.Allow {
 			route.allow |= tricks[name]
 		}
+		route.challenge = []string{fmt.Sprintf("Bearer realm=%q", route.Realm)}
 		route.plan, route.rules = plan, newRules(route.Rules)
 		route.proxy = g.newReverseProxy(route)
 	}
@@ -92,7 +95,7 @@ func New(c Config) (*Gate, error) {
 
 // A Decision is what decide found out about a request. It is complete before anything is forwarded.
 type Decision struct {
-	*auth.Request
+	auth.Request
 	Route    *Route // nil if none was found
 	Rule     *Rule
 	Endpoint string         // the gate's own path that was asked for
@@ -100,7 +103,7 @@ type Decision struct {
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
 
-	target  *target
+	target  target
 	failure *auth.Error // of the upstream
 }
 
@@ -123,10 +126,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	d := &Decision{}
 	var err error
-	if d.Request, d.target, err = g.entrance.enter(r); err != nil {
+	if err = g.entrance.enter(r, d); err != nil {
 		return d, err
 	}
-	m, err := g.router.match(hostname(d.Origin), r.Method, d.target)
+	m, err := g.router.match(hostname(d.Origin), r.Method, &d.target)
 	d.Route, d.Rule = m.route, m.rule
 	if err != nil {
 		return d, err

@@ -197,13 +197,14 @@ func (p *headerPlan) ownCookie(name string) bool {
 	return false
 }
 
-// set adds what the identity proves. refused are the headers that a claim would have made wrong.
-func (p *headerPlan) set(h http.Header, i *auth.Identity) (refused []string) {
+// set adds what the identity proves. in is the client's header, of which an equal line is reused rather than built again.
+// refused are the headers that a claim would have made wrong.
+func (p *headerPlan) set(h, in http.Header, i *auth.Identity) (refused []string) {
 	if i == nil {
 		return nil
 	}
 	if p.tokenHeader != "" && i.Tokens.AccessToken != "" {
-		h[p.tokenHeader] = []string{p.tokenPrefix + i.Tokens.AccessToken}
+		h[p.tokenHeader] = p.tokenLine(in[p.tokenHeader], i.Tokens.AccessToken)
 	}
 	if p.idTokenHeader != "" && i.Tokens.IDToken != "" {
 		h[p.idTokenHeader] = []string{i.Tokens.IDToken}
@@ -221,6 +222,16 @@ func (p *headerPlan) set(h http.Header, i *auth.Identity) (refused []string) {
 		h[m.Header] = []string{value}
 	}
 	return refused
+}
+
+// tokenLine is the header with the access token: the client's own if that is what it sent.
+func (p *headerPlan) tokenLine(sent []string, token string) []string {
+	if len(sent) == 1 {
+		if own, found := strings.CutPrefix(sent[0], p.tokenPrefix); found && own == token {
+			return sent
+		}
+	}
+	return []string{p.tokenPrefix + token}
 }
 
 // headerValue writes a claim as a header's value: a string as it is, a number or boolean as JSON, anything else as base64

@@ -87,7 +87,7 @@ func TestSetWritesClaims(t *testing.T) {
 		Tokens:  auth.Tokens{AccessToken: "at", IDToken: "it"},
 	}
 	h := http.Header{}
-	refused := p.set(h, identity)
+	refused := p.set(h, nil, identity)
 	want := map[string]string{"Authorization": "Bearer at", "X-Id-Token": "it", "X-S": "Zoë", "X-N": "7", "X-B": "true",
 		"X-O": "eyJrIjoidiJ9", "X-L": "WyJhIiwiYiJd", "X-Nested": "v", "X-Idonly": "yes"}
 	for name, v := range want {
@@ -107,6 +107,6 @@ func BenchmarkHeaderPlan(b *testing.B) {
 	for b.Loop() {
 		h := http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}, "Authorization": {"Bearer x"}, "Accept-Encoding": {"gzip"}}
 		p.strip(h, false)
-		p.set(h, identity)
+		p.set(h, nil, identity)
 	}
 }

@@ -19,37 +19,32 @@ type entrance struct {
 
 // enter reads what the connection and, behind a trusted proxy, the forwarding headers say. It refuses what can be read in
 // several ways.
-func (e *entrance) enter(r *http.Request) (*auth.Request, *target, error) {
+func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	peer := peerAddr(r)
 	trusted := e.trusts(peer)
-	req := &auth.Request{Request: r, ClientAddr: peer, ID: requestID(r, trusted)}
+	d.Request = auth.Request{Request: r, ClientAddr: peer, ID: requestID(r, trusted)}
 	if trusted {
-		req.ClientAddr = e.clientAddr(r, peer)
+		d.ClientAddr = e.clientAddr(r, peer)
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		req.ClientCert = r.TLS.PeerCertificates[0]
+		d.ClientCert = r.TLS.PeerCertificates[0]
 	}
-	origin, err := origin(r, trusted)
-	if err != nil {
-		return req, nil, badRequest("bad_host", err)
+	if d.Origin, err = origin(r, trusted); err != nil {
+		return auth.InvalidRequest("bad_host", err)
 	}
-	req.Origin = origin
 	if err := checkMethod(r.Method); err != nil {
-		return req, nil, badRequest("bad_method", err)
+		return auth.InvalidRequest("bad_method", err)
 	}
 	path, err := requestPath(r)
 	if err != nil {
-		return req, nil, badPath(err)
+		return badPath(err)
 	}
-	t, err := parsePath(path)
-	if err != nil {
-		return req, nil, badPath(err)
+	if d.target, err = parsePath(path); err != nil {
+		return badPath(err)
 	}
-	req.Path = t.path
-	return req, &t, nil
+	d.Path = d.target.path
+	return nil
 }
-
-func badRequest(reason string, err error) error { return auth.InvalidRequest(reason, err) }
 
 func peerAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -95,16 +90,11 @@ func origin(r *http.Request, trusted bool) (string, error) {
 		scheme = "https"
 	}
 	if trusted {
-		for _, h := range []struct {
-			name string
-			into *string
-		}{{"X-Forwarded-Proto", &scheme}, {"X-Forwarded-Host", &host}} {
-			switch values := r.Header.Values(h.name); {
-			case len(values) == 1 && !strings.Contains(values[0], ","):
-				*h.into = strings.TrimSpace(values[0])
-			case len(values) > 0:
-				return "", fmt.Errorf("%s has several values: the proxy must replace it, not add to it", h.name)
-			}
+		var errProto, errHost error
+		scheme, errProto = forwarded(r.Header, "X-Forwarded-Proto", scheme)
+		host, errHost = forwarded(r.Header, "X-Forwarded-Host", host)
+		if err := errors.Join(errProto, errHost); err != nil {
+			return "", err
 		}
 	}
 	if scheme = strings.ToLower(scheme); scheme != "http" && scheme != "https" {
@@ -115,6 +105,17 @@ func origin(r *http.Request, trusted bool) (string, error) {
 		return "", fmt.Errorf("%q is no host", host)
 	}
 	return scheme + "://" + trimDefaultPort(scheme, host), nil
+}
+
+// forwarded is the one value of a forwarding header, or what it is without.
+func forwarded(h http.Header, name, without string) (string, error) {
+	switch values := h[name]; {
+	case len(values) == 0:
+		return without, nil
+	case len(values) == 1 && !strings.Contains(values[0], ","):
+		return strings.TrimSpace(values[0]), nil
+	}
+	return "", fmt.Errorf("%s has several values: the proxy must replace it, not add to it", name)
 }
 
 // validHost accepts host[:port] of letters, digits and -._ or an IPv6 address in brackets.

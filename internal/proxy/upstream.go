@@ -130,7 +130,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 		out.Host = p.In.Host
 	}
 	route.plan.strip(out.Header, d.Rule.Auth == authz.Off)
-	for _, name := range route.plan.set(out.Header, d.Identity) {
+	for _, name := range route.plan.set(out.Header, p.In.Header, d.Identity) {
 		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
 	}
 	d.setForwarded(out.Header)

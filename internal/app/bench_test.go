@@ -1,0 +1,91 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/internal/config"
+	"sallyport/internal/provider"
+)
+
+// discard is a response that nobody reads.
+type discard struct{ h http.Header }
+
+func (d *discard) Header() http.Header         { return d.h }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(int)             {}
+
+// benchServer is a gate in front of a real upstream, without a listener of its own.
+func benchServer(b *testing.B) (*server, *provider.Provider) {
+	page := strings.Repeat("a", 1024)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
+	b.Cleanup(upstream.Close)
+	p := provider.Start(b, provider.Config{
+		Clients: []provider.Client{{ID: "app", Secret: "secret", RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"}}},
+		Users:   []provider.User{{Username: "john", Password: "doe"}},
+	})
+	name := filepath.Join(b.TempDir(), "gate.yaml")
+	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n    rules: [{paths: [/off], auth: off}]\n",
+		upstream.URL, p.URL, strings.Repeat("s", 32))
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	file, err := config.Load(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := newServer(file, io.Discard)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.kept.close)
+	return s, p
+}
+
+func benchmark(b *testing.B, s *server, path string, header http.Header) {
+	r := httptest.NewRequest("GET", "http://gate.example.com"+path, nil)
+	r.RequestURI = path
+	r.Header = header
+	b.ReportAllocs()
+	for b.Loop() {
+		s.ServeHTTP(&discard{http.Header{}}, r)
+	}
+}
+
+func BenchmarkOff(b *testing.B) {
+	s, _ := benchServer(b)
+	benchmark(b, s, "/off", http.Header{"Accept": {"*/*"}})
+}
+
+func BenchmarkBearer(b *testing.B) {
+	s, p := benchServer(b)
+	benchmark(b, s, "/", http.Header{"Authorization": {"Bearer " + p.AccessToken("john", "app", nil)}})
+}
+
+func BenchmarkRefused(b *testing.B) {
+	s, _ := benchServer(b)
+	benchmark(b, s, "/", http.Header{"Accept": {"application/json"}})
+}
+
+func BenchmarkSessionInMemory(b *testing.B) {
+	s, p := benchServer(b)
+	front := httptest.NewServer(s)
+	defer front.Close()
+	jar, _ := cookiejar.New(nil)
+	res, err := p.LogIn(&http.Client{Jar: jar}, front.URL, "john", "doe")
+	if err != nil || res.StatusCode != http.StatusOK {
+		b.Fatal(res, err)
+	}
+	var cookies []string
+	for _, c := range jar.Cookies(res.Request.URL) {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	benchmark(b, s, "/", http.Header{"Cookie": {strings.Join(cookies, "; ")}})
+}

@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deepLink must be reached as it was typed, with its order and its escapes.
+const deepLink = "/deep/link?x=1&y=a%2Fb"
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up}}})
+	john := newPerson(t, g)
+	tab := john.newPage()
+
+	tab.open(g.url + deepLink)
+	tab.waitFor("#kc-login")
+	if up.count() != 0 {
+		t.Errorf("the upstream got %d requests before the login", up.count())
+	}
+	tab.submit("john", "doe")
+	tab.waitURL(g.url + deepLink)
+	if got := tab.text("#user"); got != "john" {
+		t.Errorf("the upstream says hello to %q, want john", got)
+	}
+	a := up.mustArrival(t, deepLink)
+	if got := a.header.Get("X-User"); got != "john" {
+		t.Errorf("X-User is %q, want john", got)
+	}
+	token := mustBearer(t, a)
+	if token.claim("preferred_username") != "john" || token.claim("iss") != keycloak.issuer("sallyport") {
+		t.Errorf("the upstream got somebody else's access token: %v", token.claims)
+	}
+	tab.shoot("login-result")
+}
+
+// The upstream's own cookies pass both ways; those of the gate never reach it.
+func TestCookiesOfTheGateStayThere(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up}}})
+	john := newPerson(t, g)
+	tab := john.newPage()
+	tab.logIn(g.url+"/", "john")
+	tab.open(g.url + "/again")
+
+	if got := up.mustArrival(t, "/again").header.Get("Cookie"); got != "theme=blue" {
+		t.Errorf("the upstream got the cookies %q, want theme=blue alone", got)
+	}
+	session := 0
+	for _, c := range john.cookies() {
+		if strings.HasPrefix(c.Name, "session_") {
+			session++
+			if !c.HTTPOnly || c.SameSite != "Lax" || c.Path != "/" {
+				t.Errorf("the session cookie is %+v, want HttpOnly, Lax, /", c)
+			}
+		}
+		if strings.HasPrefix(c.Name, "authorization") {
+			t.Errorf("the login is over and its cookie is still there: %s", c.Name)
+		}
+	}
+	if session != 1 {
+		t.Errorf("the browser has %d session cookies, want 1", session)
+	}
+}
+
+func TestWrongPasswordThenRight(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up}}})
+	tab := newPerson(t, g).newPage()
+	tab.open(g.url + deepLink)
+	tab.submit("john", "wrong")
+	tab.waitFor("text=Invalid username or password.")
+	tab.submit("john", "doe")
+	tab.waitURL(g.url + deepLink)
+	if got := tab.text("#user"); got != "john" {
+		t.Errorf("the upstream says hello to %q, want john", got)
+	}
+}
+
+// Two tabs begin a login each; both end where they wanted to go, whichever is first.
+func TestTwoTabs(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up}}})
+	john := newPerson(t, g)
+	first, second := john.newPage(), john.newPage()
+	first.open(g.url + "/first?tab=1")
+	second.open(g.url + "/second?tab=2")
+	first.waitFor("#kc-login")
+	second.waitFor("#kc-login")
+
+	first.submit("john", "doe")
+	first.waitURL(g.url + "/first?tab=1")
+	// Keycloak's own script in the second tab notices the login and goes on with that tab's.
+	second.waitURL(g.url + "/second?tab=2")
+	for _, tab := range []*page{first, second} {
+		if got := tab.text("#user"); got != "john" {
+			t.Errorf("%s says hello to %q, want john", tab.url(), got)
+		}
+	}
+}
+
+// Both forms are sent, one after the other: two codes, two logins, each to its own page.
+func TestTwoFormsSent(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up}}})
+	v := newVisitor(t, g)
+	pages := []string{g.url + "/first?tab=1", g.url + "/second?tab=2"}
+	first, second := v.form(pages[0]), v.form(pages[1])
+	callbacks := []string{v.submit(first, "john"), v.submit(second, "john")}
+	for _, i := range []int{1, 0} { // the later one comes back first
+		if a := v.browse(callbacks[i]); a.status != http.StatusSeeOther || a.location() != pages[i] {
+			t.Errorf("the login at %s ended with %d to %q", pages[i], a.status, a.location())
+		}
+	}
+	if a := v.browse(pages[0]); a.user() != "john" {
+		t.Errorf("after both logins %s answers %d", pages[0], a.status)
+	}
+}
+
+// A bearer is an access token as the upstream got it.
+type bearer struct {
+	raw    string
+	claims map[string]any
+}
+
+func mustBearer(t *testing.T, a arrival) bearer {
+	t.Helper()
+	scheme, raw, _ := strings.Cut(a.header.Get("Authorization"), " ")
+	parts := strings.Split(raw, ".")
+	if scheme != "Bearer" || len(parts) != 3 || len(a.header.Values("Authorization")) != 1 {
+		t.Fatalf("the upstream got %d Authorization headers with the scheme %q; want one JWT after Bearer", len(a.header.Values("Authorization")), scheme)
+	}
+	b := bearer{raw: raw}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil {
+		err = json.Unmarshal(payload, &b.claims)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b bearer) claim(name string) string { s, _ := b.claims[name].(string); return s }
+
+func (b bearer) expiry() time.Time {
+	exp, _ := b.claims["exp"].(float64)
+	return time.Unix(int64(exp), 0)
+}

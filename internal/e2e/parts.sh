@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
+# driver from npm; what isn't a package goes to .cache. Quick if all is there.
+#
+#   parts.sh         installs what is missing
+#   parts.sh check   only says what is missing
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+keycloak_version=26.7.3
+keycloak_build=(
+	--db=dev-file --health-enabled=true --https-client-auth=request
+	--features-disabled=account,account-api,admin,admin-fine-grained-authz,authorization,ciba,impersonation,kerberos,organization,passkeys,web-authn,workflows,identity-brokering-api,twitter-broker,recovery-codes
+)
+home=.cache/keycloak/home           # Keycloak, built with these options
+golden=.cache/keycloak/golden.mv.db # its database with the realms imported: each test run starts from a copy
+realms=testdata/keycloak
+driver=internal/e2e/browser
+mode=${1:-install}
+
+die() {
+	printf '\n*** parts.sh: %s\n\n' "$*" >&2
+	exit 1
+}
+
+say() { printf 'parts: %s\n' "$*" >&2; }
+
+# missing NAME: in check mode the end, else a word about what comes now.
+missing() {
+	[ "$mode" = check ] && die "$1 is missing or out of date: run internal/e2e/parts.sh (make parts)"
+	say "getting $1"
+}
+
+# --- programs ---
+
+# PROGRAM PACKAGES...: the program and where Debian has it. Chromium draws no letters without a font.
+programs='
+redis-server redis-server
+chromium chromium fonts-liberation
+nginx nginx-light
+java default-jre-headless
+mvn maven
+node nodejs
+npm npm
+unzip unzip
+'
+
+program_packages() {
+	local program packages
+	while read -r program packages; do
+		[ -z "$program" ] || command -v "$program" >/dev/null || echo "$packages"
+	done <<<"$programs"
+}
+
+install_programs() {
+	local wanted
+	wanted=$(program_packages | xargs)
+	[ -n "$wanted" ] || return 0
+	missing "$wanted"
+	[ "$(id -u)" = 0 ] || die "not root, so these Debian packages can't be installed: $wanted"
+	command -v apt-get >/dev/null || die "no apt-get here; install what gives these Debian packages: $wanted"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q >/dev/null || die "apt-get update failed; wanted: $wanted"
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -q -y --no-install-recommends $wanted >/dev/null || die "apt-get could not install: $wanted"
+	wanted=$(program_packages | xargs)
+	[ -z "$wanted" ] || die "installed, and still not to be found: $wanted"
+}
+
+# --- Keycloak ---
+
+keycloak_sum() { echo "$keycloak_version ${keycloak_build[*]}"; }
+golden_sum() { { keycloak_sum; cat "$realms"/*-realm.json; } | sha256sum; }
+
+# current FILE SUM: FILE was made from what SUM says.
+current() { [ "$(cat "$1.sum" 2>/dev/null)" = "$2" ]; }
+
+install_keycloak() {
+	current $home "$(keycloak_sum)" && return
+	missing "Keycloak $keycloak_version"
+	rm -rf .cache/keycloak
+	mkdir -p .cache/keycloak
+	mvn -B -q -ntp dependency:copy -Dartifact="org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" \
+		-DoutputDirectory="$PWD/.cache/keycloak" || die "Maven could not get Keycloak $keycloak_version"
+	unzip -q ".cache/keycloak/keycloak-quarkus-dist-$keycloak_version.zip" -d .cache/keycloak
+	rm ".cache/keycloak/keycloak-quarkus-dist-$keycloak_version.zip"
+	mv ".cache/keycloak/keycloak-$keycloak_version" $home
+	$home/bin/kc.sh build "${keycloak_build[@]}" >.cache/keycloak/build.log 2>&1 ||
+		die "Keycloak's build failed: $(tail -n 20 .cache/keycloak/build.log)"
+	keycloak_sum >$home.sum
+}
+
+import_realms() {
+	local sum work
+	sum=$(golden_sum)
+	current $golden "$sum" && return
+	missing "Keycloak's database with the realms of $realms"
+	rm -f $golden $golden.sum
+	work=$PWD/.cache/keycloak/import
+	rm -rf "$work"
+	mkdir "$work"
+	KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin \
+		$home/bin/kc.sh import --optimized --cache=local --dir="$PWD/$realms" \
+		--db-url="jdbc:h2:file:$work/keycloakdb;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE" >"$work/log" 2>&1 ||
+		die "Keycloak could not import the realms: $(tail -n 20 "$work/log")"
+	mv "$work/keycloakdb.mv.db" $golden
+	echo "$sum" >$golden.sum
+}
+
+# --- the browser's driver ---
+
+install_driver() {
+	cmp -s $driver/package-lock.json .cache/node/package-lock.json && [ -d .cache/node/node_modules/playwright-core ] && return
+	missing "playwright-core"
+	rm -rf .cache/node
+	mkdir -p .cache/node.new
+	cp $driver/package.json $driver/package-lock.json .cache/node.new
+	(cd .cache/node.new && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) || die "npm could not get playwright-core"
+	mv .cache/node.new .cache/node
+}
+
+[ "$mode" = install ] || [ "$mode" = check ] || die "unknown word: $mode; expected none, or check"
+mkdir -p .cache
+exec 9>.cache/parts.lock
+flock 9 # one at a time: make -j, or two sessions
+install_programs
+install_keycloak
+import_realms
+install_driver

@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// sessionSecret is the configured session_secret: planted, so that no log may hold it.
+const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
+
+// A config is a gate's configuration file, but for its listeners.
+type config struct {
+	trusted bool // the peer at 127.0.0.1 is a trusted proxy
+	routes  []route
+}
+
+// A route is one entry of routes:. Its zero value, with an upstream, is the client app of the realm sallyport at /.
+type route struct {
+	path     string
+	issuer   string
+	client   string
+	secret   string
+	upstream *upstream
+	oidc     []string // more lines of the oidc: block
+	rules    []string // before the rules of every route
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func (r route) yaml() string {
+	var b strings.Builder
+	path := or(r.path, "/")
+	below := strings.TrimSuffix(path, "/")
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q}\n    oidc:\n", path, r.upstream.url)
+	for _, line := range append([]string{
+		"issuer: " + or(r.issuer, keycloak.issuer("sallyport")),
+		"client_id: " + or(r.client, "app"),
+		"client_secret: " + or(r.secret, appSecret),
+		"scopes: [openid, profile, email]",
+		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
+		"roles_claim: [realm_access, roles]",
+	}, r.oidc...) {
+		fmt.Fprintf(&b, "      %s\n", line)
+	}
+	b.WriteString("    rules:\n")
+	for _, rule := range append(r.rules,
+		"{paths: ["+below+"/public], auth: off}",
+		"{paths: ["+below+"/maybe], auth: optional}",
+		"{paths: ["+below+"/admin], roles_required: [admin]}",
+	) {
+		fmt.Fprintf(&b, "      - %s\n", rule)
+	}
+	return b.String()
+}
+
+// withRedis are the lines of an oidc: block whose sessions are in Redis, with the common secret.
+func withRedis(r *redisServer, more ...string) []string {
+	return append([]string{
+		fmt.Sprintf("session: {storage: redis, secret: %q}", sessionSecret),
+		fmt.Sprintf("redis: {port: %d}", r.port),
+	}, more...)
+}
+
+// A gate is one sallyport process.
+type gate struct {
+	url   string // http://127.0.0.1:PORT
+	admin string
+	file  string
+	log   *logBuffer
+	proc  *process
+
+	listen  string // the head of the configuration
+	mu      sync.Mutex
+	planted map[string]bool
+}
+
+// startGate runs the binary until the test ends. No token, code, secret or cookie value that was planted may then be in
+// its log, which it wrote at the level debug.
+func startGate(t *testing.T, c config) *gate {
+	t.Helper()
+	port, admin := freePort(), freePort()
+	g := &gate{
+		url: fmt.Sprintf("http://127.0.0.1:%d", port), admin: fmt.Sprintf("http://127.0.0.1:%d", admin),
+		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
+		listen: fmt.Sprintf("listen: 127.0.0.1:%d\nadmin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", port, admin),
+	}
+	g.plant(appSecret, appShortSecret, serviceSecret, otherAppSecret, otherServiceSecret, sessionSecret)
+	g.configure(t, c)
+	t.Cleanup(func() { g.end(t, c) })
+	g.start(t)
+	return g
+}
+
+// configure writes the file, which the process reads when it starts and at reload.
+func (g *gate) configure(t *testing.T, c config) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(g.listen)
+	if c.trusted {
+		b.WriteString("trusted_proxies: [127.0.0.1/32]\n")
+	}
+	b.WriteString("routes:\n")
+	for _, r := range c.routes {
+		b.WriteString(r.yaml())
+	}
+	if err := os.WriteFile(g.file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gate) start(t *testing.T) {
+	t.Helper()
+	var err error
+	if g.proc, err = startProcess(g.log, nil, binary, "run", "-c", g.file); err != nil {
+		t.Fatal(err)
+	}
+	if !await(30*time.Second, func() bool { return g.ready() || !g.proc.running() }) || !g.proc.running() {
+		file, _ := os.ReadFile(g.file)
+		t.Fatalf("the gate isn't ready; it wrote:\n%s\nits configuration:\n%s", g.log, file)
+	}
+}
+
+func (g *gate) ready() bool { return answers(g.admin+"/readyz", http.StatusOK) }
+
+// terminate asks the process to stop, as a service manager does, and waits for its end.
+func (g *gate) terminate(t *testing.T) {
+	t.Helper()
+	g.proc.signal(syscall.SIGTERM)
+	select {
+	case <-g.proc.ended:
+		if g.proc.status != nil {
+			t.Errorf("the gate ended badly: %v", g.proc.status)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the gate doesn't stop within 30 s of SIGTERM")
+		g.proc.kill()
+	}
+}
+
+// hangUp tells the process to read its configuration again.
+func (g *gate) hangUp(t *testing.T) {
+	t.Helper()
+	if err := g.proc.signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end kills the process and reads its log.
+func (g *gate) end(t *testing.T, c config) {
+	g.proc.kill()
+	for _, r := range c.routes {
+		for _, a := range r.upstream.all() {
+			_, token, _ := strings.Cut(a.header.Get("Authorization"), " ")
+			g.plant(token)
+		}
+	}
+	log := g.log.String()
+	for value := range g.planted {
+		if strings.Contains(log, value) {
+			t.Errorf("the gate's log holds a secret: %s", lineWith(log, value))
+		}
+	}
+	for _, bad := range []string{"panic:", "DATA RACE", "http: panic serving"} {
+		if strings.Contains(log, bad) {
+			t.Errorf("the gate's log holds %q: %s", bad, lineWith(log, bad))
+		}
+	}
+	if t.Failed() {
+		t.Logf("the gate's log ends:\n%s", log[max(0, len(log)-6000):])
+	}
+}
+
+func lineWith(log, value string) string {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, value) {
+			return line
+		}
+	}
+	return ""
+}
+
+// plant registers values that must not be in the log. Short ones would be there by chance.
+func (g *gate) plant(values ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, v := range values {
+		if len(v) >= 16 {
+			g.planted[v] = true
+		}
+	}
+}

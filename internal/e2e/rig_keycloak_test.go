@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// The clients of testdata/keycloak.
+const (
+	appSecret          = "app-secret-of-the-test-realm-0001"
+	appShortSecret     = "app-short-secret-of-the-test-realm-0002"
+	serviceSecret      = "service-secret-of-the-test-realm-0003"
+	otherAppSecret     = "app-secret-of-the-other-realm-0004"
+	otherServiceSecret = "service-secret-of-the-other-realm-0005"
+	shortLife          = 10 * time.Second // of app-short's access tokens
+)
+
+// A keycloakServer is one Keycloak with a copy of the golden database.
+type keycloakServer struct {
+	url  string // http://127.0.0.1:PORT
+	log  *logBuffer
+	proc *process
+}
+
+const keycloakStart = 4 * time.Minute // at most; 10 s on an idle machine
+
+func startKeycloak(dir string) (*keycloakServer, error) {
+	db := filepath.Join(dir, "keycloak")
+	if err := os.Mkdir(db, 0o700); err != nil {
+		return nil, err
+	}
+	golden, err := os.ReadFile(filepath.Join(root, ".cache/keycloak/golden.mv.db"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(db, "keycloakdb.mv.db"), golden, 0o600); err != nil {
+		return nil, err
+	}
+	port, health := freePort(), freePort()
+	k := &keycloakServer{url: fmt.Sprintf("http://127.0.0.1:%d", port), log: &logBuffer{}}
+	env := []string{
+		"JAVA_OPTS_KC_HEAP=-Xms64m -Xmx384m",
+		"JAVA_OPTS_APPEND=-XX:+UseSerialGC -XX:-UseG1GC -XX:TieredStopAtLevel=1 -Xss512k -Djava.net.preferIPv4Stack=true",
+	}
+	k.proc, err = startProcess(k.log, env, filepath.Join(root, ".cache/keycloak/home/bin/kc.sh"), "start", "--optimized",
+		"--cache=local", "--http-enabled=true", "--hostname-strict=false", // the issuer follows the Host header
+		"--http-host=127.0.0.1", fmt.Sprintf("--http-port=%d", port),
+		"--http-management-host=127.0.0.1", fmt.Sprintf("--http-management-port=%d", health),
+		fmt.Sprintf("--db-url=jdbc:h2:file:%s/keycloakdb;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE", db))
+	if err != nil {
+		return nil, err
+	}
+	ready := fmt.Sprintf("http://127.0.0.1:%d/health/ready", health)
+	if !await(keycloakStart, func() bool { return answers(ready, http.StatusOK) || !k.proc.running() }) || !k.proc.running() {
+		k.stop()
+		return nil, fmt.Errorf("Keycloak isn't ready; it wrote:\n%s", k.log)
+	}
+	return k, nil
+}
+
+func (k *keycloakServer) stop() {
+	if k != nil {
+		k.proc.kill()
+	}
+}
+
+// issuer is a realm's issuer identifier.
+func (k *keycloakServer) issuer(realm string) string { return issuerAt(k.url, realm) }
+
+func issuerAt(base, realm string) string { return base + "/realms/" + realm }
+
+// isLogin reports whether an address is the realm's login form.
+func (k *keycloakServer) isLogin(address, realm string) bool {
+	return strings.HasPrefix(address, k.issuer(realm)+"/protocol/openid-connect/auth")
+}
+
+// mustToken asks the token endpoint and returns the access token.
+func (k *keycloakServer) mustToken(t *testing.T, realm string, form url.Values) string {
+	t.Helper()
+	res, err := http.PostForm(k.issuer(realm)+"/protocol/openid-connect/token", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
+		t.Fatalf("Keycloak gave no token for %v: %d %s", form.Get("grant_type"), res.StatusCode, body)
+	}
+	return answer.AccessToken
+}
+
+// mustServiceToken is what an API client sends: client_credentials, aud app.
+func (k *keycloakServer) mustServiceToken(t *testing.T, realm string) string {
+	t.Helper()
+	secret := map[string]string{"sallyport": serviceSecret, "other": otherServiceSecret}[realm]
+	return k.mustToken(t, realm, url.Values{"grant_type": {"client_credentials"}, "client_id": {"service"}, "client_secret": {secret}})
+}
+
+// mustUserToken is a person's access token, as an API client of theirs would have it.
+func (k *keycloakServer) mustUserToken(t *testing.T, client, secret, user string) string {
+	t.Helper()
+	return k.mustToken(t, "sallyport", url.Values{"grant_type": {"password"}, "scope": {"openid profile email"},
+		"client_id": {client}, "client_secret": {secret}, "username": {user}, "password": {"doe"}})
+}
+
+// A countingProxy stands before Keycloak and counts the refreshes. It keeps the Host header, so it is an issuer of its own.
+type countingProxy struct {
+	url       string
+	refreshes atomic.Int64
+	refused   atomic.Int64 // refreshes that Keycloak didn't grant
+
+	// granted is called once, when Keycloak has granted a refresh and before the gate hears of it.
+	granted atomic.Pointer[func()]
+}
+
+type isRefresh struct{}
+
+func startCountingProxy(t *testing.T) *countingProxy {
+	t.Helper()
+	target, err := url.Parse(keycloak.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &countingProxy{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		ModifyResponse: func(res *http.Response) error {
+			if res.Request.Context().Value(isRefresh{}) == nil {
+				return nil
+			}
+			if res.StatusCode != http.StatusOK {
+				c.refused.Add(1)
+			} else if f := c.granted.Swap(nil); f != nil {
+				(*f)()
+			}
+			return nil
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(proxy, w, r) }))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+func (c *countingProxy) serve(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/protocol/openid-connect/token") {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if form, _ := url.ParseQuery(string(body)); form.Get("grant_type") == "refresh_token" {
+			c.refreshes.Add(1)
+			r = r.WithContext(context.WithValue(r.Context(), isRefresh{}, true))
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	proxy.ServeHTTP(w, r)
+}
