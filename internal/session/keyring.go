@@ -13,13 +13,16 @@ import (
 	"sallyport/internal/auth"
 )
 
-// minSecret is the least length of a session secret in bytes.
-const minSecret = 32
+const (
+	minSecret   = 32      // bytes of a session secret, at least
+	maxIDCookie = 256     // bytes: more than any signed ID has
+	maxSealed   = 8 << 10 // bytes: browsers keep no longer cookie
+)
 
 // A Keyring is what the secrets are made into. HKDF (RFC 5869) gives each use its own key, so that no value of one use
 // means anything in another. The first secret seals, all open.
 type Keyring struct {
-	rings []ring
+	rings []*ring
 }
 
 // A ring is the keys of one secret.
@@ -46,8 +49,8 @@ func NewKeyring(secrets []auth.Secret) (*Keyring, error) {
 	return k, nil
 }
 
-func newRing(s auth.Secret) ring {
-	r := ring{record: derive(s, "record"), index: derive(s, "index")}
+func newRing(s auth.Secret) *ring {
+	r := &ring{record: derive(s, "record"), index: derive(s, "index")}
 	copy(r.id[:], derive(s, "key id"))
 	r.session = securecookie.New(derive(s, "session cookie"), nil)
 	r.login = securecookie.New(derive(s, "login cookie mac"), derive(s, "login cookie encryption"))
@@ -86,23 +89,23 @@ func (k *Keyring) OpenID(cookieName, value string) (id ID, ok bool) {
 	for _, r := range k.rings {
 		var b []byte
 		if r.session.Decode(cookieName, value, &b) == nil && len(b) == len(id) {
-			copy(id[:], b)
-			return id, true
+			return ID(b), true
 		}
 	}
 	return id, false
 }
 
-// maxIDCookie is longer than any signed ID, in bytes.
-const maxIDCookie = 512
-
 // Seal encrypts and signs a short-lived cookie's content under its name.
 func (k *Keyring) Seal(cookieName string, plain []byte) (string, error) {
-	return k.rings[0].login.Encode(cookieName, plain)
+	own := append([]byte(nil), plain...) // securecookie encrypts in place
+	return k.rings[0].login.Encode(cookieName, own)
 }
 
 // Unseal opens what Seal made under this name with one of the secrets. How old it may be is for the caller to judge.
 func (k *Keyring) Unseal(cookieName, value string) (plain []byte, ok bool) {
+	if len(value) > maxSealed {
+		return nil, false
+	}
 	for _, r := range k.rings {
 		var b []byte
 		if r.login.Decode(cookieName, value, &b) == nil {

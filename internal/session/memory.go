@@ -1,180 +1,209 @@
 package session
 
 import (
+	"container/heap"
 	"context"
-	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// maxSessions bounds the sessions in memory: each is a login, which a stranger can't begin at will.
-const maxSessions = 1_000_000
+const (
+	maxInMemory = 100_000 // sessions: about 1 GB where each has three tokens
+	sweepEvery  = 30 * time.Second
+)
 
-// memoryStore keeps the decoded, immutable sessions themselves. Expired ones go at access and in a sweep now and then.
+// A memoryStore keeps the decoded, immutable sessions themselves. Each is a login, which a stranger can't begin at will;
+// still their number is bounded: over it the one that would end first goes.
 type memoryStore struct {
-	now func() time.Time
+	timeouts timeouts
+	max      int
+	now      func() time.Time
+	log      *slog.Logger
+	stop     chan struct{}
+	stopped  sync.WaitGroup
 
-	mu      sync.Mutex // guards what is below
-	entries map[ID]*memoryEntry
-	index   map[string]map[ID]struct{}
-	leases  map[ID]struct{}
-	swept   time.Time
+	mu      sync.RWMutex // guards what is below
+	entries map[ID]*kept
+	queue   queue
+	index   map[indexKey]map[ID]struct{}
+	leases  map[ID]lease
+	warned  time.Time // when a full store was last logged
 }
 
-type memoryEntry struct {
-	session *Session
-	expiry  time.Time // zero: never
-	touched time.Time
+// kept is an entry and how long it is kept.
+type kept struct {
+	*entry
+	touched  atomic.Int64 // Unix nanoseconds
+	deadline atomic.Int64 // Unix nanoseconds; zero is never
+	queued   int64        // the deadline when it was queued
 }
 
-const sweepEvery = time.Minute
-
-func newMemoryStore(now func() time.Time) *memoryStore {
-	return &memoryStore{now: now, entries: map[ID]*memoryEntry{}, index: map[string]map[ID]struct{}{}, leases: map[ID]struct{}{}, swept: now()}
+func (k *kept) expired(now time.Time) bool {
+	deadline := k.deadline.Load()
+	return deadline != 0 && now.UnixNano() >= deadline
 }
 
-func (m *memoryStore) load(_ context.Context, id ID, touch func(*Session) time.Duration) (*Session, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.live(id)
-	if e == nil {
-		return nil, ErrNotFound
+type indexKey struct{ kind, issuer, value string }
+
+type lease struct {
+	holder string
+	until  time.Time
+}
+
+func newMemoryStore(t timeouts, most int, now func() time.Time, log *slog.Logger) *memoryStore {
+	m := &memoryStore{
+		timeouts: t, max: most, now: now, log: log, stop: make(chan struct{}),
+		entries: map[ID]*kept{}, index: map[indexKey]map[ID]struct{}{}, leases: map[ID]lease{},
 	}
-	if now := m.now(); touch != nil && now.Sub(e.touched) >= touchEvery {
-		if ttl := touch(e.session); ttl >= 0 {
-			e.expiry, e.touched = m.expiry(ttl), now
-		}
-	}
-	return e.session, nil
-}
-
-// live returns an entry that hasn't expired.
-func (m *memoryStore) live(id ID) *memoryEntry {
-	e := m.entries[id]
-	if e == nil {
-		return nil
-	}
-	if !e.expiry.IsZero() && !m.now().Before(e.expiry) {
-		m.drop(id)
-		return nil
-	}
-	return e
-}
-
-func (m *memoryStore) expiry(ttl time.Duration) time.Time {
-	if ttl == 0 {
-		return time.Time{}
-	}
-	return m.now().Add(ttl)
-}
-
-func (m *memoryStore) save(_ context.Context, id ID, s *Session, ttl time.Duration) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep()
-	if len(m.entries) >= maxSessions {
-		return fmt.Errorf("%w: %d sessions are in memory; storage redis holds more", ErrUnavailable, maxSessions)
-	}
-	m.put(id, s, ttl)
-	return nil
-}
-
-func (m *memoryStore) put(id ID, s *Session, ttl time.Duration) {
-	m.entries[id] = &memoryEntry{session: s, expiry: m.expiry(ttl), touched: m.now()}
-	s.indexed(func(kind, issuer, value string) {
-		name := indexName(kind, issuer, value)
-		if m.index[name] == nil {
-			m.index[name] = map[ID]struct{}{}
-		}
-		m.index[name][id] = struct{}{}
-	})
-}
-
-// drop takes an entry and its index out.
-func (m *memoryStore) drop(id ID) {
-	e := m.entries[id]
-	if e == nil {
-		return
-	}
-	delete(m.entries, id)
-	e.session.indexed(func(kind, issuer, value string) {
-		name := indexName(kind, issuer, value)
-		delete(m.index[name], id)
-		if len(m.index[name]) == 0 {
-			delete(m.index, name)
-		}
-	})
-}
-
-func (m *memoryStore) sweep() {
-	now := m.now()
-	if now.Sub(m.swept) < sweepEvery {
-		return
-	}
-	m.swept = now
-	for id := range m.entries {
-		m.live(id)
-	}
-}
-
-func (m *memoryStore) swap(_ context.Context, id ID, old, next *Session, ttl time.Duration) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.live(id)
-	if e == nil || e.session != old {
-		return errChanged
-	}
-	m.drop(id)
-	m.put(id, next, ttl)
-	return nil
-}
-
-func (m *memoryStore) delete(_ context.Context, id ID, _ *Session) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.drop(id)
-	return nil
-}
-
-func (m *memoryStore) lease(_ context.Context, id ID) (func(), bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, held := m.leases[id]; held {
-		return nil, false, nil
-	}
-	m.leases[id] = struct{}{}
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.leases, id)
-	}, true, nil
-}
-
-func (m *memoryStore) find(_ context.Context, kind, issuer, value string) ([]ref, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var refs []ref
-	for id := range m.index[indexName(kind, issuer, value)] {
-		if m.live(id) != nil {
-			refs = append(refs, ref(id[:]))
-		}
-	}
-	return refs, nil
-}
-
-func (m *memoryStore) remove(_ context.Context, refs []ref) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, r := range refs {
-		m.drop(ID([]byte(r)))
-	}
-	return nil
+	m.stopped.Go(m.sweeper)
+	return m
 }
 
 func (m *memoryStore) ping(context.Context) error { return nil }
-func (m *memoryStore) close() error               { return nil }
 
-// indexName is unambiguous: lengths go before the parts.
-func indexName(kind, issuer, value string) string {
-	return fmt.Sprintf("%s %d %s %d %s", kind, len(issuer), issuer, len(value), value)
+func (m *memoryStore) close() error {
+	close(m.stop)
+	m.stopped.Wait()
+	return nil
+}
+
+func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	now := m.now()
+	k := m.entries[id]
+	if k == nil || k.expired(now) {
+		return nil, ErrNotFound
+	}
+	if m.timeouts.idling > 0 && now.UnixNano()-k.touched.Load() >= int64(m.timeouts.touchAfter()) {
+		m.touch(k, now)
+	}
+	return k.entry, nil
+}
+
+func (m *memoryStore) touch(k *kept, now time.Time) {
+	var deadline int64
+	if ttl := k.ttl(&m.timeouts, now); ttl > 0 {
+		deadline = now.Add(ttl).UnixNano()
+	}
+	k.touched.Store(now.UnixNano())
+	k.deadline.Store(deadline)
+}
+
+func (m *memoryStore) save(_ context.Context, id ID, s *Session, old *entry, leave bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old != nil && !m.unchanged(old) {
+		return errChanged
+	}
+	switch {
+	case leave:
+		m.put(&entry{id: old.id, successor: &successor{ID: id, Until: m.now().Add(grace)}})
+	case old != nil:
+		m.drop(old.id)
+	}
+	m.put(&entry{id: id, session: s})
+	return nil
+}
+
+func (m *memoryStore) swap(_ context.Context, old *entry, s *Session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.unchanged(old) {
+		return errChanged
+	}
+	m.put(&entry{id: old.id, session: s})
+	return nil
+}
+
+func (m *memoryStore) unchanged(e *entry) bool {
+	k := m.entries[e.id]
+	return k != nil && k.entry == e && !k.expired(m.now())
+}
+
+// put stores an entry in the place of what was under its ID.
+func (m *memoryStore) put(e *entry) {
+	m.drop(e.id)
+	for len(m.entries) >= m.max {
+		m.evict()
+	}
+	k := &kept{entry: e}
+	m.touch(k, m.now())
+	m.entries[e.id] = k
+	if k.queued = k.deadline.Load(); k.queued != 0 {
+		heap.Push(&m.queue, k)
+	}
+	if e.session == nil {
+		return
+	}
+	e.session.indexed(func(kind, issuer, value string) {
+		key := indexKey{kind, issuer, value}
+		if m.index[key] == nil {
+			m.index[key] = map[ID]struct{}{}
+		}
+		m.index[key][e.id] = struct{}{}
+	})
+}
+
+// drop takes out what is under an ID and returns it; nil if there is nothing. In the queue it stays until its time.
+func (m *memoryStore) drop(id ID) *kept {
+	k := m.entries[id]
+	if k == nil {
+		return nil
+	}
+	delete(m.entries, id)
+	if k.session == nil {
+		return k
+	}
+	k.session.indexed(func(kind, issuer, value string) {
+		key := indexKey{kind, issuer, value}
+		delete(m.index[key], id)
+		if len(m.index[key]) == 0 {
+			delete(m.index, key)
+		}
+	})
+	return k
+}
+
+func (m *memoryStore) take(_ context.Context, id ID) (*entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.drop(id)
+	if k == nil || k.expired(m.now()) {
+		return nil, ErrNotFound
+	}
+	return k.entry, nil
+}
+
+func (m *memoryStore) remove(_ context.Context, kind, issuer, value string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for id := range m.index[indexKey{kind, issuer, value}] {
+		if k := m.drop(id); !k.expired(m.now()) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (m *memoryStore) lease(_ context.Context, id ID, holder string, life time.Duration) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l, held := m.leases[id]; held && l.holder != holder && m.now().Before(l.until) {
+		return false, nil
+	}
+	m.leases[id] = lease{holder, m.now().Add(life)}
+	return true, nil
+}
+
+func (m *memoryStore) release(_ context.Context, id ID, holder string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leases[id].holder == holder {
+		delete(m.leases, id)
+	}
+	return nil
 }

@@ -8,32 +8,43 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 )
 
-// A record is what a shared store sees of a session:
+// A record is what a shared store sees of an entry:
 //
 //	version 1 byte | key id 8 bytes | nonce 12 bytes | AES-256-GCM of the JSON
 //
 // Its key is made from the secret and the session's ID, and the name under which it is stored is authenticated with it: a
 // reader of the store learns nothing, and a record that was moved to another name doesn't open.
+const (
+	recordVersion = 1
+	recordKey     = 1 + 8          // end of the key id
+	recordHead    = recordKey + 12 // end of the nonce
+)
 
-const recordHead = 1 + 8 + 12
+// A content is what is sealed: one of the two.
+type content struct {
+	Session *Session  `json:"session,omitempty"`
+	Next    []byte    `json:"next,omitempty"` // the successor's ID
+	Until   time.Time `json:"until,omitzero"`
+}
 
 var errRecord = errors.New("the record doesn't open")
 
-// name is under what a session is stored: a hash, from which nobody gets back to the ID.
-func (id *ID) name(prefix string) string {
-	h := sha256.New()
-	h.Write([]byte("sallyport session name\x00"))
-	h.Write(id[:])
-	return prefix + "s:" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+// digest is what names an ID in a store: a hash, from which nobody gets back to the ID.
+func (id ID) digest() string {
+	sum := sha256.Sum256(append([]byte("sallyport v1 session name\x00"), id[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func (r *ring) cipher(id ID) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, r.record, id[:], "sallyport v1 session record", 32)
+	key, err := hkdf.Expand(sha256.New, r.record, "sallyport v1 session record\x00"+string(id[:]), 32)
 	if err != nil {
 		return nil, err
 	}
@@ -44,59 +55,90 @@ func (r *ring) cipher(id ID) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// seal returns the record of s, to be stored under name.
-func (k *Keyring) seal(id ID, name string, s *Session) ([]byte, error) {
-	plain, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
+// seal returns the record of an entry, to be stored under name.
+func (k *Keyring) seal(e *entry, name string) (string, error) {
+	c := content{Session: e.session}
+	if e.successor != nil {
+		c.Next, c.Until = e.successor.ID[:], e.successor.Until
 	}
-	r := &k.rings[0]
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	aead, err := k.rings[0].cipher(e.id)
+	if err != nil {
+		return "", err
+	}
+	b := make([]byte, recordHead, recordHead+len(plain)+aead.Overhead())
+	b[0] = recordVersion
+	copy(b[1:recordKey], k.rings[0].id[:])
+	rand.Read(b[recordKey:])
+	return string(aead.Seal(b, b[recordKey:], plain, authenticated(b, name))), nil
+}
+
+// authenticated is what a record is bound to besides its content: its version, its key and its name.
+func authenticated(record []byte, name string) []byte {
+	return append(record[:recordKey:recordKey], name...)
+}
+
+// open returns the entry of a record that was stored under name.
+func (k *Keyring) open(id ID, name, record string) (*entry, error) {
+	b := []byte(record)
+	if len(b) < recordHead || b[0] != recordVersion {
+		return nil, fmt.Errorf("%w: it has another format", errRecord)
+	}
+	r := k.ring([8]byte(b[1:recordKey]))
+	if r == nil {
+		return nil, fmt.Errorf("%w: none of the secrets sealed it", errRecord)
+	}
 	aead, err := r.cipher(id)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, recordHead, recordHead+len(plain)+aead.Overhead())
-	b[0] = version
-	copy(b[1:9], r.id[:])
-	rand.Read(b[9:recordHead])
-	return aead.Seal(b, b[9:recordHead], plain, append(b[:9:9], name...)), nil
+	plain, err := aead.Open(nil, b[recordKey:recordHead], b[recordHead:], authenticated(b, name))
+	if err != nil {
+		return nil, fmt.Errorf("%w: it was changed or moved", errRecord)
+	}
+	e := &entry{id: id, record: record}
+	return e, e.decode(plain)
 }
 
-// open returns the session of a record that was stored under name.
-func (k *Keyring) open(id ID, name string, b []byte) (*Session, error) {
-	if len(b) < recordHead || b[0] != version {
-		return nil, errRecord
+func (k *Keyring) ring(id [8]byte) *ring {
+	for _, r := range k.rings {
+		if r.id == id {
+			return r
+		}
 	}
-	for i := range k.rings {
-		r := &k.rings[i]
-		if string(r.id[:]) != string(b[1:9]) {
-			continue
-		}
-		aead, err := r.cipher(id)
-		if err != nil {
-			return nil, err
-		}
-		plain, err := aead.Open(nil, b[9:recordHead], b[recordHead:], append(b[:9:9], name...))
-		if err != nil {
-			return nil, errRecord
-		}
-		s := &Session{stored: b}
-		if err := json.Unmarshal(plain, s); err != nil || s.Version != version {
-			return nil, fmt.Errorf("%w: %w", errRecord, err)
-		}
-		return s, nil
+	return nil
+}
+
+func (e *entry) decode(plain []byte) error {
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
-	return nil, fmt.Errorf("%w: none of the secrets sealed it", errRecord)
+	switch {
+	case c.Session != nil && c.Session.Version == version:
+		e.session = c.Session
+	case len(c.Next) == len(ID{}):
+		e.successor = &successor{ID: ID(c.Next), Until: c.Until}
+	default:
+		return fmt.Errorf("%w: its content has another format", errRecord)
+	}
+	return nil
 }
 
 // indexNames are the names of an index under each secret, the newest first: an HMAC, so that a reader of the store can't
 // tell whose sessions it lists.
-func (k *Keyring) indexNames(prefix, kind, issuer, value string) []string {
+func (k *Keyring) indexNames(kind, issuer, value string) []string {
 	names := make([]string, len(k.rings))
-	for i := range k.rings {
-		m := hmac.New(sha256.New, k.rings[i].index)
-		m.Write([]byte(indexName(kind, issuer, value)))
-		names[i] = prefix + "i:" + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+	for i, r := range k.rings {
+		m := hmac.New(sha256.New, r.index)
+		for _, part := range []string{issuer, kind, value} {
+			m.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+			io.WriteString(m, part)
+		}
+		names[i] = base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 	}
 	return names
 }

@@ -1,14 +1,11 @@
 package session
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,260 +15,231 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisStore keeps sealed records in one Redis server. Beside the bytes the decoded session is kept in memory: a request
-// costs one GET, and equal bytes are neither opened nor parsed.
+// A redisStore keeps sealed records in one Redis server, 6.2 or later. Beside the bytes the decoded entry is kept in
+// memory: a request costs one GET, and equal bytes are neither opened nor parsed.
 type redisStore struct {
-	client  *redis.Client
-	prefix  string
-	keyring *Keyring
-	now     func() time.Time
-	decoded *otter.Cache[ID, *decoded]
-	life    time.Duration // the longest that a session can live
+	client   *redis.Client
+	prefix   string
+	timeouts timeouts
+	keyring  *Keyring
+	now      func() time.Time
+	log      *slog.Logger
+	decoded  *otter.Cache[ID, *decoded]
 }
 
 // decoded is what a record was read as.
 type decoded struct {
-	session *Session
-	touched atomic.Int64 // Unix nanoseconds: when the store was last told that it is in use
+	*entry
+	name    string       // the record's key in Redis
+	touched atomic.Int64 // Unix nanoseconds: when Redis was last told that it is in use
 }
 
-// decodedBytes bounds the decoded sessions, counted as twice their records.
-const decodedBytes = 128 << 20
+const (
+	decodedBytes = 64 << 20         // of decoded entries, roughly
+	decodedIdle  = 10 * time.Minute // how long an entry that isn't asked for is kept decoded: its tokens are in the clear
+)
 
-func newRedisStore(c Config) (*redisStore, error) {
-	s := c.Redis
-	options := &redis.Options{
-		Network: "tcp", Addr: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), DB: s.Database, Username: s.Username, Password: string(s.Password),
-		DialTimeout: s.ConnectTimeout, ReadTimeout: s.ReadTimeout, WriteTimeout: s.SendTimeout,
-		ContextTimeoutEnabled: true, PoolSize: s.KeepalivePoolSize, PoolTimeout: s.ConnectTimeout, Protocol: 2, DisableIdentity: true,
-		DialerRetries: 1,
-		MaxRetries:    1, MinRetryBackoff: 5 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
+func newRedisStore(s RedisSettings, t timeouts, k *Keyring, now func() time.Time, log *slog.Logger) (*redisStore, error) {
+	options, err := s.options()
+	if err != nil {
+		return nil, err
 	}
-	quiet()
-	if s.Socket != "" {
-		options.Network, options.Addr = "unix", s.Socket
-	}
-	if s.SSL {
-		c, err := s.tls()
-		if err != nil {
-			return nil, err
-		}
-		options.TLSConfig = c
-	}
+	redis.SetLogger(clientLog{log}) // one for the process, and safe to set at any time
 	return &redisStore{
-		client: redis.NewClient(options), prefix: s.Prefix, keyring: c.Keyring, now: c.Now, life: cmp.Or(c.AbsoluteTimeout, maxLife),
+		client: redis.NewClient(options), prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
 		decoded: otter.Must(&otter.Options[ID, *decoded]{
-			MaximumWeight: decodedBytes,
-			Weigher:       func(_ ID, d *decoded) uint32 { return uint32(2*len(d.session.stored)) + 1024 },
+			MaximumWeight:    decodedBytes,
+			Weigher:          func(_ ID, d *decoded) uint32 { return uint32(4*len(d.record)) + 1024 },
+			ExpiryCalculator: otter.ExpiryAccessing[ID, *decoded](decodedIdle),
 		}),
 	}, nil
 }
 
-// quiet silences the client's own lines on standard error: what fails is returned, and logged once where it matters.
-var quiet = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-func (s *RedisSettings) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify} // #nosec G402: ssl_verify
-	if c.ServerName == "" {
-		c.ServerName = s.Host
-	}
-	if s.CAFile == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("redis: ca_file: %w", err)
-	}
-	if c.RootCAs, err = x509.SystemCertPool(); err != nil {
-		c.RootCAs = x509.NewCertPool()
-	}
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("redis: ca_file: %s holds no PEM certificate", s.CAFile)
-	}
-	return c, nil
-}
-
-func (r *redisStore) load(ctx context.Context, id ID, touch func(*Session) time.Duration) (*Session, error) {
-	name := id.name(r.prefix)
-	known, _ := r.decoded.GetIfPresent(id)
-	b, err := r.get(ctx, name, known, touch)
-	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			r.decoded.Invalidate(id)
-		}
-		return nil, err
-	}
-	if known != nil && string(known.session.stored) == string(b) {
-		return known.session, nil
-	}
-	s, err := r.keyring.open(id, name, b)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	r.keep(id, s)
-	if ttl := touchTTL(s, touch); ttl > 0 {
-		err = r.client.PExpire(ctx, name, ttl).Err()
-	}
-	return s, away(err)
-}
-
-func touchTTL(s *Session, touch func(*Session) time.Duration) time.Duration {
-	if touch == nil {
-		return 0
-	}
-	return touch(s)
-}
-
-// get reads a record, and prolongs its life in the same command if it is known and that is due.
-func (r *redisStore) get(ctx context.Context, name string, known *decoded, touch func(*Session) time.Duration) ([]byte, error) {
-	var b []byte
-	var err error
-	if ttl := r.due(known, touch); ttl > 0 {
-		b, err = r.client.GetEx(ctx, name, ttl).Bytes()
-	} else {
-		b, err = r.client.Get(ctx, name).Bytes()
-	}
-	if errors.Is(err, redis.Nil) {
-		return nil, ErrNotFound
-	}
-	return b, away(err)
-}
-
-// due returns how long a known session is to live from now on, or zero if the store was told lately.
-func (r *redisStore) due(known *decoded, touch func(*Session) time.Duration) time.Duration {
-	if known == nil || touch == nil {
-		return 0
-	}
-	now, last := r.now().UnixNano(), known.touched.Load()
-	if time.Duration(now-last) < touchEvery || !known.touched.CompareAndSwap(last, now) {
-		return 0
-	}
-	return touch(known.session)
-}
-
-func (r *redisStore) keep(id ID, s *Session) {
-	d := &decoded{session: s}
-	d.touched.Store(r.now().UnixNano())
-	r.decoded.Set(id, d)
-}
-
-// away marks every error of the client as ErrUnavailable: what Redis answers otherwise is no error here.
-func away(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// indexLifetime is how long an index outlives its last session.
-const indexLifetime = time.Hour
-
-// save writes the record and its index in one transaction.
-func (r *redisStore) save(ctx context.Context, id ID, s *Session, ttl time.Duration) error {
-	name := id.name(r.prefix)
-	b, err := r.keyring.seal(id, name, s)
-	if err != nil {
-		return err
-	}
-	_, err = r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.Set(ctx, name, b, ttl)
-		r.writeIndex(ctx, p, name, s)
-		return nil
-	})
-	return away(err)
-}
-
-// writeIndex lists a record where its session can be found without the ID. An entry's score is when the session ends at
-// the latest; entries past it go.
-func (r *redisStore) writeIndex(ctx context.Context, p redis.Pipeliner, name string, s *Session) {
-	now := r.now().Unix()
-	s.indexed(func(kind, issuer, value string) {
-		index := r.keyring.indexNames(r.prefix, kind, issuer, value)[0]
-		p.ZRemRangeByScore(ctx, index, "-inf", strconv.FormatInt(now, 10))
-		p.ZAdd(ctx, index, redis.Z{Score: float64(now) + r.life.Seconds(), Member: name})
-		p.Expire(ctx, index, r.life+indexLifetime)
-	})
-}
-
-// maxLife stands for an absolute timeout that is off. An index entry whose record is gone is harmless.
-const maxLife = 400 * 24 * time.Hour
-
-// swapScript replaces a record if it is still the one that was read. KEYS: record. ARGV: old, next, ttl in ms (0: none).
-var swapScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-return 1`)
-
-func (r *redisStore) swap(ctx context.Context, id ID, old, next *Session, ttl time.Duration) error {
-	name := id.name(r.prefix)
-	b, err := r.keyring.seal(id, name, next)
-	if err != nil {
-		return err
-	}
-	swapped, err := swapScript.Run(ctx, r.client, []string{name}, old.stored, b, ttl.Milliseconds()).Int()
-	switch {
-	case err != nil:
-		return away(err)
-	case swapped == 0:
-		return r.settled(ctx, name, b)
-	}
-	return nil
-}
-
-// settled tells a swap that somebody else prevented from one that worked and whose answer was lost: then the record is ours.
-func (r *redisStore) settled(ctx context.Context, name string, ours []byte) error {
-	b, err := r.client.Get(ctx, name).Bytes()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return errChanged
-	case err != nil:
-		return away(err)
-	case string(b) != string(ours):
-		return errChanged
-	}
-	return nil
-}
-
-func (r *redisStore) delete(ctx context.Context, id ID, s *Session) error {
-	name := id.name(r.prefix)
-	r.decoded.Invalidate(id)
-	_, err := r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.Del(ctx, name)
-		s.indexed(func(kind, issuer, value string) {
-			for _, index := range r.keyring.indexNames(r.prefix, kind, issuer, value) {
-				p.ZRem(ctx, index, name)
-			}
-		})
-		return nil
-	})
-	return away(err)
-}
-
-func (r *redisStore) find(ctx context.Context, kind, issuer, value string) ([]ref, error) {
-	var refs []ref
-	for _, index := range r.keyring.indexNames(r.prefix, kind, issuer, value) {
-		names, err := r.client.ZRange(ctx, index, 0, -1).Result()
-		if err != nil {
-			return nil, away(err)
-		}
-		for _, n := range names {
-			refs = append(refs, ref(n))
-		}
-	}
-	return refs, nil
-}
-
-func (r *redisStore) remove(ctx context.Context, refs []ref) error {
-	names := make([]string, len(refs))
-	for i, n := range refs {
-		names[i] = string(n)
-	}
-	return away(r.client.Del(ctx, names...).Err())
-}
+func (r *redisStore) record(id ID) string { return r.prefix + "s:" + id.digest() }
+func (r *redisStore) lock(id ID) string   { return r.prefix + "l:" + id.digest() }
 
 func (r *redisStore) ping(ctx context.Context) error { return away(r.client.Ping(ctx).Err()) }
-func (r *redisStore) close() error                   { return r.client.Close() }
+
+func (r *redisStore) close() error {
+	r.decoded.StopAllGoroutines()
+	return r.client.Close()
+}
+
+// away turns what Redis or the way to it answers into the store's errors.
+func away(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, redis.Nil):
+		return ErrNotFound
+	default:
+		return fmt.Errorf("%w: redis: %w", ErrUnavailable, err)
+	}
+}
+
+func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
+	known, ok := r.decoded.GetIfPresent(id)
+	if !ok {
+		return r.loadNew(ctx, id)
+	}
+	same, err := r.same(ctx, known)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		r.decoded.Invalidate(id)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case same:
+		return known.entry, nil
+	}
+	return r.loadNew(ctx, id)
+}
+
+// same reports whether the record of a known entry is what it was. If that is due it tells Redis in the same command that
+// the entry is in use.
+func (r *redisStore) same(ctx context.Context, known *decoded) (bool, error) {
+	now := r.now()
+	last := known.touched.Load()
+	if r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter()) && known.touched.CompareAndSwap(last, now.UnixNano()) {
+		record, err := r.client.GetEx(ctx, known.name, known.ttl(&r.timeouts, now)).Result()
+		return record == known.record, away(err)
+	}
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	if need := len(known.record) + 2; len(*b) < need { // the client reads the line's end into it as well
+		*b = make([]byte, need)
+	}
+	cmd := r.client.GetToBuffer(ctx, known.name, *b)
+	var slow net.Error
+	switch err := cmd.Err(); {
+	case err == nil:
+		return string(cmd.Bytes()) == known.record, nil
+	case errors.Is(err, redis.Nil), errors.As(err, &slow) && slow.Timeout():
+		return false, away(err)
+	}
+	// The record is too long to be the known one; or the connection died in the pool, and the client doesn't try this
+	// command again by itself. Reading it anew tells.
+	return false, nil
+}
+
+// buffers are for records that are only compared.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
+
+// loadNew reads what this process doesn't know. Only then it knows how long it is to be kept, and tells Redis.
+func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
+	name := r.record(id)
+	record, err := r.client.Get(ctx, name).Result()
+	if err != nil {
+		return nil, away(err)
+	}
+	e, err := r.open(id, name, record)
+	if err != nil {
+		return nil, err
+	}
+	now := r.now()
+	if r.timeouts.idling > 0 {
+		if err := r.client.PExpire(ctx, name, e.ttl(&r.timeouts, now)).Err(); err != nil {
+			return nil, away(err)
+		}
+	}
+	r.remember(e, now.UnixNano())
+	return e, nil
+}
+
+// open opens a record. One that doesn't open is no session: who put it there didn't have the secret, or we don't any more.
+func (r *redisStore) open(id ID, name, record string) (*entry, error) {
+	e, err := r.keyring.open(id, name, record)
+	if err != nil {
+		r.log.Warn("a session in redis is not used", "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return e, nil
+}
+
+// remember keeps an entry decoded.
+func (r *redisStore) remember(e *entry, touched int64) {
+	d := &decoded{entry: e, name: r.record(e.id)}
+	d.touched.Store(touched)
+	r.decoded.Set(e.id, d)
+}
+
+func (r *redisStore) save(ctx context.Context, id ID, s *Session, old *entry, leave bool) error {
+	e := &entry{id: id, session: s}
+	now := r.now()
+	w := write{name: r.record(id), ttl: e.ttl(&r.timeouts, now), now: now, end: r.timeouts.end(s)}
+	var err error
+	if e.record, err = r.keyring.seal(e, w.name); err != nil {
+		return err
+	}
+	if old != nil {
+		w.old, w.oldRecord = r.record(old.id), old.record
+	}
+	if leave {
+		left := &entry{id: old.id, successor: &successor{ID: id, Until: now.Add(grace)}}
+		if w.left, err = r.keyring.seal(left, w.old); err != nil {
+			return err
+		}
+	}
+	s.indexed(func(kind, issuer, value string) {
+		w.indexes = append(w.indexes, r.prefix+"i:"+r.keyring.indexNames(kind, issuer, value)[0])
+	})
+	w.record = e.record
+	return r.stored(e, now.UnixNano(), saveScript.Run(ctx, r.client, w.keys(), w.arguments()...))
+}
+
+func (r *redisStore) swap(ctx context.Context, old *entry, s *Session) error {
+	e := &entry{id: old.id, session: s}
+	name := r.record(old.id)
+	var err error
+	if e.record, err = r.keyring.seal(e, name); err != nil {
+		return err
+	}
+	var touched int64 // if it isn't known the next request tells Redis
+	if known, ok := r.decoded.GetIfPresent(old.id); ok {
+		touched = known.touched.Load()
+	}
+	return r.stored(e, touched, swapScript.Run(ctx, r.client, []string{name}, old.record, e.record))
+}
+
+// stored reads the answer of a script that stored e unless something had changed.
+func (r *redisStore) stored(e *entry, touched int64, answer *redis.Cmd) error {
+	done, err := answer.Bool()
+	switch {
+	case err != nil:
+		return away(err)
+	case !done:
+		return errChanged
+	}
+	r.remember(e, touched)
+	return nil
+}
+
+func (r *redisStore) take(ctx context.Context, id ID) (*entry, error) {
+	name := r.record(id)
+	record, err := r.client.GetDel(ctx, name).Result()
+	if err != nil {
+		return nil, away(err)
+	}
+	r.decoded.Invalidate(id)
+	return r.open(id, name, record)
+}
+
+func (r *redisStore) remove(ctx context.Context, kind, issuer, value string) (int, error) {
+	var indexes []string
+	for _, name := range r.keyring.indexNames(kind, issuer, value) {
+		indexes = append(indexes, r.prefix+"i:"+name)
+	}
+	n, err := removeScript.Run(ctx, r.client, indexes).Int()
+	return n, away(err)
+}
+
+func (r *redisStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {
+	ok, err := leaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder, milliseconds(life)).Bool()
+	return ok, away(err)
+}
+
+func (r *redisStore) release(ctx context.Context, id ID, holder string) error {
+	return away(releaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -2,334 +2,459 @@ package session
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"sallyport/internal/auth"
 )
 
-// server is a real redis-server of the test's own.
-type server struct {
-	t      testing.TB
-	port   int
-	args   []string
-	dir    string
-	cmd    *exec.Cmd
-	client *redis.Client // for looking and breaking
-}
-
-// startRedis runs redis-server on a free port until the test ends.
-func startRedis(t testing.TB, args ...string) *server {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func redisRig(t *testing.T, arguments ...string) *rig {
+	if len(arguments) == 0 {
+		arguments = []string{"--save", "", "--appendonly", "no"}
 	}
-	s := &server{t: t, port: l.Addr().(*net.TCPAddr).Port, args: args, dir: t.TempDir()}
-	l.Close()
-	s.start()
-	s.client = redis.NewClient(&redis.Options{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), DisableIdentity: true})
-	t.Cleanup(func() { s.client.Close(); s.kill() })
-	s.await()
-	return s
+	return &rig{T: t, clock: &clock{}, server: startRedis(t, arguments...), log: &syncBuffer{}}
 }
 
-func (s *server) start() {
-	s.t.Helper()
-	s.cmd = exec.Command("redis-server", append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", ""}, s.args...)...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatalf("redis-server (Debian's package of that name): %v", err)
-	}
-}
-
-// kill is kill -9.
-func (s *server) kill() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
-// await waits until the port answers.
-func (s *server) await() {
-	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))); err == nil {
-			c.Close()
-			return
+// Whoever reads Redis learns neither whose sessions there are nor a token nor an ID.
+func TestRedisSeesNothing(t *testing.T) {
+	r := redisRig(t)
+	s, c, ctx := r.sessions(timeouts{rolling: time.Hour}), r.server.client(t), t.Context()
+	old := r.start(s, nil, john())
+	r.pass(50 * time.Minute)
+	next := r.open(s, old).ID
+	s.store.lease(ctx, next, "holder", time.Minute)
+	var all strings.Builder
+	keys := c.Keys(ctx, "*").Val()
+	for _, key := range keys {
+		if !strings.HasPrefix(key, "sallyport:") {
+			t.Errorf("%q is outside the prefix", key)
 		}
+		fmt.Fprintln(&all, key, c.Dump(ctx, key).Val(), c.Get(ctx, key).Val(), c.ZRange(ctx, key, 0, -1).Val())
 	}
-	s.t.Fatal("redis-server doesn't answer")
-}
-
-func (s *server) settings() Settings {
-	return Settings{Storage: "redis", IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour, AbsoluteTimeout: 24 * time.Hour, Redis: RedisSettings{
-		Host: "127.0.0.1", Port: s.port, Prefix: "test:", ConnectTimeout: time.Second, SendTimeout: time.Second, ReadTimeout: time.Second, KeepalivePoolSize: 64}}
-}
-
-// dump is everything that Redis holds.
-func (s *server) dump() string {
-	ctx, all := context.Background(), ""
-	for _, k := range s.client.Keys(ctx, "*").Val() {
-		all += k + "\n" + s.client.Get(ctx, k).Val() + "\n" + strings.Join(s.client.ZRange(ctx, k, 0, -1).Val(), "\n")
+	if len(keys) != 5 { // the session, what it left, a lease, two indexes
+		t.Errorf("%d keys, expected 5: %q", len(keys), keys)
 	}
-	return all
-}
-
-// TestRedisLearnsNothing: neither the ID nor a token nor a subject is in any key or value.
-func TestRedisLearnsNothing(t *testing.T) {
-	r := startRedis(t)
-	s := open(t, r.settings(), ringA, nil)
-	id, _, err := s.Start(t.Context(), nil, login("john-subject"))
-	if err != nil {
-		t.Fatal(err)
+	secrets := []string{"the-access-token", "the-refresh-token", "the-id-token", "john", "provider-sid", "example.com", "default"}
+	for _, id := range []ID{old, next} {
+		secrets = append(secrets, string(id[:]), hex.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(id[:30]), base64.URLEncoding.EncodeToString(id[:30]))
 	}
-	held := r.dump()
-	if held == "" {
-		t.Fatal("nothing is stored")
-	}
-	for _, secret := range []string{string(id[:]), base64.RawURLEncoding.EncodeToString(id[:]), "the-access-token", "the-refresh-token", "john-subject", "https://idp"} {
-		if strings.Contains(held, secret) {
-			t.Errorf("Redis can read %q", secret)
+	for _, secret := range secrets {
+		if strings.Contains(all.String(), secret) {
+			t.Errorf("redis shows %q", secret)
 		}
 	}
 }
 
-// TestRecordsDontMove: a record opens only under its own name, unchanged, with a secret of the ring.
-func TestRecordsDontMove(t *testing.T) {
-	r := startRedis(t)
-	s := open(t, r.settings(), ringA, nil)
-	ctx := t.Context()
-	one, _, _ := s.Start(ctx, nil, login("one"))
-	two, _, _ := s.Start(ctx, nil, login("two"))
-	name, other := one.name("test:"), two.name("test:")
-	record := r.client.Get(ctx, name).Val()
-	fresh := func() *Sessions { return open(t, r.settings(), ringA, nil) } // without decoded sessions in memory
-	r.client.Set(ctx, other, record, 0)
-	if _, err := fresh().Open(ctx, two); err == nil {
-		t.Error("a record that was moved to another name opens")
-	}
-	for i := 0; i < len(record); i += 7 {
-		b := []byte(record)
-		b[i] ^= 1
-		r.client.Set(ctx, name, b, 0)
-		if _, err := fresh().Open(ctx, one); err == nil {
-			t.Errorf("a record with byte %d changed opens", i)
-		}
-	}
-	for _, b := range []string{"", "x", record[:len(record)-1], record + "x", record[:recordHead]} {
-		r.client.Set(ctx, name, b, 0)
-		if _, err := s.Open(ctx, one); err == nil {
-			t.Errorf("a record of %d bytes opens", len(b))
-		}
-	}
-	r.client.Set(ctx, name, record, 0)
-	if _, err := s.Open(ctx, one); err != nil {
-		t.Errorf("the record itself: %v", err)
-	}
-	if _, err := open(t, r.settings(), ringB, nil).Open(ctx, one); err == nil {
-		t.Error("a record opens with another secret")
-	}
-	if _, err := open(t, r.settings(), ringBA, nil).Open(ctx, one); err != nil {
-		t.Errorf("after rotation the old secret opens: %v", err)
-	}
-	id, _, _ := open(t, r.settings(), ringBA, nil).Start(ctx, nil, login("new"))
-	if _, err := open(t, r.settings(), ringB, nil).Open(ctx, id); err != nil {
-		t.Errorf("after rotation the new secret seals: %v", err)
+func TestRedisTTLs(t *testing.T) {
+	const m = time.Minute
+	for name, c := range map[string]struct {
+		timeouts timeouts
+		ttl      time.Duration // zero: none
+	}{
+		"idling":   {timeouts{15 * m, 60 * m, 600 * m}, 15 * m},
+		"rolling":  {timeouts{90 * m, 60 * m, 600 * m}, 60 * m},
+		"absolute": {timeouts{0, 60 * m, 50 * m}, 50 * m},
+		"off":      {timeouts{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := redisRig(t)
+			s, client := r.sessions(c.timeouts), r.server.client(t)
+			id := r.start(s, nil, john())
+			r.ttl(client.PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), c.ttl)
+			if c.ttl == 0 {
+				return
+			}
+			r.pass(10 * m)
+			r.open(s, id) // a touch
+			left := c.ttl
+			if c.timeouts.idling != 15*m {
+				left = c.ttl - 10*m
+			}
+			r.ttl(client.PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), left)
+			r.pass(m)
+			r.open(r.sessions(c.timeouts), id) // a touch by a replica that sees it for the first time
+			if left != 15*m {
+				left -= m
+			}
+			r.ttl(client.PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), left)
+		})
 	}
 }
 
-// TestOneGetARequest: an open session costs one command, and tells Redis at most once a minute that it is in use.
-func TestOneGetARequest(t *testing.T) {
-	r := startRedis(t)
-	now := newClock()
-	s := open(t, r.settings(), ringA, now.Now)
-	ctx := t.Context()
-	id, _, _ := s.Start(ctx, nil, login("john"))
-	s.Open(ctx, id)
-	r.client.ConfigResetStat(ctx)
+func (r *rig) ttl(got, expected time.Duration) {
+	r.Helper()
+	if expected == 0 && got == -1 {
+		return
+	}
+	if got > expected || got < expected-5*time.Second {
+		r.Errorf("a TTL of %s, expected %s", got, expected)
+	}
+}
+
+func TestOneRequestIsOneGet(t *testing.T) {
+	r := redisRig(t)
+	s, c := r.sessions(usual), r.server.client(t)
+	id := r.start(s, nil, john())
+	commands := func() string {
+		var counts []string
+		for _, name := range []string{"get", "getex", "pexpire", "set", "eval", "evalsha"} {
+			counts = append(counts, fmt.Sprint(name, " ", r.server.calls(t, c, name)))
+		}
+		return strings.Join(counts, ", ")
+	}
+	c.ConfigResetStat(t.Context())
 	for range 100 {
-		if _, err := s.Open(ctx, id); err != nil {
-			t.Fatal(err)
-		}
+		r.open(s, id)
 	}
-	if stats := r.client.Info(ctx, "commandstats").Val(); !strings.Contains(stats, "cmdstat_get:calls=100,") || strings.Contains(stats, "expire") || strings.Contains(stats, "getex") {
-		t.Errorf("100 requests cost:\n%s", stats)
+	if got := commands(); got != "get 100, getex 0, pexpire 0, set 0, eval 0, evalsha 0" {
+		t.Errorf("100 requests within a minute: %s", got)
 	}
-	r.client.PExpire(ctx, id.name("test:"), time.Minute)
-	now.advance(61 * time.Second)
-	s.Open(ctx, id)
-	if ttl := r.client.PTTL(ctx, id.name("test:")).Val(); ttl < 14*time.Minute {
-		t.Errorf("after a minute the idle timeout is %v, expected it anew", ttl)
+	c.ConfigResetStat(t.Context())
+	r.pass(time.Minute)
+	c.ConfigResetStat(t.Context())
+	for range 100 {
+		r.open(s, id)
+	}
+	if got := commands(); got != "get 99, getex 1, pexpire 0, set 0, eval 0, evalsha 0" {
+		t.Errorf("100 requests a minute later: %s", got)
 	}
 }
 
-// TestKillRedis: while Redis is killed and started again nobody gets a wrong answer, and every session is alive after.
-func TestKillRedis(t *testing.T) {
-	r := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, r.settings(), ringA, nil)
-	ctx := t.Context()
-	ids := make([]ID, 50)
-	for i := range ids {
-		var err error
-		if ids[i], _, err = s.Start(ctx, nil, login("user"+strconv.Itoa(i))); err != nil {
-			t.Fatal(err)
+func TestARefreshKeepsTheTTL(t *testing.T) {
+	r := redisRig(t)
+	s, i := r.sessions(timeouts{idling: 15 * time.Minute}), &issuer{clock: r.clock}
+	id := r.start(s, nil, i.audience())
+	r.pass(30 * time.Second)
+	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
+		t.Fatal(err)
+	}
+	r.ttl(r.server.client(t).PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), 14*time.Minute+30*time.Second)
+}
+
+func TestIndexesEnd(t *testing.T) {
+	r := redisRig(t)
+	s, c := r.sessions(timeouts{idling: 15 * time.Minute, rolling: time.Hour}), r.server.client(t)
+	index := "sallyport:i:" + mustKeyring(t, secretA).indexNames(kindSubject, john().Issuer, john().Subject)[0]
+	r.start(s, nil, john())
+	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
+	for range 5 {
+		r.pass(20 * time.Minute)
+		r.start(s, nil, john())
+	}
+	if n := c.ZCard(t.Context(), index).Val(); n != 3 {
+		t.Errorf("%d sessions are listed, expected the 3 of the last hour", n)
+	}
+	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
+
+	forever := r.sessions(timeouts{idling: 15 * time.Minute})
+	r.start(forever, nil, john())
+	r.ttl(c.PTTL(t.Context(), index).Val(), 0)
+	r.pass(20 * time.Minute)
+	r.pass(time.Hour)
+	r.start(forever, nil, john())
+	if n := c.ZCard(t.Context(), index).Val(); n != 1 {
+		t.Errorf("%d sessions are listed, expected only the one that redis has", n)
+	}
+}
+
+func TestForeignRecords(t *testing.T) {
+	r := redisRig(t)
+	s, c, ctx := r.sessions(usual), r.server.client(t), t.Context()
+	name := func(id ID) string { return s.store.(*redisStore).record(id) }
+	mine, other := r.start(s, nil, john()), r.start(s, nil, john())
+	record := c.Get(ctx, name(mine)).Val()
+	for what, foreign := range map[string]string{
+		"another session's":    c.Get(ctx, name(other)).Val(),
+		"with a changed byte":  record[:len(record)-1] + string(record[len(record)-1]^1),
+		"empty":                "",
+		"another program's":    "hello",
+		"of a later version":   "\x02" + record[1:],
+		"without ending":       record[:40],
+		"with a changed nonce": record[:12] + string(record[12]^1) + record[13:],
+	} {
+		r.open(s, mine) // it is known decoded
+		c.Set(ctx, name(mine), foreign, time.Hour)
+		r.gone(s, mine)
+		r.gone(r.sessions(usual), mine)
+		c.Set(ctx, name(mine), record, time.Hour)
+		if t.Failed() {
+			t.Fatalf("a record %s", what)
 		}
 	}
-	stop, wrong := make(chan struct{}), make(chan string, 1000)
-	done := make(chan struct{})
-	for w := range 8 {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for i := w; ; i++ {
+	r.open(s, mine)
+	c.Del(ctx, name(mine))
+	c.RPush(ctx, name(mine), "a list")
+	if _, err := s.Open(ctx, mine); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a list: got %v, expected %v", err, ErrUnavailable)
+	}
+	if strings.Contains(r.log.String(), "hello") || !strings.Contains(r.log.String(), "not used") {
+		t.Errorf("the log: %s", r.log)
+	}
+}
+
+func TestRotationOfSecretsInRedis(t *testing.T) {
+	r := redisRig(t)
+	with := func(secrets ...auth.Secret) *Sessions {
+		s, err := New(Config{
+			Settings: Settings{Storage: "redis", Redis: r.server.settings(), RollingTimeout: time.Hour}, Now: r.clock.now,
+			Keyring: mustKeyring(t, secrets...), Log: slog.New(slog.NewTextHandler(r.log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	before, during, after := with(secretA), with(secretB, secretA), with(secretB)
+	old := r.start(before, nil, john())
+	r.open(during, old)
+	r.gone(after, old)
+	fresh := r.start(during, nil, john())
+	r.open(after, fresh)
+	r.gone(before, fresh)
+	r.pass(50 * time.Minute)
+	renewed := r.open(during, old)
+	if !renewed.Renewed {
+		t.Fatal("not renewed")
+	}
+	r.open(after, renewed.ID) // a renewal seals anew
+	third := r.start(before, nil, john())
+	r.pass(grace) // what the renewal left has gone
+	if n, err := during.EndBySubject(t.Context(), john().Issuer, john().Subject); n != 3 || err != nil {
+		t.Errorf("ended %d, %v, expected those of both secrets", n, err)
+	}
+	for _, id := range []ID{fresh, renewed.ID, third} {
+		r.gone(during, id)
+	}
+}
+
+func TestRedisAwayFailsFastAndComesBack(t *testing.T) {
+	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := r.sessions(usual)
+	id := r.start(s, nil, john())
+	r.server.kill()
+	begun := time.Now()
+	for range 100 {
+		for what, err := range map[string]error{
+			"open":   second(s.Open(t.Context(), id)),
+			"end":    s.End(t.Context(), id),
+			"ping":   s.Ping(t.Context()),
+			"update": second(s.Update(t.Context(), id, (&issuer{clock: r.clock}).refresh)),
+			"by sid": second(s.EndBySID(t.Context(), "https://a", "1")),
+		} {
+			if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
+				t.Fatalf("%s: got %v, expected %v", what, err, ErrUnavailable)
+			}
+		}
+		if _, _, err := s.Start(t.Context(), nil, john()); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("start: got %v, expected %v", err, ErrUnavailable)
+		}
+	}
+	if took := time.Since(begun) / 600; took > 50*time.Millisecond {
+		t.Errorf("a request took %s although Redis refuses connections", took)
+	}
+	if !r.server.start(t) {
+		t.Fatal("Redis doesn't start again")
+	}
+	begun = time.Now()
+	for {
+		if _, err := s.Open(t.Context(), id); err == nil {
+			break
+		} else if time.Since(begun) > 3*time.Second {
+			t.Fatalf("Redis is back, and still: %v", err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestSlowRedisIsGivenUp(t *testing.T) {
+	r := redisRig(t)
+	settings := r.server.settings()
+	settings.ReadTimeout = 100 * time.Millisecond
+	s, err := New(Config{Settings: Settings{Storage: "redis", Redis: settings}, Keyring: mustKeyring(t, secretA)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := r.start(s, nil, john())
+	r.server.client(t).Do(t.Context(), "CLIENT", "PAUSE", "1500", "ALL")
+	begun := time.Now()
+	if _, err := s.Open(t.Context(), id); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, expected %v", err, ErrUnavailable)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Open(ctx, id); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a caller that is gone: got %v, expected %v", err, ErrUnavailable)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// kill -9 under load: nothing but ErrUnavailable, and afterwards every session is alive.
+func TestKillUnderLoad(t *testing.T) {
+	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
+	var mu sync.Mutex
+	var alive []ID
+	for range 20 {
+		alive = append(alive, r.start(replicas[0], nil, john()))
+	}
+	var served, failed atomic.Int64
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	for n := range 8 {
+		load.Go(func() {
+			for i := 0; ; i++ {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				n := i % len(ids)
-				o, err := s.Open(ctx, ids[n])
+				s := replicas[(n+i)%2]
+				mu.Lock()
+				id := alive[(n*7+i)%len(alive)]
+				mu.Unlock()
+				_, err := s.Open(t.Context(), id)
+				if err == nil && i%10 == 0 {
+					var fresh ID
+					if fresh, _, err = s.Start(t.Context(), nil, john()); err == nil {
+						mu.Lock()
+						alive = append(alive, fresh)
+						mu.Unlock()
+					}
+				}
 				switch {
-				case err == nil && o.Session.Audiences[0].Subject != "user"+strconv.Itoa(n):
-					wrong <- "somebody else's session"
-				case err != nil && !isUnavailable(err):
-					wrong <- err.Error()
+				case err == nil:
+					served.Add(1)
+				case errors.Is(err, ErrUnavailable):
+					failed.Add(1)
+				default:
+					t.Errorf("got %v, expected %v at most", err, ErrUnavailable)
+					return
 				}
 			}
-		}()
+		})
 	}
 	for range 3 {
-		r.kill()
-		r.start()
-		r.await()
+		await(t, "load", grows(&served, 200))
+		r.server.kill()
+		await(t, "failures", grows(&failed, 50))
+		if !r.server.start(t) {
+			t.Fatal("Redis doesn't start again")
+		}
+		await(t, "recovery", grows(&served, 200))
 	}
 	close(stop)
-	for range 8 {
-		<-done
-	}
-	close(wrong)
-	for w := range wrong {
-		t.Error("while Redis was away: ", w)
-	}
-	for end := time.Now().Add(10 * time.Second); s.Ping(ctx) != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-	}
-	for i, id := range ids {
-		if _, err := s.Open(ctx, id); err != nil {
-			t.Errorf("session %d after Redis' return: %v", i, err)
+	load.Wait()
+	for i, id := range alive {
+		for _, s := range replicas {
+			if _, err := s.Open(t.Context(), id); err != nil {
+				t.Fatalf("session %d of %d: %v", i, len(alive), err)
+			}
 		}
 	}
 }
 
-// TestRefreshedWhileRedisIsAway: the rotated refresh token is saved when Redis is back.
-func TestRefreshedWhileRedisIsAway(t *testing.T) {
-	r := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, r.settings(), ringA, nil)
-	ctx := t.Context()
-	id, _, _ := s.Start(ctx, nil, login("john"))
-	next, err := s.Update(ctx, id, func(_ context.Context, current *Session) (*Session, error) {
-		r.kill()
-		return current.With(refreshed(current, "second")), nil
+func grows(n *atomic.Int64, by int64) func() bool {
+	from := n.Load()
+	return func() bool { return n.Load() >= from+by }
+}
+
+// await waits until a condition holds.
+func await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Redis goes away while the token request is under way: the rotated refresh token is kept, callers have the session, and
+// it is saved as soon as Redis is back.
+func TestARefreshSurvivesRedisAway(t *testing.T) {
+	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+	id := r.start(s, nil, i.audience())
+	i.during = r.server.kill
+	for range 3 { // the others join what is being saved
+		got, err := s.Update(t.Context(), id, i.refresh)
+		if err != nil || !refreshed(got) {
+			t.Fatalf("got %v, %v, expected the refreshed session", got, err)
+		}
+	}
+	if !strings.Contains(r.log.String(), "can't be saved yet") {
+		t.Errorf("the log: %s", r.log)
+	}
+	if !r.server.start(t) {
+		t.Fatal("Redis doesn't start again")
+	}
+	await(t, "saving", func() bool {
+		opened, err := other.Open(t.Context(), id)
+		return err == nil && refreshed(opened.Session)
 	})
-	if err != nil || next.Audiences[0].Identity.Tokens.RefreshToken != "second" {
-		t.Fatalf("the caller that refreshed: %+v, %v", next, err)
-	}
-	r.start()
-	r.await()
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		o, err := s.Open(ctx, id)
-		if err == nil && o.Session.Audiences[0].Identity.Tokens.RefreshToken == "second" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the refreshed session was lost: %v", err)
-		}
+	if n := i.calls.Load(); n != 1 {
+		t.Errorf("%d refreshes, expected 1", n)
 	}
 }
 
-// TestLeaseOfTheDead: a lease whose holder is gone runs out, and another replica takes over.
-func TestLeaseOfTheDead(t *testing.T) {
-	r := startRedis(t)
-	s := open(t, r.settings(), ringA, nil)
-	ctx := t.Context()
-	id, _, _ := s.Start(ctx, nil, login("john"))
-	r.client.Set(ctx, id.name("test:")+":lease", "of a process that died", 300*time.Millisecond)
-	next, err := s.Update(ctx, id, func(_ context.Context, current *Session) (*Session, error) {
-		return current.With(refreshed(current, "second")), nil
-	})
-	if err != nil || next.Audiences[0].Identity.Tokens.RefreshToken != "second" {
-		t.Errorf("got %v", err)
+func TestCloseTriesOnceMoreToSave(t *testing.T) {
+	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	s, i := r.sessions(usual), &issuer{clock: r.clock}
+	s.patience.minPause, s.patience.maxPause = time.Hour, time.Hour
+	id := r.start(s, nil, i.audience())
+	i.during = r.server.kill
+	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
+		t.Fatal(err)
 	}
-	if r.client.Exists(ctx, id.name("test:")+":lease").Val() != 0 {
-		t.Error("the lease wasn't released")
+	if !r.server.start(t) {
+		t.Fatal("Redis doesn't start again")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !refreshed(r.open(r.sessions(usual), id).Session) {
+		t.Error("the refreshed session is lost")
 	}
 }
 
-func TestTLSAndACL(t *testing.T) {
-	ca, cert, key := certificate(t)
-	plain := startRedis(t)
-	port := plain.port
-	plain.kill()
-	plain.args = []string{"--port", "0", "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no",
-		"--user", "gate", "on", ">pass", "~test:*", "+@all", "--user", "default", "off"}
-	plain.start()
-	plain.await()
-	settings := plain.settings()
-	settings.Redis.SSL, settings.Redis.SSLVerify, settings.Redis.CAFile = true, true, ca
-	settings.Redis.Username, settings.Redis.Password = "gate", "pass"
-	s := open(t, settings, ringA, nil)
-	id, _, err := s.Start(t.Context(), nil, login("john"))
+// The client sends a command again if the answer to it was lost. The second must not take the first for somebody else's.
+func TestScriptsKnowTheirOwnWork(t *testing.T) {
+	r := redisRig(t)
+	s, ctx := r.sessions(usual), t.Context()
+	store := s.store.(*redisStore)
+	id := r.start(s, nil, john())
+	e, err := store.load(ctx, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Open(t.Context(), id); err != nil {
-		t.Error(err)
-	}
-	for name, change := range map[string]func(*RedisSettings){
-		"wrong password": func(r *RedisSettings) { r.Password = "wrong" },
-		"unknown CA":     func(r *RedisSettings) { r.CAFile = "" },
-		"another name":   func(r *RedisSettings) { r.ServerName = "other.example.com" },
-		"no TLS":         func(r *RedisSettings) { r.SSL = false },
-	} {
-		wrong := settings
-		change(&wrong.Redis)
-		if _, err := open(t, wrong, ringA, nil).Open(t.Context(), id); !isUnavailable(err) {
-			t.Errorf("%s: %v, expected the store to be unavailable", name, err)
+	name := store.record(id)
+	for range 2 {
+		if ok, err := swapScript.Run(ctx, store.client, []string{name}, e.record, "next").Bool(); !ok || err != nil {
+			t.Errorf("swap: %v, %v", ok, err)
 		}
 	}
-}
-
-// certificate writes a self-signed certificate for 127.0.0.1.
-func certificate(t *testing.T) (ca, cert, key string) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, _ := x509.MarshalPKCS8PrivateKey(private)
-	dir := t.TempDir()
-	write := func(name, kind string, b []byte) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
+	w := write{name: "sallyport:s:new", record: "record", ttl: time.Minute, old: name, oldRecord: "next", left: "left", now: time.Now(), end: time.Now().Add(time.Hour)}
+	for range 2 {
+		if ok, err := saveScript.Run(ctx, store.client, w.keys(), w.arguments()...).Bool(); !ok || err != nil {
+			t.Errorf("save: %v, %v", ok, err)
 		}
-		return file
 	}
-	return write("ca.pem", "CERTIFICATE", der), write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", pkcs8)
+	w.name, w.record = "sallyport:s:newer", "other"
+	if ok, _ := saveScript.Run(ctx, store.client, w.keys(), w.arguments()...).Bool(); ok {
+		t.Error("what somebody else did was taken for its own")
+	}
 }

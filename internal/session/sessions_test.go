@@ -4,397 +4,380 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
+	"reflect"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"sallyport/internal/auth"
 )
 
-const (
-	secretA = auth.Secret("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
-	secretB = auth.Secret("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
-)
-
-var ringA, ringB, ringBA = must(NewKeyring([]auth.Secret{secretA})), must(NewKeyring([]auth.Secret{secretB})), must(NewKeyring([]auth.Secret{secretB, secretA}))
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func isUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) }
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Now()} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func open(t testing.TB, settings Settings, k *Keyring, now func() time.Time) *Sessions {
-	t.Helper()
-	s, err := New(Config{Settings: settings, Keyring: k, Now: now, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func login(subject string) Audience {
-	return Audience{Name: "default", Issuer: "https://idp", ClientID: "app", Subject: subject, SID: "sid-of-" + subject, Updated: time.Unix(1, 0), Identity: &auth.Identity{
-		Subject: subject, AccessToken: auth.Claims{"n": int64(1 << 53), "f": 1.5, "l": []any{"a"}},
-		Tokens: auth.Tokens{AccessToken: "the-access-token", RefreshToken: "the-refresh-token"},
-	}}
-}
-
-// refreshed is current's login with another refresh token.
-func refreshed(current *Session, token string) Audience {
-	a := current.Audiences[0]
-	identity := *a.Identity
-	identity.Tokens.RefreshToken = token
-	a.Identity, a.Updated = &identity, a.Updated.Add(time.Second)
-	return a
-}
-
-// eachStore runs a promise over both stores.
-func eachStore(t *testing.T, f func(t *testing.T, s *Sessions, now *clock)) {
-	t.Run("memory", func(t *testing.T) {
-		now := newClock()
-		f(t, open(t, Settings{IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour, AbsoluteTimeout: 24 * time.Hour}, ringA, now.Now), now)
-	})
-	t.Run("redis", func(t *testing.T) {
-		now := newClock()
-		f(t, open(t, startRedis(t).settings(), ringA, now.Now), now)
-	})
+func isNotFound(err error) bool {
+	return errors.Is(err, ErrNotFound) && !errors.Is(err, ErrUnavailable)
 }
 
 func TestStartOpenEnd(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, _ *clock) {
-		ctx := t.Context()
-		id, _, err := s.Start(ctx, nil, login("john"))
-		if err != nil {
+	onBoth(t, func(r *rig) {
+		s, replica := r.sessions(usual), r.sessions(usual)
+		a := john()
+		id := r.start(s, nil, a)
+		for range 2 { // decoded, and from what is kept decoded
+			for _, s := range []*Sessions{s, replica} {
+				opened := r.open(s, id)
+				if opened.ID != id || opened.Renewed {
+					t.Error("the ID changed")
+				}
+				if got := opened.Session.Audience("default", a.Issuer, "app"); got == nil || !reflect.DeepEqual(*got, a) {
+					t.Errorf("got %+v, expected %+v", got, a)
+				}
+			}
+		}
+		if r.open(s, id).Session != r.open(s, id).Session {
+			t.Error("an unchanged session was decoded again")
+		}
+		if opened := r.open(s, id); opened.Session.Audience("default", a.Issuer, "another") != nil {
+			t.Error("another client's audience was found")
+		}
+		r.gone(s, newID())
+		if err := replica.End(context.Background(), id); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // the second time from what is kept decoded
-			o, err := s.Open(ctx, id)
-			if err != nil || o.Renewed || o.ID != id {
-				t.Fatalf("%+v, %v", o, err)
-			}
-			a := o.Session.Audience("default", "https://idp", "app")
-			if a == nil || a.Identity.Tokens.RefreshToken != "the-refresh-token" || a.Identity.AccessToken["n"] != int64(1<<53) || a.Identity.AccessToken["f"] != 1.5 {
-				t.Fatalf("%+v", a)
-			}
-			if o.Session.Audience("default", "https://idp", "other") != nil || o.Session.Audience("default", "https://other", "app") != nil {
-				t.Fatal("a session serves another client or issuer")
-			}
+		r.gone(s, id)
+		r.gone(replica, id)
+		if err := s.End(context.Background(), id); err != nil {
+			t.Errorf("ending twice: %v", err)
 		}
-		if err := s.End(ctx, id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Open(ctx, id); !errors.Is(err, ErrNotFound) {
-			t.Errorf("after its end: %v", err)
-		}
-		if _, err := s.Open(ctx, ID{}); !errors.Is(err, ErrNotFound) {
-			t.Errorf("an unknown ID: %v", err)
+		if err := s.Ping(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 }
 
-// TestLoginTakesANewID: an ID from before the login is dead, and what else was logged in under it is carried over.
-func TestLoginTakesANewID(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, now *clock) {
-		ctx := t.Context()
-		other := login("john")
-		other.ClientID = "other"
-		old, _, _ := s.Start(ctx, nil, other)
-		id, _, err := s.Start(ctx, &old, login("john"))
-		if err != nil || id == old {
-			t.Fatal(err)
+func TestTimeouts(t *testing.T) {
+	const m = time.Minute
+	cases := map[string]struct {
+		timeouts timeouts
+		used     []time.Duration // after each the session is used and alive
+		over     time.Duration   // after the last of them it is over; zero: never
+	}{
+		"idling":                   {timeouts{15 * m, 0, 0}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
+		"idling, not used at all":  {timeouts{15 * m, 0, 0}, nil, 15 * m},
+		"idling, short":            {timeouts{20 * time.Second, 0, 0}, []time.Duration{15 * time.Second, 15 * time.Second}, 21 * time.Second},
+		"rolling, not renewed":     {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
+		"rolling, shorter":         {timeouts{90 * m, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
+		"absolute, however used":   {timeouts{15 * m, 0, 60 * m}, []time.Duration{14 * m, 14 * m, 14 * m, 14 * m}, 4 * m},
+		"absolute, not used again": {timeouts{0, 0, 60 * m}, []time.Duration{59 * m}, 1 * m},
+		"all off":                  {timeouts{}, []time.Duration{365 * 24 * 60 * m, 365 * 24 * 60 * m}, 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(r *rig) {
+				s := r.sessions(c.timeouts)
+				id := r.start(s, nil, john())
+				for _, d := range c.used {
+					r.pass(d)
+					r.open(s, id)
+				}
+				if c.over == 0 {
+					return
+				}
+				r.pass(c.over)
+				r.gone(s, id)
+			})
+		})
+	}
+}
+
+// Through renewals a session lives on, until the absolute timeout.
+func TestRenewalGoesOnUntilTheAbsoluteTimeout(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s := r.sessions(timeouts{rolling: time.Hour, absolute: 4 * time.Hour})
+		id, ids := r.start(s, nil, john()), 0
+		for range 4 {
+			r.pass(46 * time.Minute)
+			opened := r.open(s, id)
+			if !opened.Renewed || opened.ID == id {
+				t.Fatal("not renewed at 3/4 of the rolling timeout")
+			}
+			if again := r.open(s, opened.ID); again.Renewed || again.ID != opened.ID {
+				t.Fatal("renewed twice")
+			}
+			id, ids = opened.ID, ids+1
 		}
-		if _, err := s.Open(ctx, old); !errors.Is(err, ErrNotFound) {
-			t.Errorf("the old ID: %v", err)
-		}
-		o, err := s.Open(ctx, id)
-		if err != nil || len(o.Session.Audiences) != 2 {
-			t.Fatalf("%+v, %v", o, err)
-		}
-		again, _, _ := s.Start(ctx, &id, login("jane"))
-		if o, _ := s.Open(ctx, again); len(o.Session.Audiences) != 2 || o.Session.Audience("default", "https://idp", "app").Subject != "jane" {
-			t.Errorf("%+v", o.Session)
-		}
+		r.pass(55 * time.Minute)
+		r.open(s, id)
+		r.pass(time.Minute)
+		r.gone(s, id)
 	})
 }
 
-func TestRenewal(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, now *clock) {
-		ctx := t.Context()
-		s.idling = 0
-		id, _, _ := s.Start(ctx, nil, login("john"))
-		now.advance(44 * time.Minute)
-		if o, err := s.Open(ctx, id); err != nil || o.Renewed {
-			t.Fatalf("before 3/4: %+v, %v", o, err)
+func TestRenewalUnderParallelRequests(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
+		old := r.start(replicas[0], nil, john())
+		for _, s := range replicas {
+			r.open(s, old)
 		}
-		now.advance(2 * time.Minute)
-		ids := make([]ID, 20)
-		var wait sync.WaitGroup
-		for i := range ids {
-			wait.Go(func() {
-				if o, err := s.Open(ctx, id); err != nil {
+		r.pass(10 * time.Minute)
+		for range 4 { // used, so that it isn't idle
+			r.open(replicas[0], old)
+			r.pass(9 * time.Minute)
+		}
+		var mu sync.Mutex
+		minted := map[ID]int{}
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				opened, err := replicas[i%2].Open(context.Background(), old)
+				if err != nil {
 					t.Error(err)
-				} else {
-					ids[i] = o.ID
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if opened.Renewed != (opened.ID != old) {
+					t.Error("Renewed doesn't say whether the ID is new")
+				}
+				if opened.Renewed {
+					minted[opened.ID]++
 				}
 			})
 		}
-		wait.Wait()
-		after, err := s.Open(ctx, id)
-		if err != nil || !after.Renewed || after.ID == id {
-			t.Fatalf("the old ID in its grace: %+v, %v", after, err)
+		wg.Wait()
+		if len(minted) != 1 {
+			t.Fatalf("%d successors, expected 1", len(minted))
 		}
-		for _, got := range ids {
-			if got != id && got != after.ID {
-				t.Error("two successors were made")
+		for i := range replicas {
+			opened := r.open(replicas[i], old)
+			if minted[opened.ID] == 0 || !opened.Renewed {
+				t.Error("the old ID doesn't lead to its successor")
 			}
 		}
-		if o, err := s.Open(ctx, after.ID); err != nil || o.Renewed || o.Session.Audiences[0].Subject != "john" {
-			t.Errorf("the new ID: %+v, %v", o, err)
+		r.pass(grace)
+		for next := range minted {
+			r.gone(replicas[0], old)
+			r.gone(replicas[1], old)
+			r.open(replicas[1], next)
 		}
-		if err := s.End(ctx, id); err != nil {
+	})
+}
+
+// A request that has read the session before its renewal must not prolong the life of the old ID.
+func TestGraceIsNotProlonged(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other := r.sessions(usual), r.sessions(usual)
+		old := r.start(s, nil, john())
+		r.pass(10 * time.Minute)
+		e, err := other.store.load(context.Background(), old)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Open(ctx, after.ID); !errors.Is(err, ErrNotFound) {
-			t.Errorf("a logout with the old ID leaves the new one alive: %v", err)
-		}
-	})
-}
-
-// TestTimeouts runs over memory, where the clock is the test's; what Redis times itself is tested by its TTLs.
-func TestTimeouts(t *testing.T) {
-	for _, c := range []struct {
-		name                      string
-		idling, rolling, absolute time.Duration
-		steps                     []time.Duration // the session is opened after each; it lives until the last
-	}{
-		{"idling", 10 * time.Minute, 0, 0, []time.Duration{9 * time.Minute, 9 * time.Minute, 11 * time.Minute}},
-		{"rolling", 0, time.Hour, 0, []time.Duration{time.Minute, time.Hour}},
-		{"absolute", 0, time.Hour, 2 * time.Hour, []time.Duration{50 * time.Minute, 50 * time.Minute, 25 * time.Minute}},
-	} {
-		now := newClock()
-		s := open(t, Settings{IdlingTimeout: c.idling, RollingTimeout: c.rolling, AbsoluteTimeout: c.absolute}, ringA, now.Now)
-		id, _, _ := s.Start(t.Context(), nil, login("john"))
-		for n, step := range c.steps {
-			now.advance(step)
-			o, err := s.Open(t.Context(), id)
-			if last := n == len(c.steps)-1; last != (err != nil) {
-				t.Errorf("%s: step %d: %v", c.name, n+1, err)
-			}
-			if err == nil {
-				id = o.ID
-			}
-		}
-	}
-	now := newClock()
-	s := open(t, Settings{}, ringA, now.Now)
-	id, _, _ := s.Start(t.Context(), nil, login("john"))
-	now.advance(10 * 365 * 24 * time.Hour)
-	if _, err := s.Open(t.Context(), id); err != nil {
-		t.Errorf("all timeouts off: %v", err)
-	}
-}
-
-func TestRedisTTLs(t *testing.T) {
-	r := startRedis(t)
-	for _, c := range []struct{ idling, rolling, absolute, want time.Duration }{
-		{15 * time.Minute, time.Hour, 24 * time.Hour, 15 * time.Minute}, {0, time.Hour, 24 * time.Hour, time.Hour}, {0, 0, time.Minute, time.Minute}, {0, 0, 0, -1},
-	} {
-		settings := r.settings()
-		settings.IdlingTimeout, settings.RollingTimeout, settings.AbsoluteTimeout = c.idling, c.rolling, c.absolute
-		id, _, err := open(t, settings, ringA, nil).Start(t.Context(), nil, login("john"))
-		ttl := r.client.PTTL(t.Context(), id.name("test:")).Val()
-		if err != nil || ttl > c.want || c.want-ttl > 5*time.Second {
-			t.Errorf("%+v: TTL %v, %v", c, ttl, err)
-		}
-	}
-}
-
-// TestOneRefresh: two replicas with one Redis, and 50 requests at the moment of expiry, make one refresh.
-func TestOneRefresh(t *testing.T) {
-	r := startRedis(t)
-	replicas := []*Sessions{open(t, r.settings(), ringA, nil), open(t, r.settings(), ringA, nil)}
-	id, _, _ := replicas[0].Start(t.Context(), nil, login("john"))
-	var calls atomic.Int32
-	refresh := func(_ context.Context, current *Session) (*Session, error) {
-		calls.Add(1)
-		time.Sleep(50 * time.Millisecond) // so that the others come in between
-		return current.With(refreshed(current, "second")), nil
-	}
-	var wait sync.WaitGroup
-	for i := range 50 {
-		wait.Go(func() {
-			next, err := replicas[i%2].Update(t.Context(), id, refresh)
-			if err != nil || next.Audiences[0].Identity.Tokens.RefreshToken != "second" {
-				t.Errorf("%+v, %v", next, err)
-			}
-		})
-	}
-	wait.Wait()
-	if n := calls.Load(); n != 1 {
-		t.Errorf("%d refreshes, expected one", n)
-	}
-}
-
-// TestLogoutDuringRefresh: what a logout ended, a refresh doesn't bring back.
-func TestLogoutDuringRefresh(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, _ *clock) {
-		ctx := t.Context()
-		id, _, _ := s.Start(ctx, nil, login("john"))
-		_, err := s.Update(ctx, id, func(ctx context.Context, current *Session) (*Session, error) {
-			return current.With(refreshed(current, "second")), s.End(ctx, id)
-		})
-		if !errors.Is(err, ErrNotFound) {
-			t.Errorf("Update: %v", err)
-		}
-		if _, err := s.Open(ctx, id); !errors.Is(err, ErrNotFound) {
-			t.Errorf("the session is back: %v", err)
-		}
-	})
-}
-
-func TestRefusedRefreshIsEverybodys(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, _ *clock) {
-		id, _, _ := s.Start(t.Context(), nil, login("john"))
-		refused := errors.New("refused")
-		if _, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { return nil, refused }); !errors.Is(err, refused) {
-			t.Errorf("got %v", err)
-		}
-		next, err := s.Update(t.Context(), id, func(_ context.Context, c *Session) (*Session, error) { return c.With(refreshed(c, "2")), nil })
-		if err != nil || next == nil {
-			t.Errorf("the lease was kept: %v", err)
-		}
-	})
-}
-
-// TestRefreshFollowsARenewal: a refresh that was asked for under an ID that has just been renewed reaches its successor.
-func TestRefreshFollowsARenewal(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, now *clock) {
-		ctx := t.Context()
-		s.idling = 0
-		id, _, _ := s.Start(ctx, nil, login("john"))
-		now.advance(50 * time.Minute)
-		after, err := s.Open(ctx, id)
-		if err != nil || after.ID == id {
+		next := *e.session
+		if err := s.store.save(context.Background(), newID(), &next, e, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Update(ctx, id, func(_ context.Context, c *Session) (*Session, error) { return c.With(refreshed(c, "second")), nil }); err != nil {
+		r.clock.offset.Add(int64(2 * time.Minute)) // Redis still has it, as if it had been touched
+		r.gone(other, old)
+		r.gone(s, old)
+	})
+}
+
+func TestLogoutWithTheOldIDEndsTheSuccessor(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s := r.sessions(timeouts{rolling: time.Hour})
+		old := r.start(s, nil, john())
+		r.pass(50 * time.Minute)
+		next := r.open(s, old).ID
+		if err := s.End(context.Background(), old); err != nil {
 			t.Fatal(err)
 		}
-		if o, err := s.Open(ctx, after.ID); err != nil || o.Session.Audiences[0].Identity.Tokens.RefreshToken != "second" {
-			t.Errorf("%+v, %v", o, err)
+		r.gone(s, old)
+		r.gone(s, next)
+	})
+}
+
+func TestLogoutDuringRenewalIsNotUndone(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other := r.sessions(timeouts{rolling: time.Hour}), r.sessions(timeouts{rolling: time.Hour})
+		for name, logout := range map[string]func(id ID) error{
+			"by ID":      func(id ID) error { return other.End(context.Background(), id) },
+			"by sid":     func(ID) error { _, err := other.EndBySID(context.Background(), john().Issuer, john().SID); return err },
+			"by a login": func(id ID) error { _, _, err := other.Start(context.Background(), &id, john()); return err },
+		} {
+			old := r.start(s, nil, john())
+			e, err := s.store.load(context.Background(), old) // what renew works on
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := logout(old); err != nil {
+				t.Fatal(err)
+			}
+			next, successor := *e.session, newID()
+			if err := s.store.save(context.Background(), successor, &next, e, true); !errors.Is(err, errChanged) {
+				t.Errorf("%s: got %v, expected %v", name, err, errChanged)
+			}
+			r.gone(s, old)
+			r.gone(s, successor)
 		}
 	})
 }
 
-func TestEndFromElsewhere(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *Sessions, _ *clock) {
-		ctx := t.Context()
-		one, _, _ := s.Start(ctx, nil, login("john"))
-		two, _, _ := s.Start(ctx, nil, login("john"))
-		jane, _, _ := s.Start(ctx, nil, login("jane"))
-		if n, err := s.EndBySubject(ctx, "https://other", "john"); n != 0 || err != nil {
-			t.Errorf("another issuer's john: %d, %v", n, err)
+// A login makes a new ID, whatever the browser had (session fixation), and keeps the other audiences.
+func TestLoginCarriesOverAudiences(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s := r.sessions(usual)
+		first, second := john(), john()
+		second.Name, second.Issuer, second.Subject = "admin", "https://other.example.com", "other-sub"
+		old := r.start(s, nil, first)
+		created := r.open(s, old).Session.Created
+		r.pass(5 * time.Minute)
+		both := r.start(s, &old, second)
+		r.gone(s, old)
+		session := r.open(s, both).Session
+		if session.Audience("default", first.Issuer, "app") == nil || session.Audience("admin", second.Issuer, "app") == nil {
+			t.Fatalf("got %d audiences, expected both", len(session.Audiences))
 		}
-		if n, err := s.EndBySubject(ctx, "https://idp", "john"); n != 2 || err != nil {
-			t.Errorf("john: %d, %v", n, err)
+		if !session.Created.Equal(created) {
+			t.Error("another login prolonged the first one's absolute timeout")
 		}
-		for _, id := range []ID{one, two} {
-			if _, err := s.Open(ctx, id); !errors.Is(err, ErrNotFound) {
-				t.Errorf("john's: %v", err)
+		again := john()
+		again.Subject = "jane-sub"
+		replaced := r.start(s, &both, again)
+		r.gone(s, both)
+		session = r.open(s, replaced).Session
+		if got := session.Audience("default", first.Issuer, "app"); got.Subject != "jane-sub" || len(session.Audiences) != 2 {
+			t.Errorf("got %s of %d audiences, expected jane-sub of 2", got.Subject, len(session.Audiences))
+		}
+		unknown := newID() // planted, or long over
+		if fresh := r.start(s, &unknown, john()); fresh == unknown || len(r.open(s, fresh).Session.Audiences) != 1 {
+			t.Error("an ID without a session was believed")
+		}
+	})
+}
+
+func TestLoginWithARenewedID(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s := r.sessions(timeouts{rolling: time.Hour})
+		old := r.start(s, nil, john())
+		r.pass(50 * time.Minute)
+		next := r.open(s, old).ID
+		id := r.start(s, &old, john())
+		r.gone(s, old)
+		r.gone(s, next)
+		if s := r.open(s, id).Session; s.Created.Before(r.clock.now().Add(-time.Minute)) {
+			t.Error("a login of the same audience alone is a new session")
+		}
+	})
+}
+
+func TestLogoutFromAnywhere(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, replica := r.sessions(usual), r.sessions(usual)
+		ctx, audience := context.Background(), func(issuer, subject, sid string) Audience {
+			a := john()
+			a.Issuer, a.Subject, a.SID = issuer, subject, sid
+			return a
+		}
+		laptop := r.start(s, nil, audience("https://a", "john", "1"))
+		phone := r.start(s, nil, audience("https://a", "john", "2"))
+		jane := r.start(s, nil, audience("https://a", "jane", "3"))
+		foreign := r.start(s, nil, audience("https://b", "john", "1"))
+		for _, c := range []struct {
+			end      func(context.Context, string, string) (int, error)
+			issuer   string
+			value    string
+			expected int
+		}{
+			{replica.EndBySID, "https://a", "nobody", 0},
+			{replica.EndBySID, "https://c", "1", 0},
+			{replica.EndBySubject, "https://a", "1", 0}, // a sid is no sub
+			{replica.EndBySID, "https://a", "1", 1},
+			{replica.EndBySID, "https://a", "1", 0},
+			{replica.EndBySubject, "https://a", "john", 1},
+		} {
+			if n, err := c.end(ctx, c.issuer, c.value); err != nil || n != c.expected {
+				t.Errorf("%s %s: got %d, %v, expected %d", c.issuer, c.value, n, err, c.expected)
 			}
 		}
-		if _, err := s.Open(ctx, jane); err != nil {
-			t.Errorf("jane's: %v", err)
-		}
-		if n, err := s.EndBySID(ctx, "https://idp", "sid-of-jane"); n != 1 || err != nil {
-			t.Errorf("jane's sid: %d, %v", n, err)
-		}
+		r.gone(s, laptop)
+		r.gone(s, phone)
+		r.open(s, jane)
+		r.open(s, foreign)
 	})
 }
 
-func TestCookies(t *testing.T) {
-	id := newID()
-	value := must(ringA.SignID("session_x", id))
-	if got, ok := ringA.OpenID("session_x", value); !ok || got != id {
-		t.Error("the cookie doesn't open")
+func TestLogoutFromAnywhereFindsRenewedSessions(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s := r.sessions(timeouts{rolling: time.Hour})
+		id := r.start(s, nil, john())
+		for range 3 {
+			r.pass(50 * time.Minute)
+			id = r.open(s, id).ID
+		}
+		if n, err := s.EndBySubject(context.Background(), john().Issuer, john().Subject); n != 1 || err != nil {
+			t.Errorf("got %d, %v, expected 1", n, err)
+		}
+		r.gone(s, id)
+	})
+}
+
+func TestSessionsAreImmutable(t *testing.T) {
+	a := john()
+	s := &Session{Version: version, Audiences: []Audience{a}}
+	b := a
+	b.Subject = "jane"
+	if next := s.With(b); s.Audiences[0].Subject != a.Subject || next.Audiences[0].Subject != "jane" || len(next.Audiences) != 1 {
+		t.Errorf("With changed what it was called on: %v, %v", s.Audiences, next.Audiences)
 	}
-	if _, ok := ringBA.OpenID("session_x", value); !ok {
-		t.Error("the cookie doesn't open after rotation")
+	c := a
+	c.Name = "other"
+	if next := s.With(c); len(s.Audiences) != 1 || len(next.Audiences) != 2 {
+		t.Error("With didn't add")
 	}
-	for name, v := range map[string]string{"session_y": value, "session_x": value[:len(value)-2], "": "", "session_z": strings.Repeat("a", 5000)} {
-		if _, ok := ringA.OpenID(name, v); ok {
-			t.Errorf("%s=%.20s opens", name, v)
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	r.memory.max = 10
+	var ids []ID
+	for range 10 {
+		ids = append(ids, r.start(s, nil, john()))
+		r.pass(time.Minute)
+	}
+	r.open(s, ids[0]) // used: it is no longer the first to end
+	last := r.start(s, nil, john())
+	r.gone(s, ids[1])
+	for i, id := range append(ids[2:], ids[0], last) {
+		if _, err := s.Open(t.Context(), id); err != nil {
+			t.Errorf("session %d: %v", i, err)
 		}
 	}
-	if _, ok := ringB.OpenID("session_x", value); ok {
-		t.Error("another secret opens the cookie")
-	}
-	sealed := must(ringA.Seal("login_1", []byte("state")))
-	if plain, ok := ringBA.Unseal("login_1", sealed); !ok || string(plain) != "state" {
-		t.Error("the login cookie doesn't open")
-	}
-	if _, ok := ringA.Unseal("login_2", sealed); ok || strings.Contains(sealed, "state") {
-		t.Error("the login cookie opens under another name, or isn't encrypted")
-	}
-	if _, ok := ringA.Unseal("session_x", value); ok {
-		t.Error("one use's cookie opens as another's")
-	}
-	if s := fmt.Sprintf("%v %+v %#v %s %x %+v", id, id, id, id, id, Opened{ID: id}); strings.Contains(s, fmt.Sprintf("%x", [32]byte(id))) {
-		t.Errorf("an ID prints: %s", s)
+	if len(r.memory.entries) != 10 || r.log.String() == "" {
+		t.Errorf("%d sessions, expected 10 and a warning: %q", len(r.memory.entries), r.log.String())
 	}
 }
 
-func TestKeyringWantsLongSecrets(t *testing.T) {
-	if _, err := NewKeyring([]auth.Secret{"short"}); err == nil || strings.Contains(err.Error(), "short,") {
-		t.Errorf("got %v", err)
+func TestMemorySweeps(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	var used ID
+	for i := range 100 {
+		a := john()
+		a.Subject = fmt.Sprint("sub ", i)
+		used = r.start(s, nil, a)
 	}
-	if _, err := NewKeyring(nil); err == nil {
-		t.Error("no secret passes")
+	r.memory.lease(t.Context(), newID(), "dead", time.Second)
+	r.pass(10 * time.Minute)
+	r.open(s, used)
+	r.pass(10 * time.Minute)
+	r.memory.sweep()
+	if len(r.memory.entries) != 1 || len(r.memory.queue) != 1 || len(r.memory.leases) != 0 || len(r.memory.index) != 2 {
+		t.Errorf("after the sweep: %d sessions, %d queued, %d leases, %d indexes; expected 1, 1, 0, 2",
+			len(r.memory.entries), len(r.memory.queue), len(r.memory.leases), len(r.memory.index))
 	}
-	if len(GenerateSecret()) < 32 || GenerateSecret() == GenerateSecret() {
-		t.Error("generated secrets")
-	}
-}
-
-func BenchmarkOpenMemory(b *testing.B) {
-	benchmarkOpen(b, Settings{IdlingTimeout: time.Hour, RollingTimeout: time.Hour})
-}
-func BenchmarkOpenRedis(b *testing.B) { benchmarkOpen(b, startRedis(b).settings()) }
-
-func benchmarkOpen(b *testing.B, settings Settings) {
-	s := open(b, settings, ringA, nil)
-	id, _, _ := s.Start(b.Context(), nil, login("john"))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Open(b.Context(), id); err != nil {
-			b.Fatal(err)
-		}
+	r.open(s, used)
+	r.pass(time.Hour)
+	r.memory.sweep()
+	if len(r.memory.entries)+len(r.memory.queue)+len(r.memory.index) != 0 {
+		t.Error("something is left")
 	}
 }

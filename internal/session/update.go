@@ -3,121 +3,189 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"runtime/debug"
 	"time"
 )
 
-const (
-	updateTimeout = 30 * time.Second // of a refresh with all its waiting
-	saveFor       = 60 * time.Second // how long a refreshed session is tried to be saved
-	pollEvery     = 25 * time.Millisecond
-	pollAtMost    = 400 * time.Millisecond
-)
-
-// A Refresh makes the next session of the current one.
-type Refresh func(ctx context.Context, current *Session) (*Session, error)
-
-// Update changes a session once, however many requests and replicas ask at that moment: within the process one call runs
-// for all; among replicas one holds a lease and calls refresh, the others wait for its result. It goes on if the caller
-// gives up, because a rotated refresh token must not be lost. A session that ended meanwhile stays ended: ErrNotFound.
-func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
-	done := s.flight.DoChan(string(id[:]), func() (any, error) {
-		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateTimeout)
-		defer cancel()
-		return s.update(detached, id, refresh)
-	})
-	select {
-	case res := <-done:
-		next, _ := res.Val.(*Session)
-		return next, res.Err
-	case <-ctx.Done():
-		return nil, errors.Join(ErrUnavailable, ctx.Err())
-	}
+// patience is how long things are waited for.
+type patience struct {
+	lease    time.Duration // how long a lease outlives a holder that died
+	wait     time.Duration // for somebody else's lease
+	save     time.Duration // how long a refreshed session is tried to be saved
+	minPause time.Duration // between two attempts, at first; it doubles
+	maxPause time.Duration
 }
 
-func (s *Sessions) update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
-	before, err := s.reopen(ctx, id)
+var defaultPatience = patience{
+	lease: 5 * time.Second, wait: 15 * time.Second, save: time.Minute, minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond,
+}
+
+// A Refresh makes the next session of the current one. It returns current itself where nothing is to be done, because
+// somebody was quicker.
+type Refresh func(ctx context.Context, current *Session) (*Session, error)
+
+// Update changes a session once, however many requests and replicas ask at that moment. Within the process those who ask
+// for an ID while refresh runs get its result. Among replicas refresh runs with a lease, on the session as it then is:
+// who had to wait finds what the others did. It goes on if the caller gives up, because a rotated refresh token must not
+// be lost; for the same reason a store that goes away before the result is saved is tried for another minute, and the
+// callers have the result meanwhile. A session that ended while refresh ran stays ended: ErrNotFound.
+func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
+	u, err := s.join(ctx, id, refresh)
 	if err != nil {
 		return nil, err
 	}
-	for wait := pollEvery; ; wait = min(2*wait, pollAtMost) {
-		release, ok, err := s.store.lease(ctx, before.ID)
+	select {
+	case <-u.done:
+		return u.session, u.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waiting for a refresh: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// An update is one call of Refresh that all who ask meanwhile share. It stands in Sessions.updates until its result is
+// saved, so that nobody works on the session in the store that it replaces.
+type update struct {
+	done    chan struct{} // closed when session and err are set
+	session *Session
+	err     error
+}
+
+func (u *update) settle(session *Session, err error) {
+	if err == nil {
+		u.session = session
+	}
+	u.err = err
+	close(u.done)
+}
+
+// join returns the update under way for an ID, or begins one.
+func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh) (*update, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u, ok := s.updates[id]; ok {
+		return u, nil
+	}
+	if s.closed {
+		return nil, fmt.Errorf("%w: closed", ErrUnavailable)
+	}
+	u := &update{done: make(chan struct{})}
+	s.updates[id] = u
+	s.running.Go(func() { s.update(context.WithoutCancel(ctx), u, id, refresh) })
+	return u, nil
+}
+
+func (s *Sessions) forget(id ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.updates, id)
+}
+
+func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh) {
+	e, release, err := s.claim(ctx, id)
+	if err != nil {
+		s.forget(id)
+		u.settle(nil, err)
+		return
+	}
+	defer release()
+	next, err := guarded(ctx, e.session, refresh)
+	saved := next
+	if err == nil && next != e.session {
+		saved, err = s.replace(ctx, e, next)
+		if errors.Is(err, ErrUnavailable) {
+			s.log.Warn("a refreshed session can't be saved yet", "error", err)
+			u.settle(next, nil)
+			s.keepSaving(ctx, e, next)
+			s.forget(id)
+			return
+		}
+	}
+	s.forget(id)
+	u.settle(saved, err)
+}
+
+// guarded turns a panic into an error: the goroutine is nobody's request, whose server would catch it.
+func guarded(ctx context.Context, current *Session, refresh Refresh) (next *Session, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the refresh panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return refresh(ctx, current)
+}
+
+// claim waits for the lease of a session and then reads it.
+func (s *Sessions) claim(ctx context.Context, id ID) (*entry, func(), error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience.wait)
+	defer cancel()
+	for pause := s.patience.minPause; ; pause = min(2*pause, s.patience.maxPause) {
+		release, ok, err := s.hold(ctx, id)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if !ok {
-			err = pause(ctx, wait)
-		}
-		if err != nil {
-			return nil, err
-		}
-		now, err := s.reopen(ctx, before.ID)
-		switch {
-		case err == nil && ok && now.ID == before.ID && sameUpdates(now.Session, before.Session):
-			return s.refresh(ctx, now, refresh, release)
-		case ok:
+		if ok {
+			e, err := s.read(ctx, id)
+			if err == nil && e.id == id {
+				return e, release, nil
+			}
 			release()
+			if err != nil {
+				return nil, nil, err
+			}
+			id = e.id // it was renewed: the lease that counts is the successor's
+			continue
 		}
-		switch {
-		case err != nil:
-			return nil, err
-		case now.ID != before.ID:
-			return s.update(ctx, now.ID, refresh)
-		case !sameUpdates(now.Session, before.Session):
-			return now.Session, nil
+		if !s.rest(ctx, pause) {
+			return nil, nil, fmt.Errorf("%w: another replica has been refreshing this session for %s", ErrUnavailable, s.patience.wait)
 		}
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+// rest pauses, unless ctx ends or Close begins.
+func (s *Sessions) rest(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return true
 	case <-ctx.Done():
-		return errors.Join(ErrUnavailable, ctx.Err())
+	case <-s.closing.Done():
 	}
+	return false
 }
 
-// sameUpdates reports whether no audience was updated.
-func sameUpdates(a, b *Session) bool {
-	return slices.EqualFunc(a.Audiences, b.Audiences, func(x, y Audience) bool { return x.Updated.Equal(y.Updated) })
-}
-
-// refresh runs with the lease held and releases it. A store that goes away before the result is saved doesn't lose it:
-// saving goes on in the background, with the lease, and the caller gets its session.
-func (s *Sessions) refresh(ctx context.Context, current *Opened, refresh Refresh, release func()) (*Session, error) {
-	next, err := refresh(ctx, current.Session)
-	if err == nil && next != current.Session {
-		err = s.store.swap(ctx, current.ID, current.Session, next, s.ttl(next))
-	}
-	if next != nil && errors.Is(err, ErrUnavailable) {
-		go func() {
-			defer release()
-			s.persist(context.WithoutCancel(ctx), current, next)
-		}()
-		return next, nil
-	}
-	release()
-	if errors.Is(err, errChanged) { // it ended meanwhile: a logout is never undone
-		return nil, ErrNotFound
-	}
-	return next, err
-}
-
-// persist tries for a minute to save what a refresh brought: the refresh token before may be spent.
-func (s *Sessions) persist(ctx context.Context, current *Opened, next *Session) {
-	ctx, cancel := context.WithTimeout(ctx, saveFor)
-	defer cancel()
-	for wait := pollEvery; ; wait = min(2*wait, pollAtMost) {
-		err := s.store.swap(ctx, current.ID, current.Session, next, s.ttl(next))
-		if !errors.Is(err, ErrUnavailable) {
-			return
+// replace saves what e became. If e has changed although we had the lease (the process was stopped for so long that the
+// lease ran out), what is newer is kept. If e is gone it ended: that is never undone.
+func (s *Sessions) replace(ctx context.Context, e *entry, next *Session) (*Session, error) {
+	for range attempts {
+		err := s.store.swap(ctx, e, next)
+		if !errors.Is(err, errChanged) {
+			return next, err
 		}
-		s.log.Warn("a refreshed session can't be saved yet", "error", err)
-		if pause(ctx, wait) != nil {
-			s.log.Error("a refreshed session could not be saved: its person has to log in again", "error", err)
+		if e, err = s.read(ctx, e.id); err != nil {
+			return nil, err
+		}
+		if next = e.session.merge(next); next == e.session {
+			return next, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: the session kept changing", ErrUnavailable)
+}
+
+// keepSaving tries to save a refreshed session while the store is away: the refresh token before may be spent. If Close
+// begins it tries once more.
+func (s *Sessions) keepSaving(ctx context.Context, e *entry, next *Session) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience.save)
+	defer cancel()
+	for pause := s.patience.minPause; ; pause = min(2*pause, s.patience.maxPause) {
+		more := s.rest(ctx, pause)
+		_, err := s.replace(ctx, e, next)
+		switch {
+		case !errors.Is(err, ErrUnavailable):
+			return
+		case !more:
+			s.log.Error("a refreshed session could not be saved: its owner may have to log in again", "error", err)
 			return
 		}
 	}

@@ -1,0 +1,87 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"sallyport/internal/auth"
+)
+
+// large is a session as Keycloak makes it: three tokens of 1.2 KB and the claims of two.
+func large() Audience {
+	a := john()
+	token := strings.Repeat("eyJhbGciOi", 120)
+	a.Identity.Tokens.AccessToken, a.Identity.Tokens.IDToken, a.Identity.Tokens.RefreshToken = token, token+"1", token+"2"
+	for n := range 15 {
+		a.Identity.AccessToken[fmt.Sprint("claim_", n)] = "a value of some length"
+	}
+	return a
+}
+
+func benchmarkOpen(b *testing.B, s *Sessions) {
+	id, _, err := s.Start(context.Background(), nil, large())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := s.Open(context.Background(), id); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkOpenMemory(b *testing.B) {
+	s, err := New(Config{Settings: Settings{IdlingTimeout: usual.idling, RollingTimeout: usual.rolling}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	benchmarkOpen(b, s)
+}
+
+func BenchmarkOpenRedis(b *testing.B) {
+	server := startRedis(b, "--save", "", "--appendonly", "no")
+	s, err := New(Config{
+		Settings: Settings{Storage: "redis", Redis: server.settings(), IdlingTimeout: usual.idling, RollingTimeout: usual.rolling},
+		Keyring:  mustKeyring(b, secretA),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	benchmarkOpen(b, s)
+}
+
+// What an Open costs that finds other bytes than before.
+func BenchmarkOpenRecord(b *testing.B) {
+	k := mustKeyring(b, secretA)
+	e := johnsEntry()
+	e.session.Audiences = []Audience{large()}
+	record, err := k.seal(e, "name")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := k.open(e.id, "name", record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpenCookie(b *testing.B) {
+	k := mustKeyring(b, auth.Secret(secretA))
+	value, _ := k.SignID("__Host-session_01234567", newID())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := k.OpenID("__Host-session_01234567", value); !ok {
+			b.Fatal("it doesn't open")
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package session
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// commands are all that the ACL user of the gate needs.
+const commands = "+get +getex +getdel +set +del +exists +pexpire +persist +zadd +zrem +zrange +zremrangebyscore +eval +evalsha +ping +select"
+
+func TestTLSAndACLUser(t *testing.T) {
+	dir := t.TempDir()
+	ca, cert, key := certificates(t, dir, "redis.internal")
+	server := startTLSRedis(t, cert, key)
+	with := func(change func(*RedisSettings)) error {
+		settings := server.settings()
+		settings.SSL, settings.CAFile, settings.ServerName = true, ca, "redis.internal"
+		settings.Username, settings.Password, settings.Database = "gate", "gate-password", 3
+		change(&settings)
+		s, err := New(Config{Settings: Settings{Storage: "redis", Redis: settings, IdlingTimeout: time.Hour, RollingTimeout: time.Hour},
+			Keyring: mustKeyring(t, secretA)})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return walk(t, s)
+	}
+	for name, c := range map[string]struct {
+		change   func(*RedisSettings)
+		expected string
+	}{
+		"as it should be":        {func(*RedisSettings) {}, ""},
+		"insecure":               {func(s *RedisSettings) { s.CAFile, s.ServerName, s.SSLVerify = "", "", false }, ""},
+		"unknown CA":             {func(s *RedisSettings) { s.CAFile = "" }, "unknown authority"},
+		"the certificate's name": {func(s *RedisSettings) { s.ServerName = "" }, "127.0.0.1"},
+		"plain":                  {func(s *RedisSettings) { s.SSL = false }, ErrUnavailable.Error()},
+		"wrong password":         {func(s *RedisSettings) { s.Password = "other" }, "WRONGPASS"},
+		"no user":                {func(s *RedisSettings) { s.Username, s.Password = "", "" }, "NOAUTH"},
+		"another prefix":         {func(s *RedisSettings) { s.Prefix = "other:" }, "NOPERM"},
+	} {
+		err := with(c.change)
+		switch {
+		case c.expected == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.expected != "" && (!errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), c.expected)):
+			t.Errorf("%s: got %v, expected %q", name, err, c.expected)
+		}
+		if err != nil && strings.Contains(err.Error(), "gate-password") {
+			t.Errorf("%s: the message shows the password: %v", name, err)
+		}
+	}
+	if n := server.clientOf(t, 3).DBSize(t.Context()).Val(); n == 0 {
+		t.Error("nothing is in the database of the settings")
+	}
+	for name, file := range map[string]string{"absent": filepath.Join(dir, "absent"), "no certificate": key} {
+		if err := with(func(s *RedisSettings) { s.CAFile = file }); err == nil || !strings.Contains(err.Error(), "ca_file") {
+			t.Errorf("ca_file %s: got %v", name, err)
+		}
+	}
+}
+
+// walk uses every command that the store has.
+func walk(t *testing.T, s *Sessions) error {
+	ctx := t.Context()
+	id, _, err := s.Start(ctx, nil, john())
+	if err != nil {
+		return err
+	}
+	s.store.(*redisStore).decoded.InvalidateAll()
+	i := &issuer{clock: &clock{}}
+	a := i.audience()
+	if id, _, err = s.Start(ctx, &id, a); err != nil {
+		return err
+	}
+	if _, err := s.Update(ctx, id, i.refresh); err != nil {
+		return err
+	}
+	known, _ := s.store.(*redisStore).decoded.GetIfPresent(id)
+	known.touched.Store(0)
+	e, err := s.read(ctx, id)
+	if err != nil {
+		return err
+	}
+	next := newID()
+	if err := s.store.save(ctx, next, e.session, e, true); err != nil {
+		return err
+	}
+	if err := s.End(ctx, id); err != nil {
+		return err
+	}
+	s.timeouts.rolling, s.timeouts.absolute = 0, 0
+	s.store.(*redisStore).timeouts = timeouts{idling: time.Hour}
+	for range 2 {
+		if _, _, err := s.Start(ctx, nil, a); err != nil {
+			return err
+		}
+	}
+	if _, err = s.EndBySID(ctx, a.Issuer, a.SID); err != nil {
+		return err
+	}
+	if _, _, err := s.Start(ctx, nil, a); err != nil {
+		return err
+	}
+	return s.Ping(ctx)
+}
+
+func TestUnixSocket(t *testing.T) {
+	r := redisRig(t)
+	settings := r.server.settings()
+	settings.Socket, settings.Host, settings.Port = r.server.socket(), "host.invalid", 1
+	s, err := New(Config{Settings: Settings{Storage: "redis", Redis: settings}, Keyring: mustKeyring(t, secretA)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := walk(t, s); err != nil {
+		t.Error(err)
+	}
+}
+
+// startTLSRedis starts a Redis that speaks only TLS to the network and lets only the user gate in.
+func startTLSRedis(t *testing.T, cert, key string) *redisServer {
+	t.Helper()
+	s := &redisServer{dir: t.TempDir(), password: "test-password"}
+	users := filepath.Join(s.dir, "users.acl")
+	acl := "user gate on >gate-password ~sallyport:* -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
+	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		s.port = freePort(t)
+		s.arguments = []string{
+			"--save", "", "--tls-port", s.port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no",
+			"--aclfile", users,
+		}
+		if s.start(t) {
+			t.Cleanup(s.kill)
+			return s
+		}
+	}
+	t.Fatal("redis-server with TLS doesn't start")
+	return nil
+}
+
+// certificates makes a CA and a server's certificate that it signed.
+func certificates(t *testing.T, dir, name string) (caFile, certFile, keyFile string) {
+	t.Helper()
+	caKey, key := mustKey(t), mustKey(t)
+	now := time.Now()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		DNSNames: []string{name}, IPAddresses: []net.IP{}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mustPEM(t, dir, "ca.pem", "CERTIFICATE", mustSign(t, ca, ca, caKey, caKey)),
+		mustPEM(t, dir, "cert.pem", "CERTIFICATE", mustSign(t, leaf, ca, key, caKey)),
+		mustPEM(t, dir, "key.pem", "PRIVATE KEY", pkcs8)
+}
+
+func mustKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func mustSign(t *testing.T, cert, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, cert, parent, &key.PublicKey, parentKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func mustPEM(t *testing.T, dir, name, kind string, der []byte) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
