@@ -1,0 +1,195 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sallyport/internal/provider"
+)
+
+// output may be written and read at once.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// await returns the first match of pattern's first group in what is written.
+func (o *output) await(t *testing.T, pattern string) string {
+	t.Helper()
+	expression := regexp.MustCompile(pattern)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if m := expression.FindStringSubmatch(o.String()); m != nil {
+			return m[len(m)-1]
+		}
+	}
+	t.Fatalf("waited in vain for %s in\n%s", pattern, o)
+	return ""
+}
+
+// running starts f until the test ends, and expects it to end well.
+func running(t *testing.T, f func(context.Context) error) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+}
+
+// TestDemo: what the terminal prints works as printed, and a person can log in.
+func TestDemo(t *testing.T) {
+	var out, log output
+	running(t, func(ctx context.Context) error { return Demo(ctx, "127.0.0.1:0", &out, &log) })
+	address := out.await(t, `Open\s+(http://localhost:\d+/)`)
+	out.await(t, `Ctrl-C`)
+	want := []string{`"status":401`, `"path":"/public"`, `"user":"alice"`}
+	lines := regexp.MustCompile(`(?m)^\s+(curl .*)$`).FindAllStringSubmatch(out.String(), -1)
+	if len(lines) != len(want) {
+		t.Fatalf("%d curl lines, expected %d:\n%s", len(lines), len(want), &out)
+	}
+	for i, line := range lines {
+		got, err := exec.Command("sh", "-c", line[1]).Output()
+		if err != nil || !strings.Contains(string(got), want[i]) {
+			t.Errorf("%s\nprinted %s, %v, expected %s in it", line[1], got, err, want[i])
+		}
+	}
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	issuer := provider.New(provider.Config{Issuer: out.await(t, `(http://127\.0\.0\.1:\d+)/token`)})
+	res, err := issuer.LogIn(browser, address, "bob", "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	for _, words := range []string{"Bob Brown", "bob@example.com", "Log out"} {
+		if !strings.Contains(string(page), words) {
+			t.Errorf("the page doesn't say %q", words)
+		}
+	}
+	if res, err = browser.Get(address + "admin"); err != nil || res.StatusCode != http.StatusForbidden {
+		t.Errorf("bob at /admin: %v, %v", res, err)
+	}
+	if strings.Contains(log.String(), "demo-secret") {
+		t.Errorf("the log holds a secret: %s", &log)
+	}
+}
+
+// TestTLS: a listener ends TLS and speaks HTTP/2, and a reload takes a new certificate without closing it.
+func TestTLS(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Forwarded-Proto")) }))
+	defer upstream.Close()
+	dir := t.TempDir()
+	first := writeCertificate(t, dir)
+	name := filepath.Join(dir, "gate.yaml")
+	text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %s/key.pem}}]\nadmin: {listen: off}\nroutes: [{route: {upstream: %q}, rules: [{auth: off}]}]\n", dir, dir, upstream.URL)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log output
+	reload := make(chan struct{})
+	running(t, func(ctx context.Context) error { return Run(ctx, Options{File: name, Reload: reload, Log: &log}) })
+	address := log.await(t, `"for":"clients","address":"([^"]+)"`)
+	ask := func(trust *x509.Certificate) {
+		t.Helper()
+		pool := x509.NewCertPool()
+		pool.AddCert(trust)
+		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+		defer tr.CloseIdleConnections()
+		res, err := (&http.Client{Transport: tr}).Get("https://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if body, _ := io.ReadAll(res.Body); res.ProtoMajor != 2 || string(body) != "https" {
+			t.Errorf("%s %s", res.Proto, body)
+		}
+	}
+	ask(first)
+	second := writeCertificate(t, dir)
+	reload <- struct{}{}
+	log.await(t, `"msg":"reloaded"`)
+	ask(second)
+}
+
+// writeCertificate writes cert.pem and key.pem for 127.0.0.1.
+func writeCertificate(t *testing.T, dir string) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "gate"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestBadFilesDontRun: what can only be found when the objects are made is refused with a place, too.
+func TestBadFilesDontRun(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "gate.yaml")
+	text := "route:\n  upstream: {url: \"https://x\", ca_file: /nonexistent.pem}\noidc: {issuer: \"https://idp\", client_id: a}\n"
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Check(name, &out); err == nil || !strings.HasPrefix(err.Error(), name+":2: upstream: ") {
+		t.Errorf("check: %v", err)
+	}
+	if err := Run(t.Context(), Options{File: name, Log: &out}); err == nil {
+		t.Error("it runs")
+	}
+}
