@@ -186,7 +186,7 @@ func TestBadFilesDontRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := Check(name, &out); err == nil || !strings.HasPrefix(err.Error(), name+":2: upstream: ") {
+	if err := Check(name, &out); err == nil || !strings.HasPrefix(err.Error(), name+":2: upstream.ca_file: ") {
 		t.Errorf("check: %v", err)
 	}
 	if err := Run(t.Context(), Options{File: name, Log: &out}); err == nil {

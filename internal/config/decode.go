@@ -1,288 +1,215 @@
 package config
 
 import (
-	"encoding"
 	"fmt"
 	"reflect"
-	"strconv"
+	"regexp"
 	"strings"
-	"time"
-
-	"gopkg.in/yaml.v3"
-
-	"sallyport/internal/auth"
 )
 
-// A field is one settable field of a settings struct, with what its tags say.
-type field struct {
-	name     string
-	index    []int
-	typ      reflect.Type
-	tag      reflect.StructTag
-	required bool
-}
-
-// fields lists the settable fields of a struct by key; embedded and inlined structs are flattened.
-func fields(t reflect.Type) map[string]field {
-	all := map[string]field{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if key == "" && f.Type.Kind() == reflect.Struct && f.IsExported() {
-			for name, inner := range fields(f.Type) {
-				inner.index = append([]int{i}, inner.index...)
-				all[name] = inner
-			}
-			continue
-		}
-		if key != "" && key != "-" {
-			all[key] = field{key, []int{i}, f.Type, f.Tag, f.Tag.Get("required") == "true"}
-		}
-	}
-	return all
-}
-
-// A block is a decoded mapping and where its keys stand, for problems that are found later.
+// A block is a part of the configuration while it is read and checked: a route with its oidc block, a rule, or the keys of
+// the process. It remembers where each key stands, so that later checks can name the line.
 type block struct {
-	place *yaml.Node // where the block begins
-	keys  map[string]*yaml.Node
+	*report
+	home    mark
+	entries map[string]*entry
 }
 
-// at is the node of a key, or of the block if the key isn't written.
-func (b block) at(key string) *yaml.Node {
-	if n := b.keys[key]; n != nil {
-		return n
-	}
-	return b.place
+// An entry is a key as it is written. Keys of mappings below a block are joined with dots, elements of lists are name[0].
+type entry struct {
+	mark
+	text string // of a scalar, for messages: unexpanded; empty if it must not be shown
+	set  bool   // to something else than null
+	bad  bool   // it was complained about, so that no check needs to
 }
 
-// decode sets the fields of the struct v from pairs. unknown says what is wrong with a key that is no field, or "" if
-// the key may be ignored.
-func (r *reader) decode(place *yaml.Node, list []pair, v reflect.Value, unknown func(pair) string) block {
-	b := block{place, map[string]*yaml.Node{}}
-	known := fields(v.Type())
-	for _, p := range list {
-		f, ok := known[p.name]
-		if !ok {
-			if text := unknown(p); text != "" {
-				r.fail(p.key, "%s", text)
-			}
-			continue
-		}
-		b.keys[p.name] = p.key
-		if !isNull(p.value) {
-			r.value(p.value, v.FieldByIndex(f.index), f)
-		}
-	}
-	for _, f := range known {
-		r.absent(b, list, v.FieldByIndex(f.index), f)
-	}
-	return b
+func newBlock(r *report, home mark) *block {
+	return &block{report: r, home: home, entries: map[string]*entry{}}
 }
 
-// absent gives a field that isn't written its default, or says that it must be.
-func (r *reader) absent(b block, list []pair, v reflect.Value, f field) {
-	for _, p := range list {
-		if p.name == f.name && (!isNull(p.value) || f.typ.Kind() == reflect.Pointer) {
-			return
+// enclosing is the path of the mapping or list around a key, or "" at the top.
+func enclosing(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+
+// find returns the entry of a key, or of what encloses it, or of the block.
+func (b *block) find(path string) *entry {
+	for ; path != ""; path = enclosing(path) {
+		if e := b.entries[path]; e != nil {
+			return e
 		}
 	}
-	if f.required {
-		r.fail(b.place, "%s is missing", f.name)
+	return &entry{mark: b.home}
+}
+
+// has reports whether a key is written, with another value than null.
+func (b *block) has(path string) bool { return b.entries[path] != nil && b.entries[path].set }
+
+// complain reports a mistake in the value of a key, unless one is reported already.
+func (b *block) complain(path, format string, args ...any) {
+	e := b.find(path)
+	if e.bad {
 		return
 	}
-	if text, has := f.tag.Lookup("default"); has {
-		r.value(defaultNode(text, v.Kind()), v, f)
-		return
-	}
-	if v.Kind() == reflect.Struct { // its members' defaults
-		r.decode(b.place, nil, v, func(pair) string { return "" })
+	b.problem(e.mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
+	if e == b.entries[path] {
+		e.bad = true
 	}
 }
 
-// defaultNode is the node of a default: a list is YAML, all else is taken literally.
-func defaultNode(text string, kind reflect.Kind) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: text}
-	if kind == reflect.Slice {
-		var list yaml.Node
-		if err := yaml.Unmarshal([]byte(text), &list); err != nil {
-			panic(fmt.Sprintf("the default %s: %v", text, err))
+// warn reports what one should know of a key.
+func (b *block) warn(path, format string, args ...any) {
+	b.warning(b.find(path).mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
+}
+
+// spoil reports a mistake in a value that was read, which later checks then leave alone.
+func (b *block) spoil(path string, v *value, format string, args ...any) {
+	b.problem(v.mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
+	for p := path; p != ""; p = enclosing(p) {
+		if e := b.entries[p]; e != nil {
+			e.bad = true
 		}
-		n = list.Content[0]
 	}
-	return n
 }
 
-// value sets v from a node as its type says.
-func (r *reader) value(n *yaml.Node, v reflect.Value, f field) {
+// shown is a value as it stands in the file, for a message.
+func (b *block) shown(path string) string { return quote(b.find(path).text) }
+
+var position = regexp.MustCompile(`\[\d+\]`)
+
+func keyName(path string) string { return position.ReplaceAllString(path, "") }
+
+// enter remembers where a key stands.
+func (b *block) enter(path string, v *value, f *field) {
+	e := &entry{mark: v.mark, set: !v.null}
+	if v.kind == scalar && !secret(f.typ) {
+		e.text = v.text
+	}
+	b.entries[path] = e
+}
+
+// decode reads a mapping into the struct that out is. The scope names the kind of mapping for keys that it doesn't know;
+// prefix goes before the keys' names in messages.
+func (b *block) decode(scope, prefix string, v *value, out reflect.Value) {
+	s := shapeOf(out.Type())
+	for _, p := range v.pairs {
+		if s.byName[p.key] == nil {
+			b.unknown(scope, prefix, p, s)
+		}
+	}
+	for i := range s.fields {
+		f := &s.fields[i]
+		b.field(scope, prefix, v, f, out.FieldByIndex(f.index))
+	}
+}
+
+func (b *block) field(scope, prefix string, v *value, f *field, out reflect.Value) {
+	path := prefix + f.name
+	p := v.get(f.name)
+	if p != nil {
+		b.enter(path, p.value, f)
+	}
 	switch {
-	case v.Kind() == reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		r.value(n, v.Elem(), f)
-	case implementsText(v):
-		r.scalar(n, v, f)
-	case v.Kind() == reflect.Slice:
-		r.list(n, v, f)
-	case v.Kind() == reflect.Struct:
-		r.structure(n, v, f)
+	case p != nil && !p.value.null:
+		b.value(scope, path, p.value, f, out)
+		if f.required && out.IsZero() {
+			b.complain(path, "it is empty: write %s", f.wants(f.typ))
+		}
+	case f.required:
+		b.problem(v.mark, "%s is missing: add it", keyName(path))
+	case p != nil && out.Kind() == reflect.Pointer: // null says no to a default, too
 	default:
-		r.scalar(n, v, f)
+		fill(f, out)
 	}
 }
 
-func implementsText(v reflect.Value) bool {
-	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
-	return ok
+// fill gives a field its default.
+func fill(f *field, out reflect.Value) {
+	if f.fallback != nil {
+		b := newBlock(&report{}, f.fallback.mark)
+		b.value("", f.name, f.fallback, f, out)
+		if err := b.err(); err != nil {
+			panic(err)
+		}
+		return
+	}
+	if t, ok := structure(out.Type()); ok && out.Kind() == reflect.Struct {
+		for i := range shapeOf(t).fields {
+			inner := &shapeOf(t).fields[i]
+			fill(inner, out.FieldByIndex(inner.index))
+		}
+	}
 }
 
-// list reads a list; a scalar is a list of one.
-func (r *reader) list(n *yaml.Node, v reflect.Value, f field) {
-	nodes := n.Content
+// value reads a value that isn't null.
+func (b *block) value(scope, path string, v *value, f *field, out reflect.Value) {
+	_, isStruct := structure(out.Type())
 	switch {
-	case n.Kind == yaml.ScalarNode:
-		nodes = []*yaml.Node{n}
-	case n.Kind == yaml.MappingNode && v.Type().Elem().Kind() == reflect.Struct:
-		r.fail(n, "%s: expected a list: write - before each entry", f.name)
-		return
-	case n.Kind != yaml.SequenceNode:
-		r.fail(n, "%s: expected a list, got %s", f.name, kindName(n))
+	case out.Kind() == reflect.Pointer:
+		out.Set(reflect.New(out.Type().Elem()))
+		b.value(scope, path, v, f, out.Elem())
+	case isStruct:
+		b.structure(scope, path, v, f, out)
+	case out.Kind() == reflect.Slice:
+		b.list(scope, path, v, f, out)
+	case out.Kind() == reflect.Map:
+		b.strings(path, v, f, out)
+	default:
+		b.scalar(scope, path, v, f, out)
+	}
+}
+
+func (b *block) structure(scope, path string, v *value, f *field, out reflect.Value) {
+	s := shapeOf(out.Type())
+	if v.kind == scalar && s.scalar != nil {
+		v = &value{mark: v.mark, kind: mapping, pairs: []pair{{v.mark, s.scalar.name, v}}, index: map[string]int{s.scalar.name: 0}}
+	}
+	if v.kind != mapping {
+		b.spoil(path, v, "expected a mapping with keys such as %s:, got %s", s.fields[0].name, v.kind)
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), len(nodes), len(nodes)))
-	for i, c := range nodes {
-		if isNull(c) {
-			r.fail(c, "%s: entry %d is empty", f.name, i+1)
+	inner := scope + "." + f.name
+	b.decode(strings.TrimPrefix(inner, "."), path+".", v, out)
+}
+
+func (b *block) list(scope, path string, v *value, f *field, out reflect.Value) {
+	items := v.items
+	_, structs := structure(out.Type().Elem())
+	switch {
+	case v.kind == scalar:
+		items = []*value{v}
+	case v.kind == mapping && structs:
+		b.spoil(path, v, "expected a list of mappings, got a mapping: write \"- \" before its first key, and indent the others")
+		return
+	case v.kind == mapping:
+		b.spoil(path, v, "expected a list, got a mapping%s", vaultHint(v))
+		return
+	}
+	result := reflect.MakeSlice(out.Type(), len(items), len(items))
+	for i, item := range items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		b.enter(at, item, f)
+		if item.null {
+			b.spoil(at, item, "an element is empty: write its value, or take the \"- \" out")
 			continue
 		}
-		r.value(c, v.Index(i), f)
+		b.value(scope, at, item, f, result.Index(i))
 	}
-	if least, err := strconv.Atoi(f.tag.Get("min")); err == nil && len(nodes) < least {
-		r.fail(n, "%s: expected at least %d entry", f.name, least)
+	out.Set(result)
+	if n := atoi(f.min); len(items) < n {
+		b.spoil(path, v, "the list is empty: write at least one value, or take the key out")
 	}
 }
 
-// structure reads a mapping, or a scalar for the field that says scalar.
-func (r *reader) structure(n *yaml.Node, v reflect.Value, f field) {
-	for name, inner := range fields(v.Type()) {
-		if n.Kind == yaml.ScalarNode && inner.tag.Get("scalar") == "true" {
-			r.decode(n, []pair{{name, n, n}}, v, nil)
-			return
-		}
-	}
-	known := fields(v.Type())
-	r.decode(n, r.pairs(n, f.name), v, func(p pair) string {
-		return fmt.Sprintf("%s: unknown key %s%s", f.name, p.name, didYouMean(p.name, keys(known)))
-	})
-}
-
-// scalar reads one value. The text of a secret is never put into a problem.
-func (r *reader) scalar(n *yaml.Node, v reflect.Value, f field) {
-	if n.Kind != yaml.ScalarNode {
-		r.fail(n, "%s: expected one value, got %s", f.name, kindName(n))
+// strings reads a map[string]string.
+func (b *block) strings(path string, v *value, f *field, out reflect.Value) {
+	if v.kind != mapping {
+		b.spoil(path, v, "expected a mapping of names to values, got %s", v.kind)
 		return
 	}
-	text, err := expand(n.Value)
-	if err != nil {
-		r.fail(n, "%s: %v", f.name, err)
-		return
-	}
-	if expected := set(v, text, f); expected != "" {
-		got := ", got " + strconv.Quote(text)
-		if text != n.Value || v.Type() == reflect.TypeFor[auth.Secret]() {
-			got = "" // it may be a secret
-		}
-		r.fail(n, "%s: expected %s%s", f.name, expected, got)
-	}
-}
-
-// set sets v and returns "", or what was expected instead.
-func set(v reflect.Value, text string, f field) (expected string) {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if err := u.UnmarshalText([]byte(text)); err != nil {
-			return expectedText(v)
-		}
-		return ""
-	}
-	switch {
-	case v.Type() == reflect.TypeFor[time.Duration]():
-		return setDuration(v, text, f)
-	case v.Kind() == reflect.String:
-		v.SetString(text)
-		return checkEnum(text, f)
-	case v.Kind() == reflect.Bool:
-		b := strings.ToLower(text)
-		if v.SetBool(b == "true"); b != "true" && b != "false" {
-			return "true or false"
-		}
-		return ""
-	case v.Kind() == reflect.Int:
-		return setInt(v, text, f)
-	}
-	panic("no way to read a " + v.Type().String())
-}
-
-func expectedText(v reflect.Value) string {
-	if v.Type() == reflect.TypeFor[Prefix]() {
-		return "an address or a network such as 10.0.0.0/8"
-	}
-	return "another form"
-}
-
-func checkEnum(text string, f field) string {
-	enum := f.tag.Get("enum")
-	if enum == "" {
-		return ""
-	}
-	words := strings.Split(enum, ",")
-	for _, w := range words {
-		if text == w {
-			return ""
+	result := map[string]string{}
+	for _, p := range v.pairs {
+		if text, ok := b.text(path+"."+p.key, p.value, f); ok {
+			result[p.key] = text
 		}
 	}
-	if why := laterValues[f.name+"="+text]; why != "" {
-		return strings.Join(words, " or ") + " (" + why + ")"
-	}
-	return strings.Join(words, " or ")
-}
-
-func setInt(v reflect.Value, text string, f field) string {
-	n, err := strconv.Atoi(text)
-	least, errLeast := strconv.Atoi(f.tag.Get("min"))
-	most, errMost := strconv.Atoi(f.tag.Get("max"))
-	switch {
-	case err != nil:
-		return "a whole number"
-	case errLeast == nil && n < least:
-		return "a number from " + f.tag.Get("min")
-	case errMost == nil && n > most:
-		return "a number up to " + f.tag.Get("max")
-	}
-	v.SetInt(int64(n))
-	return ""
-}
-
-// setDuration reads a bare number in the field's unit, seconds unless it says ms, or Go's notation.
-func setDuration(v reflect.Value, text string, f field) string {
-	unit, name := time.Second, "seconds"
-	if f.tag.Get("unit") == "ms" {
-		unit, name = time.Millisecond, "milliseconds"
-	}
-	expected := "a number of " + name + ", or a duration such as 30m"
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(n >= 0 && n < 1e10) {
-			return expected
-		}
-		d = time.Duration(n * float64(unit))
-	}
-	least, _ := time.ParseDuration(f.tag.Get("min"))
-	if d < least {
-		return expected + ", at least " + f.tag.Get("min")
-	}
-	if d < 0 {
-		return expected
-	}
-	v.SetInt(int64(d))
-	return ""
+	out.Set(reflect.ValueOf(result))
 }

@@ -1,59 +1,105 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
 
 var (
-	reference = regexp.MustCompile(`\$\$\{|\$\{([^}]*)\}`)
-	vault     = regexp.MustCompile(`^\{vault://([^/}]+)/?([^}]*)\}$`)
+	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	vaultRef    = regexp.MustCompile(`^\{vault://([^/{}]*)/([^{}]*)\}$`)
+	vaultEnvKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
-// expand replaces ${env:NAME} and ${file:/path} in a scalar; $${ is a literal ${. The result is never read as YAML.
-func expand(s string) (string, error) {
-	if m := vault.FindStringSubmatch(s); m != nil {
-		if m[1] != "env" {
-			return "", fmt.Errorf("the vault %q isn't read: write ${file:/path/to/the/secret} or ${env:NAME}", m[1])
-		}
-		name := strings.ToUpper(strings.NewReplacer("-", "_", "/", "_").Replace(m[2]))
-		return resolve("env:" + name)
+// expand replaces ${env:NAME} and ${file:/path} in a scalar, and reads Kong's {vault://env/NAME}; $${ is a literal ${. A
+// relative path is relative to folder. What is put in is not looked at again. Errors name the variable or file, never
+// what it holds; key is what they advise to write.
+func expand(text, key, folder string) (string, error) {
+	if strings.Contains(text, "{vault://") {
+		return vault(text, key)
 	}
-	var failed error
-	out := reference.ReplaceAllStringFunc(s, func(found string) string {
-		if found == "$${" {
-			return "${"
+	var out strings.Builder
+	for text != "" {
+		at := strings.Index(text, "${")
+		if at < 0 {
+			break
 		}
-		value, err := resolve(found[2 : len(found)-1])
-		if err != nil && failed == nil {
-			failed = err
+		if at > 0 && text[at-1] == '$' {
+			out.WriteString(text[:at-1] + "${")
+			text = text[at+2:]
+			continue
 		}
-		return value
-	})
-	if failed == nil && strings.Contains(reference.ReplaceAllString(s, ""), "${") {
-		failed = fmt.Errorf("${ is never closed: write ${env:NAME} or ${file:/path}, or $${ for the letters themselves")
+		out.WriteString(text[:at])
+		name, rest, closed := strings.Cut(text[at+2:], "}")
+		if !closed {
+			return "", errors.New("${ isn't closed: write ${env:NAME} or ${file:/path}, or $${ for a literal ${")
+		}
+		s, err := lookup(name, folder)
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(s)
+		text = rest
 	}
-	return out, failed
+	return out.String() + text, nil
 }
 
-// resolve reads one reference. A file is read anew at every load; one final newline of it is cut.
-func resolve(ref string) (string, error) {
-	kind, name, _ := strings.Cut(ref, ":")
-	switch kind {
-	case "env":
-		value, set := os.LookupEnv(name)
-		if !set {
-			return "", fmt.Errorf("the environment variable %s isn't set", name)
+// lookup returns what ${name} stands for.
+func lookup(name, folder string) (string, error) {
+	source, arg, _ := strings.Cut(name, ":")
+	switch {
+	case source == "env" && envName.MatchString(arg):
+		return environment(arg)
+	case source == "file" && arg != "":
+		if !filepath.IsAbs(arg) {
+			arg = filepath.Join(folder, arg)
 		}
-		return value, nil
-	case "file":
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return "", fmt.Errorf("the file %s can't be read", name)
-		}
-		return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
+		return fileText(arg)
+	case envName.MatchString(name):
+		return "", fmt.Errorf("${%s} isn't read: write ${env:%s}, or $${ for a literal ${", name, name)
 	}
-	return "", fmt.Errorf("${%s} isn't known: write ${env:NAME} or ${file:/path}, or $${ for the letters themselves", ref)
+	return "", errors.New("a ${...} that isn't known: write ${env:NAME} or ${file:/path}, or $${ for a literal ${")
+}
+
+func environment(name string) (string, error) {
+	s, ok := os.LookupEnv(name)
+	if !ok {
+		return "", fmt.Errorf("the environment variable %s isn't set: set it before the start", name)
+	}
+	return s, nil
+}
+
+// fileText returns a file's text without one final newline. Only a regular file is read: a pipe would block.
+func fileText(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", fmt.Errorf("${file:%s} can't be read: %w", name, cause(err))
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("${file:%s} isn't a regular file", name)
+	}
+	data, err := readFile(name)
+	if err != nil {
+		return "", fmt.Errorf("${file:%s} can't be read: %w", name, err)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
+
+// vault reads Kong's reference to its environment vault, which turns a name into upper case and dashes into underscores.
+// Other vaults aren't read.
+func vault(text, key string) (string, error) {
+	m := vaultRef.FindStringSubmatch(text)
+	switch {
+	case m == nil:
+		return "", fmt.Errorf("{vault://...} must be the whole value: write %s: ${env:NAME} or %s: ${file:/path}", key, key)
+	case m[1] != "env":
+		return "", fmt.Errorf("the vault %s isn't read: have it write a file, and write %s: ${file:/path/of/the/file}", quote(m[1]), key)
+	case !vaultEnvKey.MatchString(m[2]):
+		return "", fmt.Errorf("a vault reference with more than a name isn't read: write %s: ${env:NAME}", key)
+	}
+	return environment(strings.ToUpper(strings.ReplaceAll(m[2], "-", "_")))
 }

@@ -2,242 +2,253 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
-// Load reads a configuration: a process file with routes, or a route file alone. The error is Problems: everything that is
-// wrong, sorted by place.
+// Load reads a configuration: a process file, which names its routes, or one file with route: for everything. The error
+// is Problems: everything that is wrong.
 func Load(name string) (*File, error) {
-	r := &reader{files: map[*yaml.Node]string{}}
-	root := r.parse(name)
-	if root == nil {
-		return nil, r.err()
+	l := &loader{report: &report{}, file: &File{Name: name}}
+	if root := l.read(name); root != nil {
+		l.root(root)
+		checkProcess(l.process, l.file)
+		for i := range l.file.Routes {
+			l.file.Routes[i].check()
+		}
+		checkClaims(l.report, l.file.Routes)
 	}
-	f := &File{}
-	r.file(root, name, f)
-	r.checkFile(f)
-	if err := r.err(); err != nil {
+	if err := l.err(); err != nil {
 		return nil, err
 	}
-	return f, nil
+	sortProblems(l.warnings)
+	for _, w := range l.warnings {
+		l.file.warnings = append(l.file.warnings, w.Error())
+	}
+	return l.file, nil
 }
 
-// routeKeys stand beside each other in a route file and in an inline route.
-var routeKeys = []string{"route", "oidc", "rules"}
+// A loader reads one configuration.
+type loader struct {
+	*report
+	file    *File
+	process *block
+	oidc    *value          // the process's defaults, flat
+	seen    map[string]bool // files that a pattern before has matched
+}
 
-// file reads the root of the file that was named on the command line.
-func (r *reader) file(root *yaml.Node, name string, f *File) {
-	var process []pair
-	route := map[string]pair{}
-	var routes *pair
-	for _, p := range r.pairs(root, "the file") {
-		switch {
-		case slices.Contains(routeKeys, p.name):
-			route[p.name] = p
-		case p.name == "routes":
-			routes = &p
-		default:
-			process = append(process, p)
+// parts are the keys of a route, which stand beside each other in its file; the rest are the process's.
+type parts struct {
+	route, oidc, rules, routes *pair
+	rest                       *value
+}
+
+func split(root *value) parts {
+	p := parts{rest: &value{mark: root.mark, kind: mapping}}
+	known := map[string]**pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
+	for i := range root.pairs {
+		if slot := known[root.pairs[i].key]; slot != nil {
+			*slot = &root.pairs[i]
+			continue
 		}
+		p.rest.put(root.pairs[i])
 	}
-	f.Process = Process{}
-	r.decode(root, process, reflect.ValueOf(&f.Process).Elem(), func(p pair) string {
-		return "unknown key " + p.name + r.elsewhere(p.name, append(keys(fields(reflect.TypeFor[Process]())), append(routeKeys, "routes")...))
-	})
-	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-	_, single := route["route"]
+	return p
+}
+
+// root reads the file that was named to Load.
+func (l *loader) root(root *value) {
+	p := split(root)
+	l.process = newBlock(l.report, root.mark)
+	l.process.decode("", "", p.rest, reflect.ValueOf(l.file).Elem())
+	l.oidc = &value{mark: root.mark, kind: mapping}
 	switch {
-	case single && routes != nil:
-		r.fail(routes.key, "routes: a file has either route: or routes:")
-	case single:
-		f.Routes = append(f.Routes, r.route(base, root, route, nil))
-	case routes == nil:
-		r.fail(root, "expected route: (one route) or routes: (files or a list of routes)")
+	case p.route != nil && p.routes != nil:
+		l.problem(p.routes.mark, "routes: this file has route: on %s, so it is one route: take one of them out", p.route.from(p.routes.mark))
+	case p.route != nil:
+		l.route(baseName(root.file), p)
+	case p.routes == nil:
+		l.problem(root.mark, "neither route: nor routes: is here: write route: {upstream: http://host:port}, or routes: routes/*.yaml")
 	default:
-		if rules, found := route["rules"]; found {
-			r.fail(rules.key, "rules: belongs into a route, beside route: and oidc:")
-		}
-		r.routes(routes.value, name, route["oidc"], f)
+		l.defaults(p)
+		l.seen = map[string]bool{}
+		l.routes(p.routes.value)
 	}
 }
 
-// elsewhere says what a key that isn't known may have been meant as.
-func (r *reader) elsewhere(name string, known []string) string {
-	if why := laterBlocks[name]; why != "" {
-		return ": " + why
+// defaults reads the process's oidc block. It is decoded for its own sake too: a mistake in it is one even where no route
+// inherits it.
+func (l *loader) defaults(p parts) {
+	if p.rules != nil {
+		l.problem(p.rules.mark, "rules: they belong to a route: write them beside its route:")
 	}
-	if _, found := fields(reflect.TypeFor[OIDC]())[name]; found || kong[name] != nil {
-		return ": it belongs under oidc:"
+	if l.oidc = l.mapping("oidc", p.oidc); l.oidc == nil {
+		l.oidc = &value{kind: mapping}
+		return
 	}
-	if _, found := routeFields[name]; found {
-		return ": it belongs under route:"
-	}
-	return didYouMean(name, known)
+	l.oidc = l.flatten(l.oidc)
+	newBlock(l.report, l.oidc.mark).decode("oidc", "", l.oidc, reflect.ValueOf(&OIDC{}).Elem())
 }
 
-// routes reads the value of routes: patterns of files, inline routes, or both.
-func (r *reader) routes(n *yaml.Node, name string, defaults pair, f *File) {
-	entries := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		entries = n.Content
+// mapping returns a key's mapping, or nil if it is absent, null, or something else, which is reported.
+func (l *loader) mapping(key string, p *pair) *value {
+	if p == nil || p.value.null {
+		return nil
 	}
-	for _, e := range entries {
+	if p.value.kind != mapping {
+		l.problem(p.mark, "%s: expected a mapping, got %s: write its keys below it", key, p.value.kind)
+		return nil
+	}
+	return p.value
+}
+
+// routes reads the value of routes:, a pattern of files, or a list of patterns and routes.
+func (l *loader) routes(v *value) {
+	entries := v.items
+	switch {
+	case v.kind == scalar && !v.null:
+		entries = []*value{v}
+	case v.kind == mapping:
+		l.problem(v.mark, "routes: expected a list of routes, got a mapping: write \"- \" before route:, and indent the rest")
+		return
+	case len(entries) == 0:
+		l.problem(v.mark, "routes: it is empty: write routes: routes/*.yaml, or a list of routes")
+	}
+	for i, e := range entries {
 		switch {
-		case e.Kind == yaml.MappingNode:
-			f.Routes = append(f.Routes, r.route(fmt.Sprintf("route-%d", len(f.Routes)+1), e, r.routeParts(e), &defaults))
-		case e.Kind == yaml.ScalarNode && !isNull(e):
-			r.routeFiles(e, filepath.Dir(name), defaults, f)
+		case e.kind == mapping:
+			l.inner(fmt.Sprintf("route-%d", i+1), e)
+		case e.kind == scalar && !e.null:
+			l.pattern(e)
 		default:
-			r.fail(e, "routes: expected files such as routes/*.yaml, or routes, got %s", kindName(e))
+			l.problem(e.mark, "routes: expected a pattern such as routes/*.yaml, or a route, got %s", describe(e))
 		}
-	}
-	if len(entries) == 0 {
-		r.fail(n, "routes: expected at least one route")
 	}
 }
 
-func (r *reader) routeFiles(e *yaml.Node, dir string, defaults pair, f *File) {
-	pattern, err := expand(e.Value)
+func describe(v *value) string {
+	if v.null {
+		return "nothing"
+	}
+	return string(v.kind)
+}
+
+// pattern reads the route files that a pattern matches, in the order of their names.
+func (l *loader) pattern(v *value) {
+	folder := filepath.Dir(l.file.Name)
+	pattern, err := expand(v.text, "routes", folder)
 	if err != nil {
-		r.fail(e, "routes: %v", err)
+		l.problem(v.mark, "routes: %v", err)
 		return
 	}
 	if !filepath.IsAbs(pattern) {
-		pattern = filepath.Join(dir, pattern)
+		pattern = filepath.Join(folder, pattern)
 	}
 	names, err := filepath.Glob(pattern)
+	names = slices.DeleteFunc(names, func(n string) bool { // as a shell does: editors' files and Kubernetes' ..data
+		return strings.HasPrefix(filepath.Base(n), ".") && !strings.HasPrefix(filepath.Base(pattern), ".")
+	})
 	if err != nil || len(names) == 0 {
-		r.fail(e, "routes: no file is named %s", pattern)
-		return
+		l.problem(v.mark, "routes: no file matches %s: the pattern is relative to this file's folder", quote(v.text))
 	}
 	for _, name := range names {
-		if root := r.parse(name); root != nil {
-			base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-			f.Routes = append(f.Routes, r.route(base, root, r.routeParts(root), &defaults))
-		}
+		l.routeFile(v, name)
 	}
 }
 
-// routeParts splits a route into its blocks.
-func (r *reader) routeParts(n *yaml.Node) map[string]pair {
-	parts := map[string]pair{}
-	for _, p := range r.pairs(n, "a route") {
-		if !slices.Contains(routeKeys, p.name) {
-			if _, found := fields(reflect.TypeFor[Process]())[p.name]; found {
-				r.fail(p.key, "%s belongs into the process's file, not into a route's", p.name)
-			} else {
-				r.fail(p.key, "unknown key %s%s", p.name, r.elsewhere(p.name, routeKeys))
-			}
-			continue
-		}
-		parts[p.name] = p
+func (l *loader) routeFile(v *value, name string) {
+	if sameFile(name, l.file.Name) {
+		l.problem(v.mark, "routes: the pattern matches this file itself: keep routes in a folder of their own, as in routes/*.yaml")
+		return
 	}
-	return parts
+	if l.seen[name] {
+		return
+	}
+	l.seen[name] = true
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe would block
+		l.problem(v.mark, "routes: %s isn't a regular file: match files, as in routes/*.yaml", quote(name))
+		return
+	}
+	if root := l.read(name); root != nil {
+		l.inner(baseName(name), root)
+	}
 }
 
-// route reads one route. defaults is the process's oidc block.
-func (r *reader) route(name string, place *yaml.Node, parts map[string]pair, defaults *pair) Route {
-	route := Route{Name: name, read: r, route: block{place: place}, oidc: block{place: place}}
-	if p, found := parts["route"]; found {
-		route.route = r.decode(p.key, r.pairs(p.value, "route"), reflect.ValueOf(&route.Route).Elem(), func(p pair) string {
-			return "route: unknown key " + p.name + r.elsewhere(p.name, keys(routeFields))
-		})
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	second, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(first, second)
+}
+
+func baseName(name string) string { return strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)) }
+
+// inner reads a route that isn't the root: process keys have no place beside it.
+func (l *loader) inner(name string, root *value) {
+	p := split(root)
+	if p.routes != nil {
+		p.rest.put(*p.routes)
+	}
+	known := shapeOf(reflect.TypeFor[File]())
+	for _, k := range p.rest.pairs {
+		switch {
+		case known.byName[k.key] != nil || refusals[""][k.key] != nil || k.key == "routes":
+			l.problem(k.mark, "%s: it belongs to the process: write it into %s, beside routes:", k.key, l.file.Name)
+		default:
+			l.problem(k.mark, "unknown key %s%s", k.key, hint("file", k.key, []string{"route", "oidc", "rules"}))
+		}
+	}
+	if p.route == nil {
+		l.problem(root.mark, "route is missing: write route: {upstream: http://host:port}")
+		return
+	}
+	l.route(name, p)
+}
+
+// route reads one route, and adds it to the file's.
+func (l *loader) route(name string, p parts) {
+	b := newBlock(l.report, p.route.mark)
+	r := Route{Name: name, Place: p.route.mark.String(), block: b}
+	if p.route.value.kind != mapping {
+		l.problem(p.route.mark, "route: expected a mapping, got %s: write route: {upstream: http://host:port}", describe(p.route.value))
+		b.entries["upstream"] = &entry{mark: p.route.mark, bad: true}
 	} else {
-		r.fail(place, "route is missing: write route: {upstream: http://host:port}")
+		b.decode("route", "", p.route.value, reflect.ValueOf(&r.Route).Elem())
 	}
-	var list []pair
-	if defaults != nil && defaults.value != nil {
-		list = r.flatten(defaults.value)
+	own, oidc := l.mapping("oidc", p.oidc), l.oidc
+	if own != nil {
+		oidc = merge(l.oidc, l.flatten(own))
+		b.entries["oidc"] = &entry{mark: p.oidc.mark, set: true}
 	}
-	own, written := parts["oidc"]
-	if written {
-		route.oidc.place = own.key
-		list = merge(list, r.flatten(own.value))
+	issuer := oidc.get("issuer")
+	r.HasOIDC = own != nil || issuer != nil && !issuer.value.null
+	if own == nil && p.oidc != nil && !p.oidc.value.null { // complained about: what it might have said isn't missing
+		r.HasOIDC = true
+		b.entries["issuer"], b.entries["client_id"] = &entry{bad: true}, &entry{bad: true}
 	}
-	route.HasOIDC = len(list) > 0
-	oidc := r.decode(route.oidc.place, list, reflect.ValueOf(&route.OIDC).Elem(), unknownOIDC)
-	route.oidc = oidc
-	r.rules(parts["rules"], &route)
-	return route
+	b.decode("oidc", "", oidc, reflect.ValueOf(&r.OIDC).Elem())
+	r.Rules = l.rules(p.rules)
+	l.file.Routes = append(l.file.Routes, r)
 }
 
-func (r *reader) rules(p pair, route *Route) {
-	if p.value == nil || isNull(p.value) {
-		return
+func (l *loader) rules(p *pair) (rules []Rule) {
+	if p == nil || p.value.null {
+		return nil
 	}
-	if p.value.Kind != yaml.SequenceNode {
-		r.fail(p.value, "rules: expected a list: write - before each rule")
-		return
+	if p.value.kind != list {
+		l.problem(p.mark, "rules: expected a list of rules, got %s: write \"- \" before each rule", p.value.kind)
+		return nil
 	}
-	for _, n := range p.value.Content {
-		rule := Rule{Place: r.place(n)}
-		rule.block = r.decode(n, r.pairs(n, "a rule"), reflect.ValueOf(&rule).Elem(), func(p pair) string {
-			if p.name == "allow" || p.name == "acr_values" || p.name == "max_age" || p.name == "on_unauthenticated" || p.name == "report_only" {
-				return "rules: " + p.name + " isn't in this version"
-			}
-			return "rules: unknown key " + p.name + r.elsewhere(p.name, keys(fields(reflect.TypeFor[Rule]())))
-		})
-		route.Rules = append(route.Rules, rule)
-	}
-}
-
-// flatten undoes one level of nesting: session: {storage: redis} is session_storage: redis. A key that is a parameter itself
-// keeps its members.
-func (r *reader) flatten(n *yaml.Node) []pair {
-	var all []pair
-	seen := map[string]*yaml.Node{}
-	add := func(p pair) {
-		if before := seen[p.name]; before != nil && before.Line != p.key.Line {
-			r.fail(p.key, "%s stands on line %d already: write it once", p.name, before.Line)
-			return
-		}
-		seen[p.name] = p.key
-		all = append(all, p)
-	}
-	for _, p := range r.pairs(n, "oidc") {
-		if p.value.Kind != yaml.MappingNode || isParameter(p.name) || !isPrefix(p.name+"_") {
-			add(p)
+	for _, v := range p.value.items {
+		if v.kind != mapping {
+			l.problem(v.mark, "rules: expected a mapping such as paths: and auth:, got %s", describe(v))
 			continue
 		}
-		for _, inner := range r.pairs(p.value, p.name) {
-			add(pair{p.name + "_" + inner.name, inner.key, inner.value})
-		}
+		r := Rule{Place: v.mark.String(), block: newBlock(l.report, v.mark)}
+		r.block.decode("rules", "", v, reflect.ValueOf(&r.RuleSettings).Elem())
+		rules = append(rules, r)
 	}
-	return all
-}
-
-func isParameter(name string) bool {
-	_, found := fields(reflect.TypeFor[OIDC]())[name]
-	return found || kong[name] != nil
-}
-
-func isPrefix(prefix string) bool {
-	for name := range fields(reflect.TypeFor[OIDC]()) {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	for name := range kong {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// merge lays a route's own parameters over the defaults: by key, each value whole. A route that names an issuer inherits
-// nothing that belongs to one, so that no secret travels to another.
-func merge(defaults, own []pair) []pair {
-	named := slices.ContainsFunc(own, func(p pair) bool { return p.name == "issuer" })
-	known := fields(reflect.TypeFor[OIDC]())
-	merged := slices.DeleteFunc(slices.Clone(defaults), func(d pair) bool {
-		return named && known[d.name].tag.Get("group") == "issuer" ||
-			slices.ContainsFunc(own, func(p pair) bool { return p.name == d.name })
-	})
-	return append(merged, own...)
+	return rules
 }

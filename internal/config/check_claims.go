@@ -1,0 +1,111 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"sallyport/internal/flow"
+)
+
+// A claim is a route's hold on a path of a host.
+type claim struct {
+	route *Route
+	what  string // "" for one of its paths, else the endpoint of the gate's own
+	mark  mark
+}
+
+// checkClaims refuses two routes that answer for the same path of the same host, the gate's own paths included: which one
+// wins would depend on their order.
+func checkClaims(r *report, routes []Route) {
+	taken := map[string]claim{}
+	for i := range routes {
+		claimPaths(r, taken, &routes[i])
+	}
+	for i := range routes {
+		claimEndpoints(r, taken, &routes[i])
+	}
+}
+
+func claimPaths(r *report, taken map[string]claim, route *Route) {
+	for _, host := range route.hosts() {
+		for i, path := range route.Route.Paths {
+			c := claim{route, "", route.block.find(fmt.Sprintf("paths[%d]", i)).mark}
+			key := host + path
+			first, found := taken[key]
+			switch {
+			case !found:
+				taken[key] = c
+			case first.route == route:
+				r.problem(c.mark, "paths: %s stands here twice: take one out", quote(path))
+			default:
+				r.problem(c.mark, "paths: %s on %s belongs to the route at %s already: give one of them other hosts or paths",
+					quote(path), named(host), first.mark.from(c.mark))
+			}
+		}
+	}
+}
+
+// claimEndpoints takes the paths that the gate answers itself. Two routes with the same first path on a host are reported
+// for that, so not again for what is below it.
+func claimEndpoints(r *report, taken map[string]claim, route *Route) {
+	for _, host := range route.hosts() {
+		if len(route.Route.Paths) == 0 || taken[host+route.Route.Paths[0]].route != route {
+			continue
+		}
+		for _, e := range route.endpoints() {
+			key := host + e.path
+			first, found := taken[key]
+			if !found {
+				taken[key] = claim{route, e.name, e.mark}
+				continue
+			}
+			what := "a path"
+			if first.what != "" {
+				what = "the " + first.what + " endpoint"
+			}
+			r.problem(e.mark, "the %s endpoint %s on %s is %s of the route at %s already: give one of them another path",
+				e.name, quote(e.path), named(host), what, first.mark.from(e.mark))
+		}
+	}
+}
+
+func (r *Route) hosts() []string {
+	if len(r.Route.Hosts) == 0 {
+		return []string{""}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(r.Route.Hosts)))
+}
+
+func named(host string) string {
+	if host == "" {
+		return "any host"
+	}
+	return host
+}
+
+type endpoint struct {
+	name, path string
+	mark       mark
+}
+
+// endpoints are the paths that the route's flows answer, where they are on.
+func (r *Route) endpoints() (all []endpoint) {
+	if !r.HasOIDC {
+		return nil
+	}
+	s, base := &r.OIDC.Flow, r.Route.Paths[0]
+	if !r.block.find("redirect_uri[0]").bad && slices.Contains(s.AuthMethods, "authorization_code") {
+		e := endpoint{"callback", flow.PathBelow(base, "oauth2/callback"), r.block.find("paths").mark}
+		if len(s.RedirectURI) > 0 {
+			if u, err := url.Parse(s.RedirectURI[0]); err == nil && u.Path != "" {
+				e.path, e.mark = u.Path, r.block.find("redirect_uri").mark
+			}
+		}
+		all = append(all, e)
+	}
+	if slices.Contains(s.AuthMethods, "session") {
+		all = append(all, endpoint{"logout", flow.PathBelow(base, "oauth2/logout"), r.block.find("paths").mark})
+	}
+	return all
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// each checks every element of a list of texts.
+func (b *block) each(key string, list []string, check func(string) error) {
+	for i, text := range list {
+		path := fmt.Sprintf("%s[%d]", key, i)
+		if err := check(text); err != nil && !b.find(path).bad {
+			b.complain(path, "%s: %v", b.shown(path), err)
+		}
+	}
+}
+
+// one checks a text, unless it isn't set.
+func (b *block) one(key, text string, check func(string) error) {
+	if text == "" {
+		return
+	}
+	if err := check(text); err != nil {
+		b.complain(key, "%s: %v", b.shown(key), err)
+	}
+}
+
+// must complains unless something holds.
+func (b *block) must(key string, holds bool, format string, args ...any) {
+	if !holds {
+		b.complain(key, format, args...)
+	}
+}
+
+// checkProcess judges the keys of the process.
+func checkProcess(b *block, f *File) {
+	taken := map[string]string{}
+	for i, l := range f.Listen {
+		key := fmt.Sprintf("listen[%d]", i)
+		address := key + ".address"
+		b.address(address, l.Address, taken)
+		if l.TLS != nil {
+			b.tls(key+".tls", l.TLS)
+		}
+	}
+	if f.Admin.Listen != "off" {
+		b.address("admin.listen", f.Admin.Listen, taken)
+	}
+	for i, p := range f.TrustedProxies {
+		if p.IsValid() && p.Bits() == 0 {
+			b.warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client say who it is by X-Forwarded-For", p)
+		}
+	}
+}
+
+// address checks host:port, and that no listener before has it. Port 0 is any free one.
+func (b *block) address(key, text string, taken map[string]string) {
+	if text == "" {
+		return // missing, and said so
+	}
+	_, port, err := net.SplitHostPort(text)
+	n, errPort := strconv.Atoi(port)
+	switch {
+	case err != nil || errPort != nil || n < 0 || n > 65535 || strings.Contains(text, "/"):
+		b.complain(key, "expected host:port such as 127.0.0.1:8000 or :8443, got %s", quote(text))
+	case n == 0:
+	case taken[text] != "":
+		b.complain(key, "%s is taken by %s: choose another port", text, taken[text])
+	default:
+		taken[text] = keyName(key)
+	}
+}
+
+// tls reads the files, so that a listener that can't be opened is found by check as well.
+func (b *block) tls(key string, t *TLS) {
+	if t.CertFile != "" && t.KeyFile != "" {
+		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
+			b.complain(key+".cert_file", "the certificate and its key can't be used: %v", err)
+		}
+	}
+	b.pem(key+".client_ca_file", t.ClientCAFile)
+	verifies := strings.Contains(t.ClientAuth, "verify")
+	b.must(key+".client_auth", !verifies || t.ClientCAFile != "", "%s needs client_ca_file, or every public authority could vouch for a client", t.ClientAuth)
+	b.must(key+".client_ca_file", verifies || t.ClientCAFile == "", "it isn't used: write client_auth: require_and_verify")
+}
+
+// pem checks a file of certificates.
+func (b *block) pem(key, name string) {
+	if name == "" {
+		return
+	}
+	data, err := readFile(name)
+	if err != nil {
+		b.complain(key, "%s can't be read: %v", quote(name), err)
+		return
+	}
+	b.must(key, x509.NewCertPool().AppendCertsFromPEM(data), "%s holds no PEM certificate", quote(name))
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+func (r *Route) checkSession() {
+	b, s, cookies := r.block, &r.OIDC.Flow.Session, &r.OIDC.Flow.SessionSettings
+	for i, secret := range s.Secret {
+		b.must(fmt.Sprintf("session_secret[%d]", i), len(secret) >= 32 || secret == "",
+			"it has %d bytes and needs 32 or more: write the output of openssl rand -base64 32", len(secret))
+	}
+	b.one("session_cookie_name", cookies.SessionCookieName, checkCookieName)
+	b.one("session_cookie_path", cookies.SessionCookiePath, checkCookiePath)
+	b.one("session_cookie_domain", cookies.SessionCookieDomain, r.checkDomain)
+	b.must("session_cookie_name", cookies.SessionCookieName == "" || cookies.SessionCookieName != r.OIDC.Flow.AuthorizationCookieName,
+		"the login cookie has this name, too: choose another one")
+	b.sameSite("session_cookie", cookies.SessionCookieSameSite, cookies.SessionCookieSecure)
+	if cookies.SessionCookieSameSite == "Strict" {
+		b.warn("session_cookie_same_site", "with Strict a browser that comes by a link, or from the provider after a login, comes without its session: Lax is safe, too")
+	}
+	if !cookies.SessionCookieHTTPOnly {
+		b.warn("session_cookie_http_only", "scripts of the page can read the session cookie")
+	}
+	r.checkRedis()
+}
+
+func (r *Route) checkRedis() {
+	b, s := r.block, &r.OIDC.Flow.Session
+	b.must("redis.host", !b.has("redis.host") || !b.has("redis.socket"), "redis.socket is written, too: keep one of them")
+	b.pem("redis.ca_file", s.Redis.CAFile)
+	if b.has("redis") && s.Storage == "memory" {
+		b.warn("redis", "it isn't used, because session_storage is memory: write session_storage: redis")
+	}
+	if s.Redis.SSL && !s.Redis.SSLVerify {
+		b.warn("redis.ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
+	}
+}
+
+func (r *Route) checkHeaders() {
+	b, h := r.block, &r.OIDC.Headers
+	if t := h.UpstreamAccessTokenHeader; t != nil {
+		b.one("upstream_access_token_header", *t, checkTokenHeader)
+	}
+	b.one("upstream_id_token_header", h.UpstreamIDTokenHeader, checkClaimHeader)
+	for i, m := range h.UpstreamHeaders {
+		b.one(fmt.Sprintf("upstream_headers[%d].header", i), m.Header, checkClaimHeader)
+	}
+	b.aligned("upstream_headers_names", len(h.UpstreamHeadersNames), "upstream_headers_claims", len(h.UpstreamHeadersClaims))
+	b.each("upstream_headers_names", h.UpstreamHeadersNames, checkClaimHeader)
+	b.each("upstream_headers_claims", h.UpstreamHeadersClaims, notEmpty)
+}
+
+// checkTokenHeader reads name or name:scheme.
+func checkTokenHeader(text string) error {
+	name, scheme, found := strings.Cut(text, ":")
+	if err := checkHeader(name); err != nil {
+		return err
+	}
+	if found && !token.MatchString(scheme) {
+		return errors.New("expected a header or header:scheme, such as authorization:bearer")
+	}
+	return nil
+}
+
+func checkClaimHeader(name string) error {
+	if strings.EqualFold(name, "authorization") {
+		return errors.New("Authorization carries the access token: see upstream_access_token_header, and choose another header")
+	}
+	return checkHeader(name)
+}
+
+func (r *Route) checkErrors() {
+	b, e := r.block, &r.OIDC.Errors
+	b.each("unauthorized_redirect_uri", e.UnauthorizedRedirectURI, checkTarget)
+	b.each("forbidden_redirect_uri", e.ForbiddenRedirectURI, checkTarget)
+	b.each("unexpected_redirect_uri", e.UnexpectedRedirectURI, checkTarget)
+	if e.DisplayErrors {
+		b.warn("display_errors", "inner detail is shown to clients: for debugging only")
+	}
+}

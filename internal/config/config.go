@@ -1,0 +1,118 @@
+// Package config reads the YAML files strictly: every value has a safe default, and a mistake is refused at load with its
+// file and line and what to write instead, all mistakes at once.
+//
+// A file passes through four steps, each in its own files: text to a tree of values that know their places (yaml.go,
+// syntax.go), defaults merged into the routes' blocks (flatten.go), values to the settings' structs by their tags (shape.go,
+// decode.go, scalar.go, expand.go), and what no tag can say (check_*.go). kong.go names every parameter of Kong's plugin
+// that isn't built, so that nothing is silently ignored.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
+	"sallyport/internal/flow"
+	"sallyport/internal/proxy"
+)
+
+// A File is the configuration of one process, complete and checked.
+type File struct {
+	Name           string   `yaml:"-"` // as it was given to Load
+	Listen         []Listen `yaml:"listen" default:"[127.0.0.1:8000]" min:"1"`
+	Admin          Admin    `yaml:"admin"`
+	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed
+	Log            Log      `yaml:"log"`
+	Limits         Limits   `yaml:"limits"`
+	Routes         []Route  `yaml:"-"`
+
+	warnings []string
+}
+
+// Warnings are things that work but that one should know, each with its file and line.
+func (f *File) Warnings() []string { return f.warnings }
+
+// Listen is an address that clients connect to.
+type Listen struct {
+	Address string `yaml:"address" scalar:"true" required:"true"` // host:port; an empty host is every address
+	TLS     *TLS   `yaml:"tls"`                                   // nil: plain HTTP
+}
+
+// TLS is how a listener proves who it is, and what it asks of clients.
+type TLS struct {
+	CertFile     string `yaml:"cert_file" required:"true"` // PEM, the leaf first
+	KeyFile      string `yaml:"key_file" required:"true"`  // PEM
+	ClientCAFile string `yaml:"client_ca_file"`            // PEM: who may sign client certificates
+	ClientAuth   string `yaml:"client_auth" default:"none" enum:"none,request,require,verify_if_given,require_and_verify"`
+}
+
+// Admin is the listener for health and metrics.
+type Admin struct {
+	Listen string      `yaml:"listen" scalar:"true" default:"127.0.0.1:9000"` // host:port, or off
+	Token  auth.Secret `yaml:"token"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
+	Format string `yaml:"format" default:"json" enum:"text,json"`
+	Access bool   `yaml:"access" default:"true"` // a line for each request
+}
+
+// Limits bound what a client can cost.
+type Limits struct {
+	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout" default:"10s" min:"1ms"`
+	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms"`
+	MaxHeaderBytes    int           `yaml:"max_header_bytes" default:"65536" min:"4096" max:"16777216"`
+	DrainTimeout      time.Duration `yaml:"drain_timeout" default:"30s"` // for requests in flight at the end
+}
+
+// A Route is one route with its defaults merged in.
+type Route struct {
+	Name    string // the file's base name without extension, or route-N for the Nth entry of an inline list
+	Place   string // file:line of route:
+	Route   proxy.RouteSettings
+	OIDC    OIDC
+	HasOIDC bool // false: every request is let through unseen (auth: off)
+	Rules   []Rule
+
+	block *block
+}
+
+// OIDC is the oidc: block.
+type OIDC struct {
+	Flow    flow.Settings        `yaml:",inline"`
+	Authz   authz.Settings       `yaml:",inline"`
+	Headers proxy.HeaderSettings `yaml:",inline"`
+	Errors  proxy.ErrorSettings  `yaml:",inline"`
+}
+
+// A Rule is one entry of rules:.
+type Rule struct {
+	authz.RuleSettings
+	Place string `yaml:"-"` // file:line
+
+	block *block
+}
+
+// Problem returns a mistake that was found after Load, with the place of the key that it is about.
+func (r *Route) Problem(key, message string) error {
+	m := r.block.find(key).mark
+	return Problem{m.file, m.line, key + ": " + message}
+}
+
+// A Prefix is a network; a bare address is the network of it alone.
+type Prefix struct{ netip.Prefix }
+
+// UnmarshalText reads 10.0.0.0/8 or 10.0.0.1.
+func (p *Prefix) UnmarshalText(b []byte) error {
+	text := string(b)
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		p.Prefix = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		return nil
+	}
+	network, err := netip.ParsePrefix(text)
+	p.Prefix = network.Masked()
+	return err
+}

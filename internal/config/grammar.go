@@ -1,0 +1,192 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What the settings' texts look like. Each function says what is wrong with a text, and what to write instead, or returns
+// nil; none repeats the text.
+
+var (
+	token    = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110 §5.6.2
+	hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
+	method   = regexp.MustCompile(`^[A-Z][A-Z_-]*$`)
+	control  = regexp.MustCompile(`[\x00-\x1f\x7f]`)
+)
+
+func checkPath(p string) error {
+	segments := strings.Split(p, "/")
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return errors.New("a path begins with /")
+	case strings.Contains(p, "*"):
+		return errors.New("there are no wildcards: a path is a prefix of whole segments, so /app is /app and everything below it; leave the * out")
+	case strings.Contains(p, "//"):
+		return errors.New("an empty segment (//) never matches: write one /")
+	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
+		return errors.New("a dot segment (. or ..) never matches: write the path without it")
+	case strings.ContainsAny(p, `?#\;%`) || control.MatchString(p):
+		return errors.New(`a path is written decoded, without ? # \ ; and %: write only its segments`)
+	case len(p) > 1 && strings.HasSuffix(p, "/"):
+		return errors.New("a path is a prefix of whole segments: write it without the / at its end")
+	}
+	return nil
+}
+
+func checkHost(h string) error {
+	name, wild := strings.CutPrefix(h, "*.")
+	address, err := netip.ParseAddr(h)
+	switch {
+	case err == nil && address.String() == h && address.Zone() == "":
+		return nil
+	case h == "*":
+		return errors.New("a route without hosts takes every host: take it out")
+	case strings.Contains(h, "://"), strings.Contains(h, "/"):
+		return errors.New("a host is a name without scheme and path: write app.example.com")
+	case strings.Contains(h, ":"):
+		return errors.New("a host is a name without port: write app.example.com")
+	case strings.Contains(name, "*"):
+		return errors.New("a wildcard is the whole first label: write *.example.com")
+	case strings.ToLower(h) != h:
+		return errors.New("a host is written in lower case")
+	case wild && !strings.Contains(name, "."):
+		return errors.New("a wildcard needs a domain of two labels or more: write *.example.com")
+	case !hostName.MatchString(name):
+		return errors.New("it isn't a host name: write app.example.com or *.example.com; other scripts as xn--...")
+	}
+	return nil
+}
+
+func checkMethod(m string) error {
+	switch {
+	case !method.MatchString(m):
+		return errors.New("a method is an upper-case word: write GET or POST")
+	case m == "CONNECT" || m == "TRACE":
+		return errors.New("CONNECT and TRACE are never served: take it out")
+	}
+	return nil
+}
+
+// parseURL reads an absolute URL with one of the schemes and without user information, which would end up in logs.
+func parseURL(text string, schemes ...string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme):
+		return nil, errors.New("expected a URL that begins with " + strings.Join(schemes, ":// or ") + "://")
+	case u.User != nil:
+		return nil, errors.New("a URL here holds no user and password: take them out")
+	}
+	return u, nil
+}
+
+func checkURL(text string, schemes ...string) error {
+	u, err := parseURL(text, schemes...)
+	if err != nil {
+		return err
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#") {
+		return errors.New("a URL here has no query and no fragment: write it up to the ? or #")
+	}
+	return nil
+}
+
+// checkOrigin is for what is compared with the Origin header and with scheme://host of requests (RFC 6454 §6.2).
+func checkOrigin(text string) error {
+	u, err := parseURL(text, "https", "http")
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme+"://"+u.Host != text:
+		return errors.New("expected scheme://host[:port] and nothing more: write https://app.example.com")
+	case strings.ToLower(text) != text:
+		return errors.New("an origin is written in lower case")
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
+		return errors.New("an origin is written without its scheme's own port: leave it out")
+	}
+	return nil
+}
+
+// checkTarget is for where a browser is sent: an absolute URL, or an absolute path on the request's origin.
+func checkTarget(text string) error {
+	if strings.HasPrefix(text, "/") {
+		u, err := url.Parse(text)
+		if err != nil || u.Host != "" || strings.HasPrefix(text, "//") || strings.ContainsAny(text, "\\") {
+			return errors.New("expected a path such as /bye, or an absolute URL")
+		}
+		return nil
+	}
+	if _, err := parseURL(text, "https", "http"); err != nil {
+		return errors.New("expected an absolute URL such as https://app.example.com/bye, or a path such as /bye")
+	}
+	return nil
+}
+
+// fixedHeaders belong to the connection or the message (RFC 9110 §7.6.1), or the gate sets them itself.
+var fixedHeaders = map[string]string{
+	"connection": hop, "keep-alive": hop, "proxy-authenticate": hop, "proxy-authorization": hop, "proxy-connection": hop, "te": hop,
+	"trailer": hop, "transfer-encoding": hop, "upgrade": hop,
+	"host": message, "content-length": message, "cookie": message, "content-type": message, "content-encoding": message, "expect": message,
+	"forwarded": own, "x-forwarded-for": own, "x-forwarded-host": own, "x-forwarded-proto": own, "x-request-id": own,
+}
+
+const (
+	hop     = "it belongs to the connection, which ends here: choose another header"
+	message = "it belongs to the message: choose another header"
+	own     = "the gate sets it itself: choose another header"
+)
+
+// checkHeader is for headers that the upstream receives.
+func checkHeader(name string) error {
+	if !token.MatchString(name) {
+		return errors.New("it isn't a header's name (RFC 9110 §5.1): write letters, digits and -")
+	}
+	if why := fixedHeaders[strings.ToLower(strings.ReplaceAll(name, "_", "-"))]; why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
+func checkCookieName(name string) error {
+	lower := strings.ToLower(name)
+	switch {
+	case !token.MatchString(name):
+		return errors.New("it isn't a cookie's name (RFC 6265 §4.1.1): write letters, digits, - and _")
+	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
+		return errors.New("the prefix is added where it holds: write the name without it")
+	}
+	return nil
+}
+
+func checkCookiePath(path string) error {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, ";") || control.MatchString(path) {
+		return errors.New("expected a path such as /")
+	}
+	return nil
+}
+
+func checkCookieDomain(domain string) error {
+	if strings.HasPrefix(domain, ".") {
+		return errors.New("a domain covers its subdomains without a dot in front: leave the dot out")
+	}
+	if !hostName.MatchString(domain) {
+		return errors.New("expected a domain such as example.com, in lower case")
+	}
+	return nil
+}
+
+// hostCovers reports whether pattern, a host or *.domain, takes requests for host, which may be a pattern too.
+func hostCovers(pattern, host string) bool {
+	suffix, wild := strings.CutPrefix(pattern, "*")
+	return pattern == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
+}
+
+// pathCovers reports whether path is prefix or below it.
+func pathCovers(prefix, path string) bool {
+	prefix = strings.TrimSuffix(prefix, "/")
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}

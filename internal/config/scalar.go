@@ -1,0 +1,164 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// errWanted says that a text isn't a value of the type.
+var errWanted = errors.New("another kind of value")
+
+// text returns a scalar's text with its ${...} replaced. ok is false after a complaint.
+func (b *block) text(path string, v *value, f *field) (text string, ok bool) {
+	if v.kind != scalar {
+		b.spoil(path, v, "expected %s, got %s%s", f.wants(element(f.typ)), v.kind, vaultHint(v))
+		return "", false
+	}
+	if v.null {
+		b.spoil(path, v, "it is empty: write a value")
+		return "", false
+	}
+	text, err := expand(v.text, keyName(path), filepath.Dir(v.file))
+	if err != nil {
+		b.spoil(path, v, "%v", err)
+	}
+	return text, err == nil
+}
+
+// element is the type of a field's single values.
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType) {
+		t = t.Elem()
+	}
+	return t
+}
+
+func secret(t reflect.Type) bool { return element(t) == secretType }
+
+// vaultHint helps with a vault reference or a ${...} that lost its quotes and so became a mapping.
+func vaultHint(v *value) string {
+	if v.kind == mapping && len(v.pairs) == 1 && strings.HasPrefix(v.pairs[0].key, "vault://") {
+		return ": put {vault://...} in quotes"
+	}
+	return ""
+}
+
+// scalar reads a single value.
+func (b *block) scalar(scope, path string, v *value, f *field, out reflect.Value) {
+	text, ok := b.text(path, v, f)
+	if !ok {
+		return
+	}
+	if sentence := notBuilt(scope, f.name, text); sentence != "" {
+		b.spoil(path, v, "%s isn't in this version: %s", text, sentence)
+		return
+	}
+	if f.enum != nil && !slices.Contains(f.enum, text) {
+		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
+		return
+	}
+	if strings.HasSuffix(f.name, "_file") && text != "" && !filepath.IsAbs(text) {
+		text = filepath.Join(filepath.Dir(v.file), text)
+	}
+	err := set(out, text, f)
+	switch {
+	case errors.Is(err, errWanted):
+		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
+	case err != nil:
+		b.spoil(path, v, "%v", err)
+	}
+}
+
+// set reads text as out's type. Its errors don't hold the text.
+func set(out reflect.Value, text string, f *field) error {
+	switch {
+	case out.Type() == secretType && text == "":
+		return errors.New("the secret is empty: write it, or take the key out")
+	case out.Type() == durationType:
+		d, err := duration(text, f.unit)
+		out.SetInt(int64(d))
+		return cmpBounds(err, d, f, func(s string) time.Duration { return must(duration(s, f.unit)) })
+	case out.Addr().Type().Implements(textType):
+		if out.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {
+			return errWanted
+		}
+	case out.Kind() == reflect.Bool:
+		out.SetBool(text == "true")
+		if text != "true" && text != "false" {
+			return errWanted
+		}
+	case out.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		out.SetInt(int64(n))
+		return cmpBounds(err, n, f, atoi)
+	case out.Kind() == reflect.String:
+		out.SetString(text)
+	default:
+		panic(fmt.Sprintf("config: no reader for %v", out.Type()))
+	}
+	return nil
+}
+
+// cmpBounds checks a number against min and max.
+func cmpBounds[T int | time.Duration](err error, n T, f *field, parse func(string) T) error {
+	switch {
+	case err != nil:
+		return errWanted
+	case f.min != "" && n < parse(f.min):
+		return fmt.Errorf("it is too small: write %s or more", f.min)
+	case f.max != "" && n > parse(f.max):
+		return fmt.Errorf("it is too large: write %s or less", f.max)
+	case n < 0:
+		return errors.New("it is negative: write 0 or more")
+	}
+	return nil
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// atoi reads a bound of a tag; none is 0.
+func atoi(s string) int {
+	if s == "" {
+		return 0
+	}
+	return must(strconv.Atoi(s))
+}
+
+var number = regexp.MustCompile(`^-?\d{1,12}(\.\d{1,9})?$`)
+
+// duration reads a bare number of units, or Go's notation.
+func duration(text string, unit time.Duration) (time.Duration, error) {
+	if !number.MatchString(text) {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if math.Abs(n)*float64(unit) >= math.MaxInt64 {
+		return 0, errWanted
+	}
+	return time.Duration(math.Round(n * float64(unit))), err
+}
+
+var userinfo = regexp.MustCompile(`://[^/?#]*@`)
+
+// quote shows a value in a message: not all of it if it is long, and no password of a URL.
+func quote(text string) string {
+	text = userinfo.ReplaceAllString(text, "://...@")
+	if len(text) > 100 {
+		text = strings.ToValidUTF8(text[:100], "") + "..."
+	}
+	return strconv.Quote(text)
+}

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"sallyport/internal/authz"
+	"sallyport/internal/proxy"
+)
+
+// unknown reports a key that no field has: one that is built later, one that belongs elsewhere, or a slip.
+func (b *block) unknown(scope, prefix string, p pair, s *shape) {
+	if r := refusals[scope][p.key]; r != nil {
+		if !r.means(p.value) {
+			b.problem(p.mark, "%s", r.sentence(keyName(prefix+p.key)))
+		}
+		return
+	}
+	known := keysOf(scope, s)
+	if scope == "oidc" && p.value.kind == mapping {
+		known = append(known, prefixes(known)...)
+	}
+	b.problem(p.mark, "unknown key %s%s", keyName(prefix+p.key), hint(scope, p.key, known))
+}
+
+// keysOf lists what may stand in a mapping, with what is refused by name.
+func keysOf(scope string, s *shape) []string {
+	names := slices.Collect(maps.Keys(refusals[scope]))
+	for i := range s.fields {
+		names = append(names, s.fields[i].name)
+	}
+	if scope == "" {
+		names = append(names, "route", "routes", "oidc", "rules")
+	}
+	slices.Sort(names)
+	return names
+}
+
+// prefixes lists what may stand before the members of a nested mapping, such as session.
+func prefixes(names []string) (all []string) {
+	for _, n := range names {
+		for i := range n {
+			if n[i] == '_' {
+				all = append(all, n[:i])
+			}
+		}
+	}
+	return all
+}
+
+// homes are the mappings in which a key may have been meant to stand, and their shapes.
+var homes = []struct {
+	scope, where string
+	shape        *shape
+}{
+	{"route", "under route:", shapeOf(reflect.TypeFor[proxy.RouteSettings]())},
+	{"oidc", "under oidc:", oidcShape},
+	{"rules", "in an entry of rules:", shapeOf(reflect.TypeFor[authz.RuleSettings]())},
+	{"", "beside route: or routes:, not below another key", shapeOf(reflect.TypeFor[File]())},
+}
+
+// hint says what an unknown key may have been meant as.
+func hint(scope, key string, known []string) string {
+	var places []string
+	for _, h := range homes {
+		if h.scope != scope && slices.Contains(keysOf(h.scope, h.shape), key) {
+			places = append(places, h.where)
+		}
+	}
+	if len(places) > 0 {
+		return ": it belongs " + strings.Join(places, " or ")
+	}
+	if scope == "oidc" {
+		if parent, member, ok := member(key); ok {
+			return fmt.Sprintf(": write %s: {%s: ...}", parent, member)
+		}
+	}
+	if near := nearest(key, known); near != "" {
+		return ", did you mean " + near + "?"
+	}
+	return ": take it out"
+}
+
+// member splits redis_host into redis and host.
+func member(key string) (parent, name string, ok bool) {
+	for i := range oidcShape.fields {
+		f := &oidcShape.fields[i]
+		t, isStruct := structure(f.typ)
+		rest, found := strings.CutPrefix(key, f.name+"_")
+		if isStruct && found && shapeOf(t).byName[rest] != nil {
+			return f.name, rest, true
+		}
+	}
+	return "", "", false
+}
+
+// nearest returns the known key with the fewest letters to change, or "" if none is near.
+func nearest(key string, known []string) string {
+	best, least := "", min((len(key)+1)/3, 4)+1
+	for _, k := range known {
+		if d := distance(key, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be changed, added, taken away or swapped with their neighbour.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return len(a) + len(b)
+	}
+	var before, last, row [65]int
+	for j := range len(b) + 1 {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
