@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -43,6 +44,7 @@ import (
 //	log REGEX                   the gate's log says so; "! log" that it doesn't
 //	forget                      empty the cookie jar
 //	callback CODE|NAME=VALUE    answer the authorization request of the last redirect with this code or parameter
+//	raw TARGET [NAME: VALUE]... the same as request GET, but the request target is sent byte for byte (\x00 is a NUL)
 //	await CODE PATH [NAME: VALUE]...   ask until the status is that
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":     on((*scene).gate),
@@ -62,6 +64,7 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"log":      on((*scene).log),
 	"forget":   on((*scene).forget),
 	"callback": on((*scene).callback),
+	"raw":      on((*scene).raw),
 	"await":    on((*scene).awaitStatus),
 }
 
@@ -249,6 +252,22 @@ func (s *scene) callback(_ bool, args []string) {
 		}
 	}
 	s.browser(false, []string{"/oauth2/callback?" + q.Encode()})
+}
+
+func (s *scene) raw(_ bool, args []string) {
+	s.mu.Lock()
+	s.got = ""
+	s.mu.Unlock()
+	c, err := net.Dial("tcp", s.ts.Getenv("GATE"))
+	s.ts.Check(err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	target := strings.ReplaceAll(args[0], `\x00`, "\x00")
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n", target, strings.Join(append(args[1:], ""), "\r\n"))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	s.ts.Check(err)
+	res.Request = &http.Request{Method: "GET", URL: &url.URL{Path: args[0]}}
+	s.keep(res)
 }
 
 func (s *scene) awaitStatus(_ bool, args []string) {

@@ -31,7 +31,7 @@ routes:
       upstream_id_token_header: X-ID-Token
       upstream_headers:
         - {header: X-User, path: [preferred_username]}
-      logout_redirect_uri: /
+      logout_redirect_uri: /public
     rules:
       - {paths: [/public], auth: off}
       - {paths: [/admin], roles_required: [admin]}
@@ -131,7 +131,7 @@ func demoProvider(address string) http.Handler {
 		Clients: []provider.Client{{
 			ID: "demo", Secret: "demo-secret", Name: "Sallyport demo",
 			RedirectURIs:           []string{"http://localhost/oauth2/callback", "http://127.0.0.1/oauth2/callback"},
-			PostLogoutRedirectURIs: []string{"http://localhost/", "http://127.0.0.1/"},
+			PostLogoutRedirectURIs: []string{"http://localhost/public", "http://127.0.0.1/public"},
 		}},
 		Users: []provider.User{person("alice", "Alice Adams", "user", "admin"), person("bob", "Bob Brown", "user")},
 		Hint:  "Log in as alice with the password alice, or as bob with the password bob.",

@@ -137,8 +137,8 @@ func mustBearer(t *testing.T, a arrival) bearer {
 	t.Helper()
 	scheme, raw, _ := strings.Cut(a.header.Get("Authorization"), " ")
 	parts := strings.Split(raw, ".")
-	if scheme != "Bearer" || len(parts) != 3 || len(a.header.Values("Authorization")) != 1 {
-		t.Fatalf("the upstream got %d Authorization headers with the scheme %q; want one JWT after Bearer", len(a.header.Values("Authorization")), scheme)
+	if n := len(a.header.Values("Authorization")); scheme != "Bearer" || len(parts) != 3 || n != 1 {
+		t.Fatalf("the upstream got %d Authorization headers with the scheme %q; want one JWT after Bearer", n, scheme)
 	}
 	b := bearer{raw: raw}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])

@@ -8,8 +8,8 @@ import (
 )
 
 // shortRoute is a route whose access tokens live for ten seconds, and whose Keycloak is seen through a counting proxy.
-func shortRoute(up *upstream, issuer *countingProxy, oidc ...string) route {
-	return route{upstream: up, client: "app-short", secret: appShortSecret, issuer: issuerAt(issuer.url, "sallyport"), oidc: oidc}
+func shortRoute(up *upstream, c *countingProxy, oidc ...string) route {
+	return route{upstream: up, client: "app-short", secret: appShortSecret, issuer: issuerAt(c.url, "sallyport"), counting: c, oidc: oidc}
 }
 
 func TestRefreshAfterExpiry(t *testing.T) {

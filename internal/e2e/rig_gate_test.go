@@ -25,6 +25,7 @@ type config struct {
 type route struct {
 	path     string
 	issuer   string
+	counting *countingProxy // before that issuer, if any
 	client   string
 	secret   string
 	upstream *upstream
@@ -161,6 +162,7 @@ func (g *gate) hangUp(t *testing.T) {
 func (g *gate) end(t *testing.T, c config) {
 	g.proc.kill()
 	for _, r := range c.routes {
+		g.plant(r.counting.seen()...)
 		for _, a := range r.upstream.all() {
 			_, token, _ := strings.Cut(a.header.Get("Authorization"), " ")
 			g.plant(token)

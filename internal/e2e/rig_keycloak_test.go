@@ -1,19 +1,14 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -117,59 +112,4 @@ func (k *keycloakServer) mustUserToken(t *testing.T, client, secret, user string
 	t.Helper()
 	return k.mustToken(t, "sallyport", url.Values{"grant_type": {"password"}, "scope": {"openid profile email"},
 		"client_id": {client}, "client_secret": {secret}, "username": {user}, "password": {"doe"}})
-}
-
-// A countingProxy stands before Keycloak and counts the refreshes. It keeps the Host header, so it is an issuer of its own.
-type countingProxy struct {
-	url       string
-	refreshes atomic.Int64
-	refused   atomic.Int64 // refreshes that Keycloak didn't grant
-
-	// granted is called once, when Keycloak has granted a refresh and before the gate hears of it.
-	granted atomic.Pointer[func()]
-}
-
-type isRefresh struct{}
-
-func startCountingProxy(t *testing.T) *countingProxy {
-	t.Helper()
-	target, err := url.Parse(keycloak.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &countingProxy{}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
-		ModifyResponse: func(res *http.Response) error {
-			if res.Request.Context().Value(isRefresh{}) == nil {
-				return nil
-			}
-			if res.StatusCode != http.StatusOK {
-				c.refused.Add(1)
-			} else if f := c.granted.Swap(nil); f != nil {
-				(*f)()
-			}
-			return nil
-		},
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(proxy, w, r) }))
-	t.Cleanup(server.Close)
-	c.url = server.URL
-	return c
-}
-
-func (c *countingProxy) serve(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.URL.Path, "/protocol/openid-connect/token") {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		if form, _ := url.ParseQuery(string(body)); form.Get("grant_type") == "refresh_token" {
-			c.refreshes.Add(1)
-			r = r.WithContext(context.WithValue(r.Context(), isRefresh{}, true))
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	proxy.ServeHTTP(w, r)
 }

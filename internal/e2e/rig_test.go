@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -44,6 +39,9 @@ func runAll(m *testing.M) (status int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	if err := startUndertaker(); err != nil {
+		return 1, err
+	}
 	if out, err := exec.Command("./parts.sh", "check").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("%s", out)
 	}
@@ -79,90 +77,6 @@ func build() error {
 		return fmt.Errorf("building the binary: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// A process is a program that was started here, in a process group of its own.
-type process struct {
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed when it has ended
-	status error         // of its end
-}
-
-// startProcess starts a program whose output goes to out.
-func startProcess(out io.Writer, env []string, name string, args ...string) (*process, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = out, out
-	return begin(cmd)
-}
-
-func begin(cmd *exec.Cmd) (*process, error) {
-	// Pdeathsig is no help here: it follows the thread that started the child, not the test.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &process{cmd: cmd, ended: make(chan struct{})}
-	go func() { p.status = cmd.Wait(); close(p.ended) }()
-	return p, nil
-}
-
-func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
-
-// kill ends the whole process group at once and waits for it. A nil process is fine.
-func (p *process) kill() {
-	if p == nil {
-		return
-	}
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.ended
-}
-
-// running reports whether the process is alive.
-func (p *process) running() bool {
-	select {
-	case <-p.ended:
-		return false
-	default:
-		return true
-	}
-}
-
-// A logBuffer keeps what a process writes.
-type logBuffer struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b = append(l.b, b...)
-	return len(b), nil
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.b)
-}
-
-var handedOut sync.Map // ports of this run
-
-// freePort returns a loopback port below the range from which the kernel takes ports for outgoing connections, so that
-// nobody takes it before a started process does.
-func freePort() int {
-	for {
-		port := 12000 + rand.IntN(18000)
-		if _, taken := handedOut.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
 }
 
 // await calls ok until it is true, for limit at most.

@@ -175,8 +175,10 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		return &auth.Result{Header: header}, err
 	}
 	begun, err := f.begin(r, identity)
-	if err != nil {
-		return nil, err
+	if err != nil { // the code is spent: only a new login helps
+		away := auth.Unavailable("session_store_unavailable", err)
+		away.Link = r.Origin + login.Return
+		return &auth.Result{Header: header}, away
 	}
 	header = auth.MergeHeader(header, begun)
 	header.Set("Location", r.Origin+login.Return)
@@ -228,7 +230,7 @@ func (f *authorizationCode) begin(r *auth.Request, identity *auth.Identity) (htt
 		Identity: identity, Updated: f.now(),
 	})
 	if err != nil {
-		return nil, auth.Unavailable("session_store_unavailable", err)
+		return nil, err
 	}
 	return f.sessions.setCookie(r, id)
 }

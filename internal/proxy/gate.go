@@ -76,9 +76,9 @@ type Config struct {
 // New returns the gate of these routes, which it completes.
 func New(c Config) (*Gate, error) {
 	g := &Gate{entrance: entrance{c.TrustedProxies}, log: c.Log, access: c.AccessLog}
-	removed := newNameSet(c.Routes)
+	removed, cookies := newNameSet(c.Routes), newCookieSet(c.Routes)
 	for _, route := range c.Routes {
-		plan, err := newHeaderPlan(route, removed)
+		plan, err := newHeaderPlan(route, removed, cookies)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -120,17 +121,16 @@ func (h *HeaderSettings) accessTokenHeader() (name, scheme string) {
 
 // A headerPlan is what a route does to the headers on their way to the upstream, made at load.
 type headerPlan struct {
-	removed        *nameSet
-	tokenHeader    string
-	tokenPrefix    string // "Bearer "
-	idTokenHeader  string
-	mappings       []HeaderMapping
-	cookieNames    map[string]struct{}
-	cookiePrefixes []string
+	removed       *nameSet
+	cookies       *cookieSet
+	tokenHeader   string
+	tokenPrefix   string // "Bearer "
+	idTokenHeader string
+	mappings      []HeaderMapping
 }
 
-func newHeaderPlan(r *Route, removed *nameSet) (*headerPlan, error) {
-	p := &headerPlan{removed: removed, idTokenHeader: canonical(r.Headers.UpstreamIDTokenHeader), cookieNames: map[string]struct{}{}}
+func newHeaderPlan(r *Route, removed *nameSet, cookies *cookieSet) (*headerPlan, error) {
+	p := &headerPlan{removed: removed, cookies: cookies, idTokenHeader: canonical(r.Headers.UpstreamIDTokenHeader)}
 	scheme := ""
 	if p.tokenHeader, scheme = r.Headers.accessTokenHeader(); scheme != "" {
 		p.tokenPrefix = scheme + " "
@@ -141,10 +141,6 @@ func newHeaderPlan(r *Route, removed *nameSet) (*headerPlan, error) {
 		}
 		p.mappings = append(p.mappings, HeaderMapping{canonical(m.Header), m.Path})
 	}
-	for _, n := range r.CookieNames {
-		p.cookieNames[n] = struct{}{}
-	}
-	p.cookiePrefixes = r.CookiePrefixes
 	return p, nil
 }
 
@@ -173,7 +169,7 @@ func (p *headerPlan) stripCookies(h http.Header) {
 		for part := range strings.SplitSeq(line, ";") {
 			part = strings.TrimSpace(part)
 			name, _, _ := strings.Cut(part, "=")
-			if part != "" && !p.ownCookie(strings.TrimSpace(name)) {
+			if part != "" && !p.cookies.has(strings.TrimSpace(name)) {
 				kept = append(kept, part)
 			}
 		}
@@ -185,16 +181,33 @@ func (p *headerPlan) stripCookies(h http.Header) {
 	h["Cookie"] = []string{strings.Join(kept, "; ")}
 }
 
-func (p *headerPlan) ownCookie(name string) bool {
-	if _, own := p.cookieNames[name]; own {
-		return true
-	}
-	for _, prefix := range p.cookiePrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
+// A cookieSet holds the names of the gate's own cookies, on whatever route: a browser sends a host's cookies to all of
+// them, and no upstream may have another route's, or set it.
+type cookieSet struct {
+	names    map[string]struct{}
+	prefixes []string
+}
+
+func newCookieSet(routes []*Route) *cookieSet {
+	s := &cookieSet{names: map[string]struct{}{}}
+	for _, r := range routes {
+		for _, n := range r.CookieNames {
+			s.names[n] = struct{}{}
+		}
+		for _, p := range r.CookiePrefixes {
+			if !slices.Contains(s.prefixes, p) {
+				s.prefixes = append(s.prefixes, p)
+			}
 		}
 	}
-	return false
+	return s
+}
+
+func (s *cookieSet) has(name string) bool {
+	if _, own := s.names[name]; own {
+		return true
+	}
+	return slices.ContainsFunc(s.prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // set adds what the identity proves. in is the client's header, of which an equal line is reused rather than built again.

@@ -187,7 +187,7 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 		kept := lines[:0]
 		for _, line := range lines {
 			name, _, _ := strings.Cut(line, "=")
-			if !p.ownCookie(strings.TrimSpace(name)) {
+			if !p.cookies.has(strings.TrimSpace(name)) {
 				kept = append(kept, line)
 			}
 		}

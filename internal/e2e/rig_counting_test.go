@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A countingProxy stands before Keycloak and counts the refreshes. It keeps the Host header, so it is an issuer of its own.
+type countingProxy struct {
+	url       string
+	refreshes atomic.Int64
+	refused   atomic.Int64 // refreshes that Keycloak didn't grant
+
+	// granted is called once, when Keycloak has granted a refresh and before the gate hears of it.
+	granted atomic.Pointer[func()]
+
+	mu      sync.Mutex
+	secrets []string // tokens, codes and verifiers that passed
+}
+
+// grantType is the context key of a token request's grant_type.
+type grantType struct{}
+
+func startCountingProxy(t *testing.T) *countingProxy {
+	t.Helper()
+	target, err := url.Parse(keycloak.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &countingProxy{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		ModifyResponse: c.response,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.request(proxy, w, r) }))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+func (c *countingProxy) request(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/protocol/openid-connect/token") {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		form, _ := url.ParseQuery(string(body))
+		c.saw(form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"))
+		if form.Get("grant_type") == "refresh_token" {
+			c.refreshes.Add(1)
+		}
+		r = r.WithContext(context.WithValue(r.Context(), grantType{}, form.Get("grant_type")))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+func (c *countingProxy) response(res *http.Response) error {
+	grant := res.Request.Context().Value(grantType{})
+	if grant == nil {
+		return nil
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	var tokens map[string]any
+	json.Unmarshal(body, &tokens)
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		token, _ := tokens[name].(string)
+		c.saw(token)
+	}
+	if grant != "refresh_token" {
+		return nil
+	}
+	if res.StatusCode != http.StatusOK {
+		c.refused.Add(1)
+	} else if f := c.granted.Swap(nil); f != nil {
+		(*f)()
+	}
+	return nil
+}
+
+func (c *countingProxy) saw(secrets ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.secrets = append(c.secrets, secrets...)
+}
+
+// seen returns what passed and must not be in a gate's log. A nil proxy has seen nothing.
+func (c *countingProxy) seen() []string {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.secrets
+}
