@@ -28,6 +28,9 @@ func (r *Request) Secure() bool { return strings.HasPrefix(r.Origin, "https://")
 
 // CookieValues returns the values of every cookie with this name: a client can send several.
 func (r *Request) CookieValues(name string) []string {
+	if len(r.Header["Cookie"]) == 0 {
+		return nil
+	}
 	var values []string
 	for _, c := range r.AllCookies() {
 		if c.Name == name {

@@ -16,11 +16,17 @@ type cookie struct {
 	sameSite http.SameSite
 	httpOnly bool
 	secure   *bool // nil: where the client came by https
+
+	secureName string // with the prefix
 }
 
 func newCookie(name, path, domain, sameSite string, httpOnly bool, secure *bool) cookie {
 	modes := map[string]http.SameSite{"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode}
-	return cookie{name: name, path: path, domain: domain, sameSite: modes[sameSite], httpOnly: httpOnly, secure: secure}
+	prefix := "__Secure-"
+	if domain == "" && path == "/" {
+		prefix = "__Host-"
+	}
+	return cookie{name: name, path: path, domain: domain, sameSite: modes[sameSite], httpOnly: httpOnly, secure: secure, secureName: prefix + name}
 }
 
 func (c *cookie) isSecure(r *auth.Request) bool {
@@ -30,16 +36,12 @@ func (c *cookie) isSecure(r *auth.Request) bool {
 	return r.Secure()
 }
 
-// prefix is what goes before the name on this request.
-func (c *cookie) prefix(r *auth.Request) string {
-	switch {
-	case !c.isSecure(r):
-		return ""
-	case c.domain == "" && c.path == "/":
-		return "__Host-"
-	default:
-		return "__Secure-"
+// fullName is the name on this request, with its prefix.
+func (c *cookie) fullName(r *auth.Request) string {
+	if c.isSecure(r) {
+		return c.secureName
 	}
+	return c.name
 }
 
 // set adds a Set-Cookie; a negative maxAge (seconds) deletes it, zero lets it live as long as the browser.

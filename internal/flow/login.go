@@ -72,7 +72,7 @@ func loginCookie(s *Settings, d Deps) cookie {
 // cookieName is the name under which the browser keeps the login of a state.
 func (f *authorizationCode) cookieName(r *auth.Request, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return f.cookie.prefix(r) + f.cookie.name + hex.EncodeToString(sum[:6])
+	return f.cookie.fullName(r) + hex.EncodeToString(sum[:6])
 }
 
 // remember puts a login into its cookie.
@@ -137,7 +137,7 @@ func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
 		started int64
 	}
 	var all []kept
-	prefix := f.cookie.prefix(r) + f.cookie.name
+	prefix := f.cookie.fullName(r)
 	for _, c := range r.AllCookies() {
 		if !strings.HasPrefix(c.Name, prefix) {
 			continue

@@ -108,7 +108,7 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // id returns the session ID of the request's cookie.
 func (f *sessions) id(r *auth.Request) (id session.ID, found bool) {
-	name := f.cookie.prefix(r) + f.cookie.name
+	name := f.cookie.fullName(r)
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
 		if id, ok := f.keyring.OpenID(name, value); ok {
@@ -120,8 +120,7 @@ func (f *sessions) id(r *auth.Request) (id session.ID, found bool) {
 
 // none is the answer to a request without a session. A cookie that doesn't open is cleared.
 func (f *sessions) none(r *auth.Request) (*auth.Result, error) {
-	name := f.cookie.prefix(r) + f.cookie.name
-	if len(r.CookieValues(name)) == 0 {
+	if len(r.CookieValues(f.cookie.fullName(r))) == 0 {
 		return nil, auth.ErrNoCredential
 	}
 	return &auth.Result{Header: f.clearCookie(r)}, fmt.Errorf("the session cookie doesn't open: %w", auth.ErrNoCredential)
@@ -215,7 +214,7 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 }
 
 func (f *sessions) setCookie(r *auth.Request, id session.ID) (http.Header, error) {
-	name := f.cookie.prefix(r) + f.cookie.name
+	name := f.cookie.fullName(r)
 	value, err := f.keyring.SignID(name, id)
 	if err != nil {
 		return nil, err
@@ -227,6 +226,6 @@ func (f *sessions) setCookie(r *auth.Request, id session.ID) (http.Header, error
 
 func (f *sessions) clearCookie(r *auth.Request) http.Header {
 	h := http.Header{}
-	f.cookie.set(h, r, f.cookie.prefix(r)+f.cookie.name, "", -1)
+	f.cookie.set(h, r, f.cookie.fullName(r), "", -1)
 	return h
 }

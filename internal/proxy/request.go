@@ -1,10 +1,11 @@
 package proxy
 
 import (
-	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -188,14 +189,15 @@ func requestPath(r *http.Request) (string, error) {
 	return "/" + after, nil
 }
 
-// requestID is a trusted proxy's X-Request-Id, if it is a plain token, or a new random one.
+// requestID is a trusted proxy's X-Request-Id, if it is a plain token, or a new random one: unique, but no secret.
 func requestID(r *http.Request, trusted bool) string {
 	if id := r.Header.Get("X-Request-Id"); trusted && plainID(id) {
 		return id
 	}
-	var b [12]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	var b [16]byte
+	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	return base64.RawURLEncoding.EncodeToString(b[:12])
 }
 
 func plainID(id string) bool {
