@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/authz"
 	"sallyport/internal/config"
 	"sallyport/internal/flow"
+	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 	"sallyport/internal/session"
@@ -124,7 +125,7 @@ func (b *builder) sessions(c *config.Route) (*sessionSet, error) {
 }
 
 func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
-	keyring, err := session.NewKeyring(s.Secret)
+	keyring, err := keyring.New(s.Secret)
 	if err != nil {
 		return nil, err
 	}

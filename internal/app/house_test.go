@@ -12,13 +12,15 @@ import (
 // house is the picture of the packages: each may import those named here and nothing else of ours. Arrows point down.
 var house = map[string]string{
 	"cmd/sallyport":     "app",
-	"internal/app":      "config proxy authz flow oidc session auth provider",
+	"internal/app":      "config proxy authz flow oidc session keyring auth provider",
 	"internal/config":   "proxy authz flow oidc session auth",
 	"internal/proxy":    "authz auth",
 	"internal/authz":    "auth",
-	"internal/flow":     "oidc session auth",
+	"internal/flow":     "oidc session keyring auth",
 	"internal/oidc":     "auth",
-	"internal/session":  "auth",
+	"internal/session":  "keyring redis auth",
+	"internal/keyring":  "auth",
+	"internal/redis":    "auth",
 	"internal/auth":     "",
 	"internal/provider": "",
 	"internal/bench":    "provider",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 	"sallyport/internal/session"
@@ -27,10 +28,10 @@ type kept struct {
 // A sessionSet is the sessions of equal settings.
 type sessionSet struct {
 	*session.Sessions
-	keyring *session.Keyring
+	keyring *keyring.Keyring
 }
 
-func newKept() *kept { return &kept{secret: session.GenerateSecret()} }
+func newKept() *kept { return &kept{secret: keyring.Generate()} }
 
 // A pool holds one object for each settings.
 type pool[T any] struct {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -48,7 +49,7 @@ type authorizationCode struct {
 	settings AuthorizationCodeSettings
 	client   *oidc.Client
 	sessions *sessions
-	keyring  *session.Keyring
+	keyring  *keyring.Keyring
 	cookie   cookie
 	path     string // of the redirection endpoint
 	home     string

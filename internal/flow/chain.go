@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -16,7 +17,7 @@ import (
 type Deps struct {
 	Client   *oidc.Client
 	Sessions *session.Sessions
-	Keyring  *session.Keyring
+	Keyring  *keyring.Keyring
 	Base     string // the route's first path: the gate's own paths are below it
 	Now      func() time.Time
 	Log      *slog.Logger

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -42,7 +43,7 @@ var errEnded = errors.New("the session's access token is spent and can't be refr
 type sessions struct {
 	client   *oidc.Client
 	store    *session.Sessions
-	keyring  *session.Keyring
+	keyring  *keyring.Keyring
 	cookie   cookie
 	audience string
 	refresh  bool

@@ -63,13 +63,13 @@ func BenchmarkOpenRecord(b *testing.B) {
 	k := mustKeyring(b, secretA)
 	e := johnsEntry()
 	e.session.Audiences = []Audience{large()}
-	record, err := k.seal(e, "name")
+	record, err := e.seal(k, "name")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.open(e.id, "name", record); err != nil {
+		if _, err := open(k, e.id, "name", record); err != nil {
 			b.Fatal(err)
 		}
 	}

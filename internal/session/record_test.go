@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
 )
 
 func john() Audience {
@@ -36,11 +37,11 @@ func johnsEntry() *entry {
 
 func TestRecordKeepsEverything(t *testing.T) {
 	k, e := mustKeyring(t, secretA), johnsEntry()
-	record, err := k.seal(e, "name")
+	record, err := e.seal(k, "name")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := k.open(e.id, "name", record)
+	got, err := open(k, e.id, "name", record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,68 +53,26 @@ func TestRecordKeepsEverything(t *testing.T) {
 			t.Errorf("the record shows %q", plain)
 		}
 	}
-	if again, _ := k.seal(e, "name"); again[recordKey:recordHead] == record[recordKey:recordHead] {
-		t.Error("the same nonce twice")
-	}
 	left := &entry{id: e.id, successor: &successor{ID: newID(), Until: time.Now().UTC().Truncate(0)}}
-	record, _ = k.seal(left, "name")
-	if got, err = k.open(e.id, "name", record); err != nil || *got.successor != *left.successor || got.session != nil {
+	record, _ = left.seal(k, "name")
+	if got, err = open(k, e.id, "name", record); err != nil || *got.successor != *left.successor || got.session != nil {
 		t.Errorf("a successor: %+v, %v", got, err)
 	}
 }
 
 func TestRecordsThatDontOpen(t *testing.T) {
 	k, e := mustKeyring(t, secretA), johnsEntry()
-	record, _ := k.seal(e, "name")
+	record, _ := e.seal(k, "name")
 	future := &entry{id: e.id, session: &Session{Version: version + 1}}
-	newer, _ := k.seal(future, "name")
+	newer, _ := future.seal(k, "name")
 	for name, open := range map[string]func() (*entry, error){
-		"moved to another name": func() (*entry, error) { return k.open(e.id, "other", record) },
-		"another ID":            func() (*entry, error) { return k.open(newID(), "name", record) },
-		"another secret":        func() (*entry, error) { return mustKeyring(t, secretB).open(e.id, "name", record) },
-		"another version":       func() (*entry, error) { return k.open(e.id, "name", newer) },
-		"empty":                 func() (*entry, error) { return k.open(e.id, "name", "") },
-		"only a head":           func() (*entry, error) { return k.open(e.id, "name", record[:recordHead]) },
-		"longer":                func() (*entry, error) { return k.open(e.id, "name", record+"x") },
+		"moved to another name": func() (*entry, error) { return open(k, e.id, "other", record) },
+		"another ID":            func() (*entry, error) { return open(k, newID(), "name", record) },
+		"another secret":        func() (*entry, error) { return open(mustKeyring(t, secretB), e.id, "name", record) },
+		"another version":       func() (*entry, error) { return open(k, e.id, "name", newer) },
 	} {
-		if _, err := open(); !errors.Is(err, errRecord) {
-			t.Errorf("%s: got %v, expected %v", name, err, errRecord)
+		if _, err := open(); !errors.Is(err, errRecord) && !errors.Is(err, keyring.ErrRecord) {
+			t.Errorf("%s: got %v, expected that it doesn't open", name, err)
 		}
-	}
-	for i := range record { // version, key id, nonce, ciphertext and tag
-		b := []byte(record)
-		b[i] ^= 0x40
-		if _, err := k.open(e.id, "name", string(b)); !errors.Is(err, errRecord) {
-			t.Fatalf("byte %d changed: got %v, expected %v", i, err, errRecord)
-		}
-	}
-}
-
-// A record that claims to be sealed with a key of the ring that didn't seal it must not open either.
-func TestRecordNamesItsKey(t *testing.T) {
-	e := johnsEntry()
-	old, ring := mustKeyring(t, secretA), mustKeyring(t, secretB, secretA)
-	record, _ := old.seal(e, "name")
-	if _, err := ring.open(e.id, "name", record); err != nil {
-		t.Errorf("the older secret doesn't open: %v", err)
-	}
-	swapped := record[:1] + string(ring.rings[0].id[:]) + record[recordKey:]
-	if _, err := ring.open(e.id, "name", swapped); !errors.Is(err, errRecord) {
-		t.Errorf("another key id: got %v, expected %v", err, errRecord)
-	}
-	newer, _ := ring.seal(e, "name")
-	if newer[1:recordKey] != string(mustKeyring(t, secretB).rings[0].id[:]) {
-		t.Error("the first secret didn't seal")
-	}
-}
-
-func TestIndexNamesAreUnambiguous(t *testing.T) {
-	k, seen := mustKeyring(t, secretA), map[string]bool{}
-	for _, parts := range [][3]string{{"sub", "a", "bc"}, {"sub", "ab", "c"}, {"sid", "a", "bc"}, {"sub", "", "abc"}, {"sub", "bc", "a"}} {
-		name := k.indexNames(parts[0], parts[1], parts[2])[0]
-		if seen[name] {
-			t.Errorf("%q: the name of another", parts)
-		}
-		seen[name] = true
 	}
 }

@@ -12,16 +12,19 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
+
+	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 )
 
 // A redisStore keeps sealed records in one Redis server, 6.2 or later. Beside the bytes the decoded entry is kept in
 // memory: a request costs one GET, and equal bytes are neither opened nor parsed.
 type redisStore struct {
-	client   *redis.Client
+	client   *goredis.Client
 	prefix   string
 	timeouts timeouts
-	keyring  *Keyring
+	keyring  *keyring.Keyring
 	now      func() time.Time
 	log      *slog.Logger
 	decoded  *otter.Cache[ID, *decoded]
@@ -39,14 +42,13 @@ const (
 	decodedIdle  = 10 * time.Minute // how long an entry that isn't asked for is kept decoded: its tokens are in the clear
 )
 
-func newRedisStore(s RedisSettings, t timeouts, k *Keyring, now func() time.Time, log *slog.Logger) (*redisStore, error) {
-	options, err := s.options()
+func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() time.Time, log *slog.Logger) (*redisStore, error) {
+	client, err := s.New(log)
 	if err != nil {
 		return nil, err
 	}
-	redis.SetLogger(clientLog{log}) // one for the process, and safe to set at any time
 	return &redisStore{
-		client: redis.NewClient(options), prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
+		client: client, prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
 		decoded: otter.Must(&otter.Options[ID, *decoded]{
 			MaximumWeight:    decodedBytes,
 			Weigher:          func(_ ID, d *decoded) uint32 { return uint32(4*len(d.record)) + 1024 },
@@ -70,7 +72,7 @@ func away(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, redis.Nil):
+	case errors.Is(err, goredis.Nil):
 		return ErrNotFound
 	default:
 		return fmt.Errorf("%w: redis: %w", ErrUnavailable, err)
@@ -114,7 +116,7 @@ func (r *redisStore) same(ctx context.Context, known *decoded) (bool, error) {
 	switch err := cmd.Err(); {
 	case err == nil:
 		return string(cmd.Bytes()) == known.record, nil
-	case errors.Is(err, redis.Nil), errors.As(err, &slow) && slow.Timeout():
+	case errors.Is(err, goredis.Nil), errors.As(err, &slow) && slow.Timeout():
 		return false, away(err)
 	}
 	// The record is too long to be the known one; or the connection died in the pool, and the client doesn't try this
@@ -148,7 +150,7 @@ func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 
 // open opens a record. One that doesn't open is no session: who put it there didn't have the secret, or we don't any more.
 func (r *redisStore) open(id ID, name, record string) (*entry, error) {
-	e, err := r.keyring.open(id, name, record)
+	e, err := open(r.keyring, id, name, record)
 	if err != nil {
 		r.log.Warn("a session in redis is not used", "error", err)
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -168,7 +170,7 @@ func (r *redisStore) save(ctx context.Context, id ID, s *Session, old *entry, le
 	now := r.now()
 	w := write{name: r.record(id), ttl: e.ttl(&r.timeouts, now), now: now, end: r.timeouts.end(s)}
 	var err error
-	if e.record, err = r.keyring.seal(e, w.name); err != nil {
+	if e.record, err = e.seal(r.keyring, w.name); err != nil {
 		return err
 	}
 	if old != nil {
@@ -176,12 +178,12 @@ func (r *redisStore) save(ctx context.Context, id ID, s *Session, old *entry, le
 	}
 	if leave {
 		left := &entry{id: old.id, successor: &successor{ID: id, Until: now.Add(grace)}}
-		if w.left, err = r.keyring.seal(left, w.old); err != nil {
+		if w.left, err = left.seal(r.keyring, w.old); err != nil {
 			return err
 		}
 	}
 	s.indexed(func(kind, issuer, value string) {
-		w.indexes = append(w.indexes, r.prefix+"i:"+r.keyring.indexNames(kind, issuer, value)[0])
+		w.indexes = append(w.indexes, r.prefix+"i:"+r.keyring.Names(issuer, kind, value)[0])
 	})
 	w.record = e.record
 	return r.stored(e, now.UnixNano(), saveScript.Run(ctx, r.client, w.keys(), w.arguments()...))
@@ -191,7 +193,7 @@ func (r *redisStore) swap(ctx context.Context, old *entry, s *Session) error {
 	e := &entry{id: old.id, session: s}
 	name := r.record(old.id)
 	var err error
-	if e.record, err = r.keyring.seal(e, name); err != nil {
+	if e.record, err = e.seal(r.keyring, name); err != nil {
 		return err
 	}
 	var touched int64 // if it isn't known the next request tells Redis
@@ -202,7 +204,7 @@ func (r *redisStore) swap(ctx context.Context, old *entry, s *Session) error {
 }
 
 // stored reads the answer of a script that stored e unless something had changed.
-func (r *redisStore) stored(e *entry, touched int64, answer *redis.Cmd) error {
+func (r *redisStore) stored(e *entry, touched int64, answer *goredis.Cmd) error {
 	done, err := answer.Bool()
 	switch {
 	case err != nil:
@@ -226,7 +228,7 @@ func (r *redisStore) take(ctx context.Context, id ID) (*entry, error) {
 
 func (r *redisStore) remove(ctx context.Context, kind, issuer, value string) (int, error) {
 	var indexes []string
-	for _, name := range r.keyring.indexNames(kind, issuer, value) {
+	for _, name := range r.keyring.Names(issuer, kind, value) {
 		indexes = append(indexes, r.prefix+"i:"+name)
 	}
 	n, err := removeScript.Run(ctx, r.client, indexes).Int()

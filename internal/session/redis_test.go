@@ -142,7 +142,7 @@ func TestARefreshKeepsTheTTL(t *testing.T) {
 func TestIndexesEnd(t *testing.T) {
 	r := redisRig(t)
 	s, c := r.sessions(timeouts{idling: 15 * time.Minute, rolling: time.Hour}), r.server.client(t)
-	index := "sallyport:i:" + mustKeyring(t, secretA).indexNames(kindSubject, john().Issuer, john().Subject)[0]
+	index := "sallyport:i:" + mustKeyring(t, secretA).Names(john().Issuer, kindSubject, john().Subject)[0]
 	r.start(s, nil, john())
 	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
 	for range 5 {

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/redis"
 )
 
 // A clock is moved by the test.
@@ -197,19 +198,19 @@ func (s *redisServer) kill() {
 
 func (s *redisServer) socket() string { return filepath.Join(s.dir, "s") }
 
-func (s *redisServer) settings() RedisSettings {
+func (s *redisServer) settings() redis.Settings {
 	port, _ := strconv.Atoi(s.port)
-	return RedisSettings{
+	return redis.Settings{
 		Host: "127.0.0.1", Port: port, Prefix: "sallyport:", SSLVerify: true, KeepalivePoolSize: 64,
 		ConnectTimeout: 2 * time.Second, SendTimeout: 2 * time.Second, ReadTimeout: 2 * time.Second,
 	}
 }
 
 // client is the test's own view of what is in Redis.
-func (s *redisServer) client(t testing.TB) *redis.Client { return s.clientOf(t, 0) }
+func (s *redisServer) client(t testing.TB) *goredis.Client { return s.clientOf(t, 0) }
 
-func (s *redisServer) clientOf(t testing.TB, database int) *redis.Client {
-	c := redis.NewClient(&redis.Options{
+func (s *redisServer) clientOf(t testing.TB, database int) *goredis.Client {
+	c := goredis.NewClient(&goredis.Options{
 		Network: "unix", Addr: s.socket(), Protocol: 2, DisableIdentity: true, DB: database,
 		Password: s.password,
 	})
@@ -218,7 +219,7 @@ func (s *redisServer) clientOf(t testing.TB, database int) *redis.Client {
 }
 
 // calls is how often Redis has run a command.
-func (s *redisServer) calls(t testing.TB, c *redis.Client, command string) int {
+func (s *redisServer) calls(t testing.TB, c *goredis.Client, command string) int {
 	t.Helper()
 	for line := range strings.Lines(c.Info(context.Background(), "commandstats").Val()) {
 		if rest, ok := strings.CutPrefix(line, "cmdstat_"+command+":calls="); ok {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"sallyport/internal/keyring"
 )
 
 // Sessions are the sessions of equal settings: the rules of time over a store. It is safe for concurrent use.
@@ -28,7 +30,7 @@ type Sessions struct {
 // Config is what Sessions are made from.
 type Config struct {
 	Settings
-	Keyring *Keyring         // seals records and names indexes; made from Settings.Secret
+	Keyring *keyring.Keyring // seals records and names indexes; made from Settings.Secret
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
 }

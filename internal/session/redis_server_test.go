@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/redis"
 )
 
 // commands are all that the ACL user of the gate needs.
@@ -24,7 +26,7 @@ func TestTLSAndACLUser(t *testing.T) {
 	dir := t.TempDir()
 	ca, cert, key := certificates(t, dir, "redis.internal")
 	server := startTLSRedis(t, cert, key)
-	with := func(change func(*RedisSettings)) error {
+	with := func(change func(*redis.Settings)) error {
 		settings := server.settings()
 		settings.SSL, settings.CAFile, settings.ServerName = true, ca, "redis.internal"
 		settings.Username, settings.Password, settings.Database = "gate", "gate-password", 3
@@ -38,17 +40,17 @@ func TestTLSAndACLUser(t *testing.T) {
 		return walk(t, s)
 	}
 	for name, c := range map[string]struct {
-		change   func(*RedisSettings)
+		change   func(*redis.Settings)
 		expected string
 	}{
-		"as it should be":        {func(*RedisSettings) {}, ""},
-		"insecure":               {func(s *RedisSettings) { s.CAFile, s.ServerName, s.SSLVerify = "", "", false }, ""},
-		"unknown CA":             {func(s *RedisSettings) { s.CAFile = "" }, "unknown authority"},
-		"the certificate's name": {func(s *RedisSettings) { s.ServerName = "" }, "127.0.0.1"},
-		"plain":                  {func(s *RedisSettings) { s.SSL = false }, ErrUnavailable.Error()},
-		"wrong password":         {func(s *RedisSettings) { s.Password = "other" }, "WRONGPASS"},
-		"no user":                {func(s *RedisSettings) { s.Username, s.Password = "", "" }, "NOAUTH"},
-		"another prefix":         {func(s *RedisSettings) { s.Prefix = "other:" }, "NOPERM"},
+		"as it should be":        {func(*redis.Settings) {}, ""},
+		"insecure":               {func(s *redis.Settings) { s.CAFile, s.ServerName, s.SSLVerify = "", "", false }, ""},
+		"unknown CA":             {func(s *redis.Settings) { s.CAFile = "" }, "unknown authority"},
+		"the certificate's name": {func(s *redis.Settings) { s.ServerName = "" }, "127.0.0.1"},
+		"plain":                  {func(s *redis.Settings) { s.SSL = false }, ErrUnavailable.Error()},
+		"wrong password":         {func(s *redis.Settings) { s.Password = "other" }, "WRONGPASS"},
+		"no user":                {func(s *redis.Settings) { s.Username, s.Password = "", "" }, "NOAUTH"},
+		"another prefix":         {func(s *redis.Settings) { s.Prefix = "other:" }, "NOPERM"},
 	} {
 		err := with(c.change)
 		switch {
@@ -65,7 +67,7 @@ func TestTLSAndACLUser(t *testing.T) {
 		t.Error("nothing is in the database of the settings")
 	}
 	for name, file := range map[string]string{"absent": filepath.Join(dir, "absent"), "no certificate": key} {
-		if err := with(func(s *RedisSettings) { s.CAFile = file }); err == nil || !strings.Contains(err.Error(), "ca_file") {
+		if err := with(func(s *redis.Settings) { s.CAFile = file }); err == nil || !strings.Contains(err.Error(), "ca_file") {
 			t.Errorf("ca_file %s: got %v", name, err)
 		}
 	}

@@ -1,4 +1,5 @@
-package session
+// Package redis is how a Redis server is reached.
+package redis
 
 import (
 	"context"
@@ -11,13 +12,44 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
+
+	"sallyport/internal/auth"
 )
+
+// Settings say how one Redis server is reached.
+type Settings struct {
+	Host              string        `yaml:"host" default:"127.0.0.1"`
+	Port              int           `yaml:"port" default:"6379" min:"1" max:"65535"`
+	Socket            string        `yaml:"socket"` // a Unix socket's path; instead of host and port
+	Database          int           `yaml:"database" default:"0" min:"0"`
+	Prefix            string        `yaml:"prefix" default:"sallyport:"`
+	Username          string        `yaml:"username"` // ACL user
+	Password          auth.Secret   `yaml:"password"`
+	ConnectTimeout    time.Duration `yaml:"connect_timeout" unit:"ms" default:"2000" min:"1ms"`
+	SendTimeout       time.Duration `yaml:"send_timeout" unit:"ms" default:"2000" min:"1ms"`
+	ReadTimeout       time.Duration `yaml:"read_timeout" unit:"ms" default:"2000" min:"1ms"`
+	SSL               bool          `yaml:"ssl" default:"false"`
+	SSLVerify         bool          `yaml:"ssl_verify" default:"true"` // false is insecure
+	ServerName        string        `yaml:"server_name"`               // SNI and the name that the certificate must have; default host
+	CAFile            string        `yaml:"ca_file"`                   // PEM; trusted besides the system's
+	KeepalivePoolSize int           `yaml:"keepalive_pool_size" default:"256" min:"1"`
+}
+
+// New returns the client of a server, which it doesn't ask yet: it may come up later.
+func (s *Settings) New(log *slog.Logger) (*goredis.Client, error) {
+	o, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	goredis.SetLogger(clientLog{log}) // one for the process, and safe to set at any time
+	return goredis.NewClient(o), nil
+}
 
 // options are how the client reaches Redis. A Redis that is away is found out soon, and asked anew by the next request:
 // one attempt to dial, one more attempt for a connection that died in the pool.
-func (s *RedisSettings) options() (*redis.Options, error) {
-	o := &redis.Options{
+func (s *Settings) options() (*goredis.Options, error) {
+	o := &goredis.Options{
 		Network: "tcp", Addr: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), DB: s.Database,
 		Username: s.Username, Password: string(s.Password),
 		DialTimeout: s.ConnectTimeout, DialerRetries: 1, ReadTimeout: s.ReadTimeout, WriteTimeout: s.SendTimeout,
@@ -47,7 +79,7 @@ func (c clientLog) Printf(ctx context.Context, format string, v ...any) {
 	}
 }
 
-func (s *RedisSettings) tls() (*tls.Config, error) {
+func (s *Settings) tls() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify}
 	if c.ServerName == "" {
 		c.ServerName = s.Host

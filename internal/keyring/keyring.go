@@ -1,4 +1,6 @@
-package session
+// Package keyring is what the configured secrets are made into: cookies that nobody else can make or read, records that a
+// shared store can't read, change or move, and names that tell it nothing.
+package keyring
 
 import (
 	"crypto/hkdf"
@@ -29,13 +31,13 @@ type Keyring struct {
 type ring struct {
 	id      [8]byte // names the key in a record, so that rotation costs no trial
 	record  []byte  // from which each record's key is derived
-	index   []byte  // for HMACs of index names
+	names   []byte  // for HMACs of names
 	session *securecookie.SecureCookie
 	login   *securecookie.SecureCookie
 }
 
-// NewKeyring derives the keys of the secrets, the newest first.
-func NewKeyring(secrets []auth.Secret) (*Keyring, error) {
+// New derives the keys of the secrets, the newest first.
+func New(secrets []auth.Secret) (*Keyring, error) {
 	k := &Keyring{}
 	for n, s := range secrets {
 		if len(s) < minSecret {
@@ -50,7 +52,7 @@ func NewKeyring(secrets []auth.Secret) (*Keyring, error) {
 }
 
 func newRing(s auth.Secret) *ring {
-	r := &ring{record: derive(s, "record"), index: derive(s, "index")}
+	r := &ring{record: derive(s, "record"), names: derive(s, "index")}
 	copy(r.id[:], derive(s, "key id"))
 	r.session = securecookie.New(derive(s, "session cookie"), nil)
 	r.login = securecookie.New(derive(s, "login cookie mac"), derive(s, "login cookie encryption"))
@@ -69,27 +71,27 @@ func derive(secret auth.Secret, use string) []byte {
 	return key
 }
 
-// GenerateSecret returns a random secret for a process that was given none.
-func GenerateSecret() auth.Secret {
+// Generate returns a random secret for a process that was given none.
+func Generate() auth.Secret {
 	b := make([]byte, minSecret)
 	rand.Read(b)
 	return auth.Secret(base64.StdEncoding.EncodeToString(b))
 }
 
 // SignID returns the value of a session cookie: the ID and an HMAC over it and the cookie's name.
-func (k *Keyring) SignID(cookieName string, id ID) (string, error) {
+func (k *Keyring) SignID(cookieName string, id [32]byte) (string, error) {
 	return k.rings[0].session.Encode(cookieName, id[:])
 }
 
 // OpenID returns the ID that a session cookie holds; ok is false unless one of the secrets signed it under this name.
-func (k *Keyring) OpenID(cookieName, value string) (id ID, ok bool) {
+func (k *Keyring) OpenID(cookieName, value string) (id [32]byte, ok bool) {
 	if len(value) > maxIDCookie {
 		return id, false
 	}
 	for _, r := range k.rings {
 		var b []byte
 		if r.session.Decode(cookieName, value, &b) == nil && len(b) == len(id) {
-			return ID(b), true
+			return [32]byte(b), true
 		}
 	}
 	return id, false
