@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,12 +55,13 @@ type authorizationCode struct {
 	path     string // of the redirection endpoint
 	home     string
 	now      func() time.Time
+	log      *slog.Logger
 }
 
 func newAuthorizationCode(s *Settings, d Deps) auth.Flow {
 	return &authorizationCode{
 		settings: s.AuthorizationCodeSettings, client: d.Client, sessions: newSession(s, d).(*sessions), keyring: d.Keyring,
-		cookie: loginCookie(s, d), path: callbackPath(s, d), home: d.Base, now: d.Now,
+		cookie: loginCookie(s, d), path: callbackPath(s, d), home: d.Base, now: d.Now, log: d.Log,
 	}
 }
 
@@ -181,6 +183,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		away.Link = r.Origin + login.Return
 		return &auth.Result{Header: header}, away
 	}
+	f.log.Info("login", "request_id", r.ID, "issuer", identity.Issuer, "sub", identity.Subject, "client", r.ClientAddr.String())
 	header = auth.MergeHeader(header, begun)
 	header.Set("Location", r.Origin+login.Return)
 	header.Set("Cache-Control", "no-store")

@@ -76,10 +76,12 @@ func (l *logout) end(r *auth.Request) (*auth.Identity, error) {
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	if a := opened.Session.Audience(f.audience, f.client.Issuer().URL(), f.client.ID); a != nil {
-		return a.Identity, nil
+	a := opened.Session.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
+	if a == nil {
+		return nil, nil
 	}
-	return nil, nil
+	l.log.Info("logout", "request_id", r.ID, "issuer", a.Issuer, "sub", a.Subject)
+	return a.Identity, nil
 }
 
 // next is where the browser goes after the session here has ended: to the provider, so that its session ends too, else to

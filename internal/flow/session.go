@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,12 +51,13 @@ type sessions struct {
 	trusted  []string
 	logout   logout
 	now      func() time.Time
+	log      *slog.Logger
 }
 
 func newSession(s *Settings, d Deps) auth.Flow {
 	f := &sessions{
 		client: d.Client, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
-		refresh: s.RefreshTokens, trusted: s.TrustedOrigins, now: d.Now,
+		refresh: s.RefreshTokens, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
 	f.logout = logout{sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, redirect: s.LogoutRedirectURI, log: d.Log}
 	return f
@@ -200,6 +202,7 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 	}
 	tokens, err := f.client.Refresh(ctx, a.Identity.Tokens.RefreshToken)
 	if oidc.Refused(err) {
+		f.log.Info("session ended, because its refresh was refused", "issuer", a.Issuer, "sub", a.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", errEnded, err)
 	}
 	if err != nil {

@@ -85,7 +85,7 @@ func (d *Decision) redirect(status int) string {
 	case status == http.StatusInternalServerError:
 		uris = e.UnexpectedRedirectURI
 	}
-	if len(uris) == 0 {
+	if len(uris) == 0 || strings.TrimPrefix(uris[0], d.Origin) == d.Path { // a page that is refused itself must not lead to itself
 		return ""
 	}
 	return uris[0]

@@ -21,6 +21,7 @@ const maxHeaderValue = 8 << 10
 // may read - _ and . alike, so they are removed in every spelling.
 var removedNames = []string{
 	"X-Anonymous-Consumer", "Remote-User", "Proxy", "Forwarded", "X-Real-Ip", "X-Request-Id",
+	"X-Original-Url", "X-Rewrite-Url", // some upstreams read another path than the judged one from them
 	"X-Client-Cert", "X-Client-Certificate", "Client-Cert", "Client-Cert-Chain", "X-Amzn-Mtls-Clientcert", "X-Arr-Clientcert",
 }
 
