@@ -63,7 +63,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 
 // flows adds the chain and what it needs.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
-	issuer, err := b.issuer(c.OIDC.Flow.Client)
+	clients, err := b.clients(c.OIDC.Flow.Client)
 	if err != nil {
 		return c.Problem("issuer", err.Error())
 	}
@@ -72,26 +72,42 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("session_storage", err.Error())
 	}
 	deps := flow.Deps{
-		Client: oidc.NewClient(issuer, c.OIDC.Flow.Client), Sessions: sessions.Sessions, Keyring: sessions.keyring,
-		Base: c.Route.Paths[0], Now: b.now, Log: b.log,
+		Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Now: b.now, Log: b.log,
 	}
 	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
 		return c.Problem("auth_methods", err.Error())
 	}
-	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, deps)
-	r.Realm = issuer.Host()
+	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, &deps)
+	r.Realm = clients[0].Issuer().Host()
+	r.SkipPreflight = !c.OIDC.RunOnPreflight
 	return nil
 }
 
-func (b *builder) issuer(s oidc.Settings) (*oidc.Issuer, error) {
-	shared := s // what belongs to the client isn't the issuer's
-	shared.ClientID, shared.ClientSecret, shared.ClientAuth = nil, nil, nil
+// clients are what the gate is to an issuer. Routes with equal settings share them, and so the answers that they were given.
+func (b *builder) clients(s oidc.Settings) ([]*oidc.Client, error) {
+	issuer, err := b.issuer(s.IssuerSettings)
+	if err != nil {
+		return nil, err
+	}
 	key := struct {
-		Settings oidc.Settings
+		Settings  oidc.Settings
+		CA        string
+		Cert, Key string
+	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile)}
+	clients, k, err := b.kept.clients.get(key, func() ([]*oidc.Client, error) {
+		return oidc.NewClients(oidc.ClientConfig{Settings: s, Issuer: issuer, HashKey: b.kept.hashKey})
+	})
+	b.used[k] = true
+	return clients, err
+}
+
+func (b *builder) issuer(s oidc.IssuerSettings) (*oidc.Issuer, error) {
+	key := struct {
+		Settings oidc.IssuerSettings
 		CA       string
-	}{shared, fileDigest(s.CAFile)}
+	}{s, fileDigest(s.CAFile)}
 	issuer, k, err := b.kept.issuers.get(key, func() (*oidc.Issuer, error) {
-		return oidc.NewIssuer(oidc.Config{Settings: s, Now: b.now, Log: b.log})
+		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, Now: b.now, Log: b.log})
 	})
 	b.used[k] = true
 	return issuer, err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/gob"
 	"fmt"
@@ -20,9 +21,11 @@ import (
 // stores, connection pools, and the secret that was generated because none was configured.
 type kept struct {
 	issuers   pool[*oidc.Issuer]
+	clients   pool[[]*oidc.Client]
 	sessions  pool[*sessionSet]
 	upstreams pool[*proxy.Upstream]
 	secret    auth.Secret
+	hashKey   []byte // of what is kept by credentials
 }
 
 // A sessionSet is the sessions of equal settings.
@@ -31,7 +34,11 @@ type sessionSet struct {
 	keyring *keyring.Keyring
 }
 
-func newKept() *kept { return &kept{secret: keyring.Generate()} }
+func newKept() *kept {
+	k := &kept{secret: keyring.Generate(), hashKey: make([]byte, sha256.Size)}
+	rand.Read(k.hashKey)
+	return k
+}
 
 // A pool holds one object for each settings.
 type pool[T any] struct {
@@ -105,6 +112,7 @@ func (p *pool[T]) drop(used map[any]bool) []T {
 // forget closes what no route uses any more, once the requests in flight had time to end.
 func (k *kept) forget(used map[any]bool, after time.Duration) {
 	k.issuers.drop(used)
+	k.clients.drop(used)
 	upstreams, sessions := k.upstreams.drop(used), k.sessions.drop(used)
 	if len(upstreams)+len(sessions) == 0 {
 		return

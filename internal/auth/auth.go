@@ -35,6 +35,8 @@ type Endpointer interface {
 type Endpoint struct {
 	Name string // for the log: "callback", "logout"
 	Path string // the exact path, decoded; match finds it before any rule
+	// Matches is for an endpoint without a Path: it reports whether a request that has found its route is for it.
+	Matches func(*Request) bool
 	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it.
 	Serve func(*Request) (*Result, error)
 }
@@ -44,6 +46,9 @@ type Result struct {
 	Identity *Identity   // immutable: it may come from a cache and serve many requests at once; nil without a credential
 	Header   http.Header // for the response, whatever it becomes: a renewed session's cookie; never cached
 	Answer   *Answer     // if set, this is the response and nothing is forwarded
+	Used     []Param     // where the credential stood, so that it can be hidden from the upstream
+	Issued   Claims      // the token response that it came from, where login_action shows it
+	Query    *string     // if set, the upstream gets this query instead of the request's
 }
 
 // An Answer is a response of the gate's own.

@@ -24,13 +24,18 @@ type Identity struct {
 
 	Tokens Tokens `json:"tokens"`
 
+	AccessTokenJWK   string `json:"access_token_jwk,omitempty"`  // the public key that verified it, as JSON
+	IDTokenJWK       string `json:"id_token_jwk,omitempty"`      // likewise
+	IntrospectionJWT string `json:"introspection_jwt,omitempty"` // the answer as it was signed (RFC 9701)
+	UserinfoJWT      string `json:"userinfo_jwt,omitempty"`      // the answer as it was signed (OIDC Core §5.3.2)
+
 	// Presented says that the caller brought the token itself, so that its audience must name one of our clients; it is
 	// false for tokens that the gate was issued.
 	Presented bool `json:"presented,omitempty"`
 }
 
 // Judged returns the one claim set that policies see: the access token's, else the introspection result, else the ID
-// token's (a session whose access token is opaque), else none.
+// token's (a session whose access token is opaque), else what userinfo says (a token that nothing else judges), else none.
 func (i *Identity) Judged() Claims {
 	switch {
 	case i == nil:
@@ -39,8 +44,10 @@ func (i *Identity) Judged() Claims {
 		return i.AccessToken
 	case i.Introspection != nil:
 		return i.Introspection
-	default:
+	case i.IDToken != nil && !i.Presented:
 		return i.IDToken
+	default:
+		return i.Userinfo
 	}
 }
 

@@ -21,6 +21,24 @@ type Request struct {
 	cookies []*http.Cookie // parsed at the first use
 	parsed  bool
 	query   url.Values
+	form    *Form
+}
+
+// In is where in a request something stands.
+type In string
+
+// The places of credentials.
+const (
+	InHeader In = "header"
+	InQuery  In = "query"
+	InBody   In = "body"
+	InCookie In = "cookie"
+)
+
+// A Param is a place in a request that held a credential.
+type Param struct {
+	In   In
+	Name string
 }
 
 // Secure reports whether the client reached the gate over https.
@@ -79,6 +97,13 @@ func (r *Request) Navigation() bool {
 		return false
 	}
 	return r.WantsHTML()
+}
+
+// Preflight reports whether a browser asks by this request what a script may ask (Fetch, CORS-preflight): it never carries
+// a credential.
+func (r *Request) Preflight() bool {
+	h := r.Header
+	return r.Method == http.MethodOptions && h.Get("Origin") != "" && h.Get("Access-Control-Request-Method") != ""
 }
 
 // WantsHTML reports whether the client reads HTML pages: its Accept names text/html.

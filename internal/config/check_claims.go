@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 
 	"sallyport/internal/flow"
@@ -96,13 +95,13 @@ func (r *Route) endpoints() (all []endpoint) {
 	}
 	s, base := &r.OIDC.Flow, r.Route.Paths[0]
 	if !r.block.find("redirect_uri[0]").bad && slices.Contains(s.AuthMethods, "authorization_code") {
-		e := endpoint{"callback", flow.PathBelow(base, "oauth2/callback"), r.block.find("paths").mark}
+		at := r.block.find("paths").mark
 		if len(s.RedirectURI) > 0 {
-			if u, err := url.Parse(s.RedirectURI[0]); err == nil && u.Path != "" {
-				e.path, e.mark = u.Path, r.block.find("redirect_uri").mark
-			}
+			at = r.block.find("redirect_uri").mark
 		}
-		all = append(all, e)
+		for _, path := range flow.CallbackPaths(s.RedirectURI, base) {
+			all = append(all, endpoint{"callback", path, at})
+		}
 	}
 	if slices.Contains(s.AuthMethods, "session") {
 		all = append(all, endpoint{"logout", flow.PathBelow(base, "oauth2/logout"), r.block.find("paths").mark})

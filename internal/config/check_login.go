@@ -40,9 +40,21 @@ func (r *Route) checkLogin() {
 	b.must("auth_methods", !slices.Contains(methods, "authorization_code") || slices.Contains(methods, "session"),
 		"authorization_code needs session beside it, or every page would begin a new login: add session")
 	b.each("redirect_uri", s.RedirectURI, r.checkRedirectURI)
+	b.each("login_redirect_uri", s.LoginRedirectURI, checkTarget)
 	b.each("logout_redirect_uri", s.LogoutRedirectURI, checkTarget)
+	b.must("disable_session", !slices.Contains(s.DisableSession, "authorization_code") || s.LoginAction != "redirect",
+		"without a session every page would begin a new login: take authorization_code out, or write login_action: response or upstream")
+	b.must("login_tokens", s.LoginAction != "upstream" || len(s.LoginTokens) == 0, "login_action: upstream shows no tokens: write response or redirect, or take it out")
+	if len(s.LoginTokens) > 0 && s.LoginAction == "redirect" {
+		b.warn("login_tokens", "tokens in an address end up in histories, and in query mode in logs")
+	}
+	b.must("logout_methods", len(s.LogoutMethods) > 0, "it is empty: write POST, or take it out")
+	if s.ResponseMode == "form_post" {
+		b.must("authorization_cookie_same_site", !b.has("authorization_cookie_same_site") || s.AuthorizationCookieSameSite == "None",
+			"response_mode: form_post is a post of another site, for which the cookie must be None: write None, or take it out")
+	}
 	b.each("trusted_origins", s.TrustedOrigins, checkOrigin)
-	b.each("scopes", s.Scopes, checkScope)
+	b.each("scopes", s.Client.Scopes, checkScope)
 	b.aligned("authorization_query_args_names", len(s.AuthorizationQueryArgsNames), "authorization_query_args_values", len(s.AuthorizationQueryArgsValues))
 	b.each("authorization_query_args_names", s.AuthorizationQueryArgsNames, checkParameter)
 	b.each("authorization_query_args_client", s.AuthorizationQueryArgsClient, checkParameter)

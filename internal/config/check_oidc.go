@@ -16,6 +16,8 @@ func (r *Route) checkOIDC() {
 	r.checkSession()
 	r.checkHeaders()
 	r.checkErrors()
+	r.checkRequests()
+	r.checkCredentials()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
 }
 
@@ -38,6 +40,7 @@ func (r *Route) checkIssuer() {
 	if !s.SSLVerify {
 		b.warn("ssl_verify", "the issuer's certificate isn't verified: anybody on the way can be the issuer")
 	}
+	r.checkEndpoints()
 	b.each("issuers_allowed", s.IssuersAllowed, notEmpty)
 	b.pem("ca_file", s.CAFile)
 	b.one("http_proxy", s.HTTPProxy, func(text string) error { return checkURL(text, "http", "https") })
@@ -72,27 +75,4 @@ func entries(n int) string {
 		return "1 entry"
 	}
 	return fmt.Sprintf("%d entries", n)
-}
-
-func (r *Route) checkClient() {
-	b, s := r.block, &r.OIDC.Flow.Client
-	if len(s.ClientID) == 0 {
-		b.missing("client_id", "the identifier that the issuer knows this route by")
-		return
-	}
-	b.each("client_id", s.ClientID, notEmpty)
-	b.must("client_id", len(s.ClientID) == 1, "this version uses one client for each route: write one, and make a route for each of the others")
-	o := &r.OIDC
-	for key, n := range map[string]int{
-		"client_secret": len(s.ClientSecret), "client_auth": len(s.ClientAuth), "redirect_uri": len(o.Flow.RedirectURI),
-		"logout_redirect_uri": len(o.Flow.LogoutRedirectURI), "unauthorized_redirect_uri": len(o.Errors.UnauthorizedRedirectURI),
-		"forbidden_redirect_uri": len(o.Errors.ForbiddenRedirectURI), "unexpected_redirect_uri": len(o.Errors.UnexpectedRedirectURI),
-	} {
-		if !b.find("client_id").bad {
-			b.must(key, n <= len(s.ClientID), "it has %s and client_id has %d: write at most one for each client", entries(n), len(s.ClientID))
-		}
-	}
-	if len(s.ClientAuth) > 0 && s.ClientAuth[0] != "none" && len(s.ClientSecret) == 0 && !b.find("client_secret").bad {
-		b.complain("client_auth", "%s needs client_secret: add it, or write none for a public client", s.ClientAuth[0])
-	}
 }

@@ -86,6 +86,8 @@ type OIDC struct {
 	Authz   authz.Settings       `yaml:",inline"`
 	Headers proxy.HeaderSettings `yaml:",inline"`
 	Errors  proxy.ErrorSettings  `yaml:",inline"`
+
+	RunOnPreflight bool `yaml:"run_on_preflight" default:"true"` // false lets CORS preflights through unseen
 }
 
 // A Rule is one entry of rules:.

@@ -151,6 +151,15 @@ func checkHeader(name string) error {
 	return nil
 }
 
+// checkResponseHeader is for headers that the client receives.
+func checkResponseHeader(name string) error {
+	switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+	case "set-cookie", "location", "www-authenticate", "authorization", "content-security-policy", "cache-control":
+		return errors.New("it means something of its own in a response: choose another header")
+	}
+	return checkHeader(name)
+}
+
 func checkCookieName(name string) error {
 	lower := strings.ToLower(name)
 	switch {

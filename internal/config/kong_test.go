@@ -70,8 +70,8 @@ func TestAccepted(t *testing.T) {
 		}
 	}
 	for _, refused := range []string{
-		"password_param_type: [header, query]", "principals: {enabled: true}", "principals: {}", "login_methods: [authorization_code, password]",
-		"http_version: 1.0", "hide_credentials: [true]", "extra_jwks_uris: [https://idp.example.com/keys]",
+		"principals: {enabled: true}", "principals: {}",
+		"http_version: 1.0", "hide_credentials: [true]",
 	} {
 		if _, err := loadText(t, minimal+"  "+refused+"\n"); err == nil {
 			t.Errorf("%s was accepted", refused)

@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 		"session_idling_timeout":  {o.Session.IdlingTimeout, 15 * time.Minute},
 		"redis.prefix":            {o.Session.Redis.Prefix, "sallyport:"},
 		"redis.connect_timeout":   {o.Session.Redis.ConnectTimeout, 2 * time.Second},
-		"scopes":                  {o.Scopes, []string{"openid"}},
+		"scopes":                  {o.Client.Scopes, []string{"openid"}},
 		"forbidden_error_message": {r.OIDC.Errors.ForbiddenErrorMessage, "Forbidden"},
 	} {
 		if !reflect.DeepEqual(got[0], got[1]) {
@@ -99,7 +99,7 @@ rules:
 		"null over a default": {f.Routes[0].OIDC.Headers.UpstreamAccessTokenHeader, (*string)(nil)},
 		"a member":            {o.Session.Redis.Database, 7},
 		"its neighbour":       {o.Session.Redis.Port, 6379},
-		"a number as text":    {o.Scopes, []string{"123"}},
+		"a number as text":    {o.Client.Scopes, []string{"123"}},
 		"a rule":              {f.Routes[0].Rules[0].Auth, "off"},
 	} {
 		if !reflect.DeepEqual(got[0], got[1]) {
@@ -158,7 +158,7 @@ routes:
 		if len(o.Client.ClientSecret) > 0 {
 			secret = o.Client.ClientSecret[0]
 		}
-		got = append(got, fmt.Sprint(r.Name, o.Client.Issuer, o.Client.ClientID, string(secret), o.Scopes, o.Session.Redis.Host, o.Session.Redis.Port,
+		got = append(got, fmt.Sprint(r.Name, o.Client.Issuer, o.Client.ClientID, string(secret), o.Client.Scopes, o.Session.Redis.Host, o.Session.Redis.Port,
 			o.Session.Storage, o.Client.DiscoveryHeadersNames, o.Client.Leeway))
 	}
 	want := []string{

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,16 +16,13 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
-	"sallyport/internal/session"
 )
 
 // AuthorizationCodeSettings are the authorization request's parameters and the login cookie's.
 type AuthorizationCodeSettings struct {
 	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer"` // default: oauth2/callback under the route's first path
 	ResponseType                   []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
-	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query"`
-	Scopes                         []string       `yaml:"scopes" group:"issuer" default:"[openid]"`
-	Audience                       []string       `yaml:"audience" group:"issuer"`
+	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
 	MaxAge                         *time.Duration `yaml:"max_age" group:"issuer"`
 	AuthorizationQueryArgsNames    []string       `yaml:"authorization_query_args_names" group:"issuer"`
 	AuthorizationQueryArgsValues   []string       `yaml:"authorization_query_args_values" group:"issuer"`
@@ -48,31 +44,42 @@ type AuthorizationCodeSettings struct {
 // the browser to the provider, its redirection endpoint begins the session.
 type authorizationCode struct {
 	settings AuthorizationCodeSettings
-	client   *oidc.Client
+	request  oidc.TokenRequestSettings // scopes and audience
+	clients  *clients
 	sessions *sessions
 	keyring  *keyring.Keyring
 	cookie   cookie
-	path     string // of the redirection endpoint
+	paths    []string // of the redirection endpoints
 	home     string
+	after    loginAction
+	keeps    bool // a login begins a session
+	replay   replay
+	search   *userinfo // nil: userinfo isn't asked
 	now      func() time.Time
 	log      *slog.Logger
 }
 
-func newAuthorizationCode(s *Settings, d Deps) auth.Flow {
+func newAuthorizationCode(s *Settings, d *Deps) auth.Flow {
 	return &authorizationCode{
-		settings: s.AuthorizationCodeSettings, client: d.Client, sessions: newSession(s, d).(*sessions), keyring: d.Keyring,
-		cookie: loginCookie(s, d), path: callbackPath(s, d), home: d.Base, now: d.Now, log: d.Log,
+		settings: s.AuthorizationCodeSettings, request: s.Client.TokenRequestSettings, clients: d.clients, sessions: newSession(s, d).(*sessions),
+		keyring: d.Keyring, cookie: loginCookie(s, d), paths: CallbackPaths(s.RedirectURI, d.Base), home: d.Base, after: newLoginAction(s, d),
+		replay: newReplay(s, "authorization_code"), search: d.search(s), now: d.Now, log: d.Log,
+		keeps: !slices.Contains(s.DisableSession, "authorization_code"),
 	}
 }
 
-// callbackPath is where the redirection endpoint is: the path of redirect_uri, or oauth2/callback below the route.
-func callbackPath(s *Settings, d Deps) string {
-	if len(s.RedirectURI) > 0 {
-		if u, err := url.Parse(s.RedirectURI[0]); err == nil && u.Path != "" {
-			return u.Path
+// CallbackPaths are where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
+func CallbackPaths(redirectURIs []string, base string) []string {
+	var all []string
+	for _, text := range redirectURIs {
+		if u, err := url.Parse(text); err == nil && u.Path != "" && !slices.Contains(all, u.Path) {
+			all = append(all, u.Path)
 		}
 	}
-	return PathBelow(d.Base, "oauth2/callback")
+	if len(all) == 0 {
+		return []string{PathBelow(base, "oauth2/callback")}
+	}
+	return all
 }
 
 // Authenticate finds no credential: a code is only taken at the redirection endpoint.
@@ -81,7 +88,11 @@ func (f *authorizationCode) Authenticate(*auth.Request) (*auth.Result, error) {
 }
 
 func (f *authorizationCode) Endpoints() []auth.Endpoint {
-	return []auth.Endpoint{{Name: "callback", Path: f.path, Serve: f.callback}}
+	var all []auth.Endpoint
+	for _, path := range f.paths {
+		all = append(all, auth.Endpoint{Name: "callback", Path: path, Serve: f.callback})
+	}
+	return all
 }
 
 // Challenge begins a login, if a person is there to log in.
@@ -94,12 +105,14 @@ func (f *authorizationCode) Challenge(r *auth.Request) (*auth.Answer, error) {
 			Description: "Logging in needs https, so that nobody on the way can read along.",
 			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
 	}
-	redirectURI, err := f.redirectURI(r)
+	n := f.clients.index(r)
+	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
 		return nil, err
 	}
-	login := newLogin(r, f.now())
-	address, err := f.client.AuthorizationURL(r.Context(), f.request(r, login, redirectURI))
+	client := f.clients.list[n]
+	login := newLogin(r, client.ID, f.now())
+	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
 	if err != nil {
 		return nil, auth.Unavailable("issuer_unavailable", err)
 	}
@@ -112,12 +125,17 @@ func (f *authorizationCode) Challenge(r *auth.Request) (*auth.Answer, error) {
 	return &auth.Answer{Status: http.StatusFound, Header: header}, nil
 }
 
-// redirectURI is the redirect URI of this request's origin. A login begins and ends on one origin, because its cookie does.
-func (f *authorizationCode) redirectURI(r *auth.Request) (string, error) {
-	if len(f.settings.RedirectURI) == 0 || strings.HasPrefix(f.settings.RedirectURI[0], "/") {
-		return r.Origin + (&url.URL{Path: f.path}).EscapedPath(), nil
+// redirectURI is the client's redirect URI on this request's origin. A login begins and ends on one origin, because its
+// cookie does.
+func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) {
+	configured := oidc.At(f.settings.RedirectURI, n)
+	if configured == "" || strings.HasPrefix(configured, "/") {
+		path := configured
+		if path == "" {
+			path = f.paths[0]
+		}
+		return r.Origin + (&url.URL{Path: path}).EscapedPath(), nil
 	}
-	configured := f.settings.RedirectURI[0]
 	if u, err := url.Parse(configured); err != nil || u.Scheme+"://"+u.Host != r.Origin {
 		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address", Link: configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
 			Description: "Logging in works at another address of this service.",
@@ -127,8 +145,8 @@ func (f *authorizationCode) redirectURI(r *auth.Request) (string, error) {
 	return configured, nil
 }
 
-// request is the authorization request of a login.
-func (f *authorizationCode) request(r *auth.Request, l *login, redirectURI string) oidc.AuthorizationRequest {
+// authorizationRequest is the authorization request of a login.
+func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redirectURI string) oidc.AuthorizationRequest {
 	s := &f.settings
 	args := url.Values{}
 	for _, name := range s.AuthorizationQueryArgsClient {
@@ -139,13 +157,16 @@ func (f *authorizationCode) request(r *auth.Request, l *login, redirectURI strin
 	for i, name := range s.AuthorizationQueryArgsNames {
 		args.Add(name, s.AuthorizationQueryArgsValues[i])
 	}
-	for _, a := range s.Audience {
+	for _, a := range f.request.Audience {
 		args.Add("audience", a)
 	}
 	if s.MaxAge != nil {
 		args.Set("max_age", strconv.Itoa(int(s.MaxAge.Seconds())))
 	}
-	req := oidc.AuthorizationRequest{RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: s.Scopes, Args: args}
+	req := oidc.AuthorizationRequest{RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: f.request.Scopes, Args: args}
+	if s.ResponseMode != "query" {
+		req.ResponseMode = s.ResponseMode
+	}
 	if f.pkce() {
 		req.CodeChallenge = oauth2.S256ChallengeFromVerifier(l.verifier())
 	}
@@ -160,16 +181,17 @@ func (f *authorizationCode) pkce() bool {
 // callback is the redirection endpoint (RFC 6749 §3.1.2): it takes the authorization response, once, from the browser that
 // began the login.
 func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
-	if r.Method != http.MethodGet {
-		return nil, methodNotAllowed("GET")
+	response, err := f.response(r)
+	if err != nil {
+		return nil, err
 	}
-	login, name, err := f.recall(r)
+	login, name, err := f.recall(r, response)
 	if err != nil {
 		return nil, err
 	}
 	header := http.Header{}
 	f.cookie.set(header, r, name, "", -1) // a login is good for one response
-	identity, err := f.redeem(r, login)
+	res, err := f.redeem(r, login, response)
 	if err != nil {
 		err = f.explain(r, login, err)
 		if auth.AsError(err).Status == http.StatusServiceUnavailable {
@@ -177,33 +199,61 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		}
 		return &auth.Result{Header: header}, err
 	}
-	begun, err := f.begin(r, identity)
+	var begun http.Header
+	if f.keeps {
+		begun, err = f.sessions.begin(r, login.Client, res.Identity)
+	}
 	if err != nil { // the code is spent: only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)
 		away.Link = r.Origin + login.Return
 		return &auth.Result{Header: header}, away
 	}
-	f.log.Info("login", "request_id", r.ID, "issuer", identity.Issuer, "sub", identity.Subject, "client", r.ClientAddr.String())
-	header = auth.MergeHeader(header, begun)
-	header.Set("Location", r.Origin+login.Return)
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer") // the callback's address holds the code
-	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
+	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.ClientAddr.String())
+	for _, h := range []http.Header{header, begun} {
+		res.Header = auth.MergeHeader(res.Header, h)
+	}
+	return f.after.finish(r, login, res), nil
+}
+
+// maxResponse bounds an authorization response that comes as a form, in bytes.
+const maxResponse = 64 << 10
+
+// response is the parameters of the authorization response: of the query, or with form_post of the body (OAuth 2.0 Form
+// Post Response Mode §2).
+func (f *authorizationCode) response(r *auth.Request) (url.Values, error) {
+	if f.settings.ResponseMode == "query" {
+		if r.Method != http.MethodGet {
+			return nil, methodNotAllowed("GET")
+		}
+		return r.Query(), nil
+	}
+	if r.Method != http.MethodPost {
+		return nil, methodNotAllowed("POST")
+	}
+	form, err := r.Form(maxResponse)
+	if err != nil {
+		return nil, err
+	}
+	return form.Values, nil
 }
 
 // redeem checks the authorization response and exchanges its code for tokens, which are proved here.
-func (f *authorizationCode) redeem(r *auth.Request, l *login) (*auth.Identity, error) {
-	q := r.Query()
-	if err := f.client.CheckResponseIssuer(r.Context(), q["iss"]); err != nil {
+func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+	n := f.clients.indexOf(l.Client)
+	if n < 0 {
+		return nil, errors.New("the login's client is no longer one of this route")
+	}
+	client := f.clients.list[n]
+	if err := client.CheckResponseIssuer(r.Context(), response["iss"]); err != nil {
 		return nil, err
 	}
-	if code := q.Get("error"); code != "" {
-		return nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: code, ErrorDescription: q.Get("error_description")}
+	if code := response.Get("error"); code != "" {
+		return nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: code, ErrorDescription: response.Get("error_description")}
 	}
-	if len(q["code"]) != 1 || q.Get("code") == "" {
+	if len(response["code"]) != 1 || response.Get("code") == "" {
 		return nil, errors.New("the authorization response has no code, or several")
 	}
-	redirectURI, err := f.redirectURI(r)
+	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
 		return nil, err
 	}
@@ -211,32 +261,23 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login) (*auth.Identity, e
 	if f.pkce() {
 		verifier = l.verifier()
 	}
-	tokens, err := f.client.Code(r.Context(), q.Get("code"), redirectURI, verifier)
+	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Extra{})
 	if err != nil {
 		return nil, err
 	}
-	want := oidc.IDTokenWant{MaxAge: f.settings.MaxAge}
-	openid := slices.Contains(f.settings.Scopes, "openid")
-	if openid {
+	want := oidc.IDTokenWant{MaxAge: f.settings.MaxAge, Expected: slices.Contains(f.request.Scopes, "openid")}
+	if want.Expected {
 		want.Nonce = l.nonce()
 	}
-	return newIdentity(r.Context(), f.client, tokens, want, openid)
-}
-
-// begin starts the session under a new ID, whatever ID the browser had before.
-func (f *authorizationCode) begin(r *auth.Request, identity *auth.Identity) (http.Header, error) {
-	var before *session.ID
-	if id, found := f.sessions.id(r); found {
-		before = &id
-	}
-	id, _, err := f.sessions.store.Start(context.WithoutCancel(r.Context()), before, session.Audience{
-		Name: f.sessions.audience, Issuer: identity.Issuer, ClientID: identity.ClientID, Subject: identity.Subject, SID: sid(identity),
-		Identity: identity, Updated: f.now(),
-	})
-	if err != nil {
+	answered := *t
+	if answered.Identity, err = client.Issued(r.Context(), "session", t.Tokens, want); err != nil {
 		return nil, err
 	}
-	return f.sessions.setCookie(r, id)
+	res := f.replay.result(&answered, nil)
+	if f.search != nil {
+		return f.search.search(r, res)
+	}
+	return res, nil
 }
 
 // explain turns a failed login into a page that says so calmly and leads back to where the person wanted to go. It never

@@ -1,47 +1,90 @@
 package flow
 
 import (
+	"crypto/subtle"
 	"errors"
+	"fmt"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 )
 
-// BearerSettings say where an access token is read from.
-type BearerSettings struct {
-	BearerTokenParamType []string `yaml:"bearer_token_param_type" default:"[header]" enum:"header" min:"1"`
+// JWTSettings are what is asked of access tokens that are JWTs besides being good.
+type JWTSettings struct {
+	IntrospectJWTTokens bool   `yaml:"introspect_jwt_tokens" default:"false"` // ask the issuer too, so that a revoked token stops
+	JWTSessionCookie    string `yaml:"jwt_session_cookie"`                    // a cookie whose value must be the token's claim
+	JWTSessionClaim     string `yaml:"jwt_session_claim" default:"sid"`
 }
 
 // bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
-	issuer *oidc.Issuer
+	settings  JWTSettings
+	issuer    *oidc.Issuer
+	presented *presented
+	asked     *introspection // nil: the issuer isn't asked
 }
 
-func newBearer(_ *Settings, d Deps) auth.Flow { return &bearer{d.Client.Issuer()} }
+func newBearer(s *Settings, d *Deps) auth.Flow {
+	b := &bearer{settings: s.JWTSettings, issuer: d.issuer(), presented: d.presented}
+	if s.IntrospectJWTTokens {
+		b.asked = newIntrospection(s, d).(*introspection)
+	}
+	return b
+}
 
 func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := presentedToken(r)
+	token, err := b.presented.mine(r, "bearer")
 	if err != nil {
 		return nil, err
 	}
-	identity, err := b.issuer.AccessToken(r.Context(), token)
+	identity, err := b.issuer.AccessToken(r.Context(), token.value)
 	if err != nil {
-		return nil, tokenError(token, err)
+		return nil, tokenError(err)
 	}
-	return &auth.Result{Identity: identity}, nil
+	if err := b.checkCookie(r, identity.AccessToken); err != nil {
+		return nil, err
+	}
+	if b.asked != nil {
+		if identity, err = b.ask(r, token.value, identity); err != nil {
+			return nil, err
+		}
+	}
+	return &auth.Result{Identity: identity, Used: used(token)}, nil
+}
+
+// ask lets the issuer confirm a token that its keys have proved.
+func (b *bearer) ask(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
+	answer, err := b.asked.introspect(r, token)
+	if err != nil {
+		return nil, err
+	}
+	both := *proved
+	both.Introspection, both.IntrospectionJWT = answer.Introspection, answer.IntrospectionJWT
+	return &both, nil
+}
+
+// checkCookie compares a claim with the cookie that must accompany the token.
+func (b *bearer) checkCookie(r *auth.Request, claims auth.Claims) error {
+	if b.settings.JWTSessionCookie == "" {
+		return nil
+	}
+	want, ok := auth.Scalar(claims[b.settings.JWTSessionClaim])
+	values := r.CookieValues(b.settings.JWTSessionCookie)
+	if !ok || want == "" || len(values) != 1 || subtle.ConstantTimeCompare([]byte(values[0]), []byte(want)) != 1 {
+		return auth.InvalidToken("token_without_cookie", fmt.Errorf("the cookie %s isn't the token's claim %s", b.settings.JWTSessionCookie, b.settings.JWTSessionClaim))
+	}
+	return nil
 }
 
 // tokenError gives a verification error its status and its reason in the log.
-func tokenError(token string, err error) error {
-	switch {
-	case errors.Is(err, oidc.ErrUnavailable):
-		return auth.Unavailable("issuer_unavailable", err)
-	case !token68(token):
-		return errMalformed
-	case !oidc.IsJWS(token):
-		return auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
+func tokenError(err error) error {
+	if errors.As(err, new(*auth.Error)) {
+		return err
 	}
-	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken} {
+	if errors.Is(err, oidc.ErrUnavailable) {
+		return auth.Unavailable("issuer_unavailable", err)
+	}
+	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrRefused} {
 		if errors.Is(err, reason) {
 			return auth.InvalidToken(reason.Error(), err)
 		}

@@ -15,39 +15,93 @@ import (
 
 // Deps is what the flows of one route are built on.
 type Deps struct {
-	Client   *oidc.Client
+	Clients  []*oidc.Client // by the index of client_id
 	Sessions *session.Sessions
 	Keyring  *keyring.Keyring
 	Base     string // the route's first path: the gate's own paths are below it
+	HashKey  []byte // of what is remembered by credentials
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	clients   *clients
+	presented *presented
+	kinds     *kinds
+	bodies    bool // some flow of the route reads bodies
 }
 
 // table lists every flow in the order in which they are tried, whatever the order in auth_methods.
 var table = []struct {
 	name string
-	new  func(*Settings, Deps) auth.Flow
+	new  func(*Settings, *Deps) auth.Flow
 }{
 	{"session", newSession},
 	{"bearer", newBearer},
+	{"introspection", newIntrospection},
+	{"userinfo", newUserinfo},
+	{unjudgedTokens, newUnjudged},
+	{"refresh_token", newRefreshToken},
+	{"password", newPassword},
+	{"client_credentials", newClientCredentials},
 	{"authorization_code", newAuthorizationCode},
 }
 
 // NewChain returns the chain of the flows that auth_methods names.
 func NewChain(s *Settings, d Deps) (auth.Chain, error) {
-	if slices.Contains(s.AuthMethods, "authorization_code") && !slices.Contains(s.AuthMethods, "session") {
+	if s.on("authorization_code") && !s.on("session") {
 		return nil, errors.New("auth_methods: authorization_code needs session too, or every page would begin a new login: add session")
 	}
+	d.prepare(s)
 	var chain auth.Chain
 	for _, entry := range table {
-		if entry.name == "authorization_code" && !slices.Contains(s.AuthMethods, "bearer") {
-			chain = append(chain, unjudged{})
-		}
-		if slices.Contains(s.AuthMethods, entry.name) {
-			chain = append(chain, entry.new(s, d))
+		switch {
+		case entry.name == unjudgedTokens:
+			chain = append(chain, entry.new(s, &d))
+		case s.on(entry.name):
+			chain = append(chain, withSteps(entry.name, entry.new(s, &d), s, &d))
 		}
 	}
 	return chain, nil
+}
+
+func (s *Settings) on(flow string) bool { return slices.Contains(s.AuthMethods, flow) }
+
+// prepare makes what the flows of a route share.
+func (d *Deps) prepare(s *Settings) {
+	d.bodies = s.readsBodies()
+	d.clients = newClients(s, d)
+	d.presented = newPresented(s, "")
+	header := func(types []string) bool { return slices.Contains(types, string(auth.InHeader)) }
+	if s.on("password") && s.on("client_credentials") && header(s.PasswordParamType) && header(s.ClientCredentialsParamType) {
+		d.kinds = newKinds(d.HashKey)
+	}
+}
+
+// readsBodies reports whether a flow that is on looks for its credential in bodies.
+func (s *Settings) readsBodies() bool {
+	for flow, types := range map[string][]string{
+		"bearer": s.BearerTokenParamType, "introspection": s.BearerTokenParamType, "userinfo": s.BearerTokenParamType,
+		"refresh_token": s.RefreshTokenParamType, "password": s.PasswordParamType, "client_credentials": s.ClientCredentialsParamType,
+	} {
+		if s.on(flow) && slices.Contains(types, string(auth.InBody)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Deps) issuer() *oidc.Issuer { return d.Clients[0].Issuer() }
+
+// tokenArgs is what of a caller's request goes into token requests.
+func (d *Deps) tokenArgs(s *Settings) copied {
+	return copied{headers: s.TokenHeadersClient, args: s.TokenPostArgsClient, bodies: d.bodies, limit: int64(s.CredentialBodyLimit)}
+}
+
+// search asks userinfo after other flows; nil if it isn't to be asked.
+func (d *Deps) search(s *Settings) *userinfo {
+	if !s.SearchUserInfo {
+		return nil
+	}
+	return newUserinfo(s, d).(*userinfo)
 }
 
 // PathBelow joins the route's first path and a path of the gate's own.

@@ -44,18 +44,19 @@ func (c *cookie) fullName(r *auth.Request) string {
 	return c.name
 }
 
-// set adds a Set-Cookie; a negative maxAge (seconds) deletes it, zero lets it live as long as the browser.
+// set adds a Set-Cookie, which is Secure where another site may cause it to be sent (RFC 6265bis §4.1.2.7): browsers take
+// that on loopback without TLS, too. A negative maxAge (seconds) deletes it, zero lets it live as long as the browser.
 func (c *cookie) set(h http.Header, r *auth.Request, name, value string, maxAge int) {
 	line := &http.Cookie{
 		Name: name, Value: value, Path: c.path, Domain: c.domain, MaxAge: maxAge,
-		Secure: c.isSecure(r), HttpOnly: c.httpOnly, SameSite: c.sameSite,
+		Secure: c.isSecure(r) || c.sameSite == http.SameSiteNoneMode, HttpOnly: c.httpOnly, SameSite: c.sameSite,
 	}
 	h.Add("Set-Cookie", line.String())
 }
 
 // CookieNames returns the names under which the route's own cookies can arrive, and the prefixes of names: what never goes
 // to the upstream, and what the upstream never sets.
-func CookieNames(s *Settings, d Deps) (names, prefixes []string) {
+func CookieNames(s *Settings, d *Deps) (names, prefixes []string) {
 	session, login := sessionCookie(s, d), loginCookie(s, d)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
 		names = append(names, prefix+session.name)

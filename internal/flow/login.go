@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 // log in at once, and a stranger can't fill a store with logins that never end.
 type login struct {
 	Seed    []byte `json:"s"` // what state, nonce and code_verifier are made from
+	Client  string `json:"c"` // the client_id that it began with
 	Origin  string `json:"o"` // where it began, and so where it ends
 	Return  string `json:"r"` // path and query of the page that was asked for
 	Started int64  `json:"t"` // Unix seconds
@@ -36,7 +38,7 @@ const (
 	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
 )
 
-func newLogin(r *auth.Request, now time.Time) *login {
+func newLogin(r *auth.Request, client string, now time.Time) *login {
 	seed := make([]byte, 32)
 	rand.Read(seed) // never fails
 	back := r.URL.EscapedPath()
@@ -49,7 +51,7 @@ func newLogin(r *auth.Request, now time.Time) *login {
 	if len(back) > maxReturn || !safeReturn(back) {
 		back = "/"
 	}
-	return &login{Seed: seed, Origin: r.Origin, Return: back, Started: now.Unix()}
+	return &login{Seed: seed, Client: client, Origin: r.Origin, Return: back, Started: now.Unix()}
 }
 
 // derive makes one of the login's secrets: 256 bits, base64url.
@@ -64,9 +66,13 @@ func (l *login) nonce() string    { return l.derive("nonce") }         // OIDC C
 func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 7636 §4.1: 43 characters
 
 // loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
-func loginCookie(s *Settings, d Deps) cookie {
-	name := s.AuthorizationCookieName + "_" + mark(d.Client, s.Session.Audience) + "_"
-	return newCookie(name, s.AuthorizationCookiePath, s.AuthorizationCookieDomain, s.AuthorizationCookieSameSite, s.AuthorizationCookieHTTPOnly, s.AuthorizationCookieSecure)
+func loginCookie(s *Settings, d *Deps) cookie {
+	name := s.AuthorizationCookieName + "_" + mark(d.Clients[0], s.Session.Audience) + "_"
+	sameSite := s.AuthorizationCookieSameSite
+	if s.ResponseMode == "form_post" {
+		sameSite = "None" // the provider's page posts from its own site
+	}
+	return newCookie(name, s.AuthorizationCookiePath, s.AuthorizationCookieDomain, sameSite, s.AuthorizationCookieHTTPOnly, s.AuthorizationCookieSecure)
 }
 
 // cookieName is the name under which the browser keeps the login of a state.
@@ -93,8 +99,8 @@ func (f *authorizationCode) remember(h http.Header, r *auth.Request, l *login) e
 }
 
 // recall finds the login that an authorization response belongs to, by its state, and the name of its cookie.
-func (f *authorizationCode) recall(r *auth.Request) (*login, string, error) {
-	states := r.Query()["state"]
+func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login, string, error) {
+	states := response["state"]
 	if len(states) != 1 || len(states[0]) > 100 {
 		return nil, "", f.stale(r, f.home, errors.New("the authorization response has no state, or several"))
 	}

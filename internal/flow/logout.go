@@ -5,31 +5,78 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
 
-// LogoutSettings say where a person goes after logout.
+// LogoutSettings say what a logout is, what it ends and where a person goes then.
 type LogoutSettings struct {
-	LogoutRedirectURI []string `yaml:"logout_redirect_uri" group:"issuer"` // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
+	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer"`                             // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
+	LogoutMethods            []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // for the three triggers below
+	LogoutQueryArg           string   `yaml:"logout_query_arg"`                                               // its presence in the query is a logout
+	LogoutPostArg            string   `yaml:"logout_post_arg"`                                                // its presence in a form is one
+	LogoutURISuffix          string   `yaml:"logout_uri_suffix"`                                              // a path with this end is one
+	LogoutRevoke             bool     `yaml:"logout_revoke" default:"false"`                                  // the tokens at the authorization server, too (RFC 7009)
+	LogoutRevokeAccessToken  bool     `yaml:"logout_revoke_access_token" default:"true"`
+	LogoutRevokeRefreshToken bool     `yaml:"logout_revoke_refresh_token" default:"true"`
+	RevocationTokenParamName string   `yaml:"revocation_token_param_name" default:"token"`
 }
 
 // logout ends a session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
 type logout struct {
+	LogoutSettings
 	sessions *sessions
 	path     string
 	home     string // where a person can go on
-	redirect []string
 	log      *slog.Logger
 }
 
-func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
+// endpoints are the gate's own path for it, and the triggers that the settings name.
+func (l *logout) endpoints() []auth.Endpoint {
+	all := []auth.Endpoint{{Name: "logout", Path: l.path, Serve: l.serve}}
+	if l.LogoutQueryArg+l.LogoutPostArg+l.LogoutURISuffix != "" {
+		all = append(all, auth.Endpoint{Name: "logout", Matches: l.triggered, Serve: l.serveTrigger})
+	}
+	return all
+}
+
+// maxLogoutForm bounds the form that is read for logout_post_arg, in bytes.
+const maxLogoutForm = 64 << 10
+
+// triggered reports whether a request with a session is one of the configured logouts.
+func (l *logout) triggered(r *auth.Request) bool {
+	if !slices.Contains(l.LogoutMethods, r.Method) || len(r.CookieValues(l.sessions.cookie.fullName(r))) == 0 {
+		return false
+	}
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+	case l.LogoutURISuffix != "" && strings.HasSuffix(r.Path, l.LogoutURISuffix):
+		return true
+	case l.LogoutQueryArg != "" && r.Query().Has(l.LogoutQueryArg):
+		return true
+	case l.LogoutPostArg == "" || r.ContentLength <= 0 || r.ContentLength > maxLogoutForm:
+		return false
+	}
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.TrimSpace(kind) != "application/x-www-form-urlencoded" {
+		return false
+	}
+	form, err := r.Form(maxLogoutForm)
+	return err == nil && form.Values.Has(l.LogoutPostArg)
+}
+
+func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, methodNotAllowed("GET, POST")
-	case !l.meant(r):
+	}
+	return l.serveTrigger(r)
+}
+
+func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
+	if !l.meant(r) {
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 			Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
 		}}}, nil
@@ -39,11 +86,10 @@ func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
 		return nil, err
 	}
 	header := l.sessions.clearCookie(r)
-	header.Set("Location", l.next(r, identity))
-	if header.Get("Location") != "" {
+	if next := l.next(r, identity); next != "" {
+		header.Set("Location", next)
 		return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
 	}
-	header.Del("Location")
 	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 		Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
 	}}}, nil
@@ -76,28 +122,31 @@ func (l *logout) end(r *auth.Request) (*auth.Identity, error) {
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	a := opened.Session.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
+	a := f.ours(r, opened.Session)
 	if a == nil {
 		return nil, nil
 	}
 	l.log.Info("logout", "request_id", r.ID, "issuer", a.Issuer, "sub", a.Subject)
+	l.revoke(r, a.Identity)
 	return a.Identity, nil
 }
 
 // next is where the browser goes after the session here has ended: to the provider, so that its session ends too, else to
 // logout_redirect_uri, else nowhere.
 func (l *logout) next(r *auth.Request, identity *auth.Identity) string {
-	target := ""
-	if len(l.redirect) > 0 {
-		target = l.redirect[0]
+	clients := l.sessions.clients
+	n := clients.index(r)
+	if identity != nil {
+		n = max(clients.indexOf(identity.ClientID), 0)
 	}
+	target := oidc.At(l.LogoutRedirectURI, n)
 	if strings.HasPrefix(target, "/") {
 		target = r.Origin + target
 	}
 	if identity == nil {
 		return target
 	}
-	address, err := l.sessions.client.EndSessionURL(r.Context(), identity.Tokens.IDToken, target)
+	address, err := clients.list[n].EndSessionURL(r.Context(), identity.Tokens.IDToken, target)
 	if err != nil {
 		l.log.Warn("the provider's session goes on: its metadata can't be had", "request_id", r.ID, "error", err)
 	}
@@ -105,6 +154,26 @@ func (l *logout) next(r *auth.Request, identity *auth.Identity) string {
 		return target
 	}
 	return address
+}
+
+// revoke ends the tokens at the authorization server, the refresh token first (RFC 7009 §2.1). The session here is over
+// whatever it says.
+func (l *logout) revoke(r *auth.Request, i *auth.Identity) {
+	if !l.LogoutRevoke {
+		return
+	}
+	client := l.sessions.clients.ofIdentity(i)
+	for _, t := range []struct {
+		on          bool
+		token, hint string
+	}{{l.LogoutRevokeRefreshToken, i.Tokens.RefreshToken, "refresh_token"}, {l.LogoutRevokeAccessToken, i.Tokens.AccessToken, "access_token"}} {
+		if !t.on || t.token == "" {
+			continue
+		}
+		if err := client.Revoke(context.WithoutCancel(r.Context()), t.token, t.hint, l.RevocationTokenParamName); err != nil {
+			l.log.Warn("a token could not be revoked at logout", "request_id", r.ID, "token", t.hint, "error", err)
+		}
+	}
 }
 
 func methodNotAllowed(allow string) error {

@@ -27,7 +27,8 @@ type SessionSettings struct {
 	SessionCookieHTTPOnly bool     `yaml:"session_cookie_http_only" default:"true"`
 	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
-	TrustedOrigins        []string `yaml:"trusted_origins"` // besides the request's own, for an Upgrade that a session authenticates
+	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,password,refresh_token,userinfo"` // flows whose success begins no session
+	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                            // besides the request's own, for an Upgrade that a session authenticates
 }
 
 const (
@@ -42,7 +43,7 @@ var errEnded = errors.New("the session's access token is spent and can't be refr
 
 // sessions proves who a request is for by the session that a login began.
 type sessions struct {
-	client   *oidc.Client
+	clients  *clients
 	store    *session.Sessions
 	keyring  *keyring.Keyring
 	cookie   cookie
@@ -54,20 +55,20 @@ type sessions struct {
 	log      *slog.Logger
 }
 
-func newSession(s *Settings, d Deps) auth.Flow {
+func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
-		client: d.Client, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
+		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
 		refresh: s.RefreshTokens, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
-	f.logout = logout{sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, redirect: s.LogoutRedirectURI, log: d.Log}
+	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, log: d.Log}
 	return f
 }
 
 // sessionCookie is the cookie of a route's session. Its default name tells issuers and clients on one host apart.
-func sessionCookie(s *Settings, d Deps) cookie {
+func sessionCookie(s *Settings, d *Deps) cookie {
 	name := s.SessionCookieName
 	if name == "" {
-		name = "session_" + mark(d.Client, s.Session.Audience)
+		name = "session_" + mark(d.Clients[0], s.Session.Audience)
 	}
 	return newCookie(name, s.SessionCookiePath, s.SessionCookieDomain, s.SessionCookieSameSite, s.SessionCookieHTTPOnly, s.SessionCookieSecure)
 }
@@ -79,7 +80,7 @@ func mark(c *oidc.Client, audience string) string {
 }
 
 func (f *sessions) Endpoints() []auth.Endpoint {
-	return []auth.Endpoint{{Name: "logout", Path: f.logout.path, Serve: f.logout.serve}}
+	return f.logout.endpoints()
 }
 
 func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
@@ -91,14 +92,14 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return f.gone(r, err)
 	}
-	audience := opened.Session.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
+	audience := f.ours(r, opened.Session)
 	if audience == nil { // a live session of another client that shares the cookie's name: not ours, not ours to clear
 		return nil, auth.ErrNoCredential
 	}
 	if err := f.checkUpgrade(r); err != nil {
 		return nil, err
 	}
-	identity, err := f.fresh(r.Context(), opened.ID, audience.Identity)
+	identity, err := f.fresh(r.Context(), opened.ID, audience)
 	if err != nil {
 		return f.gone(r, err)
 	}
@@ -107,6 +108,21 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 		res.Header, err = f.setCookie(r, opened.ID)
 	}
 	return res, err
+}
+
+// ours is the login in a session that is of this route's issuer and client: of the client that the request chooses, else
+// of any.
+func (f *sessions) ours(r *auth.Request, s *session.Session) *session.Audience {
+	issuer := f.clients.first().Issuer().URL()
+	if a := s.Audience(f.audience, issuer, f.clients.of(r).ID); a != nil {
+		return a
+	}
+	for _, client := range f.clients.list {
+		if a := s.Audience(f.audience, issuer, client.ID); a != nil {
+			return a
+		}
+	}
+	return nil
 }
 
 // id returns the session ID of the request's cookie.
@@ -158,7 +174,8 @@ func (f *sessions) checkUpgrade(r *auth.Request) error {
 
 // fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
 // still good goes on while the issuer is away.
-func (f *sessions) fresh(ctx context.Context, id session.ID, identity *auth.Identity) (*auth.Identity, error) {
+func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience) (*auth.Identity, error) {
+	identity := a.Identity
 	if !f.due(identity) {
 		return identity, nil
 	}
@@ -169,10 +186,12 @@ func (f *sessions) fresh(ctx context.Context, id session.ID, identity *auth.Iden
 		}
 		return identity, nil
 	}
-	renewed, err := f.store.Update(ctx, id, f.renew)
+	renewed, err := f.store.Update(ctx, id, func(ctx context.Context, current *session.Session) (*session.Session, error) {
+		return f.renew(ctx, current, a.Issuer, a.ClientID)
+	})
 	switch {
 	case err == nil:
-		if a := renewed.Audience(f.audience, f.client.Issuer().URL(), f.client.ID); a != nil {
+		if a := renewed.Audience(f.audience, a.Issuer, a.ClientID); a != nil {
 			return a.Identity, nil
 		}
 		return nil, session.ErrNotFound
@@ -190,32 +209,64 @@ func (f *sessions) due(identity *auth.Identity) bool {
 	return !exp.IsZero() && f.now().Add(refreshAhead).After(exp)
 }
 
-// renew refreshes the tokens of current's audience that is ours (RFC 6749 §6, OIDC Core §12). Sessions calls it once
-// for all who ask.
-func (f *sessions) renew(ctx context.Context, current *session.Session) (*session.Session, error) {
-	a := current.Audience(f.audience, f.client.Issuer().URL(), f.client.ID)
-	if a == nil {
+// renew refreshes the tokens of one login in a session (RFC 6749 §6, OIDC Core §12). Sessions calls it once for all who ask.
+func (f *sessions) renew(ctx context.Context, current *session.Session, issuer, clientID string) (*session.Session, error) {
+	a, client := current.Audience(f.audience, issuer, clientID), f.clients.byID(clientID)
+	if a == nil || client == nil {
 		return nil, session.ErrNotFound
 	}
 	if !f.due(a.Identity) {
 		return current, nil // somebody else was quicker
 	}
-	tokens, err := f.client.Refresh(ctx, a.Identity.Tokens.RefreshToken)
-	if oidc.Refused(err) {
+	t, err := client.Refresh(ctx, a.Identity.Tokens.RefreshToken, oidc.Extra{})
+	if errors.Is(err, oidc.ErrRefused) {
 		f.log.Info("session ended, because its refresh was refused", "issuer", a.Issuer, "sub", a.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", errEnded, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", oidc.ErrUnavailable, err)
 	}
-	identity, err := renewedIdentity(ctx, f.client, a.Identity, tokens)
+	identity, err := client.Reissued(ctx, a.Identity, t.Tokens)
 	if err != nil {
 		return nil, err
 	}
-	return current.With(session.Audience{
-		Name: a.Name, Issuer: a.Issuer, ClientID: a.ClientID, Subject: a.Subject, SID: a.SID, Identity: identity, Updated: f.now(),
-	}), nil
+	next := *a
+	next.Identity, next.Updated = identity, f.now()
+	return current.With(next), nil
 }
+
+// begin starts the session under a new ID, whatever ID the browser had before, as the login of one of our clients. It
+// returns the header that sets its cookie.
+func (f *sessions) begin(r *auth.Request, clientID string, identity *auth.Identity) (http.Header, error) {
+	var before *session.ID
+	if id, found := f.id(r); found {
+		before = &id
+	}
+	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Audience{
+		Name: f.audience, Issuer: identity.Issuer, ClientID: clientID, Subject: identity.Subject, SID: sid(identity),
+		Identity: identity, Updated: f.now(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.setCookie(r, id)
+}
+
+// start begins a session after a flow that isn't a login of a browser.
+func (f *sessions) start(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	identity := *res.Identity
+	identity.Flow = "session"
+	header, err := f.begin(r, f.clients.of(r).ID, &identity)
+	if err != nil {
+		return nil, auth.Unavailable("session_store_unavailable", err)
+	}
+	out := *res
+	out.Header = auth.MergeHeader(header, res.Header)
+	return &out, nil
+}
+
+// sid is the provider's own session (OIDC Back-Channel Logout §2.1), by which a logout elsewhere finds ours.
+func sid(identity *auth.Identity) string { return identity.IDToken.String("sid") }
 
 func (f *sessions) setCookie(r *auth.Request, id session.ID) (http.Header, error) {
 	name := f.cookie.fullName(r)

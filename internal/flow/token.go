@@ -2,37 +2,118 @@ package flow
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 )
+
+// BearerSettings say where an access token is read from.
+type BearerSettings struct {
+	BearerTokenParamType  []string `yaml:"bearer_token_param_type" default:"[header]" enum:"header,query,body,cookie" min:"1"`
+	BearerTokenHeaderName string   `yaml:"bearer_token_header_name"` // the one header that is looked at; default Authorization, Access-Token, X-Access-Token
+	BearerTokenCookieName string   `yaml:"bearer_token_cookie_name"`
+	CredentialBodyLimit   int      `yaml:"credential_body_limit" default:"65536" min:"1" max:"16777216"` // bytes of a body that is read for credentials
+}
 
 // maxToken is the longest access token that is looked at, in bytes.
 const maxToken = 16 << 10
 
-// presentedToken returns the access token that a request carries (RFC 6750 §2.1), or an error that wraps
-// auth.ErrNoCredential. A header that begins with our scheme and goes on wrongly is refused, and so are two of them.
-func presentedToken(r *auth.Request) (string, error) {
-	values := r.Header["Authorization"]
-	if len(values) == 0 {
-		return "", auth.ErrNoCredential
-	}
-	if len(values) > 1 {
-		return "", auth.InvalidRequest("authorization_twice", errors.New("more than one Authorization header"))
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", fmt.Errorf("another scheme than Bearer: %w", auth.ErrNoCredential)
-	}
-	if token = strings.Trim(token, " "); token == "" || len(token) > maxToken {
-		return "", errMalformed
-	}
-	return token, nil
+// A presented finds the access token that a request carries. The flows that judge access tokens share it.
+type presented struct {
+	places
+	only   string // the one header that is looked at, or empty
+	cookie string
+	judges judges
 }
 
-// errMalformed is final, and the same for whatever is wrong with the header.
-var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1 after Bearer"))
+func newPresented(s *Settings, issued string) *presented {
+	p := &presented{places: newPlaces(s.BearerTokenParamType, s.CredentialBodyLimit), cookie: s.BearerTokenCookieName, judges: newJudges(s.AuthMethods, issued)}
+	if s.BearerTokenHeaderName != "" {
+		p.only = headerName(s.BearerTokenHeaderName)
+	}
+	return p
+}
+
+// token returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
+// that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
+func (p *presented) token(r *auth.Request) (found, error) {
+	var all []found
+	var err error
+	if p.header {
+		if all, err = p.inHeaders(r); err != nil {
+			return found{}, err
+		}
+	}
+	if p.query || p.body {
+		more, err := p.params(r, "access_token")
+		if err != nil {
+			return found{}, err
+		}
+		all = append(all, more...)
+	}
+	if p.places.cookie && p.cookie != "" {
+		for _, v := range r.CookieValues(p.cookie) {
+			all = append(all, found{value: v, at: auth.Param{In: auth.InCookie, Name: p.cookie}})
+		}
+	}
+	f, ok, err := one(all)
+	switch {
+	case err != nil:
+		return f, err
+	case len(all) == 0:
+		return f, auth.ErrNoCredential
+	case !ok || len(f.value) > maxToken:
+		return f, errMalformed
+	}
+	if f.jws = oidc.IsJWS(f.value); !f.jws && !token68(f.value) {
+		return f, errMalformed
+	}
+	return f, nil
+}
+
+// inHeaders returns the token of the one configured header, else those of all that are usual.
+func (p *presented) inHeaders(r *auth.Request) (all []found, err error) {
+	if p.only != "" && p.only != "Authorization" {
+		for _, v := range r.Header[p.only] {
+			if scheme, rest, cut := strings.Cut(v, " "); cut && strings.EqualFold(scheme, "Bearer") {
+				v = strings.Trim(rest, " ")
+			}
+			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: p.only}})
+		}
+		return all, nil
+	}
+	if values := r.Header["Authorization"]; len(values) > 0 {
+		if len(values) > 1 {
+			return nil, auth.InvalidRequest("authorization_twice", errors.New("more than one Authorization header"))
+		}
+		if scheme, token, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
+			all = append(all, found{value: strings.Trim(token, " "), at: authorization})
+		}
+	}
+	if p.only != "" {
+		return all, nil
+	}
+	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
+		for _, v := range r.Header[name] {
+			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: name}})
+		}
+	}
+	return all, nil
+}
+
+// mine returns the token if the flow of this name is the one that judges it, else an error that wraps
+// auth.ErrNoCredential: another flow does, or unjudged refuses it.
+func (p *presented) mine(r *auth.Request, flow string) (found, error) {
+	f, err := p.token(r)
+	if err == nil && p.judges.of(f) != flow {
+		return f, auth.ErrNoCredential
+	}
+	return f, err
+}
+
+// errMalformed is final, and the same for whatever is wrong with a token's form.
+var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1"))
 
 // token68 is b64token of RFC 6750 §2.1.
 func token68(s string) bool {
@@ -47,17 +128,64 @@ func token68(s string) bool {
 	return body != ""
 }
 
-// unjudged stands where no flow of the route judges access tokens: a request that brings one is refused, rather than
-// sent to log in as if it had brought nothing.
-type unjudged struct{}
+// judges say which flow's verdict on a token is final: the built-in issuer's for tokens with its prefix, bearer's for JWTs,
+// introspection's or else userinfo's for all others.
+type judges struct {
+	issued string // the prefix of the built-in issuer's tokens; empty: there is none
+	jwt    string
+	others string
+}
 
-func (unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := presentedToken(r)
+func newJudges(methods []string, issued string) judges {
+	on := map[string]bool{}
+	for _, m := range methods {
+		on[m] = true
+	}
+	j := judges{}
+	if on["kong_oauth2"] {
+		j.issued = issued
+	}
+	switch {
+	case on["introspection"]:
+		j.others = "introspection"
+	case on["userinfo"]:
+		j.others = "userinfo"
+	}
+	j.jwt = j.others
+	if on["bearer"] {
+		j.jwt = "bearer"
+	}
+	return j
+}
+
+func (j *judges) of(token found) string {
+	switch {
+	case j.issued != "" && strings.HasPrefix(token.value, j.issued):
+		return "kong_oauth2"
+	case token.jws:
+		return j.jwt
+	}
+	return j.others
+}
+
+// unjudgedTokens is the place in the table of what refuses tokens that no flow judges. It is always on.
+const unjudgedTokens = ""
+
+func newUnjudged(_ *Settings, d *Deps) auth.Flow { return unjudged{d.presented} }
+
+// unjudged refuses a token that no flow of the route judges, rather than letting its bearer log in or pass as if it had
+// brought nothing.
+type unjudged struct{ presented *presented }
+
+func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
+	f, err := u.presented.token(r)
 	switch {
 	case err != nil:
 		return nil, err
-	case !token68(token):
-		return nil, errMalformed
+	case u.presented.judges == judges{}:
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
+	case f.jws:
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))
 	}
-	return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
+	return nil, auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
 }

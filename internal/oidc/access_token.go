@@ -36,7 +36,7 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, token string) (*Verified
 	if err := checkType(header.Typ); err != nil {
 		return nil, err
 	}
-	claims, err := i.verify(ctx, token, asymmetric)
+	claims, used, err := i.verify(ctx, token, asymmetric)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, token string) (*Verified
 	}
 	return &VerifiedToken{NotBefore: nbf, Identity: &auth.Identity{
 		Flow: "bearer", Issuer: i.url, ClientID: claims.String("client_id"), Subject: claims.String("sub"),
-		AccessToken: claims, Presented: true,
+		AccessToken: claims, AccessTokenJWK: used.text, Presented: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: claims.String("scope"), Expiry: exp},
 	}}, nil
 }
@@ -94,12 +94,16 @@ func checkKind(typ string, c auth.Claims) error {
 	return nil
 }
 
-// IssuedAccessToken returns the claims of an access token that the gate was issued itself, or nil if it is opaque or not
-// signed for us to verify: the client isn't its audience, so that is no error (RFC 6749 §1.4).
-func (i *Issuer) IssuedAccessToken(ctx context.Context, token string) auth.Claims {
+// IssuedAccessToken returns what an access token proves that the gate was issued itself, or nil if it is opaque or not
+// signed for us to verify: the client isn't its audience, so that is no error (RFC 6749 §1.4). That the keys can't be had
+// is one: nobody knows then what it proves.
+func (i *Issuer) IssuedAccessToken(ctx context.Context, token string) (*auth.Identity, error) {
 	v, err := i.verifyAccessToken(ctx, token)
-	if err != nil {
-		return nil
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return nil, err
+	case err != nil:
+		return nil, nil
 	}
-	return v.Identity.AccessToken
+	return v.Identity, nil
 }

@@ -2,112 +2,208 @@ package oidc
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/cache"
 )
 
-// A Client is what the gate is to one issuer: an identifier and how it proves it.
+// A Client is what the gate is to one issuer: an identifier, how it proves it, and the answers that it was given. It is
+// safe for concurrent use; routes with equal settings share it.
 type Client struct {
 	ID     string
 	issuer *Issuer
-	secret auth.Secret
-	auth   string // configured token_endpoint_auth_method; empty: by metadata
+	http   *http.Client // with the client's certificate, where it has one
+
+	secret    auth.Secret
+	auth      string // configured client_auth; empty: by metadata
+	alg       string // of assertions; empty: HS256 or RS256
+	jwk       *jose.JSONWebKey
+	keys      KeySource
+	assertion *assertionFile
+
+	certificate bool // http proves the client by TLS
+
+	idTokenAlg string
+	hashKey    []byte
+	settings   Settings
+
+	introspected *cache.Cache[*Introspection] // nil where they aren't kept
+	userinfos    *cache.Cache[*Userinfo]
+	tokens       *cache.Cache[*TokenResponse]
+	refreshed    *cache.Cache[*TokenResponse] // by refresh tokens, which may be good for one use: never asked for ahead
 }
 
-// NewClient returns the first configured client of the settings.
-func NewClient(issuer *Issuer, s Settings) *Client {
-	return &Client{ID: first(s.ClientID), issuer: issuer, secret: first(s.ClientSecret), auth: first(s.ClientAuth)}
+// A KeySource returns the private key with which the gate signs by alg: one that it made and publishes.
+type KeySource func(alg string) (*jose.JSONWebKey, error)
+
+// ClientConfig is what Clients are made from.
+type ClientConfig struct {
+	Settings
+	Issuer  *Issuer
+	HashKey []byte                         // of the keys of kept answers: a secret of this process, or of the replicas that share them
+	Keys    KeySource                      // nil: the gate makes no keys
+	Shared  func(use string) *cache.Shared // where replicas share answers; nil, or nil for a use: they don't
 }
 
-func first[T any](list []T) (zero T) {
-	if len(list) == 0 {
-		return zero
+// NewClients returns the clients of the settings, by the index of client_id.
+func NewClients(c ClientConfig) ([]*Client, error) {
+	var all []*Client
+	for n := range c.ClientID {
+		client, err := newClient(c, n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, client)
 	}
-	return list[0]
+	return all, nil
+}
+
+func newClient(c ClientConfig, n int) (*Client, error) {
+	client := &Client{
+		ID: c.ClientID[n], issuer: c.Issuer, http: c.Issuer.http, secret: At(c.ClientSecret, n), auth: At(c.ClientAuth, n),
+		alg: At(c.ClientAlg, n), keys: c.Keys, hashKey: c.HashKey, idTokenAlg: c.IDTokenSignedResponseAlg, settings: c.Settings,
+	}
+	if file := At(c.ClientAssertionFile, n); file != "" {
+		client.assertion = &assertionFile{name: file}
+	}
+	if jwk := At(c.ClientJWK, n); jwk.Kty != "" {
+		key, err := jwk.private()
+		if err != nil {
+			return nil, fmt.Errorf("client_jwk: %w", err)
+		}
+		client.jwk = key
+	}
+	if c.TLSClientAuthCertFile != "" {
+		if err := client.useCertificate(c.Settings); err != nil {
+			return nil, err
+		}
+	}
+	client.keepAnswers(c)
+	return client, nil
+}
+
+// At is the entry of a list for the client n: a list without that index counts with its first entry.
+func At[T any](list []T, n int) (zero T) {
+	switch {
+	case n < len(list):
+		return list[n]
+	case len(list) > 0:
+		return list[0]
+	}
+	return zero
+}
+
+// useCertificate lets the client prove itself by TLS. The files are read for each connection: they are renewed while the
+// gate runs.
+func (c *Client) useCertificate(s Settings) error {
+	read := func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(s.TLSClientAuthCertFile, s.TLSClientAuthKeyFile)
+		return &pair, err
+	}
+	if _, err := read(); err != nil {
+		return fmt.Errorf("tls_client_auth_cert_file: %w", err)
+	}
+	h := s.HTTPSettings
+	h.SSLVerify = h.SSLVerify && s.TLSClientAuthSSLVerify
+	var err error
+	c.http, err = newHTTPClient(h, read)
+	c.certificate = true
+	return err
+}
+
+const (
+	answersBytes = 32 << 20 // of each kind of kept answers, for each client, roughly
+	renewAhead   = 10 * time.Second
+	maxUnrevoked = time.Minute // how long an answer about a token that can be revoked is kept, unless cache_ttl_max says otherwise
+)
+
+func (c *Client) keepAnswers(config ClientConfig) {
+	s := config.CacheSettings
+	times := cache.Times{TTL: s.CacheTTL, Min: s.CacheTTLMin, Max: s.CacheTTLMax, Negative: s.CacheTTLNeg, Resurrect: s.CacheTTLResurrect}
+	revocable := times
+	if revocable.Max == 0 {
+		revocable.Max = maxUnrevoked
+	}
+	shared := func(use string) *cache.Shared {
+		if config.Shared == nil {
+			return nil
+		}
+		return config.Shared(use)
+	}
+	if s.CacheIntrospection {
+		c.introspected = newCache(c, revocable, shared("introspection"), (*Introspection).size, (*Introspection).expires, ErrInactive)
+	}
+	if s.CacheUserInfo {
+		c.userinfos = newCache(c, revocable, shared("userinfo"), (*Userinfo).size, (*Userinfo).expires, ErrInactive)
+	}
+	if s.CacheTokens {
+		c.refreshed = newCache(c, times, shared("refreshed"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+		times.Ahead = renewAhead
+		c.tokens = newCache(c, times, shared("tokens"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+	}
+}
+
+func newCache[V any](c *Client, t cache.Times, shared *cache.Shared, size func(V) int, ends func(V) time.Time, verdict error) *cache.Cache[V] {
+	return cache.New(cache.Config[V]{
+		Times: t, Bytes: answersBytes, Size: size, Ends: ends, Limit: 2*c.issuer.timeout + time.Second, Now: c.issuer.now, Shared: shared,
+		Verdict: func(err error) bool { return errors.Is(err, verdict) },
+	})
 }
 
 // Issuer is whose client this is.
 func (c *Client) Issuer() *Issuer { return c.issuer }
 
-// AuthorizationRequest is what is sent to the authorization endpoint (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
-type AuthorizationRequest struct {
-	RedirectURI   string
-	State         string
-	Nonce         string
-	CodeChallenge string // S256 (RFC 7636 §4.2); empty: no PKCE
-	Scopes        []string
-	Args          url.Values // further parameters; they never replace the ones above
+// Extra are parameters and headers of one request besides the ones that the standards and the settings give it.
+type Extra struct {
+	Args   url.Values
+	Header http.Header
 }
 
-// AuthorizationURL is where the browser is sent to log in.
-func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (string, error) {
-	m, err := c.issuer.Metadata(ctx)
-	if err != nil {
-		return "", err
-	}
-	u, err := url.Parse(m.AuthorizationEndpoint)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("%w: its metadata has no authorization_endpoint", ErrUnavailable)
-	}
-	q := u.Query()
-	for name, values := range a.Args {
-		q[name] = values
-	}
-	q.Set("response_type", "code")
-	q.Set("client_id", c.ID)
-	q.Set("redirect_uri", a.RedirectURI)
-	q.Set("scope", strings.Join(a.Scopes, " "))
-	q.Set("state", a.State)
-	if slices.Contains(a.Scopes, "openid") {
-		q.Set("nonce", a.Nonce)
-	}
-	if a.CodeChallenge != "" {
-		q.Set("code_challenge", a.CodeChallenge)
-		q.Set("code_challenge_method", "S256")
-	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+// parts are what an Extra adds to a cache's key.
+func (e Extra) parts() []string {
+	var b strings.Builder
+	e.Header.Write(&b) // sorted by name
+	return []string{e.Args.Encode(), b.String()}
 }
 
-// CheckResponseIssuer judges the iss parameter of an authorization response (RFC 9207 §2.4): required where the issuer
-// announces it, and never another's. It is what stops mix-up attacks.
-func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
-	m, err := c.issuer.Metadata(ctx)
-	if err != nil {
-		return err
+// named pairs the names and values of two aligned settings.
+func named(names []string, values []auth.Secret, add func(name, value string)) {
+	for i, name := range names {
+		add(name, string(values[i]))
 	}
-	if len(iss) == 0 && !m.IssInResponse {
-		return nil
-	}
-	if len(iss) != 1 || iss[0] != m.Issuer {
-		return fmt.Errorf("iss in the authorization response: expected %q, got %q", m.Issuer, clip(strings.Join(iss, " ")))
-	}
-	return nil
 }
 
-// EndSessionURL is where the browser is sent to log out at the provider (RP-Initiated Logout §2), or "" if the issuer has
-// no such endpoint.
-func (c *Client) EndSessionURL(ctx context.Context, idToken, postLogoutRedirectURI string) (string, error) {
+// post sends a form to an endpoint, with the authentication of our client or of as. What last adds to the header comes
+// after it.
+func (c *Client) post(ctx context.Context, e endpoint, form url.Values, header http.Header, as *Credentials, last ...func(http.Header)) (*answer, error) {
 	m, err := c.issuer.Metadata(ctx)
-	if err != nil || m.EndSessionEndpoint == "" {
-		return "", err
-	}
-	u, err := url.Parse(m.EndSessionEndpoint)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	q := u.Query()
-	q.Set("client_id", c.ID)
-	if idToken != "" {
-		q.Set("id_token_hint", idToken)
+	address, err := c.authenticate(m, e, form, header, as)
+	if err != nil {
+		return nil, err
 	}
-	if postLogoutRedirectURI != "" {
-		q.Set("post_logout_redirect_uri", postLogoutRedirectURI)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	r.Header = header
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "application/json")
+	}
+	for _, add := range last {
+		add(r.Header)
+	}
+	return c.issuer.do(c.http, r)
 }

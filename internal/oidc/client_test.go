@@ -62,7 +62,7 @@ func TestIDToken(t *testing.T) {
 		{"refreshed with another login", p.SignJWT(claims("auth_time", 5)), IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "auth_time": int64(4)}}, false},
 		{"refreshed", p.SignJWT(claims("nonce", nil)), IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "nonce": "n"}}, true},
 	} {
-		if _, err := c.IDToken(t.Context(), test.token, test.want); (err == nil) != test.ok {
+		if _, _, err := c.IDToken(t.Context(), test.token, test.want); (err == nil) != test.ok {
 			t.Errorf("%s: %v, expected ok %v", test.name, err, test.ok)
 		}
 	}
@@ -89,7 +89,7 @@ func TestClientAuthentication(t *testing.T) {
 			}
 			return nil
 		})
-		c.Refresh(t.Context(), "x")
+		c.Refresh(t.Context(), "x", Extra{})
 	}
 }
 
@@ -128,8 +128,12 @@ func TestTokenAnswers(t *testing.T) {
 		{307, ``, false, true, time.Time{}},
 	} {
 		answer(test.status, test.body)
-		tokens, err := c.Refresh(t.Context(), "old")
-		if Refused(err) != test.refused || errors.Is(err, ErrUnavailable) != test.away || !tokens.Expiry.Equal(test.expiry) {
+		answered, err := c.Refresh(t.Context(), "old", Extra{})
+		var tokens auth.Tokens
+		if answered != nil {
+			tokens = answered.Tokens
+		}
+		if errors.Is(err, ErrRefused) != test.refused || errors.Is(err, ErrUnavailable) != test.away || !tokens.Expiry.Equal(test.expiry) {
 			t.Errorf("%d %s: %v, expiry %v", test.status, test.body, err, tokens.Expiry)
 		}
 		if err == nil && (tokens.AccessToken != "a" || tokens.RefreshToken != "old") {

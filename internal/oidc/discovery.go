@@ -7,18 +7,52 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
 )
 
-// Metadata is what an authorization server says of itself (OIDC Discovery §3, RFC 8414 §2), as far as a client of the
-// code flow needs it.
+// Metadata is what an authorization server says of itself (OIDC Discovery §3, RFC 8414 §2), as far as a client needs it.
 type Metadata struct {
-	Issuer                string   `json:"issuer"`
-	AuthorizationEndpoint string   `json:"authorization_endpoint"`
-	TokenEndpoint         string   `json:"token_endpoint"`
-	JWKSURI               string   `json:"jwks_uri"`
-	EndSessionEndpoint    string   `json:"end_session_endpoint"`
-	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
-	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	Issuer                   string      `json:"issuer"`
+	AuthorizationEndpoint    string      `json:"authorization_endpoint"`
+	TokenEndpoint            string      `json:"token_endpoint"`
+	JWKSURI                  string      `json:"jwks_uri"`
+	UserinfoEndpoint         string      `json:"userinfo_endpoint"`
+	IntrospectionEndpoint    string      `json:"introspection_endpoint"`
+	RevocationEndpoint       string      `json:"revocation_endpoint"`
+	EndSessionEndpoint       string      `json:"end_session_endpoint"`
+	TokenAuthMethods         []string    `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuthMethods []string    `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuthMethods    []string    `json:"revocation_endpoint_auth_methods_supported"`
+	IssInResponse            bool        `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	MTLS                     mtlsAliases `json:"mtls_endpoint_aliases"`
+
+	raw json.RawMessage // the document as it came
+}
+
+// mtlsAliases are where a client with a certificate goes instead (RFC 8705 §5).
+type mtlsAliases struct {
+	TokenEndpoint         string `json:"token_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+}
+
+// override puts the configured endpoints in the place of the announced ones.
+func (m *Metadata) override(e EndpointSettings) {
+	for _, o := range []struct {
+		endpoint   *string
+		configured string
+	}{
+		{&m.JWKSURI, e.JWKSEndpoint}, {&m.AuthorizationEndpoint, e.AuthorizationEndpoint}, {&m.TokenEndpoint, e.TokenEndpoint},
+		{&m.UserinfoEndpoint, e.UserinfoEndpoint}, {&m.IntrospectionEndpoint, e.IntrospectionEndpoint},
+		{&m.RevocationEndpoint, e.RevocationEndpoint}, {&m.EndSessionEndpoint, e.EndSessionEndpoint},
+		{&m.MTLS.TokenEndpoint, e.MTLSTokenEndpoint}, {&m.MTLS.IntrospectionEndpoint, e.MTLSIntrospectionEndpoint},
+		{&m.MTLS.RevocationEndpoint, e.MTLSRevocationEndpoint},
+	} {
+		if o.configured != "" {
+			*o.endpoint = o.configured
+		}
+	}
 }
 
 // Metadata returns the issuer's metadata: the kept one while it is fresh, and while the issuer is down.
@@ -55,11 +89,7 @@ func cmpErr(errs ...error) error {
 
 // discover fetches the metadata and keeps it.
 func (i *Issuer) discover(ctx context.Context) error {
-	var m Metadata
-	err := i.getJSON(ctx, i.documentURL, &m)
-	if err == nil {
-		err = i.checkMetadata(&m)
-	}
+	m, err := i.document(ctx)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.metadataTried, i.metadataErr = i.now(), err
@@ -67,8 +97,31 @@ func (i *Issuer) discover(ctx context.Context) error {
 		i.log.Warn("discovery failed", "issuer", i.url, "error", err)
 		return err
 	}
-	i.metadata, i.metadataAt = &m, i.now()
+	i.metadata, i.metadataAt = m, i.now()
 	return nil
+}
+
+// document fetches and checks the metadata. An issuer without metadata is what its configuration says.
+func (i *Issuer) document(ctx context.Context) (*Metadata, error) {
+	m := &Metadata{Issuer: i.url}
+	if !i.pseudo {
+		var raw json.RawMessage
+		if err := i.getJSON(ctx, i.documentURL, &raw); err != nil {
+			return nil, err
+		}
+		m = &Metadata{raw: raw}
+		if err := json.Unmarshal(raw, m); err != nil {
+			return nil, fmt.Errorf("%w: its metadata: %w", ErrUnavailable, err)
+		}
+		if err := i.checkMetadata(m); err != nil {
+			return nil, err
+		}
+	}
+	m.override(i.endpoints)
+	if m.JWKSURI == "" && len(i.extraKeys) == 0 {
+		return nil, fmt.Errorf("%w: its metadata has no jwks_uri: write jwks_endpoint", ErrUnavailable)
+	}
+	return m, nil
 }
 
 // checkMetadata obeys OIDC Discovery §4.3: the document must be about the issuer that was asked for. A difference of one
@@ -79,13 +132,13 @@ func (i *Issuer) checkMetadata(m *Metadata) error {
 		return fmt.Errorf("%w: its metadata names the issuer %q, expected %q: set issuer to that, or add it to issuers_allowed",
 			ErrUnavailable, m.Issuer, i.url)
 	}
-	for _, endpoint := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI, m.EndSessionEndpoint} {
+	for _, endpoint := range []string{
+		m.AuthorizationEndpoint, m.TokenEndpoint, m.JWKSURI, m.UserinfoEndpoint, m.IntrospectionEndpoint, m.RevocationEndpoint,
+		m.EndSessionEndpoint, m.MTLS.TokenEndpoint, m.MTLS.IntrospectionEndpoint, m.MTLS.RevocationEndpoint,
+	} {
 		if err := i.checkEndpoint(endpoint); err != nil {
 			return err
 		}
-	}
-	if m.JWKSURI == "" {
-		return fmt.Errorf("%w: its metadata has no jwks_uri", ErrUnavailable)
 	}
 	return nil
 }

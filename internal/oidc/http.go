@@ -18,12 +18,9 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// maxCalls bounds the calls to one issuer in flight: over it a call fails at once, so that a slow issuer can't make the
-// gate collect goroutines and connections.
-const maxCalls = 256
-
-// newHTTPClient returns the client for one authorization server: bounded in time, through the configured proxies only.
-func newHTTPClient(s HTTPSettings) (*http.Client, error) {
+// newHTTPClient returns the client for one authorization server: bounded in time, through the configured proxies only. With
+// a certificate it proves who we are by TLS (RFC 8705 §2); it is read anew for each connection.
+func newHTTPClient(s HTTPSettings, certificate func() (*tls.Certificate, error)) (*http.Client, error) {
 	t := &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: s.Timeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.SSLVerify}, // #nosec G402: ssl_verify
@@ -33,6 +30,9 @@ func newHTTPClient(s HTTPSettings) (*http.Client, error) {
 		IdleConnTimeout:        90 * time.Second,
 		DisableKeepAlives:      !s.Keepalive,
 		MaxResponseHeaderBytes: 64 << 10,
+	}
+	if certificate != nil {
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate() }
 	}
 	if s.CAFile != "" {
 		pool, err := caPool(s.CAFile)
@@ -139,27 +139,33 @@ func (t *proxied) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
+// An answer is a response of the authorization server, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // do sends one request and reads the whole bounded body. Its error wraps ErrUnavailable.
-func (i *Issuer) do(r *http.Request) (status int, body []byte, err error) {
-	select {
-	case i.calls <- struct{}{}:
-		defer func() { <-i.calls }()
-	default:
-		return 0, nil, fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, maxCalls)
-	}
-	res, err := i.http.Do(r)
+func (i *Issuer) do(client *http.Client, r *http.Request) (*answer, error) {
+	release, err := i.calls.enter()
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		return nil, err
+	}
+	defer release()
+	res, err := client.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
 	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
 	}
 	if len(body) > maxDocument {
-		return 0, nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
+		return nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
 	}
-	return res.StatusCode, body, nil
+	return &answer{res.StatusCode, res.Header, body}, nil
 }
 
 // withoutQuery takes the query out of the URL that net/http puts into its errors: it could hold a token.
@@ -179,14 +185,14 @@ func (i *Issuer) getJSON(ctx context.Context, address string, into any) error {
 	}
 	r.Header = i.header.Clone()
 	r.Header.Set("Accept", "application/json")
-	status, body, err := i.do(r)
+	a, err := i.do(i.http, r)
 	if err != nil {
 		return err
 	}
-	if status != http.StatusOK {
-		return fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, status)
+	if a.status != http.StatusOK {
+		return fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, a.status)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	if err := json.Unmarshal(a.body, into); err != nil {
 		return fmt.Errorf("%w: GET %s: %w", ErrUnavailable, address, err)
 	}
 	return nil

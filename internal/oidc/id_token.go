@@ -17,6 +17,7 @@ import (
 
 // IDTokenWant is what an ID token must say to be the answer to our request.
 type IDTokenWant struct {
+	Expected    bool           // openid was asked for, so there must be one
 	Nonce       string         // of the authorization request; empty at a refresh: there may be none
 	AccessToken string         // issued together with it
 	MaxAge      *time.Duration // requested; nil if it wasn't
@@ -24,22 +25,23 @@ type IDTokenWant struct {
 }
 
 // IDToken verifies an ID token in full (OIDC Core §3.1.3.7): signature with the pinned algorithm, iss, sub, aud, azp,
-// exp, iat, nonce, at_hash, auth_time. The error wraps ErrUnavailable if the issuer's keys can't be had.
-func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, error) {
+// exp, iat, nonce, at_hash, auth_time. It returns the key that verified it, too, as JSON. The error wraps ErrUnavailable if
+// the issuer's keys can't be had.
+func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, string, error) {
 	header, err := readHeader(token)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if header.Typ != "" && header.Typ != "jwt" {
-		return nil, fmt.Errorf("its typ is %q, expected JWT or none", clip(header.Typ))
+		return nil, "", fmt.Errorf("its typ is %q, expected JWT or none", clip(header.Typ))
 	}
-	claims, err := c.issuer.verify(ctx, token, []string{c.issuer.idTokenAlg})
+	claims, used, err := c.issuer.verify(ctx, token, []string{c.idTokenAlg})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, err := range []error{
 		c.issuer.checkIssuer(claims, m),
@@ -49,10 +51,10 @@ func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (a
 		checkContinuity(claims, want.Previous),
 	} {
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	return claims, nil
+	return claims, used.text, nil
 }
 
 // checkParties judges sub, aud and azp (OIDC Core §2, §3.1.3.7 steps 3 to 5).

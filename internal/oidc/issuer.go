@@ -36,15 +36,18 @@ type Issuer struct {
 	rediscovery       time.Duration
 	leeway            time.Duration
 	timeout           time.Duration
-	idTokenAlg        string
 	header            http.Header // for discovery and key requests
+	endpoints         EndpointSettings
+	pseudo            bool     // no metadata is fetched
+	extraKeys         []string // URLs of key sets besides the issuer's own
 	http              *http.Client
 	now               func() time.Time
 	log               *slog.Logger
-	calls             chan struct{} // one slot for each call in flight
+	calls             admission // of calls in flight
 	tokens            *tokenCache
 	flight            singleflight.Group
-	mu                sync.RWMutex // guards what is below
+	sets              map[string][]key // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
+	mu                sync.RWMutex     // guards what is below
 	metadata          *Metadata
 	metadataAt        time.Time // of the last fetch that worked
 	metadataTried     time.Time // of the last fetch
@@ -56,26 +59,26 @@ type Issuer struct {
 
 // Config is what an Issuer is made from.
 type Config struct {
-	Settings
+	IssuerSettings
 	Now func() time.Time // default time.Now
 	Log *slog.Logger
 }
 
 // NewIssuer returns the issuer of the settings. It fetches nothing: an issuer that is down at start is asked again later.
 func NewIssuer(c Config) (*Issuer, error) {
-	client, err := newHTTPClient(c.HTTPSettings)
+	client, err := newHTTPClient(c.HTTPSettings, nil)
 	if err != nil {
 		return nil, err
 	}
-	issuer, document := wellKnown(c.Settings.Issuer)
+	issuer, document := wellKnown(c.IssuerSettings.Issuer)
 	header := http.Header{}
 	for i, name := range c.DiscoveryHeadersNames {
 		header.Set(name, string(c.DiscoveryHeadersValues[i]))
 	}
 	return &Issuer{
 		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
-		timeout: c.Timeout, idTokenAlg: c.IDTokenSignedResponseAlg, header: header, http: client, now: cmpFunc(c.Now, time.Now),
-		log: cmp.Or(c.Log, slog.Default()), calls: make(chan struct{}, maxCalls), tokens: newTokenCache(),
+		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, extraKeys: c.ExtraJWKSURIs, http: client, now: cmpFunc(c.Now, time.Now),
+		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
 	}, nil
 }
 
@@ -116,6 +119,25 @@ func (i *Issuer) acceptsIssuer(iss string, m *Metadata) bool {
 		return slices.Contains(i.allowed, iss)
 	}
 	return iss == m.Issuer
+}
+
+// Document is the metadata as it came, and when; nil before the first fetch that worked.
+func (i *Issuer) Document() (document []byte, fetched time.Time) {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.metadata == nil {
+		return nil, time.Time{}
+	}
+	return i.metadata.raw, i.metadataAt
+}
+
+// Forget drops the metadata, the keys and what they verified: the next request fetches them anew.
+func (i *Issuer) Forget() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.metadata, i.metadataAt, i.metadataTried, i.metadataErr = nil, time.Time{}, time.Time{}, nil
+	i.keys, i.keysAt, i.keysTried, i.keysErr = nil, time.Time{}, time.Time{}, nil
+	i.tokens.clear()
 }
 
 // share runs fetch once for all callers that ask at the same moment. The fetch outlives a caller that gives up, because

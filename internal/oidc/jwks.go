@@ -28,6 +28,7 @@ const (
 // A key is one public key of an issuer's set (RFC 7517).
 type key struct {
 	jose.JSONWebKey
+	text string // as it was published, for upstreams that want to see it
 }
 
 // fits reports whether the key may verify alg: its kind, and what the set says of its use (RFC 7517 §4.2, §4.4).
@@ -57,7 +58,7 @@ func parseKeys(raw []json.RawMessage) []key {
 		if public, ok := k.Key.(*rsa.PublicKey); ok && (public.N.BitLen() < minRSABits || public.N.BitLen() > maxRSABits) {
 			continue
 		}
-		keys = append(keys, key{k})
+		keys = append(keys, key{k, string(b)})
 	}
 	return keys
 }
@@ -114,16 +115,34 @@ func (i *Issuer) fetchKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	err = i.getJSON(ctx, m.JWKSURI, &set)
-	keys := parseKeys(set.Keys)
-	if err == nil && len(keys) == 0 {
-		err = fmt.Errorf("%w: its key set has no usable key", ErrUnavailable)
+	var keys []key
+	for _, address := range append([]string{m.JWKSURI}, i.extraKeys...) {
+		if address == "" {
+			continue
+		}
+		set, fetchErr := i.fetchSet(ctx, address)
+		if fetchErr != nil {
+			set, err = i.sets[address], errors.Join(err, fetchErr) // one set that can't be had must not lose the others
+		}
+		i.sets[address] = set
+		keys = append(keys, set...)
 	}
 	i.keepKeys(keys, err)
 	return err
+}
+
+func (i *Issuer) fetchSet(ctx context.Context, address string) ([]key, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := i.getJSON(ctx, address, &set); err != nil {
+		return nil, err
+	}
+	keys := parseKeys(set.Keys)
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: the key set %s has no usable key", ErrUnavailable, address)
+	}
+	return keys, nil
 }
 
 func (i *Issuer) keepKeys(keys []key, err error) {
@@ -132,6 +151,8 @@ func (i *Issuer) keepKeys(keys []key, err error) {
 	i.keysTried, i.keysErr = i.now(), err
 	if err != nil {
 		i.log.Warn("fetching keys failed", "issuer", i.url, "error", err)
+	}
+	if len(keys) == 0 {
 		return
 	}
 	if lostKey(i.keys, keys) {
@@ -152,12 +173,12 @@ func sameKey(a, b key) bool {
 	return ok && a.KeyID == b.KeyID && public.Equal(b.Key)
 }
 
-// verifyWith returns the payload of jws if one of the keys verifies it. known is false if the token names a key that
+// verifyWith returns the payload of jws and the key if one of the keys verifies it. known is false if the token names a key that
 // isn't among them.
-func verifyWith(jws *jose.JSONWebSignature, keys []key) (payload []byte, known bool, err error) {
+func verifyWith(jws *jose.JSONWebSignature, keys []key) (payload []byte, used *key, known bool, err error) {
 	header := jws.Signatures[0].Header
 	attempts := 0
-	for _, k := range keys {
+	for n, k := range keys {
 		if header.KeyID != "" && k.KeyID != header.KeyID || !k.fits(jose.SignatureAlgorithm(header.Algorithm)) {
 			continue
 		}
@@ -165,8 +186,8 @@ func verifyWith(jws *jose.JSONWebSignature, keys []key) (payload []byte, known b
 			break
 		}
 		if payload, err := jws.Verify(k.Key); err == nil {
-			return payload, true, nil
+			return payload, &keys[n], true, nil
 		}
 	}
-	return nil, attempts > 0, errBadSignature
+	return nil, nil, attempts > 0, errBadSignature
 }

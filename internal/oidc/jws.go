@@ -65,8 +65,9 @@ func readHeader(token string) (joseHeader, error) {
 	return h, nil
 }
 
-// verify returns the claims of a JWT that one of the issuer's keys signed with one of algs. Claims are not judged here.
-func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.Claims, error) {
+// verify returns the claims of a JWT that one of the issuer's keys signed with one of algs, and that key. Claims are not
+// judged here.
+func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.Claims, *key, error) {
 	keys := &keySet{issuer: i, algs: algs}
 	verifier := gooidc.NewVerifier(i.url, keys, &gooidc.Config{
 		SupportedSigningAlgs: algs,
@@ -75,13 +76,14 @@ func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.
 	})
 	verified, err := verifier.Verify(ctx, token)
 	if err != nil {
-		return nil, cmpErr(keys.err, err)
+		return nil, nil, cmpErr(keys.err, err)
 	}
 	var payload json.RawMessage
 	if err := verified.Claims((*rawClaims)(&payload)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return decodeObject(payload)
+	claims, err := decodeObject(payload)
+	return claims, keys.used, err
 }
 
 // rawClaims keeps a payload's bytes as they are.
@@ -97,6 +99,7 @@ func (r *rawClaims) UnmarshalJSON(b []byte) error {
 type keySet struct {
 	issuer *Issuer
 	algs   []string
+	used   *key  // that verified the signature
 	err    error // what VerifySignature returned: go-oidc passes on its text only
 }
 
@@ -118,13 +121,14 @@ func (s *keySet) verify(ctx context.Context, token string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, known, err := verifyWith(jws, keys)
+	payload, used, known, err := verifyWith(jws, keys)
+	s.used = used
 	if err == nil || known && jws.Signatures[0].Header.KeyID != "" {
 		return payload, err
 	}
 	if keys, err = s.issuer.renewedKeys(ctx); err != nil {
 		return nil, err
 	}
-	payload, _, err = verifyWith(jws, keys)
+	payload, s.used, _, err = verifyWith(jws, keys)
 	return payload, err
 }

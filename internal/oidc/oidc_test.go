@@ -52,16 +52,22 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 		Users:   []provider.User{{Username: "john", Password: "doe", Claims: map[string]any{"roles": []string{"user"}}}},
 		Now:     now.Now,
 	})
-	s := Settings{Issuer: p.URL, ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, RediscoveryLifetime: 30 * time.Second,
-		IDTokenSignedResponseAlg: "RS256", HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}}
+	s := Settings{
+		IssuerSettings: IssuerSettings{Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
+		ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256"},
+	}
 	if change != nil {
 		change(&s)
 	}
-	issuer, err := NewIssuer(Config{Settings: s, Now: now.Now, Log: slog.New(slog.DiscardHandler)})
+	issuer, err := NewIssuer(Config{IssuerSettings: s.IssuerSettings, Now: now.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, NewClient(issuer, s), now
+	clients, err := NewClients(ClientConfig{Settings: s, Issuer: issuer, HashKey: []byte("of the test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, clients[0], now
 }
 
 // good are the claims of an access token that passes.

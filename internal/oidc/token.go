@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,112 +17,88 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
-func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string) (auth.Tokens, error) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
-	if verifier != "" {
-		form.Set("code_verifier", verifier)
-	}
-	return c.token(ctx, form)
+// ErrRefused is wrapped by errors that are the authorization server's verdict on what a caller brought: a wrong password, a
+// spent refresh token, a wrong client secret of the caller's own. A wrong client of ours is no verdict on anybody.
+var ErrRefused = errors.New("grant_refused")
+
+// A TokenResponse is a successful token response (RFC 6749 §5.1). It is immutable: it may be kept and serve many requests.
+type TokenResponse struct {
+	Tokens          auth.Tokens `json:"tokens"`
+	IssuedTokenType string      `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+	Answer          auth.Claims `json:"answer,omitempty"`            // the whole object, with members that no standard names
+	Header          http.Header `json:"header,omitempty"`            // those that token_headers_replay names
+
+	Identity *auth.Identity `json:"identity,omitempty"` // what the tokens prove, where a caller's credential was exchanged for them
 }
 
-// Refresh asks for new tokens (RFC 6749 §6). The answer's refresh token is the old one if the server sent no new one.
-func (c *Client) Refresh(ctx context.Context, refreshToken string) (auth.Tokens, error) {
-	t, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}})
-	if err == nil && t.RefreshToken == "" {
-		t.RefreshToken = refreshToken
+func (t *TokenResponse) size() int {
+	return 2*(len(t.Tokens.AccessToken)+len(t.Tokens.IDToken)+len(t.Tokens.RefreshToken)) + 1024
+}
+
+// expires is when the access token does; zero if nobody said.
+func (t *TokenResponse) expires() time.Time {
+	if t.Identity != nil {
+		return t.Identity.Tokens.Expiry
 	}
-	return t, err
+	return t.Tokens.Expiry
 }
 
 // token is the one token request. Its error wraps ErrUnavailable if the server can't be asked or is in trouble itself, or
-// is an *oauth2.RetrieveError with the server's error code (RFC 6749 §5.2): a refusal.
-func (c *Client) token(ctx context.Context, form url.Values) (auth.Tokens, error) {
-	m, err := c.issuer.Metadata(ctx)
-	if err != nil {
-		return auth.Tokens{}, err
-	}
-	if m.TokenEndpoint == "" {
-		return auth.Tokens{}, fmt.Errorf("%w: its metadata has no token_endpoint", ErrUnavailable)
-	}
+// is an *oauth2.RetrieveError with the server's error code (RFC 6749 §5.2); it wraps ErrRefused if the code is a verdict.
+func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Credentials, verdicts ...string) (*TokenResponse, error) {
 	header := http.Header{}
-	if err := c.authenticate(m, form, header); err != nil {
-		return auth.Tokens{}, err
+	for name, values := range extra.Header {
+		header[name] = values
+	}
+	s := &c.settings.TokenRequestSettings
+	named(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
+	named(s.TokenPostArgsNames, s.TokenPostArgsValues, form.Add)
+	for name, values := range extra.Args {
+		form[name] = values
 	}
 	asked := c.issuer.now()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.TokenEndpoint, strings.NewReader(form.Encode()))
+	a, err := c.post(ctx, tokenEndpoint, form, header, as)
 	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
-	r.Header = header
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/json")
-	status, body, err := c.issuer.do(r)
-	if err != nil {
-		return auth.Tokens{}, err
-	}
-	answer, err := decodeObject(body)
-	if status != http.StatusOK {
-		return auth.Tokens{}, refusal(status, answer)
+	object, err := decodeObject(a.body)
+	if a.status != http.StatusOK {
+		return nil, refusal(a.status, object, verdicts)
 	}
 	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
 	}
-	return readTokens(answer, asked)
-}
-
-// authenticate adds the client's authentication to a token request.
-func (c *Client) authenticate(m *Metadata, form url.Values, header http.Header) error {
-	switch method := c.authMethod(m); method {
-	case "client_secret_basic":
-		// RFC 6749 §2.3.1: both are form-encoded before they are joined.
-		pair := &http.Request{Header: header}
-		pair.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(string(c.secret)))
-	case "client_secret_post":
-		form.Set("client_id", c.ID)
-		form.Set("client_secret", string(c.secret))
-	case "none":
-		form.Set("client_id", c.ID)
-	default:
-		return fmt.Errorf("client_auth: %s isn't known", method)
+	tokens, err := readTokens(object, asked)
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// authMethod is the configured method, else what the metadata offers, else client_secret_basic. Nothing is ever tried
-// out: some servers lock a client at its first wrong authentication.
-func (c *Client) authMethod(m *Metadata) string {
-	offers := func(method string) bool { return slices.Contains(m.TokenAuthMethods, method) }
-	switch {
-	case c.auth != "":
-		return c.auth
-	case c.secret == "":
-		return "none"
-	case offers("client_secret_post") && !offers("client_secret_basic"):
-		return "client_secret_post"
+	t := &TokenResponse{Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object}
+	for _, name := range s.TokenHeadersReplay {
+		if values := a.header.Values(name); len(values) > 0 {
+			if t.Header == nil {
+				t.Header = http.Header{}
+			}
+			t.Header[textproto.CanonicalMIMEHeaderKey(name)] = values
+		}
 	}
-	return "client_secret_basic"
+	return t, nil
 }
 
 // refusal turns an error response into an error. 5xx and 429 say nothing about the grant.
-func refusal(status int, answer map[string]any) error {
+func refusal(status int, answer map[string]any, verdicts []string) error {
 	code := auth.Claims(answer).String("error")
 	err := &oauth2.RetrieveError{
 		Response:         &http.Response{StatusCode: status, Status: http.StatusText(status)},
 		ErrorCode:        clip(code),
 		ErrorDescription: clip(auth.Claims(answer).String("error_description")),
 	}
-	if code == "" || status >= 500 || status == http.StatusTooManyRequests || code == "temporarily_unavailable" || code == "server_error" {
+	switch {
+	case code == "" || status >= 500 || status == http.StatusTooManyRequests || code == "temporarily_unavailable" || code == "server_error":
 		return fmt.Errorf("%w: its token endpoint answered %d: %w", ErrUnavailable, status, err)
+	case slices.Contains(verdicts, code):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err
-}
-
-// Refused reports whether err is the authorization server's verdict on the grant itself, such as invalid_grant: not a
-// wrong client configuration, which says nothing about the caller.
-func Refused(err error) bool {
-	var e *oauth2.RetrieveError
-	return errors.As(err, &e) && !errors.Is(err, ErrUnavailable) && e.ErrorCode == "invalid_grant"
 }
 
 // readTokens reads a successful token response (RFC 6749 §5.1).

@@ -29,6 +29,8 @@ type Route struct {
 	Realm    string // of challenges: the issuer's host
 	Upstream *Upstream
 
+	SkipPreflight bool // a CORS preflight passes unseen
+
 	Allow        []string // tricks that a path may hold
 	StripPath    bool     // the upstream doesn't see the route's prefix
 	PreserveHost bool     // the upstream sees the client's Host
@@ -39,6 +41,7 @@ type Route struct {
 	allow     trick
 	challenge []string // the value of WWW-Authenticate without an error
 	rules     *rules
+	triggers  []*boundEndpoint // endpoints without a path of their own
 	plan      *headerPlan
 	proxy     *httputil.ReverseProxy
 }
@@ -103,8 +106,11 @@ type Decision struct {
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
 
-	target  target
-	failure *auth.Error // of the upstream
+	target   target
+	unjudged bool         // nothing was looked at: Authorization is the upstream's to judge
+	used     []auth.Param // where the credential stood
+	query    *string      // what the upstream gets instead of the request's
+	failure  *auth.Error  // of the upstream
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -137,15 +143,46 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	if d.Route.Origin != "" {
 		d.Origin = d.Route.Origin
 	}
-	if d.Rule.Auth == authz.Off {
+	endpoint := m.endpoint
+	if endpoint == nil {
+		endpoint = d.Route.trigger(&d.Request)
+	}
+	if endpoint == nil && (d.Rule.Auth == authz.Off || d.Route.SkipPreflight && d.Preflight()) {
+		d.unjudged = true
 		return d, nil
 	}
-	res, err := d.authenticate(m.endpoint)
+	res, err := d.authenticate(endpoint)
 	if res != nil {
-		d.Identity, d.Header, d.Answer = res.Identity, res.Header, res.Answer
+		d.Identity, d.Header, d.Answer, d.used, d.query = res.Identity, res.Header, res.Answer, res.Used, res.Query
 	}
 	if err != nil || d.Answer != nil {
 		return d, err
 	}
+	if endpoint != nil { // it goes on as if the chain had found its result
+		d.Rule = d.Route.rules.find(hostname(d.Origin), d.Path, r.Method)
+	}
+	d.tell()
 	return d, d.Route.Policy.Authorize(d.Identity, d.Rule.Rule)
+}
+
+// trigger is the endpoint without a path of its own that a request is for, or nil.
+func (r *Route) trigger(req *auth.Request) *boundEndpoint {
+	for _, e := range r.triggers {
+		if e.Matches(req) {
+			return e
+		}
+	}
+	return nil
+}
+
+// tell adds what the client is to learn of the identity to the response, whatever that becomes: a caller whose refresh token
+// was rotated must get the new one even if it may not pass.
+func (d *Decision) tell() {
+	fields := d.Route.plan.downstream
+	if d.Identity == nil || len(fields) == 0 {
+		return
+	}
+	header := http.Header{}
+	setFields(header, fields, d.Identity)
+	d.Header = auth.MergeHeader(header, d.Header)
 }

@@ -1,21 +1,13 @@
 package proxy
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"sallyport/internal/auth"
 )
-
-// maxHeaderValue is the longest header that is made of a claim, in bytes.
-const maxHeaderValue = 8 << 10
 
 // removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
 // may read - _ and . alike, so they are removed in every spelling.
@@ -52,11 +44,10 @@ func newNameSet(routes []*Route) *nameSet {
 		s.prefixes = append(s.prefixes, fold(p))
 	}
 	for _, r := range routes {
-		for _, m := range r.Headers.mappings() {
-			add(m.Header)
+		for _, f := range r.Headers.upstream() {
+			add(f.header)
 		}
-		add(r.Headers.UpstreamIDTokenHeader)
-		if name, _ := r.Headers.accessTokenHeader(); name != "Authorization" {
+		if name, _ := splitScheme(r.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
 			add(name)
 		}
 		for _, rule := range r.Rules {
@@ -99,54 +90,25 @@ func (s *nameSet) has(name string) bool {
 	return false
 }
 
-// mappings are both spellings of the claims that become headers.
-func (h *HeaderSettings) mappings() []HeaderMapping {
-	all := append([]HeaderMapping(nil), h.UpstreamHeaders...)
-	for i, name := range h.UpstreamHeadersNames {
-		all = append(all, HeaderMapping{Header: name, Path: []string{h.UpstreamHeadersClaims[i]}})
-	}
-	return all
-}
-
-// accessTokenHeader splits header:scheme.
-func (h *HeaderSettings) accessTokenHeader() (name, scheme string) {
-	if h.UpstreamAccessTokenHeader == nil {
-		return "", ""
-	}
-	name, scheme, _ = strings.Cut(*h.UpstreamAccessTokenHeader, ":")
-	if strings.EqualFold(scheme, "bearer") {
-		scheme = "Bearer"
-	}
-	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-")), scheme
-}
-
-// A headerPlan is what a route does to the headers on their way to the upstream, made at load.
+// A headerPlan is what a route does to headers on their way to the upstream and back, made at load.
 type headerPlan struct {
-	removed       *nameSet
-	cookies       *cookieSet
-	tokenHeader   string
-	tokenPrefix   string // "Bearer "
-	idTokenHeader string
-	mappings      []HeaderMapping
+	removed     *nameSet
+	cookies     *cookieSet
+	tokenHeader string
+	tokenPrefix string // "Bearer "
+	upstream    []field
+	downstream  []field
 }
 
 func newHeaderPlan(r *Route, removed *nameSet, cookies *cookieSet) (*headerPlan, error) {
-	p := &headerPlan{removed: removed, cookies: cookies, idTokenHeader: canonical(r.Headers.UpstreamIDTokenHeader)}
-	scheme := ""
-	if p.tokenHeader, scheme = r.Headers.accessTokenHeader(); scheme != "" {
-		p.tokenPrefix = scheme + " "
-	}
-	for _, m := range r.Headers.mappings() {
-		if canonical(m.Header) == "Authorization" {
+	p := &headerPlan{removed: removed, cookies: cookies, upstream: r.Headers.upstream(), downstream: r.Headers.downstream()}
+	p.tokenHeader, p.tokenPrefix = splitScheme(r.Headers.UpstreamAccessTokenHeader)
+	for _, f := range p.upstream {
+		if f.header == "Authorization" {
 			return nil, fmt.Errorf("upstream_headers: Authorization carries the access token: see upstream_access_token_header")
 		}
-		p.mappings = append(p.mappings, HeaderMapping{canonical(m.Header), m.Path})
 	}
 	return p, nil
-}
-
-func canonical(name string) string {
-	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 // strip removes from h, in one pass, what a client may not say. keepAuthorization is for auth: off.
@@ -156,11 +118,11 @@ func (p *headerPlan) strip(h http.Header, keepAuthorization bool) {
 			delete(h, name)
 		}
 	}
-	p.stripCookies(h)
+	stripCookies(h, p.cookies.has)
 }
 
-// stripCookies takes the gate's own cookies out and leaves the others as they are.
-func (p *headerPlan) stripCookies(h http.Header) {
+// stripCookies takes cookies out and leaves the others as they are.
+func stripCookies(h http.Header, out func(name string) bool) {
 	lines, found := h["Cookie"]
 	if !found {
 		return
@@ -170,7 +132,7 @@ func (p *headerPlan) stripCookies(h http.Header) {
 		for part := range strings.SplitSeq(line, ";") {
 			part = strings.TrimSpace(part)
 			name, _, _ := strings.Cut(part, "=")
-			if part != "" && !p.cookies.has(strings.TrimSpace(name)) {
+			if part != "" && !out(strings.TrimSpace(name)) {
 				kept = append(kept, part)
 			}
 		}
@@ -220,22 +182,7 @@ func (p *headerPlan) set(h, in http.Header, i *auth.Identity) (refused []string)
 	if p.tokenHeader != "" && i.Tokens.AccessToken != "" {
 		h[p.tokenHeader] = p.tokenLine(in[p.tokenHeader], i.Tokens.AccessToken)
 	}
-	if p.idTokenHeader != "" && i.Tokens.IDToken != "" {
-		h[p.idTokenHeader] = []string{i.Tokens.IDToken}
-	}
-	for _, m := range p.mappings {
-		claim, found := i.Lookup(m.Path)
-		if !found || claim == nil {
-			continue
-		}
-		value, ok := headerValue(claim)
-		if !ok {
-			refused = append(refused, m.Header)
-			continue
-		}
-		h[m.Header] = []string{value}
-	}
-	return refused
+	return setFields(h, p.upstream, i)
 }
 
 // tokenLine is the header with the access token: the client's own if that is what it sent.
@@ -246,21 +193,4 @@ func (p *headerPlan) tokenLine(sent []string, token string) []string {
 		}
 	}
 	return []string{p.tokenPrefix + token}
-}
-
-// headerValue writes a claim as a header's value: a string as it is, a number or boolean as JSON, anything else as base64
-// of JSON. ok is false for what no header can hold or should: controls, broken UTF-8, more than maxHeaderValue bytes.
-func headerValue(claim any) (value string, ok bool) {
-	value, scalar := auth.Scalar(claim)
-	if !scalar {
-		b, err := json.Marshal(claim)
-		if err != nil {
-			return "", false
-		}
-		value = base64.StdEncoding.EncodeToString(b)
-	}
-	if len(value) > maxHeaderValue || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-		return "", false
-	}
-	return value, true
 }

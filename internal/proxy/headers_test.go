@@ -67,7 +67,7 @@ func TestOwnCookiesStayHere(t *testing.T) {
 		"session_x ; session_x =2; q=\"x;y\"":   "q=\"x; y\"",
 	} {
 		h := http.Header{"Cookie": {in}}
-		p.stripCookies(h)
+		stripCookies(h, p.cookies.has)
 		if got := h.Get("Cookie"); got != want {
 			t.Errorf("%q became %q, expected %q", in, got, want)
 		}

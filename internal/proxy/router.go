@@ -81,6 +81,11 @@ type wildcard struct {
 func newRouter(routes []*Route) *router {
 	r := &router{exact: map[string]*site{}}
 	for _, route := range routes {
+		for _, e := range route.Chain.Endpoints() {
+			if e.Path == "" {
+				route.triggers = append(route.triggers, &boundEndpoint{e, route})
+			}
+		}
 		hosts := route.Hosts
 		if len(hosts) == 0 {
 			hosts = []string{""}
@@ -91,7 +96,9 @@ func newRouter(routes []*Route) *router {
 				s.routes.add(path, route)
 			}
 			for _, e := range route.Chain.Endpoints() {
-				s.endpoints[e.Path] = &boundEndpoint{e, route}
+				if e.Path != "" {
+					s.endpoints[e.Path] = &boundEndpoint{e, route}
+				}
 			}
 		}
 	}

@@ -24,13 +24,35 @@ type UpstreamSettings struct {
 	SSLVerify             bool          `yaml:"ssl_verify" default:"true"`               // false is insecure
 }
 
-// HeaderSettings are the part of the oidc: block that says what the upstream receives.
+// HeaderSettings are the part of the oidc: block that says what the upstream receives, and what the client.
 type HeaderSettings struct {
-	UpstreamAccessTokenHeader *string         `yaml:"upstream_access_token_header" default:"authorization:bearer"` // header or header:scheme; null: none
-	UpstreamIDTokenHeader     string          `yaml:"upstream_id_token_header"`
-	UpstreamHeaders           []HeaderMapping `yaml:"upstream_headers"`
-	UpstreamHeadersClaims     []string        `yaml:"upstream_headers_claims"` // top-level claims, by index with the names
-	UpstreamHeadersNames      []string        `yaml:"upstream_headers_names"`
+	HideCredentials bool `yaml:"hide_credentials" default:"true"` // the upstream doesn't see the credential where the client put it
+
+	UpstreamAccessTokenHeader      *string         `yaml:"upstream_access_token_header" default:"authorization:bearer"` // header or header:scheme; null: none
+	UpstreamAccessTokenJWKHeader   string          `yaml:"upstream_access_token_jwk_header"`
+	UpstreamIDTokenHeader          string          `yaml:"upstream_id_token_header"`
+	UpstreamIDTokenJWKHeader       string          `yaml:"upstream_id_token_jwk_header"`
+	UpstreamRefreshTokenHeader     string          `yaml:"upstream_refresh_token_header"`
+	UpstreamUserInfoHeader         string          `yaml:"upstream_user_info_header"`
+	UpstreamUserInfoJWTHeader      string          `yaml:"upstream_user_info_jwt_header"`
+	UpstreamIntrospectionHeader    string          `yaml:"upstream_introspection_header"`
+	UpstreamIntrospectionJWTHeader string          `yaml:"upstream_introspection_jwt_header"`
+	UpstreamHeaders                []HeaderMapping `yaml:"upstream_headers"`
+	UpstreamHeadersClaims          []string        `yaml:"upstream_headers_claims"` // top-level claims, by index with the names
+	UpstreamHeadersNames           []string        `yaml:"upstream_headers_names"`
+
+	DownstreamAccessTokenHeader      string          `yaml:"downstream_access_token_header"` // header or header:scheme
+	DownstreamAccessTokenJWKHeader   string          `yaml:"downstream_access_token_jwk_header"`
+	DownstreamIDTokenHeader          string          `yaml:"downstream_id_token_header"`
+	DownstreamIDTokenJWKHeader       string          `yaml:"downstream_id_token_jwk_header"`
+	DownstreamRefreshTokenHeader     string          `yaml:"downstream_refresh_token_header"`
+	DownstreamUserInfoHeader         string          `yaml:"downstream_user_info_header"`
+	DownstreamUserInfoJWTHeader      string          `yaml:"downstream_user_info_jwt_header"`
+	DownstreamIntrospectionHeader    string          `yaml:"downstream_introspection_header"`
+	DownstreamIntrospectionJWTHeader string          `yaml:"downstream_introspection_jwt_header"`
+	DownstreamHeaders                []HeaderMapping `yaml:"downstream_headers"`
+	DownstreamHeadersClaims          []string        `yaml:"downstream_headers_claims"`
+	DownstreamHeadersNames           []string        `yaml:"downstream_headers_names"`
 }
 
 // A HeaderMapping sends the claim at Path as Header.

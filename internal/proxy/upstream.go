@@ -11,12 +11,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/authz"
 )
 
 // An Upstream is the service behind a route and the pool of connections to it.
@@ -111,6 +111,9 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 
 // forward sends the request on. It returns why the upstream could not answer; the client has been told.
 func (g *Gate) forward(w http.ResponseWriter, d *Decision) error {
+	if d.Route.Headers.HideCredentials {
+		d.Request.HideBody(namesIn(d.used, auth.InBody))
+	}
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
 	d.Route.proxy.ServeHTTP(w, d.Request.Request.WithContext(ctx))
 	if d.failure != nil {
@@ -129,7 +132,10 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	if route.PreserveHost {
 		out.Host = p.In.Host
 	}
-	route.plan.strip(out.Header, d.Rule.Auth == authz.Off)
+	route.plan.strip(out.Header, d.unjudged || !route.Headers.HideCredentials && slices.Contains(namesIn(d.used, auth.InHeader), "Authorization"))
+	if route.Headers.HideCredentials {
+		d.hide(out)
+	}
 	for _, name := range route.plan.set(out.Header, p.In.Header, d.Identity) {
 		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
 	}
@@ -139,11 +145,41 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
+// hide takes the credential out of where the client put it: it was for the gate.
+func (d *Decision) hide(out *http.Request) {
+	for _, p := range d.used {
+		switch p.In {
+		case auth.InHeader:
+			if p.Name != "Authorization" { // which may hold the access token by now
+				delete(out.Header, p.Name)
+			}
+		case auth.InCookie:
+			stripCookies(out.Header, func(name string) bool { return name == p.Name })
+		}
+	}
+	if names := namesIn(d.used, auth.InQuery); len(names) > 0 {
+		out.URL.RawQuery = auth.WithoutParams(out.URL.RawQuery, names)
+	}
+}
+
+// namesIn are the names of a credential's parts that stood in one place.
+func namesIn(used []auth.Param, in auth.In) (names []string) {
+	for _, p := range used {
+		if p.In == in {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // setURL sends the path as it was judged, in its canonical encoding, and the query as it came.
 func (d *Decision) setURL(u *url.URL) {
 	base := d.Route.Upstream.url
 	u.Scheme, u.Host = base.Scheme, base.Host
 	u.RawQuery, u.ForceQuery = d.Request.URL.RawQuery, d.Request.URL.ForceQuery
+	if d.query != nil {
+		u.RawQuery, u.ForceQuery = *d.query, false
+	}
 	path, raw := d.target.path, d.target.raw
 	if d.Route.StripPath {
 		path, raw = d.Route.strip(path, raw)
@@ -199,14 +235,19 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 	addOwn(h, own)
 }
 
-// addOwn adds the decision's headers. A response with a cookie of the gate belongs to one person: no cache may keep it.
+// addOwn adds the decision's headers, which replace the upstream's; cookies stand beside each other. A response with one of
+// them belongs to one person: no cache may keep it.
 func addOwn(h, own http.Header) {
+	if len(own) == 0 {
+		return
+	}
 	for name, values := range own {
-		h[name] = append(h[name], values...)
+		if name == "Set-Cookie" {
+			values = append(h[name], values...)
+		}
+		h[name] = values
 	}
-	if len(own["Set-Cookie"]) > 0 {
-		h["Cache-Control"] = []string{"private, no-store"}
-	}
+	h["Cache-Control"] = []string{"private, no-store"}
 }
 
 // upstreamError names what went wrong with the upstream.

@@ -1,0 +1,151 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A Form is the body of a request, read whole because a flow looks for credentials in it. Its bytes go on to the upstream.
+type Form struct {
+	Values url.Values // of a JSON object: its string members
+	raw    []byte
+	json   []member // of a JSON body, in order
+}
+
+// A member is one member of a JSON object. A name can stand there twice: then both are kept, and judged as two.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// Form returns the parameters of the body if that is a form or a JSON object, parsed once. Other bodies aren't touched. The
+// error is an *Error: 413 for more than limit bytes.
+func (r *Request) Form(limit int64) (*Form, error) {
+	if r.form != nil {
+		return r.form, nil
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isForm, isJSON := kind == "application/x-www-form-urlencoded", kind == "application/json" || strings.HasSuffix(kind, "+json")
+	encoded := r.Header.Get("Content-Encoding") != "" || r.Header.Get("Upgrade") != ""
+	if !isForm && !isJSON || encoded || r.Body == nil || r.Body == http.NoBody {
+		r.form = &Form{Values: url.Values{}}
+		return r.form, nil
+	}
+	raw, err := r.readBody(limit)
+	if err != nil {
+		return nil, err
+	}
+	f := &Form{Values: url.Values{}, raw: raw}
+	switch {
+	case isForm:
+		f.Values, _ = url.ParseQuery(string(raw)) // pairs that it can't read are left out
+	default:
+		f.readJSON()
+	}
+	r.form = f
+	return f, nil
+}
+
+// readBody reads the body and puts it back, so that it can be sent on.
+func (r *Request) readBody(limit int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, InvalidRequest("body_unreadable", err)
+	case int64(len(raw)) > limit:
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Reason: "body_too_large",
+			Description: "The request is too large.", Err: errors.New("the body is longer than credential_body_limit, and may hold credentials")}
+	}
+	r.setBody(raw)
+	return raw, nil
+}
+
+func (r *Request) setBody(raw []byte) {
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	r.TransferEncoding = nil
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
+}
+
+// readJSON reads the members of the object. What isn't one has no parameters.
+func (f *Form) readJSON() {
+	d := json.NewDecoder(bytes.NewReader(f.raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return
+	}
+	var members []member
+	for d.More() {
+		t, err := d.Token()
+		name, isName := t.(string)
+		if err != nil || !isName {
+			return
+		}
+		m := member{name: name}
+		if d.Decode(&m.value) != nil {
+			return
+		}
+		members = append(members, m)
+	}
+	if _, err := d.Token(); err != nil {
+		return
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return
+	}
+	f.json = members
+	for _, m := range members {
+		var s string
+		if json.Unmarshal(m.value, &s) == nil && !bytes.Equal(m.value, []byte("null")) {
+			f.Values.Add(m.name, s)
+		}
+	}
+}
+
+// HideBody takes parameters out of the body that is sent on. It does nothing to a body that wasn't read.
+func (r *Request) HideBody(names []string) {
+	if r.form == nil || len(r.form.raw) == 0 || len(names) == 0 {
+		return
+	}
+	if r.form.json == nil {
+		r.setBody([]byte(WithoutParams(string(r.form.raw), names)))
+		return
+	}
+	var b bytes.Buffer
+	for _, m := range r.form.json {
+		if slices.Contains(names, m.name) {
+			continue
+		}
+		b.WriteString(map[bool]string{true: "{", false: ","}[b.Len() == 0])
+		name, _ := json.Marshal(m.name)
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(m.value)
+	}
+	if b.Len() == 0 {
+		b.WriteByte('{')
+	}
+	b.WriteByte('}')
+	r.setBody(b.Bytes())
+}
+
+// WithoutParams takes parameters out of an encoded query or form, and leaves the others as they were written.
+func WithoutParams(encoded string, names []string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(encoded, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		decoded, err := url.QueryUnescape(name)
+		if err != nil {
+			decoded = name
+		}
+		if !slices.Contains(names, decoded) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}

@@ -1,0 +1,229 @@
+// Package cache keeps facts that cost a call, each under the hash of all that shaped the answer, bounded in bytes and time.
+// It holds no decisions: who may do what is judged on every request.
+package cache
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+// A Key names a fact: a keyed hash, so that no cache holds a credential that somebody might read out of it or guess from it.
+type Key [sha256.Size]byte
+
+// KeyOf is the key of all that shapes an answer: an HMAC-SHA256. Parts are told apart: "a", "bc" isn't "ab", "c".
+func KeyOf(secret []byte, parts ...string) Key {
+	h := hmac.New(sha256.New, secret)
+	var size [8]byte
+	for _, part := range parts {
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write([]byte(part))
+	}
+	return Key(h.Sum(nil))
+}
+
+// Times bound how long a fact is kept. A fact's own expiry ends it sooner, whatever they say.
+type Times struct {
+	TTL       time.Duration // of a fact that names no expiry
+	Min       time.Duration // the least, but never past a fact's own expiry
+	Max       time.Duration // zero is off
+	Negative  time.Duration // of a refusal
+	Resurrect time.Duration // how long an expired fact may still serve while it can't be asked for anew
+	Ahead     time.Duration // a fact that ends within this time is asked for anew while it still serves
+}
+
+// A Config is what a Cache is made from.
+type Config[V any] struct {
+	Times
+	Bytes   int64             // of facts, roughly
+	Size    func(V) int       // of one fact, in bytes
+	Verdict func(error) bool  // reports whether an error is the answer, and may be kept; others say that nobody could be asked
+	Limit   time.Duration     // of one call, however many wait for it
+	Now     func() time.Time  // default time.Now
+	Shared  *Shared           // nil: each process asks for itself
+	Ends    func(V) time.Time // of a fact that came from Shared: what Load said
+}
+
+// A Cache answers from memory or, once for all who ask at the same time, by a call. It is safe for concurrent use.
+type Cache[V any] struct {
+	config  Config[V]
+	facts   *otter.Cache[Key, *fact[V]]
+	refused *otter.Cache[Key, *refusal]
+	flight  singleflight.Group
+}
+
+// A fact is what is kept.
+type fact[V any] struct {
+	value  V
+	until  time.Time    // it serves until then
+	stale  time.Time    // and, if nobody can be asked, until then
+	failed atomic.Int64 // Unix nanoseconds: when it was last asked for anew in vain
+}
+
+// patience is how long nobody is asked anew for a fact after that failed: a slow issuer must not make every request wait.
+const patience = 3 * time.Second
+
+func (f *fact[V]) mayAsk(now time.Time) bool {
+	return now.UnixNano()-f.failed.Load() >= int64(patience)
+}
+
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+// maxRefusals bounds what strangers can make a cache remember of their bad credentials. They have a room of their own, so
+// that they push out nobody's good ones.
+const maxRefusals = 20_000
+
+// New returns an empty cache.
+func New[V any](c Config[V]) *Cache[V] {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Cache[V]{
+		config: c,
+		facts: otter.Must(&otter.Options[Key, *fact[V]]{
+			MaximumWeight: uint64(c.Bytes),
+			Weigher:       func(_ Key, f *fact[V]) uint32 { return uint32(c.Size(f.value)) + 256 },
+			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, *fact[V]]) time.Duration {
+				return max(e.Value.stale.Sub(c.Now()), time.Millisecond)
+			}),
+		}),
+		refused: otter.Must(&otter.Options[Key, *refusal]{
+			MaximumSize:      maxRefusals,
+			ExpiryCalculator: otter.ExpiryWriting[Key, *refusal](max(c.Negative, time.Millisecond)),
+		}),
+	}
+}
+
+// A Load asks for a fact. It returns when the fact expires, or zero if it doesn't say.
+type Load[V any] func(context.Context) (v V, expires time.Time, err error)
+
+// Get returns the fact of a key: the kept one, or what load says. Its error is load's.
+func (c *Cache[V]) Get(ctx context.Context, k Key, load Load[V]) (V, error) {
+	now := c.config.Now()
+	f, found := c.facts.GetIfPresent(k)
+	switch {
+	case found && now.Before(f.until):
+		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(f.until) && f.mayAsk(now) {
+			f.failed.Store(now.UnixNano())                // until it is replaced
+			go c.ask(context.WithoutCancel(ctx), k, load) // nobody waits: the kept one serves
+		}
+		return f.value, nil
+	case found && now.Before(f.stale) && !f.mayAsk(now):
+		return f.value, nil
+	}
+	if r, ok := c.refused.GetIfPresent(k); ok && now.Before(r.until) {
+		var none V
+		return none, r.err
+	}
+	v, err := c.ask(ctx, k, load)
+	if err != nil && found && now.Before(f.stale) && !c.config.Verdict(err) {
+		f.failed.Store(now.UnixNano())
+		return f.value, nil
+	}
+	return v, err
+}
+
+// Peek returns a kept fact, and asks nobody.
+func (c *Cache[V]) Peek(k Key) (v V, ok bool) {
+	f, found := c.facts.GetIfPresent(k)
+	if !found || !c.config.Now().Before(f.until) {
+		return v, false
+	}
+	return f.value, true
+}
+
+// Forget drops a fact and a refusal.
+func (c *Cache[V]) Forget(k Key) {
+	c.facts.Invalidate(k)
+	c.refused.Invalidate(k)
+}
+
+// ask loads once for all callers. The load outlives a caller that gives up, because the others wait for it too.
+func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (none V, err error) {
+	done := c.flight.DoChan(string(k[:]), func() (any, error) {
+		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Limit)
+		defer cancel()
+		return c.load(detached, k, load)
+	})
+	select {
+	case res := <-done:
+		if res.Err != nil {
+			return none, res.Err
+		}
+		return res.Val.(V), nil
+	case <-ctx.Done():
+		return none, fmt.Errorf("%w: %w", errGivenUp, ctx.Err())
+	}
+}
+
+var errGivenUp = errors.New("the caller gave up")
+
+func (c *Cache[V]) load(ctx context.Context, k Key, load Load[V]) (V, error) {
+	var v V
+	if c.config.Shared != nil && c.config.Shared.get(ctx, k, &v) {
+		c.keep(k, v, c.config.Ends(v))
+		return v, nil
+	}
+	v, expires, err := load(ctx)
+	switch {
+	case err == nil:
+		if ttl := c.keep(k, v, expires); ttl > 0 && c.config.Shared != nil {
+			c.config.Shared.put(ctx, k, v, ttl)
+		}
+	case c.config.Verdict(err):
+		c.facts.Invalidate(k)
+		if c.config.Negative > 0 {
+			c.refused.Set(k, &refusal{err, c.config.Now().Add(c.config.Negative)})
+		}
+	}
+	return v, err
+}
+
+// keep stores a fact and returns for how long. What expires at once isn't kept.
+func (c *Cache[V]) keep(k Key, v V, expires time.Time) time.Duration {
+	now := c.config.Now()
+	ttl := c.ttl(expires, now)
+	if ttl <= 0 {
+		return 0
+	}
+	until := now.Add(ttl)
+	stale := until.Add(c.config.Resurrect)
+	if !expires.IsZero() && stale.After(expires) {
+		stale = until
+		if expires.After(until) {
+			stale = expires
+		}
+	}
+	c.refused.Invalidate(k)
+	c.facts.Set(k, &fact[V]{value: v, until: until, stale: stale})
+	return ttl
+}
+
+// ttl clamps a fact's own lifetime. Its expiry is never passed.
+func (c *Cache[V]) ttl(expires, now time.Time) time.Duration {
+	t := c.config.Times
+	ttl := t.TTL
+	if !expires.IsZero() {
+		ttl = expires.Sub(now)
+	}
+	ttl = max(ttl, t.Min)
+	if t.Max > 0 {
+		ttl = min(ttl, t.Max)
+	}
+	if !expires.IsZero() {
+		ttl = min(ttl, expires.Sub(now))
+	}
+	return ttl
+}

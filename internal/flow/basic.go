@@ -1,0 +1,83 @@
+package flow
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// A pair is a name and a secret, and where they stood.
+type pair struct {
+	name   string
+	secret auth.Secret
+	at     []auth.Param
+	basic  bool // they stood in an Authorization header, where a user's and a client's look alike
+}
+
+// pair finds a name and a secret: in an Authorization header with Basic (RFC 7617), or as two parameters of query or body.
+// The error wraps auth.ErrNoCredential if there is neither; half a pair is none, and two pairs are refused.
+func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, error) {
+	var all []pair
+	if p.header {
+		basic, err := basicPair(r)
+		switch {
+		case err == nil:
+			all = append(all, basic)
+		case !errors.Is(err, auth.ErrNoCredential):
+			return pair{}, err
+		}
+	}
+	if p.query || p.body {
+		names, err := p.params(r, nameParam)
+		if err != nil {
+			return pair{}, err
+		}
+		secrets, err := p.params(r, secretParam)
+		if err != nil {
+			return pair{}, err
+		}
+		name, hasName, err := one(names)
+		secret, hasSecret, errSecret := one(secrets)
+		if err := errors.Join(err, errSecret); len(names)*len(secrets) > 0 && err != nil {
+			return pair{}, errTwice
+		}
+		if hasName && hasSecret {
+			all = append(all, pair{name: name.value, secret: auth.Secret(secret.value), at: used(name, secret)})
+		}
+	}
+	switch len(all) {
+	case 0:
+		return pair{}, auth.ErrNoCredential
+	case 1:
+		return all[0], nil
+	}
+	return pair{}, errTwice
+}
+
+// basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
+func basicPair(r *auth.Request) (pair, error) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		return pair{}, auth.ErrNoCredential
+	}
+	if len(values) > 1 {
+		return pair{}, auth.InvalidRequest("authorization_twice", errors.New("more than one Authorization header"))
+	}
+	if scheme, _, _ := strings.Cut(values[0], " "); !strings.EqualFold(scheme, "Basic") {
+		return pair{}, auth.ErrNoCredential
+	}
+	name, secret, ok := (&http.Request{Header: r.Header}).BasicAuth()
+	if !ok || name == "" || len(values[0]) > maxToken {
+		return pair{}, auth.InvalidToken("authorization_malformed", errors.New("expected base64 of name:password after Basic (RFC 7617 §2)"))
+	}
+	return pair{name: name, secret: auth.Secret(secret), at: inAuthorization, basic: true}, nil
+}
+
+// errCredentials is what a wrong name or secret is answered, whichever it was: no oracle.
+func errCredentials(reason string, err error) error {
+	e := auth.InvalidToken(reason, err)
+	e.Description = "The credentials are wrong."
+	return e
+}

@@ -1,0 +1,62 @@
+package flow
+
+import (
+	"errors"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// ClientCredentialsSettings say where a caller's client credentials are read from.
+type ClientCredentialsSettings struct {
+	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" default:"[header]" enum:"header,query,body" min:"1"`
+}
+
+// clientCredentials passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token
+// that it was given there.
+type clientCredentials struct {
+	places
+	clients *clients
+	copied  copied
+	replay  replay
+	kinds   *kinds // nil where Basic is a client's only
+}
+
+func newClientCredentials(s *Settings, d *Deps) auth.Flow {
+	return &clientCredentials{
+		places: newPlaces(s.ClientCredentialsParamType, s.CredentialBodyLimit), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
+	}
+}
+
+func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) {
+	who, err := f.pair(r, "client_id", "client_secret")
+	if err != nil {
+		return nil, err
+	}
+	by, err := f.copied.caller(r)
+	if err != nil {
+		return nil, err
+	}
+	client := f.clients.first() // its settings: the caller authenticates as its own client
+	t, err := client.ClientCredentials(r.Context(), oidc.Credentials{ID: who.name, Secret: who.secret}, by)
+	if err != nil {
+		return nil, grantError("client_credentials_refused", err)
+	}
+	if who.basic {
+		f.kinds.remember(who)
+	}
+	return f.replay.result(t, who.at), nil
+}
+
+// grantError gives a token endpoint's refusal its status. What isn't a verdict on the caller is ours to mend: 503.
+func grantError(reason string, err error) error {
+	switch {
+	case errors.As(err, new(*auth.Error)):
+		return err
+	case errors.Is(err, oidc.ErrRefused):
+		return errCredentials(reason, err)
+	case errors.Is(err, oidc.ErrUnavailable):
+		return auth.Unavailable("issuer_unavailable", err)
+	}
+	return auth.Unavailable("client_refused", err)
+}

@@ -1,0 +1,67 @@
+package flow
+
+import (
+	"net/http"
+	"net/url"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// copied says what of a caller's request goes into ours to the authorization server.
+type copied struct {
+	headers    []string // request headers that become headers
+	args       []string // parameters of query or body, or headers of that name, that become parameters
+	argHeaders []string // request headers that become parameters of that name
+	bodies     bool     // the route reads bodies, so parameters may come from there
+	limit      int64
+}
+
+// maxCopied is the longest value that is passed on, in bytes: it goes into cache keys and requests of ours.
+const maxCopied = 4 << 10
+
+// caller is who makes us ask, and what of the request goes along.
+func (c *copied) caller(r *auth.Request) (oidc.Caller, error) {
+	by := oidc.Caller{Address: r.ClientAddr}
+	if len(c.headers)+len(c.args)+len(c.argHeaders) == 0 {
+		return by, nil
+	}
+	by.Extra = oidc.Extra{Args: url.Values{}, Header: http.Header{}}
+	for _, name := range c.headers {
+		if v := r.Header.Get(name); v != "" && len(v) <= maxCopied {
+			by.Extra.Header.Set(name, v)
+		}
+	}
+	for _, name := range c.argHeaders {
+		if v := r.Header.Get(name); v != "" && len(v) <= maxCopied {
+			by.Extra.Args.Set(name, v)
+		}
+	}
+	for _, name := range c.args {
+		v, err := c.arg(r, name)
+		if err != nil {
+			return by, err
+		}
+		if v != "" && len(v) <= maxCopied {
+			by.Extra.Args.Set(name, v)
+		}
+	}
+	return by, nil
+}
+
+// arg is the first value of a parameter: of the query, of the body where the route reads bodies, of a header.
+func (c *copied) arg(r *auth.Request, name string) (string, error) {
+	if v := r.Query().Get(name); v != "" {
+		return v, nil
+	}
+	if c.bodies {
+		form, err := r.Form(c.limit)
+		if err != nil {
+			return "", err
+		}
+		if v := form.Values.Get(name); v != "" {
+			return v, nil
+		}
+	}
+	return r.Header.Get(headerName(name)), nil
+}

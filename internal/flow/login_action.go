@@ -1,0 +1,151 @@
+package flow
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// LoginSettings say what follows a login.
+type LoginSettings struct {
+	LoginMethods      []string `yaml:"login_methods" default:"[authorization_code]" enum:"authorization_code,bearer,client_credentials,introspection,password,refresh_token,session,userinfo"`
+	LoginAction       string   `yaml:"login_action" default:"redirect" enum:"redirect,response,upstream"`
+	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // none unless written
+	LoginRedirectMode string   `yaml:"login_redirect_mode" default:"fragment" enum:"fragment,query"`
+	LoginRedirectURI  []string `yaml:"login_redirect_uri" group:"issuer"` // default: the page that was asked for
+	PreserveQueryArgs bool     `yaml:"preserve_query_args" default:"true"`
+}
+
+// loginAction is what follows a login: the browser is sent on, or it gets an answer, or the request goes on to the upstream.
+type loginAction struct {
+	LoginSettings
+	clients *clients
+}
+
+func newLoginAction(s *Settings, d *Deps) loginAction { return loginAction{s.LoginSettings, d.clients} }
+
+// after reports whether anything follows a flow's success.
+func (a *loginAction) after(flow string) bool {
+	return a.LoginAction != "upstream" && slices.Contains(a.LoginMethods, flow)
+}
+
+// finish is what follows the login of a browser.
+func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.Result {
+	out := *res
+	path, query, _ := strings.Cut(l.Return, "?")
+	if !a.PreserveQueryArgs {
+		query = ""
+	}
+	switch a.LoginAction {
+	case "upstream":
+		out.Query = &query // the response's own parameters, the code among them, stay here
+		return &out
+	case "response":
+		out.Answer = a.answer(&out)
+		return &out
+	}
+	target := oidc.At(a.LoginRedirectURI, max(a.clients.indexOf(l.Client), 0))
+	if target == "" {
+		target = path
+		if query != "" {
+			target += "?" + query
+		}
+	}
+	out.Answer = a.redirect(r, target, &out)
+	return &out
+}
+
+// step is what follows a flow that isn't a login of a browser.
+func (a *loginAction) step(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	out := *res
+	if a.LoginAction == "response" {
+		out.Answer = a.answer(&out)
+		return &out, nil
+	}
+	target := oidc.At(a.LoginRedirectURI, a.clients.index(r))
+	if target == "" { // the page itself: it would be asked for again without the credential, and for ever
+		return res, nil
+	}
+	out.Answer = a.redirect(r, target, &out)
+	return &out, nil
+}
+
+// tokens are what login_tokens names, as the token response names it.
+func (a *loginAction) tokens(res *auth.Result) map[string]any {
+	t, all := res.Identity.Tokens, map[string]any{}
+	for _, name := range a.LoginTokens {
+		switch name {
+		case "tokens":
+			for k, v := range res.Issued {
+				all[k] = v
+			}
+		case "access_token":
+			all[name] = t.AccessToken
+		case "id_token":
+			all[name] = t.IDToken
+		case "refresh_token":
+			all[name] = t.RefreshToken
+		case "introspection":
+			all[name] = res.Identity.Introspection
+		}
+	}
+	for name, v := range all {
+		if v == "" || v == nil {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+// answer is the tokens as JSON.
+func (a *loginAction) answer(res *auth.Result) *auth.Answer {
+	body, err := json.Marshal(a.tokens(res))
+	if err != nil {
+		body = []byte("{}")
+	}
+	return &auth.Answer{Status: http.StatusOK, Body: append(body, '\n'), Header: http.Header{
+		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"},
+	}}
+}
+
+// redirect sends the browser on, absolutely, so that no path can be read as another host; with the tokens that login_tokens
+// names in the fragment, which no server sees, or in the query.
+func (a *loginAction) redirect(r *auth.Request, target string, res *auth.Result) *auth.Answer {
+	if strings.HasPrefix(target, "/") {
+		target = r.Origin + target
+	}
+	args := url.Values{}
+	for name, v := range a.tokens(res) {
+		if s, ok := auth.Scalar(v); ok {
+			args.Set(name, s)
+		}
+	}
+	target = withArgs(target, args, a.LoginRedirectMode)
+	return &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{
+		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}, // the callback's address holds the code
+	}}
+}
+
+func withArgs(target string, args url.Values, mode string) string {
+	if len(args) == 0 {
+		return target
+	}
+	target, fragment, _ := strings.Cut(target, "#")
+	if mode == "fragment" {
+		return target + "#" + args.Encode()
+	}
+	sign := "?"
+	if strings.Contains(target, "?") {
+		sign = "&"
+	}
+	target += sign + args.Encode()
+	if fragment != "" {
+		target += "#" + fragment
+	}
+	return target
+}

@@ -1,0 +1,97 @@
+package flow
+
+import (
+	"errors"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// places are where in a request a flow looks for its credential.
+type places struct {
+	header, query, body, cookie bool
+	limit                       int64 // of a body that is read, in bytes
+}
+
+func newPlaces(types []string, limit int) places {
+	has := func(in auth.In) bool { return slices.Contains(types, string(in)) }
+	return places{header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie), limit: int64(limit)}
+}
+
+// A found is one value and where it stood.
+type found struct {
+	value string
+	at    auth.Param
+	jws   bool // an access token that has a JWT's form
+}
+
+// params returns the values of a parameter in the query and the body.
+func (p *places) params(r *auth.Request, name string) ([]found, error) {
+	var all []found
+	if p.query && r.URL.RawQuery != "" {
+		for _, v := range r.Query()[name] {
+			all = append(all, found{value: v, at: auth.Param{In: auth.InQuery, Name: name}})
+		}
+	}
+	if p.body {
+		form, err := r.Form(p.limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range form.Values[name] {
+			all = append(all, found{value: v, at: auth.Param{In: auth.InBody, Name: name}})
+		}
+	}
+	return all, nil
+}
+
+// named returns the values of a parameter in a header of that name, where _ is - , the query and the body.
+func (p *places) named(r *auth.Request, name string) ([]found, error) {
+	all, err := p.params(r, name)
+	if err != nil || !p.header {
+		return all, err
+	}
+	header := headerName(name)
+	for _, v := range r.Header[header] {
+		all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: header}})
+	}
+	return all, nil
+}
+
+func headerName(name string) string {
+	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
+// one is the value of a list of at most one; a credential that stands in two places is refused, because the next server
+// could take the other (RFC 6750 §2).
+func one(all []found) (f found, ok bool, err error) {
+	switch len(all) {
+	case 0:
+		return f, false, nil
+	case 1:
+		return all[0], all[0].value != "", nil
+	}
+	return f, false, errTwice
+}
+
+var errTwice = auth.InvalidRequest("credential_twice", errors.New("the request has the same credential in two places, or twice in one"))
+
+// used are the places of a credential.
+func used(all ...found) []auth.Param {
+	if len(all) == 1 && all[0].at == authorization {
+		return inAuthorization
+	}
+	places := make([]auth.Param, len(all))
+	for i := range all {
+		places[i] = all[i].at
+	}
+	return places
+}
+
+// authorization is where most credentials stand.
+var (
+	authorization   = auth.Param{In: auth.InHeader, Name: "Authorization"}
+	inAuthorization = []auth.Param{authorization} // nobody writes into it
+)

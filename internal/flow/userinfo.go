@@ -1,0 +1,78 @@
+package flow
+
+import (
+	"errors"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// UserinfoClientSettings say when the userinfo endpoint is asked besides by the flow userinfo, and what of the caller's
+// request goes along.
+type UserinfoClientSettings struct {
+	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // after every flow, for claims that headers and policies want
+	ResolveDistributedClaims bool     `yaml:"resolve_distributed_claims" default:"false"`
+	UserinfoHeadersClient    []string `yaml:"userinfo_headers_client" group:"issuer"`
+	UserinfoQueryArgsClient  []string `yaml:"userinfo_query_args_client" group:"issuer"`
+}
+
+// userinfo proves an access token by what the userinfo endpoint says of it (OIDC Core §5.3): that it is good, and whose it
+// is, but not for whom it was issued.
+type userinfo struct {
+	clients   *clients
+	presented *presented
+	copied    copied
+}
+
+func newUserinfo(s *Settings, d *Deps) auth.Flow {
+	c := s.UserinfoClientSettings
+	return &userinfo{clients: d.clients, presented: d.presented, copied: copied{
+		headers: c.UserinfoHeadersClient, args: c.UserinfoQueryArgsClient, limit: int64(s.CredentialBodyLimit), bodies: d.bodies,
+	}}
+}
+
+func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
+	token, err := f.presented.mine(r, "userinfo")
+	if err != nil {
+		return nil, err
+	}
+	client := f.clients.of(r)
+	u, err := f.ask(r, client, token.value)
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	return &auth.Result{Used: used(token), Identity: &auth.Identity{
+		Flow: "userinfo", Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
+		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
+	}}, nil
+}
+
+func (f *userinfo) ask(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
+	by, err := f.copied.caller(r)
+	if err != nil {
+		return nil, err
+	}
+	return client.Userinfo(r.Context(), accessToken, by)
+}
+
+// search adds what userinfo says to what another flow has proved. It counts only if it is about the same person (OIDC Core
+// §5.3.2).
+func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	i := res.Identity
+	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
+		return res, nil
+	}
+	u, err := f.ask(r, f.clients.ofIdentity(i), i.Tokens.AccessToken)
+	switch {
+	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as a program's: there is nothing to be known
+		return res, nil
+	case err != nil:
+		return nil, tokenError(err)
+	case u.Claims.String("sub") != i.Subject:
+		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about somebody else than the token"))
+	}
+	more, out := *i, *res
+	more.Userinfo, more.UserinfoJWT = u.Claims, u.JWT
+	out.Identity = &more
+	return &out, nil
+}

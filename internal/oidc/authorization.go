@@ -1,0 +1,92 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// AuthorizationRequest is what is sent to the authorization endpoint (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
+type AuthorizationRequest struct {
+	RedirectURI   string
+	State         string
+	Nonce         string
+	CodeChallenge string // S256 (RFC 7636 §4.2); empty: no PKCE
+	Scopes        []string
+	ResponseMode  string     // empty: the provider's default, query
+	Args          url.Values // further parameters; they never replace the ones above
+}
+
+// AuthorizationURL is where the browser is sent to log in.
+func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (string, error) {
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(m.AuthorizationEndpoint)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("%w: its metadata has no authorization_endpoint", ErrUnavailable)
+	}
+	q := u.Query()
+	for name, values := range a.Args {
+		q[name] = values
+	}
+	q.Set("response_type", "code")
+	q.Set("client_id", c.ID)
+	q.Set("redirect_uri", a.RedirectURI)
+	q.Set("scope", strings.Join(a.Scopes, " "))
+	q.Set("state", a.State)
+	if slices.Contains(a.Scopes, "openid") {
+		q.Set("nonce", a.Nonce)
+	}
+	if a.ResponseMode != "" {
+		q.Set("response_mode", a.ResponseMode)
+	}
+	if a.CodeChallenge != "" {
+		q.Set("code_challenge", a.CodeChallenge)
+		q.Set("code_challenge_method", "S256")
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// CheckResponseIssuer judges the iss parameter of an authorization response (RFC 9207 §2.4): required where the issuer
+// announces it, and never another's. It is what stops mix-up attacks.
+func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if len(iss) == 0 && !m.IssInResponse {
+		return nil
+	}
+	if len(iss) != 1 || iss[0] != m.Issuer {
+		return fmt.Errorf("iss in the authorization response: expected %q, got %q", m.Issuer, clip(strings.Join(iss, " ")))
+	}
+	return nil
+}
+
+// EndSessionURL is where the browser is sent to log out at the provider (RP-Initiated Logout §2), or "" if the issuer has
+// no such endpoint.
+func (c *Client) EndSessionURL(ctx context.Context, idToken, postLogoutRedirectURI string) (string, error) {
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil || m.EndSessionEndpoint == "" {
+		return "", err
+	}
+	u, err := url.Parse(m.EndSessionEndpoint)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("client_id", c.ID)
+	if idToken != "" {
+		q.Set("id_token_hint", idToken)
+	}
+	if postLogoutRedirectURI != "" {
+		q.Set("post_logout_redirect_uri", postLogoutRedirectURI)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}

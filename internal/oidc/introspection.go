@@ -1,0 +1,190 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// ErrInactive says that a token is none that the authorization server vouches for.
+var ErrInactive = errors.New("token_inactive")
+
+// An Introspection is what the authorization server says of a token that is active (RFC 7662 §2.2). It is immutable.
+type Introspection struct {
+	Claims auth.Claims `json:"claims"`
+	JWT    string      `json:"jwt,omitempty"` // the answer, where it was a signed one (RFC 9701)
+}
+
+func (i *Introspection) size() int { return 2*len(i.JWT) + 2048 }
+
+func (i *Introspection) expires() time.Time {
+	exp, _ := i.Claims.Time("exp")
+	return exp
+}
+
+// Introspect asks about a token, or answers from what is kept. The answer's exp and nbf are judged here at every call, its
+// audience by the caller. The error wraps ErrInactive for a token that is none.
+func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth.Identity, error) {
+	if header, err := readHeader(token); err == nil { // a JWT: no server should be asked about a logout token or a DPoP proof
+		if err := checkType(header.Typ); err != nil {
+			return nil, err
+		}
+	}
+	load := func(ctx context.Context) (*Introspection, time.Time, error) {
+		leave, err := c.issuer.calls.admit(by.Address)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		defer leave()
+		i, err := c.introspect(ctx, token, by.Extra)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		return i, i.expires(), nil
+	}
+	var i *Introspection
+	var err error
+	if c.introspected != nil {
+		i, err = c.introspected.Get(ctx, c.key([]string{"introspection", token}, by.Extra), load)
+	} else {
+		i, _, err = load(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.introspectedIdentity(token, i)
+}
+
+func (c *Client) introspectedIdentity(token string, i *Introspection) (*auth.Identity, error) {
+	exp, okExp := i.Claims.Time("exp")
+	nbf, okNbf := i.Claims.Time("nbf")
+	if !okExp || !okNbf {
+		return nil, errors.New("exp or nbf of the introspection answer is no NumericDate (RFC 7519 §2)")
+	}
+	if err := c.issuer.CheckValidity(exp, nbf); err != nil {
+		return nil, err
+	}
+	return &auth.Identity{
+		Flow: "introspection", Issuer: c.issuer.url, ClientID: i.Claims.String("client_id"), Subject: i.Claims.String("sub"),
+		Introspection: i.Claims, IntrospectionJWT: i.JWT, Presented: true,
+		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: i.Claims.String("scope"), Expiry: exp},
+	}, nil
+}
+
+// introspect makes the call (RFC 7662 §2.1).
+func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*Introspection, error) {
+	s := &c.settings.IntrospectionSettings
+	form := url.Values{s.IntrospectionTokenParamName: {token}}
+	if s.IntrospectionHint != "" {
+		form.Set("token_type_hint", s.IntrospectionHint)
+	}
+	header := http.Header{}
+	for name, values := range extra.Header {
+		header[name] = values
+	}
+	header.Set("Accept", s.IntrospectionAccept)
+	named(s.IntrospectionPostArgsNames, s.IntrospectionPostArgsValues, form.Add)
+	for name, values := range extra.Args {
+		form[name] = values
+	}
+	a, err := c.post(ctx, introspectionEndpoint, form, header, nil, func(h http.Header) {
+		named(s.IntrospectionHeadersNames, s.IntrospectionHeadersValues, h.Set) // they may replace Authorization
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.status != http.StatusOK {
+		return nil, fmt.Errorf("%w: its introspection endpoint answered %d, expected 200", ErrUnavailable, a.status)
+	}
+	claims, jwt, err := c.readIntrospection(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return &Introspection{claims, jwt}, c.judgeIntrospection(ctx, claims)
+}
+
+// readIntrospection reads a JSON answer, or a signed one.
+func (c *Client) readIntrospection(ctx context.Context, a *answer) (auth.Claims, string, error) {
+	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if kind != "application/token-introspection+jwt" && kind != "application/jwt" {
+		if c.settings.IntrospectionAccept != "application/json" {
+			return nil, "", fmt.Errorf("%w: its introspection answer is %q, expected the signed %s", ErrUnavailable, kind, c.settings.IntrospectionAccept)
+		}
+		claims, err := decodeObject(a.body)
+		if err != nil {
+			return nil, "", fmt.Errorf("%w: its introspection answer: %w", ErrUnavailable, err)
+		}
+		return claims, "", nil
+	}
+	jwt := string(a.body)
+	claims, err := c.signedIntrospection(ctx, jwt, kind)
+	if errors.Is(err, ErrUnavailable) || err == nil {
+		return claims, jwt, err
+	}
+	return nil, "", fmt.Errorf("%w: its signed introspection answer: %w", ErrUnavailable, err) // nobody knows then what the token is
+}
+
+// signedIntrospection verifies an answer of RFC 9701 §5: signed by the issuer, for us, with the answer as one claim. Plain
+// application/jwt is what servers sent before there was a standard: there the claims may be the answer themselves.
+func (c *Client) signedIntrospection(ctx context.Context, jwt, kind string) (auth.Claims, error) {
+	header, err := readHeader(jwt)
+	if err != nil {
+		return nil, err
+	}
+	if kind == "application/token-introspection+jwt" && header.Typ != "token-introspection+jwt" {
+		return nil, fmt.Errorf("its typ is %q, expected token-introspection+jwt", clip(header.Typ))
+	}
+	claims, _, err := c.issuer.verify(ctx, jwt, asymmetric)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.issuer.checkIssuer(claims, m); err != nil {
+		return nil, err
+	}
+	inner, nested := claims["token_introspection"].(map[string]any)
+	if !nested {
+		if kind == "application/token-introspection+jwt" {
+			return nil, errors.New("it has no token_introspection")
+		}
+		return claims, nil
+	}
+	if audience, err := audiences(claims); err != nil || !slices.Contains(audience, c.ID) {
+		return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
+	}
+	return inner, nil
+}
+
+// judgeIntrospection judges what doesn't change: that the token is active, an access token, and this issuer's.
+func (c *Client) judgeIntrospection(ctx context.Context, claims auth.Claims) error {
+	if active, _ := claims["active"].(bool); !active {
+		return ErrInactive
+	}
+	if err := checkKind("", claims); err != nil {
+		return fmt.Errorf("%w: %w", ErrInactive, err)
+	}
+	if use := claims.String("token_use"); use != "" && use != "access_token" && use != "access" {
+		return fmt.Errorf("%w: %w: it says token_use %s", ErrInactive, ErrNotAccessToken, clip(use))
+	}
+	if claims["iss"] == nil { // it is optional, and the answer is this issuer's own
+		return nil
+	}
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.issuer.checkIssuer(claims, m); err != nil {
+		return fmt.Errorf("%w: %w", ErrInactive, err)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sallyport/internal/auth"
+)
+
+// Issued returns what tokens prove that the gate was issued itself: the ID token, if there is one, in full, and the access
+// token, if it is signed for us to verify. flow is who asked for them.
+func (c *Client) Issued(ctx context.Context, flow string, t auth.Tokens, want IDTokenWant) (*auth.Identity, error) {
+	i := &auth.Identity{Flow: flow, Issuer: c.issuer.url, ClientID: c.ID, Tokens: t}
+	if t.IDToken == "" && want.Expected {
+		return nil, errors.New("the token response has no ID token although openid was asked for")
+	}
+	if t.IDToken != "" {
+		want.AccessToken = t.AccessToken
+		claims, key, err := c.IDToken(ctx, t.IDToken, want)
+		if err != nil {
+			return nil, fmt.Errorf("the ID token: %w", err)
+		}
+		i.IDToken, i.IDTokenJWK, i.Subject = claims, key, claims.String("sub")
+	}
+	return i, c.proveAccessToken(ctx, i)
+}
+
+// Reissued returns what refreshed tokens prove. The ID token before stays where the answer has none (OIDC Core §12.2).
+func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tokens) (*auth.Identity, error) {
+	i := &auth.Identity{
+		Flow: before.Flow, Issuer: before.Issuer, ClientID: before.ClientID, Subject: before.Subject,
+		IDToken: before.IDToken, IDTokenJWK: before.IDTokenJWK, Userinfo: before.Userinfo, UserinfoJWT: before.UserinfoJWT, Tokens: t,
+	}
+	if t.IDToken == "" {
+		i.Tokens.IDToken = before.Tokens.IDToken
+	} else {
+		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{AccessToken: t.AccessToken, Previous: before.IDToken})
+		if err != nil {
+			return nil, fmt.Errorf("the refreshed ID token: %w", err)
+		}
+		i.IDToken, i.IDTokenJWK = claims, key
+	}
+	if t.Scope == "" {
+		i.Tokens.Scope = before.Tokens.Scope // RFC 6749 §6: unchanged
+	}
+	return i, c.proveAccessToken(ctx, i)
+}
+
+// proveAccessToken adds the access token's claims, and its own exp where that comes before expires_in. Some issuers give the
+// two tokens different subs: the ID token's counts.
+func (c *Client) proveAccessToken(ctx context.Context, i *auth.Identity) error {
+	proved, err := c.issuer.IssuedAccessToken(ctx, i.Tokens.AccessToken)
+	if err != nil || proved == nil {
+		return err
+	}
+	i.AccessToken, i.AccessTokenJWK = proved.AccessToken, proved.AccessTokenJWK
+	if i.Subject == "" {
+		i.Subject = proved.Subject
+	}
+	exp, known := proved.Tokens.Expiry, i.Tokens.Expiry
+	if !exp.IsZero() && (known.IsZero() || exp.Before(known)) {
+		i.Tokens.Expiry = exp
+	}
+	return nil
+}

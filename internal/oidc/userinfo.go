@@ -1,0 +1,126 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// Userinfo is what the userinfo endpoint says of whose access token it is (OIDC Core §5.3). It is immutable.
+type Userinfo struct {
+	Claims auth.Claims `json:"claims"`
+	JWT    string      `json:"jwt,omitempty"` // the answer, where it was a signed one (§5.3.2)
+}
+
+func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
+
+// expires is never: the answer is about a person, and says nothing of the token.
+func (u *Userinfo) expires() time.Time { return time.Time{} }
+
+// Userinfo asks whose access token it is, or answers from what is kept. The error wraps ErrInactive if the endpoint refuses
+// the token.
+func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
+	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
+		leave, err := c.issuer.calls.admit(by.Address)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		defer leave()
+		u, err := c.userinfo(ctx, accessToken, by.Extra)
+		return u, time.Time{}, err
+	}
+	if c.userinfos == nil {
+		u, _, err := load(ctx)
+		return u, err
+	}
+	return c.userinfos.Get(ctx, c.key([]string{"userinfo", accessToken}, by.Extra), load)
+}
+
+// userinfo makes the call (OIDC Core §5.3.1), with the token in the header (RFC 6750 §2.1).
+func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) (*Userinfo, error) {
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(m.UserinfoEndpoint)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%w: its metadata has no userinfo_endpoint: write userinfo_endpoint", ErrUnavailable)
+	}
+	s := &c.settings.UserinfoSettings
+	q := u.Query()
+	named(s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, q.Add)
+	for name, values := range extra.Args {
+		q[name] = values
+	}
+	u.RawQuery = q.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for name, values := range extra.Header {
+		r.Header[name] = values
+	}
+	named(s.UserinfoHeadersNames, s.UserinfoHeadersValues, r.Header.Set)
+	r.Header.Set("Accept", s.UserinfoAccept)
+	r.Header.Set("Authorization", "Bearer "+accessToken)
+	a, err := c.issuer.do(c.http, r)
+	if err != nil {
+		return nil, err
+	}
+	switch a.status {
+	case http.StatusOK:
+		return c.readUserinfo(ctx, a)
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
+		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, a.status)
+	}
+	return nil, fmt.Errorf("%w: its userinfo endpoint answered %d, expected 200", ErrUnavailable, a.status)
+}
+
+func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error) {
+	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	u := &Userinfo{}
+	var err error
+	if kind == "application/jwt" {
+		u.JWT = string(a.body)
+		u.Claims, err = c.signedUserinfo(ctx, u.JWT)
+	} else {
+		u.Claims, err = decodeObject(a.body)
+	}
+	if err == nil && u.Claims.String("sub") == "" {
+		err = errors.New("sub is missing")
+	}
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
+	}
+	return u, err
+}
+
+// signedUserinfo verifies a signed answer: its iss and aud, where it has them, are the issuer's and ours (OIDC Core §5.3.2).
+func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, error) {
+	claims, _, err := c.issuer.verify(ctx, jwt, asymmetric)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.issuer.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if claims["iss"] != nil {
+		if err := c.issuer.checkIssuer(claims, m); err != nil {
+			return nil, err
+		}
+	}
+	if claims["aud"] != nil {
+		if audience, err := audiences(claims); err != nil || !slices.Contains(audience, c.ID) {
+			return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
+		}
+	}
+	return claims, nil
+}

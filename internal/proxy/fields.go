@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"sallyport/internal/auth"
+)
+
+// A field is a header that is made of what an identity proves.
+type field struct {
+	header string
+	prefix string // "Bearer "
+	value  func(*auth.Identity) any
+	whole  bool // a token, which has no limit of its own
+}
+
+// setFields adds the fields of which the identity has something. refused are those that no header can hold, or should.
+func setFields(h http.Header, fields []field, i *auth.Identity) (refused []string) {
+	for n := range fields {
+		f := &fields[n]
+		v := f.value(i)
+		if v == nil || v == "" {
+			continue
+		}
+		value, ok := headerValue(v, f.whole)
+		if !ok {
+			refused = append(refused, f.header)
+			continue
+		}
+		h[f.header] = []string{f.prefix + value}
+	}
+	return refused
+}
+
+// maxHeaderValue is the longest header that is made of a claim, in bytes.
+const maxHeaderValue = 8 << 10
+
+// headerValue writes a claim as a header's value: a string as it is, a number or boolean as JSON, anything else as base64
+// of JSON. ok is false for what no header can hold or should: controls, broken UTF-8, more than maxHeaderValue bytes.
+func headerValue(claim any, whole bool) (value string, ok bool) {
+	value, scalar := auth.Scalar(claim)
+	if !scalar {
+		b, err := json.Marshal(claim)
+		if err != nil {
+			return "", false
+		}
+		value = base64.StdEncoding.EncodeToString(b)
+	}
+	if len(value) > maxHeaderValue && !whole || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return "", false
+	}
+	return value, true
+}
+
+// What a field can be made of, besides a claim.
+func accessToken(i *auth.Identity) any      { return i.Tokens.AccessToken }
+func idToken(i *auth.Identity) any          { return i.Tokens.IDToken }
+func refreshToken(i *auth.Identity) any     { return i.Tokens.RefreshToken }
+func accessTokenJWK(i *auth.Identity) any   { return object(i.AccessTokenJWK) }
+func idTokenJWK(i *auth.Identity) any       { return object(i.IDTokenJWK) }
+func userinfoJWT(i *auth.Identity) any      { return i.UserinfoJWT }
+func introspectionJWT(i *auth.Identity) any { return i.IntrospectionJWT }
+
+func userinfo(i *auth.Identity) any {
+	if i.Userinfo == nil {
+		return nil
+	}
+	return i.Userinfo
+}
+
+func introspection(i *auth.Identity) any {
+	if i.Introspection == nil {
+		return nil
+	}
+	return i.Introspection
+}
+
+// object is JSON text that is written as any other object.
+func object(text string) any {
+	if text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+// claim is the claim at a path, in the first claim set that has it.
+func claim(path []string) func(*auth.Identity) any {
+	return func(i *auth.Identity) any {
+		v, _ := i.Lookup(path)
+		return v
+	}
+}
+
+// upstream lists what the upstream receives, besides the access token.
+func (h *HeaderSettings) upstream() []field {
+	return fieldsOf([]field{
+		{header: h.UpstreamAccessTokenJWKHeader, value: accessTokenJWK},
+		{header: h.UpstreamIDTokenHeader, value: idToken, whole: true},
+		{header: h.UpstreamIDTokenJWKHeader, value: idTokenJWK},
+		{header: h.UpstreamRefreshTokenHeader, value: refreshToken, whole: true},
+		{header: h.UpstreamUserInfoHeader, value: userinfo},
+		{header: h.UpstreamUserInfoJWTHeader, value: userinfoJWT, whole: true},
+		{header: h.UpstreamIntrospectionHeader, value: introspection},
+		{header: h.UpstreamIntrospectionJWTHeader, value: introspectionJWT, whole: true},
+	}, h.UpstreamHeaders, h.UpstreamHeadersNames, h.UpstreamHeadersClaims)
+}
+
+// downstream lists what the client receives.
+func (h *HeaderSettings) downstream() []field {
+	name, prefix := splitScheme(&h.DownstreamAccessTokenHeader)
+	return fieldsOf([]field{
+		{header: name, prefix: prefix, value: accessToken, whole: true},
+		{header: h.DownstreamAccessTokenJWKHeader, value: accessTokenJWK},
+		{header: h.DownstreamIDTokenHeader, value: idToken, whole: true},
+		{header: h.DownstreamIDTokenJWKHeader, value: idTokenJWK},
+		{header: h.DownstreamRefreshTokenHeader, value: refreshToken, whole: true},
+		{header: h.DownstreamUserInfoHeader, value: userinfo},
+		{header: h.DownstreamUserInfoJWTHeader, value: userinfoJWT, whole: true},
+		{header: h.DownstreamIntrospectionHeader, value: introspection},
+		{header: h.DownstreamIntrospectionJWTHeader, value: introspectionJWT, whole: true},
+	}, h.DownstreamHeaders, h.DownstreamHeadersNames, h.DownstreamHeadersClaims)
+}
+
+// fieldsOf are those that are configured, and both spellings of the claims that become headers.
+func fieldsOf(known []field, mappings []HeaderMapping, names, claims []string) []field {
+	for _, m := range mappings {
+		known = append(known, field{header: m.Header, value: claim(m.Path)})
+	}
+	for i, name := range names {
+		known = append(known, field{header: name, value: claim([]string{claims[i]})})
+	}
+	var on []field
+	for _, f := range known {
+		if f.header != "" {
+			f.header = canonical(f.header)
+			on = append(on, f)
+		}
+	}
+	return on
+}
+
+// splitScheme splits header:scheme into the header's name and what goes before the token.
+func splitScheme(setting *string) (name, prefix string) {
+	if setting == nil || *setting == "" {
+		return "", ""
+	}
+	name, scheme, _ := strings.Cut(*setting, ":")
+	if strings.EqualFold(scheme, "bearer") {
+		scheme = "Bearer"
+	}
+	if scheme != "" {
+		prefix = scheme + " "
+	}
+	return canonical(name), prefix
+}
+
+// canonical is a header's name as it is written into a map with - for _.
+func canonical(name string) string {
+	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
