@@ -9,7 +9,7 @@ import (
 
 // introspect tells a client about a token, its own or another's (RFC 7662 §2).
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
-	client, token, refused := p.tokenRequest(r)
+	client, token, refused := p.readToken(r, Introspection)
 	switch {
 	case refused != nil:
 		p.refuse(w, refused)
@@ -41,7 +41,7 @@ func (p *Provider) introspection(client *Client, token string) map[string]any {
 
 // revoke is RFC 7009 §2: the answer is 200 without a body for tokens that nobody knows, too.
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
-	client, token, refused := p.tokenRequest(r)
+	client, token, refused := p.readToken(r, Revocation)
 	if refused == nil && !p.state.revoke(token, client) {
 		refused = badRequest("The token is another client's.")
 	}
@@ -52,9 +52,9 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// tokenRequest reads what introspection and revocation have in common.
-func (p *Provider) tokenRequest(r *http.Request) (*Client, string, *oauthError) {
-	client, err := p.authenticate(r)
+// readToken reads what introspection and revocation have in common.
+func (p *Provider) readToken(r *http.Request, e Endpoint) (*Client, string, *oauthError) {
+	client, err := p.authenticate(r, e)
 	var refused *oauthError
 	switch {
 	case errors.As(err, &refused):

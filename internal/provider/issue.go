@@ -11,26 +11,37 @@ import (
 	"time"
 )
 
+// An issuance says what a token response shall hold.
+type issuance struct {
+	scope      []string // of the access token: the grant's or less
+	nonce      string   // of the ID token
+	refresh    bool     // a refresh token, too, unless the client has none
+	thumbprint string   // of the certificate that the access token is bound to; "" for none
+}
+
 // issue makes a token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
-func (p *Provider) issue(g *grant, scope []string, nonce string, refresh bool) map[string]any {
+func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	now := p.now()
 	lifetime := p.lifetime(g.client)
-	access := p.newAccessToken(g, scope, now, lifetime)
+	access := p.newAccessToken(g, i, now, lifetime)
 	answer := map[string]any{
-		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(scope, " "),
+		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(i.scope, " "),
 	}
-	if refresh && !g.client.NoRefreshToken {
-		answer["refresh_token"] = p.state.addRefresh(g, now, p.config.RefreshTokenLifetime)
+	if i.refresh && !g.client.NoRefreshToken {
+		answer["refresh_token"] = p.state.addRefresh(g, i.thumbprint, now, p.config.RefreshTokenLifetime)
 	}
-	if slices.Contains(scope, "openid") {
-		answer["id_token"] = p.newIDToken(g, scope, nonce, access, now, lifetime)
+	if slices.Contains(i.scope, "openid") {
+		answer["id_token"] = p.newIDToken(g, i, access, now, lifetime)
 	}
 	return answer
 }
 
 // newAccessToken makes an access token and remembers it, so that it can be introspected and revoked.
-func (p *Provider) newAccessToken(g *grant, scope []string, now time.Time, lifetime time.Duration) string {
-	claims := p.accessTokenClaims(g, scope, now, lifetime)
+func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime time.Duration) string {
+	claims := p.accessTokenClaims(g, i.scope, now, lifetime)
+	if i.thumbprint != "" {
+		claims["cnf"] = map[string]any{"x5t#S256": i.thumbprint} // RFC 8705 §3.1
+	}
 	p.controls.adjustAccessToken(claims)
 	return p.mint(g, claims, now.Add(lifetime), now)
 }
@@ -58,8 +69,8 @@ func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, li
 }
 
 // newIDToken makes the ID token that goes with an access token.
-func (p *Provider) newIDToken(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) string {
-	claims := p.idTokenClaims(g, scope, nonce, access, now, lifetime)
+func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
+	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
 	p.controls.adjustIDToken(claims)
 	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
 }

@@ -3,9 +3,7 @@ package provider
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -45,13 +43,12 @@ func (k *keys) rotate(keepOld bool) {
 // newKeys makes a key for each algorithm; PS256 shares the RSA key, which is what costs.
 func newKeys() []jose.JSONWebKey {
 	r, err1 := rsa.GenerateKey(rand.Reader, 2048)
-	e, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	_, d, err3 := ed25519.GenerateKey(rand.Reader)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	_, d, err2 := ed25519.GenerateKey(rand.Reader)
+	if err := errors.Join(err1, err2); err != nil {
 		panic(err) // no randomness: there is nothing to be done
 	}
 	var made []jose.JSONWebKey
-	for i, key := range []any{r, r, e, d} {
+	for i, key := range []any{r, r, newECDSA(), d} {
 		made = append(made, jose.JSONWebKey{Key: key, KeyID: rand.Text(), Algorithm: signingAlgs[i], Use: "sig"})
 	}
 	return made

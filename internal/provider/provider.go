@@ -32,30 +32,6 @@ type Config struct {
 	Now  func() time.Time // default time.Now
 }
 
-// A Client is a registered client (RFC 6749 §2).
-type Client struct {
-	ID     string
-	Secret string // empty: a public client, which has to use PKCE
-	Name   string // shown on the login page; default ID
-
-	// AuthMethod is client_secret_basic, client_secret_post or none (OIDC Core §9); no other is accepted from this client.
-	// The default is client_secret_basic, for a public client none.
-	AuthMethod string
-
-	// RedirectURIs are compared as strings (RFC 9700 §2.1). A URI with a loopback host and no port stands for every port
-	// (RFC 8252 §7.3): http://127.0.0.1/oauth2/callback.
-	RedirectURIs           []string
-	PostLogoutRedirectURIs []string // compared likewise
-
-	AccessTokenAudience []string       // aud of access tokens; default ID
-	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
-	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
-	IDTokenAlg          string         // RS256 (default), PS256, ES256 or EdDSA
-	KeepRefreshToken    bool           // a refresh token stays good after its use; the default is rotation
-	NoRefreshToken      bool           // issue none
-	Claims              map[string]any // of the client's own tokens (client_credentials)
-}
-
 // A User can log in.
 type User struct {
 	Username string
@@ -67,15 +43,19 @@ type User struct {
 
 // A Provider is an OpenID Provider. Its methods may be used while it serves.
 type Provider struct {
-	URL string // where Start made it listen
+	URL     string // where Start made it listen
+	MTLSURL string // where StartTLS made the listener that asks for client certificates; mtls_endpoint_aliases leads there
 
-	config   Config
-	keys     keys
-	state    state
-	controls controls
-	mux      *http.ServeMux
-	serve    map[Endpoint]http.Handler // as they are when nothing is broken
-	server   server
+	config     Config
+	keys       keys
+	clientKeys clientKeys
+	state      state
+	controls   controls
+	mux        *http.ServeMux
+	serve      map[Endpoint]http.Handler // as they are when nothing is broken
+	server     server
+
+	serverMetadata http.Handler // at an address that isn't below the issuer's path
 
 	mu     sync.RWMutex
 	issuer string // guarded by mu
@@ -109,25 +89,6 @@ func (c Config) withDefaults() Config {
 	c.Clients = slices.Clone(c.Clients)
 	for i := range c.Clients {
 		c.Clients[i] = c.Clients[i].withDefaults()
-	}
-	return c
-}
-
-func (c Client) withDefaults() Client {
-	if c.AuthMethod == "" {
-		c.AuthMethod = "client_secret_basic"
-		if c.Secret == "" {
-			c.AuthMethod = "none"
-		}
-	}
-	if c.Name == "" {
-		c.Name = c.ID
-	}
-	if c.IDTokenAlg == "" {
-		c.IDTokenAlg = "RS256"
-	}
-	if len(c.AccessTokenAudience) == 0 {
-		c.AccessTokenAudience = []string{c.ID}
 	}
 	return c
 }

@@ -44,9 +44,10 @@ type code struct {
 }
 
 type refreshToken struct {
-	grant  *grant
-	expiry time.Time
-	used   bool
+	grant      *grant
+	thumbprint string // of the certificate that a public client must show again; "" for none
+	expiry     time.Time
+	used       bool
 }
 
 type accessToken struct {
@@ -63,6 +64,7 @@ type state struct {
 	codes    map[string]*code
 	refresh  map[string]*refreshToken
 	access   map[string]*accessToken
+	used     map[string]time.Time // the jti of assertions, each with its client, until they expire
 	swept    time.Time
 }
 
@@ -74,6 +76,7 @@ const (
 func (s *state) init() {
 	s.sessions, s.codes = map[string]*session{}, map[string]*code{}
 	s.refresh, s.access = map[string]*refreshToken{}, map[string]*accessToken{}
+	s.used = map[string]time.Time{}
 }
 
 // sweep forgets what has expired; mu must be held. A used code is kept beyond its expiry until the next sweep, a used
@@ -87,6 +90,7 @@ func (s *state) sweep(now time.Time) {
 	maps.DeleteFunc(s.codes, func(_ string, v *code) bool { return now.After(v.expiry.Add(sweepEvery)) })
 	maps.DeleteFunc(s.refresh, func(_ string, v *refreshToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.access, func(_ string, v *accessToken) bool { return now.After(v.expiry) })
+	maps.DeleteFunc(s.used, func(_ string, v time.Time) bool { return now.After(v) })
 }
 
 // begin keeps a new session in place of the one with the cookie before; the same user's keeps its sid.

@@ -18,6 +18,10 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token isn't good here, or no longer."))
 		return
 	}
+	if !boundTo(t.claims, certificate(r)) {
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is bound to a certificate that wasn't shown."))
+		return
+	}
 	scope, _ := t.claims["scope"].(string)
 	scopes := strings.Fields(scope)
 	if t.grant.user == nil || !slices.Contains(scopes, "openid") {
