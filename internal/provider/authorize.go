@@ -212,6 +212,7 @@ func (a *authorizationRequest) satisfiedBy(s *session, now time.Time) bool {
 func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *authorizationRequest, s *session) {
 	g := &grant{
 		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
+		audience: p.audienceParameter(a.params),
 	}
 	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge")}
 	p.redirect(w, r, a, map[string]any{"code": p.state.addCode(c, p.now())})

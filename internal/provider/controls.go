@@ -13,6 +13,7 @@ type controls struct {
 	lifetime time.Duration
 	requests map[Endpoint]int
 	grants   map[string]int // token requests by grant_type
+	last     map[Endpoint]lastRequest
 	broken   map[Endpoint]http.HandlerFunc
 	wants    []*want
 	answers  map[Endpoint]func(map[string]any)
@@ -30,7 +31,7 @@ type want struct {
 
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
-	c.requests, c.grants = map[Endpoint]int{}, map[string]int{}
+	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
 	c.broken, c.answers = map[Endpoint]http.HandlerFunc{}, map[Endpoint]func(map[string]any){}
 }
 
@@ -39,6 +40,7 @@ func (c *controls) arrived(e Endpoint, r *http.Request) http.HandlerFunc {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[e]++
+	c.last[e] = lastRequest{form: cloneValues(r.Form), header: r.Header.Clone()}
 	if e == Token {
 		c.grants[r.PostForm.Get("grant_type")]++
 	}
@@ -182,6 +184,3 @@ func (p *Provider) SetAccessTokenLifetime(d time.Duration) {
 	defer p.controls.mu.Unlock()
 	p.controls.lifetime = d
 }
-
-// RevokeAll ends all logins and revokes all that was issued. What is a JWT still verifies.
-func (p *Provider) RevokeAll() { p.state.revokeAll() }

@@ -59,13 +59,20 @@ func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) 
 func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
 	claims := g.claims(scope)
 	maps.Copy(claims, map[string]any{
-		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.client.AccessTokenAudience), "client_id": g.client.ID, "jti": rand.Text(),
+		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
 	})
 	if g.session.sid != "" {
 		maps.Copy(claims, map[string]any{"auth_time": g.authTime.Unix(), "acr": g.session.acr, "sid": g.session.sid})
 	}
 	return claims
+}
+
+func (g *grant) accessTokenAudience() []string {
+	if len(g.audience) > 0 {
+		return g.audience
+	}
+	return g.client.AccessTokenAudience
 }
 
 // newIDToken makes the ID token that goes with an access token.

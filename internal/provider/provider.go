@@ -24,6 +24,9 @@ type Config struct {
 	Scopes    []string // granted when asked for, besides openid, profile, email, address, phone and offline_access
 	ACRValues []string // what a login can satisfy, its own level first; default "1"
 
+	AudienceParameter  bool // the parameter audience says whom access tokens are for, as at Auth0; else it is ignored, save by token exchange
+	NoOpenIDForClients bool // client_credentials refuses the scope openid, which it ignores otherwise
+
 	AccessTokenLifetime  time.Duration // default 5 minutes; ID tokens last as long
 	RefreshTokenLifetime time.Duration // default 12 hours
 	SessionLifetime      time.Duration // of the login at the provider itself, by which a second client needs no form; default 12 hours

@@ -83,7 +83,7 @@ func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*gra
 	case t.used:
 		t.grant.revoked = true
 		return nil, refusal("invalid_grant", "The refresh token was used before.")
-	case t.grant.revoked:
+	case t.revoked || t.grant.revoked:
 		return nil, refusal("invalid_grant", "The refresh token was revoked.")
 	case t.thumbprint != "" && t.thumbprint != r.thumbprint:
 		return nil, refusal("invalid_grant", "The refresh token is bound to another certificate.")
@@ -120,7 +120,7 @@ func (s *state) activeRefresh(token string, now time.Time) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.refresh[token]
-	if t == nil || t.used || t.grant.revoked || !now.Before(t.expiry) {
+	if t == nil || t.used || t.revoked || t.grant.revoked || !now.Before(t.expiry) {
 		return nil
 	}
 	return t

@@ -23,7 +23,8 @@ type grant struct {
 	client   *Client
 	user     *User // nil: the client itself
 	scope    []string
-	session  session // zero if there is none
+	audience []string // of its access tokens; nil: the client's
+	session  session  // zero if there is none
 	nonce    string
 	authTime time.Time
 	revoked  bool
@@ -48,6 +49,7 @@ type refreshToken struct {
 	thumbprint string // of the certificate that a public client must show again; "" for none
 	expiry     time.Time
 	used       bool
+	revoked    bool
 }
 
 type accessToken struct {

@@ -101,8 +101,12 @@ func (p *Provider) grantClient(t *tokenRequest) (map[string]any, error) {
 	if t.client.AuthMethod == "none" {
 		return nil, refusal("unauthorized_client", "A public client has no tokens of its own.")
 	}
+	scope := p.grantable(t.form.Get("scope"))
+	if p.config.NoOpenIDForClients && slices.Contains(scope, "openid") {
+		return nil, refusal("invalid_scope", "A client's own tokens can't have the scope openid.")
+	}
 	aboutUsers := func(scope string) bool { return slices.Contains(standardScopes, scope) }
-	g := &grant{client: t.client, scope: slices.DeleteFunc(p.grantable(t.form.Get("scope")), aboutUsers)}
+	g := &grant{client: t.client, scope: slices.DeleteFunc(scope, aboutUsers), audience: p.audienceParameter(t.form)}
 	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
 }
 
@@ -115,6 +119,19 @@ func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
 	if user == nil {
 		return nil, refusal("invalid_grant", "The username or the password is wrong.")
 	}
-	g := &grant{client: t.client, user: user, scope: p.grantable(t.form.Get("scope")), authTime: p.now()}
+	g := &grant{client: t.client, user: user, scope: p.grantable(t.form.Get("scope")), audience: p.audienceParameter(t.form), authTime: p.now()}
 	return p.issue(g, issuance{scope: g.scope, refresh: true, thumbprint: t.thumbprint}), nil
+}
+
+// audienceParameter is whom access tokens are asked for, if the provider listens to that; nil for the client's default.
+func (p *Provider) audienceParameter(form url.Values) []string {
+	if !p.config.AudienceParameter {
+		return nil
+	}
+	return given(form["audience"])
+}
+
+// given are the values that aren't empty: an empty parameter counts as left out (RFC 6749 §3.2).
+func given(values []string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }
