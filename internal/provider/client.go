@@ -35,6 +35,8 @@ type Client struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // compared likewise
 
+	OnlyOwnAudience bool // introspection and token exchange treat tokens whose aud doesn't name the client as not good, as Keycloak does
+
 	AccessTokenAudience []string       // aud of access tokens; default ID
 	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
 	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)

@@ -44,7 +44,7 @@ func (p *Provider) abilities() map[string]any {
 		"scopes_supported":         p.scopes(),
 		"response_types_supported": []string{"code"},
 		"response_modes_supported": []string{"query"},
-		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password"},
+		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer},
 		"subject_types_supported":  []string{"public"},
 		"acr_values_supported":     p.config.ACRValues,
 		"prompt_values_supported":  []string{"none", "login", "consent", "select_account"},

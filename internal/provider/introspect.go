@@ -31,12 +31,18 @@ func (p *Provider) introspection(client *Client, token string) map[string]any {
 		return answer
 	}
 	if t := p.state.activeRefresh(token, now); t != nil && t.grant.client == client {
-		return map[string]any{
-			"active": true, "iss": p.Issuer(), "sub": t.grant.sub(), "client_id": client.ID, "exp": t.expiry.Unix(),
-			"scope": strings.Join(t.grant.scope, " "),
-		}
+		answer := p.refreshTokenClaims(t)
+		answer["active"] = true
+		return answer
 	}
 	return map[string]any{"active": false} // §2.2: and nothing about why
+}
+
+// refreshTokenClaims are what a refresh token would say if it weren't opaque.
+func (p *Provider) refreshTokenClaims(t *refreshToken) map[string]any {
+	return map[string]any{
+		"iss": p.Issuer(), "sub": t.grant.sub(), "client_id": t.grant.client.ID, "exp": t.expiry.Unix(), "scope": strings.Join(t.grant.scope, " "),
+	}
 }
 
 // revoke is RFC 7009 §2: the answer is 200 without a body for tokens that nobody knows, too.

@@ -62,6 +62,9 @@ func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, li
 		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
 	})
+	if g.act != nil {
+		claims["act"] = g.act
+	}
 	if g.session.sid != "" {
 		maps.Copy(claims, map[string]any{"auth_time": g.authTime.Unix(), "acr": g.session.acr, "sid": g.session.sid})
 	}

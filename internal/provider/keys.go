@@ -78,25 +78,36 @@ func (k *keys) signer(alg string) (key jose.JSONWebKey, found bool) {
 
 // verify returns the claims of a JWT that this provider signed, whenever that was.
 func (k *keys) verify(token string) (map[string]any, error) {
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
-	if err != nil {
-		return nil, err
-	}
 	k.mu.RLock()
 	ever := slices.Concat(k.current, k.old, k.gone)
 	k.mu.RUnlock()
-	header := jws.Signatures[0].Header
-	for _, key := range ever {
+	claims, _, err := verifyWith(ever, token)
+	return claims, err
+}
+
+// verifyPublished verifies a JWT as a stranger would: with the keys that are published now.
+func (k *keys) verifyPublished(token string) (map[string]any, jose.Header, error) {
+	return verifyWith(k.published().Keys, token)
+}
+
+func verifyWith(keys []jose.JSONWebKey, token string) (claims map[string]any, header jose.Header, err error) {
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
+	if err != nil {
+		return nil, header, err
+	}
+	header = jws.Signatures[0].Header
+	for _, key := range keys {
 		if key.KeyID != header.KeyID || key.Algorithm != header.Algorithm {
 			continue
 		}
 		payload, err := jws.Verify(key.Public())
 		if err != nil {
-			return nil, err
+			return nil, header, err
 		}
-		return decodeClaims(payload)
+		claims, err = decodeClaims(payload)
+		return claims, header, err
 	}
-	return nil, errors.New("it isn't signed by this provider")
+	return nil, header, errors.New("it isn't signed by this provider")
 }
 
 func decodeClaims(payload []byte) (map[string]any, error) {

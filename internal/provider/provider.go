@@ -24,6 +24,10 @@ type Config struct {
 	Scopes    []string // granted when asked for, besides openid, profile, email, address, phone and offline_access
 	ACRValues []string // what a login can satisfy, its own level first; default "1"
 
+	TrustedIssuers    []*Provider // whose JWTs are good subject tokens, actor tokens and assertions, too; the same sub is the same user
+	ExchangeAudiences []string    // whom token exchange issues for; nil: anybody
+	OnBehalfOf        bool        // the jwt-bearer grant is Microsoft's: requested_token_use=on_behalf_of, with an access token for the client
+
 	AudienceParameter  bool // the parameter audience says whom access tokens are for, as at Auth0; else it is ignored, save by token exchange
 	NoOpenIDForClients bool // client_credentials refuses the scope openid, which it ignores otherwise
 

@@ -23,8 +23,9 @@ type grant struct {
 	client   *Client
 	user     *User // nil: the client itself
 	scope    []string
-	audience []string // of its access tokens; nil: the client's
-	session  session  // zero if there is none
+	audience []string       // of its access tokens; nil: the client's
+	act      map[string]any // who acts for the user (RFC 8693 §4.1); nil for nobody
+	session  session        // zero if there is none
 	nonce    string
 	authTime time.Time
 	revoked  bool

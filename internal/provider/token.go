@@ -62,6 +62,10 @@ func (p *Provider) grant(t *tokenRequest) (map[string]any, error) {
 		return p.grantClient(t)
 	case "password":
 		return p.grantPassword(t)
+	case grantTokenExchange:
+		return p.grantExchange(t)
+	case grantJWTBearer:
+		return p.grantJWTBearer(t)
 	case "":
 		return nil, badRequest("The grant_type is missing.")
 	}
