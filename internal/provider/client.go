@@ -35,7 +35,13 @@ type Client struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // compared likewise
 
-	OnlyOwnAudience bool // introspection and token exchange treat tokens whose aud doesn't name the client as not good, as Keycloak does
+	// Tokens whose aud doesn't name the client aren't active for it, and can't be exchanged, with OnlyOwnAudience, as at
+	// Keycloak. RFC 9701 §5 demands that of signed introspection answers anyway, unless AnyAudience lifts it.
+	OnlyOwnAudience bool
+	AnyAudience     bool
+
+	IntrospectionSignedResponseAlg string // of answers that are asked for as a JWT; RS256 (default), PS256, ES256 or EdDSA
+	UserinfoSignedResponseAlg      string // likewise, and then userinfo is always signed; default: only if Accept asks, RS256
 
 	AccessTokenAudience []string       // aud of access tokens; default ID
 	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
@@ -56,6 +62,9 @@ func (c Client) withDefaults() Client {
 	}
 	if c.Name == "" {
 		c.Name = c.ID
+	}
+	if c.IntrospectionSignedResponseAlg == "" {
+		c.IntrospectionSignedResponseAlg = "RS256"
 	}
 	if c.IDTokenAlg == "" {
 		c.IDTokenAlg = "RS256"

@@ -17,6 +17,7 @@ type controls struct {
 	broken   map[Endpoint]http.HandlerFunc
 	wants    []*want
 	answers  map[Endpoint]func(map[string]any)
+	signed   map[Endpoint]func(map[string]any)
 	access   func(map[string]any)
 	id       func(map[string]any)
 }
@@ -32,7 +33,8 @@ type want struct {
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
 	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
-	c.broken, c.answers = map[Endpoint]http.HandlerFunc{}, map[Endpoint]func(map[string]any){}
+	c.broken = map[Endpoint]http.HandlerFunc{}
+	c.answers, c.signed = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
 }
 
 // arrived counts and checks a request and returns what shall serve it instead, or nil.
@@ -131,6 +133,14 @@ func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
 	p.controls.answers[e] = f
 }
 
+// AdjustSignedAnswer lets f change the claims of the JWT that an endpoint answers with, after AdjustAnswer: for Introspection
+// iss, aud, iat and token_introspection, for Userinfo and Claims all of it. nil ends it.
+func (p *Provider) AdjustSignedAnswer(e Endpoint, f func(claims map[string]any)) {
+	p.controls.mu.Lock()
+	defer p.controls.mu.Unlock()
+	p.controls.signed[e] = f
+}
+
 // AdjustIDToken lets f change the claims of ID tokens before they are signed; nil ends it.
 func (p *Provider) AdjustIDToken(f func(claims map[string]any)) {
 	p.controls.mu.Lock()
@@ -151,6 +161,15 @@ func (c *controls) adjust(e Endpoint, answer map[string]any) {
 	c.mu.Unlock()
 	if f != nil {
 		f(answer)
+	}
+}
+
+func (c *controls) adjustSigned(e Endpoint, claims map[string]any) {
+	c.mu.Lock()
+	f := c.signed[e]
+	c.mu.Unlock()
+	if f != nil {
+		f(claims)
 	}
 }
 

@@ -48,11 +48,13 @@ func (p *Provider) abilities() map[string]any {
 		"subject_types_supported":  []string{"public"},
 		"acr_values_supported":     p.config.ACRValues,
 		"prompt_values_supported":  []string{"none", "login", "consent", "select_account"},
-		"claim_types_supported":    []string{"normal"},
+		"claim_types_supported":    []string{"normal", "aggregated", "distributed"},
 		"claims_supported":         p.claimNames(),
 
-		"id_token_signing_alg_values_supported": signingAlgs,
-		"code_challenge_methods_supported":      []string{"S256"},
+		"id_token_signing_alg_values_supported":      signingAlgs,
+		"userinfo_signing_alg_values_supported":      signingAlgs,
+		"introspection_signing_alg_values_supported": signingAlgs,
+		"code_challenge_methods_supported":           []string{"S256"},
 
 		"authorization_response_iss_parameter_supported": true,
 		"claims_parameter_supported":                     false,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -15,14 +16,27 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, refused)
 	case client.AuthMethod == "none": // §2.1: or else anybody could try out tokens
 		p.refuse(w, &oauthError{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "A public client can't introspect."})
+	case prefers(r, mediaIntrospectionJWT):
+		p.introspectJWT(w, client, token)
 	default:
-		p.answer(w, Introspection, p.introspection(client, token))
+		p.answer(w, Introspection, p.introspection(client, token, client.OnlyOwnAudience))
 	}
 }
 
-func (p *Provider) introspection(client *Client, token string) map[string]any {
+// introspectJWT is RFC 9701 §5: a token for somebody else isn't active. No sub and no exp is beside token_introspection, so
+// that the answer isn't taken for an access token.
+func (p *Provider) introspectJWT(w http.ResponseWriter, client *Client, token string) {
+	about := p.introspection(client, token, !client.AnyAudience)
+	p.controls.adjust(Introspection, about)
+	p.answerJWT(w, Introspection, mediaIntrospectionJWT, client.IntrospectionSignedResponseAlg, map[string]any{
+		"iss": p.Issuer(), "aud": client.ID, "iat": p.now().Unix(), "token_introspection": about,
+	})
+}
+
+// introspection is what a client is told about a token; with onlyOwn, about access tokens whose aud names it.
+func (p *Provider) introspection(client *Client, token string, onlyOwn bool) map[string]any {
 	now := p.now()
-	if t := p.state.active(token, now); t != nil {
+	if t := p.state.active(token, now); t != nil && (!onlyOwn || slices.Contains(audiences(t.claims), client.ID)) {
 		answer := maps.Clone(t.claims)
 		maps.Copy(answer, map[string]any{"active": true, "token_type": "Bearer"})
 		if t.grant.user != nil {

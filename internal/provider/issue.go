@@ -57,7 +57,7 @@ func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) 
 
 // accessTokenClaims are those of RFC 9068 §2.2, after what may be said of the user.
 func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := g.claims(scope)
+	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
 		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
@@ -87,7 +87,7 @@ func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time
 
 // idTokenClaims are those of OIDC Core §2 and §3.1.3.6, after what may be said of the user.
 func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := g.claims(scope)
+	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
 		"iss": p.Issuer(), "sub": g.sub(), "aud": g.client.ID, "azp": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "auth_time": g.authTime.Unix(), "amr": []string{"pwd"},

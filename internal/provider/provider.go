@@ -46,6 +46,8 @@ type User struct {
 	// Claims go into tokens and userinfo: the standard ones of OIDC Core §5.1 as the scopes allow (§5.4), all others
 	// always. Without sub and preferred_username, Username is both.
 	Claims map[string]any
+	// Names of claims that are told by a source (OIDC Core §5.6.2): signed beside the others, or at the claims endpoint.
+	Aggregated, Distributed []string
 }
 
 // A Provider is an OpenID Provider. Its methods may be used while it serves.

@@ -20,6 +20,7 @@ const (
 	Login          Endpoint = "/login" // where the login page's form goes
 	Token          Endpoint = "/token"
 	Userinfo       Endpoint = "/userinfo"
+	Claims         Endpoint = "/claims" // where distributed claims are had
 	Introspection  Endpoint = "/introspect"
 	Revocation     Endpoint = "/revoke"
 	EndSession     Endpoint = "/logout"
@@ -43,6 +44,7 @@ func (p *Provider) routes() *http.ServeMux {
 		{Login, "GET HEAD POST", p.login},
 		{Token, "POST", p.token},
 		{Userinfo, "GET HEAD POST", p.userinfo},
+		{Claims, "GET HEAD POST", p.claimsEndpoint},
 		{Introspection, "POST", p.introspect},
 		{Revocation, "POST", p.revoke},
 		{EndSession, "GET HEAD POST", p.endSession},

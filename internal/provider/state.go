@@ -68,6 +68,7 @@ type state struct {
 	refresh  map[string]*refreshToken
 	access   map[string]*accessToken
 	used     map[string]time.Time // the jti of assertions, each with its client, until they expire
+	sources  map[string]*claimSource
 	swept    time.Time
 }
 
@@ -79,7 +80,7 @@ const (
 func (s *state) init() {
 	s.sessions, s.codes = map[string]*session{}, map[string]*code{}
 	s.refresh, s.access = map[string]*refreshToken{}, map[string]*accessToken{}
-	s.used = map[string]time.Time{}
+	s.used, s.sources = map[string]time.Time{}, map[string]*claimSource{}
 }
 
 // sweep forgets what has expired; mu must be held. A used code is kept beyond its expiry until the next sweep, a used
@@ -93,6 +94,7 @@ func (s *state) sweep(now time.Time) {
 	maps.DeleteFunc(s.codes, func(_ string, v *code) bool { return now.After(v.expiry.Add(sweepEvery)) })
 	maps.DeleteFunc(s.refresh, func(_ string, v *refreshToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.access, func(_ string, v *accessToken) bool { return now.After(v.expiry) })
+	maps.DeleteFunc(s.sources, func(_ string, v *claimSource) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.used, func(_ string, v time.Time) bool { return now.After(v) })
 }
 
