@@ -126,7 +126,7 @@ func (p *Provider) Hold(e Endpoint) (waiting <-chan struct{}, release func()) {
 }
 
 // AdjustAnswer lets f change an endpoint's good answers before they are sent: the JSON object, or for Authorization the
-// parameters of the redirect. nil ends it.
+// parameters of the redirect or the form. nil ends it.
 func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()

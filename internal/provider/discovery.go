@@ -43,7 +43,7 @@ func (p *Provider) abilities() map[string]any {
 	return map[string]any{
 		"scopes_supported":         p.scopes(),
 		"response_types_supported": []string{"code"},
-		"response_modes_supported": []string{"query"},
+		"response_modes_supported": []string{"query", "form_post"},
 		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer},
 		"subject_types_supported":  []string{"public"},
 		"acr_values_supported":     p.config.ACRValues,

@@ -1,8 +1,8 @@
 // Package provider is a small OpenID Provider over real HTTP. It is the login of `sallyport demo` and the issuer that the
-// tests run against: New makes a handler for the one, Start a server with test controls for the other.
+// tests run against: New makes a handler for the one, Start and StartTLS a server with test controls for the other.
 //
-// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery and RP-Initiated Logout, RFC 6749, 7009,
-// 7636, 7662, 9068 and 9207. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
+// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated
+// Logout, RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9207 and 9701. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
 // doesn't slow down who guesses.
 package provider
 

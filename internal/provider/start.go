@@ -2,13 +2,10 @@ package provider
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -110,35 +107,4 @@ func (d *door) open() error {
 	d.http.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that a test lets fail
 	go d.http.ServeTLS(l, "", "")
 	return nil
-}
-
-// LogIn goes where a browser would: it opens address, which may be this provider's or a page that leads to it, fills in
-// the login form if it meets one, and returns what comes of it. The browser needs a cookie jar and has to follow redirects,
-// at least as far as the form.
-func (p *Provider) LogIn(browser *http.Client, address, username, password string) (*http.Response, error) {
-	page, err := open(browser, http.MethodGet, address, "")
-	if err != nil {
-		return nil, err
-	}
-	if !strings.HasPrefix(page.Request.URL.String(), p.Issuer()+string(Authorization)+"?") || page.StatusCode != http.StatusOK {
-		return page, nil // logged in before, or refused
-	}
-	page.Body.Close()
-	form := url.Values{"username": {username}, "password": {password}}
-	return open(browser, http.MethodPost, p.Issuer()+string(Login)+"?"+page.Request.URL.RawQuery, form.Encode())
-}
-
-// open asks as a person's browser does for a page.
-func open(browser *http.Client, method, address, form string) (*http.Response, error) {
-	r, err := http.NewRequest(method, address, strings.NewReader(form))
-	if err != nil {
-		return nil, fmt.Errorf("the address %q: %w", address, err)
-	}
-	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
-	if form != "" {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	return browser.Do(r)
 }
