@@ -221,3 +221,16 @@ func TestAssertionOnce(t *testing.T) {
 		t.Errorf("at once: expected one success, got %d", count)
 	}
 }
+
+// TestAssertionAtAlias: the alias is a name of the endpoint, too, with a certificate or without.
+func TestAssertionAtAlias(t *testing.T) {
+	c := config()
+	c.Clients = append(c.Clients, provider.Client{ID: "jwt", Secret: longSecret, AuthMethod: "client_secret_jwt"})
+	p := provider.StartTLS(t, c)
+	for _, aud := range []string{p.Issuer(), p.URL + "/token", p.MTLSURL + "/token"} {
+		assertion := p.SignJWT(assertionClaims(p, "jwt", time.Now(), map[string]any{"aud": aud}), provider.WithAlg("HS256"), provider.WithKey([]byte(longSecret)))
+		if status, answer := ask(t, p, nil, p.MTLSURL+"/token", assertionForm(assertion, nil)); status != http.StatusOK {
+			t.Errorf("aud %s: got %d %v", aud, status, answer)
+		}
+	}
+}
