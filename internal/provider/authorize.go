@@ -118,8 +118,8 @@ func unsupportedParameters(a *authorizationRequest) *oauthError {
 		return badRequest("The response_type is missing.")
 	case a.params.Get("response_type") != "code":
 		return refusal("unsupported_response_type", "The only response_type is code.")
-	case mode != "" && mode != "query":
-		return badRequest("The only response_mode is query.")
+	case mode != "" && mode != "query" && mode != "form_post":
+		return badRequest("The response_mode is neither query nor form_post.")
 	}
 	return nil
 }
@@ -207,46 +207,4 @@ func (a *authorizationRequest) satisfiedBy(s *session, now time.Time) bool {
 		(a.maxAge == nil || *a.maxAge > 0 && now.Sub(s.authTime) <= *a.maxAge) &&
 		(len(a.acr) == 0 || slices.Contains(a.acr, s.acr)) &&
 		(a.hintedSub == "" || a.hintedSub == s.user.sub())
-}
-
-func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *authorizationRequest, s *session) {
-	g := &grant{
-		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
-	}
-	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge")}
-	p.redirect(w, r, a, map[string]any{"code": p.state.addCode(c, p.now())})
-}
-
-func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, a *authorizationRequest, e *oauthError) {
-	p.redirect(w, r, a, map[string]any{"error": e.Code, "error_description": e.Description})
-}
-
-// redirect sends an authorization response with state and iss (RFC 6749 §4.1.2, RFC 9207 §2). 303 turns the login form's
-// POST into a GET, so that no password travels on (RFC 9700 §4.12).
-func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authorizationRequest, answer map[string]any) {
-	answer["iss"] = p.Issuer()
-	if state := a.params.Get("state"); state != "" {
-		answer["state"] = state
-	}
-	p.controls.adjust(Authorization, answer)
-	query := url.Values{}
-	for name, v := range answer {
-		if s, ok := v.(string); ok {
-			query.Set(name, s)
-		}
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, withQuery(a.redirectURI, query), http.StatusSeeOther)
-}
-
-// withQuery keeps the query that a redirect URI has already (RFC 6749 §3.1.2).
-func withQuery(uri string, query url.Values) string {
-	switch {
-	case len(query) == 0:
-		return uri
-	case strings.Contains(uri, "?"):
-		return uri + "&" + query.Encode()
-	}
-	return uri + "?" + query.Encode()
 }

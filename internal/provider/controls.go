@@ -13,9 +13,11 @@ type controls struct {
 	lifetime time.Duration
 	requests map[Endpoint]int
 	grants   map[string]int // token requests by grant_type
+	last     map[Endpoint]lastRequest
 	broken   map[Endpoint]http.HandlerFunc
 	wants    []*want
 	answers  map[Endpoint]func(map[string]any)
+	signed   map[Endpoint]func(map[string]any)
 	access   func(map[string]any)
 	id       func(map[string]any)
 }
@@ -30,8 +32,9 @@ type want struct {
 
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
-	c.requests, c.grants = map[Endpoint]int{}, map[string]int{}
-	c.broken, c.answers = map[Endpoint]http.HandlerFunc{}, map[Endpoint]func(map[string]any){}
+	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
+	c.broken = map[Endpoint]http.HandlerFunc{}
+	c.answers, c.signed = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
 }
 
 // arrived counts and checks a request and returns what shall serve it instead, or nil.
@@ -39,6 +42,7 @@ func (c *controls) arrived(e Endpoint, r *http.Request) http.HandlerFunc {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[e]++
+	c.last[e] = lastRequest{form: cloneValues(r.Form), header: r.Header.Clone()}
 	if e == Token {
 		c.grants[r.PostForm.Get("grant_type")]++
 	}
@@ -122,11 +126,19 @@ func (p *Provider) Hold(e Endpoint) (waiting <-chan struct{}, release func()) {
 }
 
 // AdjustAnswer lets f change an endpoint's good answers before they are sent: the JSON object, or for Authorization the
-// parameters of the redirect. nil ends it.
+// parameters of the redirect or the form. nil ends it.
 func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	p.controls.answers[e] = f
+}
+
+// AdjustSignedAnswer lets f change the claims of the JWT that an endpoint answers with, after AdjustAnswer: for Introspection
+// iss, aud, iat and token_introspection, for Userinfo and Claims all of it. nil ends it.
+func (p *Provider) AdjustSignedAnswer(e Endpoint, f func(claims map[string]any)) {
+	p.controls.mu.Lock()
+	defer p.controls.mu.Unlock()
+	p.controls.signed[e] = f
 }
 
 // AdjustIDToken lets f change the claims of ID tokens before they are signed; nil ends it.
@@ -149,6 +161,15 @@ func (c *controls) adjust(e Endpoint, answer map[string]any) {
 	c.mu.Unlock()
 	if f != nil {
 		f(answer)
+	}
+}
+
+func (c *controls) adjustSigned(e Endpoint, claims map[string]any) {
+	c.mu.Lock()
+	f := c.signed[e]
+	c.mu.Unlock()
+	if f != nil {
+		f(claims)
 	}
 }
 
@@ -182,6 +203,3 @@ func (p *Provider) SetAccessTokenLifetime(d time.Duration) {
 	defer p.controls.mu.Unlock()
 	p.controls.lifetime = d
 }
-
-// RevokeAll ends all logins and revokes all that was issued. What is a JWT still verifies.
-func (p *Provider) RevokeAll() { p.state.revokeAll() }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -11,13 +12,22 @@ var standardScopes = []string{"openid", "profile", "email", "address", "phone", 
 // scopes are those that the provider grants.
 func (p *Provider) scopes() []string { return slices.Concat(standardScopes, p.config.Scopes) }
 
-// discovery serves the metadata (OIDC Discovery §3, RFC 8414 §2, RFC 9207 §3).
-func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
+// metadata serves the metadata (OIDC Discovery §3, RFC 8414 §2, RFC 9207 §3) at one of its two addresses.
+func (p *Provider) metadata(e Endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		all := p.endpoints()
+		for _, part := range []map[string]any{p.abilities(), p.clientAuthentication(), p.mutualTLS()} {
+			maps.Copy(all, part)
+		}
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		p.answer(w, e, all)
+	}
+}
+
+func (p *Provider) endpoints() map[string]any {
 	issuer := p.Issuer()
 	at := func(e Endpoint) string { return issuer + string(e) }
-	authentication := []string{"client_secret_basic", "client_secret_post", "none"}
-	w.Header().Set("Cache-Control", "public, max-age=60")
-	p.answer(w, Discovery, map[string]any{
+	return map[string]any{
 		"issuer":                 issuer,
 		"authorization_endpoint": at(Authorization),
 		"token_endpoint":         at(Token),
@@ -26,28 +36,60 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
 		"introspection_endpoint": at(Introspection),
 		"revocation_endpoint":    at(Revocation),
 		"end_session_endpoint":   at(EndSession),
+	}
+}
 
+func (p *Provider) abilities() map[string]any {
+	return map[string]any{
 		"scopes_supported":         p.scopes(),
 		"response_types_supported": []string{"code"},
-		"response_modes_supported": []string{"query"},
-		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password"},
+		"response_modes_supported": []string{"query", "form_post"},
+		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer},
 		"subject_types_supported":  []string{"public"},
 		"acr_values_supported":     p.config.ACRValues,
 		"prompt_values_supported":  []string{"none", "login", "consent", "select_account"},
-		"claim_types_supported":    []string{"normal"},
+		"claim_types_supported":    []string{"normal", "aggregated", "distributed"},
 		"claims_supported":         p.claimNames(),
 
-		"id_token_signing_alg_values_supported":         signingAlgs,
-		"token_endpoint_auth_methods_supported":         authentication,
-		"introspection_endpoint_auth_methods_supported": authentication[:2],
-		"revocation_endpoint_auth_methods_supported":    authentication,
-		"code_challenge_methods_supported":              []string{"S256"},
+		"id_token_signing_alg_values_supported":      signingAlgs,
+		"userinfo_signing_alg_values_supported":      signingAlgs,
+		"introspection_signing_alg_values_supported": signingAlgs,
+		"code_challenge_methods_supported":           []string{"S256"},
 
 		"authorization_response_iss_parameter_supported": true,
 		"claims_parameter_supported":                     false,
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
-	})
+	}
+}
+
+// clientAuthentication lists the methods for each endpoint; who has no secret can't introspect (RFC 7662 §2.1).
+func (p *Provider) clientAuthentication() map[string]any {
+	methods, algs := slices.Clone(authMethods), slices.Concat(hmacAlgs, asymmetricAlgs)
+	if p.MTLSURL != "" {
+		methods = append(methods, mtlsMethods...)
+	}
+	some := map[string]any{}
+	for _, endpoint := range []string{"token", "introspection", "revocation"} {
+		some[endpoint+"_endpoint_auth_methods_supported"] = append(slices.Clone(methods), "none")
+		some[endpoint+"_endpoint_auth_signing_alg_values_supported"] = algs
+	}
+	some["introspection_endpoint_auth_methods_supported"] = methods
+	return some
+}
+
+// mutualTLS tells where clients with a certificate have to go (RFC 8705 §3.3 and §5); nothing without TLS.
+func (p *Provider) mutualTLS() map[string]any {
+	if p.MTLSURL == "" {
+		return nil
+	}
+	return map[string]any{
+		"tls_client_certificate_bound_access_tokens": true,
+		"mtls_endpoint_aliases": map[string]string{
+			"token_endpoint": p.alias(Token), "userinfo_endpoint": p.alias(Userinfo),
+			"introspection_endpoint": p.alias(Introspection), "revocation_endpoint": p.alias(Revocation),
+		},
+	}
 }
 
 // jwks serves the public keys (RFC 7517 §5).

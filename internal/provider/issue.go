@@ -11,26 +11,37 @@ import (
 	"time"
 )
 
+// An issuance says what a token response shall hold.
+type issuance struct {
+	scope      []string // of the access token: the grant's or less
+	nonce      string   // of the ID token
+	refresh    bool     // a refresh token, too, unless the client has none
+	thumbprint string   // of the certificate that the access token is bound to; "" for none
+}
+
 // issue makes a token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
-func (p *Provider) issue(g *grant, scope []string, nonce string, refresh bool) map[string]any {
+func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	now := p.now()
 	lifetime := p.lifetime(g.client)
-	access := p.newAccessToken(g, scope, now, lifetime)
+	access := p.newAccessToken(g, i, now, lifetime)
 	answer := map[string]any{
-		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(scope, " "),
+		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(i.scope, " "),
 	}
-	if refresh && !g.client.NoRefreshToken {
-		answer["refresh_token"] = p.state.addRefresh(g, now, p.config.RefreshTokenLifetime)
+	if i.refresh && !g.client.NoRefreshToken {
+		answer["refresh_token"] = p.state.addRefresh(g, i.thumbprint, now, p.config.RefreshTokenLifetime)
 	}
-	if slices.Contains(scope, "openid") {
-		answer["id_token"] = p.newIDToken(g, scope, nonce, access, now, lifetime)
+	if slices.Contains(i.scope, "openid") {
+		answer["id_token"] = p.newIDToken(g, i, access, now, lifetime)
 	}
 	return answer
 }
 
 // newAccessToken makes an access token and remembers it, so that it can be introspected and revoked.
-func (p *Provider) newAccessToken(g *grant, scope []string, now time.Time, lifetime time.Duration) string {
-	claims := p.accessTokenClaims(g, scope, now, lifetime)
+func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime time.Duration) string {
+	claims := p.accessTokenClaims(g, i.scope, now, lifetime)
+	if i.thumbprint != "" {
+		claims["cnf"] = map[string]any{"x5t#S256": i.thumbprint} // RFC 8705 §3.1
+	}
 	p.controls.adjustAccessToken(claims)
 	return p.mint(g, claims, now.Add(lifetime), now)
 }
@@ -46,27 +57,37 @@ func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) 
 
 // accessTokenClaims are those of RFC 9068 §2.2, after what may be said of the user.
 func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := g.claims(scope)
+	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
-		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.client.AccessTokenAudience), "client_id": g.client.ID, "jti": rand.Text(),
+		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
 	})
+	if g.act != nil {
+		claims["act"] = g.act
+	}
 	if g.session.sid != "" {
 		maps.Copy(claims, map[string]any{"auth_time": g.authTime.Unix(), "acr": g.session.acr, "sid": g.session.sid})
 	}
 	return claims
 }
 
+func (g *grant) accessTokenAudience() []string {
+	if len(g.audience) > 0 {
+		return g.audience
+	}
+	return g.client.AccessTokenAudience
+}
+
 // newIDToken makes the ID token that goes with an access token.
-func (p *Provider) newIDToken(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) string {
-	claims := p.idTokenClaims(g, scope, nonce, access, now, lifetime)
+func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
+	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
 	p.controls.adjustIDToken(claims)
 	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
 }
 
 // idTokenClaims are those of OIDC Core §2 and §3.1.3.6, after what may be said of the user.
 func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := g.claims(scope)
+	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
 		"iss": p.Issuer(), "sub": g.sub(), "aud": g.client.ID, "azp": g.client.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "auth_time": g.authTime.Unix(), "amr": []string{"pwd"},

@@ -3,9 +3,7 @@ package provider
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -45,13 +43,12 @@ func (k *keys) rotate(keepOld bool) {
 // newKeys makes a key for each algorithm; PS256 shares the RSA key, which is what costs.
 func newKeys() []jose.JSONWebKey {
 	r, err1 := rsa.GenerateKey(rand.Reader, 2048)
-	e, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	_, d, err3 := ed25519.GenerateKey(rand.Reader)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	_, d, err2 := ed25519.GenerateKey(rand.Reader)
+	if err := errors.Join(err1, err2); err != nil {
 		panic(err) // no randomness: there is nothing to be done
 	}
 	var made []jose.JSONWebKey
-	for i, key := range []any{r, r, e, d} {
+	for i, key := range []any{r, r, newECDSA(), d} {
 		made = append(made, jose.JSONWebKey{Key: key, KeyID: rand.Text(), Algorithm: signingAlgs[i], Use: "sig"})
 	}
 	return made
@@ -81,25 +78,36 @@ func (k *keys) signer(alg string) (key jose.JSONWebKey, found bool) {
 
 // verify returns the claims of a JWT that this provider signed, whenever that was.
 func (k *keys) verify(token string) (map[string]any, error) {
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
-	if err != nil {
-		return nil, err
-	}
 	k.mu.RLock()
 	ever := slices.Concat(k.current, k.old, k.gone)
 	k.mu.RUnlock()
-	header := jws.Signatures[0].Header
-	for _, key := range ever {
+	claims, _, err := verifyWith(ever, token)
+	return claims, err
+}
+
+// verifyPublished verifies a JWT as a stranger would: with the keys that are published now.
+func (k *keys) verifyPublished(token string) (map[string]any, jose.Header, error) {
+	return verifyWith(k.published().Keys, token)
+}
+
+func verifyWith(keys []jose.JSONWebKey, token string) (claims map[string]any, header jose.Header, err error) {
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
+	if err != nil {
+		return nil, header, err
+	}
+	header = jws.Signatures[0].Header
+	for _, key := range keys {
 		if key.KeyID != header.KeyID || key.Algorithm != header.Algorithm {
 			continue
 		}
 		payload, err := jws.Verify(key.Public())
 		if err != nil {
-			return nil, err
+			return nil, header, err
 		}
-		return decodeClaims(payload)
+		claims, err = decodeClaims(payload)
+		return claims, header, err
 	}
-	return nil, errors.New("it isn't signed by this provider")
+	return nil, header, errors.New("it isn't signed by this provider")
 }
 
 func decodeClaims(payload []byte) (map[string]any, error) {

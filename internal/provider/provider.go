@@ -1,8 +1,8 @@
 // Package provider is a small OpenID Provider over real HTTP. It is the login of `sallyport demo` and the issuer that the
-// tests run against: New makes a handler for the one, Start a server with test controls for the other.
+// tests run against: New makes a handler for the one, Start and StartTLS a server with test controls for the other.
 //
-// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery and RP-Initiated Logout, RFC 6749, 7009,
-// 7636, 7662, 9068 and 9207. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
+// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated
+// Logout, RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9207 and 9701. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
 // doesn't slow down who guesses.
 package provider
 
@@ -24,36 +24,19 @@ type Config struct {
 	Scopes    []string // granted when asked for, besides openid, profile, email, address, phone and offline_access
 	ACRValues []string // what a login can satisfy, its own level first; default "1"
 
+	TrustedIssuers    []*Provider // whose JWTs are good subject tokens, actor tokens and assertions, too; the same sub is the same user
+	ExchangeAudiences []string    // whom token exchange issues for; nil: anybody
+	OnBehalfOf        bool        // the jwt-bearer grant is Microsoft's: requested_token_use=on_behalf_of, with an access token for the client
+
+	AudienceParameter  bool // the parameter audience says whom access tokens are for, as at Auth0; else it is ignored, save by token exchange
+	NoOpenIDForClients bool // client_credentials refuses the scope openid, which it ignores otherwise
+
 	AccessTokenLifetime  time.Duration // default 5 minutes; ID tokens last as long
 	RefreshTokenLifetime time.Duration // default 12 hours
 	SessionLifetime      time.Duration // of the login at the provider itself, by which a second client needs no form; default 12 hours
 
 	Hint string           // shown on the login page, such as whom to log in as
 	Now  func() time.Time // default time.Now
-}
-
-// A Client is a registered client (RFC 6749 §2).
-type Client struct {
-	ID     string
-	Secret string // empty: a public client, which has to use PKCE
-	Name   string // shown on the login page; default ID
-
-	// AuthMethod is client_secret_basic, client_secret_post or none (OIDC Core §9); no other is accepted from this client.
-	// The default is client_secret_basic, for a public client none.
-	AuthMethod string
-
-	// RedirectURIs are compared as strings (RFC 9700 §2.1). A URI with a loopback host and no port stands for every port
-	// (RFC 8252 §7.3): http://127.0.0.1/oauth2/callback.
-	RedirectURIs           []string
-	PostLogoutRedirectURIs []string // compared likewise
-
-	AccessTokenAudience []string       // aud of access tokens; default ID
-	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
-	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
-	IDTokenAlg          string         // RS256 (default), PS256, ES256 or EdDSA
-	KeepRefreshToken    bool           // a refresh token stays good after its use; the default is rotation
-	NoRefreshToken      bool           // issue none
-	Claims              map[string]any // of the client's own tokens (client_credentials)
 }
 
 // A User can log in.
@@ -63,19 +46,25 @@ type User struct {
 	// Claims go into tokens and userinfo: the standard ones of OIDC Core §5.1 as the scopes allow (§5.4), all others
 	// always. Without sub and preferred_username, Username is both.
 	Claims map[string]any
+	// Names of claims that are told by a source (OIDC Core §5.6.2): signed beside the others, or at the claims endpoint.
+	Aggregated, Distributed []string
 }
 
 // A Provider is an OpenID Provider. Its methods may be used while it serves.
 type Provider struct {
-	URL string // where Start made it listen
+	URL     string // where Start made it listen
+	MTLSURL string // where StartTLS made the listener that asks for client certificates; mtls_endpoint_aliases leads there
 
-	config   Config
-	keys     keys
-	state    state
-	controls controls
-	mux      *http.ServeMux
-	serve    map[Endpoint]http.Handler // as they are when nothing is broken
-	server   server
+	config     Config
+	keys       keys
+	clientKeys clientKeys
+	state      state
+	controls   controls
+	mux        *http.ServeMux
+	serve      map[Endpoint]http.Handler // as they are when nothing is broken
+	server     server
+
+	serverMetadata http.Handler // at an address that isn't below the issuer's path
 
 	mu     sync.RWMutex
 	issuer string // guarded by mu
@@ -109,25 +98,6 @@ func (c Config) withDefaults() Config {
 	c.Clients = slices.Clone(c.Clients)
 	for i := range c.Clients {
 		c.Clients[i] = c.Clients[i].withDefaults()
-	}
-	return c
-}
-
-func (c Client) withDefaults() Client {
-	if c.AuthMethod == "" {
-		c.AuthMethod = "client_secret_basic"
-		if c.Secret == "" {
-			c.AuthMethod = "none"
-		}
-	}
-	if c.Name == "" {
-		c.Name = c.ID
-	}
-	if c.IDTokenAlg == "" {
-		c.IDTokenAlg = "RS256"
-	}
-	if len(c.AccessTokenAudience) == 0 {
-		c.AccessTokenAudience = []string{c.ID}
 	}
 	return c
 }

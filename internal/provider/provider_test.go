@@ -148,7 +148,12 @@ func get(t *testing.T, address, bearer string) (*http.Response, map[string]any) 
 
 func send(t *testing.T, r *http.Request) (*http.Response, map[string]any) {
 	t.Helper()
-	answer, err := http.DefaultClient.Do(r)
+	return sendWith(t, http.DefaultClient, r)
+}
+
+func sendWith(t *testing.T, c *http.Client, r *http.Request) (*http.Response, map[string]any) {
+	t.Helper()
+	answer, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

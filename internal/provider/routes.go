@@ -11,18 +11,20 @@ import (
 // An Endpoint is one of the provider's endpoints, as test controls name it.
 type Endpoint string
 
-// The endpoints, with the path of each below the issuer.
+// The endpoints, with the path of each below the issuer; ServerMetadata's is before the issuer's own path (RFC 8414 §3.1).
 const (
-	Discovery     Endpoint = "/.well-known/openid-configuration"
-	JWKS          Endpoint = "/jwks"
-	Authorization Endpoint = "/authorize"
-	Login         Endpoint = "/login" // where the login page's form goes
-	Token         Endpoint = "/token"
-	Userinfo      Endpoint = "/userinfo"
-	Introspection Endpoint = "/introspect"
-	Revocation    Endpoint = "/revoke"
-	EndSession    Endpoint = "/logout"
-	EndSessionYes Endpoint = "/logout/confirm" // where the logout page's form goes
+	Discovery      Endpoint = "/.well-known/openid-configuration"
+	ServerMetadata Endpoint = "/.well-known/oauth-authorization-server"
+	JWKS           Endpoint = "/jwks"
+	Authorization  Endpoint = "/authorize"
+	Login          Endpoint = "/login" // where the login page's form goes
+	Token          Endpoint = "/token"
+	Userinfo       Endpoint = "/userinfo"
+	Claims         Endpoint = "/claims" // where distributed claims are had
+	Introspection  Endpoint = "/introspect"
+	Revocation     Endpoint = "/revoke"
+	EndSession     Endpoint = "/logout"
+	EndSessionYes  Endpoint = "/logout/confirm" // where the logout page's form goes
 )
 
 const maxBody = 64 << 10 // of a form: no request here has reason for more
@@ -35,12 +37,14 @@ func (p *Provider) routes() *http.ServeMux {
 		methods  string
 		serve    http.HandlerFunc
 	}{
-		{Discovery, "GET HEAD", p.discovery},
+		{Discovery, "GET HEAD", p.metadata(Discovery)},
+		{ServerMetadata, "GET HEAD", p.metadata(ServerMetadata)},
 		{JWKS, "GET HEAD", p.jwks},
 		{Authorization, "GET HEAD POST", p.authorize},
 		{Login, "GET HEAD POST", p.login},
 		{Token, "POST", p.token},
 		{Userinfo, "GET HEAD POST", p.userinfo},
+		{Claims, "GET HEAD POST", p.claimsEndpoint},
 		{Introspection, "POST", p.introspect},
 		{Revocation, "POST", p.revoke},
 		{EndSession, "GET HEAD POST", p.endSession},
@@ -48,6 +52,10 @@ func (p *Provider) routes() *http.ServeMux {
 	} {
 		serve := p.methods(strings.Fields(e.methods), e.serve)
 		p.serve[e.endpoint] = serve
+		if e.endpoint == ServerMetadata {
+			p.serverMetadata = p.endpoint(e.endpoint, serve)
+			continue
+		}
 		mux.Handle(string(e.endpoint), p.endpoint(e.endpoint, serve))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -56,9 +64,14 @@ func (p *Provider) routes() *http.ServeMux {
 	return mux
 }
 
-// ServeHTTP serves the endpoints below the issuer's path.
+// ServeHTTP serves the endpoints below the issuer's path, and the one that is before it.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	http.StripPrefix(p.path(), p.mux).ServeHTTP(w, r)
+	path := p.path()
+	if r.URL.Path == string(ServerMetadata)+path {
+		p.serverMetadata.ServeHTTP(w, r)
+		return
+	}
+	http.StripPrefix(path, p.mux).ServeHTTP(w, r)
 }
 
 // endpoint reads a request's form and lets the test controls have their say before it is served.

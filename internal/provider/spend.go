@@ -56,37 +56,44 @@ func (c *code) proves(verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(c.challenge)) == 1
 }
 
-func (s *state) addRefresh(g *grant, now time.Time, lifetime time.Duration) string {
+// addRefresh keeps a new refresh token. A public client's is bound to the certificate, because nothing else says whose it is
+// (RFC 8705 §4); any other client may change its certificate.
+func (s *state) addRefresh(g *grant, thumbprint string, now time.Time, lifetime time.Duration) string {
 	name := rand.Text()
+	if g.client.AuthMethod != "none" {
+		thumbprint = ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh[name] = &refreshToken{grant: g, expiry: now.Add(lifetime)}
+	s.refresh[name] = &refreshToken{grant: g, thumbprint: thumbprint, expiry: now.Add(lifetime)}
 	return name
 }
 
 // useRefresh checks a refresh token and, if the client's are rotated, uses it up. A second use means that two have it:
 // the grant ends for both (RFC 9700 §4.14.2). scope is what is asked for, empty for all that was granted.
-func (s *state) useRefresh(name string, client *Client, scope []string, now time.Time) (*grant, error) {
+func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.refresh[name]
+	t := s.refresh[r.form.Get("refresh_token")]
 	switch {
-	case t == nil || t.grant.client != client:
+	case t == nil || t.grant.client != r.client:
 		return nil, refusal("invalid_grant", "The refresh token is unknown.")
 	case !now.Before(t.expiry):
 		return nil, refusal("invalid_grant", "The refresh token has expired.")
 	case t.used:
 		t.grant.revoked = true
 		return nil, refusal("invalid_grant", "The refresh token was used before.")
-	case t.grant.revoked:
+	case t.revoked || t.grant.revoked:
 		return nil, refusal("invalid_grant", "The refresh token was revoked.")
+	case t.thumbprint != "" && t.thumbprint != r.thumbprint:
+		return nil, refusal("invalid_grant", "The refresh token is bound to another certificate.")
 	}
 	for _, asked := range scope {
 		if !slices.Contains(t.grant.scope, asked) {
 			return nil, refusal("invalid_scope", "The scope is wider than what was granted.")
 		}
 	}
-	t.used = !client.KeepRefreshToken
+	t.used = !r.client.KeepRefreshToken
 	return t.grant, nil
 }
 
@@ -113,10 +120,22 @@ func (s *state) activeRefresh(token string, now time.Time) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.refresh[token]
-	if t == nil || t.used || t.grant.revoked || !now.Before(t.expiry) {
+	if t == nil || t.used || t.revoked || t.grant.revoked || !now.Before(t.expiry) {
 		return nil
 	}
 	return t
+}
+
+// useOnce reports whether a name is used for the first time before its expiry.
+func (s *state) useOnce(name string, expiry, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(now)
+	if _, before := s.used[name]; before {
+		return false
+	}
+	s.used[name] = expiry
+	return true
 }
 
 // revoke revokes an access token alone, or with a refresh token the whole grant (RFC 7009 §2.1). It reports false, and

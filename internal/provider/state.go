@@ -23,7 +23,9 @@ type grant struct {
 	client   *Client
 	user     *User // nil: the client itself
 	scope    []string
-	session  session // zero if there is none
+	audience []string       // of its access tokens; nil: the client's
+	act      map[string]any // who acts for the user (RFC 8693 §4.1); nil for nobody
+	session  session        // zero if there is none
 	nonce    string
 	authTime time.Time
 	revoked  bool
@@ -44,9 +46,11 @@ type code struct {
 }
 
 type refreshToken struct {
-	grant  *grant
-	expiry time.Time
-	used   bool
+	grant      *grant
+	thumbprint string // of the certificate that a public client must show again; "" for none
+	expiry     time.Time
+	used       bool
+	revoked    bool
 }
 
 type accessToken struct {
@@ -63,6 +67,8 @@ type state struct {
 	codes    map[string]*code
 	refresh  map[string]*refreshToken
 	access   map[string]*accessToken
+	used     map[string]time.Time // the jti of assertions, each with its client, until they expire
+	sources  map[string]*claimSource
 	swept    time.Time
 }
 
@@ -74,6 +80,7 @@ const (
 func (s *state) init() {
 	s.sessions, s.codes = map[string]*session{}, map[string]*code{}
 	s.refresh, s.access = map[string]*refreshToken{}, map[string]*accessToken{}
+	s.used, s.sources = map[string]time.Time{}, map[string]*claimSource{}
 }
 
 // sweep forgets what has expired; mu must be held. A used code is kept beyond its expiry until the next sweep, a used
@@ -87,6 +94,8 @@ func (s *state) sweep(now time.Time) {
 	maps.DeleteFunc(s.codes, func(_ string, v *code) bool { return now.After(v.expiry.Add(sweepEvery)) })
 	maps.DeleteFunc(s.refresh, func(_ string, v *refreshToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.access, func(_ string, v *accessToken) bool { return now.After(v.expiry) })
+	maps.DeleteFunc(s.sources, func(_ string, v *claimSource) bool { return now.After(v.expiry) })
+	maps.DeleteFunc(s.used, func(_ string, v time.Time) bool { return now.After(v) })
 }
 
 // begin keeps a new session in place of the one with the cookie before; the same user's keeps its sid.

@@ -8,12 +8,19 @@ import (
 	"strings"
 )
 
+// A tokenRequest is a client's request for tokens. The client is authenticated.
+type tokenRequest struct {
+	client     *Client
+	form       url.Values
+	thumbprint string // of the certificate that the tokens are to be bound to; "" for none
+}
+
 // token is the token endpoint (RFC 6749 §3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
-	client, err := p.authenticate(r)
+	t, err := p.readTokenRequest(r)
 	var answer map[string]any
 	if err == nil {
-		answer, err = p.grant(client, r.PostForm)
+		answer, err = p.grant(t)
 	}
 	var refused *oauthError
 	if errors.As(err, &refused) {
@@ -23,22 +30,42 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, Token, answer)
 }
 
-// grant gives tokens for what a client brings.
-func (p *Provider) grant(c *Client, form url.Values) (map[string]any, error) {
-	for name, values := range form {
-		if len(values) > 1 && name != "resource" && name != "audience" { // RFC 6749 §3.2; RFC 8707 §2
+func (p *Provider) readTokenRequest(r *http.Request) (*tokenRequest, error) {
+	client, err := p.authenticate(r, Token)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range r.PostForm {
+		if len(values) > 1 && name != "resource" && name != "audience" { // RFC 6749 §3.2; RFC 8707 §2, RFC 8693 §2.1
 			return nil, badRequest("The parameter " + name + " comes twice.")
 		}
 	}
-	switch form.Get("grant_type") {
+	t := &tokenRequest{client: client, form: r.PostForm}
+	if client.BoundTokens {
+		cert := certificate(r)
+		if cert == nil {
+			return nil, badRequest("This client's access tokens are bound to its certificate, and it has shown none.")
+		}
+		t.thumbprint = Thumbprint(cert.Raw)
+	}
+	return t, nil
+}
+
+// grant gives tokens for what a client brings.
+func (p *Provider) grant(t *tokenRequest) (map[string]any, error) {
+	switch t.form.Get("grant_type") {
 	case "authorization_code":
-		return p.grantCode(c, form)
+		return p.grantCode(t)
 	case "refresh_token":
-		return p.grantRefresh(c, form)
+		return p.grantRefresh(t)
 	case "client_credentials":
-		return p.grantClient(c, form)
+		return p.grantClient(t)
 	case "password":
-		return p.grantPassword(c, form)
+		return p.grantPassword(t)
+	case grantTokenExchange:
+		return p.grantExchange(t)
+	case grantJWTBearer:
+		return p.grantJWTBearer(t)
 	case "":
 		return nil, badRequest("The grant_type is missing.")
 	}
@@ -46,52 +73,69 @@ func (p *Provider) grant(c *Client, form url.Values) (map[string]any, error) {
 }
 
 // grantCode is RFC 6749 §4.1.3.
-func (p *Provider) grantCode(c *Client, form url.Values) (map[string]any, error) {
-	if form.Get("code") == "" {
+func (p *Provider) grantCode(t *tokenRequest) (map[string]any, error) {
+	if t.form.Get("code") == "" {
 		return nil, badRequest("The code is missing.")
 	}
-	g, err := p.state.redeem(form.Get("code"), c, form.Get("redirect_uri"), form.Get("code_verifier"), p.now())
+	g, err := p.state.redeem(t.form.Get("code"), t.client, t.form.Get("redirect_uri"), t.form.Get("code_verifier"), p.now())
 	if err != nil {
 		return nil, err
 	}
-	return p.issue(g, g.scope, g.nonce, true), nil
+	return p.issue(g, issuance{scope: g.scope, nonce: g.nonce, refresh: true, thumbprint: t.thumbprint}), nil
 }
 
 // grantRefresh is RFC 6749 §6. The new ID token has no nonce (OIDC Core §12.2).
-func (p *Provider) grantRefresh(c *Client, form url.Values) (map[string]any, error) {
-	if form.Get("refresh_token") == "" {
+func (p *Provider) grantRefresh(t *tokenRequest) (map[string]any, error) {
+	if t.form.Get("refresh_token") == "" {
 		return nil, badRequest("The refresh_token is missing.")
 	}
-	scope := strings.Fields(form.Get("scope"))
-	g, err := p.state.useRefresh(form.Get("refresh_token"), c, scope, p.now())
+	scope := strings.Fields(t.form.Get("scope"))
+	g, err := p.state.useRefresh(t, scope, p.now())
 	if err != nil {
 		return nil, err
 	}
 	if len(scope) == 0 {
 		scope = g.scope
 	}
-	return p.issue(g, scope, "", !c.KeepRefreshToken), nil
+	return p.issue(g, issuance{scope: scope, refresh: !t.client.KeepRefreshToken, thumbprint: t.thumbprint}), nil
 }
 
 // grantClient is RFC 6749 §4.4: no refresh token, nobody who could have an ID token.
-func (p *Provider) grantClient(c *Client, form url.Values) (map[string]any, error) {
-	if c.AuthMethod == "none" {
+func (p *Provider) grantClient(t *tokenRequest) (map[string]any, error) {
+	if t.client.AuthMethod == "none" {
 		return nil, refusal("unauthorized_client", "A public client has no tokens of its own.")
 	}
+	scope := p.grantable(t.form.Get("scope"))
+	if p.config.NoOpenIDForClients && slices.Contains(scope, "openid") {
+		return nil, refusal("invalid_scope", "A client's own tokens can't have the scope openid.")
+	}
 	aboutUsers := func(scope string) bool { return slices.Contains(standardScopes, scope) }
-	g := &grant{client: c, scope: slices.DeleteFunc(p.grantable(form.Get("scope")), aboutUsers)}
-	return p.issue(g, g.scope, "", false), nil
+	g := &grant{client: t.client, scope: slices.DeleteFunc(scope, aboutUsers), audience: p.audienceParameter(t.form)}
+	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
 }
 
 // grantPassword is RFC 6749 §4.3.
-func (p *Provider) grantPassword(c *Client, form url.Values) (map[string]any, error) {
-	if !form.Has("username") || !form.Has("password") {
+func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
+	if !t.form.Has("username") || !t.form.Has("password") {
 		return nil, badRequest("The username or the password is missing.")
 	}
-	user := p.checkPassword(form.Get("username"), form.Get("password"))
+	user := p.checkPassword(t.form.Get("username"), t.form.Get("password"))
 	if user == nil {
 		return nil, refusal("invalid_grant", "The username or the password is wrong.")
 	}
-	g := &grant{client: c, user: user, scope: p.grantable(form.Get("scope")), authTime: p.now()}
-	return p.issue(g, g.scope, "", true), nil
+	g := &grant{client: t.client, user: user, scope: p.grantable(t.form.Get("scope")), audience: p.audienceParameter(t.form), authTime: p.now()}
+	return p.issue(g, issuance{scope: g.scope, refresh: true, thumbprint: t.thumbprint}), nil
+}
+
+// audienceParameter is whom access tokens are asked for, if the provider listens to that; nil for the client's default.
+func (p *Provider) audienceParameter(form url.Values) []string {
+	if !p.config.AudienceParameter {
+		return nil
+	}
+	return given(form["audience"])
+}
+
+// given are the values that aren't empty: an empty parameter counts as left out (RFC 6749 §3.2).
+func given(values []string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }

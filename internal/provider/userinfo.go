@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,13 +19,29 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token isn't good here, or no longer."))
 		return
 	}
+	if !boundTo(t.claims, certificate(r)) {
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is bound to a certificate that wasn't shown."))
+		return
+	}
 	scope, _ := t.claims["scope"].(string)
 	scopes := strings.Fields(scope)
 	if t.grant.user == nil || !slices.Contains(scopes, "openid") {
 		p.refuse(w, challenge(http.StatusForbidden, "insufficient_scope", "The access token hasn't the scope openid."))
 		return
 	}
-	p.answer(w, Userinfo, t.grant.claims(scopes))
+	p.answerUserinfo(w, r, t.grant, p.claims(t.grant, scopes))
+}
+
+// answerUserinfo signs the answer for a client that is registered so or asks for it, with iss and aud (OIDC Core §5.3.2).
+func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *grant, claims map[string]any) {
+	alg := g.client.UserinfoSignedResponseAlg
+	if alg == "" && !prefers(r, mediaJWT) {
+		p.answer(w, Userinfo, claims)
+		return
+	}
+	p.controls.adjust(Userinfo, claims)
+	claims["iss"], claims["aud"] = p.Issuer(), g.client.ID
+	p.answerJWT(w, Userinfo, mediaJWT, cmp.Or(alg, "RS256"), claims)
 }
 
 // bearer finds the access token in the header or in a form, never in the query (RFC 6750 §2, RFC 9700 §4.3.2).

@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *authorizationRequest, s *session) {
+	g := &grant{
+		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
+		audience: p.audienceParameter(a.params),
+	}
+	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge")}
+	p.redirect(w, r, a, map[string]any{"code": p.state.addCode(c, p.now())})
+}
+
+func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, a *authorizationRequest, e *oauthError) {
+	p.redirect(w, r, a, map[string]any{"error": e.Code, "error_description": e.Description})
+}
+
+// redirect sends an authorization response with state and iss (RFC 6749 §4.1.2, RFC 9207 §2): in the query of a redirect, or
+// in a form. 303 turns the login form's POST into a GET, so that no password travels on (RFC 9700 §4.12).
+func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authorizationRequest, answer map[string]any) {
+	answer["iss"] = p.Issuer()
+	if state := a.params.Get("state"); state != "" {
+		answer["state"] = state
+	}
+	p.controls.adjust(Authorization, answer)
+	params := url.Values{}
+	for name, v := range answer {
+		if s, ok := v.(string); ok {
+			params.Set(name, s)
+		}
+	}
+	if slices.Equal(a.params["response_mode"], []string{"form_post"}) {
+		formPost(w, a, params)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, withQuery(a.redirectURI, params), http.StatusSeeOther)
+}
+
+// withQuery keeps the query that a redirect URI has already (RFC 6749 §3.1.2).
+func withQuery(uri string, query url.Values) string {
+	switch {
+	case len(query) == 0:
+		return uri
+	case strings.Contains(uri, "?"):
+		return uri + "&" + query.Encode()
+	}
+	return uri + "?" + query.Encode()
+}

@@ -1,0 +1,114 @@
+package provider
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Token exchange (RFC 8693): its grant type and the token types of §3 that are known here.
+const (
+	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+	typeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
+	typeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+	typeIDToken      = "urn:ietf:params:oauth:token-type:id_token"
+	typeJWT          = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// grantExchange is RFC 8693 §2: a token for a subject, and for an actor who acts for it, becomes one for another audience.
+func (p *Provider) grantExchange(t *tokenRequest) (map[string]any, error) {
+	if t.client.AuthMethod == "none" {
+		return nil, refusal("unauthorized_client", "A public client can't exchange tokens.")
+	}
+	subject, act, err := p.exchanged(t)
+	if err != nil {
+		return nil, err
+	}
+	audience, err := p.exchangeTarget(t.form)
+	if err != nil {
+		return nil, err
+	}
+	scope := p.exchangeScope(t.form, subject)
+	g := &grant{client: t.client, user: subject.user, scope: scope, audience: audience, act: act, authTime: subject.authTime}
+	return p.issueExchanged(t, g)
+}
+
+// exchanged reads the subject token and the actor token and says who acts for the subject.
+func (p *Provider) exchanged(t *tokenRequest) (subject *party, act map[string]any, err error) {
+	token, kind := t.form.Get("subject_token"), t.form.Get("subject_token_type")
+	actorToken, actorKind := t.form.Get("actor_token"), t.form.Get("actor_token_type")
+	switch {
+	case token == "" || kind == "":
+		return nil, nil, badRequest("The subject_token or the subject_token_type is missing.")
+	case actorToken == "" && actorKind != "":
+		return nil, nil, badRequest("The actor_token_type comes without an actor_token.") // §2.1: it must not
+	case actorToken != "" && actorKind == "":
+		return nil, nil, badRequest("The actor_token_type is missing.")
+	}
+	subject, reason := p.party(t.client, token, kind)
+	if reason != "" {
+		return nil, nil, badRequest("The subject_token " + reason + ".") // §2.2.2: not invalid_grant
+	}
+	actor := &party{iss: p.Issuer(), claims: map[string]any{"sub": t.client.ID}} // who asks, unless a token says otherwise
+	act, _ = subject.claims["act"].(map[string]any)
+	if actorToken != "" {
+		if actor, reason = p.party(t.client, actorToken, actorKind); reason != "" {
+			return nil, nil, badRequest("The actor_token " + reason + ".")
+		}
+		act = actor.actFor(subject)
+	}
+	if !subject.mayBeActedForBy(actor) {
+		return nil, nil, badRequest("The subject_token's may_act names another actor.")
+	}
+	return subject, act, nil
+}
+
+// exchangeTarget is whom the new token is for: the resources and audiences together (§2.1); nil for the client's default.
+func (p *Provider) exchangeTarget(form url.Values) ([]string, error) {
+	resources := given(form["resource"])
+	for _, r := range resources {
+		if u, err := url.Parse(r); err != nil || !u.IsAbs() || strings.Contains(r, "#") {
+			return nil, refusal("invalid_target", "A resource isn't an absolute URI without a fragment.") // RFC 8707 §2
+		}
+	}
+	targets := slices.Concat(resources, given(form["audience"]))
+	for _, target := range targets {
+		if p.config.ExchangeAudiences != nil && !slices.Contains(p.config.ExchangeAudiences, target) {
+			return nil, refusal("invalid_target", "No token is issued for one of the audiences.")
+		}
+	}
+	return targets, nil
+}
+
+// exchangeScope is what was asked for and is known, or else what the subject token had. There is no refresh token, whose
+// scope is left out.
+func (p *Provider) exchangeScope(form url.Values, subject *party) []string {
+	asked := form.Get("scope")
+	if asked == "" {
+		asked, _ = subject.claims["scope"].(string)
+	}
+	return slices.DeleteFunc(p.grantable(asked), func(s string) bool { return s == "offline_access" })
+}
+
+// issueExchanged answers in the shape of §2.2.1: whatever the new token is, it stands in access_token.
+func (p *Provider) issueExchanged(t *tokenRequest, g *grant) (map[string]any, error) {
+	kind := t.form.Get("requested_token_type")
+	answer := map[string]any{"issued_token_type": kind, "scope": strings.Join(g.scope, " ")}
+	lifetime := p.lifetime(g.client)
+	switch {
+	case kind == "" || kind == typeAccessToken || kind == typeJWT && !g.client.OpaqueAccessTokens:
+		if kind == "" {
+			answer["issued_token_type"] = typeAccessToken
+		}
+		i := issuance{scope: g.scope, thumbprint: t.thumbprint}
+		answer["access_token"], answer["token_type"] = p.newAccessToken(g, i, p.now(), lifetime), "Bearer"
+	case kind == typeIDToken:
+		answer["access_token"], answer["token_type"] = p.newIDToken(g, issuance{scope: g.scope}, "", p.now(), lifetime), "N_A"
+	default:
+		return nil, badRequest("No token of the requested_token_type is issued to this client.")
+	}
+	answer["expires_in"] = int64(lifetime / time.Second)
+	return answer, nil
+}

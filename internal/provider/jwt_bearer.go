@@ -1,0 +1,47 @@
+package provider
+
+import "slices"
+
+const grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+// grantJWTBearer is RFC 7523 §2.1: a JWT that an issuer made for this server is a grant. At Microsoft it is an access token
+// that was made for the client, who asks on its user's behalf.
+func (p *Provider) grantJWTBearer(t *tokenRequest) (map[string]any, error) {
+	use := t.form.Get("requested_token_use")
+	switch {
+	case t.client.AuthMethod == "none":
+		return nil, refusal("unauthorized_client", "A public client has no such grant.")
+	case t.form.Get("assertion") == "":
+		return nil, badRequest("The assertion is missing.")
+	case p.config.OnBehalfOf && use != "on_behalf_of":
+		return nil, badRequest("The requested_token_use isn't on_behalf_of.")
+	}
+	assertion, reason := p.assertion(t)
+	if reason != "" {
+		return nil, refusal("invalid_grant", "The assertion "+reason+".") // RFC 7521 §4.1.1
+	}
+	g := &grant{client: t.client, user: assertion.user, scope: p.exchangeScope(t.form, assertion), authTime: assertion.authTime}
+	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
+}
+
+// assertion judges a JWT as a grant (RFC 7523 §3): its aud has to name this server or, on behalf of a user, the client.
+func (p *Provider) assertion(t *tokenRequest) (_ *party, reason string) {
+	token := t.form.Get("assertion")
+	j, reason := p.verifyTrusted(token)
+	if reason != "" {
+		return nil, reason
+	}
+	here := []string{p.Issuer(), p.Issuer() + string(Token)}
+	if p.config.OnBehalfOf {
+		here = []string{t.client.ID}
+	}
+	switch {
+	case !slices.ContainsFunc(audiences(j.claims), func(aud string) bool { return slices.Contains(here, aud) }):
+		return nil, "is for another audience"
+	case p.config.OnBehalfOf && !j.accessToken:
+		return nil, "is no access token"
+	case j.issuer == p && j.accessToken && p.state.active(token, p.now()) == nil:
+		return nil, "was revoked or never issued"
+	}
+	return p.partyIn(j), ""
+}

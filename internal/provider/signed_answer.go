@@ -1,0 +1,47 @@
+package provider
+
+import (
+	"maps"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Media types of signed answers (RFC 7519 §10.3.1, RFC 9701 §10.2).
+const (
+	mediaJWT              = "application/jwt"
+	mediaIntrospectionJWT = "application/token-introspection+jwt"
+)
+
+// answerJWT sends an answer as a JWT, after the test's adjustments. The media type's last part is its typ.
+func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg string, claims map[string]any) {
+	claims = maps.Clone(claims)
+	p.controls.adjustSigned(e, claims)
+	typ := "JWT"
+	if media != mediaJWT {
+		typ = strings.TrimPrefix(media, "application/")
+	}
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.Write([]byte(p.SignJWT(claims, WithAlg(alg), WithHeader("typ", typ))))
+}
+
+// prefers reports whether a request asks for a media type by name, and not less than for JSON (RFC 9110 §12.5.1).
+func prefers(r *http.Request, media string) bool {
+	weight := map[string]float64{}
+	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		q, err := strconv.ParseFloat(params["q"], 64)
+		if err != nil {
+			q = 1
+		}
+		weight[name] = q
+	}
+	return weight[media] > 0 && weight[media] >= weight["application/json"]
+}
