@@ -71,12 +71,17 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	if err != nil {
 		return c.Problem("session_storage", err.Error())
 	}
+	subjects, err := b.subjectIssuers(c.OIDC.Flow.Client)
+	if err != nil {
+		return c.Problem("token_exchange", err.Error())
+	}
 	deps := flow.Deps{
-		Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Now: b.now, Log: b.log,
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Now: b.now, Log: b.log,
 	}
 	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
 		return c.Problem("auth_methods", err.Error())
 	}
+	r.Exchange = flow.NewExchange(&c.OIDC.Flow, deps, flow.ClaimPaths{Scopes: c.OIDC.Authz.ScopesClaim, Audience: c.OIDC.Authz.AudienceClaim})
 	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, &deps)
 	r.Realm = clients[0].Issuer().Host()
 	r.SkipPreflight = !c.OIDC.RunOnPreflight
@@ -99,6 +104,29 @@ func (b *builder) clients(s oidc.Settings) ([]*oidc.Client, error) {
 	})
 	b.used[k] = true
 	return clients, err
+}
+
+// subjectIssuers are those whose tokens are exchanged, each with keys of its own. They are reached as the route's issuer is,
+// but get none of its headers, which may hold secrets.
+func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error) {
+	if s.TokenExchange == nil {
+		return nil, nil
+	}
+	for _, entry := range s.TokenExchange.SubjectTokenIssuers {
+		settings := s.IssuerSettings
+		if oidc.IssuerOf(entry.Issuer) != oidc.IssuerOf(s.Issuer) {
+			settings = oidc.IssuerSettings{
+				Issuer: entry.Issuer, RediscoveryLifetime: s.RediscoveryLifetime, Leeway: s.Leeway, HTTPSettings: s.HTTPSettings,
+			}
+			settings.UsingPseudoIssuer, settings.JWKSEndpoint = entry.JWKSURI != "", entry.JWKSURI
+		}
+		issuer, err := b.issuer(settings)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, issuer)
+	}
+	return all, nil
 }
 
 func (b *builder) issuer(s oidc.IssuerSettings) (*oidc.Issuer, error) {

@@ -51,6 +51,9 @@ type Result struct {
 	Query    *string     // if set, the upstream gets this query instead of the request's
 }
 
+// A Step follows the success of a flow. It returns the result, or another: results are never changed.
+type Step func(*Request, *Result) (*Result, error)
+
 // An Answer is a response of the gate's own.
 type Answer struct {
 	Status int

@@ -29,6 +29,10 @@ type Identity struct {
 	IntrospectionJWT string `json:"introspection_jwt,omitempty"` // the answer as it was signed (RFC 9701)
 	UserinfoJWT      string `json:"userinfo_jwt,omitempty"`      // the answer as it was signed (OIDC Core §5.3.2)
 
+	// MappedFrom is what consumers and credentials are mapped from, if not from the claim sets above: the claims of the
+	// token that was exchanged for this one.
+	MappedFrom Claims `json:"mapped_from,omitempty"`
+
 	// Presented says that the caller brought the token itself, so that its audience must name one of our clients; it is
 	// false for tokens that the gate was issued.
 	Presented bool `json:"presented,omitempty"`

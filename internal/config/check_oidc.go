@@ -18,6 +18,7 @@ func (r *Route) checkOIDC() {
 	r.checkErrors()
 	r.checkRequests()
 	r.checkCredentials()
+	r.checkExchange()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
 }
 

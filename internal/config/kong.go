@@ -3,13 +3,12 @@ package config
 // kongObjects are the refused parameters that are mappings, or lists of mappings.
 var kongObjects = []string{
 	"cluster_cache_redis", "principals", "proof_of_possession_mtls_from_header",
-	"protected_resource_metadata", "token_exchange",
+	"protected_resource_metadata",
 }
 
 const (
 	noConsumers = "there are no consumers: use groups_required or roles_required, and upstream_headers to name the user; take it out"
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
-	noExchange  = "tokens aren't exchanged: the upstream gets the caller's own; take it out"
 	noCache     = "nothing of that kind is cached, and verified tokens are kept until they expire; take it out"
 	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "tokens aren't bound to keys or certificates; take it out"
@@ -17,8 +16,6 @@ const (
 
 // kong are the parameters of Kong's openid-connect plugin that aren't built.
 var kong = []refusal{
-	{"token_exchange_endpoint token_exchange", "", noExchange},
-	{"cache_token_exchange", "true", noExchange},
 	{"pushed_authorization_request_endpoint pushed_authorization_request_endpoint_auth_method", "", "authorization requests aren't pushed; take it out"},
 
 	{"tls_client_auth_cert_id", "", "it is an entity of Kong's: write tls_client_auth_cert_file and tls_client_auth_key_file"},

@@ -19,13 +19,13 @@ type JWTSettings struct {
 // bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
 	settings  JWTSettings
-	issuer    *oidc.Issuer
+	issuers   []*oidc.Issuer
 	presented *presented
 	asked     *introspection // nil: the issuer isn't asked
 }
 
 func newBearer(s *Settings, d *Deps) auth.Flow {
-	b := &bearer{settings: s.JWTSettings, issuer: d.issuer(), presented: d.presented}
+	b := &bearer{settings: s.JWTSettings, issuers: d.issuers(), presented: d.presented}
 	if s.IntrospectJWTTokens {
 		b.asked = newIntrospection(s, d).(*introspection)
 	}
@@ -37,14 +37,14 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := b.issuer.AccessToken(r.Context(), token.value)
+	identity, err := oidc.ProveAccessToken(r.Context(), token.value, b.issuers)
 	if err != nil {
 		return nil, tokenError(err)
 	}
 	if err := b.checkCookie(r, identity.AccessToken); err != nil {
 		return nil, err
 	}
-	if b.asked != nil {
+	if b.asked != nil && identity.Issuer == b.issuers[0].URL() {
 		if identity, err = b.ask(r, token.value, identity); err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func tokenError(err error) error {
 	if errors.Is(err, oidc.ErrUnavailable) {
 		return auth.Unavailable("issuer_unavailable", err)
 	}
-	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrRefused} {
+	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrRefused, oidc.ErrIssuer} {
 		if errors.Is(err, reason) {
 			return auth.InvalidToken(reason.Error(), err)
 		}

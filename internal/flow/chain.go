@@ -15,13 +15,14 @@ import (
 
 // Deps is what the flows of one route are built on.
 type Deps struct {
-	Clients  []*oidc.Client // by the index of client_id
-	Sessions *session.Sessions
-	Keyring  *keyring.Keyring
-	Base     string // the route's first path: the gate's own paths are below it
-	HashKey  []byte // of what is remembered by credentials
-	Now      func() time.Time
-	Log      *slog.Logger
+	Clients        []*oidc.Client // by the index of client_id
+	Sessions       *session.Sessions
+	Keyring        *keyring.Keyring
+	Base           string // the route's first path: the gate's own paths are below it
+	HashKey        []byte // of what is remembered by credentials
+	Now            func() time.Time
+	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
+	Log            *slog.Logger
 
 	clients   *clients
 	presented *presented
@@ -90,6 +91,17 @@ func (s *Settings) readsBodies() bool {
 }
 
 func (d *Deps) issuer() *oidc.Issuer { return d.Clients[0].Issuer() }
+
+// issuers are those whose JWTs are taken: the route's own, and those whose tokens are exchanged.
+func (d *Deps) issuers() []*oidc.Issuer {
+	all := []*oidc.Issuer{d.issuer()}
+	for _, i := range d.SubjectIssuers {
+		if !slices.Contains(all, i) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
 
 // tokenArgs is what of a caller's request goes into token requests.
 func (d *Deps) tokenArgs(s *Settings) copied {

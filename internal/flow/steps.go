@@ -6,13 +6,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A step follows a flow's success. It returns the result, or another: results are never changed.
-type step func(*auth.Request, *auth.Result) (*auth.Result, error)
-
 // A stepped is a flow and what follows it.
 type stepped struct {
 	auth.Flow
-	steps []step
+	steps []auth.Step
 }
 
 func (s stepped) Authenticate(r *auth.Request) (*auth.Result, error) {
@@ -31,7 +28,7 @@ func withSteps(name string, f auth.Flow, s *Settings, d *Deps) auth.Flow {
 	if name == "session" || name == "authorization_code" { // they have theirs at the login
 		return f
 	}
-	var steps []step
+	var steps []auth.Step
 	if s.IDTokenParamName != "" && slices.Contains([]string{"bearer", "introspection", "userinfo", "kong_oauth2"}, name) {
 		steps = append(steps, newIDToken(s, d).accompany)
 	}

@@ -40,6 +40,8 @@ type Client struct {
 	userinfos    *cache.Cache[*Userinfo]
 	tokens       *cache.Cache[*TokenResponse]
 	refreshed    *cache.Cache[*TokenResponse] // by refresh tokens, which may be good for one use: never asked for ahead
+	exchanged    *cache.Cache[*TokenResponse]
+	replaced     *cache.Cache[*TokenResponse] // by token_exchange_endpoint
 }
 
 // A KeySource returns the private key with which the gate signs by alg: one that it made and publishes.
@@ -145,6 +147,7 @@ func (c *Client) keepAnswers(config ClientConfig) {
 	if s.CacheUserInfo {
 		c.userinfos = newCache(c, revocable, shared("userinfo"), (*Userinfo).size, (*Userinfo).expires, ErrInactive)
 	}
+	c.keepExchanged(config, times, shared("exchanged"))
 	if s.CacheTokens {
 		c.refreshed = newCache(c, times, shared("refreshed"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
 		times.Ahead = renewAhead
@@ -164,15 +167,17 @@ func (c *Client) Issuer() *Issuer { return c.issuer }
 
 // Extra are parameters and headers of one request besides the ones that the standards and the settings give it.
 type Extra struct {
-	Args   url.Values
-	Header http.Header
+	Args      url.Values
+	Header    http.Header
+	OwnArgs   bool // in the place of the settings' arguments
+	OwnHeader bool // likewise
 }
 
 // parts are what an Extra adds to a cache's key.
 func (e Extra) parts() []string {
 	var b strings.Builder
 	e.Header.Write(&b) // sorted by name
-	return []string{e.Args.Encode(), b.String()}
+	return []string{e.Args.Encode(), b.String(), fmt.Sprint(e.OwnArgs, e.OwnHeader)}
 }
 
 // named pairs the names and values of two aligned settings.

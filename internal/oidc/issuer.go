@@ -92,6 +92,12 @@ func cmpFunc(f, fallback func() time.Time) func() time.Time {
 // URL is the configured issuer without a well-known suffix: the name under which sessions remember it.
 func (i *Issuer) URL() string { return i.url }
 
+// IssuerOf is the issuer that a configured URL names: itself, or without a well-known suffix.
+func IssuerOf(configured string) string {
+	issuer, _ := wellKnown(configured)
+	return issuer
+}
+
 // Host is the issuer's host, the realm of challenges.
 func (i *Issuer) Host() string {
 	u, err := url.Parse(i.url)

@@ -15,6 +15,7 @@ type Settings struct {
 	TokenRequestSettings
 	IntrospectionSettings
 	UserinfoSettings
+	TokenExchangeSettings
 	CacheSettings
 }
 

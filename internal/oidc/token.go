@@ -51,8 +51,12 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 		header[name] = values
 	}
 	s := &c.settings.TokenRequestSettings
-	named(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
-	named(s.TokenPostArgsNames, s.TokenPostArgsValues, form.Add)
+	if !extra.OwnHeader {
+		named(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
+	}
+	if !extra.OwnArgs {
+		named(s.TokenPostArgsNames, s.TokenPostArgsValues, form.Add)
+	}
 	for name, values := range extra.Args {
 		form[name] = values
 	}

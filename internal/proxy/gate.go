@@ -22,6 +22,7 @@ type Route struct {
 	Paths    []string
 	Origin   string // public_url; empty: from the request
 	Chain    auth.Chain
+	Exchange auth.Step // of the access token, before policies see it; nil: none
 	Policy   *authz.Policy
 	Rules    []*Rule
 	Headers  HeaderSettings
@@ -152,6 +153,9 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 		return d, nil
 	}
 	res, err := d.authenticate(endpoint)
+	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
+		res, err = d.exchange(res)
+	}
 	if res != nil {
 		d.Identity, d.Header, d.Answer, d.used, d.query = res.Identity, res.Header, res.Answer, res.Used, res.Query
 	}
@@ -163,6 +167,16 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	}
 	d.tell()
 	return d, d.Route.Policy.Authorize(d.Identity, d.Rule.Rule)
+}
+
+// exchange keeps the headers of the result before: a renewed session's cookie must reach the browser even if the exchange
+// fails.
+func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
+	res, err := d.Route.Exchange(&d.Request, before)
+	if err != nil {
+		return &auth.Result{Identity: before.Identity, Header: before.Header}, err
+	}
+	return res, nil
 }
 
 // trigger is the endpoint without a path of its own that a request is for, or nil.

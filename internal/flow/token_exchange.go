@@ -1,0 +1,207 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// exchange gives a request another access token before it goes on: the one that the authorization server issues for it
+// (RFC 8693), or the one that token_exchange_endpoint answers with.
+type exchange struct {
+	settings *oidc.TokenExchange // nil: only token_exchange_endpoint
+	entries  []exchangeEntry
+	replaces bool
+	clients  *clients
+	copied   copied
+	asked    *introspection // nil: an opaque token that was issued can't be judged
+	scopes   []string       // scopes_claim
+	audience []string       // audience_claim
+}
+
+// An exchangeEntry is one of subject_token_issuers.
+type exchangeEntry struct {
+	oidc.SubjectTokenIssuer
+	issuer *oidc.Issuer
+}
+
+// ClaimPaths say where the conditions of an exchange find scopes and audiences.
+type ClaimPaths struct{ Scopes, Audience []string }
+
+// NewExchange returns what is to be done with an access token before it goes on; nil for nothing.
+func NewExchange(s *Settings, d Deps, paths ClaimPaths) auth.Step {
+	x := s.Client.TokenExchange
+	if x == nil && s.Client.TokenExchangeEndpoint == "" {
+		return nil
+	}
+	d.prepare(s)
+	e := &exchange{settings: x, replaces: s.Client.TokenExchangeEndpoint != "", clients: d.clients, copied: d.tokenArgs(s), scopes: paths.Scopes, audience: paths.Audience}
+	if s.on("introspection") {
+		e.asked = newIntrospection(s, &d).(*introspection)
+	}
+	if x != nil {
+		for n, entry := range x.SubjectTokenIssuers {
+			e.entries = append(e.entries, exchangeEntry{entry, d.SubjectIssuers[n]})
+		}
+	}
+	return e.exchange
+}
+
+func (e *exchange) exchange(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	if res.Identity == nil {
+		return res, nil
+	}
+	res, err := e.exchanged(r, res)
+	if err != nil || !e.replaces {
+		return res, err
+	}
+	return e.replaced(r, res)
+}
+
+// exchanged is the result with the exchanged token, or as it was if no entry is for it.
+func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	subject := res.Identity
+	entry, err := e.entry(subject)
+	if err != nil || entry == nil {
+		return res, err
+	}
+	if err := e.checkAudience(subject, entry); err != nil {
+		return nil, err
+	}
+	actor, err := e.actor(r)
+	if err != nil {
+		return nil, err
+	}
+	by, err := e.copied.caller(r)
+	if err != nil {
+		return nil, err
+	}
+	client := e.clients.of(r)
+	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, by)
+	if err != nil {
+		return nil, grantError("token_exchange_refused", err)
+	}
+	identity, err := e.identity(r, client, subject, t)
+	if err != nil {
+		return nil, err
+	}
+	out := *res
+	out.Identity = identity
+	if actor.value != "" && actor.at.In == auth.InHeader {
+		out.Used = append(slices.Clone(res.Used), actor.at)
+	}
+	return &out, nil
+}
+
+// entry is what says that a token is to be exchanged. A token of another issuer than the route's is never left as it is: its
+// entry let it in.
+func (e *exchange) entry(i *auth.Identity) (*exchangeEntry, error) {
+	own := e.clients.first().Issuer()
+	if i.AccessToken == nil {
+		return nil, nil // opaque, or a flow's that knows no claims of it
+	}
+	for n := range e.entries {
+		entry := &e.entries[n]
+		if entry.issuer.URL() == i.Issuer && e.holds(entry.Conditions, i.AccessToken) {
+			return entry, nil
+		}
+	}
+	if i.Issuer != own.URL() {
+		return nil, auth.InvalidToken("token_issuer", fmt.Errorf("iss: no entry of subject_token_issuers exchanges this token of %q", i.Issuer))
+	}
+	return nil, nil
+}
+
+func (e *exchange) holds(c *oidc.Conditions, claims auth.Claims) bool {
+	if c == nil {
+		return true
+	}
+	audience, scopes := claims.Words(e.audience), claims.Words(e.scopes)
+	return all(c.HasAudience, audience, true) && all(c.HasScopes, scopes, true) &&
+		all(c.MissingAudience, audience, false) && all(c.MissingScopes, scopes, false)
+}
+
+// all reports whether each word is there, or none is.
+func all(words, there []string, present bool) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(there, w) != present })
+}
+
+// checkAudience judges whom a presented subject token was issued for: one of our clients, or what the entry says.
+func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
+	required := entry.AudienceRequired
+	if !i.Presented || slices.Equal(required, []string{"any"}) {
+		return nil
+	}
+	if len(required) == 0 {
+		for _, c := range e.clients.list {
+			required = append(required, c.ID)
+		}
+	}
+	has := i.AccessToken.Words(e.audience)
+	for _, alternative := range required {
+		if all(strings.Fields(alternative), has, true) {
+			return nil
+		}
+	}
+	return auth.InvalidToken("token_audience", fmt.Errorf("audience of the subject token: expected %s, got %q", strings.Join(required, ", or "), has))
+}
+
+// actor is the actor token: the configured one, or the caller's.
+func (e *exchange) actor(r *auth.Request) (found, error) {
+	a := &e.settings.Request.ActorToken
+	switch a.Source {
+	case "config":
+		return found{value: string(a.StaticToken)}, nil
+	case "header":
+		name := headerName(a.HeaderName)
+		values := r.Header[name]
+		if len(values) != 1 || len(values[0]) > maxToken || !token68(values[0]) {
+			return found{}, auth.InvalidToken("actor_token_missing", fmt.Errorf("expected one actor token in the header %s", name))
+		}
+		return found{value: values[0], at: auth.Param{In: auth.InHeader, Name: name}}, nil
+	}
+	return found{}, nil
+}
+
+// identity is what the exchanged token proves: it is verified like one that a caller brings.
+func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
+	next := *t.Identity
+	next.Flow, next.ClientID = subject.Flow, subject.ClientID
+	next.IDToken, next.IDTokenJWK, next.Tokens.IDToken = subject.IDToken, subject.IDTokenJWK, subject.Tokens.IDToken
+	next.Tokens.RefreshToken = ""
+	if next.AccessToken == nil {
+		if e.asked == nil || oidc.IsJWS(t.Tokens.AccessToken) {
+			return nil, auth.Unavailable("exchanged_token_unverified", errors.New("the exchanged token can't be verified with the issuer's keys: "+
+				"add introspection to auth_methods, or have the issuer issue JWTs"))
+		}
+		answer, err := e.asked.introspect(r, t.Tokens.AccessToken)
+		if err != nil {
+			return nil, err
+		}
+		next.Introspection, next.Subject = answer.Introspection, answer.Subject
+	}
+	if e.settings.MapIdentitiesFrom == "subject_token" {
+		next.MappedFrom = subject.AccessToken
+	}
+	return &next, nil
+}
+
+// replaced is the result with the token of token_exchange_endpoint, of which nothing is known: policies see what the token
+// before proved.
+func (e *exchange) replaced(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	if res.Identity.Tokens.AccessToken == "" {
+		return res, nil
+	}
+	token, err := e.clients.of(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
+	if err != nil {
+		return nil, grantError("token_exchange_refused", err)
+	}
+	out, next := *res, *res.Identity
+	next.Tokens.AccessToken = token
+	out.Identity = &next
+	return &out, nil
+}
