@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // An oidcProvider is one node process that runs panva's oidc-provider: a second voice beside Keycloak, with opaque access
@@ -45,8 +47,10 @@ func startOIDCProvider(t *testing.T, c oidcProviderConfig) *oidcProvider {
 			client["grant_types"], client["redirect_uris"], client["response_types"] = []string{"client_credentials"}, []string{}, []string{}
 		}
 	}
+	// Node 20 can't make its own keys: about one export of a new private key in eighty never returns.
+	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{mustKey(t, jose.RS256), mustKey(t, jose.ES256)}}
 	settings, err := json.Marshal(object{"port": port, "tlsPort": freePort(), "certFile": certFile, "keyFile": keyFile,
-		"caFile": testCA.file, "clients": c.clients, "configuration": c.configuration})
+		"caFile": testCA.file, "jwks": keys, "clients": c.clients, "configuration": c.configuration})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,9 +46,18 @@ func startSigner(t *testing.T, alg jose.SignatureAlgorithm) *signer {
 // mustRotate replaces the key.
 func (s *signer) mustRotate(t *testing.T) {
 	t.Helper()
+	key := mustKey(t, s.alg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key = key
+}
+
+// mustKey makes a private key to sign with.
+func mustKey(t *testing.T, alg jose.SignatureAlgorithm) jose.JSONWebKey {
+	t.Helper()
 	var key crypto.Signer
 	var err error
-	switch s.alg {
+	switch alg {
 	case jose.ES256:
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case jose.EdDSA:
@@ -59,9 +68,7 @@ func (s *signer) mustRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.key = jose.JSONWebKey{Key: key, KeyID: unique("key"), Algorithm: string(s.alg), Use: "sig"}
+	return jose.JSONWebKey{Key: key, KeyID: unique("key"), Algorithm: string(alg), Use: "sig"}
 }
 
 func (s *signer) current() *jose.JSONWebKey {

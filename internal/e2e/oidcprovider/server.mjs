@@ -1,8 +1,7 @@
 // An oidc-provider for the tests. Usage: node server.mjs PACKAGES SETTINGS
-// SETTINGS is JSON: port, tlsPort, certFile, keyFile, caFile, clients (their registered metadata), and configuration, whose
-// members replace those below, except that features are added to the features.
+// SETTINGS is JSON: port, tlsPort, certFile, keyFile, caFile, jwks (private ones, to sign with), clients (their registered metadata),
+// and configuration, whose members replace those below, except that features are added to the features.
 // Its issuer is plain http; the same endpoints over TLS are the mtls_endpoint_aliases. Any password logs an account in.
-import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
@@ -21,10 +20,6 @@ const profile = (name, given, groups) => ({
   email: `${name}@example.com`, email_verified: true, groups,
 });
 const accounts = { john: profile("john", "John", ["staff"]), jane: profile("jane", "Jane", []) };
-
-const signingKey = (alg, type, options) => ({
-  ...generateKeyPairSync(type, options).privateKey.export({ format: "jwk" }), alg, use: "sig", kid: alg,
-});
 
 // A plain http connection has no certificate.
 const certificate = (ctx) => ctx.req.socket.getPeerX509Certificate?.();
@@ -45,7 +40,7 @@ const provider = new Provider(issuer, {
     "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt",
     "tls_client_auth", "self_signed_tls_client_auth", "none",
   ],
-  jwks: { keys: [signingKey("RS256", "rsa", { modulusLength: 2048 }), signingKey("ES256", "ec", { namedCurve: "P-256" })] },
+  jwks: settings.jwks,
   cookies: { keys: ["a-cookie-key-of-the-test-provider"] },
   scopes: ["openid", "offline_access", "profile", "email", "groups"],
   claims: {
@@ -109,7 +104,9 @@ const provider = new Provider(issuer, {
 });
 provider.on("server_error", (_ctx, error) => console.error(error));
 for (const name of ["grant.error", "introspection.error", "revocation.error", "userinfo.error", "authorization.error"]) {
-  provider.on(name, (_ctx, error) => console.error(`${name}: ${error.message}: ${error.error_description}: ${error.cause ?? error.error_detail ?? ""}`));
+  provider.on(name, (_ctx, { message, error_description, error_detail, cause }) => {
+    console.error(`${name}: ${message}: ${error_description}: ${cause ?? error_detail ?? ""}`);
+  });
 }
 
 const read = (file) => readFileSync(file);
