@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
 )
 
 // The tests of this file ask oidc-provider itself: they say what the gate meets there, and prove the rig.
@@ -74,11 +73,11 @@ func TestOIDCProviderLogin(t *testing.T) {
 	}})
 	m := mustDiscover(t, p.issuer)
 	v, app, api := newVisitor(t), clientSecretBasic("app", secret), clientSecretBasic("api", secret)
-	redirect, verifier := "http://127.0.0.1:12345"+callback, strings.Repeat("v", 43)
-	challenge := sha256.Sum256([]byte(verifier))
+	redirect, verifier := "http://127.0.0.1:12345"+callback, oauth2.GenerateVerifier()
 
-	request := url.Values{"client_id": {"app"}, "response_type": {"code"}, "redirect_uri": {redirect}, "scope": {"openid profile email groups"},
-		"state": {"s"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"}}
+	request := url.Values{"client_id": {"app"}, "response_type": {"code"}, "redirect_uri": {redirect},
+		"scope": {"openid profile email groups"}, "state": {"s"}, "code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)},
+		"code_challenge_method": {"S256"}}
 	back, err := url.Parse(p.authorize(v, m.endpoint("authorization")+"?"+request.Encode(), "john"))
 	if err != nil {
 		t.Fatal(err)
@@ -86,17 +85,20 @@ func TestOIDCProviderLogin(t *testing.T) {
 	if got := back.Query(); !strings.HasPrefix(back.String(), redirect+"?") || got.Get("state") != "s" || got.Get("iss") != p.issuer {
 		t.Fatalf("the login ended at %s", back)
 	}
-	tokens := v.ask(m.endpoint("token"), app, grant("authorization_code", "", "code", back.Query().Get("code"), "redirect_uri", redirect, "code_verifier", verifier))
+	tokens := v.ask(m.endpoint("token"), app, grant("authorization_code", "",
+		"code", back.Query().Get("code"), "redirect_uri", redirect, "code_verifier", verifier))
 	opaque, refresh := tokens.mustMember(t, "access_token"), tokens.mustMember(t, "refresh_token")
 	if id, _ := m.mustVerify(tokens.mustMember(t, "id_token")); id.claim("sub") != "john" || id.claim("preferred_username") != "" {
 		t.Errorf("the ID token is %v, want john's without a profile", id.claims)
 	}
-	if got := v.call(m.endpoint("userinfo"), "Authorization", "Bearer "+opaque).mustObject(t); got["preferred_username"] != "john" || got["email"] != "john@example.com" {
-		t.Errorf("userinfo says %v", got)
+	said := v.call(m.endpoint("userinfo"), "Authorization", "Bearer "+opaque).mustObject(t)
+	if said["preferred_username"] != "john" || said["email"] != "john@example.com" {
+		t.Errorf("userinfo says %v", said)
 	}
 
-	if got := v.ask(m.endpoint("introspection"), api, url.Values{"token": {opaque}}).mustObject(t); got["active"] != true || got["sub"] != "john" {
-		t.Errorf("introspection says %v", got)
+	said = v.ask(m.endpoint("introspection"), api, url.Values{"token": {opaque}}).mustObject(t)
+	if said["active"] != true || said["sub"] != "john" {
+		t.Errorf("introspection says %v", said)
 	}
 	signed := v.ask(m.endpoint("introspection"), api, url.Values{"token": {opaque}}, "Accept", "application/token-introspection+jwt")
 	b, typ := m.mustVerify(signed.body)
@@ -114,14 +116,14 @@ func TestOIDCProviderLogin(t *testing.T) {
 		t.Errorf("the second use of a refresh token is answered %d %s", a.status, a.body)
 	}
 
-	machine := v.ask(m.endpoint("token"), api, grant("client_credentials", "")).mustMember(t, "access_token")
+	machine := v.accessToken(m, api, grant("client_credentials", ""))
 	if a := v.ask(m.endpoint("revocation"), api, url.Values{"token": {machine}}); a.status != http.StatusOK {
 		t.Errorf("the revocation is answered %d %s", a.status, a.body)
 	}
 	if got := v.ask(m.endpoint("introspection"), api, url.Values{"token": {machine}}).mustObject(t); got["active"] != false {
 		t.Errorf("introspection of a revoked token: %v", got)
 	}
-	jwt, typ := m.mustVerify(v.ask(m.endpoint("token"), api, grant("client_credentials", "read", "resource", "urn:api")).mustMember(t, "access_token"))
+	jwt, typ := m.mustVerify(v.accessToken(m, api, grant("client_credentials", "read", "resource", "urn:api")))
 	if typ != "at+jwt" || !slices.Equal(jwt.audience(), []string{"urn:api"}) {
 		t.Errorf("the token for a resource is a %q: %v", typ, jwt.claims)
 	}

@@ -54,7 +54,8 @@ func privateKeyJWT(id string, key *signer, audience string) clientAuth {
 
 // assertion are the claims of RFC 7523 section 3.
 func assertion(id, audience string) object {
-	return object{"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix()}
+	now := time.Now()
+	return object{"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
 }
 
 func assert(form url.Values, jwt string) {
@@ -72,6 +73,12 @@ func (v *visitor) ask(endpoint string, as clientAuth, form url.Values, header ..
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	maps.Copy(r.Header, authentication)
 	return v.must(r)
+}
+
+// accessToken asks the token endpoint and returns the access token.
+func (v *visitor) accessToken(m metadata, as clientAuth, form url.Values) string {
+	v.t.Helper()
+	return v.ask(m.endpoint("token"), as, form).mustMember(v.t, "access_token")
 }
 
 // grant is a token request's form: grant_type, scope, and more names and values.
