@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // deepLink must be reached as it was typed, with its order and its escapes.
@@ -125,35 +122,4 @@ func TestTwoFormsSent(t *testing.T) {
 	if a := v.browse(pages[0]); a.user() != "john" {
 		t.Errorf("after both logins %s answers %d", pages[0], a.status)
 	}
-}
-
-// A bearer is an access token as the upstream got it.
-type bearer struct {
-	raw    string
-	claims map[string]any
-}
-
-func mustBearer(t *testing.T, a arrival) bearer {
-	t.Helper()
-	scheme, raw, _ := strings.Cut(a.header.Get("Authorization"), " ")
-	parts := strings.Split(raw, ".")
-	if n := len(a.header.Values("Authorization")); scheme != "Bearer" || len(parts) != 3 || n != 1 {
-		t.Fatalf("the upstream got %d Authorization headers with the scheme %q; want one JWT after Bearer", n, scheme)
-	}
-	b := bearer{raw: raw}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err == nil {
-		err = json.Unmarshal(payload, &b.claims)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func (b bearer) claim(name string) string { s, _ := b.claims[name].(string); return s }
-
-func (b bearer) expiry() time.Time {
-	exp, _ := b.claims["exp"].(float64)
-	return time.Unix(int64(exp), 0)
 }

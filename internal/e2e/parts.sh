@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
-# driver from npm; what isn't a package goes to .cache. Quick if all is there.
+# driver and oidc-provider from npm; what isn't a Debian package goes to .cache. Quick if all is there.
 #
 #   parts.sh         installs what is missing
 #   parts.sh check   only says what is missing
@@ -15,7 +15,6 @@ keycloak_build=(
 home=.cache/keycloak/home           # Keycloak, built with these options
 golden=.cache/keycloak/golden.mv.db # its database with the realms imported: each test run starts from a copy
 realms=testdata/keycloak
-driver=internal/e2e/browser
 mode=${1:-install}
 
 die() {
@@ -107,16 +106,18 @@ import_realms() {
 	echo "$sum" >$golden.sum
 }
 
-# --- the browser's driver ---
+# --- from npm ---
 
-install_driver() {
-	cmp -s $driver/package-lock.json .cache/node/package-lock.json && [ -d .cache/node/node_modules/playwright-core ] && return
-	missing "playwright-core"
-	rm -rf .cache/node
-	mkdir -p .cache/node.new
-	cp $driver/package.json $driver/package-lock.json .cache/node.new
-	(cd .cache/node.new && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) || die "npm could not get playwright-core"
-	mv .cache/node.new .cache/node
+# install_npm PACKAGE FROM TO: what FROM's lock file names, to the folder TO.
+install_npm() {
+	local package=$1 from=$2 to=$3
+	cmp -s "$from/package-lock.json" "$to/package-lock.json" && [ -d "$to/node_modules/$package" ] && return
+	missing "$package"
+	rm -rf "$to" "$to.new"
+	mkdir -p "$to.new"
+	cp "$from/package.json" "$from/package-lock.json" "$to.new"
+	(cd "$to.new" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) || die "npm could not get $package"
+	mv "$to.new" "$to"
 }
 
 [ "$mode" = install ] || [ "$mode" = check ] || die "unknown word: $mode; expected none, or check"
@@ -126,4 +127,5 @@ flock 9 # one at a time: make -j, or two sessions
 install_programs
 install_keycloak
 import_realms
-install_driver
+install_npm playwright-core internal/e2e/browser .cache/node # the browser's driver
+install_npm oidc-provider internal/e2e/oidcprovider .cache/oidcprovider

@@ -74,7 +74,7 @@ func withRedis(r *redisServer, more ...string) []string {
 	}, more...)
 }
 
-// A gate is one sallyport process.
+// A gate is one sallyport process. It trusts the test CA, so an issuer or an upstream may be https.
 type gate struct {
 	url   string // http://127.0.0.1:PORT
 	admin string
@@ -97,7 +97,8 @@ func startGate(t *testing.T, c config) *gate {
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
 		listen: fmt.Sprintf("listen: 127.0.0.1:%d\nadmin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", port, admin),
 	}
-	g.plant(appSecret, appShortSecret, serviceSecret, otherAppSecret, otherServiceSecret, sessionSecret)
+	g.plant(sessionSecret)
+	g.plant(clientSecrets...)
 	g.configure(t, c)
 	t.Cleanup(func() { g.end(t, c) })
 	g.start(t)
@@ -124,7 +125,7 @@ func (g *gate) configure(t *testing.T, c config) {
 func (g *gate) start(t *testing.T) {
 	t.Helper()
 	var err error
-	if g.proc, err = startProcess(g.log, nil, binary, "run", "-c", g.file); err != nil {
+	if g.proc, err = startProcess(g.log, []string{"SSL_CERT_FILE=" + testCA.file}, binary, "run", "-c", g.file); err != nil {
 		t.Fatal(err)
 	}
 	if !await(30*time.Second, func() bool { return g.ready() || !g.proc.running() }) || !g.proc.running() {

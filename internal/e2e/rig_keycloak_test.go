@@ -13,21 +13,35 @@ import (
 	"time"
 )
 
-// The clients of testdata/keycloak.
+// The clients of testdata/keycloak, whose README says what each is for. kong has a key and client-tls-auth a certificate.
 const (
-	appSecret          = "app-secret-of-the-test-realm-0001"
-	appShortSecret     = "app-short-secret-of-the-test-realm-0002"
-	serviceSecret      = "service-secret-of-the-test-realm-0003"
-	otherAppSecret     = "app-secret-of-the-other-realm-0004"
-	otherServiceSecret = "service-secret-of-the-other-realm-0005"
-	shortLife          = 10 * time.Second // of app-short's access tokens
+	appSecret            = "app-secret-of-the-test-realm-0001"
+	appShortSecret       = "app-short-secret-of-the-test-realm-0002"
+	serviceSecret        = "service-secret-of-the-test-realm-0003"
+	otherAppSecret       = "app-secret-of-the-other-realm-0004"
+	otherServiceSecret   = "service-secret-of-the-other-realm-0005"
+	secretJWTSecret      = "secret-jwt-secret-of-the-test-realm-0007"
+	certBoundSecret      = "cert-bound-secret-of-the-test-realm-0008"
+	dpopSecret           = "client-dpop-auth-secret-of-the-test-realm-0009"
+	lightweightSecret    = "lightweight-secret-of-the-test-realm-0010"
+	userinfoSignedSecret = "userinfo-signed-secret-of-the-test-realm-0011"
+	exchangeTargetSecret = "exchange-target-secret-of-the-test-realm-0012"
+	shortLife            = 10 * time.Second // of app-short's access tokens
 )
 
-// A keycloakServer is one Keycloak with a copy of the golden database.
+// clientSecrets must not be in any gate's log.
+var clientSecrets = []string{appSecret, appShortSecret, serviceSecret, otherAppSecret, otherServiceSecret, secretJWTSecret,
+	certBoundSecret, dpopSecret, lightweightSecret, userinfoSignedSecret, exchangeTargetSecret}
+
+// A keycloakServer is one Keycloak with a copy of the golden database. Its issuer follows the address by which it is asked:
+// each realm is one issuer over plain http and another over TLS.
 type keycloakServer struct {
-	url  string // http://127.0.0.1:PORT
-	log  *logBuffer
-	proc *process
+	url    string // http://127.0.0.1:PORT
+	urlTLS string // https://127.0.0.1:PORT; asks for a client certificate, and refuses one that isn't of the test CA
+	caFile string // the test CA
+	admin  *admin
+	log    *logBuffer
+	proc   *process
 }
 
 const keycloakStart = 4 * time.Minute // at most; 10 s on an idle machine
@@ -44,16 +58,25 @@ func startKeycloak(dir string) (*keycloakServer, error) {
 	if err := os.WriteFile(filepath.Join(db, "keycloakdb.mv.db"), golden, 0o600); err != nil {
 		return nil, err
 	}
-	port, health := freePort(), freePort()
-	k := &keycloakServer{url: fmt.Sprintf("http://127.0.0.1:%d", port), log: &logBuffer{}}
+	certFile, keyFile, err := testCA.serverPair(db)
+	if err != nil {
+		return nil, err
+	}
+	port, portTLS, health := freePort(), freePort(), freePort()
+	k := &keycloakServer{url: fmt.Sprintf("http://127.0.0.1:%d", port), urlTLS: fmt.Sprintf("https://127.0.0.1:%d", portTLS),
+		caFile: testCA.file, log: &logBuffer{}}
+	k.admin = &admin{base: k.url}
 	env := []string{
 		"JAVA_OPTS_KC_HEAP=-Xms64m -Xmx384m",
 		"JAVA_OPTS_APPEND=-XX:+UseSerialGC -XX:-UseG1GC -XX:TieredStopAtLevel=1 -Xss512k -Djava.net.preferIPv4Stack=true",
 	}
 	k.proc, err = startProcess(k.log, env, filepath.Join(root, ".cache/keycloak/home/bin/kc.sh"), "start", "--optimized",
 		"--cache=local", "--http-enabled=true", "--hostname-strict=false", // the issuer follows the Host header
-		"--http-host=127.0.0.1", fmt.Sprintf("--http-port=%d", port),
-		"--http-management-host=127.0.0.1", fmt.Sprintf("--http-management-port=%d", health),
+		"--http-host=127.0.0.1", fmt.Sprintf("--http-port=%d", port), fmt.Sprintf("--https-port=%d", portTLS),
+		"--https-certificate-file="+certFile, "--https-certificate-key-file="+keyFile,
+		"--https-trust-store-file="+testCA.file, // for clients' certificates; --truststore-paths would write into the shared home
+		"--http-management-host=127.0.0.1", fmt.Sprintf("--http-management-port=%d", health), "--http-management-scheme=http",
+		"--spi-public-key-storage--infinispan--min-time-between-requests=-1", // a client's new key is fetched at once; 0 is a second
 		fmt.Sprintf("--db-url=jdbc:h2:file:%s/keycloakdb;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE", db))
 	if err != nil {
 		return nil, err
@@ -72,8 +95,9 @@ func (k *keycloakServer) stop() {
 	}
 }
 
-// issuer is a realm's issuer identifier.
-func (k *keycloakServer) issuer(realm string) string { return issuerAt(k.url, realm) }
+// issuer is a realm's issuer identifier; issuerTLS what it is over TLS, which mutual TLS needs.
+func (k *keycloakServer) issuer(realm string) string    { return issuerAt(k.url, realm) }
+func (k *keycloakServer) issuerTLS(realm string) string { return issuerAt(k.urlTLS, realm) }
 
 func issuerAt(base, realm string) string { return base + "/realms/" + realm }
 

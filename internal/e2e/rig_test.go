@@ -45,6 +45,9 @@ func runAll(m *testing.M) (status int, err error) {
 	if out, err := exec.Command("./parts.sh", "check").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("%s", out)
 	}
+	if err := testCA.keep(dir); err != nil {
+		return 1, err
+	}
 	if err := prepare(dir); err != nil {
 		return 1, err
 	}
