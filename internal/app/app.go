@@ -49,17 +49,17 @@ const gcPercent = 400
 
 // A server is the running process: listeners that stay, and the snapshot of the configuration behind one pointer.
 type server struct {
-	file     *config.File
 	log      *slog.Logger
 	level    *slog.LevelVar
 	kept     *kept
 	gate     atomic.Pointer[proxy.Gate]
+	builder  atomic.Pointer[builder] // of the running configuration
 	doors    []*door
 	draining atomic.Bool
 }
 
 func newServer(file *config.File, out io.Writer) (*server, error) {
-	s := &server{file: file, level: new(slog.LevelVar), kept: newKept()}
+	s := &server{level: new(slog.LevelVar), kept: newKept()}
 	s.log = newLog(out, file.Log, s.level)
 	if err := s.load(file); err != nil {
 		return nil, err
@@ -89,11 +89,15 @@ func (s *server) load(file *config.File) error {
 	for _, w := range file.Warnings() {
 		s.log.Warn("configuration", "warning", w)
 	}
+	b.file = file
+	s.builder.Store(b)
 	s.gate.Store(gate)
-	s.file = file
 	s.kept.forget(b.used, file.Limits.DrainTimeout)
 	return nil
 }
+
+// running is the configuration that runs.
+func (s *server) running() *config.File { return s.builder.Load().file }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
 
@@ -137,7 +141,7 @@ func (s *server) reload(name string) {
 func (s *server) stop() error {
 	s.draining.Store(true)
 	s.log.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.Background(), s.file.Limits.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.running().Limits.DrainTimeout)
 	defer cancel()
 	var errs []error
 	for _, d := range s.doors {

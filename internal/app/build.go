@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 	"sallyport/internal/session"
+	"sallyport/internal/signer"
 )
 
 // A builder makes the objects of one configuration file, taking from kept what is unchanged.
@@ -21,12 +22,21 @@ type builder struct {
 	log  *slog.Logger
 	now  func() time.Time
 	used map[any]bool // keys of what this configuration takes from kept
+
+	file   *config.File // when it runs
+	signer *signer.Signer
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access}
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
+	}
+	if err := b.keys(file); err != nil {
+		return nil, err
+	}
+	if path := file.Keys.PublicPath; path != "" {
+		c.Endpoints = append(c.Endpoints, jwksEndpoint(path, b.signer))
 	}
 	for i := range file.Routes {
 		route, err := b.route(&file.Routes[i])
@@ -63,7 +73,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 
 // flows adds the chain and what it needs.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
-	clients, err := b.clients(c.OIDC.Flow.Client)
+	clients, err := b.clients(&c.OIDC.Flow)
 	if err != nil {
 		return c.Problem("issuer", err.Error())
 	}
@@ -84,13 +94,19 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	r.Exchange = flow.NewExchange(&c.OIDC.Flow, deps, flow.ClaimPaths{Scopes: c.OIDC.Authz.ScopesClaim, Audience: c.OIDC.Authz.AudienceClaim})
 	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, &deps)
 	r.Realm = clients[0].Issuer().Host()
+	r.Resource = c.OIDC.Flow.Challenge()
 	r.SkipPreflight = !c.OIDC.RunOnPreflight
 	return nil
 }
 
 // clients are what the gate is to an issuer. Routes with equal settings share them, and so the answers that they were given.
-func (b *builder) clients(s oidc.Settings) ([]*oidc.Client, error) {
+func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
+	s := f.Client
 	issuer, err := b.issuer(s.IssuerSettings)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := b.shared(f)
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +114,15 @@ func (b *builder) clients(s oidc.Settings) ([]*oidc.Client, error) {
 		Settings  oidc.Settings
 		CA        string
 		Cert, Key string
-	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile)}
+		Cluster   flow.ClusterSettings
+		Secret    []auth.Secret
+	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile), f.Cluster, f.Session.Secret}
 	clients, k, err := b.kept.clients.get(key, func() ([]*oidc.Client, error) {
-		return oidc.NewClients(oidc.ClientConfig{Settings: s, Issuer: issuer, HashKey: b.kept.hashKey})
+		c := oidc.ClientConfig{Settings: s, Issuer: issuer, Keys: b.signer.Key, HashKey: b.kept.hashKey}
+		if shared != nil {
+			c.HashKey, c.Shared = shared.hashKey, shared.use
+		}
+		return oidc.NewClients(c)
 	})
 	b.used[k] = true
 	return clients, err

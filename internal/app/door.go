@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -33,13 +32,13 @@ func (s *server) open() (err error) {
 			s.closeDoors()
 		}
 	}()
-	for _, l := range s.file.Listen {
+	for _, l := range s.running().Listen {
 		if err := s.openDoor("clients", l, s); err != nil {
 			return err
 		}
 	}
-	if s.file.Admin.Listen != "off" {
-		return s.openDoor("admin", config.Listen{Address: s.file.Admin.Listen}, s.admin())
+	if s.running().Admin.Listen != "off" {
+		return s.openDoor("admin", config.Listen{Address: s.running().Admin.Listen}, s.admin())
 	}
 	return nil
 }
@@ -51,7 +50,7 @@ func (s *server) closeDoors() {
 }
 
 func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
-	limits := s.file.Limits
+	limits := s.running().Limits
 	d := &door{name: name, address: l.Address, http: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.ReadHeaderTimeout,
@@ -134,7 +133,7 @@ func (s *server) reloadDoors(file *config.File) error {
 		}
 		return append(all, f.Admin.Listen)
 	}
-	if !slices.Equal(addresses(file), addresses(s.file)) {
+	if !slices.Equal(addresses(file), addresses(s.running())) {
 		s.log.Warn("listen and admin.listen can't change on reload: restart for that")
 		return nil
 	}
@@ -155,18 +154,4 @@ type debugWriter struct{ log *slog.Logger }
 func (w debugWriter) Write(b []byte) (int, error) {
 	w.log.Debug("connection", "error", string(b))
 	return len(b), nil
-}
-
-// admin answers health and readiness: to all, because it says nothing.
-func (s *server) admin() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.draining.Load() {
-			http.Error(w, "stopping", http.StatusServiceUnavailable)
-			return
-		}
-		io.WriteString(w, "ready\n")
-	})
-	return mux
 }

@@ -6,15 +6,19 @@ import (
 	"crypto/sha256"
 	"encoding/gob"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 	"sallyport/internal/session"
+	"sallyport/internal/signer"
 )
 
 // kept is what outlives a reload where its settings are unchanged: issuers with their metadata, keys and caches, session
@@ -24,6 +28,8 @@ type kept struct {
 	clients   pool[[]*oidc.Client]
 	sessions  pool[*sessionSet]
 	upstreams pool[*proxy.Upstream]
+	signers   pool[*signer.Signer]
+	redises   pool[*goredis.Client] // of shared caches
 	secret    auth.Secret
 	hashKey   []byte // of what is kept by credentials
 }
@@ -113,22 +119,33 @@ func (p *pool[T]) drop(used map[any]bool) []T {
 func (k *kept) forget(used map[any]bool, after time.Duration) {
 	k.issuers.drop(used)
 	k.clients.drop(used)
-	upstreams, sessions := k.upstreams.drop(used), k.sessions.drop(used)
-	if len(upstreams)+len(sessions) == 0 {
-		return
+	var all []io.Closer
+	all = closers(all, k.upstreams.drop(used))
+	all = closers(all, k.sessions.drop(used))
+	all = closers(all, k.signers.drop(used))
+	all = closers(all, k.redises.drop(used))
+	if len(all) > 0 {
+		time.AfterFunc(after, func() { closeAll(all) })
 	}
-	time.AfterFunc(after, func() { closeAll(upstreams, sessions) })
 }
 
 func (k *kept) close() {
-	closeAll(k.upstreams.all(), k.sessions.all())
+	var all []io.Closer
+	all = closers(all, k.upstreams.all())
+	all = closers(all, k.sessions.all())
+	all = closers(all, k.signers.all())
+	closeAll(closers(all, k.redises.all()))
 }
 
-func closeAll(upstreams []*proxy.Upstream, sessions []*sessionSet) {
-	for _, u := range upstreams {
-		u.Close()
+func closers[T io.Closer](all []io.Closer, more []T) []io.Closer {
+	for _, c := range more {
+		all = append(all, c)
 	}
-	for _, s := range sessions {
-		s.Close()
+	return all
+}
+
+func closeAll(all []io.Closer) {
+	for _, c := range all {
+		c.Close()
 	}
 }

@@ -16,6 +16,7 @@ type Error struct {
 	Reason      string        // a short stable code for the log, such as token_expired
 	Scope       string        // for insufficient_scope: what was required (RFC 6750 §3)
 	RetryAfter  time.Duration // for 503; zero means no header
+	Allow       string        // for 405: the methods that are taken
 	Link        string        // a page on which a person can go on; empty for nowhere
 	Err         error         // the cause, never shown to the client unless display_errors is on
 }

@@ -103,6 +103,9 @@ func (r *Route) endpoints() (all []endpoint) {
 			all = append(all, endpoint{"callback", path, at})
 		}
 	}
+	if m := s.ProtectedResourceMetadata; m != nil && !r.block.find("protected_resource_metadata").bad {
+		all = append(all, endpoint{"resource metadata", m.Path(), r.block.find("protected_resource_metadata").mark})
+	}
 	if slices.Contains(s.AuthMethods, "session") {
 		all = append(all, endpoint{"logout", flow.PathBelow(base, "oauth2/logout"), r.block.find("paths").mark})
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -72,4 +73,30 @@ func (r *Route) checkExchangeRequest(q *oidc.ExchangeRequest) {
 	b.must(key+"actor_token.source", a.Source != "header" || a.HeaderName != "", "header needs the header's name: add header_name")
 	b.must(key+"actor_token.source", a.Source != "config" || a.StaticToken != "", "config needs the token: add static_token")
 	b.one(key+"actor_token.header_name", a.HeaderName, checkHeader)
+}
+
+// checkResource judges protected_resource_metadata (RFC 9728 §1.2, §2).
+func (r *Route) checkResource() {
+	b, m := r.block, r.OIDC.Flow.ProtectedResourceMetadata
+	if m == nil {
+		return
+	}
+	const key = "protected_resource_metadata."
+	b.one(key+"resource", m.Resource, func(text string) error {
+		u, err := parseURL(text, "https", "http")
+		switch {
+		case err != nil:
+			return err
+		case u.Fragment != "" || u.RawQuery != "":
+			return errors.New("a resource here has no query and no fragment: write it up to the ? or #")
+		case u.Scheme == "http" && !auth.Loopback(text):
+			return errors.New("a resource is reached by https: write https://")
+		}
+		return nil
+	})
+	for i, server := range m.AuthorizationServers {
+		b.one(fmt.Sprintf("%sauthorization_servers[%d]", key, i), server, func(text string) error { return checkURL(text, "https", "http") })
+	}
+	b.each(key+"scopes_supported", m.ScopesSupported, checkScope)
+	b.one(key+"metadata_endpoint", m.MetadataEndpoint, checkPath)
 }

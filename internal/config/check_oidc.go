@@ -19,6 +19,7 @@ func (r *Route) checkOIDC() {
 	r.checkRequests()
 	r.checkCredentials()
 	r.checkExchange()
+	r.checkResource()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
 }
 

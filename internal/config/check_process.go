@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,6 +56,49 @@ func checkProcess(b *block, f *File) {
 			b.warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client say who it is by X-Forwarded-For", p)
 		}
 	}
+}
+
+// checkKeys judges the keys: block, and says where its keys are used that no replica and no restart shares.
+func checkKeys(b *block, f *File) {
+	k := &f.Keys
+	b.must("keys.file", k.Storage != "file" || k.File != "", "storage: file needs the file's path: add it")
+	if k.Storage != "memory" && len(k.Secret) == 0 {
+		b.complain("keys.storage", "%s needs a secret that seals the keys: add secret: (openssl rand -base64 32)", k.Storage)
+	}
+	for i, secret := range k.Secret {
+		b.must(fmt.Sprintf("keys.secret[%d]", i), len(secret) >= 32 || secret == "",
+			"it has %d bytes and needs 32 or more: write the output of openssl rand -base64 32", len(secret))
+	}
+	b.one("keys.public_path", k.PublicPath, checkPath)
+	b.pem("keys.redis.ca_file", k.Redis.CAFile)
+	if k.Storage != "memory" {
+		return
+	}
+	for i := range f.Routes {
+		if key := f.Routes[i].usesKeys(); key != "" {
+			f.Routes[i].block.warn(key, "the gate makes the key itself, a new one at each start and in each replica: write keys: {storage: ...} beside routes: to keep it")
+		}
+	}
+}
+
+// usesKeys names the setting that makes the gate sign with a key of its own, or is empty.
+func (r *Route) usesKeys() string {
+	s := &r.OIDC.Flow.Client
+	if !r.HasOIDC || len(s.ClientJWK) > 0 || len(s.ClientAssertionFile) > 0 {
+		return ""
+	}
+	if slices.Contains(s.ClientAuth, "private_key_jwt") {
+		return "client_auth"
+	}
+	for key, method := range map[string]string{
+		"token_endpoint_auth_method": s.TokenEndpointAuthMethod, "introspection_endpoint_auth_method": s.IntrospectionEndpointAuthMethod,
+		"revocation_endpoint_auth_method": s.RevocationEndpointAuthMethod,
+	} {
+		if method == "private_key_jwt" {
+			return key
+		}
+	}
+	return ""
 }
 
 // address checks host:port, and that no listener before has it. Port 0 is any free one.

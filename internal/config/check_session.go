@@ -25,6 +25,7 @@ func (r *Route) checkSession() {
 		b.warn("session_cookie_http_only", "scripts of the page can read the session cookie")
 	}
 	r.checkRedis()
+	r.checkCluster()
 }
 
 func (r *Route) checkRedis() {
@@ -36,6 +37,20 @@ func (r *Route) checkRedis() {
 	}
 	if s.Redis.SSL && !s.Redis.SSLVerify {
 		b.warn("redis.ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
+	}
+}
+
+// checkCluster judges the cache that replicas share.
+func (r *Route) checkCluster() {
+	b, s := r.block, &r.OIDC.Flow.Cluster
+	if s.ClusterCacheStrategy == "off" {
+		return
+	}
+	b.must("cluster_cache_strategy", len(r.OIDC.Flow.Session.Secret) > 0, "what is shared is sealed with session_secret, which every replica must have: add it")
+	b.must("cluster_cache_redis.host", !b.has("cluster_cache_redis.host") || !b.has("cluster_cache_redis.socket"), "cluster_cache_redis.socket is written, too: keep one of them")
+	b.pem("cluster_cache_redis.ca_file", s.ClusterCacheRedis.CAFile)
+	if s.ClusterCacheRedis.SSL && !s.ClusterCacheRedis.SSLVerify {
+		b.warn("cluster_cache_redis.ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/authz"
 	"sallyport/internal/flow"
 	"sallyport/internal/proxy"
+	"sallyport/internal/signer"
 )
 
 // A File is the configuration of one process, complete and checked.
@@ -25,7 +26,9 @@ type File struct {
 	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
-	Routes         []Route  `yaml:"-"`
+
+	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
+	Routes []Route         `yaml:"-"`
 
 	warnings []string
 }

@@ -2,14 +2,12 @@ package config
 
 // kongObjects are the refused parameters that are mappings, or lists of mappings.
 var kongObjects = []string{
-	"cluster_cache_redis", "principals", "proof_of_possession_mtls_from_header",
-	"protected_resource_metadata",
+	"principals", "proof_of_possession_mtls_from_header",
 }
 
 const (
 	noConsumers = "there are no consumers: use groups_required or roles_required, and upstream_headers to name the user; take it out"
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
-	noCache     = "nothing of that kind is cached, and verified tokens are kept until they expire; take it out"
 	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "tokens aren't bound to keys or certificates; take it out"
 )
@@ -66,14 +64,9 @@ var kong = []refusal{
 
 	{"upstream_session_id_header downstream_session_id_header", "", "a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
 
-	{"cluster_cache_strategy", "off", noCache},
-	{"cluster_cache_items", "[]|[introspection]", noCache},
-	{"cluster_cache_redis", "", noCache},
-
 	{"unauthorized_destroy_session", "true|false", "a 401 finds no session to end; take it out"},
 	{"forbidden_destroy_session", "false", "a person who may not see one page stays logged in"},
 	{"http_version", "1.1", "the version is negotiated; take it out"},
-	{"protected_resource_metadata", "", "no metadata of the resource is served; take it out"},
 }
 
 // kongRedis are the members of redis that aren't built.

@@ -19,6 +19,7 @@ func Load(name string) (*File, error) {
 		for i := range l.file.Routes {
 			l.file.Routes[i].check()
 		}
+		checkKeys(l.process, l.file)
 		checkClaims(l.report, l.file.Routes)
 	}
 	if err := l.err(); err != nil {

@@ -19,8 +19,10 @@ var refusals = map[string]map[string]*refusal{
 	"":           byName(process),
 	"oidc":       byName(kong, renamed),
 	"oidc.redis": byName(kongRedis),
-	"rules":      byName(laterRules),
-	"route":      byName(laterRoute),
+
+	"oidc.cluster_cache_redis": byName(kongRedis),
+	"rules":                    byName(laterRules),
+	"route":                    byName(laterRoute),
 }
 
 func byName(tables ...[]refusal) map[string]*refusal {

@@ -61,6 +61,9 @@ func NewChain(s *Settings, d Deps) (auth.Chain, error) {
 			chain = append(chain, withSteps(entry.name, entry.new(s, &d), s, &d))
 		}
 	}
+	if s.ProtectedResourceMetadata != nil {
+		chain = append(chain, newResource(s))
+	}
 	return chain, nil
 }
 

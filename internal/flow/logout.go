@@ -177,6 +177,5 @@ func (l *logout) revoke(r *auth.Request, i *auth.Identity) {
 }
 
 func methodNotAllowed(allow string) error {
-	return &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed",
-		Err: errors.New("allowed: " + allow)}
+	return &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: allow}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"sallyport/internal/oidc"
+	"sallyport/internal/redis"
 	"sallyport/internal/session"
 )
 
@@ -11,6 +12,7 @@ type Settings struct {
 
 	Client  oidc.Settings    `yaml:",inline"`
 	Session session.Settings `yaml:",inline"`
+	Cluster ClusterSettings  `yaml:",inline"`
 	AuthorizationCodeSettings
 	SessionSettings
 	BearerSettings
@@ -24,4 +26,12 @@ type Settings struct {
 	TokenClientSettings
 	LoginSettings
 	LogoutSettings
+	ResourceSettings
+}
+
+// ClusterSettings let replicas share what the issuer has answered. It is sealed with session_secret.
+type ClusterSettings struct {
+	ClusterCacheStrategy string         `yaml:"cluster_cache_strategy" default:"off" enum:"off,redis"`
+	ClusterCacheItems    []string       `yaml:"cluster_cache_items" default:"[introspection]" enum:"introspection,tokens"`
+	ClusterCacheRedis    redis.Settings `yaml:"cluster_cache_redis"`
 }

@@ -23,17 +23,35 @@ func (s stepped) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return res, err
 }
 
+// Endpoints are the flow's own.
+func (s stepped) Endpoints() []auth.Endpoint {
+	if e, ok := s.Flow.(auth.Endpointer); ok {
+		return e.Endpoints()
+	}
+	return nil
+}
+
 // withSteps adds to a flow what the settings let follow it.
 func withSteps(name string, f auth.Flow, s *Settings, d *Deps) auth.Flow {
-	if name == "session" || name == "authorization_code" { // they have theirs at the login
+	var steps []auth.Step
+	if name == "authorization_code" { // it proves nobody by itself: its login begins a session
 		return f
 	}
-	var steps []auth.Step
+	resolve := (&distributed{d.clients, d.Log}).resolve
+	if name == "session" { // what follows a login has followed it
+		if s.ResolveDistributedClaims {
+			return stepped{f, []auth.Step{resolve}}
+		}
+		return f
+	}
 	if s.IDTokenParamName != "" && slices.Contains([]string{"bearer", "introspection", "userinfo", "kong_oauth2"}, name) {
 		steps = append(steps, newIDToken(s, d).accompany)
 	}
 	if search := d.search(s); search != nil && name != "userinfo" {
 		steps = append(steps, search.search)
+	}
+	if s.ResolveDistributedClaims {
+		steps = append(steps, resolve)
 	}
 	if s.on("session") && !slices.Contains(s.DisableSession, name) {
 		steps = append(steps, newSession(s, d).(*sessions).start)

@@ -24,7 +24,8 @@ const (
 // A Keyring is what the secrets are made into. HKDF (RFC 5869) gives each use its own key, so that no value of one use
 // means anything in another. The first secret seals, all open.
 type Keyring struct {
-	rings []*ring
+	rings  []*ring
+	newest auth.Secret
 }
 
 // A ring is the keys of one secret.
@@ -48,6 +49,7 @@ func New(secrets []auth.Secret) (*Keyring, error) {
 	if len(k.rings) == 0 {
 		return nil, errors.New("session_secret: expected at least one")
 	}
+	k.newest = secrets[0]
 	return k, nil
 }
 
@@ -70,6 +72,9 @@ func derive(secret auth.Secret, use string) []byte {
 	}
 	return key
 }
+
+// Derive returns 32 bytes for a use of the caller's, made of the newest secret.
+func (k *Keyring) Derive(use string) []byte { return derive(k.newest, "derived "+use) }
 
 // Generate returns a random secret for a process that was given none.
 func Generate() auth.Secret {

@@ -42,6 +42,7 @@ type Client struct {
 	refreshed    *cache.Cache[*TokenResponse] // by refresh tokens, which may be good for one use: never asked for ahead
 	exchanged    *cache.Cache[*TokenResponse]
 	replaced     *cache.Cache[*TokenResponse] // by token_exchange_endpoint
+	resolved     *cache.Cache[auth.Claims]    // that were elsewhere
 }
 
 // A KeySource returns the private key with which the gate signs by alg: one that it made and publishes.
@@ -147,6 +148,7 @@ func (c *Client) keepAnswers(config ClientConfig) {
 	if s.CacheUserInfo {
 		c.userinfos = newCache(c, revocable, shared("userinfo"), (*Userinfo).size, (*Userinfo).expires, ErrInactive)
 	}
+	c.resolved = newCache(c, revocable, nil, func(auth.Claims) int { return 2048 }, func(auth.Claims) time.Time { return time.Time{} }, ErrRefused)
 	c.keepExchanged(config, times, shared("exchanged"))
 	if s.CacheTokens {
 		c.refreshed = newCache(c, times, shared("refreshed"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)

@@ -4,6 +4,7 @@ package oidc
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,6 +136,17 @@ func (i *Issuer) Document() (document []byte, fetched time.Time) {
 		return nil, time.Time{}
 	}
 	return i.metadata.raw, i.metadataAt
+}
+
+// PublicKeys are the known keys as they were published; empty before the first fetch that worked.
+func (i *Issuer) PublicKeys() []json.RawMessage {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	all := []json.RawMessage{}
+	for _, k := range i.keys {
+		all = append(all, json.RawMessage(k.text))
+	}
+	return all
 }
 
 // Forget drops the metadata, the keys and what they verified: the next request fetches them anew.

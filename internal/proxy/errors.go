@@ -38,9 +38,8 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
 	}
-	if e.Status == http.StatusMethodNotAllowed && e.Err != nil {
-		_, allow, _ := strings.Cut(e.Err.Error(), "allowed: ")
-		h.Set("Allow", allow)
+	if e.Allow != "" {
+		h.Set("Allow", e.Allow)
 	}
 	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link}
 	if e.Link != "" {
@@ -101,6 +100,9 @@ func (d *Decision) challenge(e *auth.Error) []string {
 		return d.Route.challenge
 	}
 	value := d.Route.challenge[0]
+	if insufficient { // its own scope stands there
+		value, _, _ = strings.Cut(value, ", scope=")
+	}
 	if e.Code != "" && d.Route.Errors.ExposeErrorCode {
 		value += fmt.Sprintf(", error=%q, error_description=%q", e.Code, e.Description)
 	}

@@ -28,6 +28,7 @@ type Route struct {
 	Headers  HeaderSettings
 	Errors   ErrorSettings
 	Realm    string // of challenges: the issuer's host
+	Resource string // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
 	Upstream *Upstream
 
 	SkipPreflight bool // a CORS preflight passes unseen
@@ -72,6 +73,7 @@ type Gate struct {
 // Config is what a Gate is made from.
 type Config struct {
 	Routes         []*Route
+	Endpoints      []auth.Endpoint // of the process, on every host
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
 	AccessLog      bool
@@ -89,11 +91,11 @@ func New(c Config) (*Gate, error) {
 		for _, name := range route.Allow {
 			route.allow |= tricks[name]
 		}
-		route.challenge = []string{fmt.Sprintf("Bearer realm=%q", route.Realm)}
+		route.challenge = []string{fmt.Sprintf("Bearer realm=%q", route.Realm) + route.Resource}
 		route.plan, route.rules = plan, newRules(route.Rules)
 		route.proxy = g.newReverseProxy(route)
 	}
-	g.router = newRouter(c.Routes)
+	g.router = newRouter(c.Routes, c.Endpoints)
 	return g, nil
 }
 

@@ -71,6 +71,7 @@ type router struct {
 	exact    map[string]*site
 	wildcard []wildcard // the longest suffix first
 	any      *site
+	own      map[string]*boundEndpoint // of the process, on every host
 }
 
 type wildcard struct {
@@ -78,8 +79,11 @@ type wildcard struct {
 	site   *site
 }
 
-func newRouter(routes []*Route) *router {
-	r := &router{exact: map[string]*site{}}
+func newRouter(routes []*Route, own []auth.Endpoint) *router {
+	r := &router{exact: map[string]*site{}, own: map[string]*boundEndpoint{}}
+	for _, e := range own {
+		r.own[e.Path] = &boundEndpoint{e, &Route{Name: "sallyport"}}
+	}
 	for _, route := range routes {
 		for _, e := range route.Chain.Endpoints() {
 			if e.Path == "" {
@@ -139,6 +143,9 @@ type match struct {
 
 // find returns the match for a host and path; ok is false if no route has them.
 func (r *router) find(host, path, method string) (m match, ok bool) {
+	if e := r.own[path]; e != nil {
+		return match{route: e.route, rule: defaultRule, endpoint: e}, true
+	}
 	if m, ok = r.exact[host].find(host, path, method); ok {
 		return m, ok
 	}

@@ -16,7 +16,7 @@ func TestRouterFindsTheNearest(t *testing.T) {
 	for _, r := range all {
 		r.rules = newRules(nil)
 	}
-	r := newRouter(all)
+	r := newRouter(all, nil)
 	for _, c := range []struct{ host, path, want string }{
 		{"app.example.com", "/api", "exact"},
 		{"app.example.com", "/api/x", "exact"},
@@ -72,7 +72,7 @@ func TestTricksNeedOneReading(t *testing.T) {
 		{Place: "admin", Paths: []string{"/public/admin", "/admin"}, Rule: &authz.Rule{}},
 		{Place: "public", Paths: []string{"/public"}, Rule: &authz.Rule{Auth: authz.Off}},
 	})
-	r := newRouter([]*Route{route})
+	r := newRouter([]*Route{route}, nil)
 	for path, want := range map[string]string{
 		"/public/a%2Fb":      "public",
 		"/public%2Fadmin":    "",

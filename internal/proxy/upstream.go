@@ -70,7 +70,10 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 }
 
 // Close closes the idle connections; those in use end with their requests.
-func (u *Upstream) Close() { u.transport.CloseIdleConnections() }
+func (u *Upstream) Close() error {
+	u.transport.CloseIdleConnections()
+	return nil
+}
 
 // buffers are shared by all copies of bodies.
 type buffers struct{ pool sync.Pool }

@@ -1,0 +1,41 @@
+package flow
+
+import (
+	"log/slog"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// distributed adds to what a flow has proved the claims that it says are elsewhere (OIDC Core §5.6.2).
+type distributed struct {
+	clients *clients
+	log     *slog.Logger
+}
+
+// resolve never refuses anybody: a claim that can't be had isn't there, and a policy that wants it says so.
+func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+	i := res.Identity
+	if i == nil || i.Issuer != d.clients.first().Issuer().URL() {
+		return res, nil
+	}
+	if !oidc.HasElsewhere(i.AccessToken) && !oidc.HasElsewhere(i.IDToken) && !oidc.HasElsewhere(i.Userinfo) && !oidc.HasElsewhere(i.Introspection) {
+		return res, nil
+	}
+	out, more := *res, *i
+	for _, set := range []*auth.Claims{&more.AccessToken, &more.IDToken, &more.Userinfo, &more.Introspection} {
+		if oidc.HasElsewhere(*set) {
+			*set = d.of(r, i, *set)
+		}
+	}
+	out.Identity = &more
+	return &out, nil
+}
+
+func (d *distributed) of(r *auth.Request, i *auth.Identity, claims auth.Claims) auth.Claims {
+	all, err := d.clients.ofIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
+	if err != nil {
+		d.log.Warn("distributed claims are missing", "request_id", r.ID, "error", err)
+	}
+	return all
+}

@@ -1,0 +1,107 @@
+package flow
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// ResourceSettings advertise the route as an OAuth protected resource.
+type ResourceSettings struct {
+	ProtectedResourceMetadata *ResourceMetadata `yaml:"protected_resource_metadata" group:"issuer"` // nil: it isn't advertised
+}
+
+// ResourceMetadata is RFC 9728 §2.
+type ResourceMetadata struct {
+	Resource             string   `yaml:"resource" required:"true"` // its identifier: an https URL without a fragment
+	AuthorizationServers []string `yaml:"authorization_servers" required:"true" min:"1"`
+	ScopesSupported      []string `yaml:"scopes_supported"`
+	MetadataEndpoint     string   `yaml:"metadata_endpoint"` // its path; default /.well-known/oauth-protected-resource before the resource's own
+}
+
+const wellKnownResource = "/.well-known/oauth-protected-resource"
+
+// Path is where the metadata is: the well-known part stands between host and path (RFC 9728 §3.1).
+func (m *ResourceMetadata) Path() string {
+	if m.MetadataEndpoint != "" {
+		return m.MetadataEndpoint
+	}
+	u, err := url.Parse(m.Resource)
+	if err != nil {
+		return wellKnownResource
+	}
+	return wellKnownResource + strings.TrimSuffix(u.Path, "/")
+}
+
+// Challenge is what WWW-Authenticate says of it (RFC 9728 §5.1), so that a client that knows nothing finds the
+// authorization server: parameters that begin with a comma, or nothing.
+func (s *ResourceSettings) Challenge() string {
+	m := s.ProtectedResourceMetadata
+	if m == nil {
+		return ""
+	}
+	u, err := url.Parse(m.Resource)
+	if err != nil {
+		return ""
+	}
+	challenge := ", resource_metadata=" + strconv.Quote(u.Scheme+"://"+u.Host+(&url.URL{Path: m.Path()}).EscapedPath())
+	if len(m.ScopesSupported) > 0 {
+		challenge += ", scope=" + strconv.Quote(strings.Join(m.ScopesSupported, " "))
+	}
+	return challenge
+}
+
+// resource is no way in: it only brings the endpoint of the metadata along, which answers everybody.
+type resource struct {
+	path string
+	body []byte
+}
+
+func newResource(s *Settings) auth.Flow {
+	m := s.ProtectedResourceMetadata
+	document := map[string]any{
+		"resource": m.Resource, "authorization_servers": m.AuthorizationServers, "bearer_methods_supported": bearerMethods(s),
+	}
+	if len(m.ScopesSupported) > 0 {
+		document["scopes_supported"] = m.ScopesSupported
+	}
+	body, err := json.Marshal(document)
+	if err != nil {
+		panic(err) // strings only
+	}
+	return &resource{path: m.Path(), body: append(body, '\n')}
+}
+
+// bearerMethods are where tokens are read from, in the standard's words (RFC 9728 §2).
+func bearerMethods(s *Settings) []string {
+	methods := []string{}
+	for _, in := range s.BearerTokenParamType {
+		if in != string(auth.InCookie) {
+			methods = append(methods, in)
+		}
+	}
+	return methods
+}
+
+// Authenticate finds no credential.
+func (f *resource) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
+
+func (f *resource) Endpoints() []auth.Endpoint {
+	return []auth.Endpoint{{Name: "resource metadata", Path: f.path, Serve: f.serve}}
+}
+
+// serve answers scripts of any origin, too: the document is public, and clients that run in browsers need it.
+func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil, methodNotAllowed("GET, HEAD")
+	}
+	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: f.body, Header: http.Header{
+		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "Access-Control-Allow-Origin": {"*"},
+	}}}, nil
+}
