@@ -46,6 +46,11 @@ import (
 //	callback CODE|NAME=VALUE    answer the authorization request of the last redirect with this code or parameter
 //	raw TARGET [NAME: VALUE]... the same as request GET, but the request target is sent byte for byte (\x00 is a NUL)
 //	await CODE PATH [NAME: VALUE]...   ask until the status is that
+//	post PATH TYPE BODY [NAME: VALUE]...   POST a body of a content type
+//	grant NAME FIELD CLIENT KEY=VALUE...   ask the provider's token endpoint as a client of the scene, and put a field of the answer into $NAME
+//	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
+//	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
+//	issuer sent ENDPOINT REGEX  what the provider was sent last; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":     on((*scene).gate),
 	"reload":   on((*scene).reload),
@@ -66,6 +71,10 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"callback": on((*scene).callback),
 	"raw":      on((*scene).raw),
 	"await":    on((*scene).awaitStatus),
+	"post":     on((*scene).post),
+	"grant":    on((*scene).grant),
+	"capture":  on((*scene).capture),
+	"admin":    on((*scene).admin),
 }
 
 // A scene is what one scenario plays in: two providers, an upstream that remembers, the gate, and a client.
@@ -112,22 +121,17 @@ func (d deferring) Errorf(format string, args ...any) { d.Fatalf(format, args...
 
 func setUp(env *testscript.Env) error {
 	s := &scene{output: &lockedBuffer{}}
-	config := provider.Config{
-		Clients: []provider.Client{{ID: "app", Secret: "app-secret", RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/app/oauth2/callback", "https://app.example.com/oauth2/callback"},
-			PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye"}}},
-		Users: []provider.User{
-			{Username: "john", Password: "doe", Claims: map[string]any{"name": "John Doe", "email": "john@example.com", "roles": []string{"user", "admin"}, "groups": []string{"staff"}}},
-			{Username: "jane", Password: "doe", Claims: map[string]any{"name": "Jane Doe", "roles": []string{"user"}}},
-		},
-	}
-	s.provider = provider.Start(deferring{env: env}, config)
+	gate, admin := freeAddress(), freeAddress()
+	config := providerConfig(gate)
 	s.other = provider.Start(deferring{env: env}, config)
+	config.TrustedIssuers, config.ExchangeAudiences = []*provider.Provider{s.other}, []string{"api"}
+	s.provider = provider.Start(deferring{env: env}, config)
 	s.upstream = httptest.NewServer(http.HandlerFunc(s.serveUpstream))
 	s.forget(false, nil)
 	env.Defer(s.upstream.Close)
 	env.Defer(s.kill)
 	env.Values[sceneKey{}] = s
-	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+freeAddress(), "ADMIN="+freeAddress(),
+	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+gate, "ADMIN="+admin,
 		"SECRET=0123456789abcdef0123456789abcdef")
 	return nil
 }
@@ -376,9 +380,13 @@ func (s *scene) issuer(_ bool, args []string) {
 			s.ts.Fatalf("tokens were refreshed %s times, expected %s", got, args[1])
 		}
 	case "revoke":
+		if len(args) > 1 {
+			p.Revoke(args[1])
+			return
+		}
 		p.RevokeAll()
 	default:
-		s.ts.Fatalf("issuer %s isn't known", args[0])
+		s.issuerMore(args)
 	}
 }
 

@@ -88,7 +88,7 @@ func (r *Route) checkRequests() {
 		}
 	}
 	b.each("token_headers_client", o.TokenHeadersClient, checkHeader)
-	b.each("token_headers_replay", s.TokenHeadersReplay, checkResponseHeader)
+	b.each("token_headers_replay", s.TokenHeadersReplay, func(name string) error { return checkResponseHeader(o.TokenHeadersPrefix + name) })
 	b.each("token_post_args_client", o.TokenPostArgsClient, checkTokenArg)
 	b.each("introspection_headers_client", o.IntrospectionHeadersClient, checkHeader)
 	b.each("introspection_post_args_client", o.IntrospectionPostArgsClient, checkTokenArg)

@@ -78,6 +78,7 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 	}
 	t := &TokenResponse{Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object}
 	for _, name := range s.TokenHeadersReplay {
+		name = strings.ReplaceAll(name, "_", "-")
 		if values := a.header.Values(name); len(values) > 0 {
 			if t.Header == nil {
 				t.Header = http.Header{}
