@@ -20,6 +20,7 @@ type countingProxy struct {
 	url       string
 	refreshes atomic.Int64
 	refused   atomic.Int64 // refreshes that Keycloak didn't grant
+	asked     sync.Map     // by path: *atomic.Int64
 
 	// granted is called once, when Keycloak has granted a refresh and before the gate hears of it.
 	granted atomic.Pointer[func()]
@@ -49,6 +50,8 @@ func startCountingProxy(t *testing.T) *countingProxy {
 }
 
 func (c *countingProxy) request(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+	n, _ := c.asked.LoadOrStore(r.URL.Path, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
 	if strings.HasSuffix(r.URL.Path, "/protocol/openid-connect/token") {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -107,4 +110,18 @@ func (c *countingProxy) seen() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.secrets
+}
+
+// issuer is a realm's issuer as it is reached through the proxy.
+func (c *countingProxy) issuer(realm string) string { return issuerAt(c.url, realm) }
+
+// count is how often paths with this end were asked for.
+func (c *countingProxy) count(end string) (total int) {
+	c.asked.Range(func(path, n any) bool {
+		if strings.HasSuffix(path.(string), end) {
+			total += int(n.(*atomic.Int64).Load())
+		}
+		return true
+	})
+	return total
 }

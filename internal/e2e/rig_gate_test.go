@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +18,8 @@ const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
 
 // A config is a gate's configuration file, but for its listeners.
 type config struct {
-	trusted bool // the peer at 127.0.0.1 is a trusted proxy
+	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
+	process []string // more lines of the process's own keys
 	routes  []route
 }
 
@@ -48,12 +50,16 @@ func (r route) yaml() string {
 	for _, line := range append([]string{
 		"issuer: " + or(r.issuer, keycloak.issuer("sallyport")),
 		"client_id: " + or(r.client, "app"),
-		"client_secret: " + or(r.secret, appSecret),
+		"client_secret: " + or(r.secret, appSecret), // or none
 		"scopes: [openid, profile, email]",
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
 	}, r.oidc...) {
-		fmt.Fprintf(&b, "      %s\n", line)
+		key, _, _ := strings.Cut(line, ":")
+		replaced := slices.ContainsFunc(r.oidc, func(own string) bool { return own != line && strings.HasPrefix(own, key+":") })
+		if line != "client_secret: none" && !replaced {
+			fmt.Fprintf(&b, "      %s\n", line)
+		}
 	}
 	b.WriteString("    rules:\n")
 	for _, rule := range append(r.rules,
@@ -91,9 +97,17 @@ type gate struct {
 // its log, which it wrote at the level debug.
 func startGate(t *testing.T, c config) *gate {
 	t.Helper()
-	port, admin := freePort(), freePort()
+	return startGateAt(t, freePort(), c)
+}
+
+func urlOf(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+
+// startGateAt is startGate at a port that others know already.
+func startGateAt(t *testing.T, port int, c config) *gate {
+	t.Helper()
+	admin := freePort()
 	g := &gate{
-		url: fmt.Sprintf("http://127.0.0.1:%d", port), admin: fmt.Sprintf("http://127.0.0.1:%d", admin),
+		url: urlOf(port), admin: urlOf(admin),
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
 		listen: fmt.Sprintf("listen: 127.0.0.1:%d\nadmin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", port, admin),
 	}
@@ -112,6 +126,9 @@ func (g *gate) configure(t *testing.T, c config) {
 	b.WriteString(g.listen)
 	if c.trusted {
 		b.WriteString("trusted_proxies: [127.0.0.1/32]\n")
+	}
+	for _, line := range c.process {
+		b.WriteString(line + "\n")
 	}
 	b.WriteString("routes:\n")
 	for _, r := range c.routes {

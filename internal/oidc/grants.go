@@ -3,6 +3,7 @@ package oidc
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -104,8 +105,12 @@ func (c *Client) granted(ctx context.Context, kept *cache.Cache[*TokenResponse],
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		if t.Identity, err = c.Issued(ctx, g.flow, t.Tokens, IDTokenWant{}); err != nil {
-			return nil, time.Time{}, err
+		tokens := t.Tokens
+		if g.as != nil {
+			tokens.IDToken = "" // it is for the caller's client, and about no person
+		}
+		if t.Identity, err = c.Issued(ctx, g.flow, tokens, IDTokenWant{}); err != nil {
+			return nil, time.Time{}, fmt.Errorf("%w: what it has issued: %w", ErrUnavailable, err)
 		}
 		if g.as != nil {
 			t.Identity.ClientID, t.Identity.Subject = g.as.ID, cmp.Or(t.Identity.Subject, g.as.ID)
