@@ -16,9 +16,10 @@ build:
 
 test: parts lint unit e2e
 
-# Unit tests and scenarios, with the race detector.
+# Unit tests and scenarios, with the race detector; a million strangers at full speed.
 unit: parts
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/internal/e2e$$')
+	$(GO) test -run Bounded ./internal/cache
 
 # The real binary between real parts.
 e2e: parts build
