@@ -151,6 +151,10 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	r.Header.Write(&b)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	b.Write(body)
+	if r.URL.Path == "/exchange" { // token_exchange_endpoint
+		io.WriteString(w, "exchanged."+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")[:2]+".token")
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got = strings.ReplaceAll(b.String(), "\r\n", "\n")

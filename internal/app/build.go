@@ -92,6 +92,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("auth_methods", err.Error())
 	}
 	r.Exchange = flow.NewExchange(&c.OIDC.Flow, deps, flow.ClaimPaths{Scopes: c.OIDC.Authz.ScopesClaim, Audience: c.OIDC.Authz.AudienceClaim})
+	r.ClientIndex = flow.ClientIndex(&c.OIDC.Flow, deps)
 	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, &deps)
 	r.Realm = clients[0].Issuer().Host()
 	r.Resource = c.OIDC.Flow.Challenge()

@@ -21,6 +21,12 @@ func newClients(s *Settings, d *Deps) *clients {
 	return &clients{list: d.Clients, arg: s.Client.ClientArg, header: []string{"X-" + name, name}, bodies: d.bodies, limit: int64(s.CredentialBodyLimit)}
 }
 
+// ClientIndex returns what tells which of client_id a request of a route chooses.
+func ClientIndex(s *Settings, d Deps) func(*auth.Request) int {
+	d.prepare(s)
+	return d.clients.index
+}
+
 func (c *clients) first() *oidc.Client { return c.list[0] }
 
 // of is the client that a request chooses, by its ID or its number from 1; the first one if it says nothing or nothing

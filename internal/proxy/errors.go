@@ -84,10 +84,17 @@ func (d *Decision) redirect(status int) string {
 	case status == http.StatusInternalServerError:
 		uris = e.UnexpectedRedirectURI
 	}
-	if len(uris) == 0 || strings.TrimPrefix(uris[0], d.Origin) == d.Path { // a page that is refused itself must not lead to itself
+	if len(uris) == 0 {
 		return ""
 	}
-	return uris[0]
+	uri := uris[0]
+	if len(uris) > 1 { // by the index of client_id
+		uri = uris[min(d.Route.ClientIndex(&d.Request), len(uris)-1)]
+	}
+	if strings.TrimPrefix(uri, d.Origin) == d.Path { // a page that is refused itself must not lead to itself
+		return ""
+	}
+	return uri
 }
 
 // challenge is the value of WWW-Authenticate (RFC 6750 §3): an error code only where a token was refused.

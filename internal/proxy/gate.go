@@ -31,7 +31,8 @@ type Route struct {
 	Resource string // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
 	Upstream *Upstream
 
-	SkipPreflight bool // a CORS preflight passes unseen
+	ClientIndex   func(*auth.Request) int // which of client_id a request chooses
+	SkipPreflight bool                    // a CORS preflight passes unseen
 
 	Allow        []string // tricks that a path may hold
 	StripPath    bool     // the upstream doesn't see the route's prefix

@@ -1,0 +1,108 @@
+package cache
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
+)
+
+func mustKeyring(t *testing.T, secret auth.Secret) *keyring.Keyring {
+	t.Helper()
+	k, err := keyring.New([]auth.Secret{secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+const sharedSecret = auth.Secret("a secret of the test, long enough to be one")
+
+type shared struct {
+	Text string
+	Ends time.Time
+}
+
+// replica is a cache of a process of its own.
+func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use string) *Cache[shared] {
+	return New(Config[shared]{
+		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
+		Verdict: func(error) bool { return false }, Ends: func(s shared) time.Time { return s.Ends },
+		Shared: &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "p:", Use: use, Log: slog.New(slog.DiscardHandler)},
+	})
+}
+
+// What one replica was told the others know, and Redis learns nothing of it; without Redis each asks for itself.
+func TestShared(t *testing.T) {
+	client, kill := startRedis(t)
+	var asked atomic.Int64
+	load := func(context.Context) (shared, time.Time, error) {
+		asked.Add(1)
+		ends := time.Now().Add(time.Minute)
+		return shared{"a fact about john", ends}, ends, nil
+	}
+	get := func(c *Cache[shared], want int64) {
+		t.Helper()
+		v, err := c.Get(context.Background(), KeyOf([]byte("secret"), "a token of john"), load)
+		if err != nil || v.Text != "a fact about john" || asked.Load() != want {
+			t.Errorf("got %v, %v after %d calls, expected %d", v, err, asked.Load(), want)
+		}
+	}
+	get(replica(t, client, sharedSecret, "introspection"), 1)
+	get(replica(t, client, sharedSecret, "introspection"), 1)
+	get(replica(t, client, sharedSecret, "tokens"), 2)                                     // another kind of fact
+	get(replica(t, client, "another secret of the test, long enough", "introspection"), 3) // another gate's
+
+	ctx := context.Background()
+	for _, name := range client.Keys(ctx, "*").Val() {
+		value := client.Get(ctx, name).Val()
+		if strings.Contains(name+value, "john") || strings.Contains(name, "token") {
+			t.Errorf("Redis sees %q: %q", name, value)
+		}
+		if ttl := client.TTL(ctx, name).Val(); ttl <= 0 || ttl > time.Minute {
+			t.Errorf("%s lives for %s", name, ttl)
+		}
+		client.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // somebody changes it
+	}
+	get(replica(t, client, sharedSecret, "introspection"), 4)
+	kill()
+	begun := time.Now()
+	get(replica(t, client, sharedSecret, "introspection"), 5)
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("without Redis the answer took %s", took)
+	}
+}
+
+func startRedis(t *testing.T) (client *goredis.Client, kill func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = func() { cmd.Process.Kill(); cmd.Wait() }
+	t.Cleanup(kill)
+	client = goredis.NewClient(&goredis.Options{Addr: address, MaxRetries: 1, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	for end := time.Now().Add(10 * time.Second); client.Ping(context.Background()).Err() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("redis isn't up")
+		}
+	}
+	return client, kill
+}
