@@ -25,6 +25,8 @@ type builder struct {
 
 	file   *config.File // when it runs
 	signer *signer.Signer
+
+	directory *authz.Directory
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
@@ -38,6 +40,7 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	if path := file.Keys.PublicPath; path != "" {
 		c.Endpoints = append(c.Endpoints, jwksEndpoint(path, b.signer))
 	}
+	b.directory = authz.NewDirectory(file.Consumers)
 	for i := range file.Routes {
 		route, err := b.route(&file.Routes[i])
 		if err != nil {
@@ -58,13 +61,15 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
 		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors,
 	}
-	for _, rule := range c.Rules {
-		r.Rules = append(r.Rules, &proxy.Rule{
-			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place,
-			Rule: authz.NewRule(c.OIDC.Authz, rule.RuleSettings),
-		})
+	for n := range c.Rules {
+		rule := &c.Rules[n]
+		made, err := authz.NewRule(c.OIDC.Authz, rule.RuleSettings)
+		if err != nil {
+			return nil, rule.Problem("allow", err.Error())
+		}
+		r.Rules = append(r.Rules, &proxy.Rule{Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made})
 	}
-	r.Policy = authz.NewPolicy(c.OIDC.Authz, c.OIDC.Flow.Client.ClientID)
+	r.Policy = authz.NewPolicy(c.OIDC.Authz, c.Route.ACL, b.directory, c.OIDC.Flow.Client.ClientID)
 	if !c.HasOIDC {
 		return r, nil
 	}
@@ -103,7 +108,11 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 // clients are what the gate is to an issuer. Routes with equal settings share them, and so the answers that they were given.
 func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 	s := f.Client
-	issuer, err := b.issuer(s.IssuerSettings)
+	var hmac []auth.Secret
+	if s.EnableHSSignatures {
+		hmac = s.ClientSecret
+	}
+	issuer, err := b.issuer(s.IssuerSettings, hmac)
 	if err != nil {
 		return nil, err
 	}
@@ -140,10 +149,11 @@ func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error
 		if oidc.IssuerOf(entry.Issuer) != oidc.IssuerOf(s.Issuer) {
 			settings = oidc.IssuerSettings{
 				Issuer: entry.Issuer, RediscoveryLifetime: s.RediscoveryLifetime, Leeway: s.Leeway, HTTPSettings: s.HTTPSettings,
+				VerifySignature: true, VerifyClaims: true,
 			}
 			settings.UsingPseudoIssuer, settings.JWKSEndpoint = entry.JWKSURI != "", entry.JWKSURI
 		}
-		issuer, err := b.issuer(settings)
+		issuer, err := b.issuer(settings, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -152,13 +162,14 @@ func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error
 	return all, nil
 }
 
-func (b *builder) issuer(s oidc.IssuerSettings) (*oidc.Issuer, error) {
+func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issuer, error) {
 	key := struct {
 		Settings oidc.IssuerSettings
 		CA       string
-	}{s, fileDigest(s.CAFile)}
+		HMAC     []auth.Secret
+	}{s, fileDigest(s.CAFile), hmac}
 	issuer, k, err := b.kept.issuers.get(key, func() (*oidc.Issuer, error) {
-		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, Now: b.now, Log: b.log})
+		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, HMAC: hmac, Now: b.now, Log: b.log})
 	})
 	b.used[k] = true
 	return issuer, err

@@ -20,10 +20,18 @@ type Flow interface {
 	Authenticate(*Request) (*Result, error)
 }
 
-// A Challenger answers a request that carries no credential: a redirect to log in, or a 401 with WWW-Authenticate.
+// A Challenger answers a request that carries no credential, or not enough of one: a redirect to log in, or a 401 with
+// WWW-Authenticate.
 type Challenger interface {
 	// Challenge wraps ErrNoCredential if this flow can't challenge this request: the next Challenger is asked.
-	Challenge(*Request) (*Answer, error)
+	Challenge(*Request, Login) (*Answer, error)
+}
+
+// A Login is what a request needs one for.
+type Login struct {
+	StepUp *StepUp // what it must be; nil: any
+	Always bool    // for every request for a page, not only a person's
+	Issuer string  // the name of the issuer, where there are several; empty: any
 }
 
 // An Endpointer brings paths along that the gate answers itself, such as the redirection endpoint.
@@ -95,13 +103,13 @@ func (c Chain) Authenticate(r *Request) (*Result, error) {
 
 // Challenge asks the flows, the last one first, to answer a request without a credential: a login, where the client is a
 // browser, comes before a 401.
-func (c Chain) Challenge(r *Request) (*Answer, error) {
+func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 	for i := len(c) - 1; i >= 0; i-- {
 		ch, ok := c[i].(Challenger)
 		if !ok {
 			continue
 		}
-		if a, err := ch.Challenge(r); !errors.Is(err, ErrNoCredential) {
+		if a, err := ch.Challenge(r, l); !errors.Is(err, ErrNoCredential) {
 			return a, err
 		}
 	}

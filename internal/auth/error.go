@@ -16,9 +16,16 @@ type Error struct {
 	Reason      string        // a short stable code for the log, such as token_expired
 	Scope       string        // for insufficient_scope: what was required (RFC 6750 §3)
 	RetryAfter  time.Duration // for 503; zero means no header
+	StepUp      *StepUp       // for insufficient_user_authentication: what a login must be (RFC 9470 §3)
 	Allow       string        // for 405: the methods that are taken
 	Link        string        // a page on which a person can go on; empty for nowhere
 	Err         error         // the cause, never shown to the client unless display_errors is on
+}
+
+// A StepUp is what a login must be for a request.
+type StepUp struct {
+	ACRValues []string       // one of them
+	MaxAge    *time.Duration // nil: as old as it likes
 }
 
 func (e *Error) Error() string {

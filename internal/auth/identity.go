@@ -55,6 +55,35 @@ func (i *Identity) Judged() Claims {
 	}
 }
 
+// A ClaimSet names one of an identity's claim sets.
+type ClaimSet int
+
+// The claim sets that expressions name.
+const (
+	IDTokenClaims ClaimSet = iota
+	UserinfoClaims
+)
+
+// Claims returns one claim set; nil if there is none, or nobody.
+func (i *Identity) Claims(set ClaimSet) Claims {
+	switch {
+	case i == nil:
+		return nil
+	case set == IDTokenClaims:
+		return i.IDToken
+	}
+	return i.Userinfo
+}
+
+// LookupTime finds the NumericDate at a top-level name in the first claim set that has it; the zero time if there is none.
+func (i *Identity) LookupTime(name string) (time.Time, bool) {
+	v, found := i.Lookup([]string{name})
+	if !found {
+		return time.Time{}, false
+	}
+	return Claims{name: v}.Time(name)
+}
+
 // Lookup finds the claim at path in the first claim set that has it: access token, introspection, ID token, userinfo.
 func (i *Identity) Lookup(path []string) (any, bool) {
 	if i == nil {

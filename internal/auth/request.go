@@ -78,8 +78,9 @@ func (r *Request) Query() url.Values {
 }
 
 // Navigation reports whether a person's browser asked for a page that it will show at the top level: the only kind of
-// request for which a login begins. Prefetches, frames, scripts, upgrades and unsafe methods are none (Fetch Metadata).
-func (r *Request) Navigation() bool {
+// request for which a login begins. Prefetches, frames, scripts, upgrades and unsafe methods are none (Fetch Metadata). With
+// always it needn't say that it reads HTML.
+func (r *Request) Navigation(always bool) bool {
 	h := r.Header
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -96,7 +97,7 @@ func (r *Request) Navigation() bool {
 	if dest := h.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
 		return false
 	}
-	return r.WantsHTML()
+	return always || r.WantsHTML()
 }
 
 // Preflight reports whether a browser asks by this request what a script may ask (Fetch, CORS-preflight): it never carries

@@ -1,4 +1,5 @@
-// Package authz decides, from an identity's claims, whether a request may pass: nil or a refusal.
+// Package authz decides, from what an identity has proved, whether a request may pass, and whom it stands for: a grant or a
+// refusal.
 package authz
 
 import (
@@ -9,16 +10,26 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Policy is a route's required values, compiled at load.
+// A Policy is what a route requires, compiled at load.
 type Policy struct {
-	pairs    []pair
-	audience pair // of tokens that the caller brought: names one of our clients unless configured otherwise
+	audience  pair    // of tokens that the caller brought: names one of our clients unless configured otherwise
+	checks    []check // pairs, forbidden claims, domains
+	consumers *mapping
+	acl       *acl
 }
 
-// A Rule's own required values, on top of its route's.
+// A Rule is what a rule requires on top of its route.
 type Rule struct {
-	Auth  Mode
-	pairs []pair
+	Auth        Mode
+	OnLogin     LoginMode
+	ReportOnly  bool
+	LoginIssuer string // at which a login begins; empty: the route's choice
+	Own         bool   // it requires something itself, so that nobody passes it unknown
+
+	StepUp *auth.StepUp // what a login must be for this rule; nil: any
+
+	checks []check // the rule's pairs, step-up
+	allow  *expression
 }
 
 // Mode says whether a rule's requests need a credential.
@@ -31,8 +42,43 @@ const (
 	Off      Mode = "off"
 )
 
+// LoginMode says what happens to a request without a credential.
+type LoginMode string
+
+// The ways to answer who brings nothing.
+const (
+	LoginIfBrowser LoginMode = ""      // a person's browser is sent to log in, anybody else gets 401
+	LoginAlways    LoginMode = "login" // every request for a page is
+	LoginNever     LoginMode = "401"
+)
+
+// A Grant is what a policy has found out about who may pass.
+type Grant struct {
+	Consumer       *Consumer // nil: none is known
+	Anonymous      bool      // Consumer stands for nobody
+	Credential     string    // credential_claim; empty: there is none
+	Groups         []string  // authenticated_groups_claim
+	ConsumerGroups []string  // the consumer's own, and those of consumer_groups_claim
+}
+
+// A subject is one request as it is judged.
+type subject struct {
+	request  *auth.Request
+	identity *auth.Identity // nil: nobody is known
+	claims   auth.Claims    // of the identity: the one set that policies see
+	grant    *Grant
+}
+
+// A check is one thing that must hold.
+type check struct {
+	name      string
+	mandatory bool                  // asked of nobody, too
+	judge     func(*subject) error  // nil, or an *auth.Error
+	seen      func(*subject) string // what it looks at and what is required, for explanations
+}
+
 // NewPolicy compiles a route's settings. clientIDs are the audiences that a presented token may name by default.
-func NewPolicy(s Settings, clientIDs []string) *Policy {
+func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Policy {
 	required := s.RequiredSettings
 	p := &Policy{audience: pair{name: "audience", path: s.AudienceClaim, any: alternatives(clientIDs)}}
 	switch {
@@ -42,103 +88,149 @@ func NewPolicy(s Settings, clientIDs []string) *Policy {
 	case len(required.AudienceRequired) > 0:
 		p.audience.any = alternatives(required.AudienceRequired)
 	}
-	p.pairs = pairs(s, required)
+	for _, pair := range pairs(&s, required) {
+		p.checks = append(p.checks, pair.check())
+	}
+	if len(s.ClaimsForbidden) > 0 {
+		p.checks = append(p.checks, forbidden(s.ClaimsForbidden))
+	}
+	if len(s.Domains) > 0 {
+		p.checks = append(p.checks, domains(s.Domains))
+	}
+	p.consumers = newMapping(&s.ConsumerSettings, d)
+	p.acl = newACL(a)
 	return p
 }
 
 // NewRule compiles a rule. The claims' paths are its route's.
-func NewRule(s Settings, r RuleSettings) *Rule {
+func NewRule(s Settings, r RuleSettings) (*Rule, error) {
 	required := r.RequiredSettings
 	if isAny(required.AudienceRequired) {
 		required.AudienceRequired = nil
 	}
-	return &Rule{Auth: Mode(r.Auth), pairs: pairs(s, required)}
+	rule := &Rule{Auth: Mode(r.Auth), OnLogin: LoginMode(r.OnUnauthenticated), ReportOnly: r.ReportOnly, LoginIssuer: r.LoginIssuer}
+	rule.Own = rule.Auth == Required || !required.none() || len(r.ACRValues) > 0 || r.MaxAge != nil
+	if rule.Auth == "" {
+		rule.Auth = Required
+	}
+	for _, pair := range pairs(&s, required) {
+		rule.checks = append(rule.checks, pair.check())
+	}
+	if len(r.ACRValues) > 0 || r.MaxAge != nil {
+		rule.StepUp = &auth.StepUp{ACRValues: r.ACRValues, MaxAge: r.MaxAge}
+		rule.checks = append(rule.checks, stepUp(rule.StepUp))
+	}
+	if r.Allow != "" {
+		var err error
+		if rule.allow, err = compile(r.Allow); err != nil {
+			return nil, err
+		}
+	}
+	return rule, nil
 }
 
-func isAny(audiences []string) bool { return slices.Equal(audiences, []string{"any"}) }
+// NeedsCredential reports whether a rule's requests must bring one. Where a consumer stands for nobody, only rules that
+// require something themselves do.
+func (p *Policy) NeedsCredential(rule *Rule) bool {
+	return rule.Auth == Required && (rule.Own || p.consumers.anonymous == nil)
+}
 
-// Authorize judges an identity by the route's and the rule's required values. It returns an *auth.Error: 401 for a token
-// that the caller brought and that is meant for somebody else, 403 otherwise. Without an identity (auth: optional, and no
-// credential) the pairs aren't judged.
-func (p *Policy) Authorize(i *auth.Identity, rule *Rule) error {
-	if i == nil {
+// Precheck judges what the request alone decides, before anything is asked of an issuer for its sake.
+func (p *Policy) Precheck(r *auth.Request, rule *Rule) error {
+	if rule.allow == nil || !rule.allow.requestOnly || rule.ReportOnly {
 		return nil
 	}
-	claims := i.Judged()
-	if i.Presented && !p.audience.holds(claims) {
-		return auth.InvalidToken("token_audience", p.audience.failure(claims))
+	return rule.allow.judge(&subject{request: r, grant: &Grant{}})
+}
+
+// Authorize judges an identity by the route's and the rule's requirements, and finds out whom it stands for. It returns an
+// *auth.Error: 401 for a token that the caller brought and that is meant for somebody else, or for a login that was too weak
+// or too long ago; 403 otherwise. Without an identity only the ACL and the rule's expression are judged. report is told what
+// a rule with report_only would refuse.
+func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, report func(error)) (*Grant, error) {
+	s := &subject{request: r, identity: i, claims: i.Judged(), grant: &Grant{}}
+	if err := p.judge(s); err != nil {
+		return s.grant, err
 	}
-	for _, set := range [][]pair{p.pairs, rule.pairs} {
-		for _, pair := range set {
-			if !pair.holds(claims) {
-				return pair.refusal(claims)
-			}
+	err := rule.judge(s)
+	if err != nil && rule.ReportOnly {
+		report(err)
+		return s.grant, nil
+	}
+	return s.grant, err
+}
+
+func (p *Policy) judge(s *subject) error {
+	if s.identity != nil && s.identity.Presented && !p.audience.holds(s.claims) {
+		return auth.InvalidToken("token_audience", p.audience.failure(s.claims))
+	}
+	if err := s.run(p.checks); err != nil {
+		return err
+	}
+	if err := p.consumers.find(s); err != nil {
+		return err
+	}
+	return p.acl.judge(s)
+}
+
+func (r *Rule) judge(s *subject) error {
+	if err := s.run(r.checks); err != nil || r.allow == nil {
+		return err
+	}
+	return r.allow.judge(s)
+}
+
+func (s *subject) run(checks []check) error {
+	for n := range checks {
+		c := &checks[n]
+		if s.identity == nil && !c.mandatory {
+			continue
+		}
+		if err := c.judge(s); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// A pair is a claim and what it must say: one of the alternatives, whose words must all be there.
-type pair struct {
-	name string // scopes, audience, groups, roles
-	path []string
-	any  [][]string
-}
-
-// pairs returns those that require something.
-func pairs(s Settings, r RequiredSettings) []pair {
-	var all []pair
-	for _, p := range []pair{
-		{"scopes", s.ScopesClaim, alternatives(r.ScopesRequired)},
-		{"audience", s.AudienceClaim, alternatives(r.AudienceRequired)},
-		{"groups", s.GroupsClaim, alternatives(r.GroupsRequired)},
-		{"roles", s.RolesClaim, alternatives(r.RolesRequired)},
-	} {
-		if p.any != nil {
-			all = append(all, p)
+// forbidden refuses whoever has one of these claims.
+func forbidden(names []string) check {
+	has := func(s *subject) string {
+		for _, name := range names {
+			if _, there := s.claims[name]; there {
+				return name
+			}
 		}
+		return ""
 	}
-	return all
+	return check{
+		name: "claims_forbidden",
+		judge: func(s *subject) error {
+			if name := has(s); name != "" {
+				return auth.Forbidden("claims_forbidden", fmt.Errorf("the claim %s is there", name))
+			}
+			return nil
+		},
+		seen: func(s *subject) string {
+			return fmt.Sprintf("none of %s may be there; there is %q", strings.Join(names, ", "), has(s))
+		},
+	}
 }
 
-// alternatives splits each entry into its words.
-func alternatives(entries []string) [][]string {
-	var all [][]string
-	for _, e := range entries {
-		if words := strings.Fields(e); len(words) > 0 {
-			all = append(all, words)
-		}
+// domains lets in accounts of these hosted domains of Google's only.
+func domains(accepted []string) check {
+	return check{
+		name: "domains",
+		judge: func(s *subject) error {
+			hd, _ := s.identity.Lookup([]string{"hd"})
+			if name, ok := hd.(string); ok && slices.Contains(accepted, name) {
+				return nil
+			}
+			return auth.Forbidden("domains", fmt.Errorf("hd: expected one of %q, got %q", accepted, fmt.Sprint(hd)))
+		},
+		seen: func(s *subject) string {
+			hd, _ := s.identity.Lookup([]string{"hd"})
+			return fmt.Sprintf("hd is %q, accepted are %q", fmt.Sprint(hd), accepted)
+		},
 	}
-	return all
-}
-
-func (p *pair) holds(claims auth.Claims) bool {
-	if p.any == nil {
-		return true
-	}
-	has := claims.Words(p.path)
-	return slices.ContainsFunc(p.any, func(words []string) bool {
-		return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(has, w) })
-	})
-}
-
-func (p *pair) failure(claims auth.Claims) error {
-	return fmt.Errorf("%s: expected %s in claim %s, got %q", p.name, p.wanted(), strings.Join(p.path, "."), claims.Words(p.path))
-}
-
-// wanted writes the alternatives as a person would say them.
-func (p *pair) wanted() string {
-	var all []string
-	for _, words := range p.any {
-		all = append(all, strings.Join(words, " and "))
-	}
-	return strings.Join(all, ", or ")
-}
-
-func (p *pair) refusal(claims auth.Claims) error {
-	e := auth.Forbidden(p.name+"_required", p.failure(claims))
-	if p.name == "scopes" { // RFC 6750 §3.1
-		e.Code, e.Scope = "insufficient_scope", strings.Join(p.any[0], " ")
-	}
-	return e
 }

@@ -27,6 +27,8 @@ type File struct {
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
 
+	Consumers []authz.Consumer `yaml:"consumers"`
+
 	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
 	Routes []Route         `yaml:"-"`
 
@@ -96,13 +98,20 @@ type OIDC struct {
 // A Rule is one entry of rules:.
 type Rule struct {
 	authz.RuleSettings
-	Place string `yaml:"-"` // file:line
+	Headers proxy.RuleHeaderSettings `yaml:",inline"`
+	Place   string                   `yaml:"-"` // file:line
 
 	block *block
 }
 
 // Problem returns a mistake that was found after Load, with the place of the key that it is about.
 func (r *Route) Problem(key, message string) error {
+	m := r.block.find(key).mark
+	return Problem{m.file, m.line, key + ": " + message}
+}
+
+// Problem returns a mistake that was found after Load.
+func (r *Rule) Problem(key, message string) error {
 	m := r.block.find(key).mark
 	return Problem{m.file, m.line, key + ": " + message}
 }

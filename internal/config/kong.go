@@ -6,7 +6,6 @@ var kongObjects = []string{
 }
 
 const (
-	noConsumers = "there are no consumers: use groups_required or roles_required, and upstream_headers to name the user; take it out"
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
 	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "tokens aren't bound to keys or certificates; take it out"
@@ -18,20 +17,11 @@ var kong = []refusal{
 
 	{"tls_client_auth_cert_id", "", "it is an entity of Kong's: write tls_client_auth_cert_file and tls_client_auth_key_file"},
 
-	{"anonymous", "", "it is a consumer of Kong's: write a rule with auth: optional"},
-
 	{"require_pushed_authorization_requests", "false", "authorization requests aren't pushed: choose a client at the issuer that needn't"},
 	{"require_signed_request_object", "false", "request objects aren't signed: choose a client at the issuer that needn't"},
 
 	{"introspection_check_active", "true", "a token that isn't active is none (RFC 7662 §2.2); take it out"},
 	{"token_cache_key_include_scope", "true|false", "all that shapes an answer is part of its key"},
-
-	{"verify_parameters", "false", "the issuer's metadata decides; take it out"},
-	{"verify_nonce verify_claims verify_signature", "true", "it is always verified; for a lenient clock write leeway, for another issuer issuers_allowed"},
-	{"ignore_signature", "[]", "signatures are always verified; take it out"},
-	{"enable_hs_signatures", "false", "a secret that verifies can also sign: have the issuer sign with RS256 or ES256"},
-	{"domains claims_forbidden", "[]", "it would let everybody in, so the file is refused: use groups_required, roles_required or scopes_required"},
-	{"reverify", "false", "the tokens of a session are verified at login and at each refresh; take it out"},
 
 	{"proof_of_possession_dpop proof_of_possession_mtls", "off", noDPoP},
 	{"dpop_use_nonce", "false", noDPoP},
@@ -39,11 +29,6 @@ var kong = []refusal{
 	{"proof_of_possession_auth_methods_validation", "true", noDPoP},
 	{"proof_of_possession_mtls_from_header", "", "tokens aren't bound to certificates, and ca_certificates are entities of Kong's, which will be read from a file, ca_file; take it out"},
 
-	{"consumer_claims consumer_groups_claim", "[]", noConsumers},
-	{"consumer_by", "[custom_id, username]", noConsumers},
-	{"by_username_ignore_case consumer_optional consumer_groups_optional", "false", noConsumers},
-	{"credential_claim", "", "write upstream_headers: [{header: X-Credential-Identifier, path: [sub]}]"},
-	{"authenticated_groups_claim", "[]", "write upstream_headers: [{header: X-Authenticated-Groups, path: [groups]}]"},
 	{"principals", "{enabled: false}", "it is a directory of Kong's; take it out"},
 
 	{"session_remember", "false", noRemember},
@@ -93,19 +78,17 @@ var renamed = []refusal{
 	{"session_redis_ssl session_redis_ssl_verify session_redis_server_name session_redis_connect_timeout session_redis_send_timeout session_redis_read_timeout", "", "Kong renamed it: write redis: {...} with the same member"},
 	{"session_redis_auth", "", "Kong renamed it: write redis: {password: ...}"},
 	{"session_redis_cluster_nodes session_redis_cluster_max_redirections", "", "one Redis server is used: write redis: {host: ...}"},
-	{"consumer_claim", "[]", noConsumers},
 }
 
 // process are top-level keys that aren't built.
 var process = []refusal{
-	{"consumers", "[]", "use groups_required or roles_required, and upstream_headers to name the user"},
 	{"oauth2", "", "there is no issuer built in: take tokens from the one that issuer: names"},
 	{"metrics tracing", "", "the log has a line for each request; take it out"},
 }
 
 // laterRules and laterRoute are keys of rules and routes that aren't built.
 var (
-	laterRules = []refusal{{"allow", "", "use scopes_required, audience_required, groups_required or roles_required"}}
+	laterRules []refusal
 	laterRoute = []refusal{{"methods", "[]", "write them in an entry of rules:"}}
 )
 
@@ -137,9 +120,6 @@ var kongValues = map[string]map[string]string{
 		"code id_token token": "write code",
 	},
 	"id_token_signed_response_alg": {
-		"HS256": "a secret that verifies can also sign; have the issuer sign with RS256 or ES256",
-		"HS384": "a secret that verifies can also sign; have the issuer sign with RS256 or ES256",
-		"HS512": "a secret that verifies can also sign; have the issuer sign with RS256 or ES256",
-		"none":  "an unsigned ID token proves nothing; have the issuer sign with RS256 or ES256",
+		"none": "an unsigned ID token proves nothing; have the issuer sign with RS256 or ES256",
 	},
 }

@@ -248,7 +248,7 @@ func (l *loader) rules(p *pair) (rules []Rule) {
 			continue
 		}
 		r := Rule{Place: v.mark.String(), block: newBlock(l.report, v.mark)}
-		r.block.decode("rules", "", v, reflect.ValueOf(&r.RuleSettings).Elem())
+		r.block.decode("rules", "", v, reflect.ValueOf(&r).Elem())
 		rules = append(rules, r)
 	}
 	return rules

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"sallyport/internal/authz"
 	"sallyport/internal/proxy"
 )
 
@@ -58,7 +57,7 @@ var homes = []struct {
 }{
 	{"route", "under route:", shapeOf(reflect.TypeFor[proxy.RouteSettings]())},
 	{"oidc", "under oidc:", oidcShape},
-	{"rules", "in an entry of rules:", shapeOf(reflect.TypeFor[authz.RuleSettings]())},
+	{"rules", "in an entry of rules:", shapeOf(reflect.TypeFor[Rule]())},
 	{"", "beside route: or routes:, not below another key", shapeOf(reflect.TypeFor[File]())},
 }
 

@@ -37,6 +37,7 @@ type AuthorizationCodeSettings struct {
 	AuthorizationCookieSecure   *bool         `yaml:"authorization_cookie_secure"`
 	AuthorizationRollingTimeout time.Duration `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
 
+	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: a stolen ID token could be slipped in
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
 }
 
@@ -96,8 +97,8 @@ func (f *authorizationCode) Endpoints() []auth.Endpoint {
 }
 
 // Challenge begins a login, if a person is there to log in.
-func (f *authorizationCode) Challenge(r *auth.Request) (*auth.Answer, error) {
-	if !r.Navigation() {
+func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
+	if !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
 	if !r.Secure() && !auth.Loopback(r.Origin) && !f.settings.AllowInsecureHTTP {
@@ -111,7 +112,7 @@ func (f *authorizationCode) Challenge(r *auth.Request) (*auth.Answer, error) {
 		return nil, err
 	}
 	client := f.clients.list[n]
-	login := newLogin(r, client.ID, f.now())
+	login := newLogin(r, client.ID, want.StepUp, f.now())
 	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
 	if err != nil {
 		return nil, auth.Unavailable("issuer_unavailable", err)
@@ -160,8 +161,11 @@ func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redi
 	for _, a := range f.request.Audience {
 		args.Add("audience", a)
 	}
-	if s.MaxAge != nil {
-		args.Set("max_age", strconv.Itoa(int(s.MaxAge.Seconds())))
+	if age := l.maxAge(s.MaxAge); age != nil {
+		args.Set("max_age", strconv.Itoa(int(age.Seconds())))
+	}
+	if len(l.ACRValues) > 0 {
+		args.Set("acr_values", strings.Join(l.ACRValues, " "))
 	}
 	req := oidc.AuthorizationRequest{RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: f.request.Scopes, Args: args}
 	if s.ResponseMode != "query" {
@@ -265,12 +269,16 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 	if err != nil {
 		return nil, err
 	}
-	want := oidc.IDTokenWant{MaxAge: f.settings.MaxAge, Expected: slices.Contains(f.request.Scopes, "openid")}
-	if want.Expected {
+	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
+	want.Grant = "authorization_code"
+	if want.Expected && f.settings.VerifyNonce {
 		want.Nonce = l.nonce()
 	}
 	answered := *t
 	if answered.Identity, err = client.Issued(r.Context(), "session", t.Tokens, want); err != nil {
+		return nil, err
+	}
+	if err := l.checkStrength(answered.Identity); err != nil {
 		return nil, err
 	}
 	res := f.replay.result(&answered, nil)

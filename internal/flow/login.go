@@ -29,6 +29,9 @@ type login struct {
 	Origin  string `json:"o"` // where it began, and so where it ends
 	Return  string `json:"r"` // path and query of the page that was asked for
 	Started int64  `json:"t"` // Unix seconds
+
+	ACRValues []string `json:"a,omitempty"` // of which the login must have one, where a rule asked for it
+	MaxAge    *int64   `json:"m,omitempty"` // seconds: how old it may be, where a rule asked for it
 }
 
 const (
@@ -38,7 +41,7 @@ const (
 	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
 )
 
-func newLogin(r *auth.Request, client string, now time.Time) *login {
+func newLogin(r *auth.Request, client string, want *auth.StepUp, now time.Time) *login {
 	seed := make([]byte, 32)
 	rand.Read(seed) // never fails
 	back := r.URL.EscapedPath()
@@ -51,7 +54,42 @@ func newLogin(r *auth.Request, client string, now time.Time) *login {
 	if len(back) > maxReturn || !safeReturn(back) {
 		back = "/"
 	}
-	return &login{Seed: seed, Client: client, Origin: r.Origin, Return: back, Started: now.Unix()}
+	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: back, Started: now.Unix()}
+	if want != nil {
+		l.ACRValues = want.ACRValues
+		if want.MaxAge != nil {
+			seconds := int64(want.MaxAge.Seconds())
+			l.MaxAge = &seconds
+		}
+	}
+	return l
+}
+
+// maxAge is the shorter of what the settings and what a rule asked for; nil if neither did.
+func (l *login) maxAge(configured *time.Duration) *time.Duration {
+	if l.MaxAge == nil {
+		return configured
+	}
+	asked := time.Duration(*l.MaxAge) * time.Second
+	if configured != nil && *configured < asked {
+		return configured
+	}
+	return &asked
+}
+
+// checkStrength refuses a login that isn't what was asked for: the page would only ask for it again, and for ever.
+func (l *login) checkStrength(i *auth.Identity) error {
+	if len(l.ACRValues) == 0 {
+		return nil
+	}
+	v, _ := i.Lookup([]string{"acr"})
+	acr, _ := auth.Scalar(v)
+	if slices.Contains(l.ACRValues, acr) {
+		return nil
+	}
+	return &auth.Error{Status: http.StatusForbidden, Reason: "login_too_weak", Title: "A stronger login is needed",
+		Description: "This page needs a login that the login service didn't give.",
+		Err:         fmt.Errorf("acr: one of %q was asked for, got %q", l.ACRValues, acr)}
 }
 
 // derive makes one of the login's secrets: 256 bits, base64url.

@@ -27,6 +27,7 @@ type SessionSettings struct {
 	SessionCookieHTTPOnly bool     `yaml:"session_cookie_http_only" default:"true"`
 	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
+	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                   // the tokens of a session are verified at each request
 	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,password,refresh_token,userinfo"` // flows whose success begins no session
 	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                            // besides the request's own, for an Upgrade that a session authenticates
 }
@@ -49,6 +50,7 @@ type sessions struct {
 	cookie   cookie
 	audience string
 	refresh  bool
+	again    bool // tokens are verified at each request
 	trusted  []string
 	logout   logout
 	now      func() time.Time
@@ -58,7 +60,7 @@ type sessions struct {
 func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
 		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
-		refresh: s.RefreshTokens, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
+		refresh: s.RefreshTokens, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
 	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, log: d.Log}
 	return f
@@ -101,6 +103,9 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 	}
 	identity, err := f.fresh(r.Context(), opened.ID, audience)
 	if err != nil {
+		return f.gone(r, err)
+	}
+	if err := f.reverify(r.Context(), opened.ID, identity); err != nil {
 		return f.gone(r, err)
 	}
 	res := &auth.Result{Identity: identity}
@@ -201,6 +206,19 @@ func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience
 		return identity, nil
 	}
 	return nil, err
+}
+
+// reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for.
+func (f *sessions) reverify(ctx context.Context, id session.ID, identity *auth.Identity) error {
+	if !f.again {
+		return nil
+	}
+	err := f.clients.ofIdentity(identity).Reverify(ctx, identity)
+	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
+		return err
+	}
+	f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
+	return errors.Join(errEnded, f.store.End(context.WithoutCancel(ctx), id))
 }
 
 // due reports whether the access token is expired or about to.

@@ -25,6 +25,9 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	if err != nil {
 		return "", err
 	}
+	if err := c.checkParameters(m, a.ResponseMode, a.CodeChallenge != ""); err != nil {
+		return "", err
+	}
 	u, err := url.Parse(m.AuthorizationEndpoint)
 	if err != nil || u.Host == "" {
 		return "", fmt.Errorf("%w: its metadata has no authorization_endpoint", ErrUnavailable)

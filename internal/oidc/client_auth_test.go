@@ -30,7 +30,7 @@ type begun struct {
 func (b begun) client(t *testing.T, s Settings) *Client {
 	t.Helper()
 	s.Issuer, s.RediscoveryLifetime = b.provider.URL, 30*time.Second
-	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify = 2*time.Second, true, true, true
+	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify, s.VerifySignature, s.VerifyClaims = 2*time.Second, true, true, true, true, true
 	s.IntrospectionTokenParamName, s.IntrospectionAccept, s.IDTokenSignedResponseAlg = "token", "application/json", "RS256"
 	if b.provider.MTLSURL != "" {
 		s.CAFile = filepath.Join(t.TempDir(), "ca.pem")

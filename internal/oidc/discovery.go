@@ -25,6 +25,11 @@ type Metadata struct {
 	IntrospectionAuthMethods []string    `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethods    []string    `json:"revocation_endpoint_auth_methods_supported"`
 	IssInResponse            bool        `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	Scopes                   []string    `json:"scopes_supported"`
+	ResponseTypes            []string    `json:"response_types_supported"`
+	ResponseModes            []string    `json:"response_modes_supported"`
+	CodeChallengeMethods     []string    `json:"code_challenge_methods_supported"`
+	IDTokenAlgs              []string    `json:"id_token_signing_alg_values_supported"`
 	MTLS                     mtlsAliases `json:"mtls_endpoint_aliases"`
 
 	raw json.RawMessage // the document as it came

@@ -17,6 +17,7 @@ import (
 
 // IDTokenWant is what an ID token must say to be the answer to our request.
 type IDTokenWant struct {
+	Grant       string         // by which it was got, where ignore_signature may name it; empty: it was presented
 	Expected    bool           // openid was asked for, so there must be one
 	Nonce       string         // of the authorization request; empty at a refresh: there may be none
 	AccessToken string         // issued together with it
@@ -35,7 +36,7 @@ func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (a
 	if header.Typ != "" && header.Typ != "jwt" {
 		return nil, "", fmt.Errorf("its typ is %q, expected JWT or none", clip(header.Typ))
 	}
-	claims, used, err := c.issuer.verify(ctx, token, []string{c.idTokenAlg})
+	claims, used, err := c.issuer.read(ctx, token, []string{c.idTokenAlg}, c.ignoresSignature(want.Grant))
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,8 +58,17 @@ func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (a
 	return claims, used.text, nil
 }
 
+// ignoresSignature reports whether the signatures of what a grant brings aren't verified: insecure, and only where
+// ignore_signature says so.
+func (c *Client) ignoresSignature(grant string) bool {
+	return grant != "" && slices.Contains(c.settings.IgnoreSignature, grant)
+}
+
 // checkParties judges sub, aud and azp (OIDC Core §2, §3.1.3.7 steps 3 to 5).
 func (c *Client) checkParties(claims auth.Claims) error {
+	if c.issuer.lenient {
+		return nil
+	}
 	if sub := claims.String("sub"); sub == "" || len(sub) > 255 {
 		return errors.New("sub is missing or longer than 255 characters")
 	}
@@ -96,6 +106,9 @@ func audiences(claims auth.Claims) ([]string, error) {
 }
 
 func (c *Client) checkFreshness(claims auth.Claims, maxAge *time.Duration) error {
+	if c.issuer.lenient {
+		return nil
+	}
 	if _, _, err := c.issuer.checkTimes(claims); err != nil {
 		return err
 	}

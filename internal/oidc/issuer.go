@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"sallyport/internal/auth"
 )
 
 // ErrUnavailable is wrapped by every error that says the authorization server couldn't be asked: it is down, slow, or
@@ -39,8 +41,11 @@ type Issuer struct {
 	timeout           time.Duration
 	header            http.Header // for discovery and key requests
 	endpoints         EndpointSettings
-	pseudo            bool     // no metadata is fetched
-	extraKeys         []string // URLs of key sets besides the issuer's own
+	pseudo            bool          // no metadata is fetched
+	unsigned          bool          // signatures aren't verified: insecure
+	lenient           bool          // claims aren't judged: insecure
+	hmac              []auth.Secret // that may verify, too
+	extraKeys         []string      // URLs of key sets besides the issuer's own
 	http              *http.Client
 	now               func() time.Time
 	log               *slog.Logger
@@ -61,8 +66,9 @@ type Issuer struct {
 // Config is what an Issuer is made from.
 type Config struct {
 	IssuerSettings
-	Now func() time.Time // default time.Now
-	Log *slog.Logger
+	HMAC []auth.Secret    // with enable_hs_signatures: the secrets that verify
+	Now  func() time.Time // default time.Now
+	Log  *slog.Logger
 }
 
 // NewIssuer returns the issuer of the settings. It fetches nothing: an issuer that is down at start is asked again later.
@@ -78,7 +84,7 @@ func NewIssuer(c Config) (*Issuer, error) {
 	}
 	return &Issuer{
 		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
-		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, extraKeys: c.ExtraJWKSURIs, http: client, now: cmpFunc(c.Now, time.Now),
+		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: cmpFunc(c.Now, time.Now),
 		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
 	}, nil
 }

@@ -28,8 +28,11 @@ type IssuerSettings struct {
 	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`                     // key sets besides the issuer's own
 	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"`             // added to discovery and key requests
 	DiscoveryHeadersValues []auth.Secret `yaml:"discovery_headers_values" group:"issuer"`
-	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"` // least time between two fetches that unknown keys cause
-	Leeway                 time.Duration `yaml:"leeway" default:"0"`                // for exp, nbf, iat, auth_time
+	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches that unknown keys cause
+	Leeway                 time.Duration `yaml:"leeway" default:"0"`                   // for exp, nbf, iat, auth_time
+	VerifySignature        bool          `yaml:"verify_signature" default:"true"`      // false is insecure: anybody can write a token
+	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`         // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
+	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"` // tokens signed with client_secret are taken, too
 	EndpointSettings
 	HTTPSettings
 }
@@ -68,7 +71,9 @@ type ClientSettings struct {
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
-	IDTokenSignedResponseAlg string `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA"`
+	IDTokenSignedResponseAlg string   `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,HS256,HS384,HS512"`
+	IgnoreSignature          []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"` // of tokens that the issuer gave for these, over TLS
+	VerifyParameters         bool     `yaml:"verify_parameters" default:"false"`                                                                                                  // what the metadata doesn't announce isn't asked for
 }
 
 // TokenRequestSettings are what every token request carries besides its grant.

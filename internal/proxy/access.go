@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -53,6 +55,13 @@ func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Tim
 	g.log.LogAttrs(ctx, level, "request", g.attributes(rec, d, e, start)...)
 }
 
+// reportOnly writes what a rule with report_only would have refused.
+func (g *Gate) reportOnly(d *Decision, err error) {
+	e := auth.AsError(err)
+	g.log.Warn("a rule would have refused this request, and only reports", "request_id", d.ID, "route", d.Route.Name, "rule", d.Rule.Place,
+		"reason", e.Reason, "error", fmt.Sprint(e.Err))
+}
+
 func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.Time) []slog.Attr {
 	path, _, _ := strings.Cut(d.Request.RequestURI, "?")
 	all := []slog.Attr{
@@ -78,6 +87,9 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	if d.Identity != nil {
 		add("flow", d.Identity.Flow)
 		add("sub", clip(d.Identity.Subject))
+	}
+	if d.Grant != nil && d.Grant.Consumer != nil {
+		add("consumer", cmp.Or(d.Grant.Consumer.Username, d.Grant.Consumer.CustomID, d.Grant.Consumer.ID))
 	}
 	if e != nil {
 		add("reason", e.Reason)

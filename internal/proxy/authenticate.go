@@ -8,7 +8,7 @@ import (
 	"sallyport/internal/authz"
 )
 
-// authenticate asks the endpoint that was matched, else the route's chain. Without a credential a rule with auth: optional
+// authenticate asks the endpoint that was matched, else the route's chain. Without a credential a rule that doesn't need one
 // goes on with nobody, any other with the chain's challenge.
 func (d *Decision) authenticate(e *boundEndpoint) (*auth.Result, error) {
 	if e != nil {
@@ -19,15 +19,39 @@ func (d *Decision) authenticate(e *boundEndpoint) (*auth.Result, error) {
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
-	if d.Rule.Auth == authz.Optional {
+	if !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
 		return res, nil
 	}
-	answer, err := d.Route.Chain.Challenge(&d.Request)
+	res.Answer, err = d.challenge(nil)
 	if errors.Is(err, auth.ErrNoCredential) {
 		err = errNoCredential
 	}
-	res.Answer = answer
 	return res, err
+}
+
+// challenge asks the chain to begin a login, if the rule lets it.
+func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
+	if d.Rule.OnLogin == authz.LoginNever {
+		return nil, auth.ErrNoCredential
+	}
+	return d.Route.Chain.Challenge(&d.Request, auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer})
+}
+
+// stepUp sends a person whose login isn't enough to log in anew. Whoever can't be sent gets the challenge of RFC 9470 §3.
+func (d *Decision) stepUp(err error) error {
+	e := auth.AsError(err)
+	if e.StepUp == nil {
+		return err
+	}
+	answer, challengeErr := d.challenge(e.StepUp)
+	if challengeErr != nil {
+		if errors.Is(challengeErr, auth.ErrNoCredential) {
+			return err
+		}
+		return challengeErr
+	}
+	d.Answer = answer
+	return nil
 }
 
 // errNoCredential is the refusal of a request that brought nothing: its challenge has no error code (RFC 6750 §3.1).

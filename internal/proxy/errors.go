@@ -32,7 +32,7 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	if challenge := d.challenge(e); challenge != nil {
+	if challenge := d.wwwAuthenticate(e); challenge != nil {
 		h["Www-Authenticate"] = challenge
 	}
 	if e.RetryAfter > 0 {
@@ -71,7 +71,7 @@ func (g *Gate) answer(w http.ResponseWriter, d *Decision) {
 
 // redirect is the configured page instead of an error, for a person's browser: nobody else could follow it.
 func (d *Decision) redirect(status int) string {
-	if d.Route == nil || d.Endpoint != "" || !d.Navigation() {
+	if d.Route == nil || d.Endpoint != "" || !d.Navigation(false) {
 		return ""
 	}
 	e := &d.Route.Errors
@@ -97,8 +97,8 @@ func (d *Decision) redirect(status int) string {
 	return uri
 }
 
-// challenge is the value of WWW-Authenticate (RFC 6750 §3): an error code only where a token was refused.
-func (d *Decision) challenge(e *auth.Error) []string {
+// wwwAuthenticate is the challenge (RFC 6750 §3): an error code only where a token was refused.
+func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
 	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
 		return nil
@@ -115,6 +115,14 @@ func (d *Decision) challenge(e *auth.Error) []string {
 	}
 	if insufficient && e.Scope != "" {
 		value += fmt.Sprintf(", scope=%q", e.Scope)
+	}
+	if s := e.StepUp; s != nil { // RFC 9470 §3
+		if len(s.ACRValues) > 0 {
+			value += fmt.Sprintf(", acr_values=%q", strings.Join(s.ACRValues, " "))
+		}
+		if s.MaxAge != nil {
+			value += fmt.Sprintf(", max_age=\"%d\"", int(s.MaxAge.Seconds()))
+		}
 	}
 	return []string{value}
 }

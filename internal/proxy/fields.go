@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/authz"
 )
 
 // A field is a header that is made of what an identity proves.
@@ -22,6 +23,9 @@ type field struct {
 
 // setFields adds the fields of which the identity has something. refused are those that no header can hold, or should.
 func setFields(h http.Header, fields []field, i *auth.Identity) (refused []string) {
+	if i == nil {
+		return nil
+	}
 	for n := range fields {
 		f := &fields[n]
 		v := f.value(i)
@@ -34,6 +38,35 @@ func setFields(h http.Header, fields []field, i *auth.Identity) (refused []strin
 			continue
 		}
 		h[f.header] = []string{f.prefix + value}
+	}
+	return refused
+}
+
+// setGrant adds whom the identity stands for, under Kong's names.
+func setGrant(h http.Header, g *authz.Grant) (refused []string) {
+	if g == nil {
+		return nil
+	}
+	add := func(name, value string) {
+		if value == "" {
+			return
+		}
+		if text, ok := headerValue(value, false); ok {
+			h[name] = []string{text}
+		} else {
+			refused = append(refused, name)
+		}
+	}
+	add("X-Credential-Identifier", g.Credential)
+	add("X-Authenticated-Groups", strings.Join(g.Groups, ", "))
+	if c := g.Consumer; c != nil {
+		add("X-Consumer-Id", c.ID)
+		add("X-Consumer-Custom-Id", c.CustomID)
+		add("X-Consumer-Username", c.Username)
+	}
+	add("X-Consumer-Groups", strings.Join(g.ConsumerGroups, ", "))
+	if g.Anonymous {
+		add("X-Anonymous-Consumer", "true")
 	}
 	return refused
 }

@@ -55,9 +55,11 @@ type Rule struct {
 	Paths   []string
 	Methods []string
 	Place   string // file:line, for the log
+	Headers RuleHeaderSettings
 	*authz.Rule
 
-	order int
+	order  int
+	fields []field
 }
 
 // defaultRule holds where a route's rules say nothing: a credential is required.
@@ -107,6 +109,7 @@ type Decision struct {
 	Rule     *Rule
 	Endpoint string         // the gate's own path that was asked for
 	Identity *auth.Identity // nil: nobody is known, and nobody need be
+	Grant    *authz.Grant   // whom the identity stands for; nil where nothing was judged
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
 
@@ -155,21 +158,40 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 		d.unjudged = true
 		return d, nil
 	}
-	res, err := d.authenticate(endpoint)
-	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
-		res, err = d.exchange(res)
-	}
-	if res != nil {
-		d.Identity, d.Header, d.Answer, d.used, d.query = res.Identity, res.Header, res.Answer, res.Used, res.Query
-	}
-	if err != nil || d.Answer != nil {
+	if err := d.prove(endpoint); err != nil || d.Answer != nil {
 		return d, err
 	}
 	if endpoint != nil { // it goes on as if the chain had found its result
 		d.Rule = d.Route.rules.find(hostname(d.Origin), d.Path, r.Method)
 	}
 	d.tell()
-	return d, d.Route.Policy.Authorize(d.Identity, d.Rule.Rule)
+	return d, g.authorize(d)
+}
+
+// prove finds out who the request is for: by the endpoint or the chain, then by the exchange of the token, unless the
+// request alone decides that it may not pass.
+func (d *Decision) prove(endpoint *boundEndpoint) error {
+	res, err := d.authenticate(endpoint)
+	if err == nil && res.Answer == nil && endpoint == nil {
+		err = d.Route.Policy.Precheck(&d.Request, d.Rule.Rule)
+	}
+	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
+		res, err = d.exchange(res)
+	}
+	if res != nil {
+		d.Identity, d.Header, d.Answer, d.used, d.query = res.Identity, res.Header, res.Answer, res.Used, res.Query
+	}
+	return err
+}
+
+// authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
+func (g *Gate) authorize(d *Decision) error {
+	grant, err := d.Route.Policy.Authorize(&d.Request, d.Identity, d.Rule.Rule, func(err error) { g.reportOnly(d, err) })
+	d.Grant = grant
+	if err == nil {
+		return nil
+	}
+	return d.stepUp(err)
 }
 
 // exchange keeps the headers of the result before: a renewed session's cookie must reach the browser even if the exchange

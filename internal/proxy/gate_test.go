@@ -51,16 +51,20 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := authz.Settings{RolesClaim: []string{"roles"}, ScopesClaim: []string{"scope"}, AudienceClaim: []string{"aud"}, GroupsClaim: []string{"groups"}}
+	settings := authz.Settings{ConsumerSettings: authz.ConsumerSettings{CredentialClaim: []string{"sub"}}, RolesClaim: []string{"roles"}, ScopesClaim: []string{"scope"}, AudienceClaim: []string{"aud"}, GroupsClaim: []string{"groups"}}
 	rule := func(mode, role string, paths ...string) *Rule {
 		s := authz.RuleSettings{Auth: mode}
 		if role != "" {
 			s.RolesRequired = []string{role}
 		}
-		return &Rule{Paths: paths, Rule: authz.NewRule(settings, s)}
+		made, err := authz.NewRule(settings, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Rule{Paths: paths, Rule: made}
 	}
 	route := &Route{
-		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{tokens}, Policy: authz.NewPolicy(settings, nil), Upstream: up, Realm: "idp.example.com",
+		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{tokens}, Policy: authz.NewPolicy(settings, authz.ACLSettings{}, authz.NewDirectory(nil), nil), Upstream: up, Realm: "idp.example.com",
 		Headers:     HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}},
 		Errors:      ErrorSettings{UnauthorizedErrorMessage: "Unauthorized", ForbiddenErrorMessage: "Forbidden", ExposeErrorCode: true},
 		CookieNames: []string{"session_x"},

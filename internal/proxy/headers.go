@@ -51,6 +51,9 @@ func newNameSet(routes []*Route) *nameSet {
 			add(name)
 		}
 		for _, rule := range r.Rules {
+			for _, m := range rule.Headers.UpstreamHeaders {
+				add(m.Header)
+			}
 			if len(rule.Methods) > 0 {
 				add(methodOverrides...)
 			}
@@ -103,7 +106,12 @@ type headerPlan struct {
 func newHeaderPlan(r *Route, removed *nameSet, cookies *cookieSet) (*headerPlan, error) {
 	p := &headerPlan{removed: removed, cookies: cookies, upstream: r.Headers.upstream(), downstream: r.Headers.downstream()}
 	p.tokenHeader, p.tokenPrefix = splitScheme(r.Headers.UpstreamAccessTokenHeader)
-	for _, f := range p.upstream {
+	fields := p.upstream
+	for _, rule := range r.Rules {
+		rule.fields = fieldsOf(nil, rule.Headers.UpstreamHeaders, nil, nil)
+		fields = append(fields[:len(fields):len(fields)], rule.fields...)
+	}
+	for _, f := range fields {
 		if f.header == "Authorization" {
 			return nil, fmt.Errorf("upstream_headers: Authorization carries the access token: see upstream_access_token_header")
 		}

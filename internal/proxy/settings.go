@@ -1,16 +1,21 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"sallyport/internal/authz"
+)
 
 // RouteSettings are the route: block.
 type RouteSettings struct {
-	Hosts        []string         `yaml:"hosts"`                       // exact or *.example.com; default any
-	Paths        []string         `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
-	Upstream     UpstreamSettings `yaml:"upstream" required:"true"`
-	StripPath    bool             `yaml:"strip_path" default:"false"`
-	PreserveHost bool             `yaml:"preserve_host" default:"false"`                     // send the client's Host header to the upstream
-	PublicURL    string           `yaml:"public_url"`                                        // scheme://host as clients see it; default from the request
-	Allow        []string         `yaml:"allow" enum:"encoded_slash,double_slash,semicolon"` // what else a path may hold
+	Hosts        []string          `yaml:"hosts"`                       // exact or *.example.com; default any
+	Paths        []string          `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
+	Upstream     UpstreamSettings  `yaml:"upstream" required:"true"`
+	StripPath    bool              `yaml:"strip_path" default:"false"`
+	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the client's Host header to the upstream
+	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
+	ACL          authz.ACLSettings `yaml:"acl"`
+	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon"` // what else a path may hold
 }
 
 // UpstreamSettings say where requests go. A scalar is the URL.
@@ -53,6 +58,11 @@ type HeaderSettings struct {
 	DownstreamHeaders                []HeaderMapping `yaml:"downstream_headers"`
 	DownstreamHeadersClaims          []string        `yaml:"downstream_headers_claims"`
 	DownstreamHeadersNames           []string        `yaml:"downstream_headers_names"`
+}
+
+// RuleHeaderSettings are what the upstream receives besides where a rule is the one.
+type RuleHeaderSettings struct {
+	UpstreamHeaders []HeaderMapping `yaml:"upstream_headers"`
 }
 
 // A HeaderMapping sends the claim at Path as Header.

@@ -139,7 +139,10 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	if route.Headers.HideCredentials {
 		d.hide(out)
 	}
-	for _, name := range route.plan.set(out.Header, p.In.Header, d.Identity) {
+	refused := route.plan.set(out.Header, p.In.Header, d.Identity)
+	refused = append(refused, setFields(out.Header, d.Rule.fields, d.Identity)...)
+	refused = append(refused, setGrant(out.Header, d.Grant)...)
+	for _, name := range refused {
 		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
 	}
 	d.setForwarded(out.Header)

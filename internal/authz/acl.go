@@ -1,0 +1,33 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+
+	"sallyport/internal/auth"
+)
+
+// An acl lets groups in, or keeps them out.
+type acl struct{ ACLSettings }
+
+// newACL returns nil where nothing is listed: everybody may pass.
+func newACL(s ACLSettings) *acl {
+	if len(s.Allow)+len(s.Deny) == 0 {
+		return nil
+	}
+	return &acl{s}
+}
+
+func (a *acl) judge(s *subject) error {
+	if a == nil {
+		return nil
+	}
+	groups := slices.Concat(s.grant.Groups, s.grant.ConsumerGroups)
+	if n := slices.IndexFunc(groups, func(g string) bool { return slices.Contains(a.Deny, g) }); n >= 0 {
+		return auth.Forbidden("acl_denied", fmt.Errorf("acl: deny has the group %q", groups[n]))
+	}
+	if len(a.Allow) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(a.Allow, g) }) {
+		return auth.Forbidden("acl_not_allowed", fmt.Errorf("acl: allow has none of the groups %q, expected one of %q", groups, a.Allow))
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// A Directory is the configuration's consumers, found by what names them.
+type Directory struct {
+	by     map[string]map[string]*Consumer // "username", "custom_id", "id", and "username" in lower case under usernameFolded
+	groups map[string]bool                 // that a consumer is in
+}
+
+const usernameFolded = "username, folded"
+
+// NewDirectory returns the directory of these consumers.
+func NewDirectory(consumers []Consumer) *Directory {
+	d := &Directory{by: map[string]map[string]*Consumer{"username": {}, "custom_id": {}, "id": {}, usernameFolded: {}}, groups: map[string]bool{}}
+	for n := range consumers {
+		c := &consumers[n]
+		for by, name := range map[string]string{"username": c.Username, "custom_id": c.CustomID, "id": c.ID, usernameFolded: strings.ToLower(c.Username)} {
+			if name != "" {
+				d.by[by][name] = c
+			}
+		}
+		for _, g := range c.Groups {
+			d.groups[g] = true
+		}
+	}
+	return d
+}
+
+// Named is the consumer of a username or an id, or nil.
+func (d *Directory) Named(name string) *Consumer {
+	if c := d.by["username"][name]; c != nil {
+		return c
+	}
+	return d.by["id"][name]
+}
+
+// A mapping finds the consumer that an identity stands for, and its groups.
+type mapping struct {
+	*ConsumerSettings
+	directory *Directory
+	paths     [][]string
+	by        []string
+	anonymous *Consumer // stands for nobody; nil: nobody does
+}
+
+func newMapping(s *ConsumerSettings, d *Directory) *mapping {
+	m := &mapping{ConsumerSettings: s, directory: d, paths: s.ConsumerClaims, by: slices.Clone(s.ConsumerBy)}
+	if len(m.paths) == 0 && len(s.ConsumerClaim) > 0 {
+		m.paths = [][]string{s.ConsumerClaim}
+	}
+	if n := slices.Index(m.by, "username"); n >= 0 && s.ByUsernameIgnoreCase {
+		m.by[n] = usernameFolded
+	}
+	if s.Anonymous != "" {
+		m.anonymous = d.Named(s.Anonymous)
+	}
+	return m
+}
+
+// find completes the grant.
+func (m *mapping) find(s *subject) error {
+	g := s.grant
+	if s.identity == nil {
+		m.nobody(g)
+		return nil
+	}
+	if v, ok := m.lookup(s.identity, m.CredentialClaim, credentialOrder); ok {
+		g.Credential, _ = auth.Scalar(v)
+	}
+	if len(m.AuthenticatedGroupsClaim) > 0 {
+		g.Groups = s.claims.Words(m.AuthenticatedGroupsClaim)
+	}
+	if err := m.consumer(s); err != nil {
+		return err
+	}
+	return m.groups(s)
+}
+
+// nobody lets the anonymous consumer, if there is one, stand for who isn't known.
+func (m *mapping) nobody(g *Grant) {
+	if m.anonymous != nil {
+		g.Consumer, g.Anonymous, g.ConsumerGroups = m.anonymous, true, m.anonymous.Groups
+	}
+}
+
+func (m *mapping) consumer(s *subject) error {
+	if len(m.paths) == 0 {
+		return nil
+	}
+	name, path := m.name(s.identity)
+	for _, by := range m.by {
+		key := name
+		if by == usernameFolded {
+			key = strings.ToLower(name)
+		}
+		if c := m.directory.by[by][key]; c != nil && name != "" {
+			s.grant.Consumer, s.grant.ConsumerGroups = c, c.Groups
+			return nil
+		}
+	}
+	switch {
+	case m.anonymous != nil:
+		m.nobody(s.grant)
+		return nil
+	case m.ConsumerOptional:
+		return nil
+	case name == "":
+		return auth.Forbidden("consumer_unknown", fmt.Errorf("consumer_claims: none of the claims %s is there", m.pathNames()))
+	}
+	return auth.Forbidden("consumer_unknown", fmt.Errorf("no consumer has the %s %q, the claim %s", strings.Join(m.ConsumerBy, " or "), clip(name), strings.Join(path, ".")))
+}
+
+// name is the claim by which the consumer is looked for: of the first path that is there.
+func (m *mapping) name(i *auth.Identity) (name string, path []string) {
+	for _, path := range m.paths {
+		if v, ok := m.lookup(i, path, consumerOrder); ok {
+			name, _ := auth.Scalar(v)
+			return name, path
+		}
+	}
+	return "", nil
+}
+
+func (m *mapping) pathNames() string {
+	var all []string
+	for _, p := range m.paths {
+		all = append(all, strings.Join(p, "."))
+	}
+	return strings.Join(all, ", ")
+}
+
+// groups adds the consumer groups that a claim names, of those that consumers are in.
+func (m *mapping) groups(s *subject) error {
+	if len(m.ConsumerGroupsClaim) == 0 {
+		return nil
+	}
+	v, _ := m.lookup(s.identity, m.ConsumerGroupsClaim, consumerOrder)
+	words := auth.Claims{"v": v}.Words([]string{"v"})
+	known := slices.DeleteFunc(words, func(g string) bool { return !m.directory.groups[g] })
+	if len(known) == 0 && !m.ConsumerGroupsOptional {
+		return auth.Forbidden("consumer_groups_unknown", fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))
+	}
+	s.grant.ConsumerGroups = slices.Concat(s.grant.ConsumerGroups, known)
+	return nil
+}
+
+// The orders in which claim sets are looked through.
+var (
+	consumerOrder = func(i *auth.Identity) []auth.Claims {
+		return []auth.Claims{i.IDToken, i.AccessToken, i.Introspection, i.Userinfo}
+	}
+	credentialOrder = func(i *auth.Identity) []auth.Claims {
+		return []auth.Claims{i.AccessToken, i.Introspection, i.IDToken, i.Userinfo}
+	}
+)
+
+// lookup finds a claim: where a token was exchanged and identities are mapped from the one before, there alone.
+func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Identity) []auth.Claims) (any, bool) {
+	if i.MappedFrom != nil {
+		return i.MappedFrom.At(path)
+	}
+	for _, c := range order(i) {
+		if v, ok := c.At(path); ok {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// clip bounds what a stranger can put into a log line.
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
