@@ -19,6 +19,7 @@ var house = map[string]string{
 	"internal/flow":     "oidc session cache keyring auth",
 	"internal/oidc":     "cache auth",
 	"internal/session":  "keyring redis auth",
+	"internal/issuer":   "keyring redis cache auth",
 	"internal/cache":    "keyring",
 	"internal/keyring":  "auth",
 	"internal/redis":    "auth",
