@@ -20,6 +20,7 @@ var house = map[string]string{
 	"internal/oidc":     "cache auth",
 	"internal/session":  "keyring redis auth",
 	"internal/signer":   "redis keyring auth",
+	"internal/issuer":   "keyring redis cache auth",
 	"internal/cache":    "keyring",
 	"internal/keyring":  "auth",
 	"internal/redis":    "auth",

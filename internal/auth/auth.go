@@ -74,10 +74,16 @@ type Answer struct {
 type Page struct {
 	Title  string
 	Text   string
-	Link   string // where the person can go on; empty for nowhere
-	Action string // the words on the link or button
-	Post   bool   // the link is a button that sends POST
+	Items  []string // a list below the text
+	Link   string   // where the person can go on; empty for nowhere
+	Action string   // the words on the link or button
+	Post   bool     // the link is a button that sends POST
+	Fields []Field  // what Post sends, unseen
+	Refuse string   // the words on a second button, which sends a field called refuse as well; empty for none
 }
+
+// A Field is a form's hidden field.
+type Field struct{ Name, Value string }
 
 // A Chain tries flows in order until one finds its credential.
 type Chain []Flow

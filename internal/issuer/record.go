@@ -1,0 +1,63 @@
+package issuer
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sallyport/internal/keyring"
+)
+
+// A record is what is kept of an access token, a code or a family: all tokens that came of one authorization (RFC 7009
+// §2.1 calls it the grant). It is immutable.
+type record struct {
+	Version  int      `json:"v"`
+	Grant    string   `json:"g"` // client_credentials or authorization_code
+	Issuer   string   `json:"iss"`
+	ClientID string   `json:"cid"`
+	Subject  string   `json:"sub"`           // the user, or the client where it acts for itself
+	UserID   string   `json:"uid,omitempty"` // authenticated_userid; empty where no user stands behind it
+	Scope    string   `json:"scope,omitempty"`
+	Audience []string `json:"aud"`
+	Issued   int64    `json:"iat"` // Unix seconds
+	Expires  int64    `json:"exp"` // Unix seconds; of a family: of its refresh token
+	Family   string   `json:"f,omitempty"`
+
+	RedirectURI   string `json:"ru,omitempty"` // of a code: where it was sent
+	RedirectAsked bool   `json:"ra,omitempty"` // of a code: the request named it (RFC 6749 §4.1.3)
+	Challenge     string `json:"cc,omitempty"` // of a code: code_challenge, S256 (RFC 7636 §4.3)
+	Current       []byte `json:"rt,omitempty"` // of a family: the digest of its refresh token
+
+	raw string // the bytes that it was read from, in a store that keeps bytes
+}
+
+const recordVersion = 1
+
+func (r *record) expired(now time.Time) bool { return now.Unix() >= r.Expires }
+
+func (r *record) expiry() time.Time { return time.Unix(r.Expires, 0) }
+
+// seal returns the bytes of a record, to be stored under name. The salt is the handle or the family's ID, which the store
+// doesn't know: not even the secret opens a record without it.
+func (r *record) seal(k *keyring.Keyring, name, salt string) (string, error) {
+	plain, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	return k.SealRecord("oauth2 record", name, salt, plain)
+}
+
+func openRecord(k *keyring.Keyring, name, salt, raw string) (*record, error) {
+	plain, err := k.OpenRecord("oauth2 record", name, salt, raw)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{raw: raw}
+	if err := json.Unmarshal(plain, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", keyring.ErrRecord, err)
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("%w: its content has another format", keyring.ErrRecord)
+	}
+	return r, nil
+}
