@@ -21,6 +21,7 @@ const usage = `usage:
   sallyport run -c FILE     serve what FILE says, until SIGTERM; SIGHUP reads it again
   sallyport check -c FILE   read FILE and say everything that is wrong with it
   sallyport demo            a provider, an upstream and the gate in one process, to click through
+  sallyport secret          a new client secret of the built-in issuer, and its hash; -hash reads one from standard input
   sallyport version         version, commit and Go
 `
 
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = withFile(command, rest, stderr, func(file string) error { return app.Check(file, stdout) })
 	case "demo":
 		err = demo(ctx, rest, stdout, stderr)
+	case "secret":
+		err = secret(rest, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionLine())
 	case "help", "-h", "-help", "--help":
@@ -78,6 +81,19 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errUsage
 	}
 	return app.Demo(ctx, *listen, stdout, stderr)
+}
+
+func secret(args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("secret", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	hash := flags.Bool("hash", false, "hash the secret on standard input")
+	if flags.Parse(args) != nil || flags.NArg() > 0 {
+		return errUsage
+	}
+	if *hash {
+		return app.Secret(os.Stdin, stdout)
+	}
+	return app.Secret(nil, stdout)
 }
 
 var errUsage = errors.New("usage")

@@ -90,6 +90,7 @@ func (s *server) load(file *config.File) error {
 		s.log.Warn("configuration", "warning", w)
 	}
 	b.file = file
+	s.kept.oauth2 = b.issued
 	s.builder.Store(b)
 	s.gate.Store(gate)
 	s.kept.forget(b.used, file.Limits.DrainTimeout)

@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/authz"
 	"sallyport/internal/config"
 	"sallyport/internal/flow"
+	"sallyport/internal/issuer"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
@@ -27,6 +28,7 @@ type builder struct {
 	signer *signer.Signer
 
 	directory *authz.Directory
+	issued    *issuer.Issuer // the built-in one
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
@@ -39,6 +41,9 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	}
 	if path := file.Keys.PublicPath; path != "" {
 		c.Endpoints = append(c.Endpoints, jwksEndpoint(path, b.signer))
+	}
+	if err := b.oauth2(file); err != nil {
+		return nil, err
 	}
 	b.directory = authz.NewDirectory(file.Consumers)
 	for i := range file.Routes {
@@ -91,7 +96,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("token_exchange", err.Error())
 	}
 	deps := flow.Deps{
-		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Now: b.now, Log: b.log,
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Issued: b.issued, Now: b.now, Log: b.log,
 	}
 	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
 		return c.Problem("auth_methods", err.Error())

@@ -12,11 +12,11 @@ import (
 // house is the picture of the packages: each may import those named here and nothing else of ours. Arrows point down.
 var house = map[string]string{
 	"cmd/sallyport":     "app",
-	"internal/app":      "config proxy authz flow oidc session signer cache redis keyring auth provider",
-	"internal/config":   "proxy authz flow oidc session signer auth",
+	"internal/app":      "config proxy authz flow oidc session issuer signer cache redis keyring auth provider",
+	"internal/config":   "proxy authz flow oidc session issuer signer auth",
 	"internal/proxy":    "authz auth",
 	"internal/authz":    "auth",
-	"internal/flow":     "oidc session cache redis keyring auth",
+	"internal/flow":     "oidc session issuer cache redis keyring auth",
 	"internal/oidc":     "cache auth",
 	"internal/session":  "keyring redis auth",
 	"internal/signer":   "redis keyring auth",

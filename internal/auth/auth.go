@@ -45,7 +45,8 @@ type Endpoint struct {
 	Path string // the exact path, decoded; match finds it before any rule
 	// Matches is for an endpoint without a Path: it reports whether a request that has found its route is for it.
 	Matches func(*Request) bool
-	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it.
+	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it. An error that wraps
+	// ErrNoCredential is answered with the chain's challenge.
 	Serve func(*Request) (*Result, error)
 }
 

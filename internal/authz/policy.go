@@ -12,6 +12,7 @@ import (
 
 // A Policy is what a route requires, compiled at load.
 type Policy struct {
+	byDefault bool    // audience_required isn't written
 	audience  pair    // of tokens that the caller brought: names one of our clients unless configured otherwise
 	checks    []check // pairs, forbidden claims, domains
 	consumers *mapping
@@ -80,7 +81,7 @@ type check struct {
 // NewPolicy compiles a route's settings. clientIDs are the audiences that a presented token may name by default.
 func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Policy {
 	required := s.RequiredSettings
-	p := &Policy{audience: pair{name: "audience", path: s.AudienceClaim, any: alternatives(clientIDs)}}
+	p := &Policy{byDefault: len(required.AudienceRequired) == 0, audience: pair{name: "audience", path: s.AudienceClaim, any: alternatives(clientIDs)}}
 	switch {
 	case isAny(required.AudienceRequired):
 		p.audience.any = nil
@@ -161,7 +162,7 @@ func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, report
 }
 
 func (p *Policy) judge(s *subject) error {
-	if s.identity != nil && s.identity.Presented && !p.audience.holds(s.claims) {
+	if s.identity != nil && s.identity.Presented && !p.audience.holds(s.claims) && !p.gates(s) {
 		return auth.InvalidToken("token_audience", p.audience.failure(s.claims))
 	}
 	if err := s.run(p.checks); err != nil {
@@ -171,6 +172,12 @@ func (p *Policy) judge(s *subject) error {
 		return err
 	}
 	return p.acl.judge(s)
+}
+
+// gates reports whether a token is one that the gate has issued for itself: where nothing else is required, that is as good as
+// for one of our clients.
+func (p *Policy) gates(s *subject) bool {
+	return p.byDefault && s.identity.Flow == "kong_oauth2" && slices.Contains(s.claims.Words(p.audience.path), s.identity.Issuer)
 }
 
 func (r *Rule) judge(s *subject) error {

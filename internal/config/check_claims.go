@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sallyport/internal/flow"
+	"sallyport/internal/issuer"
 )
 
 // A claim is a route's hold on a path of a host.
@@ -101,6 +102,11 @@ func (r *Route) endpoints() (all []endpoint) {
 		}
 		for _, path := range flow.CallbackPaths(s.RedirectURI, base) {
 			all = append(all, endpoint{"callback", path, at})
+		}
+	}
+	if slices.Contains(s.AuthMethods, "kong_oauth2") {
+		for _, path := range issuer.Paths(base) {
+			all = append(all, endpoint{"kong_oauth2", path, r.block.find("auth_methods").mark})
 		}
 	}
 	if m := s.ProtectedResourceMetadata; m != nil && !r.block.find("protected_resource_metadata").bad {

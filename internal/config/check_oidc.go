@@ -39,6 +39,7 @@ func (r *Route) checkIssuer() {
 	if strings.HasPrefix(s.Issuer, "http://") && !auth.Loopback(s.Issuer) {
 		b.warn("issuer", "it is reached without TLS: anybody on the way can be the issuer")
 	}
+	r.checkSwitches()
 	if !s.SSLVerify {
 		b.warn("ssl_verify", "the issuer's certificate isn't verified: anybody on the way can be the issuer")
 	}
@@ -77,4 +78,28 @@ func entries(n int) string {
 		return "1 entry"
 	}
 	return fmt.Sprintf("%d entries", n)
+}
+
+// checkSwitches names the danger of what makes verification less than it is.
+func (r *Route) checkSwitches() {
+	b, f := r.block, &r.OIDC.Flow
+	s := &f.Client
+	if !s.VerifySignature {
+		b.warn("verify_signature", "INSECURE: signatures aren't verified, so anybody can write a token and is whom it says")
+	}
+	if !s.VerifyClaims {
+		b.warn("verify_claims", "INSECURE: expired tokens and those of any issuer whose keys are the same are taken")
+	}
+	if !f.VerifyNonce {
+		b.warn("verify_nonce", "INSECURE: an ID token that somebody has stolen can be slipped into a login")
+	}
+	if len(s.IgnoreSignature) > 0 {
+		b.warn("ignore_signature", "INSECURE: whoever answers in the issuer's name is believed: nothing but TLS says that it is the issuer")
+	}
+	if s.EnableHSSignatures {
+		b.warn("enable_hs_signatures", "whoever knows client_secret can write tokens of this issuer")
+		b.must("enable_hs_signatures", len(s.ClientSecret) > 0, "it needs client_secret, by which tokens are verified: add it, or take it out")
+	}
+	b.must("id_token_signed_response_alg", s.EnableHSSignatures || !strings.HasPrefix(s.IDTokenSignedResponseAlg, "HS"),
+		"%s is signed with client_secret: write enable_hs_signatures: true, or better have the issuer sign with RS256 or ES256", s.IDTokenSignedResponseAlg)
 }

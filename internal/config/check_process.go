@@ -81,6 +81,29 @@ func checkKeys(b *block, f *File) {
 	}
 }
 
+// checkOAuth2 judges the built-in issuer, and that the routes which take its tokens have one.
+func checkOAuth2(b *block, f *File) {
+	if f.OAuth2 != nil {
+		for _, p := range f.OAuth2.Check() {
+			b.complain("oauth2."+p.Key, "%s", p.Text)
+		}
+		b.pem("oauth2.redis.ca_file", f.OAuth2.Redis.CAFile)
+	}
+	for i := range f.Routes {
+		r := &f.Routes[i]
+		if !r.HasOIDC || !slices.Contains(r.OIDC.Flow.AuthMethods, "kong_oauth2") {
+			continue
+		}
+		if f.OAuth2 == nil {
+			r.block.complain("auth_methods", "kong_oauth2 takes the tokens of the built-in issuer, and there is none: write oauth2: {clients: [...]} beside routes:")
+			continue
+		}
+		if f.OAuth2.Issuer == "" && len(r.Route.Hosts) == 0 && r.Route.PublicURL == "" {
+			r.block.warn("auth_methods", "kong_oauth2 names itself by the Host header, because nothing else says who it is: write oauth2.issuer, or public_url or hosts of the route")
+		}
+	}
+}
+
 // usesKeys names the setting that makes the gate sign with a key of its own, or is empty.
 func (r *Route) usesKeys() string {
 	s := &r.OIDC.Flow.Client

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"sallyport/internal/authz"
 )
 
 // check judges a route by what no tag can say.
@@ -19,6 +21,7 @@ func (r *Route) check() {
 		b.warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anybody on the way can be the upstream")
 	}
 	r.checkRules()
+	r.checkACL()
 	if r.HasOIDC {
 		r.checkOIDC()
 		return
@@ -26,6 +29,8 @@ func (r *Route) check() {
 	for i := range r.Rules {
 		if rule := &r.Rules[i]; rule.Auth != "off" && rule.Auth != "" {
 			rule.block.complain("auth", "%s needs an issuer: add oidc: {issuer: ..., client_id: ...} to the route", rule.Auth)
+		} else if rule.Auth == "" {
+			b.problem(rule.block.home, "rules: this one needs a credential, and the route has no issuer: add oidc: {issuer: ..., client_id: ...}, or write auth: off")
 		}
 	}
 	if !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Auth == "off" && rule.everything() }) {
@@ -39,7 +44,6 @@ func (r *Rule) everything() bool { return len(r.Hosts)+len(r.Paths)+len(r.Method
 
 // checkRules judges each rule, and finds those that no request reaches: their author believes that they protect something.
 func (r *Route) checkRules() {
-	last := ""
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		b := rule.block
@@ -47,16 +51,52 @@ func (r *Route) checkRules() {
 		b.each("hosts", rule.Hosts, checkHost)
 		b.each("methods", rule.Methods, checkMethod)
 		checkAudience(b, rule.AudienceRequired)
+		if rule.Allow != "" {
+			if err := authz.CheckAllow(rule.Allow); err != nil {
+				b.complain("allow", "%v", err)
+			}
+		}
+		b.each("acr_values", rule.ACRValues, notEmpty)
+		for n, m := range rule.Headers.UpstreamHeaders {
+			b.one(fmt.Sprintf("upstream_headers[%d].header", n), m.Header, checkClaimHeader)
+		}
 		if rule.Auth == "off" {
-			b.unread("scopes_required", "audience_required", "groups_required", "roles_required")
+			b.unread("scopes_required", "audience_required", "groups_required", "roles_required", "allow", "acr_values", "max_age",
+				"on_unauthenticated", "upstream_headers", "login_issuer")
 		}
-		if last != "" {
-			b.problem(b.home, "no request reaches this rule, because the one at %s takes every request: put this one before it", last)
-		}
-		if rule.everything() && last == "" {
-			last = rule.Place
+		if n := slices.IndexFunc(r.Rules[:i], func(before Rule) bool { return before.shadows(rule, r) }); n >= 0 {
+			b.warning(b.home, "rules: no request reaches this rule, because the one at %s takes them all: put this one before it", r.Rules[n].Place)
 		}
 		r.checkReach(rule)
+	}
+}
+
+// shadows reports whether every request that fits other fits r, which stands before it.
+func (r *Rule) shadows(other *Rule, route *Route) bool {
+	covered := func(mine, others []string, covers func(mine, other string) bool) bool {
+		return len(mine) == 0 || len(others) > 0 && !slices.ContainsFunc(others, func(o string) bool {
+			return !slices.ContainsFunc(mine, func(m string) bool { return covers(m, o) })
+		})
+	}
+	paths := other.Paths
+	if len(paths) == 0 {
+		paths = route.Route.Paths
+	}
+	return covered(r.Hosts, other.Hosts, hostCovers) && covered(r.Paths, paths, pathCovers) &&
+		covered(r.Methods, other.Methods, func(mine, other string) bool { return mine == other || mine == "GET" && other == "HEAD" })
+}
+
+// checkACL judges the route's list of groups, and that somebody can have one.
+func (r *Route) checkACL() {
+	b, a := r.block, r.Route.ACL
+	b.each("acl.allow", a.Allow, notEmpty)
+	b.each("acl.deny", a.Deny, notEmpty)
+	for i, g := range a.Allow {
+		b.must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g), "%s is denied, too, and deny comes first: take one of them out", quote(g))
+	}
+	z := &r.OIDC.Authz
+	if len(a.Allow)+len(a.Deny) > 0 && len(z.AuthenticatedGroupsClaim)+len(z.ConsumerClaims)+len(z.ConsumerClaim)+len(z.ConsumerGroupsClaim) == 0 && z.Anonymous == "" {
+		b.complain("acl", "nobody has a group here: say where groups come from, by authenticated_groups_claim, consumer_claims or consumer_groups_claim")
 	}
 }
 
@@ -94,4 +134,40 @@ func checkAudience(b *block, required []string) {
 		return
 	}
 	b.warn("audience_required", "any lets in tokens that the issuer made for any other service")
+}
+
+// checkConsumers judges the process's consumers: each has a name, and no two the same.
+func checkConsumers(b *block, f *File) {
+	taken := map[string]int{}
+	for i, c := range f.Consumers {
+		key := fmt.Sprintf("consumers[%d]", i)
+		b.must(key, c.Username+c.CustomID+c.ID != "", "it has no name: write username or custom_id")
+		for by, name := range map[string]string{"username": c.Username, "custom_id": c.CustomID, "id": c.ID} {
+			if name == "" {
+				continue
+			}
+			if first, found := taken[by+" "+name]; found {
+				b.complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", quote(name), by,
+					b.find(fmt.Sprintf("consumers[%d]", first)).from(b.find(key).mark))
+				continue
+			}
+			taken[by+" "+name] = i
+		}
+	}
+	directory := authz.NewDirectory(f.Consumers)
+	for i := range f.Routes {
+		f.Routes[i].checkMapping(directory)
+	}
+}
+
+// checkMapping judges which consumer an identity stands for.
+func (r *Route) checkMapping(d *authz.Directory) {
+	b, z := r.block, &r.OIDC.Authz
+	b.must("anonymous", z.Anonymous == "" || d.Named(z.Anonymous) != nil, "no consumer has the username or id %s: add it to consumers: beside routes:", quote(z.Anonymous))
+	b.must("consumer_claim", len(z.ConsumerClaim) == 0 || len(z.ConsumerClaims) == 0, "consumer_claims is written, too: keep that one")
+	for i, path := range z.ConsumerClaims {
+		b.must(fmt.Sprintf("consumer_claims[%d]", i), len(path) > 0, "the path is empty: write [sub], or take it out")
+	}
+	b.each("claims_forbidden", z.ClaimsForbidden, notEmpty)
+	b.each("domains", z.Domains, notEmpty)
 }

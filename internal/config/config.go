@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/authz"
 	"sallyport/internal/flow"
+	"sallyport/internal/issuer"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
 )
@@ -28,6 +29,7 @@ type File struct {
 	Limits         Limits   `yaml:"limits"`
 
 	Consumers []authz.Consumer `yaml:"consumers"`
+	OAuth2    *issuer.Settings `yaml:"oauth2"` // the built-in issuer of opaque tokens; nil: there is none
 
 	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
 	Routes []Route         `yaml:"-"`

@@ -82,7 +82,6 @@ var renamed = []refusal{
 
 // process are top-level keys that aren't built.
 var process = []refusal{
-	{"oauth2", "", "there is no issuer built in: take tokens from the one that issuer: names"},
 	{"metrics tracing", "", "the log has a line for each request; take it out"},
 }
 
@@ -94,9 +93,6 @@ var (
 
 // kongValues are values of built parameters that aren't built.
 var kongValues = map[string]map[string]string{
-	"auth_methods": {
-		"kong_oauth2": "there is no issuer built in; take tokens from the one that issuer: names, with bearer",
-	},
 	"disable_session": {
 		"session": "a session's ID is renewed at 3/4 of session_rolling_timeout, which 0 switches off; take it out",
 	},

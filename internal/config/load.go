@@ -19,7 +19,9 @@ func Load(name string) (*File, error) {
 		for i := range l.file.Routes {
 			l.file.Routes[i].check()
 		}
+		checkConsumers(l.process, l.file)
 		checkKeys(l.process, l.file)
+		checkOAuth2(l.process, l.file)
 		checkClaims(l.report, l.file.Routes)
 	}
 	if err := l.err(); err != nil {

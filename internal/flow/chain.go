@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/issuer"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -18,8 +19,9 @@ type Deps struct {
 	Clients        []*oidc.Client // by the index of client_id
 	Sessions       *session.Sessions
 	Keyring        *keyring.Keyring
-	Base           string // the route's first path: the gate's own paths are below it
-	HashKey        []byte // of what is remembered by credentials
+	Base           string         // the route's first path: the gate's own paths are below it
+	HashKey        []byte         // of what is remembered by credentials
+	Issued         *issuer.Issuer // the built-in one; nil: there is none
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
 	Log            *slog.Logger
@@ -37,6 +39,7 @@ var table = []struct {
 }{
 	{"session", newSession},
 	{"bearer", newBearer},
+	{"kong_oauth2", newKongOAuth2},
 	{"introspection", newIntrospection},
 	{"userinfo", newUserinfo},
 	{unjudgedTokens, newUnjudged},
@@ -73,7 +76,11 @@ func (s *Settings) on(flow string) bool { return slices.Contains(s.AuthMethods, 
 func (d *Deps) prepare(s *Settings) {
 	d.bodies = s.readsBodies()
 	d.clients = newClients(s, d)
-	d.presented = newPresented(s, "")
+	prefix := ""
+	if d.Issued != nil {
+		prefix = d.Issued.Prefix()
+	}
+	d.presented = newPresented(s, prefix)
 	header := func(types []string) bool { return slices.Contains(types, string(auth.InHeader)) }
 	if s.on("password") && s.on("client_credentials") && header(s.PasswordParamType) && header(s.ClientCredentialsParamType) {
 		d.kinds = newKinds(d.HashKey)

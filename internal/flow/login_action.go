@@ -13,7 +13,7 @@ import (
 
 // LoginSettings say what follows a login.
 type LoginSettings struct {
-	LoginMethods      []string `yaml:"login_methods" default:"[authorization_code]" enum:"authorization_code,bearer,client_credentials,introspection,password,refresh_token,session,userinfo"`
+	LoginMethods      []string `yaml:"login_methods" default:"[authorization_code]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,session,userinfo"`
 	LoginAction       string   `yaml:"login_action" default:"redirect" enum:"redirect,response,upstream"`
 	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // none unless written
 	LoginRedirectMode string   `yaml:"login_redirect_mode" default:"fragment" enum:"fragment,query"`

@@ -27,9 +27,9 @@ type SessionSettings struct {
 	SessionCookieHTTPOnly bool     `yaml:"session_cookie_http_only" default:"true"`
 	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
-	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                   // the tokens of a session are verified at each request
-	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,password,refresh_token,userinfo"` // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                            // besides the request's own, for an Upgrade that a session authenticates
+	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                                            // the tokens of a session are verified at each request
+	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, kong_oauth2, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,userinfo"` // flows whose success begins no session
+	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a session authenticates
 }
 
 const (

@@ -42,12 +42,18 @@ func (i *Issuer) Endpoints(base string, who func(*auth.Request) (*auth.Identity,
 	}
 }
 
+// Paths are where the endpoints are below a route's first path.
+func Paths(base string) []string {
+	base = strings.TrimSuffix(base, "/")
+	return []string{base + tokenPath, base + authorizePath, base + revokePath, base + introspectPath, wellKnown + base}
+}
+
 // endpoint guards what all endpoints have in common: the method, and that nobody on the way can read along.
 func (s *site) endpoint(name, path string, serve func(*auth.Request) (*auth.Result, error), methods ...string) auth.Endpoint {
 	return auth.Endpoint{Name: name, Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
 		if !slices.Contains(methods, r.Method) {
 			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.",
-				Reason: "method_not_allowed", Err: errors.New("allowed: " + strings.Join(methods, ", "))}
+				Reason: "method_not_allowed", Allow: strings.Join(methods, ", ")}
 		}
 		if !r.Secure() && !auth.Loopback(r.Origin) && !s.settings.AllowInsecureHTTP {
 			return nil, &auth.Error{Status: http.StatusBadRequest, Code: "invalid_request", Reason: "oauth2_insecure",

@@ -11,16 +11,19 @@ import (
 // authenticate asks the endpoint that was matched, else the route's chain. Without a credential a rule that doesn't need one
 // goes on with nobody, any other with the chain's challenge.
 func (d *Decision) authenticate(e *boundEndpoint) (*auth.Result, error) {
+	ask := d.Route.Chain.Authenticate
 	if e != nil {
-		d.Endpoint = e.Name
-		return e.Serve(&d.Request)
+		d.Endpoint, ask = e.Name, e.Serve
 	}
-	res, err := d.Route.Chain.Authenticate(&d.Request)
+	res, err := ask(&d.Request)
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
-	if !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
+	if e == nil && !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
 		return res, nil
+	}
+	if res == nil {
+		res = &auth.Result{}
 	}
 	res.Answer, err = d.challenge(nil)
 	if errors.Is(err, auth.ErrNoCredential) {

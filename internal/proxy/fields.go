@@ -42,6 +42,21 @@ func setFields(h http.Header, fields []field, i *auth.Identity) (refused []strin
 	return refused
 }
 
+// setIssued adds what Kong's plugin tells of a token that the gate has issued itself.
+func setIssued(h http.Header, i *auth.Identity) {
+	if i == nil || i.Flow != "kong_oauth2" {
+		return
+	}
+	if i.Tokens.Scope != "" {
+		h["X-Authenticated-Scope"] = []string{i.Tokens.Scope}
+	}
+	if user := i.Introspection.String("authenticated_userid"); user != "" {
+		if value, ok := headerValue(user, false); ok {
+			h["X-Authenticated-Userid"] = []string{value}
+		}
+	}
+}
+
 // setGrant adds whom the identity stands for, under Kong's names.
 func setGrant(h http.Header, g *authz.Grant) (refused []string) {
 	if g == nil {

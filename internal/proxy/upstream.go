@@ -142,6 +142,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	refused := route.plan.set(out.Header, p.In.Header, d.Identity)
 	refused = append(refused, setFields(out.Header, d.Rule.fields, d.Identity)...)
 	refused = append(refused, setGrant(out.Header, d.Grant)...)
+	setIssued(out.Header, d.Identity)
 	for _, name := range refused {
 		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
 	}

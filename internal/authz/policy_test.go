@@ -1,0 +1,455 @@
+package authz
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// usual are the settings' defaults.
+func usual() Settings {
+	return Settings{
+		ScopesClaim: []string{"scope"}, AudienceClaim: []string{"aud"}, GroupsClaim: []string{"groups"}, RolesClaim: []string{"roles"},
+		ConsumerSettings: ConsumerSettings{ConsumerBy: []string{"custom_id", "username"}, CredentialClaim: []string{"sub"}},
+	}
+}
+
+func request(method, target string) *auth.Request {
+	r := httptest.NewRequest(method, target, nil)
+	return &auth.Request{Request: r, Origin: "https://app.example.com:8443", Path: r.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.7"), ID: "id"}
+}
+
+func john(claims auth.Claims) *auth.Identity {
+	return &auth.Identity{Flow: "bearer", Issuer: "https://idp.example.com", ClientID: "cli", Subject: "john", AccessToken: claims, Presented: true}
+}
+
+// reasonOf is the reason code of a refusal, or empty.
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return auth.AsError(err).Reason
+}
+
+func decide(t *testing.T, s Settings, a ACLSettings, consumers []Consumer, r RuleSettings, i *auth.Identity) (*Grant, string) {
+	t.Helper()
+	rule, err := NewRule(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := NewPolicy(s, a, NewDirectory(consumers), []string{"app"}).Authorize(request("GET", "/x"), i, rule, func(error) {})
+	return g, reasonOf(err)
+}
+
+// TestPairs are the examples by which the plugin's documentation explains OR and AND, and every kind of value that a claim
+// can have.
+func TestPairs(t *testing.T) {
+	for name, c := range map[string]struct {
+		claim    any
+		required []string
+		want     bool
+	}{
+		"one word of a string":              {"employee", []string{"employee"}, true},
+		"of several":                        {"openid email profile", []string{"email"}, true},
+		"a part of a word":                  {"administrator", []string{"admin"}, false},
+		"another case":                      {"Admin", []string{"admin"}, false},
+		"and, all there":                    {"employee marketing", []string{"employee marketing"}, true},
+		"and, in another order":             {"marketing x employee", []string{"employee marketing"}, true},
+		"and, one missing":                  {"employee", []string{"employee marketing"}, false},
+		"or, the first":                     {"employee marketing", []string{"employee marketing", "super-admins"}, true},
+		"or, the second":                    {"super-admins", []string{"employee marketing", "super-admins"}, true},
+		"or, half of the first":             {"employee", []string{"employee marketing", "super-admins"}, false},
+		"a list":                            {[]any{"employee", "marketing"}, []string{"employee marketing"}, true},
+		"a list, or":                        {[]any{"super-admins"}, []string{"employee marketing", "super-admins"}, true},
+		"a list's element isn't split":      {[]any{"employee marketing"}, []string{"employee marketing"}, false},
+		"a number":                          {int64(7), []string{"7"}, true},
+		"a list of numbers":                 {[]any{int64(7), 1.5}, []string{"7 1.5"}, true},
+		"a boolean":                         {true, []string{"true"}, true},
+		"an object has no words":            {map[string]any{"employee": true}, []string{"employee"}, false},
+		"null":                              {nil, []string{"null"}, false},
+		"absent":                            {"(absent)", []string{"employee"}, false},
+		"empty":                             {"", []string{"employee"}, false},
+		"nothing is required":               {"(absent)", nil, true},
+		"an entry of spaces requires none":  {"(absent)", []string{"  "}, true},
+		"a word that holds the list's sign": {[]any{`["employee"]`}, []string{"employee"}, false},
+	} {
+		for pair, set := range map[string]func(*RequiredSettings){
+			"scopes": func(r *RequiredSettings) { r.ScopesRequired = c.required },
+			"groups": func(r *RequiredSettings) { r.GroupsRequired = c.required },
+			"roles":  func(r *RequiredSettings) { r.RolesRequired = c.required },
+		} {
+			claims := auth.Claims{"aud": "app", map[string]string{"scopes": "scope", "groups": "groups", "roles": "roles"}[pair]: c.claim}
+			if c.claim == "(absent)" {
+				claims = auth.Claims{"aud": "app"}
+			}
+			onRoute, onRule := usual(), RuleSettings{}
+			set(&onRoute.RequiredSettings)
+			set(&onRule.RequiredSettings)
+			for place, got := range map[string]string{
+				"route": second(decide(t, onRoute, ACLSettings{}, nil, RuleSettings{}, john(claims))),
+				"rule":  second(decide(t, usual(), ACLSettings{}, nil, onRule, john(claims))),
+			} {
+				if (got == "") != c.want || got != "" && got != pair+"_required" {
+					t.Errorf("%s: %s of the %s: reason %q", name, pair, place, got)
+				}
+			}
+		}
+	}
+}
+
+func second(_ *Grant, reason string) string { return reason }
+
+// Pairs that are all configured must all hold; the claim is found by its path; a rule's hold besides the route's.
+func TestAllPairsHold(t *testing.T) {
+	s := usual()
+	s.RolesClaim = []string{"realm_access", "roles"}
+	s.RolesRequired, s.ScopesRequired = []string{"admin"}, []string{"read"}
+	roles := func(all ...any) map[string]any { return map[string]any{"roles": all} }
+	for name, c := range map[string]struct {
+		claims auth.Claims
+		want   string
+	}{
+		"all":          {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin", "dev"), "groups": "staff"}, ""},
+		"no scope":     {auth.Claims{"aud": "app", "realm_access": roles("admin", "dev"), "groups": "staff"}, "scopes_required"},
+		"no role":      {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles(), "groups": "staff"}, "roles_required"},
+		"top level":    {auth.Claims{"aud": "app", "scope": "read", "roles": "admin dev", "groups": "staff"}, "roles_required"},
+		"dotted":       {auth.Claims{"aud": "app", "scope": "read", "realm_access.roles": "admin dev", "groups": "staff"}, "roles_required"},
+		"rule's group": {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin", "dev")}, "groups_required"},
+		"rule's role":  {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin"), "groups": "staff"}, "roles_required"},
+	} {
+		rule := RuleSettings{RequiredSettings: RequiredSettings{GroupsRequired: []string{"staff"}, RolesRequired: []string{"dev"}}}
+		if _, got := decide(t, s, ACLSettings{}, nil, rule, john(c.claims)); got != c.want {
+			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
+		}
+	}
+}
+
+func TestAudience(t *testing.T) {
+	for name, c := range map[string]struct {
+		aud       any
+		required  []string
+		presented bool
+		want      string
+	}{
+		"ours":                              {"app", nil, true, ""},
+		"ours among others":                 {[]any{"x", "app"}, nil, true, ""},
+		"another's":                         {"other", nil, true, "token_audience"},
+		"none":                              {nil, nil, true, "token_audience"},
+		"any":                               {"other", []string{"any"}, true, ""},
+		"required":                          {"api", []string{"api"}, true, ""},
+		"required, and ours doesn't matter": {"app", []string{"api"}, true, "token_audience"},
+		"got by the gate":                   {"other", nil, false, ""},
+		"got by the gate, required":         {"other", []string{"api"}, false, "audience_required"},
+	} {
+		s, i := usual(), john(auth.Claims{"aud": c.aud})
+		s.AudienceRequired, i.Presented = c.required, c.presented
+		if _, got := decide(t, s, ACLSettings{}, nil, RuleSettings{}, i); got != c.want {
+			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
+		}
+	}
+}
+
+func TestForbiddenAndDomains(t *testing.T) {
+	s := usual()
+	s.ClaimsForbidden, s.Domains = []string{"guest", "suspended"}, []string{"example.com"}
+	for name, c := range map[string]struct {
+		claims auth.Claims
+		want   string
+	}{
+		"fine":             {auth.Claims{"aud": "app", "hd": "example.com"}, ""},
+		"there, and false": {auth.Claims{"aud": "app", "hd": "example.com", "guest": false}, "claims_forbidden"},
+		"there, and null":  {auth.Claims{"aud": "app", "hd": "example.com", "suspended": nil}, "claims_forbidden"},
+		"another domain":   {auth.Claims{"aud": "app", "hd": "evil.example.com"}, "domains"},
+		"no domain":        {auth.Claims{"aud": "app"}, "domains"},
+		"a list":           {auth.Claims{"aud": "app", "hd": []any{"example.com"}}, "domains"},
+	} {
+		if _, got := decide(t, s, ACLSettings{}, nil, RuleSettings{}, john(c.claims)); got != c.want {
+			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
+		}
+	}
+}
+
+var people = []Consumer{
+	{Username: "John", CustomID: "c-1", ID: "11111111-0000-0000-0000-000000000000", Groups: []string{"gold"}},
+	{Username: "jane", CustomID: "c-2", Groups: []string{"silver", "gold"}},
+	{Username: "guest", Groups: []string{"anonymous"}},
+}
+
+func TestConsumers(t *testing.T) {
+	claims := auth.Claims{"aud": "app", "sub": "c-1", "name": "john", "mail": "", "n": int64(5)}
+	for name, c := range map[string]struct {
+		change   func(*Settings)
+		identity *auth.Identity
+		want     string // username
+		reason   string
+	}{
+		"no mapping":                 {func(s *Settings) {}, nil, "", ""},
+		"by custom_id":               {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, nil, "John", ""},
+		"the older spelling":         {func(s *Settings) { s.ConsumerClaim = []string{"sub"} }, nil, "John", ""},
+		"the first that is there":    {func(s *Settings) { s.ConsumerClaims = [][]string{{"absent"}, {"sub"}} }, nil, "John", ""},
+		"an empty one is there":      {func(s *Settings) { s.ConsumerClaims = [][]string{{"mail"}, {"sub"}} }, nil, "", "consumer_unknown"},
+		"none is there":              {func(s *Settings) { s.ConsumerClaims = [][]string{{"absent"}} }, nil, "", "consumer_unknown"},
+		"names nobody":               {func(s *Settings) { s.ConsumerClaims = [][]string{{"n"}} }, nil, "", "consumer_unknown"},
+		"a name's case":              {func(s *Settings) { s.ConsumerClaims = [][]string{{"name"}} }, nil, "", "consumer_unknown"},
+		"a name's case, ignored":     {func(s *Settings) { s.ConsumerClaims, s.ByUsernameIgnoreCase = [][]string{{"name"}}, true }, nil, "John", ""},
+		"not by that":                {func(s *Settings) { s.ConsumerClaims, s.ConsumerBy = [][]string{{"sub"}}, []string{"id"} }, nil, "", "consumer_unknown"},
+		"optional":                   {func(s *Settings) { s.ConsumerClaims, s.ConsumerOptional = [][]string{{"n"}}, true }, nil, "", ""},
+		"the anonymous one instead":  {func(s *Settings) { s.ConsumerClaims, s.Anonymous = [][]string{{"n"}}, "guest" }, nil, "guest", ""},
+		"the ID token comes first":   {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, IDToken: auth.Claims{"sub": "c-2"}}, "jane", ""},
+		"of what was exchanged":      {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, MappedFrom: auth.Claims{"sub": "c-2"}}, "jane", ""},
+		"of what was exchanged only": {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, MappedFrom: auth.Claims{}}, "", "consumer_unknown"},
+	} {
+		s, i := usual(), c.identity
+		c.change(&s)
+		if i == nil {
+			i = john(claims)
+		}
+		g, reason := decide(t, s, ACLSettings{}, people, RuleSettings{}, i)
+		got := ""
+		if g.Consumer != nil {
+			got = g.Consumer.Username
+		}
+		if got != c.want || reason != c.reason || g.Anonymous != (c.want == "guest") {
+			t.Errorf("%s: %q, reason %q, anonymous %v", name, got, reason, g.Anonymous)
+		}
+	}
+}
+
+// Groups of the token, of the consumer and of consumer_groups_claim against the list: deny before allow.
+func TestACL(t *testing.T) {
+	for name, c := range map[string]struct {
+		acl    ACLSettings
+		groups any
+		more   any // consumer_groups_claim
+		want   string
+	}{
+		"allowed":                      {ACLSettings{Allow: []string{"staff"}}, []any{"staff", "x"}, nil, ""},
+		"not allowed":                  {ACLSettings{Allow: []string{"staff"}}, []any{"x"}, nil, "acl_not_allowed"},
+		"no groups":                    {ACLSettings{Allow: []string{"staff"}}, nil, nil, "acl_not_allowed"},
+		"denied":                       {ACLSettings{Deny: []string{"x"}}, "staff x", nil, "acl_denied"},
+		"denied before allowed":        {ACLSettings{Allow: []string{"staff"}, Deny: []string{"x"}}, "staff x", nil, "acl_denied"},
+		"not denied":                   {ACLSettings{Deny: []string{"x"}}, "staff", nil, ""},
+		"a group of the consumer":      {ACLSettings{Allow: []string{"gold"}}, nil, nil, ""},
+		"a group that a claim names":   {ACLSettings{Allow: []string{"silver"}}, nil, "silver", ""},
+		"one that nobody has isn't it": {ACLSettings{Allow: []string{"made-up"}}, nil, "made-up silver", "acl_not_allowed"},
+		"none that is known":           {ACLSettings{}, nil, "made-up", "consumer_groups_unknown"},
+	} {
+		s := usual()
+		s.ConsumerClaims, s.AuthenticatedGroupsClaim = [][]string{{"sub"}}, []string{"groups"}
+		claims := auth.Claims{"aud": "app", "sub": "c-1", "groups": c.groups}
+		if c.more != nil {
+			s.ConsumerGroupsClaim, claims["tiers"] = []string{"tiers"}, c.more
+		}
+		if _, got := decide(t, s, c.acl, people, RuleSettings{}, john(claims)); got != c.want {
+			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
+		}
+	}
+}
+
+// Nobody passes pairs unseen, but not the ACL and the expression; a consumer can stand for nobody, but not where a rule
+// requires something itself.
+func TestNobody(t *testing.T) {
+	s := usual()
+	s.RolesRequired = []string{"admin"}
+	optional := RuleSettings{Auth: "optional"}
+	if _, got := decide(t, s, ACLSettings{}, nil, optional, nil); got != "" {
+		t.Errorf("pairs: reason %q", got)
+	}
+	if _, got := decide(t, s, ACLSettings{Allow: []string{"staff"}}, nil, optional, nil); got != "acl_not_allowed" {
+		t.Errorf("ACL: reason %q", got)
+	}
+	optional.Allow = `token.sub != ""`
+	if _, got := decide(t, s, ACLSettings{}, nil, optional, nil); got != "allow_false" {
+		t.Errorf("allow: reason %q", got)
+	}
+	s.Anonymous = "guest"
+	p := NewPolicy(s, ACLSettings{}, NewDirectory(people), nil)
+	for name, c := range map[string]struct {
+		rule  RuleSettings
+		needs bool
+	}{
+		"a rule that says nothing":  {RuleSettings{}, false},
+		"required":                  {RuleSettings{Auth: "required"}, true},
+		"a role":                    {RuleSettings{RequiredSettings: RequiredSettings{RolesRequired: []string{"admin"}}}, true},
+		"a strong login":            {RuleSettings{ACRValues: []string{"gold"}}, true},
+		"optional":                  {RuleSettings{Auth: "optional"}, false},
+		"an expression alone":       {RuleSettings{Allow: `request.method == "GET"`}, false},
+		"no consumer for nobody":    {RuleSettings{}, false},
+		"the ACL judges the group":  {RuleSettings{}, false},
+		"whatever it is called":     {RuleSettings{Paths: []string{"/x"}}, false},
+		"and reported only is seen": {RuleSettings{Auth: "required", ReportOnly: true}, true},
+	} {
+		rule, err := NewRule(s, c.rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.NeedsCredential(rule); got != c.needs {
+			t.Errorf("%s: needs a credential: %v", name, got)
+		}
+	}
+	rule, _ := NewRule(s, RuleSettings{})
+	g, err := NewPolicy(s, ACLSettings{Allow: []string{"anonymous"}}, NewDirectory(people), nil).Authorize(request("GET", "/"), nil, rule, nil)
+	if err != nil || !g.Anonymous || g.Consumer.Username != "guest" || g.Credential != "" {
+		t.Errorf("the consumer that stands for nobody: %+v, %v", g, err)
+	}
+}
+
+func TestStepUp(t *testing.T) {
+	at := time.Now()
+	now = func() time.Time { return at }
+	defer func() { now = time.Now }()
+	minute := time.Minute
+	for name, c := range map[string]struct {
+		claims auth.Claims
+		want   string
+	}{
+		"strong and recent": {auth.Claims{"aud": "app", "acr": "gold", "auth_time": at.Add(-50 * time.Second).Unix()}, ""},
+		"weak":              {auth.Claims{"aud": "app", "acr": "bronze", "auth_time": at.Unix()}, "step_up_required"},
+		"unknown":           {auth.Claims{"aud": "app", "auth_time": at.Unix()}, "step_up_required"},
+		"long ago":          {auth.Claims{"aud": "app", "acr": "gold", "auth_time": at.Add(-2 * time.Minute).Unix()}, "step_up_required"},
+		"nobody knows when": {auth.Claims{"aud": "app", "acr": "gold"}, "step_up_required"},
+		"no date":           {auth.Claims{"aud": "app", "acr": "gold", "auth_time": "soon"}, "step_up_required"},
+	} {
+		_, got := decide(t, usual(), ACLSettings{}, nil, RuleSettings{ACRValues: []string{"gold", "platinum"}, MaxAge: &minute}, john(c.claims))
+		if got != c.want {
+			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
+		}
+	}
+	rule, _ := NewRule(usual(), RuleSettings{ACRValues: []string{"gold"}, MaxAge: &minute})
+	_, err := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, nil)
+	if e := auth.AsError(err); e.Status != http.StatusUnauthorized || e.Code != "insufficient_user_authentication" || e.StepUp.ACRValues[0] != "gold" {
+		t.Errorf("the refusal is %+v", e)
+	}
+}
+
+func TestReportOnly(t *testing.T) {
+	rule, err := NewRule(usual(), RuleSettings{RequiredSettings: RequiredSettings{RolesRequired: []string{"admin"}}, ReportOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"})
+	var reported []error
+	report := func(err error) { reported = append(reported, err) }
+	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, report); err != nil || len(reported) != 1 || reasonOf(reported[0]) != "roles_required" {
+		t.Errorf("got %v, reported %v", err, reported)
+	}
+	// what the route requires is no part of the rule
+	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "other"}), rule, report); reasonOf(err) != "token_audience" {
+		t.Errorf("another's token: %v", err)
+	}
+}
+
+func TestExpressions(t *testing.T) {
+	session := &auth.Identity{
+		Flow: "session", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john",
+		AccessToken: auth.Claims{"sub": "john", "roles": []any{"user", "editor"}, "level": int64(3), "score": 1.5, "active": true, "org": map[string]any{"name": "acme", "tags": []any{"a"}}, "scope": "read write"},
+		IDToken:     auth.Claims{"sub": "john", "acr": "gold", "amr": []any{"pwd", "otp"}, "auth_time": time.Now().Unix(), "sid": "s-1"},
+		Userinfo:    auth.Claims{"email": "john@example.com"},
+		Tokens:      auth.Tokens{Expiry: time.Now().Add(time.Hour)},
+	}
+	for text, want := range map[string]string{
+		`true`:                     "",
+		`false`:                    "allow_false",
+		`"editor" in claims.roles`: "",
+		`"admin" in claims.roles`:  "allow_false",
+		`claims.roles.exists(r, r.startsWith("ed"))`:                                                    "",
+		`claims.level >= 3 && claims.score < 2 && claims.active`:                                        "",
+		`claims.org.name == "acme" && claims["org"]["tags"][0] == "a"`:                                  "",
+		`has(claims.missing) && claims.missing == 1`:                                                    "allow_false",
+		`claims.missing == 1`:                                                                           "allow_failed",
+		`claims.?missing.orValue("x") == "x"`:                                                           "",
+		`claims.roles == "editor"`:                                                                      "allow_false",
+		`id_token.acr == "gold" && "otp" in id_token.amr`:                                               "",
+		`userinfo.email.endsWith("@example.com")`:                                                       "",
+		`token.flow == "session" && token.sub == "john" && "write" in token.scopes && !token.presented`: "",
+		`token.expires > request.time && token.issuer == "https://idp.example.com"`:                     "",
+		`session.present && session.acr == "gold" && session.amr == ["pwd", "otp"]`:                     "",
+		`request.time - session.auth_time < duration("1h")`:                                             "",
+		`request.method == "GET" && request.host == "app.example.com" && request.scheme == "https"`:     "",
+		`request.path.matches("^/reports/[0-9]+$") && request.query.x[0] == "1"`:                        "",
+		`request.headers["x-team"] == "blue" && request.client_ip == "192.0.2.7"`:                       "",
+		`has(request.headers.authorization) || has(request.headers.cookie)`:                             "allow_false",
+		`consumer.username == "John" && "gold" in consumer.groups`:                                      "",
+		`consumer.custom_id == claims.sub`:                                                              "allow_false",
+		`claims.roles.map(r, r + "x").filter(r, r != "").size() == 2`:                                   "",
+		`[1,2,3,4,5,6,7,8,9,10].all(a, [1,2,3,4,5,6,7,8,9,10].all(b, [1,2,3,4,5,6,7,8,9,10].all(c, [1,2,3,4,5,6,7,8,9,10].all(d, [1,2,3,4,5,6,7,8,9,10].all(e, [1,2,3,4,5,6,7,8,9,10].all(f, a + b + c + d + e + f > 0))))))`: "allow_failed",
+	} {
+		s := usual()
+		s.ConsumerClaims, s.ConsumerBy = [][]string{{"who"}}, []string{"username"}
+		session.AccessToken["who"] = "John"
+		rule, err := NewRule(s, RuleSettings{Allow: text})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		r := request("GET", "https://app.example.com/reports/7?x=1")
+		r.Header.Set("X-Team", "blue")
+		r.Header.Set("Authorization", "Bearer secret")
+		r.Header.Set("Cookie", "a=secret")
+		begun := time.Now()
+		_, err = NewPolicy(s, ACLSettings{}, NewDirectory(people), []string{"app"}).Authorize(r, session, rule, nil)
+		if got := reasonOf(err); got != want {
+			t.Errorf("%s: reason %q, expected %q: %v", text, got, want, err)
+		}
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+func TestExpressionsThatArent(t *testing.T) {
+	for text, want := range map[string]string{
+		`claims.roles.exists(`:                    "column",
+		`user.name == "x"`:                        "undeclared reference to 'user'",
+		`request.methd == "GET"`:                  "undefined field 'methd'",
+		`session.acr + 1`:                         "no matching overload",
+		`request.path`:                            "it is string, expected true or false",
+		`consumer.groups`:                         "expected true or false",
+		strings.Repeat("true && ", 1000) + "true": "longer than",
+	} {
+		if err := CheckAllow(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %v, expected %q", text, err, want)
+		}
+	}
+}
+
+// What the request alone decides is judged before anything is asked of an issuer for its sake.
+func TestPrecheck(t *testing.T) {
+	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+	for text, want := range map[string]string{
+		`request.method == "POST"`:                          "allow_false",
+		`request.method == "GET"`:                           "",
+		`request.method == "POST" && claims.sub == "john"`:  "", // a claim decides, too: later
+		`request.method == "POST" || consumer.id == "john"`: "",
+	} {
+		rule, err := NewRule(usual(), RuleSettings{Allow: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reasonOf(p.Precheck(request("GET", "/"), rule)); got != want {
+			t.Errorf("%s: reason %q, expected %q", text, got, want)
+		}
+	}
+}
+
+func BenchmarkAllow(b *testing.B) {
+	rule, err := NewRule(usual(), RuleSettings{Allow: `"editor" in claims.roles && request.method == "GET"`})
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, r := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}), request("GET", "/")
+	i := john(auth.Claims{"aud": "app", "roles": []any{"user", "editor"}})
+	r.Request = r.WithContext(context.Background())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Authorize(r, i, rule, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
