@@ -74,7 +74,14 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		}
 		r.Rules = append(r.Rules, &proxy.Rule{Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made})
 	}
-	r.Policy = authz.NewPolicy(c.OIDC.Authz, c.Route.ACL, b.directory, c.OIDC.Flow.Client.ClientID)
+	r.Policies = map[string]*authz.Policy{}
+	for _, i := range c.Parts() {
+		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
+		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
+		if r.Policy == nil {
+			r.Policy = policy
+		}
+	}
 	if !c.HasOIDC {
 		return r, nil
 	}
@@ -83,31 +90,52 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 
 // flows adds the chain and what it needs.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
-	clients, err := b.clients(&c.OIDC.Flow)
-	if err != nil {
-		return c.Problem("issuer", err.Error())
+	var parts []flow.Part
+	var paths []flow.ClaimPaths
+	all := c.Parts()
+	for n := range all {
+		i := &all[n]
+		deps, err := b.deps(c, i)
+		if err != nil {
+			return err
+		}
+		deps.Several = len(all) > 1
+		parts = append(parts, flow.Part{Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps})
+		paths = append(paths, flow.ClaimPaths{Scopes: i.OIDC.Authz.ScopesClaim, Audience: i.OIDC.Authz.AudienceClaim})
+		names, prefixes := flow.CookieNames(&i.OIDC.Flow, &deps)
+		r.CookieNames, r.CookiePrefixes = append(r.CookieNames, names...), append(r.CookiePrefixes, prefixes...)
 	}
-	sessions, err := b.sessions(c)
-	if err != nil {
-		return c.Problem("session_storage", err.Error())
-	}
-	subjects, err := b.subjectIssuers(c.OIDC.Flow.Client)
-	if err != nil {
-		return c.Problem("token_exchange", err.Error())
-	}
-	deps := flow.Deps{
-		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0], HashKey: b.kept.hashKey, Issued: b.issued, Now: b.now, Log: b.log,
-	}
-	if r.Chain, err = flow.NewChain(&c.OIDC.Flow, deps); err != nil {
+	var err error
+	if r.Chain, err = flow.NewChainOf(parts); err != nil {
 		return c.Problem("auth_methods", err.Error())
 	}
-	r.Exchange = flow.NewExchange(&c.OIDC.Flow, deps, flow.ClaimPaths{Scopes: c.OIDC.Authz.ScopesClaim, Audience: c.OIDC.Authz.AudienceClaim})
-	r.ClientIndex = flow.ClientIndex(&c.OIDC.Flow, deps)
-	r.CookieNames, r.CookiePrefixes = flow.CookieNames(&c.OIDC.Flow, &deps)
-	r.Realm = clients[0].Issuer().Host()
-	r.Resource = c.OIDC.Flow.Challenge()
+	first := &parts[0]
+	r.Exchange = flow.NewExchangeOf(parts, paths)
+	r.ClientIndex = flow.ClientIndex(first.Settings, first.Deps)
+	r.Realm = first.Deps.Clients[0].Issuer().Host()
+	r.Resource = first.Settings.Challenge()
 	r.SkipPreflight = !c.OIDC.RunOnPreflight
 	return nil
+}
+
+// deps are what the flows of one issuer are built on.
+func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
+	clients, err := b.clients(&i.OIDC.Flow)
+	if err != nil {
+		return flow.Deps{}, i.Problem("issuer", err.Error())
+	}
+	sessions, err := b.sessions(c.Name, i.OIDC.Flow.Session)
+	if err != nil {
+		return flow.Deps{}, i.Problem("session_storage", err.Error())
+	}
+	subjects, err := b.subjectIssuers(i.OIDC.Flow.Client)
+	if err != nil {
+		return flow.Deps{}, i.Problem("token_exchange", err.Error())
+	}
+	return flow.Deps{
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0],
+		HashKey: b.kept.hashKey, Issued: b.issued, Now: b.now, Log: b.log,
+	}, nil
 }
 
 // clients are what the gate is to an issuer. Routes with equal settings share them, and so the answers that they were given.
@@ -191,12 +219,11 @@ func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
 }
 
 // sessions returns the sessions of a route. Without a configured secret the process makes one up, and says what that means.
-func (b *builder) sessions(c *config.Route) (*sessionSet, error) {
-	s := c.OIDC.Flow.Session
+func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error) {
 	if len(s.Secret) == 0 {
 		s.Secret = []auth.Secret{b.kept.secret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart logs everybody out, and a second replica can't read "+
-			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", c.Name)
+			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", route)
 	}
 	key := struct {
 		Settings session.Settings

@@ -73,15 +73,19 @@ type Answer struct {
 
 // A Page is an answer in words, which the error writer renders in the form that the client reads.
 type Page struct {
-	Title  string
-	Text   string
-	Items  []string // a list below the text
-	Link   string   // where the person can go on; empty for nowhere
-	Action string   // the words on the link or button
-	Post   bool     // the link is a button that sends POST
-	Fields []Field  // what Post sends, unseen
-	Refuse string   // the words on a second button, which sends a field called refuse as well; empty for none
+	Title   string
+	Text    string
+	Items   []string // a list below the text
+	Choices []Choice // links of which a person chooses one
+	Link    string   // where the person can go on; empty for nowhere
+	Action  string   // the words on the link or button
+	Post    bool     // the link is a button that sends POST
+	Fields  []Field  // what Post sends, unseen
+	Refuse  string   // the words on a second button, which sends a field called refuse as well; empty for none
 }
+
+// A Choice is one link of several.
+type Choice struct{ Text, Link string }
 
 // A Field is a form's hidden field.
 type Field struct{ Name, Value string }

@@ -89,11 +89,23 @@ type endpoint struct {
 	mark       mark
 }
 
-// endpoints are the paths that the route's flows answer, where they are on.
+// endpoints are the paths that the route's flows answer, where they are on. Several issuers share one logout.
 func (r *Route) endpoints() (all []endpoint) {
 	if !r.HasOIDC {
 		return nil
 	}
+	for n, part := range r.parts() {
+		for _, e := range part.ownEndpoints() {
+			shared := e.name != "callback" && slices.ContainsFunc(all, func(o endpoint) bool { return o.path == e.path && o.name == e.name })
+			if n == 0 || !shared {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+func (r *Route) ownEndpoints() (all []endpoint) {
 	s, base := &r.OIDC.Flow, r.Route.Paths[0]
 	if !r.block.find("redirect_uri[0]").bad && slices.Contains(s.AuthMethods, "authorization_code") {
 		at := r.block.find("paths").mark

@@ -74,9 +74,9 @@ func checkKeys(b *block, f *File) {
 	if k.Storage != "memory" {
 		return
 	}
-	for i := range f.Routes {
-		if key := f.Routes[i].usesKeys(); key != "" {
-			f.Routes[i].block.warn(key, "the gate makes the key itself, a new one at each start and in each replica: write keys: {storage: ...} beside routes: to keep it")
+	for _, r := range f.parts() {
+		if key := r.usesKeys(); key != "" {
+			r.block.warn(key, "the gate makes the key itself, a new one at each start and in each replica: write keys: {storage: ...} beside routes: to keep it")
 		}
 	}
 }
@@ -89,8 +89,7 @@ func checkOAuth2(b *block, f *File) {
 		}
 		b.pem("oauth2.redis.ca_file", f.OAuth2.Redis.CAFile)
 	}
-	for i := range f.Routes {
-		r := &f.Routes[i]
+	for _, r := range f.parts() {
 		if !r.HasOIDC || !slices.Contains(r.OIDC.Flow.AuthMethods, "kong_oauth2") {
 			continue
 		}
@@ -166,4 +165,12 @@ func (b *block) pem(key, name string) {
 		return
 	}
 	b.must(key, x509.NewCertPool().AppendCertsFromPEM(data), "%s holds no PEM certificate", quote(name))
+}
+
+// parts are the oidc blocks of all routes.
+func (f *File) parts() (all []Route) {
+	for i := range f.Routes {
+		all = append(all, f.Routes[i].parts()...)
+	}
+	return all
 }

@@ -23,7 +23,10 @@ func (r *Route) check() {
 	r.checkRules()
 	r.checkACL()
 	if r.HasOIDC {
-		r.checkOIDC()
+		r.checkIssuers()
+		for _, part := range r.parts() {
+			part.checkOIDC()
+		}
 		return
 	}
 	for i := range r.Rules {
@@ -156,7 +159,9 @@ func checkConsumers(b *block, f *File) {
 	}
 	directory := authz.NewDirectory(f.Consumers)
 	for i := range f.Routes {
-		f.Routes[i].checkMapping(directory)
+		for _, part := range f.Routes[i].parts() {
+			part.checkMapping(directory)
+		}
 	}
 }
 

@@ -83,8 +83,24 @@ type Route struct {
 	OIDC    OIDC
 	HasOIDC bool // false: every request is let through unseen (auth: off)
 	Rules   []Rule
+	Issuers []Issuer // where oidc.issuers names several; OIDC is what they share then
 
 	block *block
+}
+
+// An Issuer is one entry of oidc.issuers: a whole oidc block, which begins where the route's is.
+type Issuer struct {
+	IssuerEntry
+	OIDC OIDC
+
+	block *block
+}
+
+// IssuerEntry is what an entry of oidc.issuers says besides.
+type IssuerEntry struct {
+	Name         string   `yaml:"name" required:"true"` // of the issuer in addresses and rules
+	Title        string   `yaml:"title"`                // on the page where people choose; default the name
+	LoginDomains []string `yaml:"login_domains"`        // of addresses in login_hint whose people log in here
 }
 
 // OIDC is the oidc: block.

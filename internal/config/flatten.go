@@ -58,6 +58,9 @@ func merge(defaults, own *value) *value {
 
 // isObject reports whether a parameter is a mapping with members of its own, or a list of such.
 func isObject(name string) bool {
+	if name == issuersKey {
+		return true
+	}
 	if f := oidcShape.byName[name]; f != nil {
 		return f.object()
 	}

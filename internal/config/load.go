@@ -231,7 +231,12 @@ func (l *loader) route(name string, p parts) {
 		r.HasOIDC = true
 		b.entries["issuer"], b.entries["client_id"] = &entry{bad: true}, &entry{bad: true}
 	}
+	oidc, entries := l.takeIssuers(b, oidc)
 	b.decode("oidc", "", oidc, reflect.ValueOf(&r.OIDC).Elem())
+	for _, v := range entries {
+		r.Issuers = append(r.Issuers, l.issuer(b, &r, oidc, v))
+	}
+	r.HasOIDC = r.HasOIDC || len(r.Issuers) > 0
 	r.Rules = l.rules(p.rules)
 	l.file.Routes = append(l.file.Routes, r)
 }

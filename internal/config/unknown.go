@@ -31,8 +31,11 @@ func keysOf(scope string, s *shape) []string {
 	for i := range s.fields {
 		names = append(names, s.fields[i].name)
 	}
-	if scope == "" {
+	switch scope {
+	case "":
 		names = append(names, "route", "routes", "oidc", "rules")
+	case "oidc":
+		names = append(names, issuersKey)
 	}
 	slices.Sort(names)
 	return names

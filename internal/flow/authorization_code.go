@@ -53,7 +53,8 @@ type authorizationCode struct {
 	paths    []string // of the redirection endpoints
 	home     string
 	after    loginAction
-	keeps    bool // a login begins a session
+	hidden   []string // arguments of the page that were for the gate
+	keeps    bool     // a login begins a session
 	replay   replay
 	search   *userinfo // nil: userinfo isn't asked
 	now      func() time.Time
@@ -61,8 +62,12 @@ type authorizationCode struct {
 }
 
 func newAuthorizationCode(s *Settings, d *Deps) auth.Flow {
+	var hidden []string
+	if d.Several {
+		hidden = []string{s.LoginIssuerArg}
+	}
 	return &authorizationCode{
-		settings: s.AuthorizationCodeSettings, request: s.Client.TokenRequestSettings, clients: d.clients, sessions: newSession(s, d).(*sessions),
+		hidden: hidden, settings: s.AuthorizationCodeSettings, request: s.Client.TokenRequestSettings, clients: d.clients, sessions: newSession(s, d).(*sessions),
 		keyring: d.Keyring, cookie: loginCookie(s, d), paths: CallbackPaths(s.RedirectURI, d.Base), home: d.Base, after: newLoginAction(s, d),
 		replay: newReplay(s, "authorization_code"), search: d.search(s), now: d.Now, log: d.Log,
 		keeps: !slices.Contains(s.DisableSession, "authorization_code"),
@@ -112,7 +117,7 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 		return nil, err
 	}
 	client := f.clients.list[n]
-	login := newLogin(r, client.ID, want.StepUp, f.now())
+	login := newLogin(r, f.hidden, client.ID, want.StepUp, f.now())
 	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
 	if err != nil {
 		return nil, auth.Unavailable("issuer_unavailable", err)

@@ -41,12 +41,16 @@ const (
 	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
 )
 
-func newLogin(r *auth.Request, client string, want *auth.StepUp, now time.Time) *login {
+func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp, now time.Time) *login {
 	seed := make([]byte, 32)
 	rand.Read(seed) // never fails
 	back := r.URL.EscapedPath()
-	if r.URL.RawQuery != "" {
-		back += "?" + r.URL.RawQuery
+	query := r.URL.RawQuery
+	if len(hidden) > 0 {
+		query = auth.WithoutParams(query, hidden)
+	}
+	if query != "" {
+		back += "?" + query
 	}
 	if len(back) > maxReturn || !safeReturn(back) {
 		back = r.URL.EscapedPath()

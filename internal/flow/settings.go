@@ -25,6 +25,7 @@ type Settings struct {
 	ClientCredentialsSettings
 	TokenClientSettings
 	LoginSettings
+	IssuersSettings
 	LogoutSettings
 	ResourceSettings
 }

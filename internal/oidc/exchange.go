@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -214,56 +213,4 @@ func (c *Client) replace(ctx context.Context, accessToken string) (*TokenRespons
 		return nil, fmt.Errorf("%w: token_exchange_endpoint answered something that is no token", ErrUnavailable)
 	}
 	return &TokenResponse{Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer"}}, nil
-}
-
-// ErrIssuer says that a token is of an issuer that the route doesn't know.
-var ErrIssuer = errors.New("token_issuer")
-
-// ProveAccessToken is AccessToken for a route that takes the tokens of several issuers. The token's own iss chooses one,
-// before any key is touched: one issuer's key never proves another's token.
-func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer) (*auth.Identity, error) {
-	if len(issuers) == 1 {
-		return issuers[0].AccessToken(ctx, token)
-	}
-	k := sum(token)
-	for _, i := range issuers {
-		if v, ok := i.tokens.get(k); ok {
-			return v.Identity, i.CheckValidity(v.Identity.Tokens.Expiry, v.NotBefore)
-		}
-	}
-	iss, err := peekIssuer(token)
-	if err != nil {
-		return nil, err
-	}
-	var away error
-	for _, i := range issuers {
-		m, err := i.Metadata(ctx)
-		if err != nil {
-			away = err // its metadata might have named this iss
-			if i.url != iss {
-				continue
-			}
-			return nil, err
-		}
-		if i.acceptsIssuer(iss, m) {
-			return i.AccessToken(ctx, token)
-		}
-	}
-	if away != nil {
-		return nil, away
-	}
-	return nil, fmt.Errorf("%w: iss: %q is none of this route's issuers", ErrIssuer, clip(iss))
-}
-
-// peekIssuer reads the unverified iss.
-func peekIssuer(token string) (string, error) {
-	claims, err := readPayload(token)
-	if err != nil {
-		return "", err
-	}
-	iss := claims.String("iss")
-	if iss == "" {
-		return "", fmt.Errorf("%w: iss is missing", ErrIssuer)
-	}
-	return iss, nil
 }

@@ -22,8 +22,9 @@ type Route struct {
 	Paths    []string
 	Origin   string // public_url; empty: from the request
 	Chain    auth.Chain
-	Exchange auth.Step // of the access token, before policies see it; nil: none
-	Policy   *authz.Policy
+	Exchange auth.Step                // of the access token, before policies see it; nil: none
+	Policy   *authz.Policy            // of whom nothing else is known
+	Policies map[string]*authz.Policy // by the issuer of an identity
 	Rules    []*Rule
 	Headers  HeaderSettings
 	Errors   ErrorSettings
@@ -186,7 +187,7 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 
 // authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
 func (g *Gate) authorize(d *Decision) error {
-	grant, err := d.Route.Policy.Authorize(&d.Request, d.Identity, d.Rule.Rule, func(err error) { g.reportOnly(d, err) })
+	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, func(err error) { g.reportOnly(d, err) })
 	d.Grant = grant
 	if err == nil {
 		return nil
@@ -202,6 +203,16 @@ func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
 		return &auth.Result{Identity: before.Identity, Header: before.Header}, err
 	}
 	return res, nil
+}
+
+// policy is what an identity is judged by: its issuer's.
+func (r *Route) policy(i *auth.Identity) *authz.Policy {
+	if i != nil {
+		if p := r.Policies[i.Issuer]; p != nil {
+			return p
+		}
+	}
+	return r.Policy
 }
 
 // trigger is the endpoint without a path of its own that a request is for, or nil.

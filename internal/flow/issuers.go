@@ -1,0 +1,309 @@
+package flow
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// IssuersSettings say how the issuer of a login is chosen, where a route has several.
+type IssuersSettings struct {
+	LoginIssuerArg string `yaml:"login_issuer_arg" default:"login_issuer"` // the query argument that names it
+}
+
+// A Part is one issuer of a route that has several: its settings, and what its flows are built on.
+type Part struct {
+	Name     string
+	Title    string   // on the page where people choose
+	Domains  []string // of addresses in login_hint whose people log in here
+	Settings *Settings
+	Deps     Deps
+}
+
+// NewChainOf returns the chain of a route with several issuers: the flows of each, which never judge another issuer's
+// tokens. Flows that pass a caller's credential on to an issuer are the first one's that has them.
+func NewChainOf(parts []Part) (auth.Chain, error) {
+	if len(parts) == 1 {
+		return NewChain(parts[0].Settings, parts[0].Deps)
+	}
+	m := &several{}
+	for n := range parts {
+		p := &parts[n]
+		chain, err := NewChain(p.Settings, p.Deps)
+		if err != nil {
+			return nil, fmt.Errorf("issuers: %s: %w", p.Name, err)
+		}
+		p.Deps.prepare(p.Settings)
+		m.add(p, chain)
+	}
+	return m.chain(), nil
+}
+
+// several sorts the flows of the parts.
+type several struct {
+	sessions auth.Chain
+	logouts  []auth.Flow // sessions, with their endpoints
+	tokens   tokensOf
+	others   auth.Chain // the first of each kind
+	seen     map[string]bool
+	logins   logins
+}
+
+func (m *several) add(p *Part, chain auth.Chain) {
+	var tokens auth.Chain
+	for n, f := range chain {
+		switch name := nameOf(p.Settings, n, chain); name {
+		case "session":
+			m.sessions, m.logouts = append(m.sessions, quiet{f}), append(m.logouts, f)
+		case "bearer", "introspection", "userinfo", unjudgedTokens:
+			tokens = append(tokens, f)
+		case "authorization_code":
+			m.logins.add(p, f)
+		default:
+			if !m.seen[name] {
+				if m.seen == nil {
+					m.seen = map[string]bool{}
+				}
+				m.seen[name] = true
+				m.others = append(m.others, f)
+			}
+		}
+	}
+	m.tokens = append(m.tokens, tokensPart{p.Deps.presented, p.Deps.issuers(), tokens})
+}
+
+// nameOf is the name of the flow at a place of a chain that NewChain has made.
+func nameOf(s *Settings, n int, chain auth.Chain) string {
+	at := 0
+	for _, entry := range table {
+		if entry.name != unjudgedTokens && !s.on(entry.name) {
+			continue
+		}
+		if at == n {
+			return entry.name
+		}
+		at++
+	}
+	return "resource" // after those of the table
+}
+
+func (m *several) chain() auth.Chain {
+	chain := slices.Concat(m.sessions, auth.Chain{m.tokens}, m.others)
+	if len(m.logouts) > 0 {
+		chain = append(chain, sharedLogout(m.logouts))
+	}
+	if len(m.logins.list) > 0 {
+		chain = append(chain, &m.logins)
+	}
+	return chain
+}
+
+// quiet hides a flow's endpoints, which stand elsewhere.
+type quiet struct{ flow auth.Flow }
+
+func (q quiet) Authenticate(r *auth.Request) (*auth.Result, error) { return q.flow.Authenticate(r) }
+
+// tokensOf lets the issuer of an access token judge it: the one that a JWT names, or for others the first that judges those.
+type tokensOf []tokensPart
+
+type tokensPart struct {
+	presented *presented
+	issuers   []*oidc.Issuer
+	chain     auth.Chain
+}
+
+func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
+	token, err := t[0].presented.token(r)
+	if err != nil {
+		return nil, err
+	}
+	if !token.jws {
+		for _, p := range t {
+			if p.presented.judges.of(token) != "" {
+				return p.chain.Authenticate(r)
+			}
+		}
+		return t[0].chain.Authenticate(r) // which refuses it
+	}
+	n, err := oidc.IssuerOfToken(r.Context(), token.value, t.issuers())
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	return t[n].chain.Authenticate(r)
+}
+
+func (t tokensOf) issuers() [][]*oidc.Issuer {
+	all := make([][]*oidc.Issuer, len(t))
+	for n := range t {
+		all[n] = t[n].issuers
+	}
+	return all
+}
+
+// sharedLogout ends the sessions at all issuers; the browser goes on to the provider of the first that there was.
+type sharedLogout []auth.Flow
+
+func (sharedLogout) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
+
+func (l sharedLogout) Endpoints() []auth.Endpoint {
+	byName := map[string][]auth.Endpoint{}
+	var order []string
+	for _, f := range l {
+		for n, e := range f.(auth.Endpointer).Endpoints() {
+			key := fmt.Sprint(e.Path, n)
+			if byName[key] == nil {
+				order = append(order, key)
+			}
+			byName[key] = append(byName[key], e)
+		}
+	}
+	var all []auth.Endpoint
+	for _, key := range order {
+		all = append(all, together(byName[key]))
+	}
+	return all
+}
+
+// together is one endpoint of several that do the same for one issuer each.
+func together(list []auth.Endpoint) auth.Endpoint {
+	e := list[0]
+	if e.Matches != nil {
+		e.Matches = func(r *auth.Request) bool {
+			return slices.ContainsFunc(list, func(one auth.Endpoint) bool { return one.Matches(r) })
+		}
+	}
+	e.Serve = func(r *auth.Request) (*auth.Result, error) {
+		var header http.Header
+		var chosen *auth.Result
+		for _, one := range list {
+			res, err := one.Serve(r)
+			if err != nil {
+				return res, err
+			}
+			away := res.Answer != nil && res.Answer.Status == http.StatusSeeOther
+			if chosen == nil || away && chosen.Answer.Status != http.StatusSeeOther {
+				chosen = res
+			}
+			header = auth.MergeHeader(header, http.Header{"Set-Cookie": res.Header["Set-Cookie"]})
+		}
+		out := *chosen
+		out.Header = chosen.Header.Clone()
+		if out.Header == nil {
+			out.Header = http.Header{}
+		}
+		if len(header["Set-Cookie"]) > 0 {
+			out.Header["Set-Cookie"] = header["Set-Cookie"]
+		}
+		return &out, nil
+	}
+	return e
+}
+
+// logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
+type logins struct {
+	arg  string
+	list []loginAt
+}
+
+type loginAt struct {
+	*Part
+	flow auth.Flow
+}
+
+func (l *logins) add(p *Part, f auth.Flow) {
+	l.arg = p.Settings.LoginIssuerArg
+	l.list = append(l.list, loginAt{p, f})
+}
+
+func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+
+func (l *logins) Endpoints() (all []auth.Endpoint) {
+	for _, at := range l.list {
+		all = append(all, at.flow.(auth.Endpointer).Endpoints()...)
+	}
+	return all
+}
+
+func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
+	if !r.Navigation(want.Always) {
+		return nil, auth.ErrNoCredential
+	}
+	if at := l.choose(r, want.Issuer); at != nil {
+		return at.flow.(auth.Challenger).Challenge(r, want)
+	}
+	return l.page(r), nil
+}
+
+// choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
+func (l *logins) choose(r *auth.Request, name string) *loginAt {
+	if len(l.list) == 1 {
+		return &l.list[0]
+	}
+	if name == "" {
+		name = r.Query().Get(l.arg)
+	}
+	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
+	for n := range l.list {
+		at := &l.list[n]
+		if at.Name == name || name == "" && domain != "" && slices.Contains(at.Domains, domain) {
+			return at
+		}
+	}
+	return nil
+}
+
+// page is where a person chooses. Its links lead to the page that was asked for, with the choice.
+func (l *logins) page(r *auth.Request) *auth.Answer {
+	p := &auth.Page{Title: "Log in", Text: "Choose where you have an account."}
+	for _, at := range l.list {
+		query := auth.WithoutParams(r.URL.RawQuery, []string{l.arg})
+		if query != "" {
+			query += "&"
+		}
+		title := at.Title
+		if title == "" {
+			title = at.Name
+		}
+		p.Choices = append(p.Choices, auth.Choice{Text: title, Link: r.Origin + r.URL.EscapedPath() + "?" + query + url.Values{l.arg: {at.Name}}.Encode()})
+	}
+	return &auth.Answer{Status: http.StatusUnauthorized, Page: p, Header: http.Header{"Cache-Control": {"no-store"}}}
+}
+
+// NewExchangeOf returns what is to be done with an access token before it goes on: by the part whose issuer it is of.
+func NewExchangeOf(parts []Part, paths []ClaimPaths) auth.Step {
+	type at struct {
+		step    auth.Step
+		issuers []*oidc.Issuer
+	}
+	var all []at
+	some := false
+	for n := range parts {
+		step := NewExchange(parts[n].Settings, parts[n].Deps, paths[n])
+		some = some || step != nil
+		all = append(all, at{step, parts[n].Deps.issuers()})
+	}
+	switch {
+	case !some:
+		return nil
+	case len(all) == 1:
+		return all[0].step
+	}
+	return func(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+		for _, a := range all {
+			if res.Identity != nil && slices.ContainsFunc(a.issuers, func(i *oidc.Issuer) bool { return i.URL() == res.Identity.Issuer }) {
+				if a.step == nil {
+					return res, nil
+				}
+				return a.step(r, res)
+			}
+		}
+		return res, nil
+	}
+}
