@@ -47,6 +47,7 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 // several sorts the flows of the parts.
 type several struct {
 	sessions auth.Chain
+	issued   auth.Chain // the built-in issuer's, which is nobody else's
 	logouts  []auth.Flow // sessions, with their endpoints
 	tokens   tokensOf
 	others   auth.Chain // the first of each kind
@@ -60,6 +61,10 @@ func (m *several) add(p *Part, chain auth.Chain) {
 		switch name := nameOf(p.Settings, n, chain); name {
 		case "session":
 			m.sessions, m.logouts = append(m.sessions, quiet{f}), append(m.logouts, f)
+		case "kong_oauth2":
+			if m.issued == nil {
+				m.issued = auth.Chain{f}
+			}
 		case "bearer", "introspection", "userinfo", unjudgedTokens:
 			tokens = append(tokens, f)
 		case "authorization_code":
@@ -93,7 +98,7 @@ func nameOf(s *Settings, n int, chain auth.Chain) string {
 }
 
 func (m *several) chain() auth.Chain {
-	chain := slices.Concat(m.sessions, auth.Chain{m.tokens}, m.others)
+	chain := slices.Concat(m.sessions, m.issued, auth.Chain{m.tokens}, m.others)
 	if len(m.logouts) > 0 {
 		chain = append(chain, sharedLogout(m.logouts))
 	}
