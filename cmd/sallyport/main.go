@@ -20,6 +20,8 @@ import (
 const usage = `usage:
   sallyport run -c FILE     serve what FILE says, until SIGTERM; SIGHUP reads it again
   sallyport check -c FILE   read FILE and say everything that is wrong with it
+  sallyport explain -c FILE -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
+                            decide a request as FILE says, and print why it passes (status 0) or not (status 1)
   sallyport demo            a provider, an upstream and the gate in one process, to click through
   sallyport secret          a new client secret of the built-in issuer, and its hash; -hash reads one from standard input
   sallyport version         version, commit and Go
@@ -51,6 +53,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		})
 	case "check":
 		err = withFile(command, rest, stderr, func(file string) error { return app.Check(file, stdout) })
+	case "explain":
+		var passes bool
+		if passes, err = explain(rest, os.Stdin, stdout, stderr); err == nil && !passes {
+			return 1
+		}
 	case "demo":
 		err = demo(ctx, rest, stdout, stderr)
 	case "secret":
@@ -94,6 +101,28 @@ func secret(args []string, stdout, stderr io.Writer) error {
 		return app.Secret(os.Stdin, stdout)
 	}
 	return app.Secret(nil, stdout)
+}
+
+func explain(args []string, stdin io.Reader, stdout, stderr io.Writer) (passes bool, err error) {
+	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var o app.ExplainOptions
+	flags.StringVar(&o.File, "c", "", "the configuration `FILE`")
+	flags.StringVar(&o.Request, "request", "", "`METHOD URL` as a client sends it, such as 'GET https://app.example.com/admin'")
+	flags.StringVar(&o.Token, "token", "", "a `FILE` with an access token; - is standard input")
+	flags.StringVar(&o.Claims, "claims", "", "a `FILE` with the claims of an access token that counts as verified")
+	flags.Func("header", "a header of the request, `NAME: VALUE`; may be repeated", func(line string) error {
+		o.Headers = append(o.Headers, line)
+		return nil
+	})
+	if flags.Parse(args) != nil {
+		return false, errUsage
+	}
+	if o.File == "" || o.Request == "" || flags.NArg() > 0 || o.Token != "" && o.Claims != "" {
+		fmt.Fprintln(stderr, "sallyport explain: expected -c FILE and -request 'METHOD URL', and at most one of -token and -claims")
+		return false, errUsage
+	}
+	return app.Explain(o, stdin, stdout, stderr)
 }
 
 var errUsage = errors.New("usage")

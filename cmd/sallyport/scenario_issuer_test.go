@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"regexp"
 	"strings"
 	"time"
@@ -147,5 +149,38 @@ func (s *scene) issuerMore(args []string) {
 		p.Break(provider.Endpoint(args[1]), nil)
 	default:
 		s.ts.Fatalf("issuer %s isn't known", args[0])
+	}
+}
+
+// explained runs the command on the last request, and compares its reason with the log's for that request.
+func (s *scene) explained(bool, []string) {
+	r := s.answer.Request
+	self, err := exec.LookPath("sallyport")
+	s.ts.Check(err)
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	args := []string{"explain", "-c", s.file, "-request", r.Method + " http://" + host + r.URL.RequestURI()}
+	for name, values := range r.Header {
+		for _, v := range values {
+			args = append(args, "-header", name+": "+v)
+		}
+	}
+	cmd := exec.Command(self, args...)
+	for _, name := range []string{"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET"} {
+		cmd.Env = append(cmd.Env, name+"="+s.ts.Getenv(name))
+	}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		s.ts.Fatalf("explain: %v, expected the status 1; it says:\n%s", err, out)
+	}
+	logged := regexp.MustCompile(`"request_id":"` + regexp.QuoteMeta(s.answer.Header.Get("X-Request-Id")) + `".*"reason":"([^"]+)"`)
+	var reason []string
+	s.await("the refusal in the log", func() bool { reason = logged.FindStringSubmatch(s.output.String()); return reason != nil })
+	want := fmt.Sprintf("refused: %d %s", s.answer.StatusCode, reason[1])
+	if !strings.Contains(string(out), want) {
+		s.ts.Fatalf("the log says %s, and explain:\n%s", want, out)
 	}
 }

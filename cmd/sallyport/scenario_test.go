@@ -49,6 +49,7 @@ import (
 //	post PATH TYPE BODY [NAME: VALUE]...   POST a body of a content type
 //	grant NAME FIELD CLIENT KEY=VALUE...   ask the provider's token endpoint as a client of the scene, and put a field of the answer into $NAME
 //	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
+//	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
 //	issuer sent ENDPOINT REGEX  what the provider was sent last; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -75,6 +76,8 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"grant":    on((*scene).grant),
 	"capture":  on((*scene).capture),
 	"admin":    on((*scene).admin),
+
+	"explained": on((*scene).explained),
 }
 
 // A scene is what one scenario plays in: two providers, an upstream that remembers, the gate, and a client.

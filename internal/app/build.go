@@ -62,7 +62,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		return nil, c.Problem("upstream", err.Error())
 	}
 	r := &proxy.Route{
-		Name: c.Name, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
+		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
 		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors,
 	}

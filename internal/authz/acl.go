@@ -31,3 +31,10 @@ func (a *acl) judge(s *subject) error {
 	}
 	return nil
 }
+
+func (a *acl) seen(s *subject) string {
+	if a == nil {
+		return "none"
+	}
+	return fmt.Sprintf("the groups are %q, allow is %q, deny is %q", slices.Concat(s.grant.Groups, s.grant.ConsumerGroups), a.Allow, a.Deny)
+}

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -180,4 +181,18 @@ func clip(s string) string {
 		return s[:200] + "…"
 	}
 	return s
+}
+
+func (m *mapping) seen(s *subject) string {
+	if len(m.paths) == 0 && m.anonymous == nil {
+		return "none is looked for"
+	}
+	name := ""
+	if s.identity != nil {
+		name, _ = m.name(s.identity)
+	}
+	if c := s.grant.Consumer; c != nil {
+		return fmt.Sprintf("%q is the consumer %s", name, cmp.Or(c.Username, c.CustomID, c.ID))
+	}
+	return fmt.Sprintf("%q is nobody", name)
 }

@@ -86,7 +86,11 @@ func (p pair) check() check {
 			return p.refusal(s.claims)
 		},
 		seen: func(s *subject) string {
-			return fmt.Sprintf("claim %s is %q, required is %s", strings.Join(p.path, "."), s.claims.Words(p.path), p.wanted())
+			wanted := p.wanted()
+			if p.any == nil {
+				wanted = "nothing"
+			}
+			return fmt.Sprintf("claim %s is %q, required is %s", strings.Join(p.path, "."), s.claims.Words(p.path), wanted)
 		},
 	}
 }

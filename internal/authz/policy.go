@@ -62,8 +62,21 @@ type Grant struct {
 	ConsumerGroups []string  // the consumer's own, and those of consumer_groups_claim
 }
 
+// An Observer is told what Authorize finds; each of its functions may be nil.
+type Observer struct {
+	Report func(error)                        // what a rule with report_only would refuse
+	Check  func(name, seen string, err error) // every check that was made, and what it looked at
+}
+
+func (o *Observer) report(err error) {
+	if o != nil && o.Report != nil {
+		o.Report(err)
+	}
+}
+
 // A subject is one request as it is judged.
 type subject struct {
+	observer *Observer
 	request  *auth.Request
 	identity *auth.Identity // nil: nobody is known
 	claims   auth.Claims    // of the identity: the one set that policies see
@@ -89,6 +102,7 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	case len(required.AudienceRequired) > 0:
 		p.audience.any = alternatives(required.AudienceRequired)
 	}
+	p.checks = append(p.checks, p.presented())
 	for _, pair := range pairs(&s, required) {
 		p.checks = append(p.checks, pair.check())
 	}
@@ -146,32 +160,47 @@ func (p *Policy) Precheck(r *auth.Request, rule *Rule) error {
 
 // Authorize judges an identity by the route's and the rule's requirements, and finds out whom it stands for. It returns an
 // *auth.Error: 401 for a token that the caller brought and that is meant for somebody else, or for a login that was too weak
-// or too long ago; 403 otherwise. Without an identity only the ACL and the rule's expression are judged. report is told what
-// a rule with report_only would refuse.
-func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, report func(error)) (*Grant, error) {
-	s := &subject{request: r, identity: i, claims: i.Judged(), grant: &Grant{}}
+// or too long ago; 403 otherwise. Without an identity only the ACL and the rule's expression are judged.
+func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, o *Observer) (*Grant, error) {
+	s := &subject{observer: o, request: r, identity: i, claims: i.Judged(), grant: &Grant{}}
 	if err := p.judge(s); err != nil {
 		return s.grant, err
 	}
 	err := rule.judge(s)
 	if err != nil && rule.ReportOnly {
-		report(err)
+		o.report(err)
 		return s.grant, nil
 	}
 	return s.grant, err
 }
 
 func (p *Policy) judge(s *subject) error {
-	if s.identity != nil && s.identity.Presented && !p.audience.holds(s.claims) && !p.gates(s) {
-		return auth.InvalidToken("token_audience", p.audience.failure(s.claims))
-	}
 	if err := s.run(p.checks); err != nil {
 		return err
 	}
-	if err := p.consumers.find(s); err != nil {
+	if err := s.tell("consumer", p.consumers.find(s), p.consumers.seen); err != nil {
 		return err
 	}
-	return p.acl.judge(s)
+	return s.tell("acl", p.acl.judge(s), p.acl.seen)
+}
+
+// presented is the check of whom a token that the caller brought is meant for.
+func (p *Policy) presented() check {
+	return check{
+		name: "token_audience",
+		judge: func(s *subject) error {
+			if !s.identity.Presented || p.audience.holds(s.claims) || p.gates(s) {
+				return nil
+			}
+			return auth.InvalidToken("token_audience", p.audience.failure(s.claims))
+		},
+		seen: func(s *subject) string {
+			if !s.identity.Presented {
+				return "the gate got the token itself"
+			}
+			return p.audience.check().seen(s)
+		},
+	}
 }
 
 // gates reports whether a token is one that the gate has issued for itself: where nothing else is required, that is as good as
@@ -184,7 +213,7 @@ func (r *Rule) judge(s *subject) error {
 	if err := s.run(r.checks); err != nil || r.allow == nil {
 		return err
 	}
-	return r.allow.judge(s)
+	return s.tell("allow", r.allow.judge(s), func(*subject) string { return r.allow.text })
 }
 
 func (s *subject) run(checks []check) error {
@@ -193,11 +222,19 @@ func (s *subject) run(checks []check) error {
 		if s.identity == nil && !c.mandatory {
 			continue
 		}
-		if err := c.judge(s); err != nil {
+		if err := s.tell(c.name, c.judge(s), c.seen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tell passes on what a check has found, if anybody wants to know.
+func (s *subject) tell(name string, err error, seen func(*subject) string) error {
+	if s.observer != nil && s.observer.Check != nil {
+		s.observer.Check(name, seen(s), err)
+	}
+	return err
 }
 
 // forbidden refuses whoever has one of these claims.

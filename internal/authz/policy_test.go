@@ -43,7 +43,7 @@ func decide(t *testing.T, s Settings, a ACLSettings, consumers []Consumer, r Rul
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := NewPolicy(s, a, NewDirectory(consumers), []string{"app"}).Authorize(request("GET", "/x"), i, rule, func(error) {})
+	g, err := NewPolicy(s, a, NewDirectory(consumers), []string{"app"}).Authorize(request("GET", "/x"), i, rule, nil)
 	return g, reasonOf(err)
 }
 
@@ -335,7 +335,7 @@ func TestReportOnly(t *testing.T) {
 	}
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"})
 	var reported []error
-	report := func(err error) { reported = append(reported, err) }
+	report := &Observer{Report: func(err error) { reported = append(reported, err) }}
 	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, report); err != nil || len(reported) != 1 || reasonOf(reported[0]) != "roles_required" {
 		t.Errorf("got %v, reported %v", err, reported)
 	}

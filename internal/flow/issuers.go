@@ -47,7 +47,7 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 // several sorts the flows of the parts.
 type several struct {
 	sessions auth.Chain
-	issued   auth.Chain // the built-in issuer's, which is nobody else's
+	issued   auth.Chain  // the built-in issuer's, which is nobody else's
 	logouts  []auth.Flow // sessions, with their endpoints
 	tokens   tokensOf
 	others   auth.Chain // the first of each kind

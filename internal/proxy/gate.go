@@ -18,6 +18,7 @@ import (
 // A Route is one route as requests meet it: everything that depends on the configuration is computed.
 type Route struct {
 	Name     string
+	Place    string // file:line, for explanations
 	Hosts    []string
 	Paths    []string
 	Origin   string // public_url; empty: from the request
@@ -114,6 +115,8 @@ type Decision struct {
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
 
+	notes    *notes         // for an explanation; nil: nobody wants one
+	as       *auth.Identity // for an explanation: who the request is for, whatever it brings
 	target   target
 	unjudged bool         // nothing was looked at: Authorization is the upstream's to judge
 	used     []auth.Param // where the credential stood
@@ -139,14 +142,19 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // decide judges a request and forwards nothing. The Decision is never nil, so that a refusal knows its route.
 func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	d := &Decision{}
-	var err error
-	if err = g.entrance.enter(r, d); err != nil {
-		return d, err
+	return d, g.judge(r, d)
+}
+
+// judge completes a decision.
+func (g *Gate) judge(r *http.Request, d *Decision) error {
+	if err := g.entrance.enter(r, d); err != nil {
+		return err
 	}
 	m, err := g.router.match(hostname(d.Origin), r.Method, &d.target)
 	d.Route, d.Rule = m.route, m.rule
+	d.notes.match(d)
 	if err != nil {
-		return d, err
+		return err
 	}
 	if d.Route.Origin != "" {
 		d.Origin = d.Route.Origin
@@ -157,21 +165,28 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	}
 	if endpoint == nil && (d.Rule.Auth == authz.Off || d.Route.SkipPreflight && d.Preflight()) {
 		d.unjudged = true
-		return d, nil
+		d.notes.add("flow", "none: this rule lets everybody in")
+		return nil
 	}
-	if err := d.prove(endpoint); err != nil || d.Answer != nil {
-		return d, err
+	err = d.prove(endpoint)
+	d.notes.proof(d, err)
+	if err != nil || d.Answer != nil {
+		return err
 	}
 	if endpoint != nil { // it goes on as if the chain had found its result
 		d.Rule = d.Route.rules.find(hostname(d.Origin), d.Path, r.Method)
 	}
 	d.tell()
-	return d, g.authorize(d)
+	return g.authorize(d)
 }
 
 // prove finds out who the request is for: by the endpoint or the chain, then by the exchange of the token, unless the
 // request alone decides that it may not pass.
 func (d *Decision) prove(endpoint *boundEndpoint) error {
+	if d.as != nil && endpoint == nil {
+		d.Identity = d.as
+		return d.Route.Policy.Precheck(&d.Request, d.Rule.Rule)
+	}
 	res, err := d.authenticate(endpoint)
 	if err == nil && res.Answer == nil && endpoint == nil {
 		err = d.Route.Policy.Precheck(&d.Request, d.Rule.Rule)
@@ -187,7 +202,11 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 
 // authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
 func (g *Gate) authorize(d *Decision) error {
-	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, func(err error) { g.reportOnly(d, err) })
+	o := &authz.Observer{Report: func(err error) { g.reportOnly(d, err) }}
+	if d.notes != nil {
+		o.Check = d.notes.check
+	}
+	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, o)
 	d.Grant = grant
 	if err == nil {
 		return nil
