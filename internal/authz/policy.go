@@ -151,11 +151,16 @@ func (p *Policy) NeedsCredential(rule *Rule) bool {
 }
 
 // Precheck judges what the request alone decides, before anything is asked of an issuer for its sake.
-func (p *Policy) Precheck(r *auth.Request, rule *Rule) error {
+func (p *Policy) Precheck(r *auth.Request, rule *Rule, o *Observer) error {
 	if rule.allow == nil || !rule.allow.requestOnly || rule.ReportOnly {
 		return nil
 	}
-	return rule.allow.judge(&subject{request: r, grant: &Grant{}})
+	s := &subject{observer: o, request: r, grant: &Grant{}}
+	err := rule.allow.judge(s)
+	if err == nil { // it is told of again where the rest is
+		return nil
+	}
+	return s.tell("allow", err, func(*subject) string { return rule.allow.text })
 }
 
 // Authorize judges an identity by the route's and the rule's requirements, and finds out whom it stands for. It returns an

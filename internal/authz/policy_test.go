@@ -432,7 +432,7 @@ func TestPrecheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := reasonOf(p.Precheck(request("GET", "/"), rule)); got != want {
+		if got := reasonOf(p.Precheck(request("GET", "/"), rule, nil)); got != want {
 			t.Errorf("%s: reason %q, expected %q", text, got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/authz"
 )
 
 // An Explanation says why a request is let through or refused: the decision itself, step by step.
@@ -84,6 +85,14 @@ func (n *notes) proof(d *Decision, err error) {
 	default:
 		n.add("flow", "no credential was found, and none is needed")
 	}
+}
+
+// observer tells the notes of the policy's checks; nil if nobody wants to know.
+func (n *notes) observer() *authz.Observer {
+	if n == nil {
+		return nil
+	}
+	return &authz.Observer{Check: n.check}
 }
 
 func (n *notes) check(name, seen string, err error) {

@@ -185,11 +185,11 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 func (d *Decision) prove(endpoint *boundEndpoint) error {
 	if d.as != nil && endpoint == nil {
 		d.Identity = d.as
-		return d.Route.Policy.Precheck(&d.Request, d.Rule.Rule)
+		return d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer())
 	}
 	res, err := d.authenticate(endpoint)
 	if err == nil && res.Answer == nil && endpoint == nil {
-		err = d.Route.Policy.Precheck(&d.Request, d.Rule.Rule)
+		err = d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer())
 	}
 	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
 		res, err = d.exchange(res)
@@ -202,9 +202,12 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 
 // authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
 func (g *Gate) authorize(d *Decision) error {
-	o := &authz.Observer{Report: func(err error) { g.reportOnly(d, err) }}
-	if d.notes != nil {
-		o.Check = d.notes.check
+	o := d.notes.observer()
+	if d.Rule.ReportOnly {
+		if o == nil {
+			o = &authz.Observer{}
+		}
+		o.Report = func(err error) { g.reportOnly(d, err) }
 	}
 	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, o)
 	d.Grant = grant
