@@ -42,6 +42,7 @@ mvn maven
 node nodejs
 npm npm
 unzip unzip
+curl curl
 '
 
 program_packages() {
