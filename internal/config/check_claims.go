@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"sallyport/internal/flow"
 	"sallyport/internal/issuer"
@@ -16,14 +18,26 @@ type claim struct {
 }
 
 // checkClaims refuses two routes that answer for the same path of the same host, the gate's own paths included: which one
-// wins would depend on their order.
-func checkClaims(r *report, routes []Route) {
+// wins would depend on their order. What they hold is by host and path.
+func checkClaims(r *report, routes []Route) map[string]claim {
 	taken := map[string]claim{}
 	for i := range routes {
 		claimPaths(r, taken, &routes[i])
 	}
 	for i := range routes {
 		claimEndpoints(r, taken, &routes[i])
+	}
+	return taken
+}
+
+// checkPublicPath refuses a path of the process's own that a route answers for: the process would take it on every host.
+func checkPublicPath(process *block, taken map[string]claim, path string) {
+	for _, key := range slices.Sorted(maps.Keys(taken)) {
+		if _, rest, _ := strings.Cut(key, "/"); "/"+rest == path {
+			process.complain("keys.public_path", "%s belongs to the route at %s already: choose another, such as /openid-connect/jwks",
+				quote(path), taken[key].mark)
+			return
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func Load(name string) (*File, error) {
 		checkConsumers(l.process, l.file)
 		checkKeys(l.process, l.file)
 		checkOAuth2(l.process, l.file)
-		checkClaims(l.report, l.file.Routes)
+		checkPublicPath(l.process, checkClaims(l.report, l.file.Routes), l.file.Keys.PublicPath)
 	}
 	if err := l.err(); err != nil {
 		return nil, err

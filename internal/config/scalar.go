@@ -66,7 +66,7 @@ func (b *block) scalar(scope, path string, v *value, f *field, out reflect.Value
 		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
 		return
 	}
-	if strings.HasSuffix(f.name, "_file") && text != "" && !filepath.IsAbs(text) {
+	if (f.name == "file" || strings.HasSuffix(f.name, "_file")) && text != "" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(v.file), text)
 	}
 	err := set(out, text, f)

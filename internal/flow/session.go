@@ -274,6 +274,9 @@ func (f *sessions) begin(r *auth.Request, clientID string, identity *auth.Identi
 func (f *sessions) start(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	identity := *res.Identity
 	identity.Flow = "session"
+	if res.Identity.Flow == "refresh_token" {
+		identity.Tokens.RefreshToken = "" // the caller has it: of two who use it the second would end the grant
+	}
 	header, err := f.begin(r, f.clients.of(r).ID, &identity)
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)

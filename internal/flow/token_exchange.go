@@ -83,7 +83,7 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 	client := e.clients.of(r)
 	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, by)
 	if err != nil {
-		return nil, grantError("token_exchange_refused", err)
+		return nil, exchangeError(err)
 	}
 	identity, err := e.identity(r, client, subject, t)
 	if err != nil {
@@ -167,12 +167,21 @@ func (e *exchange) actor(r *auth.Request) (found, error) {
 	return found{}, nil
 }
 
+// exchangeError gives a refused exchange its status: the verdict on the token is 401, anything else is ours to mend.
+func exchangeError(err error) error {
+	if errors.Is(err, oidc.ErrRefused) {
+		return auth.InvalidToken("token_exchange_refused", err)
+	}
+	return grantError("", err)
+}
+
 // identity is what the exchanged token proves: it is verified like one that a caller brings.
 func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
 	next := *t.Identity
 	next.Flow, next.ClientID = subject.Flow, subject.ClientID
 	next.IDToken, next.IDTokenJWK, next.Tokens.IDToken = subject.IDToken, subject.IDTokenJWK, subject.Tokens.IDToken
-	next.Tokens.RefreshToken = ""
+	next.Userinfo, next.UserinfoJWT = subject.Userinfo, subject.UserinfoJWT
+	next.Tokens.RefreshToken = subject.Tokens.RefreshToken // the caller's own, which may have been rotated for it
 	if next.AccessToken == nil {
 		if e.asked == nil || oidc.IsJWS(t.Tokens.AccessToken) {
 			return nil, auth.Unavailable("exchanged_token_unverified", errors.New("the exchanged token can't be verified with the issuer's keys: "+
@@ -198,7 +207,7 @@ func (e *exchange) replaced(r *auth.Request, res *auth.Result) (*auth.Result, er
 	}
 	token, err := e.clients.of(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
-		return nil, grantError("token_exchange_refused", err)
+		return nil, exchangeError(err)
 	}
 	out, next := *res, *res.Identity
 	next.Tokens.AccessToken = token
