@@ -114,11 +114,11 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 	return g
 }
 
-func (g *gate) who(*auth.Request) (*auth.Identity, error) {
+func (g *gate) who(*auth.Request) (*auth.Result, error) {
 	if g.user == nil {
 		return nil, auth.ErrNoCredential
 	}
-	return g.user, nil
+	return &auth.Result{Identity: g.user}, nil
 }
 
 // pass lets time pass, in Redis too: every key loses that much of its life.
