@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 
 	"sallyport/internal/authz"
@@ -101,4 +104,50 @@ func TestTricksNeedOneReading(t *testing.T) {
 			t.Errorf("match(%q) passed although the route allows no tricks", path)
 		}
 	}
+}
+
+// TestRulesIndex: the index chooses what a search through all rules would.
+func TestRulesIndex(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	some := func(of ...string) (chosen []string) {
+		for _, s := range of {
+			if random.IntN(3) == 0 {
+				chosen = append(chosen, s)
+			}
+		}
+		return chosen
+	}
+	paths := []string{"/", "/a", "/a/b", "/a/b/c", "/ab", "/d"}
+	methods := []string{"GET", "HEAD", "POST", "DELETE"}
+	for range 300 {
+		var list []*Rule
+		for n := range 1 + random.IntN(8) {
+			list = append(list, &Rule{Place: strconv.Itoa(n), Paths: some(paths[1:]...), Methods: some(methods...), Hosts: some("h", "*.example.com"), Rule: &authz.Rule{}})
+		}
+		r := newRules(list)
+		for _, host := range []string{"h", "x.example.com", "other"} {
+			for _, path := range paths {
+				for _, method := range append(methods, "PATCH") {
+					got, want := r.find(host, path, method).Place, firstFit(list, host, path, method)
+					if got != want {
+						t.Fatalf("%s %s%s: got rule %q, want %q", method, host, path, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// firstFit looks through the rules one after another, and returns the place of the first that fits.
+func firstFit(list []*Rule, host, path, method string) string {
+	for _, rule := range list {
+		under := len(rule.Paths) == 0
+		for _, p := range rule.Paths {
+			under = under || path == p || strings.HasPrefix(path, p+"/")
+		}
+		if under && rule.hasMethod(method) && rule.onHost(host) {
+			return rule.Place
+		}
+	}
+	return defaultRule.Place
 }

@@ -1,0 +1,102 @@
+package authz
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+func TestExpressions(t *testing.T) {
+	session := &auth.Identity{
+		Flow: "session", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john",
+		AccessToken: auth.Claims{"sub": "john", "roles": []any{"user", "editor"}, "level": int64(3), "score": 1.5, "active": true, "org": map[string]any{"name": "acme", "tags": []any{"a"}}, "scope": "read write"},
+		IDToken:     auth.Claims{"sub": "john", "acr": "gold", "amr": []any{"pwd", "otp"}, "auth_time": time.Now().Unix(), "sid": "s-1"},
+		Userinfo:    auth.Claims{"email": "john@example.com"},
+		Tokens:      auth.Tokens{Expiry: time.Now().Add(time.Hour)},
+	}
+	for text, want := range map[string]string{
+		`true`:                     "",
+		`false`:                    "allow_false",
+		`"editor" in claims.roles`: "",
+		`"admin" in claims.roles`:  "allow_false",
+		`claims.roles.exists(r, r.startsWith("ed"))`:                                                    "",
+		`claims.level >= 3 && claims.score < 2 && claims.active`:                                        "",
+		`claims.org.name == "acme" && claims["org"]["tags"][0] == "a"`:                                  "",
+		`has(claims.missing) && claims.missing == 1`:                                                    "allow_false",
+		`claims.missing == 1`:                                                                           "allow_failed",
+		`claims.?missing.orValue("x") == "x"`:                                                           "",
+		`claims.roles == "editor"`:                                                                      "allow_false",
+		`id_token.acr == "gold" && "otp" in id_token.amr`:                                               "",
+		`userinfo.email.endsWith("@example.com")`:                                                       "",
+		`token.flow == "session" && token.sub == "john" && "write" in token.scopes && !token.presented`: "",
+		`token.expires > request.time && token.issuer == "https://idp.example.com"`:                     "",
+		`session.present && session.acr == "gold" && session.amr == ["pwd", "otp"]`:                     "",
+		`request.time - session.auth_time < duration("1h")`:                                             "",
+		`request.method == "GET" && request.host == "app.example.com" && request.scheme == "https"`:     "",
+		`request.path.matches("^/reports/[0-9]+$") && request.query.x[0] == "1"`:                        "",
+		`request.headers["x-team"] == "blue" && request.client_ip == "192.0.2.7"`:                       "",
+		`has(request.headers.authorization) || has(request.headers.cookie)`:                             "allow_false",
+		`consumer.username == "John" && "gold" in consumer.groups`:                                      "",
+		`consumer.custom_id == claims.sub`:                                                              "allow_false",
+		`claims.roles.map(r, r + "x").filter(r, r != "").size() == 2`:                                   "",
+		`[1,2,3,4,5,6,7,8,9,10].all(a, [1,2,3,4,5,6,7,8,9,10].all(b, [1,2,3,4,5,6,7,8,9,10].all(c, [1,2,3,4,5,6,7,8,9,10].all(d, [1,2,3,4,5,6,7,8,9,10].all(e, [1,2,3,4,5,6,7,8,9,10].all(f, a + b + c + d + e + f > 0))))))`: "allow_failed",
+	} {
+		s := usual()
+		s.ConsumerClaims, s.ConsumerBy = [][]string{{"who"}}, []string{"username"}
+		session.AccessToken["who"] = "John"
+		rule, err := NewRule(s, RuleSettings{Allow: text})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		r := request("GET", "https://app.example.com/reports/7?x=1")
+		r.Header.Set("X-Team", "blue")
+		r.Header.Set("Authorization", "Bearer secret")
+		r.Header.Set("Cookie", "a=secret")
+		begun := time.Now()
+		_, err = NewPolicy(s, ACLSettings{}, NewDirectory(people), []string{"app"}).Authorize(r, session, rule, nil)
+		if got := reasonOf(err); got != want {
+			t.Errorf("%s: reason %q, expected %q: %v", text, got, want, err)
+		}
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+func TestExpressionsThatArent(t *testing.T) {
+	for text, want := range map[string]string{
+		`claims.roles.exists(`:                    "column",
+		`user.name == "x"`:                        "undeclared reference to 'user'",
+		`request.methd == "GET"`:                  "undefined field 'methd'",
+		`session.acr + 1`:                         "no matching overload",
+		`request.path`:                            "it is string, expected true or false",
+		`consumer.groups`:                         "expected true or false",
+		strings.Repeat("true && ", 1000) + "true": "longer than",
+	} {
+		if err := CheckAllow(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %v, expected %q", text, err, want)
+		}
+	}
+}
+
+// What the request alone decides is judged before anything is asked of an issuer for its sake.
+func TestPrecheck(t *testing.T) {
+	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+	for text, want := range map[string]string{
+		`request.method == "POST"`:                          "allow_false",
+		`request.method == "GET"`:                           "",
+		`request.method == "POST" && claims.sub == "john"`:  "", // a claim decides, too: later
+		`request.method == "POST" || consumer.id == "john"`: "",
+	} {
+		rule, err := NewRule(usual(), RuleSettings{Allow: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reasonOf(p.Precheck(request("GET", "/"), rule, nil)); got != want {
+			t.Errorf("%s: reason %q, expected %q", text, got, want)
+		}
+	}
+}
