@@ -60,7 +60,7 @@ func (s *scene) grant(_ bool, args []string) {
 	s.ts.Check(err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, secrets[client])
-	res, err := http.DefaultClient.Do(r)
+	res, err := s.client.Do(r)
 	s.ts.Check(err)
 	defer res.Body.Close()
 	var answer map[string]any
@@ -114,6 +114,9 @@ func (s *scene) admin(_ bool, args []string) {
 func (s *scene) issuerMore(args []string) {
 	p := s.provider
 	switch args[0] {
+	case "id":
+		name, value, _ := strings.Cut(args[1], "=")
+		p.AdjustIDToken(func(claims map[string]any) { claims[name] = claimValue(value) })
 	case "expire":
 		p.Expire(args[1])
 	case "revoked":
@@ -168,9 +171,7 @@ func (s *scene) explained(bool, []string) {
 		}
 	}
 	cmd := exec.Command(self, args...)
-	for _, name := range []string{"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET"} {
-		cmd.Env = append(cmd.Env, name+"="+s.ts.Getenv(name))
-	}
+	cmd.Env = s.environment()
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {

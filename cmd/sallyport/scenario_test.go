@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -53,6 +53,12 @@ import (
 //	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
 //	issuer sent ENDPOINT REGEX  what the provider was sent last; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
+//	issuer id NAME=JSON         ID tokens from now on have this claim
+//	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
+//	                            client certified's, $MTLS where it asks for certificates
+//	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent
+//	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
+//	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":     on((*scene).gate),
 	"reload":   on((*scene).reload),
@@ -79,6 +85,9 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"admin":    on((*scene).admin),
 
 	"explained": on((*scene).explained),
+	"secure":    on((*scene).secure),
+	"proxy":     on((*scene).proxy),
+	"redis":     on((*scene).redis),
 }
 
 // A scene is what one scenario plays in: two providers, an upstream that remembers, the gate, and a client.
@@ -96,8 +105,13 @@ type scene struct {
 	answerBody string
 	lastState  string // of the last authorization request
 
-	mu  sync.Mutex
-	got string // the upstream's last request
+	roots  *x509.CertPool // of a secure provider
+	via    *forwardProxy
+	server *redisServer
+
+	mu        sync.Mutex
+	got       string // the upstream's last request
+	exchanges int    // that token_exchange_endpoint has made
 }
 
 type sceneKey struct{}
@@ -162,12 +176,13 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	r.Header.Write(&b)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	b.Write(body)
-	if r.URL.Path == "/exchange" { // token_exchange_endpoint
-		io.WriteString(w, "exchanged."+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")[:2]+".token")
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.URL.Path == "/exchange" { // token_exchange_endpoint
+		s.exchanges++
+		fmt.Fprintf(w, "exchanged.%.2s.%d", strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), s.exchanges)
+		return
+	}
 	s.got = strings.ReplaceAll(b.String(), "\r\n", "\n")
 	io.WriteString(w, "the upstream's page\n")
 }
@@ -181,9 +196,7 @@ func (s *scene) startAgain(bool, []string) {
 	self, err := exec.LookPath("sallyport")
 	s.ts.Check(err)
 	s.process = exec.Command(self, "run", "-c", s.file)
-	for _, name := range []string{"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET"} {
-		s.process.Env = append(s.process.Env, name+"="+s.ts.Getenv(name))
-	}
+	s.process.Env = s.environment()
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	s.ts.Check(s.process.Start())
 	s.await("the gate to be ready", func() bool {
@@ -237,6 +250,7 @@ func (s *scene) forget(bool, []string) {
 		panic(err)
 	}
 	s.client = &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.trust()
 }
 
 func (s *scene) request(_ bool, args []string) {
@@ -436,11 +450,7 @@ func (s *scene) token(_ bool, args []string) {
 		case i == 1:
 			user = args[i]
 		default:
-			var v any
-			if json.Unmarshal([]byte(value), &v) != nil {
-				v = value
-			}
-			claims[key] = v
+			claims[key] = claimValue(value)
 		}
 	}
 	s.ts.Setenv(name, mint(p, user, claims, id, options))

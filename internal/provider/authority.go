@@ -41,6 +41,14 @@ func (a *authority) server() tls.Certificate {
 	return a.issue(template)
 }
 
+// named makes a certificate for a server of that name, at whatever address.
+func (a *authority) named(host string) tls.Certificate {
+	template := certificateTemplate(host)
+	template.DNSNames = []string{host}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return a.issue(template)
+}
+
 func (a *authority) client(cn string) tls.Certificate {
 	template := certificateTemplate(cn)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}

@@ -57,3 +57,7 @@ func (p *Provider) CAPEM() []byte {
 
 // ClientCert makes a client certificate of that authority whose subject is CN=cn. It panics without TLS.
 func (p *Provider) ClientCert(cn string) tls.Certificate { return p.server.ca.client(cn) }
+
+// ServerCert makes a certificate of that authority for another server, which its clients call by that name. It panics without
+// TLS.
+func (p *Provider) ServerCert(host string) tls.Certificate { return p.server.ca.named(host) }
