@@ -12,7 +12,8 @@ import (
 
 // exampleValues are what the environment variables of the examples may hold; every other one is a secret.
 var exampleValues = map[string]string{
-	"ISSUER": "https://idp.example.com/realms/main", "UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
+	"MACHINE_SECRET_HASH": "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	"ISSUER":              "https://idp.example.com/realms/main", "UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
 	"LISTEN": "127.0.0.1:8000", "ADMIN_LISTEN": "127.0.0.1:9000", "CLIENT_ID": "app", "KEYS_FILE": "/var/lib/sallyport/keys",
 }
 
