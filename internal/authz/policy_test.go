@@ -325,6 +325,10 @@ func TestStepUp(t *testing.T) {
 	if e := auth.AsError(err); e.Status != http.StatusUnauthorized || e.Code != "insufficient_user_authentication" || e.StepUp.ACRValues[0] != "gold" {
 		t.Errorf("the refusal is %+v", e)
 	}
+	_, err = NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"), john(auth.Claims{"aud": "app", "acr": "gold"}), rule, nil)
+	if want := "auth_time: when the login was isn't known, max_age is 1m0s"; auth.AsError(err).Err.Error() != want {
+		t.Errorf("the log says %q, want %q", auth.AsError(err).Err, want)
+	}
 }
 
 func TestReportOnly(t *testing.T) {

@@ -14,36 +14,51 @@ var now = time.Now
 
 // stepUp demands a login that was strong and recent enough (RFC 9470). A claim that isn't there proves neither.
 func stepUp(want *auth.StepUp) check {
-	state := func(s *subject) (acr string, age time.Duration, known bool) {
+	state := func(s *subject) (acr string, since age) {
 		v, _ := s.identity.Lookup([]string{"acr"})
 		acr, _ = auth.Scalar(v)
-		at, _ := s.identity.LookupTime("auth_time")
-		return acr, now().Sub(at), !at.IsZero()
+		if at, _ := s.identity.LookupTime("auth_time"); !at.IsZero() {
+			since = age{now().Sub(at), true}
+		}
+		return acr, since
 	}
 	return check{
 		name: "step_up",
 		judge: func(s *subject) error {
-			acr, age, known := state(s)
+			acr, since := state(s)
 			switch {
 			case len(want.ACRValues) > 0 && !slices.Contains(want.ACRValues, acr):
 				return insufficient(want, fmt.Errorf("acr: expected one of %q, got %q", want.ACRValues, acr))
-			case want.MaxAge != nil && (!known || age > *want.MaxAge):
-				return insufficient(want, fmt.Errorf("auth_time: the login is %s old (known: %t), max_age is %s", age.Round(time.Second), known, *want.MaxAge))
+			case want.MaxAge != nil && (!since.known || since.Duration > *want.MaxAge):
+				return insufficient(want, fmt.Errorf("auth_time: %s, max_age is %s", since, *want.MaxAge))
 			}
 			return nil
 		},
 		seen: func(s *subject) string {
-			acr, age, known := state(s)
+			acr, since := state(s)
 			text := fmt.Sprintf("acr is %q", acr)
 			if len(want.ACRValues) > 0 {
 				text += fmt.Sprintf(", required is one of %q", want.ACRValues)
 			}
 			if want.MaxAge != nil {
-				text += fmt.Sprintf("; the login is %s old (known: %t), at most %s", age.Round(time.Second), known, *want.MaxAge)
+				text += fmt.Sprintf("; %s, at most %s", since, *want.MaxAge)
 			}
 			return text
 		},
 	}
+}
+
+// An age is how long ago somebody logged in.
+type age struct {
+	time.Duration
+	known bool
+}
+
+func (a age) String() string {
+	if !a.known {
+		return "when the login was isn't known"
+	}
+	return fmt.Sprintf("the login is %s old", a.Round(time.Second))
 }
 
 // insufficient is RFC 9470 §3: the client is told what a login must be.

@@ -14,7 +14,8 @@ import (
 var exampleValues = map[string]string{
 	"MACHINE_SECRET_HASH": "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 	"ISSUER":              "https://idp.example.com/realms/main", "UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
-	"LISTEN": "127.0.0.1:8000", "ADMIN_LISTEN": "127.0.0.1:9000", "CLIENT_ID": "app", "KEYS_FILE": "/var/lib/sallyport/keys",
+	"OTHER_ISSUER": "https://idp.example.com/realms/other",
+	"LISTEN":       "127.0.0.1:8000", "ADMIN_LISTEN": "127.0.0.1:9000", "CLIENT_ID": "app", "KEYS_FILE": "/var/lib/sallyport/keys",
 }
 
 // exampleWarnings are what an example can't be shown without.
