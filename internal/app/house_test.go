@@ -28,6 +28,8 @@ var house = map[string]string{
 	"internal/provider": "",
 	"internal/bench":    "provider",
 	"internal/e2e":      "",
+
+	"internal/redis/redistest": "redis",
 }
 
 // TestHouse compares the import graph with the picture, so that the picture can't rot.

@@ -3,8 +3,6 @@ package cache
 import (
 	"context"
 	"log/slog"
-	"net"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis/redistest"
 )
 
 func mustKeyring(t *testing.T, secret auth.Secret) *keyring.Keyring {
@@ -43,7 +42,13 @@ func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use strin
 
 // What one replica was told the others know, and Redis learns nothing of it; without Redis each asks for itself.
 func TestShared(t *testing.T) {
-	client, kill := startRedis(t)
+	server := redistest.Start(t)
+	settings := server.Settings()
+	client, err := settings.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
 	var asked atomic.Int64
 	load := func(context.Context) (shared, time.Time, error) {
 		asked.Add(1)
@@ -74,35 +79,10 @@ func TestShared(t *testing.T) {
 		client.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // somebody changes it
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 4)
-	kill()
+	server.Kill()
 	begun := time.Now()
 	get(replica(t, client, sharedSecret, "introspection"), 5)
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("without Redis the answer took %s", took)
 	}
-}
-
-func startRedis(t *testing.T) (client *goredis.Client, kill func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill = func() { cmd.Process.Kill(); cmd.Wait() }
-	t.Cleanup(kill)
-	client = goredis.NewClient(&goredis.Options{Addr: address, MaxRetries: 1, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { client.Close() })
-	for end := time.Now().Add(10 * time.Second); client.Ping(context.Background()).Err() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("redis isn't up")
-		}
-	}
-	return client, kill
 }

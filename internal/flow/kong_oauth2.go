@@ -2,8 +2,6 @@ package flow
 
 import (
 	"errors"
-	"net/http"
-	"sync"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/issuer"
@@ -17,16 +15,7 @@ type kongOAuth2 struct {
 }
 
 func newKongOAuth2(s *Settings, d *Deps) auth.Flow {
-	f := &kongOAuth2{issuer: d.Issued, presented: d.presented}
-	who := &loggedIn{}
-	if s.on("session") {
-		who.sessions = newSession(s, d).(*sessions)
-	}
-	for _, e := range d.Issued.Endpoints(d.Base, who.identity) {
-		e.Serve = who.withHeader(e.Serve)
-		f.endpoints = append(f.endpoints, e)
-	}
-	return f
+	return &kongOAuth2{issuer: d.Issued, presented: d.presented, endpoints: d.Issued.Endpoints(d.Base, loggedIn(s, d))}
 }
 
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
@@ -47,38 +36,9 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 }
 
 // loggedIn tells the built-in issuer which user is logged in at the gate: whose session the request carries.
-type loggedIn struct {
-	sessions *sessions // nil: nobody ever is
-	headers  sync.Map  // *auth.Request to the http.Header of a session that was renewed while it was looked at
-}
-
-func (l *loggedIn) identity(r *auth.Request) (*auth.Identity, error) {
-	if l.sessions == nil {
-		return nil, auth.ErrNoCredential
+func loggedIn(s *Settings, d *Deps) issuer.Who {
+	if !s.on("session") {
+		return func(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
 	}
-	res, err := l.sessions.Authenticate(r)
-	if res != nil && len(res.Header) > 0 {
-		l.headers.Store(r, res.Header)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return res.Identity, nil
-}
-
-// withHeader adds the renewed session's cookie to what an endpoint answers.
-func (l *loggedIn) withHeader(serve func(*auth.Request) (*auth.Result, error)) func(*auth.Request) (*auth.Result, error) {
-	return func(r *auth.Request) (*auth.Result, error) {
-		res, err := serve(r)
-		header, found := l.headers.LoadAndDelete(r)
-		if !found {
-			return res, err
-		}
-		if res == nil {
-			res = &auth.Result{}
-		}
-		out := *res
-		out.Header = auth.MergeHeader(header.(http.Header), res.Header)
-		return &out, err
-	}
+	return newSession(s, d).Authenticate
 }

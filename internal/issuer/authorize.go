@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,17 +13,62 @@ import (
 // authorize is the authorization endpoint (RFC 6749 §3.1). A browser comes with GET, and with POST from the page on which
 // the user was asked; a consent page elsewhere comes with POST and the provision key.
 func (s *site) authorize(r *auth.Request) (*auth.Result, error) {
-	if r.Method == http.MethodGet {
-		return s.authorizeBrowser(r)
+	var p params
+	if r.Method == http.MethodPost {
+		var err error
+		if p, err = readForm(r); err != nil {
+			return nil, err
+		}
+		if p[consentField] == "" {
+			return s.authorizeProvisioned(r, p)
+		}
 	}
-	p, err := readForm(r)
+	user := s.visitor(r)
+	res, err := s.authorizeVisitor(r, user, p)
+	if len(user.header) == 0 {
+		return res, err
+	}
+	if res == nil {
+		res = &auth.Result{}
+	}
+	res.Header = auth.MergeHeader(res.Header, user.header)
+	return res, err
+}
+
+// authorizeVisitor serves a browser. answer is what the user has said; nil: nothing yet.
+func (s *site) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
+	if answer != nil {
+		return s.authorizeConsent(r, user, answer)
+	}
+	return s.authorizeBrowser(r, user)
+}
+
+// A visitor is whose browser it is.
+type visitor struct {
+	identity *auth.Identity
+	header   http.Header // for the response, whatever it becomes
+	err      error       // why nobody is known
+}
+
+// visitor is who is logged in. A token of our own proves no user here, or a client could turn one into more.
+func (s *site) visitor(r *auth.Request) (v visitor) {
+	if s.who == nil {
+		v.err = refuse("access_denied", "Nobody can log in here.").because("no login for the authorization endpoint")
+		return v
+	}
+	res, err := s.who(r)
+	if res != nil {
+		v.identity, v.header = res.Identity, res.Header
+	}
 	switch {
 	case err != nil:
-		return nil, err
-	case p[consentField] != "":
-		return s.authorizeConsent(r, p)
+		v.err = err
+	case v.identity == nil || v.identity.Subject == "":
+		v.err = fmt.Errorf("%w: no user", auth.ErrNoCredential)
+	case v.identity.Flow == Flow:
+		v.err = refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
 	}
-	return s.authorizeProvisioned(r, p)
+	return v
 }
 
 // An authorization is a valid authorization request (RFC 6749 §4.1.1).

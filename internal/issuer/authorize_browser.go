@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -11,7 +10,7 @@ import (
 
 // authorizeBrowser serves a user's browser, which a client sent here: it logs in if need be, asks the user, and sends the
 // browser back with a code. Refusals go back too, once it is sure where to; else the user sees them.
-func (s *site) authorizeBrowser(r *auth.Request) (*auth.Result, error) {
+func (s *site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
 		return nil, page(err)
@@ -20,7 +19,7 @@ func (s *site) authorizeBrowser(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, page(err)
 	}
-	res, err := s.ask(r, a, p)
+	res, err := s.ask(r, a, user, p)
 	if target := s.errorResponse(r, a, err); target != "" {
 		return seeOther(target), nil
 	}
@@ -28,7 +27,7 @@ func (s *site) authorizeBrowser(r *auth.Request) (*auth.Result, error) {
 }
 
 // ask finds out who the user is and what the user says.
-func (s *site) ask(r *auth.Request, a *authorization, p params) (*auth.Result, error) {
+func (s *site) ask(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
 	if err := s.complete(a, p); err != nil {
 		return nil, err
 	}
@@ -36,38 +35,20 @@ func (s *site) ask(r *auth.Request, a *authorization, p params) (*auth.Result, e
 	if err != nil {
 		return nil, err
 	}
-	user, err := s.user(r)
 	switch {
-	case errors.Is(err, auth.ErrNoCredential) && silent:
+	case errors.Is(user.err, auth.ErrNoCredential) && silent:
 		return nil, refuse("login_required", "The user isn't logged in.") // OIDC Core §3.1.2.6
-	case err != nil:
-		return nil, err
+	case user.err != nil:
+		return nil, user.err
 	}
-	agreed := !a.client.Consent || s.kept.consents.given(user, a) && a.client.sure(a.redirect)
+	agreed := !a.client.Consent || s.kept.consents.given(user.identity, a) && a.client.sure(a.redirect)
 	switch {
 	case agreed && !always:
-		return s.send(r, a, user)
+		return s.send(r, a, user.identity)
 	case silent:
 		return nil, refuse("consent_required", "The user must be asked.")
 	}
-	return s.consentPage(r, a, user)
-}
-
-// user is who is logged in. A token of our own proves no user here, or a client could turn one into more.
-func (s *site) user(r *auth.Request) (*auth.Identity, error) {
-	if s.who == nil {
-		return nil, refuse("access_denied", "Nobody can log in here.").because("no login for the authorization endpoint")
-	}
-	user, err := s.who(r)
-	switch {
-	case err != nil:
-		return nil, err
-	case user == nil || user.Subject == "":
-		return nil, fmt.Errorf("%w: no user", auth.ErrNoCredential)
-	case user.Flow == Flow:
-		return nil, refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
-	}
-	return user, nil
+	return s.consentPage(r, a, user.identity)
 }
 
 // send sends the browser back with a code.

@@ -67,7 +67,7 @@ func destination(redirect string) string {
 }
 
 // authorizeConsent takes the user's answer.
-func (s *site) authorizeConsent(r *auth.Request, p params) (*auth.Result, error) {
+func (s *site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.Result, error) {
 	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" && from != "none" {
 		return nil, stale("", errors.New("the answer came from another site"))
 	}
@@ -81,7 +81,7 @@ func (s *site) authorizeConsent(r *auth.Request, p params) (*auth.Result, error)
 	}
 	a.asked, a.state, a.challenge = q.Asked, q.State, q.Challenge
 	a.scope = stillAllowed(q.Scope, a.client.Scopes)
-	res, err := s.answered(r, a, q, p[refuseField] != "")
+	res, err := s.answered(r, a, user, q, p[refuseField] != "")
 	if target := s.errorResponse(r, a, err); target != "" {
 		return seeOther(target), nil
 	}
@@ -89,21 +89,20 @@ func (s *site) authorizeConsent(r *auth.Request, p params) (*auth.Result, error)
 }
 
 // answered goes on with a request after the user's answer, if it is that of the user who was asked.
-func (s *site) answered(r *auth.Request, a *authorization, q *question, refused bool) (*auth.Result, error) {
-	user, err := s.user(r)
+func (s *site) answered(r *auth.Request, a *authorization, user visitor, q *question, refused bool) (*auth.Result, error) {
 	switch {
-	case err != nil && !errors.Is(err, auth.ErrNoCredential):
-		return nil, err
-	case err != nil || user.Subject != q.User || user.Issuer != q.UserIssuer:
+	case user.err != nil && !errors.Is(user.err, auth.ErrNoCredential):
+		return nil, user.err
+	case user.err != nil || user.identity.Subject != q.User || user.identity.Issuer != q.UserIssuer:
 		return nil, stale(s.again(r, a), errors.New("the user who was asked isn't logged in any more"))
 	case s.now().Sub(time.Unix(q.Time, 0)) > questionLife:
 		return nil, stale(s.again(r, a), errors.New("the user took longer than 10 minutes"))
 	case refused:
-		s.kept.consents.forget(user, a)
+		s.kept.consents.forget(user.identity, a)
 		return nil, refuse("access_denied", "The user doesn't allow it.")
 	}
-	s.kept.consents.give(user, a)
-	return s.send(r, a, user)
+	s.kept.consents.give(user.identity, a)
+	return s.send(r, a, user.identity)
 }
 
 func (s *site) opened(sealed string) (*question, error) {

@@ -9,8 +9,9 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Who returns the user who is logged in. Its error wraps auth.ErrNoCredential if nobody is.
-type Who func(*auth.Request) (*auth.Identity, error)
+// Who returns the user who is logged in, and headers for whatever the response becomes. Its error wraps auth.ErrNoCredential
+// if nobody is.
+type Who func(*auth.Request) (*auth.Result, error)
 
 // A site is the issuer as one route shows it.
 type site struct {
@@ -31,7 +32,7 @@ const (
 // Endpoints are the issuer's endpoints for one route, whose first path is base. Who says who is logged in, for the
 // authorization endpoint; where it finds nobody the endpoint's error wraps auth.ErrNoCredential, for the caller to begin a
 // login that comes back to the same address.
-func (i *Issuer) Endpoints(base string, who func(*auth.Request) (*auth.Identity, error)) []auth.Endpoint {
+func (i *Issuer) Endpoints(base string, who Who) []auth.Endpoint {
 	s := &site{Issuer: i, base: strings.TrimSuffix(base, "/"), who: who}
 	return []auth.Endpoint{
 		s.endpoint("token", s.base+tokenPath, s.token, http.MethodPost),
@@ -61,10 +62,14 @@ func (s *site) endpoint(name, path string, serve func(*auth.Request) (*auth.Resu
 				Err:         errors.New("the request came over plain http (RFC 6749 §3.2): serve https, let the proxy in front be one of trusted_proxies, or set oauth2.allow_insecure_http")}
 		}
 		res, err := serve(r)
-		if err != nil {
-			return s.answerError(r, name, err)
+		if err == nil {
+			return res, nil
 		}
-		return res, nil
+		answered, err := s.answerError(r, name, err)
+		if answered == nil {
+			return res, err
+		}
+		return answered, err
 	}}
 }
 

@@ -18,7 +18,7 @@ import (
 // Whoever reads Redis learns neither a token nor a code nor whose they are; nor does a reader of the log.
 func TestNobodyElseSeesAnything(t *testing.T) {
 	r := redisRig(t)
-	g, c, ctx := r.gate(), r.server.client(t), t.Context()
+	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()
 	access, refresh := g.tokens()
 	next, latest := g.granted(refreshing(refresh))
 	machine, _ := g.granted(with(cc, "scope", "read"), basic("app", appSecret))
@@ -74,14 +74,14 @@ func TestNamesInRedis(t *testing.T) {
 	access, _ := g.granted(cc, basic("app", appSecret))
 	sum := sha256.Sum256([]byte(access))
 	name := "sallyport:o:a:" + base64.RawURLEncoding.EncodeToString(sum[:])
-	if ttl := r.server.client(t).PTTL(t.Context(), name).Val(); ttl > 2*time.Hour || ttl < 2*time.Hour-time.Minute {
+	if ttl := r.server.Client(t, 0).PTTL(t.Context(), name).Val(); ttl > 2*time.Hour || ttl < 2*time.Hour-time.Minute {
 		t.Errorf("%s has the TTL %s", name, ttl)
 	}
 }
 
 func TestRecordsThatWereChanged(t *testing.T) {
 	r := redisRig(t)
-	g, c, ctx := r.gate(), r.server.client(t), t.Context()
+	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()
 	name := func(token string) string {
 		h, _ := g.mint.parse(accessHandle, token)
 		return g.store.(*redisStore).name(h)
@@ -97,7 +97,7 @@ func TestRecordsThatWereChanged(t *testing.T) {
 		"cut":               record[:30],
 	} {
 		c.Set(ctx, name(mine), foreign, time.Hour)
-		if _, err := r.gate().Verify(ctx, mine); !isUnknown(err) {
+		if _, err := r.gate().Verify(ctx, mine); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
@@ -116,17 +116,17 @@ func TestFactsAreKnownForAWhile(t *testing.T) {
 	r := redisRig(t)
 	g := r.gate()
 	access, _ := g.granted(cc, basic("app", appSecret))
-	gets := r.server.calls(t, "get")
+	gets := r.server.Calls(t, "get")
 	for range 100 {
 		g.alive(access)
 		g.dead("sp_" + randomText(49))
 	}
-	if n := r.server.calls(t, "get") - gets; n != 1 {
+	if n := r.server.Calls(t, "get") - gets; n != 1 {
 		t.Errorf("%d GETs for 200 requests, expected 1", n)
 	}
 	r.clock.offset.Add(int64(FactsFor))
 	g.alive(access)
-	if n := r.server.calls(t, "get") - gets; n != 2 {
+	if n := r.server.Calls(t, "get") - gets; n != 2 {
 		t.Errorf("%d GETs, expected one more after %s", n, FactsFor)
 	}
 }
@@ -135,10 +135,8 @@ func TestARestartKeepsTokens(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	access, refresh := r.gate().tokens()
 	code := r.gate().code(asking())
-	r.server.kill()
-	if !r.server.start(t) {
-		t.Fatal("Redis doesn't start again")
-	}
+	r.server.Kill()
+	r.server.Restart(t)
 	g := r.gate(func(s *Settings) { s.Secret = []auth.Secret{"cccccccccccccccccccccccccccccccc", sealing[0]} }) // and a new secret
 	g.alive(access)
 	g.granted(redeeming(code))
@@ -153,10 +151,10 @@ func TestRedisAway(t *testing.T) {
 	access, refresh := g.tokens()
 	code := g.code(asking())
 	g.alive(access)
-	r.server.kill()
+	r.server.Kill()
 	g.alive(access) // still known
 	r.clock.offset.Add(int64(FactsFor))
-	if _, err := g.Verify(t.Context(), access); !errors.Is(err, ErrUnavailable) || isUnknown(err) {
+	if _, err := g.Verify(t.Context(), access); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 		t.Errorf("got %v, expected %v", err, ErrUnavailable)
 	}
 	if err := g.Ping(t.Context()); !errors.Is(err, ErrUnavailable) {
@@ -188,9 +186,7 @@ func TestRedisAway(t *testing.T) {
 	if _, err := g.Verify(ctx, access); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a caller that gave up: got %v", err)
 	}
-	if !r.server.start(t) {
-		t.Fatal("Redis doesn't start again")
-	}
+	r.server.Restart(t)
 	await(t, "recovery", func() bool { _, err := g.Verify(t.Context(), access); return err == nil })
 	g.granted(redeeming(code))
 	g.granted(refreshing(refresh))
@@ -225,7 +221,7 @@ func TestAScriptKnowsItsOwnWork(t *testing.T) {
 // The set of a family's tokens loses those that have expired, and goes when the last is gone.
 func TestFamiliesEnd(t *testing.T) {
 	r := redisRig(t)
-	g, c, ctx := r.gate(), r.server.client(t), t.Context()
+	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()
 	_, refresh := g.tokens()
 	for range 5 {
 		r.pass(time.Hour)

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/redis/redistest"
 )
 
 const (
@@ -58,18 +60,15 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.L
 type rig struct {
 	*testing.T
 	clock  *clock
-	server *redisServer // nil for memory
-	before *Issuer      // whose memory the next gate shares
+	server *redistest.Server // nil for memory
+	before *Issuer           // whose memory the next gate shares
 	log    *syncBuffer
 }
 
 func memoryRig(t *testing.T) *rig { return &rig{T: t, clock: &clock{}, log: &syncBuffer{}} }
 
 func redisRig(t *testing.T, arguments ...string) *rig {
-	if len(arguments) == 0 {
-		arguments = []string{"--save", "", "--appendonly", "no"}
-	}
-	return &rig{T: t, clock: &clock{}, server: startRedis(t, arguments...), log: &syncBuffer{}}
+	return &rig{T: t, clock: &clock{}, server: redistest.Start(t, arguments...), log: &syncBuffer{}}
 }
 
 // onBoth runs a test over both stores.
@@ -95,7 +94,7 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 	}
 	c := Config{Settings: s, Before: r.before, Now: r.clock.now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if r.server != nil {
-		c.Storage, c.Redis, c.Before = "redis", r.server.settings(), nil
+		c.Storage, c.Redis, c.Before = "redis", r.server.Settings(), nil
 		client, err := c.Redis.New(c.Log)
 		if err != nil {
 			r.Fatal(err)
@@ -115,11 +114,11 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 	return g
 }
 
-func (g *gate) who(*auth.Request) (*auth.Identity, error) {
+func (g *gate) who(*auth.Request) (*auth.Result, error) {
 	if g.user == nil {
 		return nil, auth.ErrNoCredential
 	}
-	return g.user, nil
+	return &auth.Result{Identity: g.user}, nil
 }
 
 // pass lets time pass, in Redis too: every key loses that much of its life.
@@ -127,7 +126,7 @@ func (r *rig) pass(d time.Duration) {
 	r.Helper()
 	r.clock.offset.Add(int64(d))
 	if r.server != nil {
-		r.server.pass(r, d)
+		r.server.Pass(r, d)
 	}
 }
 
@@ -267,7 +266,7 @@ func (g *gate) alive(token string) *auth.Identity {
 // dead expects that an access token is not known.
 func (g *gate) dead(token string) {
 	g.r.Helper()
-	if _, err := g.Verify(g.r.Context(), token); err == nil || !isUnknown(err) {
+	if _, err := g.Verify(g.r.Context(), token); !errors.Is(err, ErrUnknown) {
 		g.r.Fatalf("got %v, expected %v", err, ErrUnknown)
 	}
 }

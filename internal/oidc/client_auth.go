@@ -23,6 +23,7 @@ const (
 	tokenEndpoint endpoint = iota
 	introspectionEndpoint
 	revocationEndpoint
+	endpoints // how many there are
 )
 
 // place is where an endpoint is, and how a client proves itself there.

@@ -120,12 +120,12 @@ func TestTokenAnswers(t *testing.T) {
 		{200, `{"access_token":"a","token_type":"mac"}`, false, true, time.Time{}},
 		{200, `<html>`, false, true, time.Time{}},
 		{400, `{"error":"invalid_grant","error_description":"no"}`, true, false, time.Time{}},
-		{401, `{"error":"invalid_client"}`, false, false, time.Time{}},
 		{400, `<html>`, false, true, time.Time{}},
 		{503, `{"error":"temporarily_unavailable"}`, false, true, time.Time{}},
 		{429, `{"error":"invalid_grant"}`, false, true, time.Time{}},
 		{500, `{"error":"invalid_grant"}`, false, true, time.Time{}},
 		{307, ``, false, true, time.Time{}},
+		{401, `{"error":"invalid_client"}`, false, false, time.Time{}},
 	} {
 		answer(test.status, test.body)
 		answered, err := c.Refresh(t.Context(), "old", Extra{})
@@ -141,6 +141,38 @@ func TestTokenAnswers(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "old") {
 			t.Errorf("the error shows the refresh token: %v", err)
+		}
+	}
+}
+
+// TestLocked: an endpoint that has refused our client itself isn't asked again for a while; another endpoint is, and so is the
+// same one for a caller's client.
+func TestLocked(t *testing.T) {
+	p, c, now := begin(t, nil)
+	calls := 0
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		w.WriteHeader(http.StatusUnauthorized)
+		w.Write([]byte(`{"error":"invalid_client"}`))
+	}
+	p.Break(provider.Token, refuse)
+	p.Break(provider.Introspection, refuse)
+	refresh := func(extra Extra) { c.Refresh(t.Context(), "old", extra) }
+	for _, step := range []struct {
+		name string
+		ask  func()
+		want int
+	}{
+		{"an argument of the caller's may be why", func() { refresh(Extra{Args: url.Values{"x": {"y"}}}) }, 1},
+		{"the first", func() { refresh(Extra{}) }, 2},
+		{"the second", func() { refresh(Extra{}) }, 2},
+		{"a caller's client", func() { c.ClientCredentials(t.Context(), Credentials{"other", "wrong"}, Caller{}) }, 3},
+		{"introspection", func() { c.Introspect(t.Context(), "opaque", Caller{}) }, 4},
+		{"introspection again", func() { c.Introspect(t.Context(), "another", Caller{}) }, 4},
+		{"later", func() { now.advance(lockFor); refresh(Extra{}) }, 5},
+	} {
+		if step.ask(); calls != step.want {
+			t.Errorf("%s: %d calls, expected %d", step.name, calls, step.want)
 		}
 	}
 }

@@ -100,6 +100,9 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 	if err != nil {
 		return nil, err
 	}
+	if a.status == http.StatusUnauthorized {
+		c.locks(introspectionEndpoint, extra)
+	}
 	if a.status != http.StatusOK {
 		return nil, fmt.Errorf("%w: its introspection endpoint answered %d, expected 200", ErrUnavailable, a.status)
 	}

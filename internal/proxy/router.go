@@ -174,52 +174,102 @@ func (s *site) find(host, path, method string) (m match, ok bool) {
 	return m, true
 }
 
-// rules are a route's rules, indexed by path; among those that fit, the first written is chosen.
+// rules are a route's rules, indexed by path and method; among those that fit, the first written is chosen.
 type rules struct {
-	tree tree[*Rule]
+	tree tree[*methods]
 }
 
 func newRules(list []*Rule) *rules {
-	r := &rules{}
+	var paths []string // in the order in which they are named first
+	at := map[string][]*Rule{}
 	for n, rule := range list {
 		rule.order = n
-		paths := rule.Paths
-		if len(paths) == 0 {
-			paths = []string{"/"}
+		for _, path := range orAny(rule.Paths) {
+			if at[path] == nil {
+				paths = append(paths, path)
+			}
+			at[path] = append(at[path], rule)
 		}
-		for _, path := range paths {
-			r.tree.add(path, rule)
-		}
+	}
+	r := &rules{}
+	for _, path := range paths {
+		r.tree.add(path, newMethods(at[path]))
 	}
 	return r
 }
 
+func orAny(paths []string) []string {
+	if len(paths) == 0 {
+		return []string{"/"}
+	}
+	return paths
+}
+
 func (r *rules) find(host, path, method string) *Rule {
 	chosen := defaultRule
-	r.tree.each(path, func(list []*Rule) {
-		for _, rule := range list {
-			if rule.order >= chosen.order {
-				return
-			}
-			if rule.fits(host, method) {
-				chosen = rule
-				return
+	r.tree.each(path, func(here []*methods) {
+		for _, m := range here {
+			for _, rule := range m.of(method) {
+				if rule.order >= chosen.order {
+					break
+				}
+				if rule.onHost(host) {
+					chosen = rule
+					break
+				}
 			}
 		}
 	})
 	return chosen
 }
 
-// fits reports whether a rule is about this host and method. A rule about GET is about HEAD too (RFC 9110 §9.3.2).
-func (r *Rule) fits(host, method string) bool {
-	if len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(h string) bool {
-		suffix, wild := strings.CutPrefix(h, "*")
-		return h == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
-	}) {
-		return false
+// methods are the rules of one path by method, in their order.
+type methods struct {
+	named map[string][]*Rule
+	all   []*Rule // those about every method
+}
+
+func newMethods(list []*Rule) *methods {
+	m := &methods{named: map[string][]*Rule{}}
+	for _, rule := range list {
+		for _, method := range rule.Methods {
+			m.named[method] = nil
+			if method == http.MethodGet {
+				m.named[http.MethodHead] = nil
+			}
+		}
+		if len(rule.Methods) == 0 {
+			m.all = append(m.all, rule)
+		}
 	}
+	for method := range m.named {
+		for _, rule := range list {
+			if rule.hasMethod(method) {
+				m.named[method] = append(m.named[method], rule)
+			}
+		}
+	}
+	return m
+}
+
+func (m *methods) of(method string) []*Rule {
+	if list, named := m.named[method]; named {
+		return list
+	}
+	return m.all
+}
+
+// hasMethod reports whether a rule is about a method. A rule about GET is about HEAD too (RFC 9110 §9.3.2).
+func (r *Rule) hasMethod(method string) bool {
 	return len(r.Methods) == 0 || slices.Contains(r.Methods, method) ||
 		method == http.MethodHead && slices.Contains(r.Methods, http.MethodGet)
+}
+
+func (r *Rule) onHost(host string) bool {
+	return len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool {
+		suffix, wild := strings.CutPrefix(h, "*")
+		return h == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
+	})
 }
 
 // match finds where a request leads. A path that an upstream could read in several ways must lead to one rule in all.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/redis/redistest"
 )
 
 // large is a session as Keycloak makes it: three tokens of 1.2 KB and the claims of two.
@@ -46,9 +47,9 @@ func BenchmarkOpenMemory(b *testing.B) {
 }
 
 func BenchmarkOpenRedis(b *testing.B) {
-	server := startRedis(b, "--save", "", "--appendonly", "no")
+	server := redistest.Start(b)
 	s, err := New(Config{
-		Settings: Settings{Storage: "redis", Redis: server.settings(), IdlingTimeout: usual.idling, RollingTimeout: usual.rolling},
+		Settings: Settings{Storage: "redis", Redis: server.Settings(), IdlingTimeout: usual.idling, RollingTimeout: usual.rolling},
 		Keyring:  mustKeyring(b, secretA),
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sallyport/internal/redis"
+	"sallyport/internal/redis/redistest"
 )
 
 // commands are all that the ACL user of the gate needs.
@@ -27,7 +28,7 @@ func TestTLSAndACLUser(t *testing.T) {
 	ca, cert, key := certificates(t, dir, "redis.internal")
 	server := startTLSRedis(t, cert, key)
 	with := func(change func(*redis.Settings)) error {
-		settings := server.settings()
+		settings := server.Settings()
 		settings.SSL, settings.CAFile, settings.ServerName = true, ca, "redis.internal"
 		settings.Username, settings.Password, settings.Database = "gate", "gate-password", 3
 		change(&settings)
@@ -63,7 +64,7 @@ func TestTLSAndACLUser(t *testing.T) {
 			t.Errorf("%s: the message shows the password: %v", name, err)
 		}
 	}
-	if n := server.clientOf(t, 3).DBSize(t.Context()).Val(); n == 0 {
+	if n := server.Client(t, 3).DBSize(t.Context()).Val(); n == 0 {
 		t.Error("nothing is in the database of the settings")
 	}
 	for name, file := range map[string]string{"absent": filepath.Join(dir, "absent"), "no certificate": key} {
@@ -120,8 +121,8 @@ func walk(t *testing.T, s *Sessions) error {
 
 func TestUnixSocket(t *testing.T) {
 	r := redisRig(t)
-	settings := r.server.settings()
-	settings.Socket, settings.Host, settings.Port = r.server.socket(), "host.invalid", 1
+	settings := r.server.Settings()
+	settings.Socket, settings.Host, settings.Port = r.server.Socket(), "host.invalid", 1
 	s, err := New(Config{Settings: Settings{Storage: "redis", Redis: settings}, Keyring: mustKeyring(t, secretA)})
 	if err != nil {
 		t.Fatal(err)
@@ -133,27 +134,14 @@ func TestUnixSocket(t *testing.T) {
 }
 
 // startTLSRedis starts a Redis that speaks only TLS to the network and lets only the user gate in.
-func startTLSRedis(t *testing.T, cert, key string) *redisServer {
+func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	t.Helper()
-	s := &redisServer{dir: t.TempDir(), password: "test-password"}
-	users := filepath.Join(s.dir, "users.acl")
+	users := filepath.Join(t.TempDir(), "users.acl")
 	acl := "user gate on >gate-password ~sallyport:* -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
 	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 5 {
-		s.port = freePort(t)
-		s.arguments = []string{
-			"--save", "", "--tls-port", s.port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no",
-			"--aclfile", users,
-		}
-		if s.start(t) {
-			t.Cleanup(s.kill)
-			return s
-		}
-	}
-	t.Fatal("redis-server with TLS doesn't start")
-	return nil
+	return redistest.StartTLS(t, cert, key, users, "test-password")
 }
 
 // certificates makes a CA and a server's certificate that it signed.

@@ -14,19 +14,20 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/redis/redistest"
 )
 
 func redisRig(t *testing.T, arguments ...string) *rig {
 	if len(arguments) == 0 {
 		arguments = []string{"--save", "", "--appendonly", "no"}
 	}
-	return &rig{T: t, clock: &clock{}, server: startRedis(t, arguments...), log: &syncBuffer{}}
+	return &rig{T: t, clock: &clock{}, server: redistest.Start(t, arguments...), log: &syncBuffer{}}
 }
 
 // Whoever reads Redis learns neither whose sessions there are nor a token nor an ID.
 func TestRedisSeesNothing(t *testing.T) {
 	r := redisRig(t)
-	s, c, ctx := r.sessions(timeouts{rolling: time.Hour}), r.server.client(t), t.Context()
+	s, c, ctx := r.sessions(timeouts{rolling: time.Hour}), r.server.Client(t, 0), t.Context()
 	old := r.start(s, nil, john())
 	r.pass(50 * time.Minute)
 	next := r.open(s, old).ID
@@ -66,7 +67,7 @@ func TestRedisTTLs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := redisRig(t)
-			s, client := r.sessions(c.timeouts), r.server.client(t)
+			s, client := r.sessions(c.timeouts), r.server.Client(t, 0)
 			id := r.start(s, nil, john())
 			r.ttl(client.PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), c.ttl)
 			if c.ttl == 0 {
@@ -101,12 +102,12 @@ func (r *rig) ttl(got, expected time.Duration) {
 
 func TestOneRequestIsOneGet(t *testing.T) {
 	r := redisRig(t)
-	s, c := r.sessions(usual), r.server.client(t)
+	s, c := r.sessions(usual), r.server.Client(t, 0)
 	id := r.start(s, nil, john())
 	commands := func() string {
 		var counts []string
 		for _, name := range []string{"get", "getex", "pexpire", "set", "eval", "evalsha"} {
-			counts = append(counts, fmt.Sprint(name, " ", r.server.calls(t, c, name)))
+			counts = append(counts, fmt.Sprint(name, " ", r.server.Calls(t, name)))
 		}
 		return strings.Join(counts, ", ")
 	}
@@ -136,12 +137,12 @@ func TestARefreshKeepsTheTTL(t *testing.T) {
 	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
 		t.Fatal(err)
 	}
-	r.ttl(r.server.client(t).PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), 14*time.Minute+30*time.Second)
+	r.ttl(r.server.Client(t, 0).PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), 14*time.Minute+30*time.Second)
 }
 
 func TestIndexesEnd(t *testing.T) {
 	r := redisRig(t)
-	s, c := r.sessions(timeouts{idling: 15 * time.Minute, rolling: time.Hour}), r.server.client(t)
+	s, c := r.sessions(timeouts{idling: 15 * time.Minute, rolling: time.Hour}), r.server.Client(t, 0)
 	index := "sallyport:i:" + mustKeyring(t, secretA).Names(john().Issuer, kindSubject, john().Subject)[0]
 	r.start(s, nil, john())
 	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
@@ -167,7 +168,7 @@ func TestIndexesEnd(t *testing.T) {
 
 func TestForeignRecords(t *testing.T) {
 	r := redisRig(t)
-	s, c, ctx := r.sessions(usual), r.server.client(t), t.Context()
+	s, c, ctx := r.sessions(usual), r.server.Client(t, 0), t.Context()
 	name := func(id ID) string { return s.store.(*redisStore).record(id) }
 	mine, other := r.start(s, nil, john()), r.start(s, nil, john())
 	record := c.Get(ctx, name(mine)).Val()
@@ -204,7 +205,7 @@ func TestRotationOfSecretsInRedis(t *testing.T) {
 	r := redisRig(t)
 	with := func(secrets ...auth.Secret) *Sessions {
 		s, err := New(Config{
-			Settings: Settings{Storage: "redis", Redis: r.server.settings(), RollingTimeout: time.Hour}, Now: r.clock.now,
+			Settings: Settings{Storage: "redis", Redis: r.server.Settings(), RollingTimeout: time.Hour}, Now: r.clock.now,
 			Keyring: mustKeyring(t, secrets...), Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		})
 		if err != nil {
@@ -240,7 +241,7 @@ func TestRedisAwayFailsFastAndComesBack(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s := r.sessions(usual)
 	id := r.start(s, nil, john())
-	r.server.kill()
+	r.server.Kill()
 	begun := time.Now()
 	for range 100 {
 		for what, err := range map[string]error{
@@ -261,9 +262,7 @@ func TestRedisAwayFailsFastAndComesBack(t *testing.T) {
 	if took := time.Since(begun) / 600; took > 50*time.Millisecond {
 		t.Errorf("a request took %s although Redis refuses connections", took)
 	}
-	if !r.server.start(t) {
-		t.Fatal("Redis doesn't start again")
-	}
+	r.server.Restart(t)
 	begun = time.Now()
 	for {
 		if _, err := s.Open(t.Context(), id); err == nil {
@@ -278,7 +277,7 @@ func second[T any](_ T, err error) error { return err }
 
 func TestSlowRedisIsGivenUp(t *testing.T) {
 	r := redisRig(t)
-	settings := r.server.settings()
+	settings := r.server.Settings()
 	settings.ReadTimeout = 100 * time.Millisecond
 	s, err := New(Config{Settings: Settings{Storage: "redis", Redis: settings}, Keyring: mustKeyring(t, secretA)})
 	if err != nil {
@@ -286,7 +285,7 @@ func TestSlowRedisIsGivenUp(t *testing.T) {
 	}
 	defer s.Close()
 	id := r.start(s, nil, john())
-	r.server.client(t).Do(t.Context(), "CLIENT", "PAUSE", "1500", "ALL")
+	r.server.Client(t, 0).Do(t.Context(), "CLIENT", "PAUSE", "1500", "ALL")
 	begun := time.Now()
 	if _, err := s.Open(t.Context(), id); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, expected %v", err, ErrUnavailable)
@@ -348,11 +347,9 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	for range 3 {
 		await(t, "load", grows(&served, 200))
-		r.server.kill()
+		r.server.Kill()
 		await(t, "failures", grows(&failed, 50))
-		if !r.server.start(t) {
-			t.Fatal("Redis doesn't start again")
-		}
+		r.server.Restart(t)
 		await(t, "recovery", grows(&served, 200))
 	}
 	close(stop)
@@ -389,7 +386,7 @@ func TestARefreshSurvivesRedisAway(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
 	id := r.start(s, nil, i.audience())
-	i.during = r.server.kill
+	i.during = r.server.Kill
 	for range 3 { // the others join what is being saved
 		got, err := s.Update(t.Context(), id, i.refresh)
 		if err != nil || !refreshed(got) {
@@ -399,9 +396,7 @@ func TestARefreshSurvivesRedisAway(t *testing.T) {
 	if !strings.Contains(r.log.String(), "can't be saved yet") {
 		t.Errorf("the log: %s", r.log)
 	}
-	if !r.server.start(t) {
-		t.Fatal("Redis doesn't start again")
-	}
+	r.server.Restart(t)
 	await(t, "saving", func() bool {
 		opened, err := other.Open(t.Context(), id)
 		return err == nil && refreshed(opened.Session)
@@ -416,13 +411,11 @@ func TestCloseTriesOnceMoreToSave(t *testing.T) {
 	s, i := r.sessions(usual), &issuer{clock: r.clock}
 	s.patience.minPause, s.patience.maxPause = time.Hour, time.Hour
 	id := r.start(s, nil, i.audience())
-	i.during = r.server.kill
+	i.during = r.server.Kill
 	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
 		t.Fatal(err)
 	}
-	if !r.server.start(t) {
-		t.Fatal("Redis doesn't start again")
-	}
+	r.server.Restart(t)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +16,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
-	"sallyport/internal/redis"
+	"sallyport/internal/redis/redistest"
 )
 
 const secret = auth.Secret("a secret of the test, long enough to be one")
@@ -41,7 +37,7 @@ func onEach(t *testing.T, test func(*rig)) {
 		test(&rig{T: t, settings: Settings{Storage: "file", File: name}, raw: func() string { b, _ := os.ReadFile(name); return string(b) }})
 	})
 	t.Run("redis", func(t *testing.T) {
-		s := Settings{Storage: "redis", Redis: startRedis(t)}
+		s := Settings{Storage: "redis", Redis: redistest.Start(t).Settings()}
 		client, err := s.Redis.New(slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +186,7 @@ func TestStored(t *testing.T) {
 
 // Replicas that need the first key at the same moment agree on one.
 func TestReplicasAgree(t *testing.T) {
-	r := &rig{T: t, settings: Settings{Storage: "redis", Redis: startRedis(t)}}
+	r := &rig{T: t, settings: Settings{Storage: "redis", Redis: redistest.Start(t).Settings()}}
 	kids := make([]string, 8)
 	var all sync.WaitGroup
 	for n := range kids {
@@ -210,32 +206,4 @@ func TestReplicasAgree(t *testing.T) {
 			t.Errorf("two keys: %s and %s", kids[0], kid)
 		}
 	}
-}
-
-func startRedis(t *testing.T) redis.Settings {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	number, _ := strconv.Atoi(port)
-	for end := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal(fmt.Errorf("redis isn't up: %w", err))
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return redis.Settings{Host: "127.0.0.1", Port: number, Prefix: "sallyport:", ConnectTimeout: time.Second, SendTimeout: time.Second, ReadTimeout: time.Second, KeepalivePoolSize: 8}
 }
