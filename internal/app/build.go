@@ -114,6 +114,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	r.ClientIndex = flow.ClientIndex(first.Settings, first.Deps)
 	r.Realm = first.Deps.Clients[0].Issuer().Host()
 	r.Resource = first.Settings.Challenge()
+	r.Basic = flow.AsksForBasic(parts)
 	r.SkipPreflight = !c.OIDC.RunOnPreflight
 	return nil
 }

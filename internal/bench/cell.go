@@ -15,17 +15,24 @@ type cell struct {
 	proxy func(*rig) *process
 	want  answer
 
-	// requests makes what the proxy is sent, in turn; once for each pass over the table.
-	requests func(*rig, *process) ([][]byte, error)
+	requests requests
+	over     requests // what the same proxy is sent to compare with; nil: the bare proxy
 }
+
+// A requests makes what a proxy is sent, in turn; once for each pass over the table.
+type requests func(*rig, *process) ([][]byte, error)
 
 // cells is the table that is measured. The first line says how much of the others' range is the machine's noise.
 var cells = []cell{
-	{"bare", "a second bare proxy", 0, (*rig).secondBare, passed, plain("/")},
-	{"off", "auth: off", 1.15, (*rig).theGate, passed, plain("/off")},
-	{"bearer", "bearer, one token", 1.5, (*rig).theGate, passed, bearer(1)},
-	{"session-redis", "session in Redis", 2.8, (*rig).theGate, passed, session},
-	{"refused", "no credential: 401", 0.4, (*rig).theGate, answer{http.StatusUnauthorized, anySize}, plain("/")},
+	{name: "bare", about: "a second bare proxy", proxy: (*rig).secondBare, want: passed, requests: plain("/")},
+	{name: "off", about: "auth: off", goal: 1.15, proxy: (*rig).theGate, want: passed, requests: plain("/off")},
+	{name: "bearer", about: "bearer, one token", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/", 1)},
+	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, proxy: (*rig).theGate, want: passed, requests: bearer("/", 10000)},
+	{name: "introspection", about: "introspection, kept", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/asked", 1)},
+	{name: "session-redis", about: "session in Redis", goal: 2.8, proxy: (*rig).theGate, want: passed, requests: session("/")},
+	{name: "session-memory", about: "session in memory", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: session("/memory")},
+	{name: "refused", about: "no credential: 401", goal: 0.4, proxy: (*rig).theGate, want: answer{http.StatusUnauthorized, anySize}, requests: plain("/")},
+	{name: "rules", about: "1,000 rules over one", goal: 1.1, proxy: (*rig).theGate, want: passed, requests: bearer("/many/page/500", 1), over: bearer("/one/page/500", 1)},
 }
 
 // passed is the upstream's answer.
@@ -71,27 +78,29 @@ func get(p *process, path string, header ...string) []byte {
 }
 
 // plain sends no credential.
-func plain(path string) func(*rig, *process) ([][]byte, error) {
+func plain(path string) requests {
 	return func(_ *rig, p *process) ([][]byte, error) { return [][]byte{get(p, path)}, nil }
 }
 
 // bearer sends n access tokens in turn.
-func bearer(n int) func(*rig, *process) ([][]byte, error) {
+func bearer(path string, n int) requests {
 	return func(r *rig, p *process) ([][]byte, error) {
-		var requests [][]byte
+		var all [][]byte
 		for i := range n {
 			token := r.issuer.AccessToken(username, clientID, map[string]any{"jti": strconv.Itoa(i)})
-			requests = append(requests, get(p, "/", "Authorization: Bearer "+token))
+			all = append(all, get(p, path, "Authorization: Bearer "+token))
 		}
-		return requests, nil
+		return all, nil
 	}
 }
 
 // session sends the cookie of a person who has logged in.
-func session(r *rig, p *process) ([][]byte, error) {
-	cookie, err := r.login(p)
-	if err != nil {
-		return nil, fmt.Errorf("login: %w", err)
+func session(path string) requests {
+	return func(r *rig, p *process) ([][]byte, error) {
+		cookie, err := r.login(p, path)
+		if err != nil {
+			return nil, fmt.Errorf("login: %w", err)
+		}
+		return [][]byte{get(p, path, "Cookie: "+cookie)}, nil
 	}
-	return [][]byte{get(p, "/", "Cookie: "+cookie)}, nil
 }

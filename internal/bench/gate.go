@@ -47,23 +47,38 @@ func (r *rig) build(ctx context.Context) (string, error) {
 	return binary, nil
 }
 
+// manyRules are how many rules one of the routes has.
+const manyRules = 1000
+
 func (r *rig) config(address, admin, redis string) []byte {
 	_, redisPort, _ := net.SplitHostPort(redis)
-	return fmt.Appendf(nil, `listen: %s
+	out := fmt.Appendf(nil, `listen: %s
 admin: {listen: %s}
 log: {access: false, level: warn}
+oidc:
+  issuer: %s
+  client_id: %s
+  client_secret: %s
+  session: {secret: the bench's session secret is long enough}
 routes:
-  - route: {paths: [/], upstream: %s}
-    oidc:
-      issuer: %s
-      client_id: %s
-      client_secret: %s
-      session: {storage: redis, secret: the bench's session secret is long enough}
-      redis: {port: %s}
+  - route: {paths: [/], upstream: %[6]s}
+    oidc: {session: {storage: redis}, redis: {port: %[7]s}}
     rules:
       - paths: [/off]
         auth: off
-`, address, admin, r.upstream, r.issuer.Issuer(), clientID, clientSecret, redisPort)
+  - route: {paths: [/memory], upstream: %[6]s}
+  - route: {paths: [/asked], upstream: %[6]s}
+    oidc: {auth_methods: [introspection]}
+  - route: {paths: [/one], upstream: %[6]s}
+    rules:
+      - {paths: [/one/page/500], methods: [GET], groups_required: [/staff]}
+  - route: {paths: [/many], upstream: %[6]s}
+    rules:
+`, address, admin, r.issuer.Issuer(), clientID, clientSecret, r.upstream, redisPort)
+	for n := range manyRules {
+		out = fmt.Appendf(out, "      - {paths: [/many/page/%d], methods: [GET], groups_required: [/staff]}\n", n)
+	}
+	return out
 }
 
 // answering checks that a URL answers 200.

@@ -21,11 +21,13 @@ const (
 	lifetime     = time.Hour // of tokens: none is refreshed while the bench runs
 )
 
-// startIssuer starts the OpenID Provider in this process: nobody asks it anything while a measurement runs.
+// startIssuer starts the OpenID Provider in this process: while a measurement runs it is asked about one
+// token a minute.
 func startIssuer() (*provider.Provider, error) {
 	p := provider.New(provider.Config{
 		Clients: []provider.Client{{
-			ID: clientID, Secret: clientSecret, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"},
+			ID: clientID, Secret: clientSecret,
+			RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/memory/oauth2/callback"},
 		}},
 		Users:               []provider.User{{Username: username, Password: password, Claims: claims}},
 		AccessTokenLifetime: lifetime,
@@ -47,13 +49,13 @@ var claims = map[string]any{
 }
 
 // login logs John in at the gate, as a browser would, and returns the session's cookie as a request sends it.
-func (r *rig) login(gate *process) (string, error) {
+func (r *rig) login(gate *process, path string) (string, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return "", err
 	}
 	browser := &http.Client{Jar: jar, Timeout: startTimeout}
-	page := url.URL{Scheme: "http", Host: gate.address, Path: "/"}
+	page := url.URL{Scheme: "http", Host: gate.address, Path: path}
 	res, err := r.issuer.LogIn(browser, page.String(), username, password)
 	if err != nil {
 		return "", err

@@ -106,20 +106,50 @@ func (all clients) measure(ctx context.Context, warmUp, lasting time.Duration, c
 // send sends requests until all is done.
 func (c *client) send(answered *atomic.Int64, done *atomic.Bool) error {
 	for !done.Load() {
-		if _, err := c.conn.Write(c.requests[c.next]); err != nil {
+		if err := c.sendNext(); err != nil {
 			return err
 		}
-		got, err := readAnswer(c.r)
-		if err != nil {
-			return fmt.Errorf("%s: answer: %w", c.address, err)
-		}
-		if got.status != c.want.status || c.want.size != anySize && got.size != c.want.size {
-			return fmt.Errorf("%s: expected status %d and %d bytes, got %d and %d", c.address, c.want.status, c.want.size, got.status, got.size)
-		}
-		c.next = (c.next + 1) % len(c.requests)
 		answered.Add(1)
 	}
 	return nil
+}
+
+func (c *client) sendNext() error {
+	if _, err := c.conn.Write(c.requests[c.next]); err != nil {
+		return err
+	}
+	got, err := readAnswer(c.r)
+	if err != nil {
+		return fmt.Errorf("%s: answer: %w", c.address, err)
+	}
+	if got.status != c.want.status || c.want.size != anySize && got.size != c.want.size {
+		return fmt.Errorf("%s: expected status %d and %d bytes, got %d and %d", c.address, c.want.status, c.want.size, got.status, got.size)
+	}
+	c.next = (c.next + 1) % len(c.requests)
+	return nil
+}
+
+// once sends each request once: what the proxy keeps of it is kept before anything is measured.
+func (l *load) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	all, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	group, _ := errgroup.WithContext(ctx)
+	for n, c := range all {
+		group.Go(func() error {
+			for range (n+1)*len(l.requests)/connections - c.next {
+				if err := c.sendNext(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 var contentLength = []byte("Content-Length:")

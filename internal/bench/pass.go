@@ -13,11 +13,11 @@ type round struct{ bare, proxy sample }
 
 func (r round) ratio() float64 { return r.proxy.perRequest() / r.bare.perRequest() }
 
-// A contest is a cell with the two loads that it compares. The bare proxy gets the same plain request in every cell, so that
+// A contest is a cell with the two loads that it compares. Unless the cell says otherwise, the bare proxy gets the same plain request in every cell, so that
 // all ratios have one measure: what carrying a credential costs is part of the cell.
 type contest struct {
 	cell
-	sides  [2]side // the bare proxy and the cell's
+	sides  [2]side // what the cell is compared with, and the cell's own
 	rounds []round
 }
 
@@ -30,10 +30,23 @@ func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writ
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		contests = append(contests, &contest{cell: c, sides: [2]side{
-			{load{r.bare.address, [][]byte{get(r.bare, "/")}, passed}, r.bare},
+		base, plain := r.bare, [][]byte{get(r.bare, "/")}
+		if c.over != nil {
+			base = proxy
+			if plain, err = c.over(r, proxy); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		compared := &contest{cell: c, sides: [2]side{
+			{load{base.address, plain, passed}, base},
 			{load{proxy.address, requests, c.want}, proxy},
-		}})
+		}}
+		for _, s := range compared.sides {
+			if err := s.once(ctx); err != nil {
+				return nil, s.process.failed(err)
+			}
+		}
+		contests = append(contests, compared)
 	}
 	for n := range o.rounds {
 		for _, c := range contests {

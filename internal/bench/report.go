@@ -13,11 +13,11 @@ import (
 
 // report prints a line for each cell. What stands beside the ratio are medians too.
 func report(out io.Writer, contests []*contest) {
-	fmt.Fprintf(out, "%-14s %-20s %5s %7s %13s %8s %9s %10s %11s\n",
-		"cell", "", "goal", "median", "min..max", "bare us", "proxy us", "bare reqs", "proxy reqs")
+	fmt.Fprintf(out, "%-14s %-21s %5s %7s %13s %8s %9s %10s %11s\n",
+		"cell", "", "goal", "median", "min..max", "base us", "proxy us", "base reqs", "proxy reqs")
 	for _, c := range contests {
 		ratios := c.each(round.ratio)
-		fmt.Fprintf(out, "%-14s %-20s %5s %7.3f %13s %8.1f %9.1f %10.0f %11.0f  %s\n",
+		fmt.Fprintf(out, "%-14s %-21s %5s %7.3f %13s %8.1f %9.1f %10.0f %11.0f  %s\n",
 			c.name, c.about, c.goalText(), c.median(), fmt.Sprintf("%.3f..%.3f", slices.Min(ratios), slices.Max(ratios)),
 			median(c.each(func(r round) float64 { return r.bare.perRequest() })),
 			median(c.each(func(r round) float64 { return r.proxy.perRequest() })),

@@ -8,7 +8,8 @@ var kongObjects = []string{
 const (
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
 	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
-	noDPoP      = "tokens aren't bound to keys or certificates; take it out"
+	noDPoP      = "proofs of possession aren't checked; take it out"
+	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, with off they pass unproved"
 )
 
 // kong are the parameters of Kong's openid-connect plugin that aren't built.
@@ -23,11 +24,10 @@ var kong = []refusal{
 	{"introspection_check_active", "true", "a token that isn't active is none (RFC 7662 §2.2); take it out"},
 	{"token_cache_key_include_scope", "true|false", "all that shapes an answer is part of its key"},
 
-	{"proof_of_possession_dpop proof_of_possession_mtls", "off", noDPoP},
 	{"dpop_use_nonce", "false", noDPoP},
 	{"dpop_proof_lifetime", "300", noDPoP},
 	{"proof_of_possession_auth_methods_validation", "true", noDPoP},
-	{"proof_of_possession_mtls_from_header", "", "tokens aren't bound to certificates, and ca_certificates are entities of Kong's, which will be read from a file, ca_file; take it out"},
+	{"proof_of_possession_mtls_from_header", "", "proofs of possession aren't checked, and ca_certificates are entities of Kong's, which will be read from a file, ca_file; take it out"},
 
 	{"principals", "{enabled: false}", "it is a directory of Kong's; take it out"},
 
@@ -115,6 +115,8 @@ var kongValues = map[string]map[string]string{
 		"code token":          "write code",
 		"code id_token token": "write code",
 	},
+	"proof_of_possession_dpop": {"optional": noProof, "strict": noProof},
+	"proof_of_possession_mtls": {"optional": noProof, "strict": noProof},
 	"id_token_signed_response_alg": {
 		"none": "an unsigned ID token proves nothing; have the issuer sign with RS256 or ES256",
 	},

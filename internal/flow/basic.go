@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -56,6 +57,21 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	return pair{}, errTwice
 }
 
+// AsksForBasic reports whether a challenge says that a name and a password would do (RFC 7617 §2). It doesn't where people
+// log in on a page: their browsers would ask them for a password of their own accord.
+func AsksForBasic(parts []Part) bool {
+	asks, login := false, false
+	for _, p := range parts {
+		s := p.Settings
+		basic := func(flow string, types []string) bool {
+			return s.on(flow) && slices.Contains(types, string(auth.InHeader))
+		}
+		asks = asks || basic("password", s.PasswordParamType) || basic("client_credentials", s.ClientCredentialsParamType)
+		login = login || s.on("authorization_code")
+	}
+	return asks && !login
+}
+
 // basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
 func basicPair(r *auth.Request) (pair, error) {
 	values := r.Header["Authorization"]
@@ -70,7 +86,7 @@ func basicPair(r *auth.Request) (pair, error) {
 	}
 	name, secret, ok := (&http.Request{Header: r.Header}).BasicAuth()
 	if !ok || name == "" || len(values[0]) > maxToken {
-		return pair{}, auth.InvalidToken("authorization_malformed", errors.New("expected base64 of name:password after Basic (RFC 7617 §2)"))
+		return pair{}, errCredentials("authorization_malformed", errors.New("expected base64 of name:password after Basic (RFC 7617 §2)"))
 	}
 	return pair{name: name, secret: auth.Secret(secret), at: inAuthorization, basic: true}, nil
 }

@@ -49,7 +49,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 			return nil, err
 		}
 	}
-	return &auth.Result{Identity: identity, Used: used(token)}, nil
+	return b.presented.result(token, identity)
 }
 
 // ask lets the issuer confirm a token that its keys have proved.

@@ -35,7 +35,7 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: identity, Used: used(token)}, nil
+	return f.presented.result(token, identity)
 }
 
 // introspect asks about a token. Its error is final.

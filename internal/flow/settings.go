@@ -16,6 +16,7 @@ type Settings struct {
 	AuthorizationCodeSettings
 	SessionSettings
 	BearerSettings
+	BindingSettings
 	JWTSettings
 	IDTokenSettings
 	IntrospectionClientSettings

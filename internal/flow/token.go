@@ -25,10 +25,15 @@ type presented struct {
 	only   string // the one header that is looked at, or empty
 	cookie string
 	judges judges
+
+	binding BindingSettings
 }
 
 func newPresented(s *Settings, issued string) *presented {
-	p := &presented{places: newPlaces(s.BearerTokenParamType, s.CredentialBodyLimit), cookie: s.BearerTokenCookieName, judges: newJudges(s.AuthMethods, issued)}
+	p := &presented{
+		places: newPlaces(s.BearerTokenParamType, s.CredentialBodyLimit), cookie: s.BearerTokenCookieName,
+		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings,
+	}
 	if s.BearerTokenHeaderName != "" {
 		p.only = headerName(s.BearerTokenHeaderName)
 	}
@@ -87,8 +92,11 @@ func (p *presented) inHeaders(r *auth.Request) (all []found, err error) {
 		if len(values) > 1 {
 			return nil, auth.InvalidRequest("authorization_twice", errors.New("more than one Authorization header"))
 		}
-		if scheme, token, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
+		switch scheme, token, _ := strings.Cut(values[0], " "); {
+		case strings.EqualFold(scheme, "Bearer"):
 			all = append(all, found{value: strings.Trim(token, " "), at: authorization})
+		case strings.EqualFold(scheme, "DPoP"):
+			return nil, errBound("by the scheme DPoP")
 		}
 	}
 	if p.only != "" {
@@ -110,6 +118,14 @@ func (p *presented) mine(r *auth.Request, flow string) (found, error) {
 		return f, auth.ErrNoCredential
 	}
 	return f, err
+}
+
+// result is what a flow answers that has proved a token: its binding is judged at every request, whatever proved it.
+func (p *presented) result(f found, i *auth.Identity) (*auth.Result, error) {
+	if err := p.binding.check(i); err != nil {
+		return nil, err
+	}
+	return &auth.Result{Identity: i, Used: used(f)}, nil
 }
 
 // errMalformed is final, and the same for whatever is wrong with a token's form.

@@ -41,10 +41,10 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return &auth.Result{Used: used(token), Identity: &auth.Identity{
+	return f.presented.result(token, &auth.Identity{
 		Flow: "userinfo", Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
 		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
-	}}, nil
+	})
 }
 
 func (f *userinfo) ask(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {

@@ -124,7 +124,10 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 			value += fmt.Sprintf(", max_age=\"%d\"", int(s.MaxAge.Seconds()))
 		}
 	}
-	return []string{value}
+	if insufficient {
+		return []string{value}
+	}
+	return append([]string{value}, d.Route.challenge[1:]...)
 }
 
 func (d *Decision) title(e *auth.Error) string {

@@ -31,6 +31,7 @@ type Route struct {
 	Errors   ErrorSettings
 	Realm    string // of challenges: the issuer's host
 	Resource string // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
+	Basic    bool   // challenges ask for Basic, too (RFC 7617 §2)
 	Upstream *Upstream
 
 	ClientIndex   func(*auth.Request) int // which of client_id a request chooses
@@ -97,6 +98,9 @@ func New(c Config) (*Gate, error) {
 			route.allow |= tricks[name]
 		}
 		route.challenge = []string{fmt.Sprintf("Bearer realm=%q", route.Realm) + route.Resource}
+		if route.Basic {
+			route.challenge = append(route.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, route.Realm))
+		}
 		route.plan, route.rules = plan, newRules(route.Rules)
 		route.proxy = g.newReverseProxy(route)
 	}
