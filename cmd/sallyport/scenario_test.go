@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/x509"
 	"fmt"
@@ -9,15 +8,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
-	"net/url"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +34,7 @@ import (
 //	header NAME REGEX           of the last answer; "! header NAME" says that there is none
 //	body REGEX                  of the last answer
 //	received LINE-REGEX         what the upstream got last; "! received" with nothing says that it got nothing since the last request
-//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-alg X] [-key stranger|public] [-issuer other] [-id]    mint a token into $NAME
+//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]    mint a token into $NAME
 //	issuer down|up|rotate|asked ENDPOINT N
 //	lifetime DURATION           of access tokens from now on
 //	log REGEX                   the gate's log says so; "! log" that it doesn't
@@ -52,7 +47,7 @@ import (
 //	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
 //	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
-//	issuer sent ENDPOINT REGEX  what the provider was sent last; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
+//	issuer sent ENDPOINT REGEX  what the provider was sent last, "! issuer sent" what not; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
 //	issuer id NAME=JSON         ID tokens from now on have this claim
 //	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
 //	                            client certified's, $MTLS where it asks for certificates
@@ -187,27 +182,6 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "the upstream's page\n")
 }
 
-func (s *scene) gate(_ bool, args []string) {
-	s.file = s.ts.MkAbs(args[0])
-	s.startAgain(false, nil)
-}
-
-func (s *scene) startAgain(bool, []string) {
-	self, err := exec.LookPath("sallyport")
-	s.ts.Check(err)
-	s.process = exec.Command(self, "run", "-c", s.file)
-	s.process.Env = s.environment()
-	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.ts.Check(s.process.Start())
-	s.await("the gate to be ready", func() bool {
-		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/readyz")
-		if err == nil {
-			res.Body.Close()
-		}
-		return err == nil && res.StatusCode == http.StatusOK
-	})
-}
-
 // await waits up to 10 s for a condition.
 func (s *scene) await(what string, holds func() bool) {
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
@@ -217,273 +191,12 @@ func (s *scene) await(what string, holds func() bool) {
 	}
 }
 
-func (s *scene) kill() {
-	if s.process != nil && s.process.ProcessState == nil {
-		s.process.Process.Kill()
-		s.process.Wait()
-	}
-}
-
-func (s *scene) stop(bool, []string) {
-	s.ts.Check(s.process.Process.Signal(syscall.SIGTERM))
-	if err := s.process.Wait(); err != nil {
-		s.ts.Fatalf("the gate ended with %v; the log:\n%s", err, s.output)
-	}
-}
-
-func (s *scene) reload(_ bool, args []string) {
-	b, err := os.ReadFile(s.ts.MkAbs(args[0]))
-	s.ts.Check(err)
-	s.ts.Check(os.WriteFile(s.file, b, 0o600))
-	before := s.reloads()
-	s.ts.Check(s.process.Process.Signal(syscall.SIGHUP))
-	s.await("a reload", func() bool { return s.reloads() > before })
-}
-
-func (s *scene) reloads() int {
-	return strings.Count(s.output.String(), `"msg":"reloaded"`) + strings.Count(s.output.String(), `"msg":"reload refused`)
-}
-
-func (s *scene) forget(bool, []string) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		panic(err)
-	}
-	s.client = &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.trust()
-}
-
-func (s *scene) request(_ bool, args []string) {
-	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("GATE")+args[1], nil)
-	s.ts.Check(err)
-	for _, line := range args[2:] {
-		name, value, _ := strings.Cut(line, ":")
-		if name == "Host" {
-			r.Host = strings.TrimSpace(value)
-			continue
-		}
-		r.Header[name] = append(r.Header[name], strings.TrimSpace(value)) // as it is spelled
-	}
-	s.ask(r)
-}
-
-func (s *scene) browser(_ bool, args []string) {
-	s.request(false, append([]string{"GET", args[0], "Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, args[1:]...))
-}
-
-func (s *scene) callback(_ bool, args []string) {
-	asked, err := url.Parse(s.answer.Header.Get("Location"))
-	s.ts.Check(err)
-	if s.lastState == "" || asked.Query().Has("state") {
-		s.lastState = asked.Query().Get("state")
-	}
-	q := url.Values{"state": {s.lastState}, "iss": {s.ts.Getenv("ISSUER")}, "code": {"x"}}
-	if name, value, found := strings.Cut(args[0], "="); found {
-		q.Set(name, value)
-		if value == "" {
-			q.Del(name)
-		}
-	}
-	s.browser(false, []string{"/oauth2/callback?" + q.Encode()})
-}
-
-func (s *scene) raw(_ bool, args []string) {
-	s.mu.Lock()
-	s.got = ""
-	s.mu.Unlock()
-	c, err := net.Dial("tcp", s.ts.Getenv("GATE"))
-	s.ts.Check(err)
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	target := strings.ReplaceAll(args[0], `\x00`, "\x00")
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n", target, strings.Join(append(args[1:], ""), "\r\n"))
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	s.ts.Check(err)
-	res.Request = &http.Request{Method: "GET", URL: &url.URL{Path: args[0]}}
-	s.keep(res)
-}
-
-func (s *scene) awaitStatus(_ bool, args []string) {
-	s.await("status "+args[0], func() bool {
-		s.request(false, append([]string{"GET"}, args[1:]...))
-		return fmt.Sprint(s.answer.StatusCode) == args[0]
-	})
-}
-
-func (s *scene) ask(r *http.Request) {
-	s.mu.Lock()
-	s.got = ""
-	s.mu.Unlock()
-	res, err := s.client.Do(r)
-	s.ts.Check(err)
-	s.keep(res)
-}
-
-func (s *scene) keep(res *http.Response) {
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	s.ts.Check(err)
-	s.answer, s.answerBody = res, string(body)
-}
-
-func (s *scene) login(_ bool, args []string) {
-	following := *s.client
-	following.CheckRedirect = nil
-	address := args[1]
-	if strings.HasPrefix(address, "/") {
-		address = "http://" + s.ts.Getenv("GATE") + address
-	}
-	issuer := s.provider
-	if len(args) > 2 && args[2] == "other" {
-		issuer = s.other
-	}
-	res, err := issuer.LogIn(&following, address, args[0], "doe")
-	s.ts.Check(err)
-	s.keep(res)
-}
-
-func (s *scene) status(_ bool, args []string) {
-	if got := fmt.Sprint(s.answer.StatusCode); got != args[0] {
-		s.ts.Fatalf("%s %s: status %s, expected %s\n%v\n%s", s.answer.Request.Method, s.answer.Request.URL, got, args[0], s.answer.Header, s.answerBody)
-	}
-}
-
-func (s *scene) header(neg bool, args []string) {
-	values := s.answer.Header.Values(args[0])
-	if neg {
-		if len(values) > 0 {
-			s.ts.Fatalf("%s: %q, expected none", args[0], values)
-		}
-		return
-	}
-	s.match(strings.Join(values, "\n"), args[1], args[0])
-}
-
 func (s *scene) match(text, pattern, what string) {
 	expression, err := regexp.Compile("(?m)" + pattern)
 	s.ts.Check(err)
 	if !expression.MatchString(text) {
 		s.ts.Fatalf("%s: %q doesn't match %s", what, text, pattern)
 	}
-}
-
-func (s *scene) body(neg bool, args []string) {
-	if neg {
-		if strings.Contains(s.answerBody, args[0]) {
-			s.ts.Fatalf("the body holds %s: %s", args[0], s.answerBody)
-		}
-		return
-	}
-	s.match(s.answerBody, args[0], "the body")
-}
-
-func (s *scene) received(neg bool, args []string) {
-	s.mu.Lock()
-	got := s.got
-	s.mu.Unlock()
-	switch {
-	case neg && len(args) == 0 && got != "":
-		s.ts.Fatalf("the upstream was asked:\n%s", got)
-	case neg && len(args) > 0 && regexp.MustCompile("(?im)"+args[0]).MatchString(got):
-		s.ts.Fatalf("the upstream got what it should not:\n%s", got)
-	case !neg:
-		s.match(got, args[0], "what the upstream got")
-	}
-}
-
-func (s *scene) issuer(_ bool, args []string) {
-	p := s.provider
-	switch args[0] {
-	case "down":
-		p.Close()
-	case "up":
-		p.Reopen()
-	case "rotate":
-		p.RotateKeys(false)
-	case "asked":
-		if got := fmt.Sprint(p.Requests(provider.Endpoint(args[1]))); got != args[2] {
-			s.ts.Fatalf("%s was asked %s times, expected %s", args[1], got, args[2])
-		}
-	case "refreshed":
-		if got := fmt.Sprint(p.RefreshCount()); got != args[1] {
-			s.ts.Fatalf("tokens were refreshed %s times, expected %s", got, args[1])
-		}
-	case "revoke":
-		if len(args) > 1 {
-			p.Revoke(args[1])
-			return
-		}
-		p.RevokeAll()
-	default:
-		s.issuerMore(args)
-	}
-}
-
-func (s *scene) lifetime(_ bool, args []string) {
-	d, err := time.ParseDuration(args[0])
-	s.ts.Check(err)
-	s.provider.SetAccessTokenLifetime(d)
-}
-
-func (s *scene) log(neg bool, args []string) {
-	if neg {
-		if strings.Contains(s.output.String(), args[0]) {
-			s.ts.Fatalf("the log holds %s:\n%s", args[0], s.output)
-		}
-		return
-	}
-	expression := regexp.MustCompile(args[0])
-	s.await("the log to say "+args[0], func() bool { return expression.MatchString(s.output.String()) })
-}
-
-func (s *scene) token(_ bool, args []string) {
-	name, user := args[0], ""
-	claims, p, id := map[string]any{}, s.provider, false
-	var options []provider.SignOption
-	for i := 1; i < len(args); i++ {
-		switch key, value, _ := strings.Cut(args[i], "="); {
-		case args[i] == "-id":
-			id = true
-		case strings.HasPrefix(args[i], "-"):
-			i++
-			options, p = s.option(args[i-1], args[i], options, p)
-		case i == 1:
-			user = args[i]
-		default:
-			claims[key] = claimValue(value)
-		}
-	}
-	s.ts.Setenv(name, mint(p, user, claims, id, options))
-}
-
-func (s *scene) option(name, value string, options []provider.SignOption, p *provider.Provider) ([]provider.SignOption, *provider.Provider) {
-	switch name {
-	case "-typ", "-kid":
-		return append(options, provider.WithHeader(name[1:], value)), p
-	case "-alg":
-		return append(options, provider.WithAlg(value)), p
-	case "-key":
-		if value == "public" {
-			return append(options, provider.WithKey(p.PublicKeyPEM())), p
-		}
-		return append(options, provider.WithKey(strangersKey())), p
-	case "-issuer":
-		return options, s.other
-	}
-	s.ts.Fatalf("token: %s isn't known", name)
-	return nil, nil
-}
-
-// mint makes a token: the provider's own, or with options one that is signed as they say.
-func mint(p *provider.Provider, user string, claims map[string]any, id bool, options []provider.SignOption) string {
-	token := p.AccessToken(user, "app", claims)
-	if id {
-		token = p.IDToken(user, "app", claims)
-	}
-	if len(options) == 0 {
-		return token
-	}
-	return p.SignPayload(payload(token), options...)
 }
 
 // A lockedBuffer may be written and read at once.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func (s *scene) forget(bool, []string) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		panic(err)
+	}
+	s.client = &http.Client{Jar: jar, Timeout: 9 * time.Second, // less than the gate waits for an issuer by default
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.trust()
+}
+
+// trust lets the scene's client reach a secure provider.
+func (s *scene) trust() {
+	if s.roots != nil {
+		s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}}
+	}
+}
+
+func (s *scene) request(_ bool, args []string) {
+	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("GATE")+args[1], nil)
+	s.ts.Check(err)
+	for _, line := range args[2:] {
+		name, value, _ := strings.Cut(line, ":")
+		if name == "Host" {
+			r.Host = strings.TrimSpace(value)
+			continue
+		}
+		r.Header[name] = append(r.Header[name], strings.TrimSpace(value)) // as it is spelled
+	}
+	s.ask(r)
+}
+
+func (s *scene) browser(_ bool, args []string) {
+	s.request(false, append([]string{"GET", args[0], "Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, args[1:]...))
+}
+
+func (s *scene) callback(_ bool, args []string) {
+	asked, err := url.Parse(s.answer.Header.Get("Location"))
+	s.ts.Check(err)
+	if s.lastState == "" || asked.Query().Has("state") {
+		s.lastState = asked.Query().Get("state")
+	}
+	q := url.Values{"state": {s.lastState}, "iss": {s.ts.Getenv("ISSUER")}, "code": {"x"}}
+	if name, value, found := strings.Cut(args[0], "="); found {
+		q.Set(name, value)
+		if value == "" {
+			q.Del(name)
+		}
+	}
+	s.browser(false, []string{"/oauth2/callback?" + q.Encode()})
+}
+
+func (s *scene) raw(_ bool, args []string) {
+	s.mu.Lock()
+	s.got = ""
+	s.mu.Unlock()
+	c, err := net.Dial("tcp", s.ts.Getenv("GATE"))
+	s.ts.Check(err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	target := strings.ReplaceAll(args[0], `\x00`, "\x00")
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n", target, strings.Join(append(args[1:], ""), "\r\n"))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	s.ts.Check(err)
+	res.Request = &http.Request{Method: "GET", URL: &url.URL{Path: args[0]}}
+	s.keep(res)
+}
+
+func (s *scene) awaitStatus(_ bool, args []string) {
+	s.await("status "+args[0], func() bool {
+		s.request(false, append([]string{"GET"}, args[1:]...))
+		return fmt.Sprint(s.answer.StatusCode) == args[0]
+	})
+}
+
+func (s *scene) post(_ bool, args []string) {
+	r, err := http.NewRequest(http.MethodPost, "http://"+s.ts.Getenv("GATE")+args[0], strings.NewReader(args[2]))
+	s.ts.Check(err)
+	r.Header.Set("Content-Type", args[1])
+	for _, line := range args[3:] {
+		name, value, _ := strings.Cut(line, ":")
+		r.Header.Add(name, strings.TrimSpace(value))
+	}
+	s.ask(r)
+}
+
+func (s *scene) admin(_ bool, args []string) {
+	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("ADMIN")+args[1], nil)
+	s.ts.Check(err)
+	for _, line := range args[2:] {
+		name, value, _ := strings.Cut(line, ":")
+		if name == "Host" {
+			r.Host = strings.TrimSpace(value)
+			continue
+		}
+		r.Header.Add(name, strings.TrimSpace(value))
+	}
+	res, err := http.DefaultClient.Do(r)
+	s.ts.Check(err)
+	s.keep(res)
+}
+
+func (s *scene) login(_ bool, args []string) {
+	following := *s.client
+	following.CheckRedirect = nil
+	address := args[1]
+	if strings.HasPrefix(address, "/") {
+		address = "http://" + s.ts.Getenv("GATE") + address
+	}
+	issuer := s.provider
+	if len(args) > 2 && args[2] == "other" {
+		issuer = s.other
+	}
+	res, err := issuer.LogIn(&following, address, args[0], "doe")
+	s.ts.Check(err)
+	s.keep(res)
+}
+
+func (s *scene) ask(r *http.Request) {
+	s.mu.Lock()
+	s.got = ""
+	s.mu.Unlock()
+	res, err := s.client.Do(r)
+	s.ts.Check(err)
+	s.keep(res)
+}
+
+func (s *scene) keep(res *http.Response) {
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	s.ts.Check(err)
+	s.answer, s.answerBody = res, string(body)
+}
