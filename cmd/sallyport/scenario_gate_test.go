@@ -62,7 +62,7 @@ func (s *scene) reloads() int {
 // environment is what ${env:...} in the gate's file may name, as far as the scene has it.
 func (s *scene) environment() (all []string) {
 	for _, name := range []string{
-		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET",
+		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET", "ACTOR",
 	} {
 		if value := s.ts.Getenv(name); value != "" {
 			all = append(all, name+"="+value)
