@@ -39,7 +39,7 @@ func (s *scene) kill() {
 	}
 }
 
-func (s *scene) stop(bool, []string) {
+func (s *scene) terminate(bool, []string) {
 	s.ts.Check(s.process.Process.Signal(syscall.SIGTERM))
 	if err := s.process.Wait(); err != nil {
 		s.ts.Fatalf("the gate ended with %v; the log:\n%s", err, s.output)

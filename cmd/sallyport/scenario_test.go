@@ -25,7 +25,7 @@ import (
 //
 //	gate FILE                   start sallyport run -c FILE; $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN stand in it as ${env:...}
 //	reload FILE                 copy FILE over the running one, SIGHUP, and wait until the log says what became of it
-//	stop                        SIGTERM, and wait for the end; the status must be 0
+//	terminate                   SIGTERM, and wait for the end; the status must be 0
 //	start                       start it again, as it was
 //	request METHOD PATH [NAME: VALUE]...   ask the gate, with the cookies so far and without following redirects
 //	browser PATH                the same as a person's browser: a GET for a page
@@ -55,29 +55,29 @@ import (
 //	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
 //	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"gate":     on((*scene).gate),
-	"reload":   on((*scene).reload),
-	"stop":     on((*scene).stop),
-	"start":    on((*scene).startAgain),
-	"request":  on((*scene).request),
-	"browser":  on((*scene).browser),
-	"login":    on((*scene).login),
-	"status":   on((*scene).status),
-	"header":   on((*scene).header),
-	"body":     on((*scene).body),
-	"received": on((*scene).received),
-	"token":    on((*scene).token),
-	"issuer":   on((*scene).issuer),
-	"lifetime": on((*scene).lifetime),
-	"log":      on((*scene).log),
-	"forget":   on((*scene).forget),
-	"callback": on((*scene).callback),
-	"raw":      on((*scene).raw),
-	"await":    on((*scene).awaitStatus),
-	"post":     on((*scene).post),
-	"grant":    on((*scene).grant),
-	"capture":  on((*scene).capture),
-	"admin":    on((*scene).admin),
+	"gate":      on((*scene).gate),
+	"reload":    on((*scene).reload),
+	"terminate": on((*scene).terminate),
+	"start":     on((*scene).startAgain),
+	"request":   on((*scene).request),
+	"browser":   on((*scene).browser),
+	"login":     on((*scene).login),
+	"status":    on((*scene).status),
+	"header":    on((*scene).header),
+	"body":      on((*scene).body),
+	"received":  on((*scene).received),
+	"token":     on((*scene).token),
+	"issuer":    on((*scene).issuer),
+	"lifetime":  on((*scene).lifetime),
+	"log":       on((*scene).log),
+	"forget":    on((*scene).forget),
+	"callback":  on((*scene).callback),
+	"raw":       on((*scene).raw),
+	"await":     on((*scene).awaitStatus),
+	"post":      on((*scene).post),
+	"grant":     on((*scene).grant),
+	"capture":   on((*scene).capture),
+	"admin":     on((*scene).admin),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
