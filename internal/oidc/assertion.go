@@ -2,7 +2,10 @@ package oidc
 
 import (
 	"cmp"
+	"crypto"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -165,8 +168,22 @@ func (j JWK) Check() error {
 	if len(j.KeyOps) > 0 && !slices.Contains(j.KeyOps, "sign") {
 		return errors.New("its key_ops don't let it sign: add sign, or take key_ops out")
 	}
-	_, err := j.private()
-	return err
+	key, err := j.private()
+	if err != nil || len(j.X5C) == 0 {
+		return err
+	}
+	der, err := base64.StdEncoding.DecodeString(j.X5C[0])
+	if err != nil {
+		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
+	}
+	if public, ok := key.Public().Key.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(leaf.PublicKey) {
+		return errors.New("the first certificate of its x5c is another key's")
+	}
+	return nil
 }
 
 // certificates are what an assertion's header says of the key's certificate.
