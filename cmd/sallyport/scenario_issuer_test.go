@@ -2,15 +2,16 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"net/http"
-	"net/url"
-	"os/exec"
+	"os"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 
 	"sallyport/internal/provider"
 )
@@ -39,79 +40,36 @@ func providerConfig(gate string) provider.Config {
 	}
 }
 
-// secrets are the clients', for whom a scene asks as.
-var secrets = func() map[string]string {
-	all := map[string]string{}
-	for _, c := range providerConfig("").Clients {
-		all[c.ID] = c.Secret
-	}
-	return all
-}()
-
-// grant asks the token endpoint without the gate.
-func (s *scene) grant(_ bool, args []string) {
-	name, field, client := args[0], args[1], args[2]
-	form := url.Values{}
-	for _, arg := range args[3:] {
-		k, v, _ := strings.Cut(arg, "=")
-		form.Add(k, v)
-	}
-	r, err := http.NewRequest(http.MethodPost, s.provider.URL+string(provider.Token), strings.NewReader(form.Encode()))
-	s.ts.Check(err)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(client, secrets[client])
-	res, err := s.client.Do(r)
-	s.ts.Check(err)
-	defer res.Body.Close()
-	var answer map[string]any
-	s.ts.Check(json.NewDecoder(res.Body).Decode(&answer))
-	value, _ := answer[field].(string)
-	if value == "" {
-		s.ts.Fatalf("the provider answered %d %v, expected %s", res.StatusCode, answer, field)
-	}
-	s.ts.Setenv(name, value)
-}
-
-func (s *scene) post(_ bool, args []string) {
-	r, err := http.NewRequest(http.MethodPost, "http://"+s.ts.Getenv("GATE")+args[0], strings.NewReader(args[2]))
-	s.ts.Check(err)
-	r.Header.Set("Content-Type", args[1])
-	for _, line := range args[3:] {
-		name, value, _ := strings.Cut(line, ":")
-		r.Header.Add(name, strings.TrimSpace(value))
-	}
-	s.ask(r)
-}
-
-func (s *scene) capture(_ bool, args []string) {
-	var b bytes.Buffer
-	s.answer.Header.Write(&b)
-	text := strings.ReplaceAll(b.String(), "\r\n", "\n") + s.answerBody
-	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(text)
-	if len(m) < 2 {
-		s.ts.Fatalf("nothing matches %s in\n%s", args[1], text)
-	}
-	s.ts.Setenv(args[0], m[1])
-}
-
-func (s *scene) admin(_ bool, args []string) {
-	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("ADMIN")+args[1], nil)
-	s.ts.Check(err)
-	for _, line := range args[2:] {
-		name, value, _ := strings.Cut(line, ":")
-		if name == "Host" {
-			r.Host = strings.TrimSpace(value)
-			continue
+func (s *scene) issuer(neg bool, args []string) {
+	p := s.provider
+	switch args[0] {
+	case "down":
+		p.Close()
+	case "up":
+		p.Reopen()
+	case "rotate":
+		p.RotateKeys(false)
+	case "asked":
+		if got := fmt.Sprint(p.Requests(provider.Endpoint(args[1]))); got != args[2] {
+			s.ts.Fatalf("%s was asked %s times, expected %s", args[1], got, args[2])
 		}
-		r.Header.Add(name, strings.TrimSpace(value))
+	case "refreshed":
+		if got := fmt.Sprint(p.RefreshCount()); got != args[1] {
+			s.ts.Fatalf("tokens were refreshed %s times, expected %s", got, args[1])
+		}
+	case "revoke":
+		if len(args) > 1 {
+			p.Revoke(args[1])
+			return
+		}
+		p.RevokeAll()
+	default:
+		s.issuerMore(neg, args)
 	}
-	res, err := http.DefaultClient.Do(r)
-	s.ts.Check(err)
-	s.keep(res)
 }
 
 // issuerMore is what a scene can do to the provider, and learn of it, besides.
-func (s *scene) issuerMore(args []string) {
+func (s *scene) issuerMore(neg bool, args []string) {
 	p := s.provider
 	switch args[0] {
 	case "id":
@@ -129,7 +87,13 @@ func (s *scene) issuerMore(args []string) {
 			fmt.Fprintf(&b, "%s=%s\n", name, strings.Join(values, ","))
 		}
 		p.LastHeader(provider.Endpoint(args[1])).Write(&b)
-		s.match(strings.ReplaceAll(b.String(), "\r\n", "\n"), args[2], "what the provider was sent")
+		sent := strings.ReplaceAll(b.String(), "\r\n", "\n")
+		switch {
+		case !neg:
+			s.match(sent, args[2], "what the provider was sent")
+		case regexp.MustCompile("(?m)" + args[2]).MatchString(sent):
+			s.ts.Fatalf("the provider was sent what it should not:\n%s", sent)
+		}
 	case "garbage":
 		p.Break(provider.Endpoint(args[1]), func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>this is no answer</html>") })
 	case "huge":
@@ -155,33 +119,47 @@ func (s *scene) issuerMore(args []string) {
 	}
 }
 
-// explained runs the command on the last request, and compares its reason with the log's for that request.
-func (s *scene) explained(bool, []string) {
-	r := s.answer.Request
-	self, err := exec.LookPath("sallyport")
-	s.ts.Check(err)
-	host := r.Host
-	if host == "" {
-		host = r.URL.Host
-	}
-	args := []string{"explain", "-c", s.file, "-request", r.Method + " http://" + host + r.URL.RequestURI()}
-	for name, values := range r.Header {
-		for _, v := range values {
-			args = append(args, "-header", name+": "+v)
-		}
-	}
-	cmd := exec.Command(self, args...)
-	cmd.Env = s.environment()
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		s.ts.Fatalf("explain: %v, expected the status 1; it says:\n%s", err, out)
-	}
-	logged := regexp.MustCompile(`"request_id":"` + regexp.QuoteMeta(s.answer.Header.Get("X-Request-Id")) + `".*"reason":"([^"]+)"`)
-	var reason []string
-	s.await("the refusal in the log", func() bool { reason = logged.FindStringSubmatch(s.output.String()); return reason != nil })
-	want := fmt.Sprintf("refused: %d %s", s.answer.StatusCode, reason[1])
-	if !strings.Contains(string(out), want) {
-		s.ts.Fatalf("the log says %s, and explain:\n%s", want, out)
-	}
+// later lets provider.Start and redistest.Start end with a scenario that has begun already.
+type later struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (l later) Cleanup(f func())                  { l.ts.Defer(f) }
+func (l later) Helper()                           {}
+func (l later) Fatalf(format string, args ...any) { l.ts.Fatalf(format, args...) }
+func (l later) Errorf(format string, args ...any) { l.ts.Fatalf(format, args...) }
+func (l later) Fatal(args ...any)                 { l.ts.Fatalf("%s", fmt.Sprint(args...)) }
+
+// TempDir has a short path, as a Unix socket's must be.
+func (l later) TempDir() string {
+	dir, err := os.MkdirTemp("", "scene")
+	l.ts.Check(err)
+	l.ts.Defer(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// secure starts another provider, over https, in the place of the first.
+func (s *scene) secure(bool, []string) {
+	config := providerConfig(s.ts.Getenv("GATE"))
+	config.Clients = append(config.Clients, provider.Client{ID: "certified", AuthMethod: "tls_client_auth", TLSSubjectDN: "CN=certified",
+		AccessTokenAudience: []string{"certified"}, AnyAudience: true, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"}})
+	s.provider.Close()
+	s.provider = provider.StartTLS(later{ts: s.ts}, config)
+	cert, key := provider.CertificatePEM(s.provider.ClientCert("certified"))
+	s.ts.Setenv("ISSUER", s.provider.URL)
+	s.ts.Setenv("MTLS", s.provider.MTLSURL)
+	s.ts.Setenv("CA", s.write("ca.pem", s.provider.CAPEM()))
+	s.ts.Setenv("CERT", s.write("client.pem", cert))
+	s.ts.Setenv("KEY", s.write("client.key", key))
+	s.roots = x509.NewCertPool()
+	s.roots.AppendCertsFromPEM(s.provider.CAPEM())
+	s.trust()
+}
+
+// write writes a file of the scene and returns its path.
+func (s *scene) write(name string, data []byte) string {
+	path := s.ts.MkAbs(name)
+	s.ts.Check(os.WriteFile(path, data, 0o600))
+	return path
 }

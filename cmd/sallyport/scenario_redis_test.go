@@ -3,37 +3,31 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/provider"
+	"sallyport/internal/redis/redistest"
 )
 
 // A redisServer is a Redis of a scene's own. The scene asks it through the socket, as a user of its own.
 type redisServer struct {
-	process *exec.Cmd
-	output  lockedBuffer
-	rig     *goredis.Client
+	*redistest.Server
+	rig *goredis.Client
 }
 
 func (s *scene) redis(_ bool, args []string) {
-	_, port, _ := net.SplitHostPort(freeAddress())
+	user := []string{"--save", "", "--user", "scene", "on", "nopass", "~*", "&*", "+@all"}
 	switch args[0] {
 	case "start":
-		s.startRedis(port, append([]string{"--port", port}, args[1:]...))
+		s.useRedis(redistest.Start(later{ts: s.ts}, append(user, args[1:]...)...))
 	case "tls":
 		cert, key := provider.CertificatePEM(s.provider.ServerCert("redis.internal"))
-		s.startRedis(port, append([]string{"--port", "0", "--tls-port", port, "--tls-auth-clients", "no",
-			"--tls-cert-file", s.write("redis.pem", cert), "--tls-key-file", s.write("redis.key", key)}, args[1:]...))
+		s.useRedis(redistest.StartTLS(later{ts: s.ts}, s.write("redis.pem", cert), s.write("redis.key", key), append(user, args[1:]...)...))
 	case "stop":
-		s.server.process.Process.Kill()
-		s.server.process.Wait()
+		s.server.Kill()
 	case "keys":
 		if got := fmt.Sprint(s.redisKeys(args[1:])); got != args[2] {
 			s.ts.Fatalf("Redis holds %s keys %s, expected %s", got, args[1], args[2])
@@ -47,26 +41,12 @@ func (s *scene) redis(_ bool, args []string) {
 	}
 }
 
-// startRedis starts a server and waits for it.
-func (s *scene) startRedis(port string, args []string) {
-	dir, err := os.MkdirTemp("", "redis") // a socket's path must be short
-	s.ts.Check(err)
-	s.ts.Defer(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	r := &redisServer{rig: goredis.NewClient(&goredis.Options{Network: "unix", Addr: socket, Username: "scene", Password: "any"})}
-	r.process = exec.Command("redis-server", append([]string{"--bind", "127.0.0.1", "--dir", dir, "--save", "", "--unixsocket", socket,
-		"--user", "scene", "on", "nopass", "~*", "&*", "+@all"}, args...)...)
-	r.process.Stdout, r.process.Stderr = &r.output, &r.output
-	s.ts.Check(r.process.Start())
-	s.server = r
-	s.ts.Defer(func() {
-		r.rig.Close()
-		r.process.Process.Kill()
-		r.process.Wait()
-	})
-	s.await("Redis: "+r.output.String(), func() bool { return r.rig.Ping(context.Background()).Err() == nil })
-	s.ts.Setenv("REDIS_PORT", port)
-	s.ts.Setenv("REDIS_SOCKET", socket)
+func (s *scene) useRedis(server *redistest.Server) {
+	rig := goredis.NewClient(&goredis.Options{Network: "unix", Addr: server.Socket(), Username: "scene", Password: "any"})
+	s.ts.Defer(func() { rig.Close() })
+	s.server = &redisServer{server, rig}
+	s.ts.Setenv("REDIS_PORT", strconv.Itoa(server.Port))
+	s.ts.Setenv("REDIS_SOCKET", server.Socket())
 }
 
 // redisKeys is how many keys match a pattern, in database 0 or in the one that is named third.

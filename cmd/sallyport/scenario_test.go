@@ -8,14 +8,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +25,7 @@ import (
 //
 //	gate FILE                   start sallyport run -c FILE; $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN stand in it as ${env:...}
 //	reload FILE                 copy FILE over the running one, SIGHUP, and wait until the log says what became of it
-//	stop                        SIGTERM, and wait for the end; the status must be 0
+//	terminate                   SIGTERM, and wait for the end; the status must be 0
 //	start                       start it again, as it was
 //	request METHOD PATH [NAME: VALUE]...   ask the gate, with the cookies so far and without following redirects
 //	browser PATH                the same as a person's browser: a GET for a page
@@ -37,7 +34,7 @@ import (
 //	header NAME REGEX           of the last answer; "! header NAME" says that there is none
 //	body REGEX                  of the last answer
 //	received LINE-REGEX         what the upstream got last; "! received" with nothing says that it got nothing since the last request
-//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-alg X] [-key stranger|public] [-issuer other] [-id]    mint a token into $NAME
+//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]    mint a token into $NAME
 //	issuer down|up|rotate|asked ENDPOINT N
 //	lifetime DURATION           of access tokens from now on
 //	log REGEX                   the gate's log says so; "! log" that it doesn't
@@ -50,7 +47,7 @@ import (
 //	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
 //	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
-//	issuer sent ENDPOINT REGEX  what the provider was sent last; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
+//	issuer sent ENDPOINT REGEX  what the provider was sent last, "! issuer sent" what not; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
 //	issuer id NAME=JSON         ID tokens from now on have this claim
 //	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
 //	                            client certified's, $MTLS where it asks for certificates
@@ -58,29 +55,29 @@ import (
 //	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
 //	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"gate":     on((*scene).gate),
-	"reload":   on((*scene).reload),
-	"stop":     on((*scene).stop),
-	"start":    on((*scene).startAgain),
-	"request":  on((*scene).request),
-	"browser":  on((*scene).browser),
-	"login":    on((*scene).login),
-	"status":   on((*scene).status),
-	"header":   on((*scene).header),
-	"body":     on((*scene).body),
-	"received": on((*scene).received),
-	"token":    on((*scene).token),
-	"issuer":   on((*scene).issuer),
-	"lifetime": on((*scene).lifetime),
-	"log":      on((*scene).log),
-	"forget":   on((*scene).forget),
-	"callback": on((*scene).callback),
-	"raw":      on((*scene).raw),
-	"await":    on((*scene).awaitStatus),
-	"post":     on((*scene).post),
-	"grant":    on((*scene).grant),
-	"capture":  on((*scene).capture),
-	"admin":    on((*scene).admin),
+	"gate":      on((*scene).gate),
+	"reload":    on((*scene).reload),
+	"terminate": on((*scene).terminate),
+	"start":     on((*scene).startAgain),
+	"request":   on((*scene).request),
+	"browser":   on((*scene).browser),
+	"login":     on((*scene).login),
+	"status":    on((*scene).status),
+	"header":    on((*scene).header),
+	"body":      on((*scene).body),
+	"received":  on((*scene).received),
+	"token":     on((*scene).token),
+	"issuer":    on((*scene).issuer),
+	"lifetime":  on((*scene).lifetime),
+	"log":       on((*scene).log),
+	"forget":    on((*scene).forget),
+	"callback":  on((*scene).callback),
+	"raw":       on((*scene).raw),
+	"await":     on((*scene).awaitStatus),
+	"post":      on((*scene).post),
+	"grant":     on((*scene).grant),
+	"capture":   on((*scene).capture),
+	"admin":     on((*scene).admin),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
@@ -185,27 +182,6 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "the upstream's page\n")
 }
 
-func (s *scene) gate(_ bool, args []string) {
-	s.file = s.ts.MkAbs(args[0])
-	s.startAgain(false, nil)
-}
-
-func (s *scene) startAgain(bool, []string) {
-	self, err := exec.LookPath("sallyport")
-	s.ts.Check(err)
-	s.process = exec.Command(self, "run", "-c", s.file)
-	s.process.Env = s.environment()
-	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.ts.Check(s.process.Start())
-	s.await("the gate to be ready", func() bool {
-		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/readyz")
-		if err == nil {
-			res.Body.Close()
-		}
-		return err == nil && res.StatusCode == http.StatusOK
-	})
-}
-
 // await waits up to 10 s for a condition.
 func (s *scene) await(what string, holds func() bool) {
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
@@ -215,135 +191,12 @@ func (s *scene) await(what string, holds func() bool) {
 	}
 }
 
-func (s *scene) kill() {
-	if s.process != nil && s.process.ProcessState == nil {
-		s.process.Process.Kill()
-		s.process.Wait()
-	}
-}
-
-func (s *scene) stop(bool, []string) {
-	s.ts.Check(s.process.Process.Signal(syscall.SIGTERM))
-	if err := s.process.Wait(); err != nil {
-		s.ts.Fatalf("the gate ended with %v; the log:\n%s", err, s.output)
-	}
-}
-
-func (s *scene) reload(_ bool, args []string) {
-	b, err := os.ReadFile(s.ts.MkAbs(args[0]))
+func (s *scene) match(text, pattern, what string) {
+	expression, err := regexp.Compile("(?m)" + pattern)
 	s.ts.Check(err)
-	s.ts.Check(os.WriteFile(s.file, b, 0o600))
-	before := s.reloads()
-	s.ts.Check(s.process.Process.Signal(syscall.SIGHUP))
-	s.await("a reload", func() bool { return s.reloads() > before })
-}
-
-func (s *scene) reloads() int {
-	return strings.Count(s.output.String(), `"msg":"reloaded"`) + strings.Count(s.output.String(), `"msg":"reload refused`)
-}
-
-func (s *scene) forget(bool, []string) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		panic(err)
+	if !expression.MatchString(text) {
+		s.ts.Fatalf("%s: %q doesn't match %s", what, text, pattern)
 	}
-	s.client = &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.trust()
-}
-
-func (s *scene) issuer(_ bool, args []string) {
-	p := s.provider
-	switch args[0] {
-	case "down":
-		p.Close()
-	case "up":
-		p.Reopen()
-	case "rotate":
-		p.RotateKeys(false)
-	case "asked":
-		if got := fmt.Sprint(p.Requests(provider.Endpoint(args[1]))); got != args[2] {
-			s.ts.Fatalf("%s was asked %s times, expected %s", args[1], got, args[2])
-		}
-	case "refreshed":
-		if got := fmt.Sprint(p.RefreshCount()); got != args[1] {
-			s.ts.Fatalf("tokens were refreshed %s times, expected %s", got, args[1])
-		}
-	case "revoke":
-		if len(args) > 1 {
-			p.Revoke(args[1])
-			return
-		}
-		p.RevokeAll()
-	default:
-		s.issuerMore(args)
-	}
-}
-
-func (s *scene) lifetime(_ bool, args []string) {
-	d, err := time.ParseDuration(args[0])
-	s.ts.Check(err)
-	s.provider.SetAccessTokenLifetime(d)
-}
-
-func (s *scene) log(neg bool, args []string) {
-	if neg {
-		if strings.Contains(s.output.String(), args[0]) {
-			s.ts.Fatalf("the log holds %s:\n%s", args[0], s.output)
-		}
-		return
-	}
-	expression := regexp.MustCompile(args[0])
-	s.await("the log to say "+args[0], func() bool { return expression.MatchString(s.output.String()) })
-}
-
-func (s *scene) token(_ bool, args []string) {
-	name, user := args[0], ""
-	claims, p, id := map[string]any{}, s.provider, false
-	var options []provider.SignOption
-	for i := 1; i < len(args); i++ {
-		switch key, value, _ := strings.Cut(args[i], "="); {
-		case args[i] == "-id":
-			id = true
-		case strings.HasPrefix(args[i], "-"):
-			i++
-			options, p = s.option(args[i-1], args[i], options, p)
-		case i == 1:
-			user = args[i]
-		default:
-			claims[key] = claimValue(value)
-		}
-	}
-	s.ts.Setenv(name, mint(p, user, claims, id, options))
-}
-
-func (s *scene) option(name, value string, options []provider.SignOption, p *provider.Provider) ([]provider.SignOption, *provider.Provider) {
-	switch name {
-	case "-typ", "-kid":
-		return append(options, provider.WithHeader(name[1:], value)), p
-	case "-alg":
-		return append(options, provider.WithAlg(value)), p
-	case "-key":
-		if value == "public" {
-			return append(options, provider.WithKey(p.PublicKeyPEM())), p
-		}
-		return append(options, provider.WithKey(strangersKey())), p
-	case "-issuer":
-		return options, s.other
-	}
-	s.ts.Fatalf("token: %s isn't known", name)
-	return nil, nil
-}
-
-// mint makes a token: the provider's own, or with options one that is signed as they say.
-func mint(p *provider.Provider, user string, claims map[string]any, id bool, options []provider.SignOption) string {
-	token := p.AccessToken(user, "app", claims)
-	if id {
-		token = p.IDToken(user, "app", claims)
-	}
-	if len(options) == 0 {
-		return token
-	}
-	return p.SignPayload(payload(token), options...)
 }
 
 // A lockedBuffer may be written and read at once.

@@ -64,6 +64,12 @@ var kongRedis = []refusal{
 	{"cloud_authentication", "", "write username and password"},
 }
 
+// kongJWK are the members of client_jwk that aren't built.
+var kongJWK = []refusal{
+	{"k", "", "a secret that issuer and gate share is client_secret: write client_auth: client_secret_jwt"},
+	{"oth r t", "", "a key of more than two primes isn't used: make one of two"},
+}
+
 // renamed are parameters that Kong itself calls otherwise by now.
 var renamed = []refusal{
 	{"authorization_cookie_lifetime", "", "Kong renamed it: write authorization_rolling_timeout"},

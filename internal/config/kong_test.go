@@ -23,40 +23,6 @@ oidc:
   client_id: app
 `
 
-// TestKongParameters writes each of the plugin's parameters: it is a setting, or it is refused by its name in a sentence,
-// and null for it means nothing.
-func TestKongParameters(t *testing.T) {
-	data, err := os.ReadFile("../../testdata/kong-parameters.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := strings.Fields(string(data))
-	if len(names) != 235 {
-		t.Fatalf("expected 235 parameters, got %d", len(names))
-	}
-	for _, name := range names {
-		if oidcShape.byName[name] != nil {
-			if refusals["oidc"][name] != nil {
-				t.Errorf("%s is both a setting and refused", name)
-			}
-			continue
-		}
-		value := "neither default nor known"
-		_, err := loadText(t, minimal+"  "+name+": "+value+"\n")
-		switch {
-		case err == nil:
-			t.Errorf("%s is ignored", name)
-		case len(err.(Problems)) != 1 || !strings.HasPrefix(err.(Problems)[0].Text, name+": ") || err.(Problems)[0].Line != 5:
-			t.Errorf("%s isn't refused by name: %v", name, err)
-		case strings.Contains(err.Error(), "unknown key"):
-			t.Errorf("%s is unknown: %v", name, err)
-		}
-		if _, err := loadText(t, minimal+"  "+name+": null\n"); err != nil {
-			t.Errorf("null for %s: %v", name, err)
-		}
-	}
-}
-
 // TestAccepted writes the values of refused parameters that mean what happens anyway.
 func TestAccepted(t *testing.T) {
 	for name, r := range refusals["oidc"] {

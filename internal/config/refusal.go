@@ -21,6 +21,7 @@ var refusals = map[string]map[string]*refusal{
 	"oidc.redis": byName(kongRedis),
 
 	"oidc.cluster_cache_redis": byName(kongRedis),
+	"oidc.client_jwk":          byName(kongJWK),
 	"rules":                    byName(laterRules),
 	"route":                    byName(laterRoute),
 }

@@ -50,6 +50,7 @@ type sessions struct {
 	cookie   cookie
 	audience string
 	refresh  bool
+	leeway   time.Duration
 	again    bool // tokens are verified at each request
 	trusted  []string
 	logout   logout
@@ -60,7 +61,7 @@ type sessions struct {
 func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
 		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
-		refresh: s.RefreshTokens, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
+		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
 	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, log: d.Log}
 	return f
@@ -181,7 +182,7 @@ func (f *sessions) checkUpgrade(r *auth.Request) error {
 // still good goes on while the issuer is away.
 func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience) (*auth.Identity, error) {
 	identity := a.Identity
-	if !f.due(identity) {
+	if !f.due(a) {
 		return identity, nil
 	}
 	expired := !f.now().Before(identity.Tokens.Expiry)
@@ -221,10 +222,12 @@ func (f *sessions) reverify(ctx context.Context, id session.ID, identity *auth.I
 	return errors.Join(errEnded, f.store.End(context.WithoutCancel(ctx), id))
 }
 
-// due reports whether the access token is expired or about to.
-func (f *sessions) due(identity *auth.Identity) bool {
-	exp := identity.Tokens.Expiry
-	return !exp.IsZero() && f.now().Add(refreshAhead).After(exp)
+// due reports whether the access token is expired or about to. The leeway makes that sooner, but by half of the token's life at
+// most, or a short one would be refreshed at every request.
+func (f *sessions) due(a *session.Audience) bool {
+	exp := a.Identity.Tokens.Expiry
+	ahead := refreshAhead + max(0, min(f.leeway, exp.Sub(a.Updated)/2))
+	return !exp.IsZero() && f.now().Add(ahead).After(exp)
 }
 
 // renew refreshes the tokens of one login in a session (RFC 6749 §6, OIDC Core §12). Sessions calls it once for all who ask.
@@ -233,7 +236,7 @@ func (f *sessions) renew(ctx context.Context, current *session.Session, issuer, 
 	if a == nil || client == nil {
 		return nil, session.ErrNotFound
 	}
-	if !f.due(a.Identity) {
+	if !f.due(a) {
 		return current, nil // somebody else was quicker
 	}
 	t, err := client.Refresh(ctx, a.Identity.Tokens.RefreshToken, oidc.Extra{})

@@ -2,12 +2,16 @@ package oidc
 
 import (
 	"cmp"
+	"crypto"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +35,7 @@ func (c *Client) assertionFor(method string, m *Metadata, who Credentials) (stri
 		if !strings.HasPrefix(alg, "HS") {
 			alg = "HS256"
 		}
-		return c.assert(m, who.ID, jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: []byte(who.Secret)})
+		return c.assert(m, who.ID, jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: []byte(who.Secret)}, nil)
 	}
 	if c.assertion != nil {
 		return c.assertion.read()
@@ -47,7 +51,7 @@ func (c *Client) assertionFor(method string, m *Metadata, who Credentials) (stri
 			return "", err
 		}
 	}
-	return c.assert(m, who.ID, jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: key})
+	return c.assert(m, who.ID, jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: key}, c.certificates)
 }
 
 // privateAlg is client_alg, else the key's own, else RS256.
@@ -64,7 +68,7 @@ func (c *Client) privateAlg() string {
 
 // assert signs an assertion. Its one audience is the issuer, so that no other server can use it, or the token endpoint where
 // a server insists.
-func (c *Client) assert(m *Metadata, id string, key jose.SigningKey) (string, error) {
+func (c *Client) assert(m *Metadata, id string, key jose.SigningKey, certificates map[jose.HeaderKey]any) (string, error) {
 	audience := m.Issuer
 	if c.settings.ClientAssertionAudience == "token_endpoint" {
 		audience = m.TokenEndpoint
@@ -76,7 +80,11 @@ func (c *Client) assert(m *Metadata, id string, key jose.SigningKey) (string, er
 	if err != nil {
 		return "", err
 	}
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	for name, v := range certificates {
+		options.WithHeader(name, v)
+	}
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		return "", err
 	}
@@ -132,8 +140,8 @@ func (a *assertionFile) read() (string, error) {
 // A JWK is a private key as it stands in the configuration (RFC 7517, RFC 7518 §6): every member is text.
 type JWK struct {
 	Kty    string      `yaml:"kty" required:"true" enum:"RSA,EC,OKP"`
-	Use    string      `yaml:"use"`
-	KeyOps []string    `yaml:"key_ops"`
+	Use    string      `yaml:"use" enum:"sig"`
+	KeyOps []string    `yaml:"key_ops"` // sign among them
 	Alg    string      `yaml:"alg"`
 	Kid    string      `yaml:"kid"`
 	Issuer string      `yaml:"issuer"` // of the key, for people
@@ -149,7 +157,7 @@ type JWK struct {
 	DQ     auth.Secret `yaml:"dq"`
 	QI     auth.Secret `yaml:"qi"`
 
-	X5U     string   `yaml:"x5u"` // about the certificate, which no assertion needs
+	X5U     string   `yaml:"x5u"` // by these four an assertion's header names the certificate (RFC 7515 §4.1.5), as some servers want
 	X5C     []string `yaml:"x5c"`
 	X5T     string   `yaml:"x5t"`
 	X5TS256 string   `yaml:"x5t#S256"`
@@ -157,8 +165,39 @@ type JWK struct {
 
 // Check says what is wrong with a configured key.
 func (j JWK) Check() error {
-	_, err := j.private()
-	return err
+	if len(j.KeyOps) > 0 && !slices.Contains(j.KeyOps, "sign") {
+		return errors.New("its key_ops don't let it sign: add sign, or take key_ops out")
+	}
+	key, err := j.private()
+	if err != nil || len(j.X5C) == 0 {
+		return err
+	}
+	der, err := base64.StdEncoding.DecodeString(j.X5C[0])
+	if err != nil {
+		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
+	}
+	if public, ok := key.Public().Key.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(leaf.PublicKey) {
+		return errors.New("the first certificate of its x5c is another key's")
+	}
+	return nil
+}
+
+// certificates are what an assertion's header says of the key's certificate.
+func (j JWK) certificates() map[jose.HeaderKey]any {
+	header := map[jose.HeaderKey]any{}
+	for name, value := range map[jose.HeaderKey]string{"x5u": j.X5U, "x5t": j.X5T, "x5t#S256": j.X5TS256} {
+		if value != "" {
+			header[name] = value
+		}
+	}
+	if len(j.X5C) > 0 {
+		header["x5c"] = j.X5C
+	}
+	return header
 }
 
 func (j JWK) private() (*jose.JSONWebKey, error) {

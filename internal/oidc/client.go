@@ -31,7 +31,8 @@ type Client struct {
 	keys      KeySource
 	assertion *assertionFile
 
-	certificate bool // http proves the client by TLS
+	certificates map[jose.HeaderKey]any // of jwk, for the header of assertions
+	certificate  bool                   // http proves the client by TLS
 
 	idTokenAlg string
 	hashKey    []byte
@@ -85,7 +86,7 @@ func newClient(c ClientConfig, n int) (*Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("client_jwk: %w", err)
 		}
-		client.jwk = key
+		client.jwk, client.certificates = key, jwk.certificates()
 	}
 	if c.TLSClientAuthCertFile != "" {
 		if err := client.useCertificate(c.Settings); err != nil {

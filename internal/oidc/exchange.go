@@ -74,7 +74,7 @@ type ActorToken struct {
 // ExchangeCache says whether exchanged tokens are kept.
 type ExchangeCache struct {
 	Enabled bool          `yaml:"enabled" default:"true"`
-	TTL     time.Duration `yaml:"ttl"` // in the place of cache_ttl; the token's expiry ends it sooner
+	TTL     time.Duration `yaml:"ttl"` // 0: cache_ttl and the token's expiry alone; the expiry ends it sooner
 }
 
 const (
@@ -89,6 +89,9 @@ func (c *Client) keepExchanged(config ClientConfig, times cache.Times, shared *c
 	if x := config.TokenExchange; x != nil && x.Cache.Enabled {
 		if x.Cache.TTL > 0 {
 			times.TTL = x.Cache.TTL
+			if times.Max == 0 || x.Cache.TTL < times.Max {
+				times.Max = x.Cache.TTL
+			}
 		}
 		c.exchanged = newCache(c, times, shared, (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
 	}

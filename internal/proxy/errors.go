@@ -81,7 +81,7 @@ func (d *Decision) redirect(status int) string {
 		uris = e.UnauthorizedRedirectURI
 	case status == http.StatusForbidden:
 		uris = e.ForbiddenRedirectURI
-	case status == http.StatusInternalServerError:
+	case status == http.StatusInternalServerError || status == http.StatusServiceUnavailable: // ours, not the upstream's
 		uris = e.UnexpectedRedirectURI
 	}
 	if len(uris) == 0 {

@@ -141,7 +141,9 @@ func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return redistest.StartTLS(t, cert, key, users, "test-password")
+	server := redistest.StartTLS(t, cert, key, "--aclfile", users)
+	server.Password = "test-password"
+	return server
 }
 
 // certificates makes a CA and a server's certificate that it signed.

@@ -22,10 +22,10 @@ import (
 
 // A Server is a Redis on a loopback port and a Unix socket of its own, with files of its own.
 type Server struct {
-	Port int
+	Port     int
+	Password string // of the default user, for Client
 
 	dir       string
-	password  string // of the default user
 	arguments []string
 	process   *exec.Cmd
 	ended     chan struct{}
@@ -40,12 +40,12 @@ func Start(t testing.TB, arguments ...string) *Server {
 	return start(t, &Server{}, func(port string) []string { return append([]string{"--port", port}, arguments...) })
 }
 
-// StartTLS starts a Redis that speaks only TLS to the network. The users are an ACL file's; password is the default user's.
-func StartTLS(t testing.TB, certFile, keyFile, usersFile, password string) *Server {
+// StartTLS starts a Redis that speaks only TLS to the network.
+func StartTLS(t testing.TB, certFile, keyFile string, arguments ...string) *Server {
 	t.Helper()
-	return start(t, &Server{password: password}, func(port string) []string {
-		return []string{"--port", "0", "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no",
-			"--aclfile", usersFile, "--save", ""}
+	return start(t, &Server{}, func(port string) []string {
+		return append([]string{"--port", "0", "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no",
+			"--save", ""}, arguments...)
 	})
 }
 
@@ -140,7 +140,7 @@ func (s *Server) Settings() redis.Settings {
 // Client is the test's own view of what is in a database.
 func (s *Server) Client(t testing.TB, database int) *goredis.Client {
 	c := goredis.NewClient(&goredis.Options{
-		Network: "unix", Addr: s.Socket(), Protocol: 2, DisableIdentity: true, DB: database, Password: s.password,
+		Network: "unix", Addr: s.Socket(), Protocol: 2, DisableIdentity: true, DB: database, Password: s.Password,
 	})
 	t.Cleanup(func() { c.Close() })
 	return c

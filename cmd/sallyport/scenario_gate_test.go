@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+func (s *scene) gate(_ bool, args []string) {
+	s.file = s.ts.MkAbs(args[0])
+	s.startAgain(false, nil)
+}
+
+func (s *scene) startAgain(bool, []string) {
+	self, err := exec.LookPath("sallyport")
+	s.ts.Check(err)
+	s.process = exec.Command(self, "run", "-c", s.file)
+	s.process.Env = s.environment()
+	s.process.Stdout, s.process.Stderr = s.output, s.output
+	s.ts.Check(s.process.Start())
+	s.await("the gate to be ready", func() bool {
+		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/readyz")
+		if err == nil {
+			res.Body.Close()
+		}
+		return err == nil && res.StatusCode == http.StatusOK
+	})
+}
+
+func (s *scene) kill() {
+	if s.process != nil && s.process.ProcessState == nil {
+		s.process.Process.Kill()
+		s.process.Wait()
+	}
+}
+
+func (s *scene) terminate(bool, []string) {
+	s.ts.Check(s.process.Process.Signal(syscall.SIGTERM))
+	if err := s.process.Wait(); err != nil {
+		s.ts.Fatalf("the gate ended with %v; the log:\n%s", err, s.output)
+	}
+}
+
+func (s *scene) reload(_ bool, args []string) {
+	b, err := os.ReadFile(s.ts.MkAbs(args[0]))
+	s.ts.Check(err)
+	s.ts.Check(os.WriteFile(s.file, b, 0o600))
+	before := s.reloads()
+	s.ts.Check(s.process.Process.Signal(syscall.SIGHUP))
+	s.await("a reload", func() bool { return s.reloads() > before })
+}
+
+func (s *scene) reloads() int {
+	return strings.Count(s.output.String(), `"msg":"reloaded"`) + strings.Count(s.output.String(), `"msg":"reload refused`)
+}
+
+// environment is what ${env:...} in the gate's file may name, as far as the scene has it.
+func (s *scene) environment() (all []string) {
+	for _, name := range []string{
+		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET", "ACTOR",
+	} {
+		if value := s.ts.Getenv(name); value != "" {
+			all = append(all, name+"="+value)
+		}
+	}
+	return all
+}
+
+func (s *scene) log(neg bool, args []string) {
+	if neg {
+		if strings.Contains(s.output.String(), args[0]) {
+			s.ts.Fatalf("the log holds %s:\n%s", args[0], s.output)
+		}
+		return
+	}
+	expression := regexp.MustCompile(args[0])
+	s.await("the log to say "+args[0], func() bool { return expression.MatchString(s.output.String()) })
+}
+
+// explained runs the command on the last request, and compares its reason with the log's for that request.
+func (s *scene) explained(bool, []string) {
+	r := s.answer.Request
+	self, err := exec.LookPath("sallyport")
+	s.ts.Check(err)
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	args := []string{"explain", "-c", s.file, "-request", r.Method + " http://" + host + r.URL.RequestURI()}
+	for name, values := range r.Header {
+		for _, v := range values {
+			args = append(args, "-header", name+": "+v)
+		}
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = s.environment()
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		s.ts.Fatalf("explain: %v, expected the status 1; it says:\n%s", err, out)
+	}
+	logged := regexp.MustCompile(`"request_id":"` + regexp.QuoteMeta(s.answer.Header.Get("X-Request-Id")) + `".*"reason":"([^"]+)"`)
+	var reason []string
+	s.await("the refusal in the log", func() bool { reason = logged.FindStringSubmatch(s.output.String()); return reason != nil })
+	want := fmt.Sprintf("refused: %d %s", s.answer.StatusCode, reason[1])
+	if !strings.Contains(string(out), want) {
+		s.ts.Fatalf("the log says %s, and explain:\n%s", want, out)
+	}
+}

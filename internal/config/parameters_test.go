@@ -1,0 +1,303 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// A parameter is a row of testdata/kong-parameters.txt: a name, what is pasted below oidc:, and what comes of it.
+type parameter struct {
+	name, paste string
+	shown       string // by which scenario, or package and test; "" if it is refused
+	refused     string // the whole complaint
+	former      bool   // a name that Kong itself has given up
+}
+
+func readParameters(t *testing.T) (all []parameter) {
+	t.Helper()
+	data, err := os.ReadFile("../../testdata/kong-parameters.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := false
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSuffix(line, "\n")
+		former = former || line == "# Former names"
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		column := strings.SplitN(line, " | ", 3)
+		if len(column) != 3 {
+			t.Fatalf("expected three columns: %s", line)
+		}
+		p := parameter{name: column[0], paste: column[1], former: former}
+		if shown, ok := strings.CutPrefix(column[2], "works "); ok {
+			p.shown = shown
+		} else if p.refused, ok = strings.CutPrefix(column[2], "refused "); !ok {
+			t.Fatalf("expected works or refused: %s", line)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// TestKongParameters pastes every parameter of Kong's plugin, and every member of one: it loads, and a scenario or a test
+// shows what it does, or it is refused in these words.
+func TestKongParameters(t *testing.T) {
+	setKeys(t)
+	works, refused := 0, 0
+	for _, p := range readParameters(t) {
+		if !p.former && !strings.Contains(p.name, ".") {
+			if p.shown != "" {
+				works++
+			} else {
+				refused++
+			}
+		}
+		if !slices.Contains(namesIn("oidc: {"+p.paste+"}"), p.name) {
+			t.Errorf("%s: %s doesn't say it", p.name, p.paste)
+		}
+		got := ""
+		if _, err := loadText(t, pasted(p.paste)); err != nil {
+			got = err.(Problems)[0].Text
+			if n := len(err.(Problems)); n > 1 {
+				t.Errorf("%s: %d complaints: %v", p.name, n, err)
+			}
+		}
+		if got != p.refused {
+			t.Errorf("%s: %s: got the complaint %q, expected %q", p.name, p.paste, got, p.refused)
+		}
+		if p.shown != "" {
+			checkShown(t, p)
+		}
+	}
+	if works+refused != 235 {
+		t.Errorf("expected 235 parameters, got %d", works+refused)
+	}
+	page, err := os.ReadFile("../../configs/kong.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := fmt.Sprintf("%d of the 235 parameters work, %d are refused.", works, refused); !strings.Contains(string(page), "\n"+line) {
+		t.Errorf("configs/kong.md doesn't say: %s", line)
+	}
+}
+
+// pasted is a file with this in its oidc block, and no more than that needs.
+func pasted(paste string) string {
+	for _, needed := range []string{"client_id: app", "issuer: https://idp.example.com/realms/main"} {
+		if name, _, _ := strings.Cut(needed, ":"); !slices.Contains(namesIn("oidc: {"+paste+"}"), name) {
+			paste = needed + ", " + paste
+		}
+	}
+	return "consumers: [{username: nobody}]\nroutes:\n  - route: {upstream: \"http://127.0.0.1:8080\"}\n    oidc: {" + paste + "}\n"
+}
+
+// setKeys puts the keys that the table's client_jwk rows name into the environment.
+func setKeys(t *testing.T) {
+	t.Helper()
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{}, e.Public(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EC_X5C", base64.StdEncoding.EncodeToString(der))
+	for name, n := range map[string]*big.Int{
+		"RSA_N": r.N, "RSA_E": big.NewInt(int64(r.E)), "RSA_D": r.D, "RSA_P": r.Primes[0], "RSA_Q": r.Primes[1],
+		"RSA_DP": r.Precomputed.Dp, "RSA_DQ": r.Precomputed.Dq, "RSA_QI": r.Precomputed.Qinv,
+	} {
+		t.Setenv(name, base64.RawURLEncoding.EncodeToString(n.Bytes()))
+	}
+	for name, n := range map[string]*big.Int{"EC_X": e.X, "EC_Y": e.Y, "EC_D": e.D} {
+		t.Setenv(name, base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, 32))))
+	}
+}
+
+// checkShown looks whether what is to show a parameter mentions it.
+func checkShown(t *testing.T, p parameter) {
+	t.Helper()
+	folder, test, ofGo := strings.Cut(p.shown, " ")
+	if !ofGo {
+		scenario, err := txtar.ParseFile("../../testdata/" + p.shown + ".txtar")
+		if err != nil {
+			t.Errorf("%s: %v", p.name, err)
+			return
+		}
+		for _, f := range scenario.Files {
+			if strings.HasSuffix(f.Name, ".yaml") && slices.Contains(namesIn(string(f.Data)), p.name) {
+				return
+			}
+		}
+		t.Errorf("%s: the scenario %s doesn't say it", p.name, p.shown)
+		return
+	}
+	field := goName(reflect.TypeFor[OIDC](), strings.Split(strings.ReplaceAll(p.name, "[]", ""), "."))
+	files, _ := filepath.Glob("../../" + folder + "/*_test.go")
+	var tests strings.Builder // and what they begin with
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests.Write(data)
+	}
+	if !strings.Contains(tests.String(), "\nfunc "+test+"(t *testing.T) {\n") || !regexp.MustCompile(`\b`+field+`\b`).MatchString(tests.String()) {
+		t.Errorf("%s: the tests of %s have no %s, or don't say %s", p.name, folder, test, field)
+	}
+}
+
+// goName is the last name of the field in which a parameter ends up.
+func goName(in reflect.Type, path []string) string {
+	f := shapeOf(in).byName[path[0]]
+	if len(path) == 1 {
+		return in.FieldByIndex(f.index).Name
+	}
+	return goName(elementOf(f.typ), path[1:])
+}
+
+// elementOf is the type of a mapping or of a list's mappings.
+func elementOf(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t
+}
+
+// namesIn are the parameters that a file's oidc blocks say, with the members of those that have some.
+func namesIn(text string) (names []string) {
+	var r report
+	root := r.parse("file", []byte(text))
+	if root == nil {
+		return nil
+	}
+	blocks := []*value{root}
+	if routes := root.get("routes"); routes != nil {
+		blocks = append(blocks, routes.value.items...)
+	}
+	for _, b := range blocks {
+		oidc := b.get("oidc")
+		if oidc == nil {
+			continue
+		}
+		settings := []*value{oidc.value}
+		if issuers := oidc.value.get(issuersKey); issuers != nil {
+			settings = append(settings, issuers.value.items...)
+		}
+		for _, s := range settings {
+			names = append(names, members(r.flatten(s), "")...)
+		}
+	}
+	return names
+}
+
+func members(v *value, prefix string) (names []string) {
+	for _, p := range v.pairs {
+		name := prefix + p.key
+		names = append(names, name)
+		switch p.value.kind {
+		case mapping:
+			names = append(names, members(p.value, name+".")...)
+		case list:
+			for _, item := range p.value.items {
+				names = append(names, members(item, name+"[].")...)
+			}
+		}
+	}
+	return names
+}
+
+// ours are the parameters that Kong's plugin doesn't have.
+var ours = strings.Fields(`
+	allow_insecure_http ca_file client_assertion_audience client_assertion_file credential_body_limit id_token_signed_response_alg
+	login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
+	cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
+	token_exchange.subject_token_issuers[].audience_required
+`)
+
+// TestNoParameterIsMissing compares the table with what the program has: each of its settings is Kong's and has a row, or is
+// ours; each refusal has a row; and no row says that something works which isn't there.
+func TestNoParameterIsMissing(t *testing.T) {
+	rows := map[string]parameter{}
+	for _, p := range readParameters(t) {
+		if _, twice := rows[p.name]; twice {
+			t.Errorf("%s has two rows", p.name)
+		}
+		rows[p.name] = p
+	}
+	have := map[string]bool{}
+	for _, name := range settings(reflect.TypeFor[OIDC](), "") {
+		have[name] = true
+		if p, row := rows[name]; !row != slices.Contains(ours, name) {
+			t.Errorf("%s: it must have a row, or be one of ours", name)
+		} else if row && p.shown == "" {
+			t.Errorf("%s is a setting, and the row says that it is refused", name)
+		}
+	}
+	for _, name := range ours {
+		if !have[name] {
+			t.Errorf("%s is no setting", name)
+		}
+	}
+	refused := map[string]*refusal{}
+	for scope, all := range refusals {
+		for name, r := range all {
+			switch of, below := strings.CutPrefix(scope, "oidc."); {
+			case scope == "oidc":
+				refused[name] = r
+			case below && of == "client_jwk":
+				refused[of+"[]."+name] = r
+			case below:
+				refused[of+"."+name] = r
+			}
+		}
+	}
+	for name := range refused {
+		if _, row := rows[name]; !row {
+			t.Errorf("%s is refused and has no row", name)
+		}
+	}
+	for name, p := range rows {
+		if p.shown != "" && !have[name] && (refused[name] == nil || refused[name].accept == "") {
+			t.Errorf("%s: the row says that it works, and it is no setting", name)
+		}
+	}
+}
+
+// settings are the names of all fields below a struct, with their members.
+func settings(in reflect.Type, prefix string) (names []string) {
+	for _, f := range shapeOf(in).fields {
+		names = append(names, prefix+f.name)
+		inner, ok := structure(elementOf(f.typ))
+		if !ok {
+			continue
+		}
+		if f.typ.Kind() == reflect.Slice {
+			names = append(names, settings(inner, prefix+f.name+"[].")...)
+		} else {
+			names = append(names, settings(inner, prefix+f.name+".")...)
+		}
+	}
+	return names
+}

@@ -1,0 +1,69 @@
+package oidc
+
+import (
+	"testing"
+	"time"
+
+	"sallyport/internal/provider"
+)
+
+// TestCacheTimes asks for the same twice, some time apart, and counts the calls: how long what names no expiry is kept.
+func TestCacheTimes(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		settings CacheSettings
+		apart    time.Duration
+		calls    int
+	}{
+		{"cache_ttl isn't over", CacheSettings{CacheTTL: 20 * time.Second}, 15 * time.Second, 1},
+		{"cache_ttl is over", CacheSettings{CacheTTL: 20 * time.Second}, 25 * time.Second, 2},
+		{"cache_ttl_min isn't over", CacheSettings{CacheTTL: time.Second, CacheTTLMin: 20 * time.Second}, 15 * time.Second, 1},
+		{"cache_ttl_min is over", CacheSettings{CacheTTL: time.Second, CacheTTLMin: 20 * time.Second}, 25 * time.Second, 2},
+		{"cache_ttl_max isn't over", CacheSettings{CacheTTL: time.Hour, CacheTTLMax: 20 * time.Second}, 15 * time.Second, 1},
+		{"cache_ttl_max is over", CacheSettings{CacheTTL: time.Hour, CacheTTLMax: 20 * time.Second}, 25 * time.Second, 2},
+	} {
+		p, client, now := begin(t, func(s *Settings) {
+			s.UserinfoAccept, s.CacheSettings = "application/json", c.settings
+			s.CacheUserInfo = true
+		})
+		token := p.AccessToken("john", "app", nil)
+		for range 2 {
+			if _, err := client.Userinfo(t.Context(), token, Caller{}); err != nil {
+				t.Fatal(err)
+			}
+			now.advance(c.apart)
+		}
+		if got := p.Requests(provider.Userinfo); got != c.calls {
+			t.Errorf("%s: the issuer was asked %d times, expected %d", c.what, got, c.calls)
+		}
+	}
+}
+
+// TestExchangeTTL: token_exchange.cache.ttl ends a kept exchange, and the token's expiry does so sooner.
+func TestExchangeTTL(t *testing.T) {
+	for _, c := range []struct {
+		ttl, apart time.Duration
+		calls      int
+	}{
+		{20 * time.Second, 15 * time.Second, 1},
+		{20 * time.Second, 25 * time.Second, 2},
+		{0, 25 * time.Second, 1},
+		{time.Hour, 6 * time.Minute, 2}, // the token lives for 5 minutes
+	} {
+		p, client, now := begin(t, func(s *Settings) {
+			s.CacheTTL = time.Hour
+			s.TokenExchange = &TokenExchange{GrantType: "token_exchange", Cache: ExchangeCache{Enabled: true, TTL: c.ttl},
+				Request: ExchangeRequest{Audience: []string{"app"}}}
+		})
+		subject := p.AccessToken("john", "app", map[string]any{"exp": now.Now().Add(time.Hour).Unix()})
+		for range 2 {
+			if _, err := client.Exchange(t.Context(), subject, "", Caller{}); err != nil {
+				t.Fatal(err)
+			}
+			now.advance(c.apart)
+		}
+		if got := p.Requests(provider.Token); got != c.calls {
+			t.Errorf("ttl %v: the issuer was asked %d times in %v, expected %d", c.ttl, got, c.apart, c.calls)
+		}
+	}
+}
