@@ -32,7 +32,7 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		Users:   []provider.User{{Username: "john", Password: "doe"}},
 	})
 	name := filepath.Join(b.TempDir(), "gate.yaml")
-	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n    rules: [{paths: [/off], auth: off}]\n",
+	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n    rules: [{paths: [/off], auth: off}]\n  - route: {paths: [/asked], upstream: %[1]q}\n    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n",
 		upstream.URL, p.URL, strings.Repeat("s", 32))
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
@@ -67,6 +67,11 @@ func BenchmarkOff(b *testing.B) {
 func BenchmarkBearer(b *testing.B) {
 	s, p := benchServer(b)
 	benchmark(b, s, "/", http.Header{"Authorization": {"Bearer " + p.AccessToken("john", "app", nil)}})
+}
+
+func BenchmarkIntrospection(b *testing.B) {
+	s, p := benchServer(b)
+	benchmark(b, s, "/asked", http.Header{"Authorization": {"Bearer " + p.AccessToken("john", "app", nil)}})
 }
 
 func BenchmarkRefused(b *testing.B) {

@@ -82,7 +82,7 @@ func (r *Request) Query() url.Values {
 // always it needn't say that it reads HTML.
 func (r *Request) Navigation(always bool) bool {
 	h := r.Header
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !always && !r.WantsHTML() {
 		return false
 	}
 	if h.Get("Upgrade") != "" || strings.EqualFold(h.Get("X-Requested-With"), "XMLHttpRequest") {
@@ -94,10 +94,8 @@ func (r *Request) Navigation(always bool) bool {
 	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
 		return false
 	}
-	if dest := h.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
-		return false
-	}
-	return always || r.WantsHTML()
+	dest := h.Get("Sec-Fetch-Dest")
+	return dest == "" || dest == "document"
 }
 
 // Preflight reports whether a browser asks by this request what a script may ask (Fetch, CORS-preflight): it never carries

@@ -21,13 +21,17 @@ type Key [sha256.Size]byte
 
 // KeyOf is the key of all that shapes an answer: an HMAC-SHA256. Parts are told apart: "a", "bc" isn't "ab", "c".
 func KeyOf(secret []byte, parts ...string) Key {
-	h := hmac.New(sha256.New, secret)
-	var size [8]byte
+	size := 0
 	for _, part := range parts {
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		h.Write([]byte(part))
+		size += 8 + len(part)
 	}
+	all := make([]byte, 0, size)
+	for _, part := range parts {
+		all = binary.BigEndian.AppendUint64(all, uint64(len(part)))
+		all = append(all, part...)
+	}
+	h := hmac.New(sha256.New, secret)
+	h.Write(all)
 	return Key(h.Sum(nil))
 }
 

@@ -178,8 +178,11 @@ type Extra struct {
 	OwnHeader bool // likewise
 }
 
-// parts are what an Extra adds to a cache's key.
+// parts are what an Extra adds to a cache's key: nothing, or three.
 func (e Extra) parts() []string {
+	if len(e.Args)+len(e.Header) == 0 && !e.OwnArgs && !e.OwnHeader {
+		return nil
+	}
 	var b strings.Builder
 	e.Header.Write(&b) // sorted by name
 	return []string{e.Args.Encode(), b.String(), fmt.Sprint(e.OwnArgs, e.OwnHeader)}

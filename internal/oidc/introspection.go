@@ -32,12 +32,12 @@ func (i *Introspection) expires() time.Time {
 // Introspect asks about a token, or answers from what is kept. The answer's exp and nbf are judged here at every call, its
 // audience by the caller. The error wraps ErrInactive for a token that is none.
 func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth.Identity, error) {
-	if header, err := readHeader(token); err == nil { // a JWT: no server should be asked about a logout token or a DPoP proof
-		if err := checkType(header.Typ); err != nil {
-			return nil, err
-		}
-	}
 	load := func(ctx context.Context) (*Introspection, time.Time, error) {
+		if header, err := readHeader(token); err == nil { // a JWT: no server should be asked about a logout token or a DPoP proof
+			if err := checkType(header.Typ); err != nil {
+				return nil, time.Time{}, err
+			}
+		}
 		leave, err := c.issuer.calls.admit(by.Address)
 		if err != nil {
 			return nil, time.Time{}, err
