@@ -21,6 +21,21 @@ func (r *Route) checkOIDC() {
 	r.checkExchange()
 	r.checkResource()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
+	r.checkClaimPaths()
+}
+
+// checkClaimPaths warns of a path to a nested claim that is written as one name. Claims whose name is a URI have dots too.
+func (r *Route) checkClaimPaths() {
+	s := &r.OIDC.Authz
+	for key, path := range map[string][]string{
+		"scopes_claim": s.ScopesClaim, "audience_claim": s.AudienceClaim, "groups_claim": s.GroupsClaim, "roles_claim": s.RolesClaim,
+		"consumer_claim": s.ConsumerClaim, "consumer_groups_claim": s.ConsumerGroupsClaim, "credential_claim": s.CredentialClaim,
+		"authenticated_groups_claim": s.AuthenticatedGroupsClaim,
+	} {
+		if len(path) == 1 && strings.Contains(path[0], ".") && !strings.ContainsAny(path[0], ":/") {
+			r.block.warn(key, "this is one claim whose name has a dot: where it is a claim within a claim, write [%s]", strings.ReplaceAll(path[0], ".", ", "))
+		}
+	}
 }
 
 // missing complains about a key that must be there, at the oidc block.
