@@ -94,6 +94,8 @@ func lookAtRefusals(tab *page, name string, g *gate) {
 		tab.open(g.url + c.path)
 		tab.mustLook(name+"-"+c.name, c.status, http.StatusText(c.status))
 	}
+	tab.click("text=Try again")
+	tab.waitURL(g.url + "/away")
 	tab.open(g.url + "/app/oauth2/callback?code=x&state=y")
 	tab.mustLook(name+"-callback", http.StatusBadRequest, "Login not completed")
 }

@@ -41,14 +41,22 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link}
-	if e.Link != "" {
-		page.Action = "Go on"
+	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: "Go on"}
+	if e.Link == "" {
+		page.Link, page.Action = d.again(e.Status)
 	}
 	if d.Route != nil && d.Route.Errors.DisplayErrors {
 		page.Text += " (" + err.Error() + ")"
 	}
 	g.write(w, d, e.Status, page)
+}
+
+// again is the same page once more, where a person asked for one and something behind the gate was away.
+func (d *Decision) again(status int) (link, action string) {
+	if status < http.StatusBadGateway || d.Endpoint != "" || !d.Navigation(false) {
+		return "", ""
+	}
+	return d.Origin + d.URL.RequestURI(), "Try again"
 }
 
 // answer writes the decision's own answer.
