@@ -32,7 +32,7 @@ type builder struct {
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
-	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access}
+	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages}
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
 	}
@@ -64,7 +64,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
 		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
-		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors,
+		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors, Pages: c.OwnPages,
 	}
 	for n := range c.Rules {
 		rule := &c.Rules[n]

@@ -13,8 +13,9 @@ import (
 var house = map[string]string{
 	"cmd/sallyport":     "app",
 	"internal/app":      "config proxy authz flow oidc session issuer signer cache redis keyring auth provider",
-	"internal/config":   "proxy authz flow oidc session issuer signer auth",
-	"internal/proxy":    "authz auth",
+	"internal/config":   "proxy page authz flow oidc session issuer signer auth",
+	"internal/proxy":    "page authz auth",
+	"internal/page":     "auth",
 	"internal/authz":    "auth",
 	"internal/flow":     "oidc session issuer cache redis keyring auth",
 	"internal/oidc":     "cache auth",

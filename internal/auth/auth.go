@@ -73,6 +73,7 @@ type Answer struct {
 
 // A Page is an answer in words, which the error writer renders in the form that the client reads.
 type Page struct {
+	Kind    string // one of the kinds below; empty for a refusal
 	Title   string
 	Text    string
 	Items   []string // a list below the text
@@ -83,6 +84,14 @@ type Page struct {
 	Fields  []Field  // what Post sends, unseen
 	Refuse  string   // the words on a second button, which sends a field called refuse as well; empty for none
 }
+
+// The kinds of pages that aren't refusals.
+const (
+	PageChoose    = "choose"     // where to log in
+	PageLogout    = "logout"     // whether to log out
+	PageLoggedOut = "logged_out" // that it is done
+	PageConsent   = "consent"    // whether a client may have access
+)
 
 // A Choice is one link of several.
 type Choice struct{ Text, Link string }

@@ -51,6 +51,7 @@ func checkProcess(b *block, f *File) {
 	if f.Admin.Listen != "off" {
 		b.address("admin.listen", f.Admin.Listen, taken)
 	}
+	f.OwnPages = b.pages("pages", f.Pages)
 	for i, p := range f.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
 			b.warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client say who it is by X-Forwarded-For", p)

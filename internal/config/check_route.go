@@ -20,6 +20,7 @@ func (r *Route) check() {
 	if !u.SSLVerify && b.has("upstream.ssl_verify") {
 		b.warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anybody on the way can be the upstream")
 	}
+	r.OwnPages = b.pages("pages", r.Route.Pages)
 	r.checkRules()
 	r.checkACL()
 	if r.HasOIDC {

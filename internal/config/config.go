@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/authz"
 	"sallyport/internal/flow"
 	"sallyport/internal/issuer"
+	"sallyport/internal/page"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
 )
@@ -27,12 +28,15 @@ type File struct {
 	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
+	Pages          string   `yaml:"pages"` // the folder of the pages that people see; default the built-in ones
 
 	Consumers []authz.Consumer `yaml:"consumers"`
 	OAuth2    *issuer.Settings `yaml:"oauth2"` // the built-in issuer of opaque tokens; nil: there is none
 
 	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
 	Routes []Route         `yaml:"-"`
+
+	OwnPages *page.Set `yaml:"-"` // nil: none
 
 	warnings []string
 }
@@ -84,6 +88,8 @@ type Route struct {
 	HasOIDC bool // false: every request is let through unseen (auth: off)
 	Rules   []Rule
 	Issuers []Issuer // where oidc.issuers names several; OIDC is what they share then
+
+	OwnPages *page.Set // nil: the process's
 
 	block *block
 }

@@ -20,16 +20,16 @@ import (
 	"time"
 )
 
-// The pages of configs/flows and configs/authorization: what they say of settings, of reasons in the log and of other files is so. That their commands
+// The pages of configs: what they say of settings, of reasons in the log and of other files is so. That their commands
 // do what they show, internal/e2e tests.
 
-// A page is one of them.
-type page struct {
+// A doc is one of them.
+type doc struct {
 	name  string
 	lines []string
 }
 
-func mustReadPages(t *testing.T) (all []page) {
+func mustReadPages(t *testing.T) (all []doc) {
 	t.Helper()
 	names, err := filepath.Glob("../../configs/flows/*.md")
 	if err != nil || len(names) < 10 {
@@ -39,18 +39,18 @@ func mustReadPages(t *testing.T) (all []page) {
 	if err != nil || len(more) < 6 {
 		t.Fatalf("%d pages of configs/authorization, %v", len(more), err)
 	}
-	for _, name := range append(slices.Concat(names, more), "../../README.md") {
+	for _, name := range append(slices.Concat(names, more), "../../configs/kong.md", "../../configs/pages.md", "../../README.md") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, page{name, strings.Split(string(text), "\n")})
+		all = append(all, doc{name, strings.Split(string(text), "\n")})
 	}
 	return all
 }
 
 // rows are the cells of the tables whose first line begins with head; first is the text of its first cell.
-func (p *page) rows(head string, row func(where, first string, cells []string)) {
+func (p *doc) rows(head string, row func(where, first string, cells []string)) {
 	first, inside := "", false
 	for n, line := range p.lines {
 		cells := strings.Split(strings.Trim(line, "|"), "|")
@@ -267,6 +267,9 @@ func TestPagesPictures(t *testing.T) {
 func TestPagesYAML(t *testing.T) {
 	dir := t.TempDir()
 	mustWriteClient(t, dir)
+	if err := os.CopyFS(filepath.Join(dir, "pages"), os.DirFS("../../configs/pages")); err != nil {
+		t.Fatal(err)
+	}
 	found := 0
 	for _, p := range mustReadPages(t) {
 		if strings.HasSuffix(p.name, "../README.md") {
@@ -334,6 +337,7 @@ func mustWriteClient(t *testing.T, dir string) {
 	for name, value := range map[string][]byte{"JWK_X": public[1:33], "JWK_Y": public[33:], "JWK_D": private} {
 		t.Setenv(name, base64.RawURLEncoding.EncodeToString(value))
 	}
+	t.Setenv("OIDC_CLIENT_SECRET", "secret")
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

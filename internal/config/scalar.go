@@ -66,7 +66,7 @@ func (b *block) scalar(scope, path string, v *value, f *field, out reflect.Value
 		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
 		return
 	}
-	if (f.name == "file" || strings.HasSuffix(f.name, "_file")) && text != "" && !filepath.IsAbs(text) {
+	if f.path() && text != "" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(v.file), text)
 	}
 	err := set(out, text, f)
@@ -76,6 +76,11 @@ func (b *block) scalar(scope, path string, v *value, f *field, out reflect.Value
 	case err != nil:
 		b.spoil(path, v, "%v", err)
 	}
+}
+
+// path reports whether the field names a file or a folder, relative to that of the configuration file.
+func (f *field) path() bool {
+	return f.name == "file" || f.name == "pages" || strings.HasSuffix(f.name, "_file")
 }
 
 // set reads text as out's type. Its errors don't hold the text.

@@ -157,8 +157,14 @@ type person struct{ handle }
 // newPerson opens a browser. What it sees of cookies and codes must not be in the gates' logs.
 func newPerson(t *testing.T, gates ...*gate) *person {
 	t.Helper()
+	return newPersonWith(t, nil, gates...)
+}
+
+// newPersonWith is newPerson with a browser of another kind, such as {"script": false}.
+func newPersonWith(t *testing.T, kind args, gates ...*gate) *person {
+	t.Helper()
 	p := &person{handle{t: t}}
-	p.must("newContext", nil, &p.id)
+	p.must("newContext", kind, &p.id)
 	t.Cleanup(func() {
 		for _, g := range gates {
 			p.plant(g)

@@ -266,7 +266,7 @@ func (l *logins) choose(r *auth.Request, name string) *loginAt {
 
 // page is where a person chooses. Its links lead to the page that was asked for, with the choice.
 func (l *logins) page(r *auth.Request) *auth.Answer {
-	p := &auth.Page{Title: "Log in", Text: "Choose where you have an account."}
+	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
 	for _, at := range l.list {
 		query := auth.WithoutParams(r.URL.RawQuery, []string{l.arg})
 		if query != "" {

@@ -78,7 +78,7 @@ func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
 func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if !l.meant(r) {
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
-			Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
+			Kind: auth.PageLogout, Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
 		}}}, nil
 	}
 	identity, err := l.end(r)
@@ -91,7 +91,7 @@ func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 		return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
 	}
 	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
-		Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
+		Kind: auth.PageLoggedOut, Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
 	}}}, nil
 }
 

@@ -51,7 +51,7 @@ func (s *site) consentPage(r *auth.Request, a *authorization, user *auth.Identit
 		text += " It asks for:"
 	}
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
-		Title: "Allow access?", Text: text, Items: strings.Fields(a.scope), Link: s.base + authorizePath, Post: true, Action: "Allow",
+		Kind: auth.PageConsent, Title: "Allow access?", Text: text, Items: strings.Fields(a.scope), Link: s.base + authorizePath, Post: true, Action: "Allow",
 		Fields: []auth.Field{{Name: consentField, Value: base64.RawURLEncoding.EncodeToString([]byte(sealed))}}, Refuse: "Don't allow",
 	}}}, nil
 }

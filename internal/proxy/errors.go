@@ -40,14 +40,22 @@ func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link}
-	if e.Link != "" {
-		page.Action = "Go on"
+	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: "Go on"}
+	if e.Link == "" {
+		page.Link, page.Action = d.again(e.Status)
 	}
 	if d.Route != nil && d.Route.Errors.DisplayErrors {
 		page.Text += " (" + err.Error() + ")"
 	}
-	d.write(w, e.Status, page)
+	g.write(w, d, e.Status, page)
+}
+
+// again is the same page once more, where a person asked for one and something behind the gate was away.
+func (d *Decision) again(status int) (link, action string) {
+	if status < http.StatusBadGateway || d.Endpoint != "" || !d.Navigation(false) {
+		return "", ""
+	}
+	return d.Origin + d.URL.RequestURI(), "Try again"
 }
 
 // answer writes the decision's own answer.
@@ -58,7 +66,7 @@ func (g *Gate) answer(w http.ResponseWriter, d *Decision) {
 	}
 	addOwn(h, d.Header)
 	if a.Page != nil && a.Body == nil {
-		d.write(w, a.Status, a.Page)
+		g.write(w, d, a.Status, a.Page)
 		return
 	}
 	if h.Get("Cache-Control") == "" {
@@ -142,7 +150,7 @@ func (d *Decision) title(e *auth.Error) string {
 }
 
 // write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
-func (d *Decision) write(w http.ResponseWriter, status int, p *auth.Page) {
+func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p *auth.Page) {
 	h := w.Header()
 	h["X-Request-Id"] = []string{d.ID}
 	h["X-Content-Type-Options"] = noSniff
@@ -153,10 +161,28 @@ func (d *Decision) write(w http.ResponseWriter, status int, p *auth.Page) {
 	case strings.HasPrefix(d.Request.Header.Get("Content-Type"), "application/grpc"):
 		writeGRPC(w, status, p)
 	case d.WantsHTML() && !strings.EqualFold(d.Request.Header.Get("X-Requested-With"), "XMLHttpRequest"):
-		writeHTML(w, status, p, d.ID)
+		g.writeHTML(w, d, status, p)
 	default:
 		writeProblem(w, status, p, d.ID)
 	}
+}
+
+// writeHTML writes the page that people see. An operator's own that fails is replaced by the built-in one.
+func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, p *auth.Page) {
+	pages := g.pages
+	if d.Route != nil && d.Route.Pages != nil {
+		pages = d.Route.Pages
+	}
+	html, err := pages.Render(p, status, d.ID)
+	if err != nil {
+		g.log.Error("a page of pages: failed, the built-in one is shown", "request_id", d.ID, "error", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", pages.Policy())
+	h.Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(status)
+	w.Write(html)
 }
 
 // Header values that never change; they are shared, and nobody writes into them.

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authz"
+	"sallyport/internal/page"
 )
 
 // A Route is one route as requests meet it: everything that depends on the configuration is computed.
@@ -33,6 +34,7 @@ type Route struct {
 	Resource string // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
 	Basic    bool   // challenges ask for Basic, too (RFC 7617 §2)
 	Upstream *Upstream
+	Pages    *page.Set // nil: the gate's
 
 	ClientIndex   func(*auth.Request) int // which of client_id a request chooses
 	SkipPreflight bool                    // a CORS preflight passes unseen
@@ -74,6 +76,7 @@ type Gate struct {
 	router   *router
 	log      *slog.Logger
 	access   bool
+	pages    *page.Set
 }
 
 // Config is what a Gate is made from.
@@ -83,11 +86,15 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
 	AccessLog      bool
+	Pages          *page.Set // that people see; nil: the built-in ones
 }
 
 // New returns the gate of these routes, which it completes.
 func New(c Config) (*Gate, error) {
-	g := &Gate{entrance: entrance{c.TrustedProxies}, log: c.Log, access: c.AccessLog}
+	g := &Gate{entrance: entrance{c.TrustedProxies}, log: c.Log, access: c.AccessLog, pages: c.Pages}
+	if g.pages == nil {
+		g.pages = page.Builtin()
+	}
 	removed, cookies := newNameSet(c.Routes), newCookieSet(c.Routes)
 	for _, route := range c.Routes {
 		plan, err := newHeaderPlan(route, removed, cookies)

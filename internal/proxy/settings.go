@@ -15,6 +15,7 @@ type RouteSettings struct {
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the client's Host header to the upstream
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
 	ACL          authz.ACLSettings `yaml:"acl"`
+	Pages        string            `yaml:"pages"`                                             // the folder of its own pages; default the process's
 	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon"` // what else a path may hold
 }
 

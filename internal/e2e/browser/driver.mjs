@@ -2,6 +2,7 @@
 // Commands run side by side; within one page the caller waits for each. Usage: node driver.mjs PACKAGES CHROMIUM
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { faultsOf } from "./look.mjs";
 
 const [packages, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(packages + "/")("playwright-core");
@@ -24,8 +25,14 @@ let last = 0;
 const keep = (what) => (kept.set(++last, what), last);
 
 // A page whose last answer at the top level is remembered: text says what was shown, status how it was meant.
+// So is what its console complains of, but for the status of the page itself.
 function watch(page) {
   page.status = 0;
+  page.complaints = [];
+  page.on("console", (m) => {
+    if (m.type() === "error" && !m.text().includes("the server responded with a status")) page.complaints.push(m.text());
+  });
+  page.on("pageerror", (e) => page.complaints.push(String(e)));
   page.on("response", (r) => {
     if (r.request().isNavigationRequest() && r.frame() === page.mainFrame()) page.status = r.status();
   });
@@ -33,8 +40,8 @@ function watch(page) {
 }
 
 const commands = {
-  newContext: async () => {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 } });
+  newContext: async ({ script = true }) => {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: script, viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(timeout);
     context.requested = [];
     context.on("request", (r) => context.requested.push(r.url()));
@@ -58,6 +65,12 @@ const commands = {
   status: async ({ on }) => on.status,
   cookies: async ({ on }) => on.cookies(),
   requested: async ({ on }) => on.requested,
+  look: async ({ on, path, width, height, dark }) => {
+    await on.setViewportSize({ width, height });
+    await on.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+    await on.screenshot({ path, fullPage: true });
+    return [...on.complaints.splice(0), ...(await on.evaluate(faultsOf, { dark }))];
+  },
   screenshot: async ({ on, path, width, height, dark }) => {
     await on.setViewportSize({ width, height });
     await on.emulateMedia({ colorScheme: dark ? "dark" : "light" });
