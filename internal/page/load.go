@@ -195,7 +195,7 @@ func remedy(text string) string {
 	case strings.HasPrefix(text, "no such template"):
 		return text + ": a part is a file of this folder whose name begins with _"
 	}
-	return text + ": write it as Go's html/template reads it (https://pkg.go.dev/text/template)"
+	return text + ": write it as Go's html/template reads it"
 }
 
 // noField says which fields there are instead.
