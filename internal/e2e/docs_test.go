@@ -89,7 +89,11 @@ func mustReadPage(t *testing.T, page string) (all []*example) {
 			last.output = append(last.output, line)
 		}
 	}
-	return slices.DeleteFunc(all, func(e *example) bool { return len(e.commands) == 0 })
+	shown := slices.DeleteFunc(slices.Clone(all), func(e *example) bool { return len(e.commands) == 0 })
+	if len(all) > 0 && len(shown) == 0 {
+		t.Errorf("%s shows no commands", filepath.Base(page))
+	}
+	return shown
 }
 
 // pageTime is how long the commands of one example may take.
@@ -178,7 +182,7 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	env = []string{
 		"ISSUER=" + keycloak.issuer("sallyport"), "UPSTREAM=" + startEcho(t),
 		"SERVICE_SECRET=" + serviceSecret, "SECOND_SECRET=" + lightweightSecret, "SESSION_SECRET=" + sessionSecret, "KEYS_SECRET=" + sessionSecret,
-		"KEYS_FILE=" + filepath.Join(dir, "keys"),
+		"KEYS_FILE=" + filepath.Join(dir, "keys"), "MACHINE_SECRET=" + machineSecret, "MACHINE_SECRET_HASH=" + mustHash(t, machineSecret),
 		fmt.Sprintf("LISTEN=127.0.0.1:%d", listen), fmt.Sprintf("ADMIN_LISTEN=127.0.0.1:%d", admin),
 		"GATE=" + urlOf(listen), "ADMIN=" + urlOf(admin), "LOG=" + log,
 	}
@@ -216,7 +220,7 @@ func mustServe(t *testing.T, env []string, file, log, ready string) {
 	t.Cleanup(func() {
 		gate.kill()
 		text, _ := os.ReadFile(log)
-		for _, secret := range append(clientSecrets, sessionSecret, "eyJ") {
+		for _, secret := range append(clientSecrets, sessionSecret, machineSecret, "eyJ", "sp_") {
 			if bytes.Contains(text, []byte(secret)) {
 				t.Errorf("the gate's log holds a secret: %s", lineWith(string(text), secret))
 			}

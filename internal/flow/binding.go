@@ -31,7 +31,7 @@ func (s *BindingSettings) check(i *auth.Identity) error {
 		}
 		members, _ := cnf.(map[string]any)
 		for _, kind := range slices.Sorted(maps.Keys(members)) {
-			if kind == "jkt" && dpop || kind == "x5t#S256" && mtls {
+			if (kind == "jkt" || kind == keycloakJKTType && members[kind] == "DPoP" && members["jkt"] != nil) && dpop || kind == "x5t#S256" && mtls {
 				continue
 			}
 			return errBound(kind)
@@ -42,6 +42,9 @@ func (s *BindingSettings) check(i *auth.Identity) error {
 	}
 	return nil
 }
+
+// keycloakJKTType stands beside jkt in Keycloak's tokens, says by what the key is proved, and binds to nothing itself.
+const keycloakJKTType = "kc-jkt-type"
 
 func errBound(kind string) error {
 	return auth.InvalidToken("token_bound", fmt.Errorf("cnf: the token is bound (%s), and no proof of that is checked: %w", kind, errNoProof))

@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Tokens that Keycloak has bound to a certificate or to a DPoP key are no bearer tokens: whoever brings one alone is refused,
+// by bearer and by introspection, unless the route says off.
+func TestBoundTokensOfKeycloak(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	overTLS := keycloak.issuerTLS("sallyport")
+	at := func(path, issuer, client, secret string, oidc ...string) route {
+		return route{path: path, upstream: up, issuer: issuer, client: client, secret: secret, oidc: oidc}
+	}
+	const dpopOff, mtlsOff = "proof_of_possession_dpop: off", "proof_of_possession_mtls: off"
+	g := startGate(t, config{routes: []route{
+		at("/dpop", "", "client-dpop-auth", dpopSecret),
+		at("/dpop/asked", "", "client-dpop-auth", dpopSecret, "auth_methods: [introspection]"),
+		at("/dpop/other", "", "client-dpop-auth", dpopSecret, mtlsOff),
+		at("/dpop/off", "", "client-dpop-auth", dpopSecret, dpopOff),
+		at("/cert", overTLS, "cert-bound", certBoundSecret),
+		at("/cert/other", overTLS, "cert-bound", certBoundSecret, dpopOff),
+		at("/cert/off", overTLS, "cert-bound", certBoundSecret, mtlsOff),
+	}})
+	v := newVisitor(t, g)
+
+	key := startSigner(t, jose.ES256)
+	token := mustDiscover(t, keycloak.issuer("sallyport")).endpoint("token")
+	dpop := v.ask(token, clientSecretBasic("client-dpop-auth", dpopSecret), passwordGrant("john"),
+		"DPoP", key.mustProve(t, http.MethodPost, token, nil)).mustMember(t, "access_token")
+	_, _, pair := mustClientCert(t, "anybody")
+	cert := newVisitor(t).present(pair).ask(mustDiscover(t, overTLS).mtls("token"), clientSecretBasic("cert-bound", certBoundSecret),
+		passwordGrant("john")).mustMember(t, "access_token")
+	g.plant(dpop, cert)
+	if mustRead(t, dpop).confirmation("jkt") == "" || mustRead(t, cert).confirmation("x5t#S256") == "" {
+		t.Fatal("Keycloak has bound nothing")
+	}
+
+	for path, bound := range map[string]string{"/dpop": dpop, "/dpop/asked": dpop, "/dpop/other": dpop, "/cert": cert, "/cert/other": cert} {
+		for range 2 { // the second time it is known already
+			a := v.call(g.url+path, "Authorization", "Bearer "+bound)
+			challenge := a.header.Get("WWW-Authenticate")
+			if a.status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) || up.arrived(path) {
+				t.Errorf("%s is answered %d, %q: %s", path, a.status, challenge, a.body)
+			}
+		}
+		reason := regexp.MustCompile(`"path":"` + path + `","status":401,.*"reason":"token_bound"`)
+		mustAwait(t, 5*time.Second, "the reason of "+path, func() bool { return len(reason.FindAllString(g.log.String(), -1)) == 2 })
+	}
+	for path, bound := range map[string]string{"/dpop/off": dpop, "/cert/off": cert} {
+		if a := v.call(g.url+path, "Authorization", "Bearer "+bound); a.status != http.StatusOK || a.user() != "john" {
+			t.Errorf("%s is answered %d for %q: %s", path, a.status, a.user(), a.body)
+		}
+	}
+	if a := v.call(g.url+"/dpop", "Authorization", "DPoP "+dpop, "DPoP", key.mustProve(t, http.MethodGet, g.url+"/dpop", nil)); a.status != http.StatusUnauthorized {
+		t.Errorf("with a proof, which isn't read, the answer is %d", a.status)
+	}
+}

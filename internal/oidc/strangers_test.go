@@ -1,0 +1,36 @@
+package oidc
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"sallyport/internal/provider"
+)
+
+// strangers is how many forged tokens are tried. Each costs a verification, so they aren't a million: nothing is kept of
+// any, which its number can't change.
+const strangers = 5_000
+
+// Forged tokens leave nothing behind, cause no call, and push out no good one.
+func TestForgedTokensAreNotKept(t *testing.T) {
+	p, c, now := begin(t, nil)
+	token := p.SignJWT(good(p, now.Now()))
+	first, err := c.issuer.AccessToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, asked := token[:len(token)-20], p.Requests(provider.JWKS)
+	for n := range strangers {
+		if _, err := c.issuer.AccessToken(t.Context(), fmt.Sprintf("%s%020d", body, n)); !errors.Is(err, errBadSignature) {
+			t.Fatalf("a forged token: %v", err)
+		}
+	}
+	c.issuer.tokens.entries.CleanUp()
+	if kept, calls := c.issuer.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls != 0 {
+		t.Errorf("after %d forged tokens %d tokens are kept and %d calls were made, expected 1 and 0", strangers, kept, calls)
+	}
+	if again, err := c.issuer.AccessToken(t.Context(), token); err != nil || again != first {
+		t.Errorf("the good token: %p, %v, expected what was kept", again, err)
+	}
+}
