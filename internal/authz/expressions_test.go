@@ -66,6 +66,23 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// Keycloak's access tokens name their client in azp alone.
+func TestExpressionsClientID(t *testing.T) {
+	for want, i := range map[string]*auth.Identity{
+		"given": {ClientID: "given", AccessToken: auth.Claims{"azp": "other"}},
+		"party": {AccessToken: auth.Claims{"azp": "party"}},
+	} {
+		rule, err := NewRule(usual(), RuleSettings{Allow: `token.client_id == "` + want + `"`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+		if _, err := p.Authorize(request("GET", "/"), i, rule, nil); err != nil {
+			t.Errorf("the client isn't %s: %v", want, err)
+		}
+	}
+}
+
 func TestExpressionsThatArent(t *testing.T) {
 	for text, want := range map[string]string{
 		`claims.roles.exists(`:                    "column",
