@@ -26,6 +26,7 @@ type config struct {
 // A route is one entry of routes:. Its zero value, with an upstream, is the client app of the realm sallyport at /.
 type route struct {
 	path     string
+	acl      string // the value of acl:, or none
 	issuer   string
 	counting *countingProxy // before that issuer, if any
 	client   string
@@ -49,7 +50,7 @@ func (r route) yaml() string {
 	has := func(key string) bool {
 		return slices.ContainsFunc(r.oidc, func(own string) bool { return strings.HasPrefix(own, key+":") })
 	}
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q}\n    oidc:\n", path, r.upstream.url)
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, or(r.acl, "{}"))
 	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",

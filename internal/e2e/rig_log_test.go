@@ -24,14 +24,20 @@ func (g *gate) mustLineOf(t *testing.T, message, id string) (found line) {
 	if id == "" {
 		t.Fatal("there is no X-Request-Id")
 	}
-	mustAwait(t, 10*time.Second, "the log line of the request "+id, func() bool {
-		for text := range strings.Lines(g.log.String()) {
-			var l line
-			if json.Unmarshal([]byte(text), &l) == nil && l.text("msg") == message && l.text("request_id") == id {
-				found = l
-			}
-		}
-		return found != nil
+	mustAwait(t, 10*time.Second, "the log line of the request "+id, func() (ok bool) {
+		found, ok = g.lineOf(message, id)
+		return ok
 	})
 	return found
+}
+
+// lineOf is the line of a request with this message, if it is there.
+func (g *gate) lineOf(message, id string) (found line, ok bool) {
+	for text := range strings.Lines(g.log.String()) {
+		var l line
+		if strings.Contains(text, id) && json.Unmarshal([]byte(text), &l) == nil && l.text("msg") == message && l.text("request_id") == id {
+			return l, true
+		}
+	}
+	return nil, false
 }
