@@ -46,7 +46,7 @@ func TestExpressions(t *testing.T) {
 		s := usual()
 		s.ConsumerClaims, s.ConsumerBy = [][]string{{"who"}}, []string{"username"}
 		session.AccessToken["who"] = "John"
-		rule, err := NewRule(s, RuleSettings{Allow: text})
+		rule, err := NewRule(RuleSettings{Allow: text})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -72,7 +72,7 @@ func TestExpressionsClientID(t *testing.T) {
 		"given": {ClientID: "given", AccessToken: auth.Claims{"azp": "other"}},
 		"party": {AccessToken: auth.Claims{"azp": "party"}},
 	} {
-		rule, err := NewRule(usual(), RuleSettings{Allow: `token.client_id == "` + want + `"`})
+		rule, err := NewRule(RuleSettings{Allow: `token.client_id == "` + want + `"`})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestPrecheck(t *testing.T) {
 		`request.method == "POST" && claims.sub == "john"`:  "", // a claim decides, too: later
 		`request.method == "POST" || consumer.id == "john"`: "",
 	} {
-		rule, err := NewRule(usual(), RuleSettings{Allow: text})
+		rule, err := NewRule(RuleSettings{Allow: text})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,7 @@ func oneRoute(up *upstream, one, two *countingProxy, more string, rules ...strin
 		"upstream_headers: [{header: X-User, path: [preferred_username]}, {header: X-Issuer, path: [iss]}]",
 		"issuers:",
 		fmt.Sprintf("  - {name: one, title: Employees, issuer: %q, client_id: app, client_secret: %s%s}", one.issuer("sallyport"), appSecret, more),
-		fmt.Sprintf("  - {name: two, issuer: %q, client_id: app, client_secret: %s, login_domains: [partner.example.com]}", two.issuer("other"), otherAppSecret),
+		fmt.Sprintf("  - {name: two, issuer: %q, client_id: app, client_secret: %s, login_domains: [partner.example.com], roles_claim: [groups]}", two.issuer("other"), otherAppSecret),
 	}}}
 }
 
@@ -110,6 +110,7 @@ func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 	g := startGate(t, config{routes: oneRoute(up, one, two, ", roles_required: [user]",
 		"{paths: [/staff], groups_required: [/staff]}",
 		"{paths: [/partners], groups_required: [/partners]}",
+		"{paths: [/roles], roles_required: [admin, /partners]}", // realm_access.roles of one, groups of two
 		fmt.Sprintf("{paths: [/one], allow: 'token.issuer == %q'}", one.issuer("sallyport")),
 		fmt.Sprintf("{paths: [/two], allow: 'claims.iss == %q && \"admin\" in claims.realm_access.roles'}", two.issuer("other")),
 	)})
@@ -130,6 +131,7 @@ func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 		{"/", "norole", 403}, // its entry wants the role user, partner's nothing
 		{"/staff", "john", 200}, {"/staff", "partner", 403},
 		{"/partners", "john", 403}, {"/partners", "partner", 200},
+		{"/roles", "john", 200}, {"/roles", "partner", 200}, {"/admin", "john", 200}, {"/admin", "partner", 403},
 		{"/one", "john", 200}, {"/one", "partner", 403},
 		{"/two", "john", 403}, {"/two", "partner", 200},
 	} {
