@@ -23,7 +23,7 @@ type Explanation struct {
 type Step struct {
 	Name   string // route, rule, flow, or the name of a check
 	Detail string
-	Failed bool // it is why the request is refused
+	Failed bool // it is why the request is refused, unless the rule only reports
 }
 
 // Passes reports whether the request is forwarded.
