@@ -247,6 +247,8 @@ func TestChooserOfRealms(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"/a?login_hint=jane%40example.com", "/a?realm=nobody"} {
+		header := []string{"Accept", "text/html"}
+		g.mustRule(t, newVisitor(t, g), ruling{path: address, header: header, status: http.StatusUnauthorized, reason: "issuer_not_chosen"}, "")
 		if a := newVisitor(t, g).browse(g.url + address); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "Choose where") {
 			t.Errorf("%s is answered %d, want the page where one chooses: %s", address, a.status, a.body)
 		}
@@ -267,7 +269,7 @@ func TestSessionsRememberTheirRealm(t *testing.T) {
 	t.Parallel()
 	up, one, two := startUpstream(t), startCountingProxy(t), startCountingProxy(t)
 	short := keycloak.admin.mustCopy(t, "other", "app", map[string]string{"access.token.lifespan": "10"})
-	routes := oneRoute(up, one, two, "")
+	routes := oneRoute(up, one, two, "", "{paths: [/strong], acr_values: [platinum]}")
 	routes[0].oidc = append(routes[0].oidc[:2:2], "issuers:",
 		fmt.Sprintf("  - {name: one, issuer: %q, client_id: app-short, client_secret: %s}", one.issuer("sallyport"), appShortSecret),
 		fmt.Sprintf("  - {name: two, issuer: %q, client_id: %s, client_secret: %s}", two.issuer("other"), short, otherAppSecret))
@@ -295,6 +297,8 @@ func TestSessionsRememberTheirRealm(t *testing.T) {
 				one.refreshes.Load(), two.refreshes.Load(), c.one, c.two, one.refused.Load()+two.refused.Load())
 		}
 	}
+	olgas.open(g.url + "/strong")
+	olgas.mustBeAt(two.issuer("other")) // she isn't asked where she has an account
 	for _, c := range []struct {
 		person        *person
 		tab           *page

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -182,6 +183,18 @@ func TestChallengesOfRules(t *testing.T) {
 		if c.who == "" && strings.Contains(got, "error=") {
 			t.Errorf("%s: who brings nothing has made no error: %q", c.path, got)
 		}
+	}
+}
+
+// An expression that runs away is stopped before it costs much.
+func TestRunawayExpression(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, config{routes: []route{ruled(startUpstream(t))}})
+	token := keycloak.mustUserToken(t, "app", appSecret, "john")
+	l := g.mustLine(t, newVisitor(t, g).call(g.url+"/runaway", "Authorization", "Bearer "+token))
+	took, _ := l["duration"].(float64)
+	if !strings.Contains(l.text("error"), "cost limit exceeded") || took == 0 || time.Duration(took) > 5*time.Second {
+		t.Errorf("after %s the log says %q", time.Duration(took), l.text("error"))
 	}
 }
 
