@@ -68,7 +68,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	}
 	for n := range c.Rules {
 		rule := &c.Rules[n]
-		made, err := authz.NewRule(c.OIDC.Authz, rule.RuleSettings)
+		made, err := authz.NewRule(rule.RuleSettings)
 		if err != nil {
 			return nil, rule.Problem("allow", err.Error())
 		}

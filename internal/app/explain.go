@@ -133,7 +133,7 @@ func writeExplanation(out io.Writer, request string, x *proxy.Explanation) {
 	fmt.Fprintln(out, request)
 	for _, s := range x.Steps {
 		mark := " "
-		if s.Failed {
+		if s.Failed && !x.Passes() {
 			mark = "✗"
 		}
 		fmt.Fprintf(out, "  %s %-16s %s\n", mark, s.Name, s.Detail)

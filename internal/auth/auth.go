@@ -32,6 +32,7 @@ type Login struct {
 	StepUp *StepUp // what it must be; nil: any
 	Always bool    // for every request for a page, not only a person's
 	Issuer string  // the name of the issuer, where there are several; empty: any
+	Again  string  // the issuer at which the person has logged in before, as a URL; empty: nobody is known
 }
 
 // An Endpointer brings paths along that the gate answers itself, such as the redirection endpoint.
@@ -66,6 +67,7 @@ type Step func(*Request, *Result) (*Result, error)
 // An Answer is a response of the gate's own.
 type Answer struct {
 	Status int
+	Reason string // for the log, where it is in place of a refusal
 	Header http.Header
 	Body   []byte
 	Page   *Page // rendered as HTML, problem JSON or gRPC status as the client understands, if Body is nil

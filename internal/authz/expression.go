@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,7 +30,7 @@ type (
 	tokenFacts struct {
 		Flow      string    `cel:"flow"` // which proved it; empty: nobody is known
 		Issuer    string    `cel:"issuer"`
-		ClientID  string    `cel:"client_id"`
+		ClientID  string    `cel:"client_id"` // the claim, or azp where there is none
 		Subject   string    `cel:"sub"`
 		Scopes    []string  `cel:"scopes"`
 		Expires   time.Time `cel:"expires"`   // the zero time if it isn't known
@@ -176,7 +177,10 @@ func (s *subject) token() tokenFacts {
 	if len(scopes) == 0 {
 		scopes = strings.Fields(i.Tokens.Scope)
 	}
-	return tokenFacts{Flow: i.Flow, Issuer: i.Issuer, ClientID: i.ClientID, Subject: i.Subject, Scopes: scopes, Expires: i.Tokens.Expiry, Presented: i.Presented}
+	return tokenFacts{
+		Flow: i.Flow, Issuer: i.Issuer, ClientID: cmp.Or(i.ClientID, s.claims.String("azp")), Subject: i.Subject, Scopes: scopes,
+		Expires: i.Tokens.Expiry, Presented: i.Presented,
+	}
 }
 
 func (s *subject) session() sessionFacts {

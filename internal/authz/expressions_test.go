@@ -46,7 +46,7 @@ func TestExpressions(t *testing.T) {
 		s := usual()
 		s.ConsumerClaims, s.ConsumerBy = [][]string{{"who"}}, []string{"username"}
 		session.AccessToken["who"] = "John"
-		rule, err := NewRule(s, RuleSettings{Allow: text})
+		rule, err := NewRule(RuleSettings{Allow: text})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -62,6 +62,23 @@ func TestExpressions(t *testing.T) {
 		}
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+// Keycloak's access tokens name their client in azp alone.
+func TestExpressionsClientID(t *testing.T) {
+	for want, i := range map[string]*auth.Identity{
+		"given": {ClientID: "given", AccessToken: auth.Claims{"azp": "other"}},
+		"party": {AccessToken: auth.Claims{"azp": "party"}},
+	} {
+		rule, err := NewRule(RuleSettings{Allow: `token.client_id == "` + want + `"`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+		if _, err := p.Authorize(request("GET", "/"), i, rule, nil); err != nil {
+			t.Errorf("the client isn't %s: %v", want, err)
 		}
 	}
 }
@@ -91,7 +108,7 @@ func TestPrecheck(t *testing.T) {
 		`request.method == "POST" && claims.sub == "john"`:  "", // a claim decides, too: later
 		`request.method == "POST" || consumer.id == "john"`: "",
 	} {
-		rule, err := NewRule(usual(), RuleSettings{Allow: text})
+		rule, err := NewRule(RuleSettings{Allow: text})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,24 +8,35 @@ import (
 	"sallyport/internal/auth"
 )
 
+// The claims of pairs.
+const (
+	scopes = iota
+	audience
+	groups
+	roles
+)
+
+var pairNames = [...]string{"scopes", "audience", "groups", "roles"}
+
+// paths are where a policy finds the claims of pairs: its rules' ones, too, so that each issuer's tokens are read in their way.
+type paths [len(pairNames)][]string
+
+func newPaths(s *Settings) paths {
+	return paths{scopes: s.ScopesClaim, audience: s.AudienceClaim, groups: s.GroupsClaim, roles: s.RolesClaim}
+}
+
 // A pair is a claim and what it must say: one of the alternatives, whose words must all be there.
 type pair struct {
-	name string // scopes, audience, groups, roles
-	path []string
-	any  [][]string
+	claim int // scopes, audience, groups, roles
+	any   [][]string
 }
 
 // pairs returns those that require something.
-func pairs(s *Settings, r RequiredSettings) []pair {
+func pairs(r RequiredSettings) []pair {
 	var all []pair
-	for _, p := range []pair{
-		{"scopes", s.ScopesClaim, alternatives(r.ScopesRequired)},
-		{"audience", s.AudienceClaim, alternatives(r.AudienceRequired)},
-		{"groups", s.GroupsClaim, alternatives(r.GroupsRequired)},
-		{"roles", s.RolesClaim, alternatives(r.RolesRequired)},
-	} {
-		if p.any != nil {
-			all = append(all, p)
+	for claim, required := range [][]string{scopes: r.ScopesRequired, audience: r.AudienceRequired, groups: r.GroupsRequired, roles: r.RolesRequired} {
+		if words := alternatives(required); words != nil {
+			all = append(all, pair{claim, words})
 		}
 	}
 	return all
@@ -44,18 +55,23 @@ func alternatives(entries []string) [][]string {
 
 func isAny(audiences []string) bool { return slices.Equal(audiences, []string{"any"}) }
 
-func (p *pair) holds(claims auth.Claims) bool {
+func (p *pair) name() string { return pairNames[p.claim] }
+
+// has are the words of the claim, at the path of the policy that judges.
+func (p *pair) has(s *subject) []string { return s.claims.Words(s.paths[p.claim]) }
+
+func (p *pair) holds(s *subject) bool {
 	if p.any == nil {
 		return true
 	}
-	has := claims.Words(p.path)
+	has := p.has(s)
 	return slices.ContainsFunc(p.any, func(words []string) bool {
 		return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(has, w) })
 	})
 }
 
-func (p *pair) failure(claims auth.Claims) error {
-	return fmt.Errorf("%s: expected %s in claim %s, got %q", p.name, p.wanted(), strings.Join(p.path, "."), claims.Words(p.path))
+func (p *pair) failure(s *subject) error {
+	return fmt.Errorf("%s: expected %s in claim %s, got %q", p.name(), p.wanted(), strings.Join(s.paths[p.claim], "."), p.has(s))
 }
 
 // wanted writes the alternatives as a person would say them.
@@ -67,9 +83,9 @@ func (p *pair) wanted() string {
 	return strings.Join(all, ", or ")
 }
 
-func (p *pair) refusal(claims auth.Claims) error {
-	e := auth.Forbidden(p.name+"_required", p.failure(claims))
-	if p.name == "scopes" { // RFC 6750 §3.1
+func (p *pair) refusal(s *subject) error {
+	e := auth.Forbidden(p.name()+"_required", p.failure(s))
+	if p.claim == scopes { // RFC 6750 §3.1
 		e.Code, e.Scope = "insufficient_scope", strings.Join(p.any[0], " ")
 	}
 	return e
@@ -78,19 +94,19 @@ func (p *pair) refusal(claims auth.Claims) error {
 // check makes a check of the pair, which nobody without an identity is asked.
 func (p pair) check() check {
 	return check{
-		name: p.name + "_required", mandatory: false,
+		name: p.name() + "_required", mandatory: false,
 		judge: func(s *subject) error {
-			if p.holds(s.claims) {
+			if p.holds(s) {
 				return nil
 			}
-			return p.refusal(s.claims)
+			return p.refusal(s)
 		},
 		seen: func(s *subject) string {
 			wanted := p.wanted()
 			if p.any == nil {
 				wanted = "nothing"
 			}
-			return fmt.Sprintf("claim %s is %q, required is %s", strings.Join(p.path, "."), s.claims.Words(p.path), wanted)
+			return fmt.Sprintf("claim %s is %q, required is %s", strings.Join(s.paths[p.claim], "."), p.has(s), wanted)
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 // A Policy is what a route requires, compiled at load.
 type Policy struct {
+	paths     *paths  // to the claims of pairs, its rules' ones too
 	byDefault bool    // audience_required isn't written
 	audience  pair    // of tokens that the caller brought: names one of our clients unless configured otherwise
 	checks    []check // pairs, forbidden claims, domains
@@ -80,6 +81,7 @@ type subject struct {
 	request  *auth.Request
 	identity *auth.Identity // nil: nobody is known
 	claims   auth.Claims    // of the identity: the one set that policies see
+	paths    *paths         // into claims
 	grant    *Grant
 }
 
@@ -94,7 +96,8 @@ type check struct {
 // NewPolicy compiles a route's settings. clientIDs are the audiences that a presented token may name by default.
 func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Policy {
 	required := s.RequiredSettings
-	p := &Policy{byDefault: len(required.AudienceRequired) == 0, audience: pair{name: "audience", path: s.AudienceClaim, any: alternatives(clientIDs)}}
+	at := newPaths(&s)
+	p := &Policy{paths: &at, byDefault: len(required.AudienceRequired) == 0, audience: pair{audience, alternatives(clientIDs)}}
 	switch {
 	case isAny(required.AudienceRequired):
 		p.audience.any = nil
@@ -103,7 +106,7 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 		p.audience.any = alternatives(required.AudienceRequired)
 	}
 	p.checks = append(p.checks, p.presented())
-	for _, pair := range pairs(&s, required) {
+	for _, pair := range pairs(required) {
 		p.checks = append(p.checks, pair.check())
 	}
 	if len(s.ClaimsForbidden) > 0 {
@@ -117,8 +120,8 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	return p
 }
 
-// NewRule compiles a rule. The claims' paths are its route's.
-func NewRule(s Settings, r RuleSettings) (*Rule, error) {
+// NewRule compiles a rule. The paths of its pairs' claims are those of the policy that an identity is judged by.
+func NewRule(r RuleSettings) (*Rule, error) {
 	required := r.RequiredSettings
 	if isAny(required.AudienceRequired) {
 		required.AudienceRequired = nil
@@ -128,7 +131,7 @@ func NewRule(s Settings, r RuleSettings) (*Rule, error) {
 	if rule.Auth == "" {
 		rule.Auth = Required
 	}
-	for _, pair := range pairs(&s, required) {
+	for _, pair := range pairs(required) {
 		rule.checks = append(rule.checks, pair.check())
 	}
 	if len(r.ACRValues) > 0 || r.MaxAge != nil {
@@ -167,7 +170,7 @@ func (p *Policy) Precheck(r *auth.Request, rule *Rule, o *Observer) error {
 // *auth.Error: 401 for a token that the caller brought and that is meant for somebody else, or for a login that was too weak
 // or too long ago; 403 otherwise. Without an identity only the ACL and the rule's expression are judged.
 func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, o *Observer) (*Grant, error) {
-	s := &subject{observer: o, request: r, identity: i, claims: i.Judged(), grant: &Grant{}}
+	s := &subject{observer: o, request: r, identity: i, claims: i.Judged(), paths: p.paths, grant: &Grant{}}
 	if err := p.judge(s); err != nil {
 		return s.grant, err
 	}
@@ -194,10 +197,10 @@ func (p *Policy) presented() check {
 	return check{
 		name: "token_audience",
 		judge: func(s *subject) error {
-			if !s.identity.Presented || p.audience.holds(s.claims) || p.gates(s) {
+			if !s.identity.Presented || p.audience.holds(s) || p.gates(s) {
 				return nil
 			}
-			return auth.InvalidToken("token_audience", p.audience.failure(s.claims))
+			return auth.InvalidToken("token_audience", p.audience.failure(s))
 		},
 		seen: func(s *subject) string {
 			if !s.identity.Presented {
@@ -211,7 +214,7 @@ func (p *Policy) presented() check {
 // gates reports whether a token is one that the gate has issued for itself: where nothing else is required, that is as good as
 // for one of our clients.
 func (p *Policy) gates(s *subject) bool {
-	return p.byDefault && s.identity.Flow == "kong_oauth2" && slices.Contains(s.claims.Words(p.audience.path), s.identity.Issuer)
+	return p.byDefault && s.identity.Flow == "kong_oauth2" && slices.Contains(p.audience.has(s), s.identity.Issuer)
 }
 
 func (r *Rule) judge(s *subject) error {

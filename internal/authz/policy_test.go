@@ -38,7 +38,7 @@ func reasonOf(err error) string {
 
 func decide(t *testing.T, s Settings, a ACLSettings, consumers []Consumer, r RuleSettings, i *auth.Identity) (*Grant, string) {
 	t.Helper()
-	rule, err := NewRule(s, r)
+	rule, err := NewRule(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestNobody(t *testing.T) {
 		"whatever it is called":     {RuleSettings{Paths: []string{"/x"}}, false},
 		"and reported only is seen": {RuleSettings{Auth: "required", ReportOnly: true}, true},
 	} {
-		rule, err := NewRule(s, c.rule)
+		rule, err := NewRule(c.rule)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +292,7 @@ func TestNobody(t *testing.T) {
 			t.Errorf("%s: needs a credential: %v", name, got)
 		}
 	}
-	rule, _ := NewRule(s, RuleSettings{})
+	rule, _ := NewRule(RuleSettings{})
 	g, err := NewPolicy(s, ACLSettings{Allow: []string{"anonymous"}}, NewDirectory(people), nil).Authorize(request("GET", "/"), nil, rule, nil)
 	if err != nil || !g.Anonymous || g.Consumer.Username != "guest" || g.Credential != "" {
 		t.Errorf("the consumer that stands for nobody: %+v, %v", g, err)
@@ -320,7 +320,7 @@ func TestStepUp(t *testing.T) {
 			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
 		}
 	}
-	rule, _ := NewRule(usual(), RuleSettings{ACRValues: []string{"gold"}, MaxAge: &minute})
+	rule, _ := NewRule(RuleSettings{ACRValues: []string{"gold"}, MaxAge: &minute})
 	_, err := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, nil)
 	if e := auth.AsError(err); e.Status != http.StatusUnauthorized || e.Code != "insufficient_user_authentication" || e.StepUp.ACRValues[0] != "gold" {
 		t.Errorf("the refusal is %+v", e)
@@ -332,7 +332,7 @@ func TestStepUp(t *testing.T) {
 }
 
 func TestReportOnly(t *testing.T) {
-	rule, err := NewRule(usual(), RuleSettings{RequiredSettings: RequiredSettings{RolesRequired: []string{"admin"}}, ReportOnly: true})
+	rule, err := NewRule(RuleSettings{RequiredSettings: RequiredSettings{RolesRequired: []string{"admin"}}, ReportOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestReportOnly(t *testing.T) {
 }
 
 func BenchmarkAllow(b *testing.B) {
-	rule, err := NewRule(usual(), RuleSettings{Allow: `"editor" in claims.roles && request.method == "GET"`})
+	rule, err := NewRule(RuleSettings{Allow: `"editor" in claims.roles && request.method == "GET"`})
 	if err != nil {
 		b.Fatal(err)
 	}

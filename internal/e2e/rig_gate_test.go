@@ -26,12 +26,13 @@ type config struct {
 // A route is one entry of routes:. Its zero value, with an upstream, is the client app of the realm sallyport at /.
 type route struct {
 	path     string
+	acl      string // the value of acl:, or none
 	issuer   string
 	counting *countingProxy // before that issuer, if any
 	client   string
 	secret   string
 	upstream *upstream
-	oidc     []string // more lines of the oidc: block
+	oidc     []string // more lines of the oidc: block; with issuers: among them, what belongs to one issuer isn't there
 	rules    []string // before the rules of every route
 }
 
@@ -46,20 +47,26 @@ func (r route) yaml() string {
 	var b strings.Builder
 	path := or(r.path, "/")
 	below := strings.TrimSuffix(path, "/")
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q}\n    oidc:\n", path, r.upstream.url)
-	for _, line := range append([]string{
-		"issuer: " + or(r.issuer, keycloak.issuer("sallyport")),
-		"client_id: " + or(r.client, "app"),
-		"client_secret: " + or(r.secret, appSecret), // or none
-		"scopes: [openid, profile, email]",
+	has := func(key string) bool {
+		return slices.ContainsFunc(r.oidc, func(own string) bool { return strings.HasPrefix(own, key+":") })
+	}
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, or(r.acl, "{}"))
+	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
-	}, r.oidc...) {
-		key, _, _ := strings.Cut(line, ":")
-		replaced := slices.ContainsFunc(r.oidc, func(own string) bool { return own != line && strings.HasPrefix(own, key+":") })
-		if line != "client_secret: none" && !replaced {
+	}
+	if !has("issuers") {
+		byDefault = append(byDefault, "issuer: "+or(r.issuer, keycloak.issuer("sallyport")), "client_id: "+or(r.client, "app"),
+			"client_secret: "+or(r.secret, appSecret), // or none
+			"scopes: [openid, profile, email]")
+	}
+	for _, line := range byDefault {
+		if key, _, _ := strings.Cut(line, ":"); line != "client_secret: none" && !has(key) {
 			fmt.Fprintf(&b, "      %s\n", line)
 		}
+	}
+	for _, line := range r.oidc {
+		fmt.Fprintf(&b, "      %s\n", line)
 	}
 	b.WriteString("    rules:\n")
 	for _, rule := range append(r.rules,

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -240,25 +241,32 @@ func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, erro
 	if !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
-	if at := l.choose(r, want.Issuer); at != nil {
+	if at := l.choose(r, want); at != nil {
 		return at.flow.(auth.Challenger).Challenge(r, want)
 	}
 	return l.page(r), nil
 }
 
 // choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
-func (l *logins) choose(r *auth.Request, name string) *loginAt {
+func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
 	if len(l.list) == 1 {
 		return &l.list[0]
 	}
-	if name == "" {
-		name = r.Query().Get(l.arg)
+	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
+		return l.find(func(at *loginAt) bool { return at.Name == name })
+	}
+	if at := l.find(func(at *loginAt) bool { return at.Deps.issuer().URL() == want.Again }); at != nil {
+		return at
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
+	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.Domains, domain) })
+}
+
+// find returns the first that is, or nil.
+func (l *logins) find(is func(*loginAt) bool) *loginAt {
 	for n := range l.list {
-		at := &l.list[n]
-		if at.Name == name || name == "" && domain != "" && slices.Contains(at.Domains, domain) {
-			return at
+		if is(&l.list[n]) {
+			return &l.list[n]
 		}
 	}
 	return nil
@@ -278,7 +286,7 @@ func (l *logins) page(r *auth.Request) *auth.Answer {
 		}
 		p.Choices = append(p.Choices, auth.Choice{Text: title, Link: r.Origin + r.URL.EscapedPath() + "?" + query + url.Values{l.arg: {at.Name}}.Encode()})
 	}
-	return &auth.Answer{Status: http.StatusUnauthorized, Page: p, Header: http.Header{"Cache-Control": {"no-store"}}}
+	return &auth.Answer{Status: http.StatusUnauthorized, Reason: "issuer_not_chosen", Page: p, Header: http.Header{"Cache-Control": {"no-store"}}}
 }
 
 // NewExchangeOf returns what is to be done with an access token before it goes on: by the part whose issuer it is of.

@@ -91,6 +91,9 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	if d.Grant != nil && d.Grant.Consumer != nil {
 		add("consumer", cmp.Or(d.Grant.Consumer.Username, d.Grant.Consumer.CustomID, d.Grant.Consumer.ID))
 	}
+	if d.Answer != nil {
+		add("reason", d.Answer.Reason)
+	}
 	if e != nil {
 		add("reason", e.Reason)
 		if e.Err != nil {

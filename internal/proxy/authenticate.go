@@ -37,7 +37,11 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 	if d.Rule.OnLogin == authz.LoginNever {
 		return nil, auth.ErrNoCredential
 	}
-	return d.Route.Chain.Challenge(&d.Request, auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer})
+	login := auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer}
+	if d.Identity != nil {
+		login.Again = d.Identity.Issuer
+	}
+	return d.Route.Chain.Challenge(&d.Request, login)
 }
 
 // stepUp sends a person whose login isn't enough to log in anew. Whoever can't be sent gets the challenge of RFC 9470 §3.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,7 +23,7 @@ type Explanation struct {
 type Step struct {
 	Name   string // route, rule, flow, or the name of a check
 	Detail string
-	Failed bool // it is why the request is refused
+	Failed bool // it is why the request is refused, unless the rule only reports
 }
 
 // Passes reports whether the request is forwarded.
@@ -38,7 +39,7 @@ func (g *Gate) Explain(r *http.Request, as *auth.Identity) *Explanation {
 		e := auth.AsError(err)
 		x.Status, x.Reason, x.Detail = e.Status, e.Reason, err.Error()
 	case d.Answer != nil:
-		x.Status, x.Reason = d.Answer.Status, "answered by the gate"
+		x.Status, x.Reason = d.Answer.Status, cmp.Or(d.Answer.Reason, "answered by the gate")
 		if to := d.Answer.Header.Get("Location"); to != "" {
 			bare, _, _ := strings.Cut(to, "?")
 			x.Reason, x.Detail = "a login begins", "at "+bare

@@ -218,7 +218,10 @@ func (g *Gate) authorize(d *Decision) error {
 		if o == nil {
 			o = &authz.Observer{}
 		}
-		o.Report = func(err error) { g.reportOnly(d, err) }
+		o.Report = func(err error) {
+			d.notes.add("report_only", "the rule would refuse this request, and only reports")
+			g.reportOnly(d, err)
+		}
 	}
 	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, o)
 	d.Grant = grant

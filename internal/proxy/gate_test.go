@@ -54,7 +54,7 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 		if role != "" {
 			s.RolesRequired = []string{role}
 		}
-		made, err := authz.NewRule(settings, s)
+		made, err := authz.NewRule(s)
 		if err != nil {
 			t.Fatal(err)
 		}
