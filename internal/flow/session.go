@@ -248,6 +248,10 @@ func (f *sessions) renew(ctx context.Context, current *session.Session, issuer, 
 		return nil, fmt.Errorf("%w: %w", oidc.ErrUnavailable, err)
 	}
 	identity, err := client.Reissued(ctx, a.Identity, t.Tokens)
+	if err != nil && !errors.Is(err, oidc.ErrUnavailable) { // OIDC Core §12.2: it may be about somebody else
+		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", a.Issuer, "sub", a.Subject, "error", err)
+		return nil, fmt.Errorf("%w: %w", errEnded, err)
+	}
 	if err != nil {
 		return nil, err
 	}
