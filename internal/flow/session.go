@@ -29,7 +29,7 @@ type SessionSettings struct {
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
 	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                                            // the tokens of a session are verified at each request
 	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, kong_oauth2, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,userinfo"` // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a session authenticates
+	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a cookie authenticates
 }
 
 const (
@@ -99,7 +99,7 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if audience == nil { // a live session of another client that shares the cookie's name: not ours, not ours to clear
 		return nil, auth.ErrNoCredential
 	}
-	if err := f.checkUpgrade(r); err != nil {
+	if err := checkUpgrade(r, f.trusted); err != nil {
 		return nil, err
 	}
 	identity, err := f.fresh(r.Context(), opened.ID, audience)
@@ -167,15 +167,15 @@ func (f *sessions) gone(r *auth.Request, err error) (*auth.Result, error) {
 
 // checkUpgrade refuses a WebSocket that another site's page opens with the user's cookie: browsers send cookies with it
 // and no preflight asks before (RFC 6455 §10.2).
-func (f *sessions) checkUpgrade(r *auth.Request) error {
+func checkUpgrade(r *auth.Request, trusted []string) error {
 	if r.Header.Get("Upgrade") == "" {
 		return nil
 	}
 	origin := r.Header.Get("Origin")
-	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(f.trusted, origin)) {
+	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(trusted, origin)) {
 		return nil
 	}
-	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a session needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
+	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a cookie as its credential needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
 }
 
 // fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
