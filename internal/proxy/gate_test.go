@@ -234,6 +234,8 @@ func TestTrustedProxies(t *testing.T) {
 func TestUpstreamMayNotSetOurCookies(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Set-Cookie", "session_x=fixed; Path=/")
+		w.Header().Add("Set-Cookie", "=session_x=fixed; Path=/") // a browser sends it back as session_x
+		w.Header().Add("Set-Cookie", " = session_x =fixed; Path=/")
 		w.Header().Add("Set-Cookie", "theme=dark")
 	}, nil)
 	res, _ := get(t, front, "/off")

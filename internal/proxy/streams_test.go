@@ -12,10 +12,12 @@ import (
 	"testing"
 )
 
-// TestEarlyHints: a 103 must not carry the renewed cookie off, and the answer must have it.
+// TestEarlyHints: a 103 must not carry the renewed cookie off, nor bring one of the upstream's past who looks at those, and
+// the answer must have it.
 func TestEarlyHints(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.Header().Set("Set-Cookie", "session_x=fixed; Path=/")
 		w.WriteHeader(http.StatusEarlyHints)
 		io.WriteString(w, "body")
 	}, nil)

@@ -243,8 +243,7 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 	if lines, found := h["Set-Cookie"]; found {
 		kept := lines[:0]
 		for _, line := range lines {
-			name, _, _ := strings.Cut(line, "=")
-			if !p.cookies.has(strings.TrimSpace(name)) {
+			if !p.cookies.has(cookieName(line)) {
 				kept = append(kept, line)
 			}
 		}
@@ -254,6 +253,17 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 		}
 	}
 	addOwn(h, own)
+}
+
+// cookieName is the name under which a browser sends a cookie back. One without a name comes back as its value alone (RFC
+// 6265bis §5.8.3), and =session=x as session=x.
+func cookieName(line string) string {
+	pair, _, _ := strings.Cut(line, ";")
+	name, value, _ := strings.Cut(pair, "=")
+	if name = strings.TrimSpace(name); name == "" {
+		name, _, _ = strings.Cut(value, "=")
+	}
+	return strings.TrimSpace(name)
 }
 
 // addOwn adds the decision's headers, which replace the upstream's; cookies stand beside each other. A response with one of
