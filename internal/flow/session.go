@@ -192,21 +192,37 @@ func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience
 		}
 		return identity, nil
 	}
-	renewed, err := f.store.Update(ctx, id, func(ctx context.Context, current *session.Session) (*session.Session, error) {
-		return f.renew(ctx, current, a.Issuer, a.ClientID)
-	})
+	renewed, err := f.update(ctx, id, a)
 	switch {
 	case err == nil:
-		if a := renewed.Audience(f.audience, a.Issuer, a.ClientID); a != nil {
-			return a.Identity, nil
-		}
-		return nil, session.ErrNotFound
+		return renewed.Identity, nil
 	case errors.Is(err, errEnded):
 		return nil, errors.Join(err, f.store.End(context.WithoutCancel(ctx), id))
 	case !expired && (errors.Is(err, oidc.ErrUnavailable) || errors.Is(err, session.ErrUnavailable)):
 		return identity, nil
 	}
 	return nil, err
+}
+
+// update refreshes the tokens of a login. An update of the session that was under way already may have been for another login
+// in it: then it asks again.
+func (f *sessions) update(ctx context.Context, id session.ID, a *session.Audience) (*session.Audience, error) {
+	for range 3 {
+		s, err := f.store.Update(ctx, id, func(ctx context.Context, current *session.Session) (*session.Session, error) {
+			return f.renew(ctx, current, a.Issuer, a.ClientID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		next := s.Audience(f.audience, a.Issuer, a.ClientID)
+		switch {
+		case next == nil:
+			return nil, session.ErrNotFound
+		case next.Updated.After(a.Updated) || !f.due(next):
+			return next, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: other logins in the session kept being refreshed", session.ErrUnavailable)
 }
 
 // reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for.
