@@ -107,7 +107,7 @@ func (s *server) serve(ctx context.Context, o Options) error {
 	failed := make(chan error, len(s.doors))
 	for _, d := range s.doors {
 		go func() { failed <- d.serve() }()
-		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.certificate != nil)
+		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.tls != nil)
 	}
 	s.warm(ctx)
 	for {
@@ -124,9 +124,10 @@ func (s *server) serve(ctx context.Context, o Options) error {
 
 // reload reads the configuration again. A bad file leaves the old one running.
 func (s *server) reload(name string) {
+	var take func()
 	file, err := config.Load(name)
 	if err == nil {
-		err = s.reloadDoors(file)
+		take, err = s.reloadDoors(file)
 	}
 	if err == nil {
 		err = s.load(file)
@@ -135,6 +136,7 @@ func (s *server) reload(name string) {
 		s.log.Error("reload refused, the old configuration goes on", "error", err)
 		return
 	}
+	take()
 	s.log.Info("reloaded", "routes", len(file.Routes))
 }
 

@@ -149,6 +149,59 @@ func TestTLS(t *testing.T) {
 	ask(second)
 }
 
+// TestClientAuthorityIsReloaded: whose client certificates open a listener is what the file says since the last reload, and a
+// reload that is refused changes nothing.
+func TestClientAuthorityIsReloaded(t *testing.T) {
+	upstream := httptest.NewServer(http.NotFoundHandler())
+	defer upstream.Close()
+	dir, before, after := t.TempDir(), t.TempDir(), t.TempDir()
+	server := writeCertificate(t, dir)
+	writeCertificate(t, before)
+	writeCertificate(t, after)
+	name := filepath.Join(dir, "gate.yaml")
+	write := func(authority, more string) {
+		text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem, client_ca_file: %s/cert.pem, client_auth: require_and_verify}}]\n"+
+			"admin: {listen: off}\nroutes: [{route: {upstream: %q%s}, rules: [{auth: off}]}]\n", dir, authority, upstream.URL, more)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(before, "")
+	var log output
+	reload := make(chan struct{})
+	running(t, func(ctx context.Context) error { return Run(ctx, Options{File: name, Reload: reload, Log: &log}) })
+	address := log.await(t, `"for":"clients","address":"([^"]+)"`)
+	opens := func(who string, want bool) {
+		t.Helper()
+		pair, err := tls.LoadX509KeyPair(who+"/cert.pem", who+"/key.pem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AddCert(server)
+		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}
+		defer tr.CloseIdleConnections()
+		res, err := (&http.Client{Transport: tr}).Get("https://" + address)
+		if err == nil {
+			res.Body.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("expected that it opens to be %v, got %v", want, err)
+		}
+	}
+	opens(before, true)
+	opens(after, false)
+	write(after, ", pages: nowhere")
+	reload <- struct{}{}
+	log.await(t, `reload refused`)
+	opens(before, true)
+	write(after, "")
+	reload <- struct{}{}
+	log.await(t, `"msg":"reloaded"`)
+	opens(before, false)
+	opens(after, true)
+}
+
 // writeCertificate writes cert.pem and key.pem for 127.0.0.1.
 func writeCertificate(t *testing.T, dir string) *x509.Certificate {
 	t.Helper()

@@ -77,6 +77,9 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r.Policies = map[string]*authz.Policy{}
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
+		if b.issued != nil {
+			policy.TakesTokensOf(b.issued.Name(c.Route.Paths[0]))
+		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		if r.Policy == nil {
 			r.Policy = policy

@@ -16,13 +16,13 @@ import (
 	"sallyport/internal/config"
 )
 
-// A door is one listener and the server behind it. It outlives reloads; its certificate is read anew by them.
+// A door is one listener and the server behind it. It outlives reloads; what its TLS is made of is read anew by them.
 type door struct {
-	name        string // "clients" or "admin"
-	address     string // as configured
-	listener    net.Listener
-	http        *http.Server
-	certificate *atomic.Pointer[tls.Certificate] // nil: plain
+	name     string // "clients" or "admin"
+	address  string // as configured
+	listener net.Listener
+	http     *http.Server
+	tls      *atomic.Pointer[tls.Config] // of new connections; nil: plain
 }
 
 // open opens all listeners, or none.
@@ -63,10 +63,13 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 	d.http.Protocols.SetHTTP2(true)
 	d.http.Protocols.SetUnencryptedHTTP2(true)
 	if l.TLS != nil {
-		d.certificate = new(atomic.Pointer[tls.Certificate])
-		if err := d.secure(l.TLS); err != nil {
+		c, err := newTLS(l.TLS)
+		if err != nil {
 			return err
 		}
+		d.tls = new(atomic.Pointer[tls.Config])
+		d.tls.Store(c)
+		d.http.TLSConfig = &tls.Config{MinVersion: c.MinVersion, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.tls.Load(), nil }}
 	}
 	listener, err := net.Listen("tcp", l.Address)
 	if err != nil {
@@ -77,44 +80,37 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 	return nil
 }
 
-// secure prepares TLS: the certificate can be replaced while connections go on.
-func (d *door) secure(t *config.TLS) error {
-	if err := d.readCertificate(t); err != nil {
-		return err
+// newTLS reads the files of a listener's TLS.
+func newTLS(t *config.TLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("listen: tls: %w", err)
 	}
 	c := &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.certificate.Load(), nil },
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{pair},
+		NextProtos:   []string{"h2", "http/1.1"},
 		ClientAuth: map[string]tls.ClientAuthType{
 			"none": tls.NoClientCert, "request": tls.RequestClientCert, "require": tls.RequireAnyClientCert,
 			"verify_if_given": tls.VerifyClientCertIfGiven, "require_and_verify": tls.RequireAndVerifyClientCert,
 		}[t.ClientAuth],
 	}
-	if t.ClientCAFile != "" {
-		pem, err := os.ReadFile(t.ClientCAFile)
-		if err != nil {
-			return fmt.Errorf("client_ca_file: %w", err)
-		}
-		if c.ClientCAs = x509.NewCertPool(); !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("client_ca_file: %s holds no PEM certificate", t.ClientCAFile)
-		}
+	if t.ClientCAFile == "" {
+		return c, nil
 	}
-	d.http.TLSConfig = c
-	return nil
-}
-
-func (d *door) readCertificate(t *config.TLS) error {
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	pem, err := os.ReadFile(t.ClientCAFile)
 	if err != nil {
-		return fmt.Errorf("listen: tls: %w", err)
+		return nil, fmt.Errorf("client_ca_file: %w", err)
 	}
-	d.certificate.Store(&pair)
-	return nil
+	if c.ClientCAs = x509.NewCertPool(); !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client_ca_file: %s holds no PEM certificate", t.ClientCAFile)
+	}
+	return c, nil
 }
 
 func (d *door) serve() error {
 	var err error
-	if d.certificate != nil {
+	if d.tls != nil {
 		err = d.http.ServeTLS(d.listener, "", "")
 	} else {
 		err = d.http.Serve(d.listener)
@@ -125,26 +121,33 @@ func (d *door) serve() error {
 	return fmt.Errorf("%s: %w", d.name, err)
 }
 
-// reloadDoors reads the certificates again. Listeners stay as they are: other addresses need a restart, and that is said.
-func (s *server) reloadDoors(file *config.File) error {
+// reloadDoors reads what the listeners' TLS is made of again, and returns what lets new connections have it. Listeners stay as
+// they are: other addresses, and TLS that comes or goes, need a restart, and that is said.
+func (s *server) reloadDoors(file *config.File) (take func(), err error) {
 	addresses := func(f *config.File) (all []string) {
 		for _, l := range f.Listen {
-			all = append(all, l.Address)
+			all = append(all, fmt.Sprint(l.Address, l.TLS != nil))
 		}
 		return append(all, f.Admin.Listen)
 	}
 	if !slices.Equal(addresses(file), addresses(s.running())) {
 		s.log.Warn("listen and admin.listen can't change on reload: restart for that")
-		return nil
+		return func() {}, nil
 	}
+	fresh := map[*door]*tls.Config{}
 	for i, l := range file.Listen {
-		if l.TLS != nil && s.doors[i].certificate != nil {
-			if err := s.doors[i].readCertificate(l.TLS); err != nil {
-				return err
-			}
+		if l.TLS == nil {
+			continue
+		}
+		if fresh[s.doors[i]], err = newTLS(l.TLS); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return func() {
+		for d, c := range fresh {
+			d.tls.Store(c)
+		}
+	}, nil
 }
 
 // debugWriter passes on what net/http prints of broken connections and handshakes: strangers cause it, so it is no more

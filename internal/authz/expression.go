@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type (
 		Host     string              `cel:"host"` // without port
 		Path     string              `cel:"path"` // decoded, as it is judged
 		Query    map[string][]string `cel:"query"`
-		Headers  map[string]string   `cel:"headers"` // names in lower case, the first value of each; without credentials
+		Headers  map[string]string   `cel:"headers"` // names in lower case, several values of one as one list (RFC 9110 §5.3); without credentials
 		ClientIP string              `cel:"client_ip"`
 		Time     time.Time           `cel:"time"`
 	}
@@ -75,6 +76,7 @@ type expression struct {
 	text        string
 	program     cel.Program
 	requestOnly bool // nothing but the request decides
+	query       bool // the query does, too
 }
 
 // CheckAllow says what is wrong with an expression, and where in it.
@@ -103,7 +105,7 @@ func compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &expression{text: text, program: program, requestOnly: onlyRequest(ast)}, nil
+	return &expression{text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query")}, nil
 }
 
 // complaint is the first mistake, with its place in the expression.
@@ -127,8 +129,13 @@ func onlyRequest(ast *cel.Ast) bool {
 }
 
 // judge evaluates the expression: nil, or 403. What can't be evaluated, such as a claim that isn't there, and what would run
-// away, refuses.
+// away, refuses. So does a query that the upstream might read in another way than the expression does.
 func (e *expression) judge(s *subject) error {
+	if e.query {
+		if _, err := url.ParseQuery(s.request.URL.RawQuery); err != nil {
+			return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the query can't be read: %w", e.text, err))
+		}
+	}
 	out, _, err := e.program.ContextEval(s.request.Context(), s.facts())
 	if err != nil {
 		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: %w", e.text, err))
@@ -206,7 +213,7 @@ func (s *subject) requestFacts() requestFacts {
 	f.Headers = make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
 		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" && len(values) > 0 {
-			f.Headers[strings.ToLower(name)] = values[0]
+			f.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
 	return f

@@ -99,6 +99,39 @@ func TestExpressionsThatArent(t *testing.T) {
 	}
 }
 
+// An upstream may take the second of two headers, and pairs of a query that others leave out: neither passes unseen.
+func TestExpressionsSeeAllOfARequest(t *testing.T) {
+	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+	for _, c := range []struct {
+		query string
+		teams []string
+		allow string
+		want  string
+	}{
+		{"team=blue", nil, `request.query.team == ["blue"]`, ""},
+		{"team=blue&team=red;", nil, `request.query.team == ["blue"]`, "allow_failed"},
+		{"team=blue&team=red%", nil, `request.query.team == ["blue"]`, "allow_failed"},
+		{"debug=1;", nil, `!has(request.query.debug)`, "allow_failed"},
+		{"debug=1;", nil, `request.method == "GET"`, ""},
+		{"", []string{"blue"}, `request.headers["x-team"] == "blue"`, ""},
+		{"", []string{"blue", "red"}, `request.headers["x-team"] == "blue"`, "allow_false"},
+		{"", []string{"blue", "red"}, `request.headers["x-team"].split(", ") == ["blue", "red"]`, ""},
+	} {
+		rule, err := NewRule(RuleSettings{Allow: c.allow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request("GET", "/")
+		r.URL.RawQuery = c.query
+		if c.teams != nil {
+			r.Header["X-Team"] = c.teams
+		}
+		if got := reasonOf(p.Precheck(r, rule, nil)); got != c.want {
+			t.Errorf("?%s, X-Team: %q: %s: reason %q, expected %q", c.query, c.teams, c.allow, got, c.want)
+		}
+	}
+}
+
 // What the request alone decides is judged before anything is asked of an issuer for its sake.
 func TestPrecheck(t *testing.T) {
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)

@@ -18,6 +18,7 @@ type Policy struct {
 	checks    []check // pairs, forbidden claims, domains
 	consumers *mapping
 	acl       *acl
+	issued    func(*auth.Request) string // the built-in issuer's name on this route; nil: there is none
 }
 
 // A Rule is what a rule requires on top of its route.
@@ -120,6 +121,9 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	return p
 }
 
+// TakesTokensOf lets pass what the gate has issued itself under this name, as the route shows it.
+func (p *Policy) TakesTokensOf(name func(*auth.Request) string) { p.issued = name }
+
 // NewRule compiles a rule. The paths of its pairs' claims are those of the policy that an identity is judged by.
 func NewRule(r RuleSettings) (*Rule, error) {
 	required := r.RequiredSettings
@@ -211,10 +215,10 @@ func (p *Policy) presented() check {
 	}
 }
 
-// gates reports whether a token is one that the gate has issued for itself: where nothing else is required, that is as good as
-// for one of our clients.
+// gates reports whether a token is one that the gate has issued for itself, under the name that it has on this route: where
+// nothing else is required, that is as good as for one of our clients. Another route's users may be other people.
 func (p *Policy) gates(s *subject) bool {
-	return p.byDefault && s.identity.Flow == "kong_oauth2" && slices.Contains(p.audience.has(s), s.identity.Issuer)
+	return p.byDefault && p.issued != nil && s.identity.Flow == "kong_oauth2" && slices.Contains(p.audience.has(s), p.issued(s.request))
 }
 
 func (r *Rule) judge(s *subject) error {

@@ -29,7 +29,7 @@ type SessionSettings struct {
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
 	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                                            // the tokens of a session are verified at each request
 	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, kong_oauth2, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,userinfo"` // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a session authenticates
+	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a cookie authenticates
 }
 
 const (
@@ -99,7 +99,7 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if audience == nil { // a live session of another client that shares the cookie's name: not ours, not ours to clear
 		return nil, auth.ErrNoCredential
 	}
-	if err := f.checkUpgrade(r); err != nil {
+	if err := checkUpgrade(r, f.trusted); err != nil {
 		return nil, err
 	}
 	identity, err := f.fresh(r.Context(), opened.ID, audience)
@@ -167,15 +167,15 @@ func (f *sessions) gone(r *auth.Request, err error) (*auth.Result, error) {
 
 // checkUpgrade refuses a WebSocket that another site's page opens with the user's cookie: browsers send cookies with it
 // and no preflight asks before (RFC 6455 §10.2).
-func (f *sessions) checkUpgrade(r *auth.Request) error {
+func checkUpgrade(r *auth.Request, trusted []string) error {
 	if r.Header.Get("Upgrade") == "" {
 		return nil
 	}
 	origin := r.Header.Get("Origin")
-	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(f.trusted, origin)) {
+	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(trusted, origin)) {
 		return nil
 	}
-	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a session needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
+	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a cookie as its credential needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
 }
 
 // fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
@@ -192,21 +192,37 @@ func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience
 		}
 		return identity, nil
 	}
-	renewed, err := f.store.Update(ctx, id, func(ctx context.Context, current *session.Session) (*session.Session, error) {
-		return f.renew(ctx, current, a.Issuer, a.ClientID)
-	})
+	renewed, err := f.update(ctx, id, a)
 	switch {
 	case err == nil:
-		if a := renewed.Audience(f.audience, a.Issuer, a.ClientID); a != nil {
-			return a.Identity, nil
-		}
-		return nil, session.ErrNotFound
+		return renewed.Identity, nil
 	case errors.Is(err, errEnded):
 		return nil, errors.Join(err, f.store.End(context.WithoutCancel(ctx), id))
 	case !expired && (errors.Is(err, oidc.ErrUnavailable) || errors.Is(err, session.ErrUnavailable)):
 		return identity, nil
 	}
 	return nil, err
+}
+
+// update refreshes the tokens of a login. An update of the session that was under way already may have been for another login
+// in it: then it asks again.
+func (f *sessions) update(ctx context.Context, id session.ID, a *session.Audience) (*session.Audience, error) {
+	for range 3 {
+		s, err := f.store.Update(ctx, id, func(ctx context.Context, current *session.Session) (*session.Session, error) {
+			return f.renew(ctx, current, a.Issuer, a.ClientID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		next := s.Audience(f.audience, a.Issuer, a.ClientID)
+		switch {
+		case next == nil:
+			return nil, session.ErrNotFound
+		case next.Updated.After(a.Updated) || !f.due(next):
+			return next, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: other logins in the session kept being refreshed", session.ErrUnavailable)
 }
 
 // reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for.

@@ -1,7 +1,10 @@
 package flow
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/internal/auth"
@@ -33,4 +36,45 @@ func TestDue(t *testing.T) {
 			t.Errorf("leeway %v, a token for %v, after %v: due is %v", c.leeway, c.life, c.age, !c.due)
 		}
 	}
+}
+
+// TestAnotherLoginsRefresh: two logins in one session expire together. Who comes while the other one's tokens are refreshed
+// doesn't go on with its own expired ones: it is refreshed as well, which shows here by a client that isn't there any more.
+func TestAnotherLoginsRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := session.New(session.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		const issuer = "https://idp.example.com"
+		login := func(client string) session.Audience {
+			return session.Audience{Name: "default", Issuer: issuer, ClientID: client, Subject: "john", Updated: time.Now(), Identity: &auth.Identity{
+				Tokens: auth.Tokens{AccessToken: client, RefreshToken: "r", Expiry: time.Now().Add(-time.Second)}}}
+		}
+		first, _, err := store.Start(t.Context(), nil, login("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, both, err := store.Start(t.Context(), &first, login("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, done := make(chan struct{}), make(chan error)
+		go store.Update(t.Context(), id, func(_ context.Context, current *session.Session) (*session.Session, error) {
+			<-answer
+			return current.With(login("a")), nil
+		})
+		synctest.Wait()
+		f := &sessions{clients: &clients{}, store: store, audience: "default", refresh: true, now: time.Now}
+		go func() {
+			_, err := f.fresh(t.Context(), id, both.Audience("default", issuer, "b"))
+			done <- err
+		}()
+		synctest.Wait()
+		close(answer)
+		if err := <-done; !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("got %v, expected %v", err, session.ErrNotFound)
+		}
+	})
 }

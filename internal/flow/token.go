@@ -27,12 +27,13 @@ type presented struct {
 	judges judges
 
 	binding BindingSettings
+	trusted []string // trusted_origins
 }
 
 func newPresented(s *Settings, issued string) *presented {
 	p := &presented{
 		places: newPlaces(s.BearerTokenParamType, s.CredentialBodyLimit), cookie: s.BearerTokenCookieName,
-		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings,
+		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
 	}
 	if s.BearerTokenHeaderName != "" {
 		p.only = headerName(s.BearerTokenHeaderName)
@@ -73,6 +74,9 @@ func (p *presented) token(r *auth.Request) (found, error) {
 	}
 	if f.jws = oidc.IsJWS(f.value); !f.jws && !token68(f.value) {
 		return f, errMalformed
+	}
+	if f.at.In == auth.InCookie {
+		return f, checkUpgrade(r, p.trusted)
 	}
 	return f, nil
 }

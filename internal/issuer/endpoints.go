@@ -74,9 +74,17 @@ func (s *site) endpoint(name, path string, serve func(*auth.Request) (*auth.Resu
 }
 
 // issuer is this authorization server's name (RFC 8414 §2).
-func (s *site) issuer(r *auth.Request) string {
-	if s.settings.Issuer != "" {
-		return s.settings.Issuer
+func (s *site) issuer(r *auth.Request) string { return s.nameAt(r, s.base) }
+
+// Name returns the issuer's name on a route whose first path is base.
+func (i *Issuer) Name(base string) func(*auth.Request) string {
+	base = strings.TrimSuffix(base, "/")
+	return func(r *auth.Request) string { return i.nameAt(r, base) }
+}
+
+func (i *Issuer) nameAt(r *auth.Request, base string) string {
+	if i.settings.Issuer != "" {
+		return i.settings.Issuer
 	}
-	return r.Origin + s.base
+	return r.Origin + base
 }

@@ -76,7 +76,7 @@ func NewClients(c ClientConfig) ([]*Client, error) {
 func newClient(c ClientConfig, n int) (*Client, error) {
 	client := &Client{
 		ID: c.ClientID[n], issuer: c.Issuer, http: c.Issuer.http, secret: At(c.ClientSecret, n), auth: At(c.ClientAuth, n),
-		alg: At(c.ClientAlg, n), keys: c.Keys, hashKey: c.HashKey, idTokenAlg: c.IDTokenSignedResponseAlg, settings: c.Settings,
+		alg: At(c.ClientAlg, n), keys: c.Keys, hashKey: hashKey(c), idTokenAlg: c.IDTokenSignedResponseAlg, settings: c.Settings,
 	}
 	if file := At(c.ClientAssertionFile, n); file != "" {
 		client.assertion = &assertionFile{name: file}

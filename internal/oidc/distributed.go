@@ -28,7 +28,7 @@ func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Calle
 	if err != nil {
 		return claims, err
 	}
-	more, err := c.resolved.Get(ctx, c.key([]string{"distributed", string(sources)}, Extra{}), func(ctx context.Context) (auth.Claims, time.Time, error) {
+	more, err := c.resolved.Get(ctx, c.key([]string{"distributed", claims.String("sub"), string(sources)}, Extra{}), func(ctx context.Context) (auth.Claims, time.Time, error) {
 		more, err := c.resolve(ctx, claims, by)
 		return more, time.Time{}, err
 	})
@@ -69,7 +69,7 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (au
 	more := auth.Claims{}
 	var errs []error
 	for _, source := range slices.Sorted(maps.Keys(bySource)) {
-		found, err := c.claimSource(ctx, sources[source], by)
+		found, err := c.claimSource(ctx, sources[source], claims.String("sub"), by)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the claim source %q: %w", clip(source), err))
 			continue
@@ -86,8 +86,9 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (au
 	return more, nil
 }
 
-// claimSource returns the claims of one source, aggregated (JWT) or distributed (endpoint).
-func (c *Client) claimSource(ctx context.Context, source any, by Caller) (auth.Claims, error) {
+// claimSource returns the claims of one source, aggregated (JWT) or distributed (endpoint), about whom sub is. A source needs
+// no sub and no exp, but what it says of them counts.
+func (c *Client) claimSource(ctx context.Context, source any, sub string, by Caller) (auth.Claims, error) {
 	s, _ := source.(map[string]any)
 	jwt, _ := s["JWT"].(string)
 	if endpoint, ok := s["endpoint"].(string); ok && jwt == "" {
@@ -109,7 +110,17 @@ func (c *Client) claimSource(ctx context.Context, source any, by Caller) (auth.C
 	if err != nil {
 		return nil, err
 	}
-	return claims, c.issuer.checkIssuer(claims, m)
+	if err := c.issuer.checkIssuer(claims, m); err != nil {
+		return nil, err
+	}
+	if about, given := claims["sub"]; given && about != sub {
+		return nil, errors.New("sub: it is about somebody else")
+	}
+	if claims["exp"] == nil {
+		return claims, nil
+	}
+	_, _, err = c.issuer.checkTimes(claims)
+	return claims, err
 }
 
 // fetchClaims asks an endpoint that a claim names: with TLS wherever the issuer is reached with it.

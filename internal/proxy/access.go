@@ -23,6 +23,9 @@ func (r *recorder) WriteHeader(status int) {
 	if r.status < 200 { // 1xx go before the answer
 		r.status = status
 	}
+	if status < 200 && status != http.StatusSwitchingProtocols { // the upstream's, which nobody has looked at
+		r.Header().Del("Set-Cookie")
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 

@@ -161,7 +161,8 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err := g.entrance.enter(r, d); err != nil {
 		return err
 	}
-	m, err := g.router.match(hostname(d.Origin), r.Method, &d.target)
+	host := hostname(d.Origin)
+	m, err := g.router.match(host, r.Method, &d.target)
 	d.Route, d.Rule = m.route, m.rule
 	d.notes.match(d)
 	if err != nil {
@@ -185,7 +186,7 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 		return err
 	}
 	if endpoint != nil { // it goes on as if the chain had found its result
-		d.Rule = d.Route.rules.find(hostname(d.Origin), d.Path, r.Method)
+		d.Rule = d.Route.rules.find(host, d.Path, r.Method)
 	}
 	d.tell()
 	return g.authorize(d)

@@ -231,9 +231,32 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
+// ending is a flow whose endpoint goes on at the upstream, as a login with login_action: upstream does.
+type ending struct{ flowFunc }
+
+func (f ending) Endpoints() []auth.Endpoint {
+	return []auth.Endpoint{{Name: "callback", Path: "/callback", Serve: f.flowFunc}}
+}
+
+// What goes on from an endpoint is judged by the rule of the host that was asked, not of public_url's.
+func TestEndpointsGoOnByTheRuleOfTheirHost(t *testing.T) {
+	front, _ := start(t, echo, func(r *Route, _ *Config) {
+		r.Origin, r.Chain = "https://app.test", auth.Chain{ending{tokens}}
+		r.Rules[2].Hosts, r.Rules[2].Paths = []string{"admin.test"}, nil
+	})
+	for host, status := range map[string]int{"app.test": 200, "admin.test": 403} {
+		res := raw(t, front, "GET /callback HTTP/1.1\r\nHost: "+host+"\r\nAuthorization: Bearer good\r\n\r\n")
+		if res.StatusCode != status {
+			t.Errorf("%s: %d, expected %d", host, res.StatusCode, status)
+		}
+	}
+}
+
 func TestUpstreamMayNotSetOurCookies(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Set-Cookie", "session_x=fixed; Path=/")
+		w.Header().Add("Set-Cookie", "=session_x=fixed; Path=/") // a browser sends it back as session_x
+		w.Header().Add("Set-Cookie", " = session_x =fixed; Path=/")
 		w.Header().Add("Set-Cookie", "theme=dark")
 	}, nil)
 	res, _ := get(t, front, "/off")

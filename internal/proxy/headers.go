@@ -10,7 +10,7 @@ import (
 )
 
 // removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
-// may read - _ and . alike, so they are removed in every spelling.
+// may read every sign alike, as CGI does (RFC 3875 §4.1.18), so they are removed in every spelling.
 var removedNames = []string{
 	"X-Anonymous-Consumer", "Remote-User", "Proxy", "Forwarded", "X-Real-Ip", "X-Request-Id",
 	"X-Original-Url", "X-Rewrite-Url", // some upstreams read another path than the judged one from them
@@ -24,7 +24,7 @@ var removedPrefixes = []string{
 // methodOverrides make an upstream run another method than the one that was judged.
 var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
-// A nameSet holds header names folded: upper case, and one sign for - _ and . alike.
+// A nameSet holds header names folded: upper case, and one sign for all that is neither letter nor digit.
 type nameSet struct {
 	names    map[string]struct{}
 	prefixes []string
@@ -70,10 +70,10 @@ func appendFolded(b []byte, name string) []byte {
 		switch c := name[i]; {
 		case 'a' <= c && c <= 'z':
 			b = append(b, c-'a'+'A')
-		case c == '_' || c == '.':
-			b = append(b, '-')
-		default:
+		case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 			b = append(b, c)
+		default:
+			b = append(b, '-')
 		}
 	}
 	return b

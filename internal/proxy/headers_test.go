@@ -30,6 +30,7 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 		"X-Consumer-Id", "X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
 		"Session-Id", "Remote-User", "REMOTE_USER", "Proxy", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X_Forwarded_Proto",
 		"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", "Ssl-Client-Dn", "X-Client-Cert", "Client-Cert", "X-Real-Ip", "X-Request-Id",
+		"X+User", "X~user", "X!Consumer!Id", "X'Consumer*Username", "Remote|User", "X#Forwarded^For", "Ssl%Client&Dn", "X$Tenant", "X`User",
 	} {
 		h := http.Header{name: {"forged"}, "Accept": {"*/*"}}
 		p.strip(h, false)

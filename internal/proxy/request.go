@@ -119,19 +119,31 @@ func forwarded(h http.Header, name, without string) (string, error) {
 	return "", fmt.Errorf("%s has several values: the proxy must replace it, not add to it", name)
 }
 
-// validHost accepts host[:port] of letters, digits and -._ or an IPv6 address in brackets.
+// validHost accepts a name of letters, digits and -._ or an IPv6 address in brackets, and a port of digits. Anything else
+// could be read as one host here and as another behind.
 func validHost(host string) bool {
-	if host == "" || len(host) > 262 {
-		return false
+	name, port, _ := strings.Cut(host, ":")
+	if bracketed, ok := strings.CutPrefix(host, "["); ok {
+		address, rest, closed := strings.Cut(bracketed, "]")
+		ip, err := netip.ParseAddr(address)
+		if !closed || err != nil || !ip.Is6() || ip.Zone() != "" || rest != "" && rest[0] != ':' {
+			return false
+		}
+		name, port = "ip", strings.TrimPrefix(rest, ":")
 	}
-	for i := range len(host) {
-		switch c := host[i]; {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+	for i := range len(port) {
+		if port[i] < '0' || port[i] > '9' {
+			return false
+		}
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._", c) >= 0:
 		default:
 			return false
 		}
 	}
-	return true
+	return name != "" && len(name) <= 255 && len(port) <= 5
 }
 
 func trimDefaultPort(scheme, host string) string {

@@ -12,10 +12,12 @@ import (
 	"testing"
 )
 
-// TestEarlyHints: a 103 must not carry the renewed cookie off, and the answer must have it.
+// TestEarlyHints: a 103 must not carry the renewed cookie off, nor bring one of the upstream's past who looks at those, and
+// the answer must have it.
 func TestEarlyHints(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.Header().Set("Set-Cookie", "session_x=fixed; Path=/")
 		w.WriteHeader(http.StatusEarlyHints)
 		io.WriteString(w, "body")
 	}, nil)
@@ -61,6 +63,28 @@ func TestUpgradeStreamsBothWays(t *testing.T) {
 	io.WriteString(c, "hello\n")
 	if line, err := b.ReadString('\n'); line != "HELLO\n" {
 		t.Errorf("got %q, %v", line, err)
+	}
+}
+
+// Within an upgrade to HTTP requests would reach the upstream unjudged, with whatever headers: the wish isn't passed on.
+func TestNoUpgradeLeadsToHTTP(t *testing.T) {
+	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
+			w.WriteHeader(http.StatusSwitchingProtocols)
+			return
+		}
+		r.Header.Write(w)
+	}, nil)
+	for _, protocol := range []string{"h2c", "H2C", "h2", "HTTP/2.0", "TLS/1.2", "websocket, h2c", "h2c,websocket"} {
+		for _, connection := range []string{"Upgrade", "Upgrade, HTTP2-Settings"} {
+			res := raw(t, front, "GET /off HTTP/1.1\r\nHost: gate\r\nConnection: "+connection+"\r\nUpgrade: "+protocol+"\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+			body, err := io.ReadAll(res.Body)
+			if res.StatusCode != http.StatusOK || err != nil || strings.Contains(strings.ToLower(string(body)), "http2") {
+				t.Errorf("Upgrade: %s, Connection: %s: %d, the upstream got %q, %v", protocol, connection, res.StatusCode, body, err)
+			}
+		}
 	}
 }
 

@@ -131,6 +131,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	d := decisionOf(p.In)
 	route, out := d.Route, p.Out
 	d.setURL(out.URL)
+	stayInHTTP(out.Header)
 	out.Host = route.Upstream.url.Host
 	if route.PreserveHost {
 		out.Host = p.In.Host
@@ -150,6 +151,19 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = []string{""} // net/http would add its own
 	}
+}
+
+// stayInHTTP ignores the wish to go on in another version of HTTP, or in TLS (RFC 9110 §7.8): what an upstream that agreed
+// would get on that connection are requests that nobody has judged.
+func stayInHTTP(h http.Header) {
+	for protocol := range strings.SplitSeq(strings.ToLower(h.Get("Upgrade")), ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		if slices.Contains([]string{"h2c", "h2", "h3", "http", "https", "tls"}, name) {
+			delete(h, "Upgrade")
+			delete(h, "Connection")
+		}
+	}
+	delete(h, "Http2-Settings") // RFC 7540 §3.2.1
 }
 
 // hide takes the credential out of where the client put it: it was for the gate.
@@ -229,8 +243,7 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 	if lines, found := h["Set-Cookie"]; found {
 		kept := lines[:0]
 		for _, line := range lines {
-			name, _, _ := strings.Cut(line, "=")
-			if !p.cookies.has(strings.TrimSpace(name)) {
+			if !p.cookies.has(cookieName(line)) {
 				kept = append(kept, line)
 			}
 		}
@@ -240,6 +253,17 @@ func (p *headerPlan) finish(h http.Header, own http.Header) {
 		}
 	}
 	addOwn(h, own)
+}
+
+// cookieName is the name under which a browser sends a cookie back. One without a name comes back as its value alone (RFC
+// 6265bis §5.8.3), and =session=x as session=x.
+func cookieName(line string) string {
+	pair, _, _ := strings.Cut(line, ";")
+	name, value, _ := strings.Cut(pair, "=")
+	if name = strings.TrimSpace(name); name == "" {
+		name, _, _ = strings.Cut(value, "=")
+	}
+	return strings.TrimSpace(name)
 }
 
 // addOwn adds the decision's headers, which replace the upstream's; cookies stand beside each other. A response with one of

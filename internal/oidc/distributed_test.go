@@ -1,0 +1,37 @@
+package oidc
+
+import (
+	"testing"
+
+	"sallyport/internal/auth"
+)
+
+// TestClaimSources: a source needs neither sub nor exp, but one that is about somebody else, has expired or is another
+// issuer's adds nothing.
+func TestClaimSources(t *testing.T) {
+	p, client, now := begin(t, nil)
+	for name, c := range map[string]struct {
+		change map[string]any
+		counts bool
+	}{
+		"no sub, no exp": {nil, true},
+		"ours":           {map[string]any{"sub": "john", "exp": now.Now().Unix() + 60}, true},
+		"somebody's":     {map[string]any{"sub": "jane"}, false},
+		"no sub's":       {map[string]any{"sub": nil}, false},
+		"expired":        {map[string]any{"exp": now.Now().Unix() - 1}, false},
+		"no date":        {map[string]any{"exp": "tomorrow"}, false},
+		"not yet valid":  {map[string]any{"exp": now.Now().Unix() + 600, "nbf": now.Now().Unix() + 300}, false},
+		"another's":      {map[string]any{"iss": "https://other.example.com"}, false},
+	} {
+		source := map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}}
+		for k, v := range c.change {
+			source[k] = v
+		}
+		all, err := client.ResolveClaims(t.Context(), auth.Claims{
+			"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": p.SignJWT(source)}},
+		}, Caller{})
+		if counts := all["groups"] != nil; counts != c.counts || counts != (err == nil) {
+			t.Errorf("%s: got %v, %v", name, all["groups"], err)
+		}
+	}
+}
