@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
@@ -47,6 +48,8 @@ type Signer struct {
 	store       store
 	now         func() time.Time
 	log         *slog.Logger
+
+	published singleflight.Group // strangers may ask for the keys
 
 	mu   sync.Mutex // guards what is below, and is held while a key is made: once is enough
 	set  *set       // nil before the first use
@@ -81,12 +84,15 @@ type set struct {
 	record string // as it was stored
 }
 
+// storeTimeout bounds what a caller waits for the store.
+const storeTimeout = 5 * time.Second
+
 // reread is how long a replica may sign with a key that another has rotated: the one before is published, too.
 const reread = 30 * time.Second
 
 // Key returns the private key for an algorithm, made if need be.
 func (s *Signer) Key(alg string) (*jose.JSONWebKey, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,8 +182,22 @@ func (s *Signer) Rotate(ctx context.Context) error {
 	return fmt.Errorf("%w: they kept changing", ErrUnavailable)
 }
 
-// Public returns the public keys as they are published (RFC 7517 §5), those before the last rotation among them.
+// Public returns the public keys as they are published (RFC 7517 §5), those before the last rotation among them. All who ask
+// at the same time wait for one look into the store: a crowd of them holds up nobody who signs. The set is shared: it isn't
+// to be changed.
 func (s *Signer) Public(ctx context.Context) (*jose.JSONWebKeySet, error) {
+	public, err, _ := s.published.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		return s.public(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return public.(*jose.JSONWebKeySet), nil
+}
+
+func (s *Signer) public(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(ctx, 0); err != nil {
