@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -90,10 +91,15 @@ func checkOAuth2(b *block, f *File) {
 		}
 		b.pem("oauth2.redis.ca_file", f.OAuth2.Redis.CAFile)
 	}
+	at := ""
 	for _, r := range f.parts() {
 		if !r.HasOIDC || !slices.Contains(r.OIDC.Flow.AuthMethods, "kong_oauth2") {
 			continue
 		}
+		if f.OAuth2 != nil && f.OAuth2.Issuer != "" && r.OIDC.Flow.Client.Issuer != cmp.Or(at, r.OIDC.Flow.Client.Issuer) {
+			r.block.warn("auth_methods", "the built-in issuer's tokens name their user by sub alone, and its users log in at %s, too: one sub could be two people, so leave oauth2.issuer out, or kong_oauth2 here", at)
+		}
+		at = cmp.Or(at, r.OIDC.Flow.Client.Issuer)
 		if f.OAuth2 == nil {
 			r.block.complain("auth_methods", "kong_oauth2 takes the tokens of the built-in issuer, and there is none: write oauth2: {clients: [...]} beside routes:")
 			continue
