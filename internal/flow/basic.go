@@ -24,6 +24,11 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	if p.header {
 		basic, err := basicPair(r)
 		switch {
+		case err == nil && r.Header.Get("Origin") != "": // a browser sends what it once was told from anybody's page
+			if err := checkUpgrade(r, p.trusted); err != nil {
+				return pair{}, err
+			}
+			all = append(all, basic)
 		case err == nil:
 			all = append(all, basic)
 		case !errors.Is(err, auth.ErrNoCredential):

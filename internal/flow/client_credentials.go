@@ -24,7 +24,7 @@ type clientCredentials struct {
 
 func newClientCredentials(s *Settings, d *Deps) auth.Flow {
 	return &clientCredentials{
-		places: newPlaces(s.ClientCredentialsParamType, s.CredentialBodyLimit), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
+		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
 	}
 }
 

@@ -23,7 +23,7 @@ type idToken struct {
 }
 
 func newIDToken(s *Settings, d *Deps) *idToken {
-	return &idToken{places: newPlaces(s.IDTokenParamType, s.CredentialBodyLimit), name: s.IDTokenParamName, clients: d.clients}
+	return &idToken{places: newPlaces(s.IDTokenParamType, s), name: s.IDTokenParamName, clients: d.clients}
 }
 
 func (t *idToken) accompany(r *auth.Request, res *auth.Result) (*auth.Result, error) {

@@ -27,7 +27,7 @@ type password struct {
 }
 
 func newPassword(s *Settings, d *Deps) auth.Flow {
-	return &password{places: newPlaces(s.PasswordParamType, s.CredentialBodyLimit), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "password"), kinds: d.kinds}
+	return &password{places: newPlaces(s.PasswordParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "password"), kinds: d.kinds}
 }
 
 // Authenticate takes a Basic header that could be either for a person's first and for a client's then: only if the issuer

@@ -12,12 +12,16 @@ import (
 // places are where in a request a flow looks for its credential.
 type places struct {
 	header, query, body, cookie bool
-	limit                       int64 // of a body that is read, in bytes
+	limit                       int64    // of a body that is read, in bytes
+	trusted                     []string // trusted_origins
 }
 
-func newPlaces(types []string, limit int) places {
+func newPlaces(types []string, s *Settings) places {
 	has := func(in auth.In) bool { return slices.Contains(types, string(in)) }
-	return places{header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie), limit: int64(limit)}
+	return places{
+		header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie),
+		limit: int64(s.CredentialBodyLimit), trusted: s.TrustedOrigins,
+	}
 }
 
 // A found is one value and where it stood.

@@ -20,7 +20,7 @@ type refreshToken struct {
 }
 
 func newRefreshToken(s *Settings, d *Deps) auth.Flow {
-	return &refreshToken{places: newPlaces(s.RefreshTokenParamType, s.CredentialBodyLimit), name: s.RefreshTokenParamName, clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "refresh_token")}
+	return &refreshToken{places: newPlaces(s.RefreshTokenParamType, s), name: s.RefreshTokenParamName, clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "refresh_token")}
 }
 
 func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {

@@ -29,7 +29,7 @@ type SessionSettings struct {
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
 	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                                            // the tokens of a session are verified at each request
 	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, kong_oauth2, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,userinfo"` // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a cookie authenticates
+	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a cookie or Basic authenticates
 }
 
 const (
@@ -165,8 +165,8 @@ func (f *sessions) gone(r *auth.Request, err error) (*auth.Result, error) {
 	return nil, err
 }
 
-// checkUpgrade refuses a WebSocket that another site's page opens with the user's cookie: browsers send cookies with it
-// and no preflight asks before (RFC 6455 §10.2).
+// checkUpgrade refuses a WebSocket that another site's page opens with what browsers send by themselves, a cookie or Basic: no
+// preflight asks before (RFC 6455 §10.2).
 func checkUpgrade(r *auth.Request, trusted []string) error {
 	if r.Header.Get("Upgrade") == "" {
 		return nil
@@ -175,7 +175,7 @@ func checkUpgrade(r *auth.Request, trusted []string) error {
 	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(trusted, origin)) {
 		return nil
 	}
-	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a cookie as its credential needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
+	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a credential that browsers send by themselves needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
 }
 
 // fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is

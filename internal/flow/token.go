@@ -27,13 +27,12 @@ type presented struct {
 	judges judges
 
 	binding BindingSettings
-	trusted []string // trusted_origins
 }
 
 func newPresented(s *Settings, issued string) *presented {
 	p := &presented{
-		places: newPlaces(s.BearerTokenParamType, s.CredentialBodyLimit), cookie: s.BearerTokenCookieName,
-		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
+		places: newPlaces(s.BearerTokenParamType, s), cookie: s.BearerTokenCookieName,
+		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings,
 	}
 	if s.BearerTokenHeaderName != "" {
 		p.only = headerName(s.BearerTokenHeaderName)

@@ -285,12 +285,9 @@ func addOwn(h, own http.Header) {
 func upstreamError(ctx context.Context, err error) *auth.Error {
 	e := &auth.Error{Status: http.StatusBadGateway, Reason: "upstream_failed", Description: "The service behind this gate can't be reached.", Err: err}
 	var timeout net.Error
-	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Status, e.Reason, e.Description = statusClientClosed, "client_gone", "The client went away."
-	case errors.As(err, &tooLarge):
-		e.Status, e.Reason, e.Description = http.StatusRequestEntityTooLarge, "body_too_large", "The request is too large."
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Status, e.Reason, e.Description = http.StatusGatewayTimeout, "upstream_timeout", "The service behind this gate took too long."
 	}
