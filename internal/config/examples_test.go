@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,4 +77,28 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: %d routes, want %d", name, len(f.Routes), want)
 		}
 	}
+}
+
+// The compose file's gate has the secret that the realm beside it gives its client.
+func TestComposeSecret(t *testing.T) {
+	compose, err := os.ReadFile("../../deploy/compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	realm, err := os.ReadFile("../../testdata/keycloak/sallyport-realm.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var imported struct {
+		Clients []struct{ ClientID, Secret string }
+	}
+	if err := json.Unmarshal(realm, &imported); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range imported.Clients {
+		if c.ClientID == "app" && strings.Contains(string(compose), "OIDC_CLIENT_SECRET: "+c.Secret+"\n") {
+			return
+		}
+	}
+	t.Error("OIDC_CLIENT_SECRET isn't the secret of the realm's client app")
 }
