@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type builder struct {
 
 	file   *config.File // when it runs
 	signer *signer.Signer
+	signs  [sha256.Size]byte // the signer's key in kept
 
 	directory *authz.Directory
 	issued    *issuer.Issuer // the built-in one
@@ -161,9 +163,12 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		Settings  oidc.Settings
 		CA        string
 		Cert, Key string
+		ClusterCA string
 		Cluster   flow.ClusterSettings
 		Secret    []auth.Secret
-	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile), f.Cluster, f.Session.Secret}
+		Signer    [sha256.Size]byte // what is signed with must be what is published
+	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile), fileDigest(f.Cluster.ClusterCacheRedis.CAFile),
+		f.Cluster, f.Session.Secret, b.signs}
 	clients, k, err := b.kept.clients.get(key, func() ([]*oidc.Client, error) {
 		c := oidc.ClientConfig{Settings: s, Issuer: issuer, Keys: b.signer.Key, HashKey: b.kept.hashKey}
 		if shared != nil {

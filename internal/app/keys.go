@@ -30,7 +30,7 @@ func (b *builder) keys(file *config.File) error {
 		return signer.New(c)
 	})
 	b.used[k] = true
-	b.signer = made
+	b.signer, b.signs = made, k
 	return err
 }
 
