@@ -40,16 +40,16 @@ func (r *report) flatten(oidc *value) *value {
 }
 
 // merge lays a route's own parameters over the process's defaults: by key, each value whole; null removes. A route that
-// names an issuer inherits nothing that belongs to one, so that no secret travels to another. Both are flat.
+// names an issuer inherits nothing that belongs to one, and one that names a proxy not the credential for another, so that
+// no secret travels to where it wasn't meant for. Both are flat.
 func merge(defaults, own *value) *value {
 	merged := &value{mark: own.mark, kind: mapping}
 	for _, p := range own.pairs {
 		merged.put(p)
 	}
-	named := own.get("issuer") != nil
 	for _, p := range defaults.pairs {
 		f := oidcShape.byName[p.key]
-		if own.get(p.key) == nil && !(named && f != nil && f.group == "issuer") {
+		if own.get(p.key) == nil && (f == nil || f.group == "" || own.get(f.group) == nil) {
 			merged.put(p)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +171,37 @@ routes:
 		if compact(got[i]) != compact(want[i]) {
 			t.Errorf("route %d:\n%s\nwant\n%s", i, got[i], want[i])
 		}
+	}
+}
+
+// TestProxyCredentials: a proxy's credential goes to no other proxy, whoever has named it.
+func TestProxyCredentials(t *testing.T) {
+	dir := MustWrite(t, map[string]string{"sallyport.yaml": `
+oidc:
+  issuer: https://a.example.com
+  client_id: app
+  http_proxy: http://proxy:3128
+  http_proxy_authorization: Basic aHR0cA==
+  https: {proxy: "http://proxy:3128", proxy_authorization: Basic aHR0cHM=}
+routes:
+  - route: {upstream: "http://127.0.0.1:1", paths: [/inherits]}
+  - route: {upstream: "http://127.0.0.1:1", paths: [/other]}
+    oidc: {https_proxy: "http://elsewhere:3128"}
+  - route: {upstream: "http://127.0.0.1:1", paths: [/own]}
+    oidc: {http: {proxy: "http://elsewhere:3128", proxy_authorization: Basic b3du}}
+`})
+	f, err := Load(filepath.Join(dir, "sallyport.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range f.Routes {
+		h := r.OIDC.Flow.Client.HTTPSettings
+		got = append(got, string(h.HTTPProxyAuthorization)+", "+string(h.HTTPSProxyAuthorization))
+	}
+	want := []string{"Basic aHR0cA==, Basic aHR0cHM=", "Basic aHR0cA==, ", "Basic b3du, Basic aHR0cHM="}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 //	min:"1" max:"9"   of an int or a time.Duration, and of a list's length
 //	required:"true"   the key must be there, and not empty
 //	scalar:"true"     a single value given for the whole struct is this field
-//	group:"issuer"    a route that names an issuer doesn't inherit this key
+//	group:"issuer"    a route that writes the key issuer doesn't inherit this key
 type shape struct {
 	fields []field
 	byName map[string]*field

@@ -8,7 +8,8 @@ import (
 
 // Settings is the part of the oidc: block that says who the issuer is, who we are to it, and how it is asked.
 //
-// A group:"issuer" field belongs to one issuer: a route that names another issuer doesn't inherit it.
+// A group:"issuer" field belongs to one issuer: a route that names another issuer doesn't inherit it. Likewise a proxy's
+// credential belongs to that proxy.
 type Settings struct {
 	IssuerSettings
 	ClientSettings
@@ -126,9 +127,9 @@ type HTTPSettings struct {
 	SSLVerify               bool          `yaml:"ssl_verify" default:"true"`                   // false is insecure
 	CAFile                  string        `yaml:"ca_file"`                                     // PEM; trusted besides the system's
 	HTTPProxy               string        `yaml:"http_proxy"`
-	HTTPProxyAuthorization  auth.Secret   `yaml:"http_proxy_authorization"`
+	HTTPProxyAuthorization  auth.Secret   `yaml:"http_proxy_authorization" group:"http_proxy"`
 	HTTPSProxy              string        `yaml:"https_proxy"`
-	HTTPSProxyAuthorization auth.Secret   `yaml:"https_proxy_authorization"`
+	HTTPSProxyAuthorization auth.Secret   `yaml:"https_proxy_authorization" group:"https_proxy"`
 	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts and domains
 	Keepalive               bool          `yaml:"keepalive" default:"true"`
 }
