@@ -60,11 +60,24 @@ type sessions struct {
 
 func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
-		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: s.Session.Audience,
+		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookie: sessionCookie(s, d), audience: loginName(s),
 		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
 	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, log: d.Log}
 	return f
+}
+
+// loginName is what tells logins of one issuer and client apart in a session. Where anybody can write a token, what one has
+// begun proves nothing to routes that verify.
+func loginName(s *Settings) string {
+	name := s.Session.Audience
+	if !s.Client.VerifySignature {
+		name += "\x00unsigned"
+	}
+	if !s.Client.VerifyClaims {
+		name += "\x00unjudged"
+	}
+	return name
 }
 
 // sessionCookie is the cookie of a route's session. Its default name tells issuers and clients on one host apart.
