@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	outageTimeout = time.Second     // of the gate's requests to the issuer
+	outageTimeout = 3 * time.Second // of the gate's requests to the issuer
 	outageSlack   = 3 * time.Second // what a busy machine may add
 	outageReturn  = 5 * time.Second // within it the gate works again
 	outageMemory  = 60 << 20        // what the gate may need more, and much less than a huge answer
