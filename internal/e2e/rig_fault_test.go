@@ -100,7 +100,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (d *door) open(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", d.host())
+	var l net.Listener
+	var err error
+	await(5*time.Second, func() bool { l, err = net.Listen("tcp", d.host()); return err == nil }) // somebody may be asking whether it is free
 	if err != nil {
 		t.Fatal(err)
 	}
