@@ -23,12 +23,10 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	var all []pair
 	if p.header {
 		basic, err := basicPair(r)
+		if err == nil && r.Header.Get("Origin") != "" { // a browser sends what it once was told from anybody's page
+			err = checkUpgrade(r, p.trusted)
+		}
 		switch {
-		case err == nil && r.Header.Get("Origin") != "": // a browser sends what it once was told from anybody's page
-			if err := checkUpgrade(r, p.trusted); err != nil {
-				return pair{}, err
-			}
-			all = append(all, basic)
 		case err == nil:
 			all = append(all, basic)
 		case !errors.Is(err, auth.ErrNoCredential):

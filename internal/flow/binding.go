@@ -31,10 +31,12 @@ func (s *BindingSettings) check(i *auth.Identity) error {
 		}
 		members, _ := cnf.(map[string]any)
 		for _, kind := range slices.Sorted(maps.Keys(members)) {
-			if (kind == "jkt" || kind == keycloakJKTType && members[kind] == "DPoP" && members["jkt"] != nil) && dpop || kind == "x5t#S256" && mtls {
-				continue
+			switch {
+			case kind == "jkt" && dpop, kind == "x5t#S256" && mtls:
+			case kind == keycloakJKTType && members[kind] == "DPoP" && members["jkt"] != nil && dpop:
+			default:
+				return errBound(kind)
 			}
-			return errBound(kind)
 		}
 		if len(members) == 0 {
 			return errBound("of no known kind")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -178,19 +177,6 @@ func (f *sessions) gone(r *auth.Request, err error) (*auth.Result, error) {
 	return nil, err
 }
 
-// checkUpgrade refuses a WebSocket that another site's page opens with what browsers send by themselves, a cookie or Basic: no
-// preflight asks before (RFC 6455 §10.2).
-func checkUpgrade(r *auth.Request, trusted []string) error {
-	if r.Header.Get("Upgrade") == "" {
-		return nil
-	}
-	origin := r.Header.Get("Origin")
-	if len(r.Header.Values("Origin")) == 1 && (origin == r.Origin || slices.Contains(trusted, origin)) {
-		return nil
-	}
-	return auth.Forbidden("upgrade_origin", fmt.Errorf("an upgrade with a credential that browsers send by themselves needs Origin %q or one of trusted_origins, got %q", r.Origin, origin))
-}
-
 // fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
 // still good goes on while the issuer is away.
 func (f *sessions) fresh(ctx context.Context, id session.ID, a *session.Audience) (*auth.Identity, error) {
@@ -277,12 +263,12 @@ func (f *sessions) renew(ctx context.Context, current *session.Session, issuer, 
 		return nil, fmt.Errorf("%w: %w", oidc.ErrUnavailable, err)
 	}
 	identity, err := client.Reissued(ctx, a.Identity, t.Tokens)
-	if err != nil && !errors.Is(err, oidc.ErrUnavailable) { // OIDC Core §12.2: it may be about somebody else
+	switch {
+	case errors.Is(err, oidc.ErrUnavailable):
+		return nil, err
+	case err != nil: // OIDC Core §12.2: it may be about somebody else
 		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", a.Issuer, "sub", a.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", errEnded, err)
-	}
-	if err != nil {
-		return nil, err
 	}
 	next := *a
 	next.Identity, next.Updated = identity, f.now()
