@@ -30,8 +30,11 @@ func (s *scene) trust() {
 	}
 }
 
-func (s *scene) request(_ bool, args []string) {
-	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("GATE")+args[1], nil)
+func (s *scene) request(_ bool, args []string) { s.ask(s.written("GATE", args)) }
+
+// written is the request METHOD PATH [HEADER: VALUE]... to one of the gate's addresses.
+func (s *scene) written(address string, args []string) *http.Request {
+	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv(address)+args[1], nil)
 	s.ts.Check(err)
 	for _, line := range args[2:] {
 		name, value, _ := strings.Cut(line, ":")
@@ -41,7 +44,7 @@ func (s *scene) request(_ bool, args []string) {
 		}
 		r.Header[name] = append(r.Header[name], strings.TrimSpace(value)) // as it is spelled
 	}
-	s.ask(r)
+	return r
 }
 
 func (s *scene) browser(_ bool, args []string) {
@@ -99,17 +102,7 @@ func (s *scene) post(_ bool, args []string) {
 }
 
 func (s *scene) admin(_ bool, args []string) {
-	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("ADMIN")+args[1], nil)
-	s.ts.Check(err)
-	for _, line := range args[2:] {
-		name, value, _ := strings.Cut(line, ":")
-		if name == "Host" {
-			r.Host = strings.TrimSpace(value)
-			continue
-		}
-		r.Header.Add(name, strings.TrimSpace(value))
-	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := http.DefaultClient.Do(s.written("ADMIN", args))
 	s.ts.Check(err)
 	s.keep(res)
 }
