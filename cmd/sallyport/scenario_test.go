@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sallyport/internal/freeport"
 	"sallyport/internal/provider"
 )
 
@@ -134,7 +133,8 @@ func (d deferring) Errorf(format string, args ...any) { d.Fatalf(format, args...
 
 func setUp(env *testscript.Env) error {
 	s := &scene{output: &lockedBuffer{}}
-	gate, admin := freeAddress(), freeAddress()
+	address := func() string { return fmt.Sprintf("127.0.0.1:%d", freeport.Port()) }
+	gate, admin := address(), address()
 	config := providerConfig(gate)
 	s.other = provider.Start(deferring{env: env}, config)
 	config.TrustedIssuers, config.ExchangeAudiences = []*provider.Provider{s.other}, []string{"api"}
@@ -147,22 +147,6 @@ func setUp(env *testscript.Env) error {
 	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+gate, "ADMIN="+admin,
 		"SECRET=0123456789abcdef0123456789abcdef")
 	return nil
-}
-
-var handedOut sync.Map // ports
-
-// freeAddress is one that nobody else gets: below the range from which connections take theirs, and never given out twice.
-func freeAddress() string {
-	for {
-		address := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(18000))
-		if _, taken := handedOut.LoadOrStore(address, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
 }
 
 func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {

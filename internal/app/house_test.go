@@ -29,8 +29,9 @@ var house = map[string]string{
 	"internal/provider": "",
 	"internal/bench":    "provider",
 	"internal/e2e":      "",
+	"internal/freeport": "",
 
-	"internal/redis/redistest": "redis",
+	"internal/redis/redistest": "redis freeport",
 }
 
 // TestHouse compares the import graph with the picture, so that the picture can't rot.

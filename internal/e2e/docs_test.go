@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // What the pages of configs/flows show is what happened: each page's commands run as they are printed, against the example
@@ -176,7 +178,7 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen, admin := freePort(), freePort()
+	listen, admin := freeport.Port(), freeport.Port()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
 	env = []string{

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // look keeps the whole page as it looks on a phone and on a desk, light and dark, and returns what a person would complain
@@ -53,7 +55,7 @@ const consentRequest = "/oauth2/authorize?response_type=code&client_id=webapp&sc
 
 // pageRoutes are routes with every page that a gate has. /nowhere is none of them.
 func pageRoutes(up *upstream) []route {
-	away := urlOf(freePort())
+	away := urlOf(freeport.Port())
 	return []route{
 		{upstream: up, path: "/app", oidc: []string{"auth_methods: [authorization_code, session, kong_oauth2]"}},
 		{upstream: up, path: "/program", oidc: []string{"auth_methods: [bearer]"}},
@@ -143,7 +145,7 @@ var demoAddress = regexp.MustCompile(`Open +(http://localhost:\d+)/`)
 func TestDemoPages(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
-	demo, err := startProcess(log, nil, binary, "demo", "-listen", fmt.Sprintf("127.0.0.1:%d", freePort()))
+	demo, err := startProcess(log, nil, binary, "demo", "-listen", fmt.Sprintf("127.0.0.1:%d", freeport.Port()))
 	if err != nil {
 		t.Fatal(err)
 	}

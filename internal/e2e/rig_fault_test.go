@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // A fault is what an endpoint of the issuer does instead of answering. It is nil for one that works.
@@ -73,7 +75,7 @@ func newDoor(t *testing.T, host string) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{port: freePort()}
+	d := &door{port: freeport.Port()}
 	d.url = urlOf(d.port)
 	if host == "" {
 		host = d.host()
@@ -102,7 +104,7 @@ func (d *door) open(t *testing.T) {
 	t.Helper()
 	var l net.Listener
 	var err error
-	await(5*time.Second, func() bool { l, err = net.Listen("tcp", d.host()); return err == nil }) // somebody may be asking whether it is free
+	await(5*time.Second, func() bool { l, err = net.Listen("tcp", d.host()); return err == nil }) // a child that is just being started may still hold the listener before
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // sessionSecret is the configured session_secret: planted, so that no log may hold it.
@@ -104,7 +106,7 @@ type gate struct {
 // its log, which it wrote at the level debug.
 func startGate(t *testing.T, c config) *gate {
 	t.Helper()
-	return startGateAt(t, freePort(), c)
+	return startGateAt(t, freeport.Port(), c)
 }
 
 func urlOf(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
@@ -112,7 +114,7 @@ func urlOf(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 // startGateAt is startGate at a port that others know already.
 func startGateAt(t *testing.T, port int, c config) *gate {
 	t.Helper()
-	admin := freePort()
+	admin := freeport.Port()
 	g := &gate{
 		url: urlOf(port), admin: urlOf(admin),
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},

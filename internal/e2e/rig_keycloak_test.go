@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // The clients of testdata/keycloak, whose README says what each is for. kong has a key and client-tls-auth a certificate.
@@ -62,7 +64,7 @@ func startKeycloak(dir string) (*keycloakServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, portTLS, health := freePort(), freePort(), freePort()
+	port, portTLS, health := freeport.Port(), freeport.Port(), freeport.Port()
 	k := &keycloakServer{url: fmt.Sprintf("http://127.0.0.1:%d", port), urlTLS: fmt.Sprintf("https://127.0.0.1:%d", portTLS),
 		caFile: testCA.file, log: &logBuffer{}}
 	k.admin = &admin{base: k.url}

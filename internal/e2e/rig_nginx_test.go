@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 const nginxConfig = `
@@ -42,7 +44,7 @@ http {
 // startNginx ends TLS in front of a server, and returns the https origin.
 func startNginx(t *testing.T, behind string) string {
 	t.Helper()
-	dir, port, log := t.TempDir(), freePort(), &logBuffer{}
+	dir, port, log := t.TempDir(), freeport.Port(), &logBuffer{}
 	certFile, keyFile := testCA.mustServerPair(t)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, dir, port, certFile, keyFile, behind), 0o600); err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"sallyport/internal/freeport"
 )
 
 // An oidcProvider is one node process that runs panva's oidc-provider: a second voice beside Keycloak, with opaque access
@@ -41,7 +43,7 @@ func nativeClient(id, secret, redirectPath string) object {
 func startOIDCProvider(t *testing.T, c oidcProviderConfig) *oidcProvider {
 	t.Helper()
 	certFile, keyFile := testCA.mustServerPair(t)
-	port := freePort()
+	port := freeport.Port()
 	for _, client := range c.clients {
 		if client["grant_types"] == nil && client["redirect_uris"] == nil {
 			client["grant_types"], client["redirect_uris"], client["response_types"] = []string{"client_credentials"}, []string{}, []string{}
@@ -49,7 +51,7 @@ func startOIDCProvider(t *testing.T, c oidcProviderConfig) *oidcProvider {
 	}
 	// Node 20 can't make its own keys: about one export of a new private key in eighty never returns.
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{mustKey(t, jose.RS256), mustKey(t, jose.ES256)}}
-	settings, err := json.Marshal(object{"port": port, "tlsPort": freePort(), "certFile": certFile, "keyFile": keyFile,
+	settings, err := json.Marshal(object{"port": port, "tlsPort": freeport.Port(), "certFile": certFile, "keyFile": keyFile,
 		"caFile": testCA.file, "jwks": keys, "clients": c.clients, "configuration": c.configuration})
 	if err != nil {
 		t.Fatal(err)

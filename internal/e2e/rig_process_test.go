@@ -3,8 +3,6 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -114,21 +112,4 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.b)
-}
-
-var handedOut sync.Map // ports of this run
-
-// freePort returns a loopback port below the range from which the kernel takes ports for outgoing connections, so that
-// nobody takes it before a started process does.
-func freePort() int {
-	for {
-		port := 12000 + rand.IntN(18000)
-		if _, taken := handedOut.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // A redisServer is one Redis that writes every change to disk before it answers, so that it can be killed at any moment
@@ -19,7 +21,7 @@ type redisServer struct {
 
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
-	r := &redisServer{port: freePort(), dir: t.TempDir(), log: &logBuffer{}}
+	r := &redisServer{port: freeport.Port(), dir: t.TempDir(), log: &logBuffer{}}
 	t.Cleanup(func() { r.proc.kill() })
 	r.start(t)
 	return r

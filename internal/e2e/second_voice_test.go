@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"sallyport/internal/freeport"
 )
 
 // The same flows at another provider: what passes at both is less likely to be one product's habit.
@@ -49,7 +51,7 @@ func TestSecondVoicePrivateKeyAndRotation(t *testing.T) {
 	delete(client, "client_secret")
 	client["token_endpoint_auth_method"] = "private_key_jwt"
 	client["token_endpoint_auth_signing_alg"] = "ES256"
-	port := freePort()
+	port := freeport.Port()
 	client["jwks_uri"] = urlOf(port) + "/keys"
 	p := startOIDCProvider(t, oidcProviderConfig{clients: []object{client}, configuration: object{"ttl": object{"AccessToken": 8}}})
 	g := startGateAt(t, port, config{process: []string{"keys: {public_path: /keys}"}, routes: []route{{upstream: up, issuer: p.issuer, client: "gate", secret: "none", oidc: []string{

@@ -4,9 +4,6 @@ package redistest
 import (
 	"bufio"
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,6 +14,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"sallyport/internal/freeport"
 	"sallyport/internal/redis"
 )
 
@@ -53,7 +51,7 @@ func start(t testing.TB, s *Server, arguments func(port string) []string) *Serve
 	t.Helper()
 	s.dir = t.TempDir()
 	for range 5 { // somebody else may take the port between our look and Redis's
-		s.Port = freePort()
+		s.Port = freeport.Port()
 		s.arguments = arguments(strconv.Itoa(s.Port))
 		if s.run(t) {
 			t.Cleanup(s.Kill)
@@ -62,17 +60,6 @@ func start(t testing.TB, s *Server, arguments func(port string) []string) *Serve
 	}
 	t.Fatal("redis-server doesn't start")
 	return nil
-}
-
-// freePort is below the range from which connections take theirs.
-func freePort() int {
-	for {
-		port := 12000 + rand.IntN(18000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
 }
 
 // run waits until Redis accepts connections; false if it doesn't come to that.
