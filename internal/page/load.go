@@ -27,7 +27,7 @@ func New(files map[string]string) (*Set, []Problem) {
 	if sheet, own := files[styleName]; own {
 		l.style(sheet)
 	}
-	l.set.policy = policy(l.set.style, "img-src data:; font-src data:; ")
+	l.set.policy = policy(l.set.style)
 	names := slices.Sorted(maps.Keys(files))
 	for _, name := range names {
 		if Part(name) {

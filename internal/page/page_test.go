@@ -50,6 +50,11 @@ func TestBuiltin(t *testing.T) {
 	if _, problems := New(map[string]string{forAll: builtinSource, styleName: builtinStyle}); len(problems) > 0 {
 		t.Error(problems)
 	}
+	// without an icon browsers ask for one that the policy doesn't let them have, and complain
+	body := mustRender(t, Builtin(), &auth.Page{Title: "T"}, http.StatusNotFound)
+	if !strings.Contains(body, `<link rel="icon" href="data:,">`) || !strings.Contains(Builtin().Policy(), "; img-src data:;") {
+		t.Errorf("expected an empty icon that the policy lets in, got the policy %q and\n%s", Builtin().Policy(), body)
+	}
 }
 
 // The most special file is the one that is shown; where there is none, the built-in page.

@@ -21,11 +21,12 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"submit": func() template.JS { return template.JS(formPostScript) }, // #nosec G203
 }).ParseFS(pageFiles, "*.html"))
 
-// pagePolicy lets a page show itself and its one style sheet, named by its hash: no script unless a page adds one, no outside resource, no frame.
+// pagePolicy lets a page show itself, its one style sheet, named by its hash, and its empty icon: no script unless a page adds
+// one, no outside resource, no frame.
 var pagePolicy = func() string {
 	sum := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; frame-ancestors 'none'"
+		"'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 }()
 
 // writeMessage writes a page that only says something.
