@@ -104,7 +104,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		if err != nil {
 			return err
 		}
-		deps.Several = len(all) > 1
+		deps.Several = len(c.Issuers) > 0
 		parts = append(parts, flow.Part{Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps})
 		paths = append(paths, flow.ClaimPaths{Scopes: i.OIDC.Authz.ScopesClaim, Audience: i.OIDC.Authz.AudienceClaim})
 		names, prefixes := flow.CookieNames(&i.OIDC.Flow, &deps)

@@ -19,6 +19,7 @@ func Load(name string) (*File, error) {
 		for i := range l.file.Routes {
 			l.file.Routes[i].check()
 		}
+		checkSessionCookies(l.file.Routes)
 		checkConsumers(l.process, l.file)
 		checkKeys(l.process, l.file)
 		checkOAuth2(l.process, l.file)

@@ -142,7 +142,7 @@ oidc:
 routes:
   - routes/*.yaml
   - route: {upstream: "http://127.0.0.1:1", paths: [/inline]}
-    oidc: {redis: {host: other}, leeway: null, client_secret: null}
+    oidc: {redis: {host: other}, leeway: null, client_secret: null, session_cookie_name: inline}
 `,
 		"routes/b.yaml":       "route: {upstream: \"http://127.0.0.1:1\", paths: [/b]}\noidc: {issuer: \"https://b.example.com\", client_id: b}\n",
 		"routes/a.yaml":       "route: {upstream: \"http://127.0.0.1:1\", paths: [/a]}\n",

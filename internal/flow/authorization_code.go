@@ -210,7 +210,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	}
 	var begun http.Header
 	if f.keeps {
-		begun, err = f.sessions.begin(r, login.Client, res.Identity)
+		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
 	}
 	if err != nil { // the code is spent: only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)

@@ -21,7 +21,7 @@ type Deps struct {
 	Keyring        *keyring.Keyring
 	Base           string         // the route's first path: the gate's own paths are below it
 	HashKey        []byte         // of what is remembered by credentials
-	Several        bool           // the route has other issuers beside this one
+	Several        bool           // the route has a list of issuers
 	Issued         *issuer.Issuer // the built-in one; nil: there is none
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers

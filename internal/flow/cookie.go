@@ -57,9 +57,11 @@ func (c *cookie) set(h http.Header, r *auth.Request, name, value string, maxAge 
 // CookieNames returns the names under which the route's own cookies can arrive, and the prefixes of names: what never goes
 // to the upstream, and what the upstream never sets.
 func CookieNames(s *Settings, d *Deps) (names, prefixes []string) {
-	session, login := sessionCookie(s, d), loginCookie(s, d)
+	login := loginCookie(s, d)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
-		names = append(names, prefix+session.name)
+		for _, name := range SessionCookieNames(s, d.Several) {
+			names = append(names, prefix+name)
+		}
 		prefixes = append(prefixes, prefix+login.name)
 	}
 	return names, prefixes

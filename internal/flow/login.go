@@ -109,7 +109,7 @@ func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 76
 
 // loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
 func loginCookie(s *Settings, d *Deps) cookie {
-	name := s.AuthorizationCookieName + "_" + mark(d.Clients[0], s.Session.Audience) + "_"
+	name := s.AuthorizationCookieName + "_" + mark(d.issuer().URL(), d.Clients[0].ID, s.Session.Audience) + "_"
 	sameSite := s.AuthorizationCookieSameSite
 	if s.ResponseMode == "form_post" {
 		sameSite = "None" // the provider's page posts from its own site

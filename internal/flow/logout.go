@@ -49,7 +49,7 @@ const maxLogoutForm = 64 << 10
 
 // triggered reports whether a request with a session is one of the configured logouts.
 func (l *logout) triggered(r *auth.Request) bool {
-	if !slices.Contains(l.LogoutMethods, r.Method) || len(r.CookieValues(l.sessions.cookie.fullName(r))) == 0 {
+	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.brought(r) {
 		return false
 	}
 	switch {
@@ -81,11 +81,13 @@ func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 			Kind: auth.PageLogout, Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
 		}}}, nil
 	}
-	identity, err := l.end(r)
+	identity, header, err := l.end(r)
 	if err != nil {
 		return nil, err
 	}
-	header := l.sessions.clearCookie(r)
+	if header == nil {
+		header = http.Header{}
+	}
 	if next := l.next(r, identity); next != "" {
 		header.Set("Location", next)
 		return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
@@ -105,10 +107,29 @@ func (l *logout) meant(r *auth.Request) bool {
 	return site == "" || site == "same-origin" || site == "none"
 }
 
-// end ends the request's session and returns whose it was; nil if there was none.
-func (l *logout) end(r *auth.Request) (*auth.Identity, error) {
+// end ends the route's sessions that the request brings, and returns whose the first was (nil if there was none) and the
+// header that clears their cookies.
+func (l *logout) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
 	f := l.sessions
-	id, found := f.id(r)
+	for n := range f.cookies {
+		identity, err := l.endOne(r, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		if first == nil {
+			first = identity
+		}
+		if len(f.cookies) == 1 || len(r.CookieValues(f.cookies[n].fullName(r))) > 0 {
+			header = auth.MergeHeader(header, f.clearCookie(r, n))
+		}
+	}
+	return first, header, nil
+}
+
+// endOne ends the login of one client.
+func (l *logout) endOne(r *auth.Request, n int) (*auth.Identity, error) {
+	f := l.sessions
+	id, found := f.id(r, n)
 	if !found {
 		return nil, nil
 	}
@@ -122,13 +143,13 @@ func (l *logout) end(r *auth.Request) (*auth.Identity, error) {
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	a := f.ours(r, opened.Session)
-	if a == nil {
+	if !f.ours(n, opened.Session) {
 		return nil, nil
 	}
-	l.log.Info("logout", "request_id", r.ID, "issuer", a.Issuer, "sub", a.Subject)
-	l.revoke(r, a.Identity)
-	return a.Identity, nil
+	login := &opened.Session.Login
+	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
+	l.revoke(r, login.Identity)
+	return login.Identity, nil
 }
 
 // next is where the browser goes after the session here has ended: to the provider, so that its session ends too, else to

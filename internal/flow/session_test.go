@@ -1,10 +1,8 @@
 package flow
 
 import (
-	"context"
-	"errors"
+	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"sallyport/internal/auth"
@@ -27,7 +25,7 @@ func TestDue(t *testing.T) {
 		{time.Hour, time.Minute, 26 * time.Second, true},
 		{time.Hour, 0, time.Hour, false}, // it has no end
 	} {
-		a := &session.Audience{Updated: start, Identity: &auth.Identity{}}
+		a := &session.Login{Obtained: start, Identity: &auth.Identity{}}
 		if c.life > 0 {
 			a.Identity.Tokens.Expiry = start.Add(c.life)
 		}
@@ -38,43 +36,36 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// TestAnotherLoginsRefresh: two logins in one session expire together. Who comes while the other one's tokens are refreshed
-// doesn't go on with its own expired ones: it is refreshed as well, which shows here by a client that isn't there any more.
-func TestAnotherLoginsRefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, err := session.New(session.Config{})
-		if err != nil {
-			t.Fatal(err)
+// TestPlantable: a session begins only with a credential that no other site can put into a browser's request.
+func TestPlantable(t *testing.T) {
+	in := func(places ...auth.In) (used []auth.Param) {
+		for _, p := range places {
+			used = append(used, auth.Param{In: p, Name: "token"})
 		}
-		defer store.Close()
-		const issuer = "https://idp.example.com"
-		login := func(client string) session.Audience {
-			return session.Audience{Name: "default", Issuer: issuer, ClientID: client, Subject: "john", Updated: time.Now(), Identity: &auth.Identity{
-				Tokens: auth.Tokens{AccessToken: client, RefreshToken: "r", Expiry: time.Now().Add(-time.Second)}}}
+		return used
+	}
+	for name, c := range map[string]struct {
+		used                []auth.Param
+		authorization, site string
+		plantable           bool
+	}{
+		"a header":                  {in(auth.InHeader), "", "cross-site", false},
+		"a query":                   {in(auth.InQuery), "", "", true},
+		"a body":                    {in(auth.InBody), "", "same-origin", true},
+		"a cookie":                  {in(auth.InCookie), "", "", true},
+		"a header and a query":      {in(auth.InHeader, auth.InQuery), "", "", true},
+		"nowhere":                   {nil, "", "", true},
+		"Bearer":                    {inAuthorization, "Bearer x", "cross-site", false},
+		"Basic of a program":        {inAuthorization, "Basic x", "", false},
+		"Basic of the page's own":   {inAuthorization, "basic x", "same-origin", false},
+		"Basic of another site":     {inAuthorization, "basic x", "cross-site", true},
+		"Basic of a neighbour host": {inAuthorization, "Basic x", "same-site", true},
+	} {
+		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
+		r.Header.Set("Authorization", c.authorization)
+		r.Header.Set("Sec-Fetch-Site", c.site)
+		if plantable(r, c.used) != c.plantable {
+			t.Errorf("%s: plantable is %v", name, !c.plantable)
 		}
-		first, _, err := store.Start(t.Context(), nil, login("a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, both, err := store.Start(t.Context(), &first, login("b"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, done := make(chan struct{}), make(chan error)
-		go store.Update(t.Context(), id, func(_ context.Context, current *session.Session) (*session.Session, error) {
-			<-answer
-			return current.With(login("a")), nil
-		})
-		synctest.Wait()
-		f := &sessions{clients: &clients{}, store: store, audience: "default", refresh: true, now: time.Now}
-		go func() {
-			_, err := f.fresh(t.Context(), id, both.Audience("default", issuer, "b"))
-			done <- err
-		}()
-		synctest.Wait()
-		close(answer)
-		if err := <-done; !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("got %v, expected %v", err, session.ErrNotFound)
-		}
-	})
+	}
 }

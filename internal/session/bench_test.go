@@ -11,7 +11,7 @@ import (
 )
 
 // large is a session as Keycloak makes it: three tokens of 1.2 KB and the claims of two.
-func large() Audience {
+func large() Login {
 	a := john()
 	token := strings.Repeat("eyJhbGciOi", 120)
 	a.Identity.Tokens.AccessToken, a.Identity.Tokens.IDToken, a.Identity.Tokens.RefreshToken = token, token+"1", token+"2"
@@ -63,7 +63,7 @@ func BenchmarkOpenRedis(b *testing.B) {
 func BenchmarkOpenRecord(b *testing.B) {
 	k := mustKeyring(b, secretA)
 	e := johnsEntry()
-	e.session.Audiences = []Audience{large()}
+	e.session.Login = large()
 	record, err := e.seal(k, "name")
 	if err != nil {
 		b.Fatal(err)

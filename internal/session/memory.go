@@ -45,8 +45,6 @@ func (k *kept) expired(now time.Time) bool {
 	return deadline != 0 && now.UnixNano() >= deadline
 }
 
-type indexKey struct{ kind, issuer, value string }
-
 type lease struct {
 	holder string
 	until  time.Time
@@ -92,40 +90,44 @@ func (m *memoryStore) touch(k *kept, now time.Time) {
 	k.deadline.Store(deadline)
 }
 
-func (m *memoryStore) save(_ context.Context, id ID, s *Session, old *entry, leave bool) error {
+func (m *memoryStore) add(_ context.Context, id ID, s *Session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old != nil && !m.unchanged(old) {
-		return errChanged
-	}
-	switch {
-	case leave:
-		m.put(&entry{id: old.id, successor: &successor{ID: id, Until: m.now().Add(grace)}})
-	case old != nil:
-		m.drop(old.id)
-	}
 	m.put(&entry{id: id, session: s})
 	return nil
 }
 
-func (m *memoryStore) swap(_ context.Context, old *entry, s *Session) error {
+func (m *memoryStore) swap(_ context.Context, old, next *entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.unchanged(old) {
+	if m.current(next.id) != old {
 		return errChanged
 	}
-	m.put(&entry{id: old.id, session: s})
+	m.put(next)
 	return nil
 }
 
-func (m *memoryStore) unchanged(e *entry) bool {
-	k := m.entries[e.id]
-	return k != nil && k.entry == e && !k.expired(m.now())
+func (m *memoryStore) drop(_ context.Context, old *entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current(old.id) != old {
+		return errChanged
+	}
+	m.takeOut(old.id)
+	return nil
+}
+
+// current is what is under an ID now, or nil.
+func (m *memoryStore) current(id ID) *entry {
+	if k := m.entries[id]; k != nil && !k.expired(m.now()) {
+		return k.entry
+	}
+	return nil
 }
 
 // put stores an entry in the place of what was under its ID.
 func (m *memoryStore) put(e *entry) {
-	m.drop(e.id)
+	m.takeOut(e.id)
 	for len(m.entries) >= m.max {
 		m.evict()
 	}
@@ -138,8 +140,7 @@ func (m *memoryStore) put(e *entry) {
 	if e.session == nil {
 		return
 	}
-	e.session.indexed(func(kind, issuer, value string) {
-		key := indexKey{kind, issuer, value}
+	e.session.indexed(func(key indexKey) {
 		if m.index[key] == nil {
 			m.index[key] = map[ID]struct{}{}
 		}
@@ -147,8 +148,8 @@ func (m *memoryStore) put(e *entry) {
 	})
 }
 
-// drop takes out what is under an ID and returns it; nil if there is nothing. In the queue it stays until its time.
-func (m *memoryStore) drop(id ID) *kept {
+// takeOut takes out what is under an ID and returns it; nil if there is nothing. In the queue it stays until its time.
+func (m *memoryStore) takeOut(id ID) *kept {
 	k := m.entries[id]
 	if k == nil {
 		return nil
@@ -157,8 +158,7 @@ func (m *memoryStore) drop(id ID) *kept {
 	if k.session == nil {
 		return k
 	}
-	k.session.indexed(func(kind, issuer, value string) {
-		key := indexKey{kind, issuer, value}
+	k.session.indexed(func(key indexKey) {
 		delete(m.index[key], id)
 		if len(m.index[key]) == 0 {
 			delete(m.index, key)
@@ -167,22 +167,12 @@ func (m *memoryStore) drop(id ID) *kept {
 	return k
 }
 
-func (m *memoryStore) take(_ context.Context, id ID) (*entry, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k := m.drop(id)
-	if k == nil || k.expired(m.now()) {
-		return nil, ErrNotFound
-	}
-	return k.entry, nil
-}
-
-func (m *memoryStore) remove(_ context.Context, kind, issuer, value string) (int, error) {
+func (m *memoryStore) remove(_ context.Context, key indexKey) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
-	for id := range m.index[indexKey{kind, issuer, value}] {
-		if k := m.drop(id); !k.expired(m.now()) {
+	for id := range m.index[key] {
+		if k := m.takeOut(id); !k.expired(m.now()) {
 			n++
 		}
 	}

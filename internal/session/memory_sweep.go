@@ -25,7 +25,7 @@ func (m *memoryStore) sweep() {
 	now := m.now()
 	for len(m.queue) > 0 && m.queue[0].queued <= now.UnixNano() {
 		if k := m.first(); k != nil && k.expired(now) {
-			m.drop(k.id)
+			m.takeOut(k.id)
 		}
 	}
 	for id, l := range m.leases {
@@ -58,12 +58,12 @@ func (m *memoryStore) evict() {
 	}
 	for len(m.queue) > 0 {
 		if k := m.first(); k != nil {
-			m.drop(k.id)
+			m.takeOut(k.id)
 			return
 		}
 	}
 	for id := range m.entries {
-		m.drop(id)
+		m.takeOut(id)
 		return
 	}
 }

@@ -14,7 +14,7 @@ import (
 // A content is what a shared store has sealed of an entry: one of the two.
 type content struct {
 	Session *Session  `json:"session,omitempty"`
-	Next    []byte    `json:"next,omitempty"` // the successor's ID
+	Next    []byte    `json:"next,omitempty"` // the successor's ID, or zeros
 	Until   time.Time `json:"until,omitzero"`
 }
 
@@ -59,7 +59,7 @@ func (e *entry) decode(plain []byte) error {
 		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	switch {
-	case c.Session != nil && c.Session.Version == version:
+	case c.Session != nil && c.Session.Version == version && c.Session.Login.Identity != nil:
 		e.session = c.Session
 	case len(c.Next) == len(ID{}):
 		e.successor = &successor{ID: ID(c.Next), Until: c.Until}

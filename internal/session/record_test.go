@@ -11,10 +11,10 @@ import (
 	"sallyport/internal/keyring"
 )
 
-func john() Audience {
-	return Audience{
-		Name: "default", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john-sub", SID: "provider-sid",
-		Updated: time.Now().UTC().Truncate(0),
+func john() Login {
+	return Login{
+		Audience: "default", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john-sub", SID: "provider-sid",
+		Obtained: time.Now().UTC().Truncate(0),
 		Identity: &auth.Identity{
 			Flow: "session", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john-sub",
 			AccessToken: auth.Claims{
@@ -32,7 +32,7 @@ func john() Audience {
 
 func johnsEntry() *entry {
 	now := time.Now().UTC().Truncate(0)
-	return &entry{id: newID(), session: &Session{Version: version, Created: now, Issued: now, Audiences: []Audience{john()}}}
+	return &entry{id: newID(), session: &Session{Version: version, Created: now, Issued: now, Login: john()}}
 }
 
 func TestRecordKeepsEverything(t *testing.T) {
@@ -46,7 +46,7 @@ func TestRecordKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got.session, e.session) {
-		t.Errorf("got  %+v\nexpected %+v", got.session.Audiences[0].Identity, e.session.Audiences[0].Identity)
+		t.Errorf("got  %+v\nexpected %+v", got.session.Login.Identity, e.session.Login.Identity)
 	}
 	for _, plain := range []string{"the-access-token", "john-sub", "idp.example.com", string(e.id[:])} {
 		if strings.Contains(record, plain) {
@@ -63,7 +63,7 @@ func TestRecordKeepsEverything(t *testing.T) {
 func TestRecordsThatDontOpen(t *testing.T) {
 	k, e := mustKeyring(t, secretA), johnsEntry()
 	record, _ := e.seal(k, "name")
-	future := &entry{id: e.id, session: &Session{Version: version + 1}}
+	future := &entry{id: e.id, session: &Session{Version: version + 1, Login: john()}}
 	newer, _ := future.seal(k, "name")
 	for name, open := range map[string]func() (*entry, error){
 		"moved to another name": func() (*entry, error) { return open(k, e.id, "other", record) },

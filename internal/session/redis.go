@@ -57,8 +57,9 @@ func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() 
 	}, nil
 }
 
-func (r *redisStore) record(id ID) string { return r.prefix + "s:" + id.digest() }
-func (r *redisStore) lock(id ID) string   { return r.prefix + "l:" + id.digest() }
+// All keys of one ID have its digest in braces, so that a Redis Cluster keeps them in one slot.
+func (r *redisStore) record(id ID) string { return r.prefix + "s:{" + id.digest() + "}" }
+func (r *redisStore) lock(id ID) string   { return r.prefix + "l:{" + id.digest() + "}" }
 
 func (r *redisStore) ping(ctx context.Context) error { return away(r.client.Ping(ctx).Err()) }
 
@@ -165,46 +166,66 @@ func (r *redisStore) remember(e *entry, touched int64) {
 	r.decoded.Set(e.id, d)
 }
 
-func (r *redisStore) save(ctx context.Context, id ID, s *Session, old *entry, leave bool) error {
+func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	e := &entry{id: id, session: s}
-	now := r.now()
-	w := write{name: r.record(id), ttl: e.ttl(&r.timeouts, now), now: now, end: r.timeouts.end(s)}
-	var err error
-	if e.record, err = e.seal(r.keyring, w.name); err != nil {
-		return err
-	}
-	if old != nil {
-		w.old, w.oldRecord = r.record(old.id), old.record
-	}
-	if leave {
-		left := &entry{id: old.id, successor: &successor{ID: id, Until: now.Add(grace)}}
-		if w.left, err = left.seal(r.keyring, w.old); err != nil {
-			return err
-		}
-	}
-	s.indexed(func(kind, issuer, value string) {
-		w.indexes = append(w.indexes, r.prefix+"i:"+r.keyring.Names(issuer, kind, value)[0])
-	})
-	w.record = e.record
-	return r.stored(e, now.UnixNano(), saveScript.Run(ctx, r.client, w.keys(), w.arguments()...))
-}
-
-func (r *redisStore) swap(ctx context.Context, old *entry, s *Session) error {
-	e := &entry{id: old.id, session: s}
-	name := r.record(old.id)
+	name, now := r.record(id), r.now()
 	var err error
 	if e.record, err = e.seal(r.keyring, name); err != nil {
 		return err
 	}
-	var touched int64 // if it isn't known the next request tells Redis
-	if known, ok := r.decoded.GetIfPresent(old.id); ok {
-		touched = known.touched.Load()
+	if err := r.list(ctx, e, name); err != nil {
+		return err
 	}
-	return r.stored(e, touched, swapScript.Run(ctx, r.client, []string{name}, old.record, e.record))
+	if err := r.client.Set(ctx, name, e.record, e.ttl(&r.timeouts, now)).Err(); err != nil {
+		return away(err)
+	}
+	r.remember(e, now.UnixNano())
+	return nil
 }
 
-// stored reads the answer of a script that stored e unless something had changed.
-func (r *redisStore) stored(e *entry, touched int64, answer *goredis.Cmd) error {
+func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
+	name, now := r.record(next.id), r.now()
+	record, err := next.seal(r.keyring, name)
+	if err != nil {
+		return err
+	}
+	e := &entry{id: next.id, session: next.session, successor: next.successor, record: record}
+	life := "" // of a session that follows a session: as it was
+	if e.session == nil {
+		life = milliseconds(e.ttl(&r.timeouts, now))
+	}
+	if err := changed(swapScript.Run(ctx, r.client, []string{name}, recordOf(old), record, life)); err != nil {
+		return err
+	}
+	var touched int64 // if it isn't known the next request tells Redis
+	if known, ok := r.decoded.GetIfPresent(e.id); ok {
+		touched = known.touched.Load()
+	}
+	r.remember(e, touched)
+	if old != nil && old.session != nil && e.session == nil {
+		r.unlist(ctx, old)
+	}
+	return nil
+}
+
+func (r *redisStore) drop(ctx context.Context, old *entry) error {
+	if err := changed(dropScript.Run(ctx, r.client, []string{r.record(old.id)}, old.record)); err != nil {
+		return err
+	}
+	r.decoded.Invalidate(old.id)
+	r.unlist(ctx, old)
+	return nil
+}
+
+func recordOf(e *entry) string {
+	if e == nil {
+		return ""
+	}
+	return e.record
+}
+
+// changed reads the answer of a script that did something unless the record had changed.
+func changed(answer *goredis.Cmd) error {
 	done, err := answer.Bool()
 	switch {
 	case err != nil:
@@ -212,27 +233,7 @@ func (r *redisStore) stored(e *entry, touched int64, answer *goredis.Cmd) error 
 	case !done:
 		return errChanged
 	}
-	r.remember(e, touched)
 	return nil
-}
-
-func (r *redisStore) take(ctx context.Context, id ID) (*entry, error) {
-	name := r.record(id)
-	record, err := r.client.GetDel(ctx, name).Result()
-	if err != nil {
-		return nil, away(err)
-	}
-	r.decoded.Invalidate(id)
-	return r.open(id, name, record)
-}
-
-func (r *redisStore) remove(ctx context.Context, kind, issuer, value string) (int, error) {
-	var indexes []string
-	for _, name := range r.keyring.Names(issuer, kind, value) {
-		indexes = append(indexes, r.prefix+"i:"+name)
-	}
-	n, err := removeScript.Run(ctx, r.client, indexes).Int()
-	return n, away(err)
 }
 
 func (r *redisStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {

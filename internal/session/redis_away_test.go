@@ -22,7 +22,7 @@ func TestRedisAwayFailsFastAndComesBack(t *testing.T) {
 			"end":    s.End(t.Context(), id),
 			"ping":   s.Ping(t.Context()),
 			"update": second(s.Update(t.Context(), id, (&issuer{clock: r.clock}).refresh)),
-			"by sid": second(s.EndBySID(t.Context(), "https://a", "1")),
+			"by sid": second(s.EndBySID(t.Context(), "https://a", "app", "1")),
 		} {
 			if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
 				t.Fatalf("%s: got %v, expected %v", what, err, ErrUnavailable)
@@ -139,7 +139,7 @@ func TestKillUnderLoad(t *testing.T) {
 func TestARefreshSurvivesRedisAway(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
-	id := r.start(s, nil, i.audience())
+	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
 	for range 3 { // the others join what is being saved
 		got, err := s.Update(t.Context(), id, i.refresh)
@@ -164,7 +164,7 @@ func TestCloseTriesOnceMoreToSave(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, i := r.sessions(usual), &issuer{clock: r.clock}
 	s.patience.minPause, s.patience.maxPause = time.Hour, time.Hour
-	id := r.start(s, nil, i.audience())
+	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
 	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 )
 
 // commands are all that the ACL user of the gate needs.
-const commands = "+get +getex +getdel +set +del +exists +pexpire +persist +zadd +zrem +zrange +zremrangebyscore +eval +evalsha +ping +select"
+const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore +eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func walk(t *testing.T, s *Sessions) error {
 	}
 	s.store.(*redisStore).decoded.InvalidateAll()
 	i := &issuer{clock: &clock{}}
-	a := i.audience()
+	a := i.login()
 	if id, _, err = s.Start(ctx, &id, a); err != nil {
 		return err
 	}
@@ -96,8 +96,7 @@ func walk(t *testing.T, s *Sessions) error {
 	if err != nil {
 		return err
 	}
-	next := newID()
-	if err := s.store.save(ctx, next, e.session, e, true); err != nil {
+	if e, err = s.move(ctx, e); err != nil {
 		return err
 	}
 	if err := s.End(ctx, id); err != nil {
@@ -110,7 +109,7 @@ func walk(t *testing.T, s *Sessions) error {
 			return err
 		}
 	}
-	if _, err = s.EndBySID(ctx, a.Issuer, a.SID); err != nil {
+	if _, err = s.EndBySID(ctx, a.Issuer, a.ClientID, a.SID); err != nil {
 		return err
 	}
 	if _, _, err := s.Start(ctx, nil, a); err != nil {

@@ -130,7 +130,7 @@ func TestOneRequestIsOneGet(t *testing.T) {
 func TestARefreshKeepsTheTTL(t *testing.T) {
 	r := redisRig(t)
 	s, i := r.sessions(timeouts{idling: 15 * time.Minute}), &issuer{clock: r.clock}
-	id := r.start(s, nil, i.audience())
+	id := r.start(s, nil, i.login())
 	r.pass(30 * time.Second)
 	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestARefreshKeepsTheTTL(t *testing.T) {
 func TestIndexesEnd(t *testing.T) {
 	r := redisRig(t)
 	s, c := r.sessions(timeouts{idling: 15 * time.Minute, rolling: time.Hour}), r.server.Client(t, 0)
-	index := "sallyport:i:" + mustKeyring(t, secretA).Names(john().Issuer, kindSubject, john().Subject)[0]
+	index := "sallyport:i:" + mustKeyring(t, secretA).Names(kindSubject, john().Issuer, "app", john().Subject)[0]
 	r.start(s, nil, john())
 	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
 	for range 5 {
@@ -220,17 +220,17 @@ func TestRotationOfSecretsInRedis(t *testing.T) {
 	r.open(after, fresh)
 	r.gone(before, fresh)
 	r.pass(50 * time.Minute)
-	renewed := r.open(during, old)
-	if !renewed.Renewed {
-		t.Fatal("not renewed")
+	rotated := r.open(during, old)
+	if !rotated.Rotated {
+		t.Fatal("not rotated")
 	}
-	r.open(after, renewed.ID) // a renewal seals anew
+	r.open(after, rotated.ID) // a rotation seals anew
 	third := r.start(before, nil, john())
-	r.pass(grace) // what the renewal left has gone
-	if n, err := during.EndBySubject(t.Context(), john().Issuer, john().Subject); n != 3 || err != nil {
+	r.pass(grace) // what the rotation left has gone
+	if n, err := during.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 3 || err != nil {
 		t.Errorf("ended %d, %v, expected those of both secrets", n, err)
 	}
-	for _, id := range []ID{fresh, renewed.ID, third} {
+	for _, id := range []ID{fresh, rotated.ID, third} {
 		r.gone(during, id)
 	}
 }
@@ -266,18 +266,33 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 	}
 	name := store.record(id)
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, []string{name}, e.record, "next").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, []string{name}, e.record, "next", "").Bool(); !ok || err != nil {
 			t.Errorf("swap: %v, %v", ok, err)
 		}
 	}
-	w := write{name: "sallyport:s:new", record: "record", ttl: time.Minute, old: name, oldRecord: "next", left: "left", now: time.Now(), end: time.Now().Add(time.Hour)}
 	for range 2 {
-		if ok, err := saveScript.Run(ctx, store.client, w.keys(), w.arguments()...).Bool(); !ok || err != nil {
-			t.Errorf("save: %v, %v", ok, err)
+		if ok, err := swapScript.Run(ctx, store.client, []string{"sallyport:s:{new}"}, "", "left", "60000").Bool(); !ok || err != nil {
+			t.Errorf("swap of nothing: %v, %v", ok, err)
 		}
 	}
-	w.name, w.record = "sallyport:s:newer", "other"
-	if ok, _ := saveScript.Run(ctx, store.client, w.keys(), w.arguments()...).Bool(); ok {
+	if ok, _ := swapScript.Run(ctx, store.client, []string{name}, e.record, "other", "").Bool(); ok {
 		t.Error("what somebody else did was taken for its own")
+	}
+	for _, record := range []string{e.record, "left", "next"} {
+		ok, err := dropScript.Run(ctx, store.client, []string{name}, record).Bool()
+		if err != nil || ok != (record == "next") {
+			t.Errorf("drop of %q: %v, %v", record, ok, err)
+		}
+	}
+}
+
+// All keys of one login are in one slot of a Redis Cluster.
+func TestKeysOfOneLoginAreInOneSlot(t *testing.T) {
+	r := redisRig(t)
+	s := r.sessions(usual).store.(*redisStore)
+	id := newID()
+	tag := func(key string) string { return key[strings.Index(key, "{") : strings.Index(key, "}")+1] }
+	if a, b := tag(s.record(id)), tag(s.lock(id)); a != b || a != "{"+id.digest()+"}" {
+		t.Errorf("the record is in slot %s, the lease in %s", a, b)
 	}
 }

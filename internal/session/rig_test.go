@@ -70,9 +70,9 @@ func (r *rig) pass(d time.Duration) {
 	}
 }
 
-func (r *rig) start(s *Sessions, old *ID, a Audience) ID {
+func (r *rig) start(s *Sessions, old *ID, l Login) ID {
 	r.Helper()
-	id, _, err := s.Start(context.Background(), old, a)
+	id, _, err := s.Start(context.Background(), old, l)
 	if err != nil {
 		r.Fatal(err)
 	}

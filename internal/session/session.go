@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -16,8 +15,12 @@ import (
 // Errors that callers tell apart.
 var (
 	ErrNotFound    = errors.New("no such session, or it is over")
+	ErrReplaced    = fmt.Errorf("%w: its browser has had a newer ID", ErrNotFound)
 	ErrUnavailable = errors.New("the session store can't be reached")
 )
+
+// ErrEnded is what a Refresh wraps that ends the login: the authorization server refused it.
+var ErrEnded = errors.New("the login is over")
 
 // An ID names a session: 256 random bits. Whoever has it has the session, so it never prints.
 type ID [32]byte
@@ -34,70 +37,56 @@ func (ID) Format(f fmt.State, _ rune)   { f.Write([]byte(redacted)) }
 func (ID) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (ID) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// A Session is what one ID stands for. It is immutable once stored: a change is a new value.
+// A Session is one login and its times, which one ID stands for. It is immutable once stored: a change is a new value.
 type Session struct {
-	Version   int        `json:"v"`
-	Created   time.Time  `json:"created"` // the login: the absolute timeout runs from here
-	Issued    time.Time  `json:"issued"`  // of this ID: the rolling timeout runs from here
-	Audiences []Audience `json:"audiences"`
+	Version int       `json:"v"`
+	Created time.Time `json:"created"` // the login: the absolute timeout runs from here
+	Issued  time.Time `json:"issued"`  // of this ID: the rolling timeout runs from here
+	Login   Login     `json:"login"`
 }
 
-const version = 1
+const version = 2
 
-// An Audience is one login within a session: several can share a cookie.
-type Audience struct {
-	Name     string         `json:"name"` // session_audience
+// A Login is one person's, at one issuer, for one client and one session_audience.
+type Login struct {
+	Audience string         `json:"aud"` // session_audience
 	Issuer   string         `json:"iss"`
 	ClientID string         `json:"client_id"`
 	Subject  string         `json:"sub"`
 	SID      string         `json:"sid,omitempty"` // the provider's session (OIDC Front-Channel Logout §3)
 	Identity *auth.Identity `json:"identity"`
-	Updated  time.Time      `json:"updated"` // of two values for one audience the later one counts
+	Obtained time.Time      `json:"obtained"` // when its tokens came: their life is reckoned from here, and never an order
 }
 
-// Audience returns the login of this name, issuer and client, or nil.
-func (s *Session) Audience(name, issuer, clientID string) *Audience {
-	for i := range s.Audiences {
-		if a := &s.Audiences[i]; a.Name == name && a.Issuer == issuer && a.ClientID == clientID {
-			return a
-		}
-	}
-	return nil
-}
-
-// With returns a copy of s in which a stands for its name, issuer and client.
-func (s *Session) With(a Audience) *Session {
+// With returns a copy of s whose login is l.
+func (s *Session) With(l Login) *Session {
 	next := *s
-	next.Audiences = slices.Clone(s.Audiences)
-	if same := next.Audience(a.Name, a.Issuer, a.ClientID); same != nil {
-		*same = a
-	} else {
-		next.Audiences = append(next.Audiences, a)
-	}
+	next.Login = l
 	return &next
 }
 
-// merge returns s with those audiences of other that were updated later; s itself if there are none.
-func (s *Session) merge(other *Session) *Session {
-	for _, a := range other.Audiences {
-		if same := s.Audience(a.Name, a.Issuer, a.ClientID); same != nil && a.Updated.After(same.Updated) {
-			s = s.With(a)
-		}
-	}
-	return s
+// sameTokens reports whether both have the tokens of one answer of the authorization server: a refresh changes them, a
+// rotation doesn't.
+func (s *Session) sameTokens(other *Session) bool {
+	a, b := &s.Login.Identity.Tokens, &other.Login.Identity.Tokens
+	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken && a.IDToken == b.IDToken
 }
 
 // indexed calls f for every way in which a session can be found without its ID.
-func (s *Session) indexed(f func(kind, issuer, value string)) {
-	for _, a := range s.Audiences {
-		if a.Subject != "" {
-			f(kindSubject, a.Issuer, a.Subject)
-		}
-		if a.SID != "" {
-			f(kindSID, a.Issuer, a.SID)
-		}
+func (s *Session) indexed(f func(indexKey)) {
+	l := &s.Login
+	if l.Subject != "" {
+		f(indexKey{kindSubject, l.Issuer, l.ClientID, l.Subject})
+	}
+	if l.SID != "" {
+		f(indexKey{kindSID, l.Issuer, l.ClientID, l.SID})
 	}
 }
+
+// An indexKey is what a logout from elsewhere knows of a login.
+type indexKey struct{ kind, issuer, clientID, value string }
+
+func (k indexKey) parts() []string { return []string{k.kind, k.issuer, k.clientID, k.value} }
 
 const (
 	kindSubject = "sub"

@@ -80,51 +80,37 @@ func (s *Sessions) Close() error {
 // attempts is how often something is tried again that another request was quicker to change.
 const attempts = 5
 
-// Start begins a session with a at login, under a new ID, so that an ID which somebody planted before is worth nothing. If
-// old names a live session, that one ends, and the logins of other audiences in it go on in the new one; then the absolute
-// timeout goes on as well.
-func (s *Sessions) Start(ctx context.Context, old *ID, a Audience) (ID, *Session, error) {
-	for range attempts {
-		before, err := s.before(ctx, old)
-		if err != nil {
-			return ID{}, nil, err
-		}
-		id, next := newID(), s.begin(before, a)
-		err = s.store.save(ctx, id, next, before, false)
-		switch {
-		case err == nil:
-			return id, next, nil
-		case !errors.Is(err, errChanged):
-			return ID{}, nil, err
-		}
-	}
-	return ID{}, nil, fmt.Errorf("%w: the session before kept changing", ErrUnavailable)
-}
-
-// before returns the live session that a login replaces, or nil.
-func (s *Sessions) before(ctx context.Context, old *ID) (*entry, error) {
-	if old == nil {
-		return nil, nil
-	}
-	e, err := s.read(ctx, *old)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	return e, err
-}
-
-func (s *Sessions) begin(before *entry, a Audience) *Session {
+// Start begins a session with a login, under a new ID, so that an ID which somebody planted before is worth nothing. If the
+// browser had an ID under this cookie's name, what it stands for ends before Start returns, and a request that still brings
+// it learns that it was replaced.
+func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, error) {
 	now := s.now()
-	if before != nil {
-		if next := before.session.With(a); len(next.Audiences) > 1 {
-			next.Issued = now
-			return next
-		}
+	id, next := newID(), &Session{Version: version, Created: now, Issued: now, Login: l}
+	if err := s.store.add(ctx, id, next); err != nil {
+		return ID{}, nil, err
 	}
-	return &Session{Version: version, Created: now, Issued: now, Audiences: []Audience{a}}
+	if old == nil {
+		return id, next, nil
+	}
+	err := s.end(ctx, *old, func(e *entry) error { return s.store.swap(ctx, e, replaced(e.id, now)) })
+	if err == nil {
+		err = s.leave(ctx, replaced(*old, now))
+	}
+	if err != nil { // nobody knows the new ID: it would end by itself
+		return ID{}, nil, errors.Join(err, s.End(context.WithoutCancel(ctx), id))
+	}
+	return id, next, nil
 }
 
-// read returns what an ID stands for, going from a renewed session to its successor, unless it is over.
+// leave notes under an ID that it was replaced, unless the store knows already what became of it.
+func (s *Sessions) leave(ctx context.Context, e *entry) error {
+	if err := s.store.swap(ctx, nil, e); !errors.Is(err, errChanged) {
+		return err
+	}
+	return nil
+}
+
+// read returns what an ID stands for, going from a rotated session to its successor, unless it is over.
 func (s *Sessions) read(ctx context.Context, id ID) (*entry, error) {
 	for range attempts {
 		e, err := s.store.load(ctx, id)
@@ -138,39 +124,39 @@ func (s *Sessions) read(ctx context.Context, id ID) (*entry, error) {
 		case e.session != nil:
 			return e, nil
 		case !now.Before(e.successor.Until):
-			return nil, fmt.Errorf("%w: it has had a new ID for %s", ErrNotFound, grace)
+			return nil, ErrReplaced
 		}
 		id = e.successor.ID
 	}
-	return nil, fmt.Errorf("%w: renewed too often", ErrNotFound)
+	return nil, fmt.Errorf("%w: rotated too often", ErrNotFound)
 }
 
 // Opened is what Open found.
 type Opened struct {
 	ID      ID
 	Session *Session
-	Renewed bool // the ID is another than asked for: the client must be told
+	Rotated bool // the ID is another than asked for: the client must be told
 }
 
-// Open returns the session of an ID, or ErrNotFound if it is gone, over or doesn't open. At 3/4 of the rolling timeout it
-// goes on under a new ID; the old one is good for another 10 s and leads to the new one, so that requests under way don't
-// lose their session and all get the same cookie.
+// Open returns the session of an ID, or ErrNotFound if it is gone, over or doesn't open; ErrReplaced if its browser has had
+// another one. At 3/4 of the rolling timeout the session is rotated: the old ID is good for another 10 s and leads to the new
+// one, so that requests under way don't lose their session and all get the same cookie.
 func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 	e, err := s.read(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if s.timeouts.due(e.session, s.now()) {
-		if e, err = s.renew(ctx, e); err != nil {
+		if e, err = s.rotate(ctx, e); err != nil {
 			return nil, err
 		}
 	}
-	return &Opened{ID: e.id, Session: e.session, Renewed: e.id != id}, nil
+	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id}, nil
 }
 
-// renew moves a session to a new ID. Of all that try at once one does it; the others go on with the old ID, and so does
+// rotate moves a session to a new ID. Of all that try at once one does it; the others go on with the old ID, and so does
 // the one if the store fails: the old ID is still good.
-func (s *Sessions) renew(ctx context.Context, e *entry) (*entry, error) {
+func (s *Sessions) rotate(ctx context.Context, e *entry) (*entry, error) {
 	release, ok, err := s.hold(ctx, e.id)
 	if err != nil || !ok {
 		return e, nil
@@ -183,42 +169,63 @@ func (s *Sessions) renew(ctx context.Context, e *entry) (*entry, error) {
 	if err != nil || now.id != e.id || !s.timeouts.due(now.session, s.now()) {
 		return now, err
 	}
-	next := *now.session
+	return s.move(ctx, now)
+}
+
+// move stores a session under a new ID, then makes the old one lead there. If the session is no longer what was read, the
+// new ID is worth nothing: a logout or a login has ended it, or a refresh has changed it, and a later request rotates it.
+func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
+	next := *e.session
 	next.Issued = s.now()
-	renewed := &entry{id: newID(), session: &next}
-	err = s.store.save(ctx, renewed.id, &next, now, true)
-	switch {
-	case err == nil:
-		return renewed, nil
-	case errors.Is(err, errChanged): // it ended
-		return s.read(ctx, e.id)
-	default:
+	id := newID()
+	if err := s.store.add(ctx, id, &next); err != nil {
 		return e, nil
 	}
+	err := s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
+	if err == nil {
+		return &entry{id: id, session: &next}, nil
+	}
+	s.End(context.WithoutCancel(ctx), id) // if that fails it ends by itself: nobody knows its ID
+	if errors.Is(err, errChanged) {
+		return s.read(ctx, e.id)
+	}
+	return e, nil
 }
 
 // End ends a session, under the ID that it has now.
 func (s *Sessions) End(ctx context.Context, id ID) error {
-	for range attempts {
-		e, err := s.store.take(ctx, id)
-		if errors.Is(err, ErrNotFound) {
+	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
+}
+
+// end lets with end the session of an ID, under the ID that it has now. What has changed since it was read is read again.
+func (s *Sessions) end(ctx context.Context, id ID, with func(*entry) error) error {
+	for range 2 * attempts {
+		e, err := s.store.load(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
 			return nil
+		case err != nil:
+			return err
+		case e.session == nil && e.successor.ID == ID{}:
+			return nil
+		case e.session == nil:
+			id = e.successor.ID
+			continue
 		}
-		if err != nil || e.successor == nil {
+		if err := with(e); !errors.Is(err, errChanged) {
 			return err
 		}
-		id = e.successor.ID
 	}
-	return nil
+	return fmt.Errorf("%w: the session kept changing", ErrUnavailable)
 }
 
-// EndBySubject ends every session of a subject of an issuer; it returns how many.
-func (s *Sessions) EndBySubject(ctx context.Context, issuer, subject string) (int, error) {
-	return s.store.remove(ctx, kindSubject, issuer, subject)
+// EndBySubject ends every session of a subject that an issuer has logged in for a client; it returns how many.
+func (s *Sessions) EndBySubject(ctx context.Context, issuer, clientID, subject string) (int, error) {
+	return s.store.remove(ctx, indexKey{kindSubject, issuer, clientID, subject})
 }
 
-// EndBySID ends every session that hangs on one session of the provider (OIDC Back-Channel Logout §2.1); it returns how
-// many.
-func (s *Sessions) EndBySID(ctx context.Context, issuer, sid string) (int, error) {
-	return s.store.remove(ctx, kindSID, issuer, sid)
+// EndBySID ends every session of a client that hangs on one session of the provider (OIDC Back-Channel Logout §2.1); it
+// returns how many.
+func (s *Sessions) EndBySID(ctx context.Context, issuer, clientID, sid string) (int, error) {
+	return s.store.remove(ctx, indexKey{kindSID, issuer, clientID, sid})
 }

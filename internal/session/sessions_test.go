@@ -22,19 +22,16 @@ func TestStartOpenEnd(t *testing.T) {
 		for range 2 { // decoded, and from what is kept decoded
 			for _, s := range []*Sessions{s, replica} {
 				opened := r.open(s, id)
-				if opened.ID != id || opened.Renewed {
+				if opened.ID != id || opened.Rotated {
 					t.Error("the ID changed")
 				}
-				if got := opened.Session.Audience("default", a.Issuer, "app"); got == nil || !reflect.DeepEqual(*got, a) {
+				if got := opened.Session.Login; !reflect.DeepEqual(got, a) {
 					t.Errorf("got %+v, expected %+v", got, a)
 				}
 			}
 		}
 		if r.open(s, id).Session != r.open(s, id).Session {
 			t.Error("an unchanged session was decoded again")
-		}
-		if opened := r.open(s, id); opened.Session.Audience("default", a.Issuer, "another") != nil {
-			t.Error("another client's audience was found")
 		}
 		r.gone(s, newID())
 		if err := replica.End(context.Background(), id); err != nil {
@@ -61,7 +58,7 @@ func TestTimeouts(t *testing.T) {
 		"idling":                   {timeouts{15 * m, 0, 0}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
 		"idling, not used at all":  {timeouts{15 * m, 0, 0}, nil, 15 * m},
 		"idling, short":            {timeouts{20 * time.Second, 0, 0}, []time.Duration{15 * time.Second, 15 * time.Second}, 21 * time.Second},
-		"rolling, not renewed":     {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
+		"rolling, not rotated":     {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
 		"rolling, shorter":         {timeouts{90 * m, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
 		"absolute, however used":   {timeouts{15 * m, 0, 60 * m}, []time.Duration{14 * m, 14 * m, 14 * m, 14 * m}, 4 * m},
 		"absolute, not used again": {timeouts{0, 0, 60 * m}, []time.Duration{59 * m}, 1 * m},
@@ -86,19 +83,19 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// Through renewals a session lives on, until the absolute timeout.
-func TestRenewalGoesOnUntilTheAbsoluteTimeout(t *testing.T) {
+// Through rotations a session lives on, until the absolute timeout.
+func TestRotationGoesOnUntilTheAbsoluteTimeout(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(timeouts{rolling: time.Hour, absolute: 4 * time.Hour})
 		id, ids := r.start(s, nil, john()), 0
 		for range 4 {
 			r.pass(46 * time.Minute)
 			opened := r.open(s, id)
-			if !opened.Renewed || opened.ID == id {
-				t.Fatal("not renewed at 3/4 of the rolling timeout")
+			if !opened.Rotated || opened.ID == id {
+				t.Fatal("not rotated at 3/4 of the rolling timeout")
 			}
-			if again := r.open(s, opened.ID); again.Renewed || again.ID != opened.ID {
-				t.Fatal("renewed twice")
+			if again := r.open(s, opened.ID); again.Rotated || again.ID != opened.ID {
+				t.Fatal("rotated twice")
 			}
 			id, ids = opened.ID, ids+1
 		}
@@ -109,7 +106,7 @@ func TestRenewalGoesOnUntilTheAbsoluteTimeout(t *testing.T) {
 	})
 }
 
-func TestRenewalUnderParallelRequests(t *testing.T) {
+func TestRotationUnderParallelRequests(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
 		old := r.start(replicas[0], nil, john())
@@ -133,10 +130,10 @@ func TestRenewalUnderParallelRequests(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if opened.Renewed != (opened.ID != old) {
-					t.Error("Renewed doesn't say whether the ID is new")
+				if opened.Rotated != (opened.ID != old) {
+					t.Error("Rotated doesn't say whether the ID is new")
 				}
-				if opened.Renewed {
+				if opened.Rotated {
 					minted[opened.ID]++
 				}
 			})
@@ -147,7 +144,7 @@ func TestRenewalUnderParallelRequests(t *testing.T) {
 		}
 		for i := range replicas {
 			opened := r.open(replicas[i], old)
-			if minted[opened.ID] == 0 || !opened.Renewed {
+			if minted[opened.ID] == 0 || !opened.Rotated {
 				t.Error("the old ID doesn't lead to its successor")
 			}
 		}
@@ -160,7 +157,7 @@ func TestRenewalUnderParallelRequests(t *testing.T) {
 	})
 }
 
-// A request that has read the session before its renewal must not prolong the life of the old ID.
+// A request that has read the session before its rotation must not prolong the life of the old ID.
 func TestGraceIsNotProlonged(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)
@@ -170,8 +167,7 @@ func TestGraceIsNotProlonged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next := *e.session
-		if err := s.store.save(context.Background(), newID(), &next, e, true); err != nil {
+		if _, err := s.move(context.Background(), e); err != nil {
 			t.Fatal(err)
 		}
 		r.clock.offset.Add(int64(2 * time.Minute)) // Redis still has it, as if it had been touched
@@ -194,76 +190,119 @@ func TestLogoutWithTheOldIDEndsTheSuccessor(t *testing.T) {
 	})
 }
 
-func TestLogoutDuringRenewalIsNotUndone(t *testing.T) {
+func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(timeouts{rolling: time.Hour}), r.sessions(timeouts{rolling: time.Hour})
 		for name, logout := range map[string]func(id ID) error{
-			"by ID":      func(id ID) error { return other.End(context.Background(), id) },
-			"by sid":     func(ID) error { _, err := other.EndBySID(context.Background(), john().Issuer, john().SID); return err },
+			"by ID": func(id ID) error { return other.End(context.Background(), id) },
+			"by sid": func(ID) error {
+				_, err := other.EndBySID(context.Background(), john().Issuer, "app", john().SID)
+				return err
+			},
 			"by a login": func(id ID) error { _, _, err := other.Start(context.Background(), &id, john()); return err },
 		} {
 			old := r.start(s, nil, john())
-			e, err := s.store.load(context.Background(), old) // what renew works on
+			e, err := s.store.load(context.Background(), old) // what rotate works on
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := logout(old); err != nil {
 				t.Fatal(err)
 			}
-			next, successor := *e.session, newID()
-			if err := s.store.save(context.Background(), successor, &next, e, true); !errors.Is(err, errChanged) {
-				t.Errorf("%s: got %v, expected %v", name, err, errChanged)
+			if moved, err := s.move(context.Background(), e); !isNotFound(err) {
+				t.Errorf("%s: got %v, %v, expected %v", name, moved, err, ErrNotFound)
 			}
 			r.gone(s, old)
-			r.gone(s, successor)
+			if n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject); err != nil || n != 0 && name != "by a login" {
+				t.Errorf("%s: %d sessions are left, %v", name, n, err)
+			}
 		}
 	})
 }
 
-// A login makes a new ID, whatever the browser had (session fixation), and keeps the other audiences.
-func TestLoginCarriesOverAudiences(t *testing.T) {
+// A refresh that comes between makes a rotation start anew, and nothing of it stays.
+func TestRefreshDuringRotation(t *testing.T) {
 	onBoth(t, func(r *rig) {
-		s := r.sessions(usual)
-		first, second := john(), john()
-		second.Name, second.Issuer, second.Subject = "admin", "https://other.example.com", "other-sub"
-		old := r.start(s, nil, first)
-		created := r.open(s, old).Session.Created
-		r.pass(5 * time.Minute)
-		both := r.start(s, &old, second)
-		r.gone(s, old)
-		session := r.open(s, both).Session
-		if session.Audience("default", first.Issuer, "app") == nil || session.Audience("admin", second.Issuer, "app") == nil {
-			t.Fatalf("got %d audiences, expected both", len(session.Audiences))
+		s, other := r.sessions(usual), r.sessions(usual)
+		id := r.start(s, nil, john())
+		e, err := s.store.load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !session.Created.Equal(created) {
-			t.Error("another login prolonged the first one's absolute timeout")
+		r.quicker(other, id)
+		now, err := s.move(t.Context(), e)
+		if err != nil || now.id != id || now.session.Login.Identity.Tokens.AccessToken != "the other's" {
+			t.Errorf("got %v, %v, expected the refreshed session under its ID", now, err)
 		}
-		again := john()
-		again.Subject = "jane-sub"
-		replaced := r.start(s, &both, again)
-		r.gone(s, both)
-		session = r.open(s, replaced).Session
-		if got := session.Audience("default", first.Issuer, "app"); got.Subject != "jane-sub" || len(session.Audiences) != 2 {
-			t.Errorf("got %s of %d audiences, expected jane-sub of 2", got.Subject, len(session.Audiences))
-		}
-		unknown := newID() // planted, or long over
-		if fresh := r.start(s, &unknown, john()); fresh == unknown || len(r.open(s, fresh).Session.Audiences) != 1 {
-			t.Error("an ID without a session was believed")
+		if n, err := s.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
+			t.Errorf("%d sessions, %v, expected one", n, err)
 		}
 	})
 }
 
-func TestLoginWithARenewedID(t *testing.T) {
+// A login makes a new ID, whatever the browser had (session fixation), and ends what that stood for.
+func TestALoginEndsTheOneBefore(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(timeouts{rolling: time.Hour})
 		old := r.start(s, nil, john())
 		r.pass(50 * time.Minute)
-		next := r.open(s, old).ID
-		id := r.start(s, &old, john())
+		rotated := r.open(s, old).ID
+		jane := john()
+		jane.Subject = "jane-sub"
+		next := r.start(s, &old, jane)
+		if got := r.open(s, next).Session; got.Login.Subject != "jane-sub" || got.Created.Before(r.clock.now().Add(-time.Minute)) {
+			t.Errorf("got %+v, expected a new session of jane", got)
+		}
 		r.gone(s, old)
-		r.gone(s, next)
-		if s := r.open(s, id).Session; s.Created.Before(r.clock.now().Add(-time.Minute)) {
-			t.Error("a login of the same audience alone is a new session")
+		r.gone(s, rotated)
+		unknown := newID() // planted, or long over
+		if fresh := r.start(s, &unknown, john()); fresh == unknown || r.open(s, fresh).ID != fresh {
+			t.Error("an ID without a session was believed")
+		}
+		r.gone(s, unknown)
+	})
+}
+
+// A request that still brings an ID which a login or a rotation has replaced is told so: the browser has a newer cookie of
+// that name, which must not be cleared. Other ends are ends.
+func TestReplacedIDs(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other := r.sessions(timeouts{rolling: time.Hour}), r.sessions(timeouts{rolling: time.Hour})
+		over, live, ended := newID(), r.start(s, nil, john()), r.start(s, nil, john())
+		r.open(other, live)
+		r.start(s, &over, john())
+		r.start(s, &live, john())
+		turned := r.start(s, nil, john())
+		r.pass(50 * time.Minute)
+		r.open(s, turned)
+		r.pass(grace)
+		over2 := r.start(s, nil, john())
+		r.start(s, &over2, john())
+		if err := s.End(t.Context(), ended); err != nil {
+			t.Fatal(err)
+		}
+		for what, c := range map[string]struct {
+			id       ID
+			replaced bool
+		}{
+			"by a login":                 {over2, true},
+			"by a rotation":              {turned, true},
+			"a logout":                   {ended, false},
+			"by a login, long ago":       {live, false},
+			"of none, by one, long ago":  {over, false},
+			"an ID that was never given": {newID(), false},
+		} {
+			for _, s := range []*Sessions{s, other} {
+				_, err := s.Open(t.Context(), c.id)
+				if !isNotFound(err) || errors.Is(err, ErrReplaced) != c.replaced {
+					t.Errorf("%s: got %v", what, err)
+				}
+			}
+		}
+		planted := newID()
+		r.start(s, &planted, john())
+		if _, err := other.Open(t.Context(), planted); !errors.Is(err, ErrReplaced) {
+			t.Errorf("a session that was over: got %v, expected %v", err, ErrReplaced)
 		}
 	})
 }
@@ -271,30 +310,32 @@ func TestLoginWithARenewedID(t *testing.T) {
 func TestLogoutFromAnywhere(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, replica := r.sessions(usual), r.sessions(usual)
-		ctx, audience := context.Background(), func(issuer, subject, sid string) Audience {
+		ctx, login := context.Background(), func(issuer, subject, sid string) Login {
 			a := john()
 			a.Issuer, a.Subject, a.SID = issuer, subject, sid
 			return a
 		}
-		laptop := r.start(s, nil, audience("https://a", "john", "1"))
-		phone := r.start(s, nil, audience("https://a", "john", "2"))
-		jane := r.start(s, nil, audience("https://a", "jane", "3"))
-		foreign := r.start(s, nil, audience("https://b", "john", "1"))
+		laptop := r.start(s, nil, login("https://a", "john", "1"))
+		phone := r.start(s, nil, login("https://a", "john", "2"))
+		jane := r.start(s, nil, login("https://a", "jane", "3"))
+		foreign := r.start(s, nil, login("https://b", "john", "1"))
 		for _, c := range []struct {
-			end      func(context.Context, string, string) (int, error)
+			end      func(ctx context.Context, issuer, clientID, value string) (int, error)
 			issuer   string
+			client   string
 			value    string
 			expected int
 		}{
-			{replica.EndBySID, "https://a", "nobody", 0},
-			{replica.EndBySID, "https://c", "1", 0},
-			{replica.EndBySubject, "https://a", "1", 0}, // a sid is no sub
-			{replica.EndBySID, "https://a", "1", 1},
-			{replica.EndBySID, "https://a", "1", 0},
-			{replica.EndBySubject, "https://a", "john", 1},
+			{replica.EndBySID, "https://a", "app", "nobody", 0},
+			{replica.EndBySID, "https://c", "app", "1", 0},
+			{replica.EndBySubject, "https://a", "app", "1", 0}, // a sid is no sub
+			{replica.EndBySID, "https://a", "other", "1", 0},
+			{replica.EndBySID, "https://a", "app", "1", 1},
+			{replica.EndBySID, "https://a", "app", "1", 0},
+			{replica.EndBySubject, "https://a", "app", "john", 1},
 		} {
-			if n, err := c.end(ctx, c.issuer, c.value); err != nil || n != c.expected {
-				t.Errorf("%s %s: got %d, %v, expected %d", c.issuer, c.value, n, err, c.expected)
+			if n, err := c.end(ctx, c.issuer, c.client, c.value); err != nil || n != c.expected {
+				t.Errorf("%s %s %s: got %d, %v, expected %d", c.issuer, c.client, c.value, n, err, c.expected)
 			}
 		}
 		r.gone(s, laptop)
@@ -304,7 +345,7 @@ func TestLogoutFromAnywhere(t *testing.T) {
 	})
 }
 
-func TestLogoutFromAnywhereFindsRenewedSessions(t *testing.T) {
+func TestLogoutFromAnywhereFindsRotatedSessions(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(timeouts{rolling: time.Hour})
 		id := r.start(s, nil, john())
@@ -312,7 +353,7 @@ func TestLogoutFromAnywhereFindsRenewedSessions(t *testing.T) {
 			r.pass(50 * time.Minute)
 			id = r.open(s, id).ID
 		}
-		if n, err := s.EndBySubject(context.Background(), john().Issuer, john().Subject); n != 1 || err != nil {
+		if n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
 			t.Errorf("got %d, %v, expected 1", n, err)
 		}
 		r.gone(s, id)
@@ -320,17 +361,11 @@ func TestLogoutFromAnywhereFindsRenewedSessions(t *testing.T) {
 }
 
 func TestSessionsAreImmutable(t *testing.T) {
-	a := john()
-	s := &Session{Version: version, Audiences: []Audience{a}}
-	b := a
-	b.Subject = "jane"
-	if next := s.With(b); s.Audiences[0].Subject != a.Subject || next.Audiences[0].Subject != "jane" || len(next.Audiences) != 1 {
-		t.Errorf("With changed what it was called on: %v, %v", s.Audiences, next.Audiences)
-	}
-	c := a
-	c.Name = "other"
-	if next := s.With(c); len(s.Audiences) != 1 || len(next.Audiences) != 2 {
-		t.Error("With didn't add")
+	s := &Session{Version: version, Login: john()}
+	jane := john()
+	jane.Subject = "jane"
+	if next := s.With(jane); s.Login.Subject != john().Subject || next.Login.Subject != "jane" {
+		t.Errorf("With changed what it was called on: %v, %v", s.Login, next.Login)
 	}
 }
 

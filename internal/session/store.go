@@ -13,18 +13,18 @@ type store interface {
 	// until when a successor may be followed, are for the caller to judge.
 	load(ctx context.Context, id ID) (*entry, error)
 
-	// save stores s under a new ID. If old is given it goes in the same step, or if successor is set it becomes, for the
-	// grace time, a pointer to id. If old isn't any more what was loaded nothing is stored, and the error is errChanged.
-	save(ctx context.Context, id ID, s *Session, old *entry, successor bool) error
+	// add stores a session under a new ID. A logout that comes meanwhile finds it: it is listed before it is there.
+	add(ctx context.Context, id ID, s *Session) error
 
-	// swap replaces the session of an entry, unless it isn't any more what was loaded: errChanged.
-	swap(ctx context.Context, old *entry, s *Session) error
+	// swap replaces an entry with next, which has the same ID, unless it isn't any more what was loaded: errChanged.
+	// Without old, next is stored if nothing is there.
+	swap(ctx context.Context, old, next *entry) error
 
-	// take deletes what an ID stands for and returns what it was.
-	take(ctx context.Context, id ID) (*entry, error)
+	// drop deletes an entry, unless it isn't any more what was loaded: errChanged.
+	drop(ctx context.Context, old *entry) error
 
 	// remove deletes all sessions that are indexed so and returns how many there were.
-	remove(ctx context.Context, kind, issuer, value string) (int, error)
+	remove(ctx context.Context, key indexKey) (int, error)
 
 	// lease reports whether the holder now has the lease of an ID for the time given: nobody had it, or the holder has
 	// it already. A holder is a random string.
@@ -40,27 +40,43 @@ type store interface {
 // errChanged says that an entry is no longer what it was.
 var errChanged = errors.New("the session has changed")
 
-// An entry is what a store holds under an ID: a session, or what a renewed session leaves behind. It is immutable.
+// An entry is what a store holds under an ID: a session, or what it leaves behind. It is immutable.
 type entry struct {
 	id        ID
-	session   *Session   // nil if the session goes on elsewhere
-	successor *successor // then this is where
+	session   *Session   // nil if this ID stands for none any more
+	successor *successor // then this is why
 	record    string     // the bytes that it was read from, in a store that keeps bytes
 }
 
-// A successor points from a session's old ID to its new one.
+// A successor is what stays under an ID whose browser has got a new one. After a rotation it leads to that for the grace
+// time. After a login it leads nowhere: who planted the old ID must not get to the new session (session fixation).
 type successor struct {
-	ID    ID
+	ID    ID        // zero after a login
 	Until time.Time // when the old ID is worth nothing any more
 }
 
-// grace is how long an ID is good after its session has got a new one: requests under way carry the old cookie.
-const grace = 10 * time.Second
+const (
+	// grace is how long an ID is good after a rotation: requests under way carry the old cookie.
+	grace = 10 * time.Second
+	// afterlife is how long a store knows that an ID was replaced. A request that comes late with the old cookie must not
+	// have the browser delete the new one, which has the same name.
+	afterlife = time.Minute
+)
+
+// rotated is what a rotation leaves under the old ID.
+func rotated(old, next ID, now time.Time) *entry {
+	return &entry{id: old, successor: &successor{ID: next, Until: now.Add(grace)}}
+}
+
+// replaced is what a login leaves under the ID that the browser had.
+func replaced(old ID, now time.Time) *entry {
+	return &entry{id: old, successor: &successor{Until: now}}
+}
 
 // ttl is how long an entry used now is to be kept; zero is for ever.
 func (e *entry) ttl(t *timeouts, now time.Time) time.Duration {
 	if e.successor != nil {
-		return max(e.successor.Until.Sub(now), time.Millisecond)
+		return max(e.successor.Until.Add(afterlife).Sub(now), time.Millisecond)
 	}
 	return t.ttl(e.session, now)
 }

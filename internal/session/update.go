@@ -29,7 +29,8 @@ type Refresh func(ctx context.Context, current *Session) (*Session, error)
 // for an ID while refresh runs get its result. Among replicas refresh runs with a lease, on the session as it then is:
 // who had to wait finds what the others did. It goes on if the caller gives up, because a rotated refresh token must not
 // be lost; for the same reason a store that goes away before the result is saved is tried for another minute, and the
-// callers have the result meanwhile. A session that ended while refresh ran stays ended: ErrNotFound.
+// callers have the result meanwhile. A session that ended while refresh ran stays ended: ErrNotFound. If refresh returns
+// ErrEnded the session ends, unless another replica has refreshed it meanwhile: then that result counts.
 func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
 	u, err := s.join(ctx, id, refresh)
 	if err != nil {
@@ -91,7 +92,10 @@ func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh
 	defer release()
 	next, err := guarded(ctx, e.session, refresh)
 	saved := next
-	if err == nil && next != e.session {
+	switch {
+	case errors.Is(err, ErrEnded):
+		saved, err = s.finish(ctx, e, err)
+	case err == nil && next != e.session:
 		saved, err = s.replace(ctx, e, next)
 		if errors.Is(err, ErrUnavailable) {
 			s.log.Warn("a refreshed session can't be saved yet", "error", err)
@@ -133,7 +137,7 @@ func (s *Sessions) claim(ctx context.Context, id ID) (*entry, func(), error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			id = e.id // it was renewed: the lease that counts is the successor's
+			id = e.id // it was rotated: the lease that counts is the successor's
 			continue
 		}
 		if !s.rest(ctx, pause) {
@@ -155,22 +159,48 @@ func (s *Sessions) rest(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// replace saves what e became. If e has changed although we had the lease (the process was stopped for so long that the
-// lease ran out), what is newer is kept. If e is gone it ended: that is never undone.
+// replace saves what e became, if e is what the store still has. Else it has changed although we had the lease: the process
+// stood still for so long that the lease ran out. What a comparison says counts, never the clocks of two machines: if
+// another replica was quicker to refresh, its tokens stay; if the session was only rotated, its successor gets ours; if it is
+// gone it ended, and that is never undone.
 func (s *Sessions) replace(ctx context.Context, e *entry, next *Session) (*Session, error) {
 	for range attempts {
-		err := s.store.swap(ctx, e, next)
+		err := s.store.swap(ctx, e, &entry{id: e.id, session: next})
 		if !errors.Is(err, errChanged) {
 			return next, err
 		}
-		if e, err = s.read(ctx, e.id); err != nil {
+		now, err := s.read(ctx, e.id)
+		if err != nil {
 			return nil, err
 		}
-		if next = e.session.merge(next); next == e.session {
-			return next, nil
+		if !now.session.sameTokens(e.session) {
+			return now.session, nil
 		}
+		e, next = now, now.session.With(next.Login)
 	}
 	return nil, fmt.Errorf("%w: the session kept changing", ErrUnavailable)
+}
+
+// finish ends a session whose refresh was refused, by the same comparison as replace.
+func (s *Sessions) finish(ctx context.Context, e *entry, refused error) (*Session, error) {
+	for range attempts {
+		err := s.store.drop(ctx, e)
+		if err == nil {
+			return nil, refused
+		}
+		now := e
+		if errors.Is(err, errChanged) {
+			now, err = s.read(ctx, e.id)
+		}
+		switch {
+		case err != nil:
+			return nil, errors.Join(refused, err)
+		case !now.session.sameTokens(e.session):
+			return now.session, nil
+		}
+		e = now
+	}
+	return nil, refused
 }
 
 // keepSaving tries to save a refreshed session while the store is away: the refresh token before may be spent. If Close

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +23,7 @@ type issuer struct {
 
 var errRefused = errors.New("invalid_grant")
 
-func (i *issuer) audience() Audience {
+func (i *issuer) login() Login {
 	a := john()
 	i.current = a.Identity.Tokens.RefreshToken
 	a.Identity.Tokens.Expiry = i.now().Add(-time.Second)
@@ -31,7 +32,7 @@ func (i *issuer) audience() Audience {
 
 // refresh is what a flow does: nothing if the token is still good.
 func (i *issuer) refresh(_ context.Context, current *Session) (*Session, error) {
-	a := *current.Audience("default", john().Issuer, "app")
+	a := current.Login
 	if i.now().Before(a.Identity.Tokens.Expiry) {
 		return current, nil
 	}
@@ -47,12 +48,12 @@ func (i *issuer) refresh(_ context.Context, current *Session) (*Session, error) 
 	}
 	identity := *a.Identity
 	identity.Tokens = auth.Tokens{AccessToken: "refreshed", RefreshToken: i.current, Expiry: i.now().Add(time.Hour)}
-	a.Identity, a.Updated = &identity, i.now()
+	a.Identity, a.Obtained = &identity, i.now()
 	return current.With(a), nil
 }
 
 func refreshed(s *Session) bool {
-	return s != nil && s.Audiences[0].Identity.Tokens.AccessToken == "refreshed"
+	return s != nil && s.Login.Identity.Tokens.AccessToken == "refreshed"
 }
 
 func TestFiftyRequestsOnTwoReplicasRefreshOnce(t *testing.T) {
@@ -60,7 +61,7 @@ func TestFiftyRequestsOnTwoReplicasRefreshOnce(t *testing.T) {
 		i, begun := &issuer{clock: r.clock}, make(chan struct{})
 		i.during = func() { <-begun }
 		replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
-		id := r.start(replicas[0], nil, i.audience())
+		id := r.start(replicas[0], nil, i.login())
 		var wg sync.WaitGroup
 		for n := range 50 {
 			wg.Go(func() {
@@ -89,7 +90,7 @@ func TestALeaseWhoseHolderDiedIsTakenOver(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
 		s := r.sessions(usual)
-		id := r.start(s, nil, i.audience())
+		id := r.start(s, nil, i.login())
 		const life = 300 * time.Millisecond
 		if ok, err := s.store.lease(t.Context(), id, "dead", life); !ok || err != nil {
 			t.Fatal(ok, err)
@@ -105,31 +106,76 @@ func TestALeaseWhoseHolderDiedIsTakenOver(t *testing.T) {
 	})
 }
 
+// A heldStore counts the renewals of leases.
+type heldStore struct {
+	store
+	renewals chan struct{}
+}
+
+func (h *heldStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {
+	ok, err := h.store.lease(ctx, id, holder, life)
+	select {
+	case h.renewals <- struct{}{}:
+	case <-ctx.Done():
+	}
+	return ok, err
+}
+
 func TestALeaseIsRenewedAndCompared(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(usual)
-		s.patience.lease = 90 * time.Millisecond
+		s.patience.lease = 3 * time.Millisecond // a third of it is the pause between renewals
+		store := s.store
+		held := &heldStore{store, make(chan struct{}, 1)}
+		s.store = held
 		id, ctx := newID(), t.Context()
 		release, ok, err := s.hold(ctx, id)
 		if !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		for end := time.Now().Add(4 * s.patience.lease); time.Now().Before(end); {
-			if ok, err := s.store.lease(ctx, id, "other", time.Minute); ok || err != nil {
-				t.Fatalf("the other got it although it was renewed: %v, %v", ok, err)
-			}
+		for range 3 { // the first is the taking itself
+			<-held.renewals
 		}
-		if err := s.store.release(ctx, id, "other"); err != nil {
+		release()
+
+		s.patience.lease = time.Hour // long beyond this test: it can't run out under load
+		if release, ok, err = s.hold(ctx, id); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if ok, err := store.lease(ctx, id, "other", time.Minute); ok || err != nil {
+			t.Fatalf("the other got it although it was held: %v, %v", ok, err)
+		}
+		if err := store.release(ctx, id, "other"); err != nil {
 			t.Fatal(err)
 		}
-		if ok, _ := s.store.lease(ctx, id, "other", time.Minute); ok {
+		if ok, _ := store.lease(ctx, id, "other", time.Minute); ok {
 			t.Fatal("who didn't hold it released it")
 		}
 		release()
 		for range 2 { // the second time as a client does that lost the answer to the first
-			if ok, err := s.store.lease(ctx, id, "other", time.Minute); !ok || err != nil {
+			if ok, err := store.lease(ctx, id, "other", time.Hour); !ok || err != nil {
 				t.Fatalf("got %v, %v, expected the lease", ok, err)
 			}
+		}
+	})
+}
+
+// Renewing a lease prolongs its life: it outlives the time for which it was taken.
+func TestARenewalProlongsTheLease(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, id := r.sessions(usual), newID()
+		for range 3 {
+			if ok, err := s.store.lease(t.Context(), id, "holder", time.Hour); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			r.pass(40 * time.Minute)
+		}
+		if ok, err := s.store.lease(t.Context(), id, "other", time.Hour); ok || err != nil {
+			t.Errorf("got %v, %v, expected that the lease goes on", ok, err)
+		}
+		r.pass(time.Hour)
+		if ok, err := s.store.lease(t.Context(), id, "other", time.Hour); !ok || err != nil {
+			t.Errorf("got %v, %v, expected that the lease has run out", ok, err)
 		}
 	})
 }
@@ -139,7 +185,7 @@ func TestAWaitHasAnEnd(t *testing.T) {
 		i := &issuer{clock: r.clock}
 		s := r.sessions(usual)
 		s.patience.wait = 50 * time.Millisecond
-		id := r.start(s, nil, i.audience())
+		id := r.start(s, nil, i.login())
 		s.store.lease(t.Context(), id, "slow", time.Minute)
 		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrUnavailable) || i.calls.Load() != 0 {
 			t.Errorf("got %v, expected %v", err, ErrUnavailable)
@@ -151,7 +197,7 @@ func TestLogoutDuringARefreshIsNotUndone(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
 		s, other := r.sessions(usual), r.sessions(usual)
-		id := r.start(s, nil, i.audience())
+		id := r.start(s, nil, i.login())
 		i.during = func() {
 			if err := other.End(t.Context(), id); err != nil {
 				t.Error(err)
@@ -194,7 +240,7 @@ func TestARefreshGoesOnWithoutItsCaller(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
 		s := r.sessions(usual)
-		id := r.start(s, nil, i.audience())
+		id := r.start(s, nil, i.login())
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan struct{})
 		i.during = func() { cancel(); <-gone }
@@ -208,11 +254,11 @@ func TestARefreshGoesOnWithoutItsCaller(t *testing.T) {
 	})
 }
 
-func TestUpdateFollowsARenewedID(t *testing.T) {
+func TestUpdateFollowsARotatedID(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
 		s := r.sessions(timeouts{rolling: time.Hour})
-		old := r.start(s, nil, i.audience())
+		old := r.start(s, nil, i.login())
 		r.pass(50 * time.Minute)
 		next := r.open(s, old).ID
 		if got, err := s.Update(t.Context(), old, i.refresh); err != nil || !refreshed(got) {
@@ -230,26 +276,102 @@ func TestARefreshOutlivesItsLease(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)
 		i := &issuer{clock: r.clock}
-		id := r.start(s, nil, i.audience())
+		id := r.start(s, nil, i.login())
 		var next ID
-		i.during = func() { // the other renews without the lease, and adds a login
+		i.during = func() { // the other rotates without the lease
 			e, err := other.store.load(t.Context(), id)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			a := john()
-			a.Name, next = "other", newID()
-			if err := other.store.save(t.Context(), next, e.session.With(a), e, true); err != nil {
-				t.Error(err)
+			moved, err := other.move(t.Context(), e)
+			if err != nil || moved.id == id {
+				t.Error("not moved", err)
+				return
 			}
+			next = moved.id
 		}
-		if got, err := s.Update(t.Context(), id, i.refresh); err != nil || !refreshed(got) || len(got.Audiences) != 2 {
+		if got, err := s.Update(t.Context(), id, i.refresh); err != nil || !refreshed(got) {
 			t.Fatalf("got %v, %v", got, err)
 		}
-		if got := r.open(other, next).Session; !refreshed(got) || got.Audience("other", john().Issuer, "app") == nil {
-			t.Error("one of both changes is lost")
+		if got := r.open(other, next).Session; !refreshed(got) {
+			t.Error("the refresh is lost")
 		}
+	})
+}
+
+// quicker is a refresh by another replica, whose clock is an hour behind, while ours is under way without a lease.
+func (r *rig) quicker(other *Sessions, id ID) *Session {
+	r.Helper()
+	e, err := other.store.load(r.Context(), id)
+	if err != nil {
+		r.Fatal(err)
+	}
+	l := e.session.Login
+	identity := *l.Identity
+	identity.Tokens.AccessToken, identity.Tokens.RefreshToken = "the other's", "the other's"
+	l.Identity, l.Obtained = &identity, l.Obtained.Add(-time.Hour)
+	next := e.session.With(l)
+	if err := other.store.swap(r.Context(), e, &entry{id: id, session: next}); err != nil {
+		r.Fatal(err)
+	}
+	return next
+}
+
+// After a lost lease the answer that was saved first stays, whatever the clocks of the two replicas say.
+func TestTheFirstAnswerStays(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+		id := r.start(s, nil, i.login())
+		i.during = func() { r.quicker(other, id) }
+		got, err := s.Update(t.Context(), id, i.refresh)
+		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
+			t.Fatalf("got %v, %v, expected what the other replica saved", got, err)
+		}
+		for _, s := range []*Sessions{s, other} {
+			if got := r.open(s, id).Session.Login.Identity.Tokens.RefreshToken; got != "the other's" {
+				t.Errorf("the store has %q", got)
+			}
+		}
+	})
+}
+
+// A refresh that is refused ends the login, unless another replica has refreshed it meanwhile.
+func TestARefusedRefresh(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+		refused := fmt.Errorf("%w: invalid_grant", ErrEnded)
+		id := r.start(s, nil, i.login())
+		got, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) {
+			r.quicker(other, id)
+			return nil, refused
+		})
+		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
+			t.Errorf("got %v, %v, expected what the other replica saved", got, err)
+		}
+		r.open(other, id)
+		if _, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { return nil, refused }); !errors.Is(err, ErrEnded) {
+			t.Errorf("got %v, expected %v", err, ErrEnded)
+		}
+		r.gone(s, id)
+		r.gone(other, id)
+	})
+}
+
+// A login under the cookie's name while the login before is being refreshed: the old one ends, the new one is untouched.
+func TestALoginDuringARefresh(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+		id := r.start(s, nil, i.login())
+		var next ID
+		i.during = func() { next = r.start(other, &id, john()) }
+		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrReplaced) {
+			t.Errorf("got %v, expected %v", err, ErrReplaced)
+		}
+		if got := r.open(other, next).Session; refreshed(got) {
+			t.Error("the new login has the old one's tokens")
+		}
+		r.gone(s, id)
 	})
 }
 
@@ -257,7 +379,7 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
 		s, other := r.sessions(usual), r.sessions(usual)
-		id := r.start(other, nil, i.audience())
+		id := r.start(other, nil, i.login())
 		begun, closing := make(chan struct{}), make(chan error)
 		i.during = func() {
 			close(begun)
