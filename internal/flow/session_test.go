@@ -69,3 +69,18 @@ func TestPlantable(t *testing.T) {
 		}
 	}
 }
+
+// TestClearing: a cookie is cleared by the request that proves it worthless, and not where its browser has a newer one of the
+// name, or nobody can say.
+func TestClearing(t *testing.T) {
+	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "http://127.0.0.1"}
+	f := &sessions{cookies: []cookie{newCookie("s", "/", "", "Lax", true, nil)}}
+	for err, clears := range map[error]bool{
+		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
+	} {
+		res, _ := f.gone(r, 0, err)
+		if got := res != nil && res.Header.Get("Set-Cookie") != ""; got != clears {
+			t.Errorf("%v: cleared is %v", err, got)
+		}
+	}
+}
