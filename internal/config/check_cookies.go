@@ -127,6 +127,5 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_cookie_http_only", a.SessionCookieHTTPOnly == b.SessionCookieHTTPOnly},
 		{"session_cookie_secure", reflect.DeepEqual(a.SessionCookieSecure, b.SessionCookieSecure)},
 		{"refresh_tokens", a.RefreshTokens == b.RefreshTokens},
-		{"reverify", a.Reverify == b.Reverify},
 	}
 }
