@@ -25,8 +25,12 @@ type member struct {
 	value json.RawMessage
 }
 
-// Form returns the parameters of the body if that is a form or a JSON object, parsed once. Other bodies aren't touched. The
-// error is an *Error: 413 for more than limit bytes.
+// bodyMethods are those whose body has a defined meaning: a credential in the body of any other is none (RFC 6750 §2.2, RFC
+// 9110 §9.3).
+var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch}
+
+// Form returns the parameters of the body if that is a form or a JSON object, parsed once. Other bodies, and those of methods
+// that define none, aren't touched. The error is an *Error: 413 for more than limit bytes.
 func (r *Request) Form(limit int64) (*Form, error) {
 	if r.form != nil {
 		return r.form, nil
@@ -34,7 +38,7 @@ func (r *Request) Form(limit int64) (*Form, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isForm, isJSON := kind == "application/x-www-form-urlencoded", kind == "application/json" || strings.HasSuffix(kind, "+json")
 	encoded := r.Header.Get("Content-Encoding") != "" || r.Header.Get("Upgrade") != ""
-	if !isForm && !isJSON || encoded || r.Body == nil || r.Body == http.NoBody {
+	if !isForm && !isJSON || encoded || !slices.Contains(bodyMethods, r.Method) || r.Body == nil || r.Body == http.NoBody {
 		r.form = &Form{Values: url.Values{}}
 		return r.form, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/internal/auth"
 )
@@ -47,7 +48,7 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, token string, unsigned b
 	if err != nil {
 		return nil, err
 	}
-	if err := i.checkIssuer(claims, m); err != nil {
+	if err := errors.Join(i.checkIssuer(claims, m), i.checkSubject(claims)); err != nil {
 		return nil, err
 	}
 	exp, nbf, err := i.checkTimes(claims)
@@ -77,19 +78,32 @@ func checkKind(typ string, c auth.Claims) error {
 	if _, ok := c["events"]; ok {
 		return fmt.Errorf("%w: it has events, as security event tokens have", ErrNotAccessToken)
 	}
-	if kind := c.String("typ"); slices.Contains([]string{"Refresh", "Offline", "Logout"}, kind) {
+	kind, use := c.String("typ"), c.String("token_use")
+	if slices.ContainsFunc(otherKinds, func(other string) bool { return strings.EqualFold(kind, other) }) {
 		return fmt.Errorf("%w: it says typ %s", ErrNotAccessToken, kind)
 	}
-	if typ == "at+jwt" {
-		return nil
+	if use != "" && use != "access" && use != "access_token" {
+		return fmt.Errorf("%w: it says token_use %s", ErrNotAccessToken, clip(use))
 	}
-	for _, name := range []string{"nonce", "at_hash", "c_hash"} {
+	names := []string{"at_hash", "c_hash", "s_hash", "nonce"}
+	if typ == "at+jwt" || kind == "Bearer" || kind == "DPoP" || use != "" {
+		names = names[:3] // it names itself an access token: a nonce alone doesn't make it an ID token
+	}
+	for _, name := range names {
 		if _, ok := c[name]; ok {
 			return fmt.Errorf("%w: it has %s, as ID tokens have", ErrNotAccessToken, name)
 		}
 	}
-	if c.String("typ") == "ID" {
-		return fmt.Errorf("%w: it says typ ID", ErrNotAccessToken)
+	return nil
+}
+
+// otherKinds are what the payload's typ says of tokens that aren't access tokens.
+var otherKinds = []string{"ID", "Serialized-ID", "Refresh", "Offline", "Logout", "InitialAccessToken", "RegistrationAccessToken"}
+
+// checkSubject refuses a sub that names nobody. It may be absent: not every access token is about a subject.
+func (i *Issuer) checkSubject(c auth.Claims) error {
+	if sub, present := c["sub"]; present && c.String("sub") == "" && !i.lenient {
+		return fmt.Errorf("sub: expected a string that isn't empty (RFC 7519 §4.1.2), got %v", sub)
 	}
 	return nil
 }

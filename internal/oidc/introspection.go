@@ -37,6 +37,8 @@ func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth
 			if err := checkType(header.Typ); err != nil {
 				return nil, time.Time{}, err
 			}
+		} else if errors.Is(err, errCritical) {
+			return nil, time.Time{}, err
 		}
 		leave, err := c.issuer.calls.admit(by.Address)
 		if err != nil {
@@ -176,8 +178,8 @@ func (c *Client) judgeIntrospection(ctx context.Context, claims auth.Claims) err
 	if err := checkKind("", claims); err != nil {
 		return fmt.Errorf("%w: %w", ErrInactive, err)
 	}
-	if use := claims.String("token_use"); use != "" && use != "access_token" && use != "access" {
-		return fmt.Errorf("%w: %w: it says token_use %s", ErrInactive, ErrNotAccessToken, clip(use))
+	if err := c.issuer.checkSubject(claims); err != nil {
+		return fmt.Errorf("%w: %w", ErrInactive, err)
 	}
 	if claims["iss"] == nil { // it is optional, and the answer is this issuer's own
 		return nil

@@ -46,7 +46,12 @@ func IsJWS(token string) bool {
 type joseHeader struct {
 	Alg string `json:"alg"`
 	Typ string `json:"typ"`
+
+	Crit json.RawMessage `json:"crit"`
 }
+
+// errCritical refuses what asks for an extension: the gate knows none (RFC 7515 §4.1.11).
+var errCritical = errors.New("its header has crit, and no extension is understood")
 
 // readHeader reads the unverified header: it only serves to refuse early and cheaply.
 func readHeader(token string) (joseHeader, error) {
@@ -61,6 +66,9 @@ func readHeader(token string) (joseHeader, error) {
 	}
 	if err := json.Unmarshal(b, &h); err != nil {
 		return h, fmt.Errorf("its header: %w", err)
+	}
+	if h.Crit != nil {
+		return h, errCritical
 	}
 	h.Typ = strings.TrimPrefix(strings.ToLower(h.Typ), "application/")
 	return h, nil
@@ -92,6 +100,9 @@ func (i *Issuer) algs() []string {
 // read is verify, or with unsigned reads the claims of a JWT that nobody has proved: insecure, and only where a setting says
 // so.
 func (i *Issuer) read(ctx context.Context, token string, algs []string, unsigned bool) (auth.Claims, *key, error) {
+	if _, err := readHeader(token); err != nil {
+		return nil, nil, err
+	}
 	if !unsigned && !i.unsigned {
 		return i.verify(ctx, token, algs)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // A trick is something in a path that one server reads in one way and the next in another. What is judged must be what is
@@ -82,7 +83,7 @@ func plainPath(p string) bool {
 	return true
 }
 
-// decodeSegment decodes one segment once. Controls, backslashes, and escapes that survive decoding are refused: the next
+// decodeSegment decodes one segment once. Bytes that aren't UTF-8, controls, backslashes, and escapes that survive decoding are refused: the next
 // server might decode them again.
 func decodeSegment(segment string) (string, error) {
 	if strings.ContainsAny(segment, "?#") {
@@ -91,6 +92,9 @@ func decodeSegment(segment string) (string, error) {
 	decoded, err := url.PathUnescape(segment)
 	if err != nil {
 		return "", errors.New("the path holds a bad escape")
+	}
+	if !utf8.ValidString(decoded) { // RFC 3629 §3: no overlong forms, no surrogates
+		return "", errors.New("the path isn't UTF-8")
 	}
 	for i := range len(decoded) {
 		switch c := decoded[i]; {

@@ -37,6 +37,7 @@ func TestParsePathRefuses(t *testing.T) {
 		"", "a", "*", "/.", "/..", "/a/../b", "/a/./b", "/%2e%2e/b", "/%2E./b", "/.%2e/b", "/a/..;x/b", "/a/%2e%2e%3bx/b", "/a%2F..%2Fb",
 		"/a\\b", "/a%5Cb", "/a%5cb", "/a%00b", "/a%0Ab", "/a%7f", "/a%", "/a%2", "/a%zz", "/a#b", "/a%2523", "/a%252Fb", "/%252e%252e/b",
 		"/%2561dmin",
+		"/%c0%ae%c0%ae/admin", "/a%c0%afb", "/%e0%80%af", "/a%ed%a0%80", "/a%ff", "/a\xffb", "/a%c3/b", "/%f4%90%80%80",
 	} {
 		if got, err := parsePath(in); err == nil {
 			t.Errorf("parsePath(%q) = %+v, expected an error", in, got)
