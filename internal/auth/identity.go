@@ -161,15 +161,22 @@ func unix(sec float64) (time.Time, bool) {
 	return time.Unix(whole, int64((sec-float64(whole))*1e9)), true
 }
 
-// Words returns the values at path as a policy compares them: a string's space-separated words, a list's elements, a
-// number or boolean as JSON writes it. Objects have none.
+// Words returns the values of a scope claim: one string is split at its spaces (RFC 6749 §3.3), all else is as for Values.
 func (c Claims) Words(path []string) []string {
-	v, ok := c.At(path)
-	if !ok {
-		return nil
+	if v, _ := c.At(path); v != nil {
+		if s, isString := v.(string); isString {
+			return strings.Fields(s)
+		}
 	}
-	if s, isString := v.(string); isString {
-		return strings.Fields(s)
+	return c.Values(path)
+}
+
+// Values returns the values at path as a policy compares them: a string as it is, a list's elements, a number or boolean as
+// JSON writes it. Objects have none.
+func (c Claims) Values(path []string) []string {
+	v, ok := c.At(path)
+	if !ok || v == "" {
+		return nil
 	}
 	list, isList := v.([]any)
 	if !isList {

@@ -76,7 +76,7 @@ func (m *mapping) find(s *subject) error {
 		g.Credential, _ = auth.Scalar(v)
 	}
 	if len(m.AuthenticatedGroupsClaim) > 0 {
-		g.Groups = s.claims.Words(m.AuthenticatedGroupsClaim)
+		g.Groups = s.claims.Values(m.AuthenticatedGroupsClaim)
 	}
 	if err := m.consumer(s); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (m *mapping) groups(s *subject) error {
 		return nil
 	}
 	v, _ := m.lookup(s.identity, m.ConsumerGroupsClaim, consumerOrder)
-	words := auth.Claims{"v": v}.Words([]string{"v"})
+	words := auth.Claims{"v": v}.Values([]string{"v"})
 	known := slices.DeleteFunc(words, func(g string) bool { return !m.directory.groups[g] })
 	if len(known) == 0 && !m.ConsumerGroupsOptional {
 		return auth.Forbidden("consumer_groups_unknown", fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))

@@ -197,7 +197,7 @@ func (s *subject) session() sessionFacts {
 	}
 	acr, _ := i.Lookup([]string{"acr"})
 	amr, _ := i.Lookup([]string{"amr"})
-	f := sessionFacts{Present: true, AMR: auth.Claims{"v": amr}.Words([]string{"v"}), SID: i.IDToken.String("sid")}
+	f := sessionFacts{Present: true, AMR: auth.Claims{"v": amr}.Values([]string{"v"}), SID: i.IDToken.String("sid")}
 	f.ACR, _ = auth.Scalar(acr)
 	f.AuthTime, _ = i.LookupTime("auth_time")
 	return f

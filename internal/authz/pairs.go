@@ -57,8 +57,13 @@ func isAny(audiences []string) bool { return slices.Equal(audiences, []string{"a
 
 func (p *pair) name() string { return pairNames[p.claim] }
 
-// has are the words of the claim, at the path of the policy that judges.
-func (p *pair) has(s *subject) []string { return s.claims.Words(s.paths[p.claim]) }
+// has returns the values of the claim, at the path of the policy that judges. Only scopes are split at spaces.
+func (p *pair) has(s *subject) []string {
+	if p.claim == scopes {
+		return s.claims.Words(s.paths[p.claim])
+	}
+	return s.claims.Values(s.paths[p.claim])
+}
 
 func (p *pair) holds(s *subject) bool {
 	if p.any == nil {

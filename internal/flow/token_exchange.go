@@ -120,7 +120,7 @@ func (e *exchange) holds(c *oidc.Conditions, claims auth.Claims) bool {
 	if c == nil {
 		return true
 	}
-	audience, scopes := claims.Words(e.audience), claims.Words(e.scopes)
+	audience, scopes := claims.Values(e.audience), claims.Words(e.scopes)
 	return all(c.HasAudience, audience, true) && all(c.HasScopes, scopes, true) &&
 		all(c.MissingAudience, audience, false) && all(c.MissingScopes, scopes, false)
 }
@@ -141,7 +141,7 @@ func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 			required = append(required, c.ID)
 		}
 	}
-	has := i.AccessToken.Words(e.audience)
+	has := i.AccessToken.Values(e.audience)
 	for _, alternative := range required {
 		if all(strings.Fields(alternative), has, true) {
 			return nil
