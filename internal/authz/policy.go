@@ -157,7 +157,7 @@ func (p *Policy) NeedsCredential(rule *Rule) bool {
 	return rule.Auth == Required && (rule.Own || p.consumers.anonymous == nil)
 }
 
-// Precheck judges what the request alone decides, before anything is asked of an issuer for its sake.
+// Precheck refuses what the request alone decides. It needs no identity, so it is asked before any credential is looked at.
 func (p *Policy) Precheck(r *auth.Request, rule *Rule, o *Observer) error {
 	if rule.allow == nil || !rule.allow.requestOnly || rule.ReportOnly {
 		return nil

@@ -192,17 +192,19 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	return g.authorize(d)
 }
 
-// prove finds out who the request is for: by the endpoint or the chain, then by the exchange of the token, unless the
-// request alone decides that it may not pass.
+// prove finds out who the request is for: by the endpoint or the chain, then by the exchange of the token. What the request
+// alone refuses is refused first: no credential that comes with it costs its issuer a call.
 func (d *Decision) prove(endpoint *boundEndpoint) error {
-	if d.as != nil && endpoint == nil {
-		d.Identity = d.as
-		return d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer())
+	if endpoint == nil {
+		if err := d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer()); err != nil {
+			return err
+		}
+		if d.as != nil {
+			d.Identity = d.as
+			return nil
+		}
 	}
 	res, err := d.authenticate(endpoint)
-	if err == nil && res.Answer == nil && endpoint == nil {
-		err = d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer())
-	}
 	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
 		res, err = d.exchange(res)
 	}
