@@ -6,7 +6,9 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 GO      ?= go
 
-.PHONY: demo test unit e2e parts bench lint build image clean
+FUZZTIME ?= 10s
+
+.PHONY: demo test unit fuzz e2e parts bench lint build image clean
 
 demo: build
 	./bin/sallyport demo
@@ -20,6 +22,13 @@ test: parts lint unit e2e
 unit: parts
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/internal/e2e$$')
 	$(GO) test -run Bounded ./internal/cache
+
+# Every fuzz target for FUZZTIME, wherever it is: one that is written later runs, too.
+fuzz:
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal | sort | while IFS=: read -r file target; do \
+		echo "$$(dirname "$$file") $${target#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "./$$(dirname "$$file")" </dev/null || exit 1; \
+	done
 
 # The real binary between real parts.
 e2e: parts build
