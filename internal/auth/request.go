@@ -88,7 +88,7 @@ func (r *Request) Navigation(always bool) bool {
 	if h.Get("Upgrade") != "" || strings.EqualFold(h.Get("X-Requested-With"), "XMLHttpRequest") {
 		return false
 	}
-	if strings.Contains(h.Get("Sec-Purpose"), "prefetch") || strings.EqualFold(h.Get("Purpose"), "prefetch") || h.Get("X-Moz") == "prefetch" {
+	if r.prefetch() {
 		return false
 	}
 	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
@@ -96,6 +96,33 @@ func (r *Request) Navigation(always bool) bool {
 	}
 	dest := h.Get("Sec-Fetch-Dest")
 	return dest == "" || dest == "document"
+}
+
+// prefetch reports whether the browser asks ahead, for a page that nobody has opened yet: by Sec-Purpose (Fetch), or by the
+// names that older browsers give it.
+func (r *Request) prefetch() bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		for _, purpose := range r.Header.Values(name) {
+			if purpose = strings.ToLower(purpose); strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// MayChange reports whether the request may change something for the person whose cookie it carries: no other site caused
+// it (Fetch Metadata). A GET or HEAD must besides be a navigation at the top level that is no prefetch, and must say so; a
+// script, a picture and a frame are refused, as is a client that sends no Fetch Metadata. Other methods without Fetch
+// Metadata pass, because SameSite=Lax keeps the cookie from foreign ones.
+func (r *Request) MayChange() bool {
+	h := r.Header
+	site := h.Get("Sec-Fetch-Site")
+	own := site == "same-origin" || site == "none"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return own || site == ""
+	}
+	return own && h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document" && !r.prefetch()
 }
 
 // Preflight reports whether a browser asks by this request what a script may ask (Fetch, CORS-preflight): it never carries

@@ -45,6 +45,43 @@ func TestNavigation(t *testing.T) {
 	}
 }
 
+// By GET only a person's own navigation changes something; by other methods whatever no other site caused.
+func TestMayChange(t *testing.T) {
+	for _, c := range []struct {
+		name                      string
+		site, mode, dest, purpose string
+		get, post                 bool
+	}{
+		{"a link of the same origin", "same-origin", "navigate", "document", "", true, true},
+		{"an address that was typed", "none", "navigate", "document", "", true, true},
+		{"no Fetch Metadata", "", "", "", "", false, true},
+		{"half of Fetch Metadata", "same-origin", "", "", "", false, true},
+		{"a link of a sibling", "same-site", "navigate", "document", "", false, false},
+		{"a link of another site", "cross-site", "navigate", "document", "", false, false},
+		{"a script", "same-origin", "cors", "empty", "", false, true},
+		{"a picture", "same-origin", "no-cors", "image", "", false, true},
+		{"a frame", "same-origin", "navigate", "iframe", "", false, true},
+		{"a prefetch", "same-origin", "navigate", "document", "Sec-Purpose: prefetch", false, true},
+		{"a prerendered page", "none", "navigate", "document", "Sec-Purpose: prefetch;prerender", false, true},
+		{"an older prefetch", "same-origin", "navigate", "document", "Purpose: Prefetch", false, true},
+		{"Safari's preview", "none", "navigate", "document", "X-Purpose: prerender", false, true},
+		{"Firefox's older prefetch", "same-origin", "navigate", "document", "X-Moz: prefetch", false, true},
+	} {
+		for method, want := range map[string]bool{"GET": c.get, "HEAD": c.get, "POST": c.post, "DELETE": c.post} {
+			r := &Request{Request: httptest.NewRequest(method, "/", nil)}
+			name, value, _ := strings.Cut(c.purpose, ": ")
+			for k, v := range map[string]string{"Sec-Fetch-Site": c.site, "Sec-Fetch-Mode": c.mode, "Sec-Fetch-Dest": c.dest, name: value} {
+				if v != "" {
+					r.Header.Set(k, v)
+				}
+			}
+			if got := r.MayChange(); got != want {
+				t.Errorf("%s by %s: %v", c.name, method, got)
+			}
+		}
+	}
+}
+
 // What is read of a body goes on as it came, but for what is hidden.
 func TestForm(t *testing.T) {
 	const form, json = "application/x-www-form-urlencoded", "application/json; charset=utf-8"

@@ -76,7 +76,7 @@ func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
 }
 
 func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
-	if !l.meant(r) {
+	if !r.MayChange() { // another site, a script or a prefetch must not log anybody out
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 			Kind: auth.PageLogout, Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
 		}}}, nil
@@ -95,16 +95,6 @@ func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 		Kind: auth.PageLoggedOut, Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
 	}}}, nil
-}
-
-// meant reports whether the person meant to log out: another site's link or form must not do it (Fetch Metadata). A GET
-// that doesn't say where it comes from isn't believed; a POST is, because SameSite=Lax keeps the cookie from foreign ones.
-func (l *logout) meant(r *auth.Request) bool {
-	site := r.Header.Get("Sec-Fetch-Site")
-	if r.Method == http.MethodGet {
-		return site == "same-origin" || site == "none"
-	}
-	return site == "" || site == "same-origin" || site == "none"
 }
 
 // end ends the route's sessions that the request brings, and returns whose the first was (nil if there was none) and the

@@ -68,7 +68,7 @@ func destination(redirect string) string {
 
 // authorizeConsent takes the user's answer.
 func (s *site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.Result, error) {
-	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" && from != "none" {
+	if !r.MayChange() {
 		return nil, stale("", errors.New("the answer came from another site"))
 	}
 	q, err := s.opened(p[consentField])
