@@ -48,13 +48,12 @@ type Times struct {
 // A Config is what a Cache is made from.
 type Config[V any] struct {
 	Times
-	Bytes   int64             // of facts, roughly
-	Size    func(V) int       // of one fact, in bytes
-	Verdict func(error) bool  // reports whether an error is the answer, and may be kept; others say that nobody could be asked
-	Limit   time.Duration     // of one call, however many wait for it
-	Now     func() time.Time  // default time.Now
-	Shared  *Shared           // nil: each process asks for itself
-	Ends    func(V) time.Time // of a fact that came from Shared: what Load said
+	Bytes   int64            // of facts, roughly
+	Size    func(V) int      // of one fact, in bytes
+	Verdict func(error) bool // reports whether an error is the answer, and may be kept; others say that nobody could be asked
+	Limit   time.Duration    // of one call, however many wait for it
+	Now     func() time.Time // default time.Now
+	Shared  *Shared          // nil: each process asks for itself
 }
 
 // A Cache answers from memory or, once for all who ask at the same time, by a call. It is safe for concurrent use.
@@ -174,17 +173,21 @@ func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (none V, err er
 
 var errGivenUp = errors.New("the caller gave up")
 
+// load reads the fact from the shared cache, or calls load. The time at which a fact was learnt goes along with it: a copy
+// never serves for longer than the original.
 func (c *Cache[V]) load(ctx context.Context, k Key, load Load[V]) (V, error) {
 	var v V
-	if c.config.Shared != nil && c.config.Shared.get(ctx, k, &v) {
-		c.keep(k, v, c.config.Ends(v))
-		return v, nil
+	if c.config.Shared != nil {
+		if expires, age, ok := c.config.Shared.get(ctx, k, &v); ok && c.keep(k, v, c.config.Now().Add(-age), expires) {
+			return v, nil
+		}
 	}
+	asked := c.config.Now() // what is answered may change as soon as it is sent
 	v, expires, err := load(ctx)
 	switch {
 	case err == nil:
-		if ttl := c.keep(k, v, expires); ttl > 0 && c.config.Shared != nil {
-			c.config.Shared.put(ctx, k, v, ttl)
+		if c.keep(k, v, asked, expires) && c.config.Shared != nil {
+			c.config.Shared.put(ctx, k, v, expires, c.ttl(expires, asked), c.config.Now().Sub(asked))
 		}
 	case c.config.Verdict(err):
 		c.facts.Invalidate(k)
@@ -195,14 +198,12 @@ func (c *Cache[V]) load(ctx context.Context, k Key, load Load[V]) (V, error) {
 	return v, err
 }
 
-// keep stores a fact and returns for how long. What expires at once isn't kept.
-func (c *Cache[V]) keep(k Key, v V, expires time.Time) time.Duration {
-	now := c.config.Now()
-	ttl := c.ttl(expires, now)
-	if ttl <= 0 {
-		return 0
+// keep stores a fact that was learnt at a time, and reports whether it still serves.
+func (c *Cache[V]) keep(k Key, v V, learnt, expires time.Time) bool {
+	until := learnt.Add(c.ttl(expires, learnt))
+	if !until.After(c.config.Now()) {
+		return false
 	}
-	until := now.Add(ttl)
 	stale := until.Add(c.config.Resurrect)
 	if !expires.IsZero() && stale.After(expires) {
 		stale = until
@@ -212,10 +213,10 @@ func (c *Cache[V]) keep(k Key, v V, expires time.Time) time.Duration {
 	}
 	c.refused.Invalidate(k)
 	c.facts.Set(k, &fact[V]{value: v, until: until, stale: stale})
-	return ttl
+	return true
 }
 
-// ttl clamps a fact's own lifetime. Its expiry is never passed.
+// ttl clamps the lifetime of a fact that was learnt now. Its expiry is never passed.
 func (c *Cache[V]) ttl(expires, now time.Time) time.Duration {
 	t := c.config.Times
 	ttl := t.TTL

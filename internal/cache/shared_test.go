@@ -26,17 +26,14 @@ func mustKeyring(t *testing.T, secret auth.Secret) *keyring.Keyring {
 
 const sharedSecret = auth.Secret("a secret of the test, long enough to be one")
 
-type shared struct {
-	Text string
-	Ends time.Time
-}
+type shared struct{ Text string }
 
 // replica is a cache of a process of its own.
 func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use string) *Cache[shared] {
 	return New(Config[shared]{
 		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
-		Verdict: func(error) bool { return false }, Ends: func(s shared) time.Time { return s.Ends },
-		Shared: &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "p:", Use: use, Log: slog.New(slog.DiscardHandler)},
+		Verdict: func(error) bool { return false },
+		Shared:  &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "p:", Use: use, Log: slog.New(slog.DiscardHandler)},
 	})
 }
 
@@ -53,7 +50,7 @@ func TestShared(t *testing.T) {
 	load := func(context.Context) (shared, time.Time, error) {
 		asked.Add(1)
 		ends := time.Now().Add(time.Minute)
-		return shared{"a fact about john", ends}, ends, nil
+		return shared{"a fact about john"}, ends, nil
 	}
 	get := func(c *Cache[shared], want int64) {
 		t.Helper()
@@ -85,4 +82,40 @@ func TestShared(t *testing.T) {
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("without Redis the answer took %s", took)
 	}
+}
+
+// TestSharedAge: a copy serves for as long as the original would, however late a replica has taken it, and whatever its clock
+// says.
+func TestSharedAge(t *testing.T) {
+	server := redistest.Start(t)
+	settings := server.Settings()
+	client, err := settings.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	asked := 0
+	load := func(context.Context) (shared, time.Time, error) {
+		asked++
+		return shared{"a fact"}, time.Time{}, nil
+	}
+	get := func(c *Cache[shared], want int) {
+		t.Helper()
+		if _, err := c.Get(t.Context(), KeyOf(nil, "k"), load); err != nil || asked != want {
+			t.Errorf("%v after %d calls, expected %d", err, asked, want)
+		}
+	}
+	get(replica(t, client, sharedSecret, "introspection"), 1)
+	for _, name := range client.Keys(t.Context(), "*").Val() {
+		client.PExpire(t.Context(), name, 20*time.Second) // 40 of its 60 seconds have passed
+	}
+	late := replica(t, client, sharedSecret, "introspection")
+	now := time.Now().Add(-time.Hour) // another machine's clock
+	late.config.Now = func() time.Time { return now }
+	get(late, 1)
+	now = now.Add(19 * time.Second)
+	get(late, 1)
+	client.FlushAll(t.Context())
+	now = now.Add(2 * time.Second)
+	get(late, 2)
 }

@@ -67,3 +67,36 @@ func TestExchangeTTL(t *testing.T) {
 		}
 	}
 }
+
+// TestRotatedRefreshToken: requests that bring a refresh token together share its one use. After that the authorization server
+// judges its reuse, however long the access token lives; a refresh token that wasn't rotated may be answered from the cache.
+func TestRotatedRefreshToken(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		client string
+		apart  time.Duration
+		calls  int
+	}{
+		{"at the same time", "app", time.Second, 1},
+		{"reused", "app", 2 * rotatedServes, 2},
+		{"not rotated", "keeps", 2 * rotatedServes, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, client, now := begin(t, func(s *Settings) {
+				s.ClientID, s.CacheTTL, s.CacheTokens, s.CacheTTLResurrect = []string{c.client}, time.Hour, true, time.Hour
+			})
+			first, err := client.Password(t.Context(), "john", "doe", Caller{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := p.Requests(provider.Token)
+			for range 2 {
+				client.Refreshed(t.Context(), first.Tokens.RefreshToken, Caller{})
+				now.advance(c.apart)
+			}
+			if got := p.Requests(provider.Token) - before; got != c.calls {
+				t.Errorf("the issuer was asked %d times, expected %d", got, c.calls)
+			}
+		})
+	}
+}

@@ -146,23 +146,23 @@ func (c *Client) keepAnswers(config ClientConfig) {
 		return config.Shared(use)
 	}
 	if s.CacheIntrospection {
-		c.introspected = newCache(c, revocable, shared("introspection"), (*Introspection).size, (*Introspection).expires, ErrInactive)
+		c.introspected = newCache(c, revocable, shared("introspection"), (*Introspection).size, ErrInactive)
 	}
 	if s.CacheUserInfo {
-		c.userinfos = newCache(c, revocable, shared("userinfo"), (*Userinfo).size, (*Userinfo).expires, ErrInactive)
+		c.userinfos = newCache(c, revocable, shared("userinfo"), (*Userinfo).size, ErrInactive)
 	}
-	c.resolved = newCache(c, revocable, nil, func(auth.Claims) int { return 2048 }, func(auth.Claims) time.Time { return time.Time{} }, ErrRefused)
+	c.resolved = newCache(c, revocable, nil, func(auth.Claims) int { return 2048 }, ErrRefused)
 	c.keepExchanged(config, times, shared("exchanged"))
 	if s.CacheTokens {
-		c.refreshed = newCache(c, times, shared("refreshed"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+		c.refreshed = newCache(c, times, shared("refreshed"), (*TokenResponse).size, ErrRefused)
 		times.Ahead = renewAhead
-		c.tokens = newCache(c, times, shared("tokens"), (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+		c.tokens = newCache(c, times, shared("tokens"), (*TokenResponse).size, ErrRefused)
 	}
 }
 
-func newCache[V any](c *Client, t cache.Times, shared *cache.Shared, size func(V) int, ends func(V) time.Time, verdict error) *cache.Cache[V] {
+func newCache[V any](c *Client, t cache.Times, shared *cache.Shared, size func(V) int, verdict error) *cache.Cache[V] {
 	return cache.New(cache.Config[V]{
-		Times: t, Bytes: answersBytes, Size: size, Ends: ends, Limit: 2*c.issuer.timeout + time.Second, Now: c.issuer.now, Shared: shared,
+		Times: t, Bytes: answersBytes, Size: size, Limit: 2*c.issuer.timeout + time.Second, Now: c.issuer.now, Shared: shared,
 		Verdict: func(err error) bool { return errors.Is(err, verdict) },
 	})
 }

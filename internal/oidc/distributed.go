@@ -29,8 +29,7 @@ func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Calle
 		return claims, err
 	}
 	more, err := c.resolved.Get(ctx, c.key([]string{"distributed", claims.String("sub"), string(sources)}, Extra{}), func(ctx context.Context) (auth.Claims, time.Time, error) {
-		more, err := c.resolve(ctx, claims, by)
-		return more, time.Time{}, err
+		return c.resolve(ctx, claims, by)
 	})
 	var partial *partialError
 	if errors.As(err, &partial) {
@@ -53,8 +52,8 @@ type partialError struct {
 func (e *partialError) Error() string { return e.err.Error() }
 func (e *partialError) Unwrap() error { return e.err }
 
-// resolve returns the claims that are elsewhere.
-func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (auth.Claims, error) {
+// resolve returns the claims that are elsewhere, and when the first of their sources expires; zero if none does.
+func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (more auth.Claims, expires time.Time, err error) {
 	names, _ := claims["_claim_names"].(map[string]any)
 	sources, _ := claims["_claim_sources"].(map[string]any)
 	bySource := map[string][]string{}
@@ -64,15 +63,18 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (au
 		}
 	}
 	if len(bySource) > maxSources {
-		return nil, fmt.Errorf("_claim_names names %d sources, and %d are the most", len(bySource), maxSources)
+		return nil, expires, fmt.Errorf("_claim_names names %d sources, and %d are the most", len(bySource), maxSources)
 	}
-	more := auth.Claims{}
+	more = auth.Claims{}
 	var errs []error
 	for _, source := range slices.Sorted(maps.Keys(bySource)) {
 		found, err := c.claimSource(ctx, sources[source], claims.String("sub"), by)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the claim source %q: %w", clip(source), err))
 			continue
+		}
+		if exp, _ := found.Time("exp"); !exp.IsZero() && (expires.IsZero() || exp.Before(expires)) {
+			expires = exp
 		}
 		for _, name := range bySource[source] {
 			if v, ok := found[name]; ok {
@@ -81,13 +83,13 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (au
 		}
 	}
 	if len(errs) > 0 {
-		return nil, &partialError{more, errors.Join(errs...)}
+		return nil, expires, &partialError{more, errors.Join(errs...)}
 	}
-	return more, nil
+	return more, expires, nil
 }
 
 // claimSource returns the claims of one source, aggregated (JWT) or distributed (endpoint), about whom sub is. A source needs
-// no sub and no exp, but what it says of them counts.
+// no iss, sub or exp, but what it says of them counts: without iss the keys of this issuer that verify it say whose it is.
 func (c *Client) claimSource(ctx context.Context, source any, sub string, by Caller) (auth.Claims, error) {
 	s, _ := source.(map[string]any)
 	jwt, _ := s["JWT"].(string)
@@ -106,12 +108,14 @@ func (c *Client) claimSource(ctx context.Context, source any, sub string, by Cal
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.issuer.Metadata(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.issuer.checkIssuer(claims, m); err != nil {
-		return nil, err
+	if claims["iss"] != nil {
+		m, err := c.issuer.Metadata(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.issuer.checkIssuer(claims, m); err != nil {
+			return nil, err
+		}
 	}
 	if about, given := claims["sub"]; given && about != sub {
 		return nil, errors.New("sub: it is about somebody else")

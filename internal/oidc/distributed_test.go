@@ -2,11 +2,12 @@ package oidc
 
 import (
 	"testing"
+	"time"
 
 	"sallyport/internal/auth"
 )
 
-// TestClaimSources: a source needs neither sub nor exp, but one that is about somebody else, has expired or is another
+// TestClaimSources: a source needs neither iss, sub nor exp, but one that is about somebody else, has expired or is another
 // issuer's adds nothing.
 func TestClaimSources(t *testing.T) {
 	p, client, now := begin(t, nil)
@@ -21,17 +22,38 @@ func TestClaimSources(t *testing.T) {
 		"expired":        {map[string]any{"exp": now.Now().Unix() - 1}, false},
 		"no date":        {map[string]any{"exp": "tomorrow"}, false},
 		"not yet valid":  {map[string]any{"exp": now.Now().Unix() + 600, "nbf": now.Now().Unix() + 300}, false},
+		"no iss":         {map[string]any{"iss": nil}, true}, // the issuer's own key has signed it
 		"another's":      {map[string]any{"iss": "https://other.example.com"}, false},
 	} {
 		source := map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}}
 		for k, v := range c.change {
-			source[k] = v
+			if source[k] = v; k == "iss" && v == nil {
+				delete(source, k)
+			}
 		}
 		all, err := client.ResolveClaims(t.Context(), auth.Claims{
 			"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": p.SignJWT(source)}},
 		}, Caller{})
 		if counts := all["groups"] != nil; counts != c.counts || counts != (err == nil) {
 			t.Errorf("%s: got %v, %v", name, all["groups"], err)
+		}
+	}
+}
+
+// TestClaimSourceExpires: kept claims that were elsewhere end with their source.
+func TestClaimSourceExpires(t *testing.T) {
+	p, client, now := begin(t, func(s *Settings) { s.CacheTTL = time.Hour })
+	source := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}, "exp": now.Now().Unix() + 20})
+	claims := auth.Claims{
+		"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": source}},
+	}
+	for _, c := range []struct {
+		after time.Duration
+		there bool
+	}{{0, true}, {19 * time.Second, true}, {2 * time.Second, false}} {
+		now.advance(c.after)
+		if all, err := client.ResolveClaims(t.Context(), claims, Caller{}); (all["groups"] != nil) != c.there {
+			t.Errorf("%v later: got %v, %v", c.after, all["groups"], err)
 		}
 	}
 }

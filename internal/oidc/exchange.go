@@ -93,10 +93,10 @@ func (c *Client) keepExchanged(config ClientConfig, times cache.Times, shared *c
 				times.Max = x.Cache.TTL
 			}
 		}
-		c.exchanged = newCache(c, times, shared, (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+		c.exchanged = newCache(c, times, shared, (*TokenResponse).size, ErrRefused)
 	}
 	if config.CacheTokenExchange {
-		c.replaced = newCache(c, times, nil, (*TokenResponse).size, (*TokenResponse).expires, ErrRefused)
+		c.replaced = newCache(c, times, nil, (*TokenResponse).size, ErrRefused)
 	}
 }
 

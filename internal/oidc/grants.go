@@ -38,12 +38,22 @@ type Caller struct {
 	Extra   Extra // what of the request goes into ours
 }
 
-// Refreshed is Refresh for a caller's refresh token. Who brings the same one again, or at the same time, gets the same
-// answer: with rotation a second use would end the grant (RFC 9700 §4.14.2).
+// rotatedServes is how long a refresh token that was rotated gets the answer of its one use: long enough for requests that were
+// sent together. The authorization server judges a later one, which may be a thief's (RFC 9700 §4.14.2).
+const rotatedServes = 5 * time.Second
+
+// Refreshed is Refresh for a caller's refresh token. Requests that bring the same one at the same time get the same answer,
+// because with rotation a second use would end the grant (RFC 9700 §4.14.2).
 func (c *Client) Refreshed(ctx context.Context, refreshToken string, by Caller) (*TokenResponse, error) {
-	g := grant{flow: "refresh_token", parts: []string{refreshToken}, ask: func(ctx context.Context) (*TokenResponse, error) {
-		return c.Refresh(ctx, refreshToken, by.Extra)
-	}}
+	g := grant{flow: "refresh_token", parts: []string{refreshToken}}
+	g.ask = func(ctx context.Context) (*TokenResponse, error) { return c.Refresh(ctx, refreshToken, by.Extra) }
+	g.serves = func(t *TokenResponse) time.Time {
+		until := c.issuer.now().Add(rotatedServes)
+		if ends := t.expires(); t.Tokens.RefreshToken == refreshToken || !ends.IsZero() && ends.Before(until) {
+			return ends
+		}
+		return until
+	}
 	return c.granted(ctx, c.refreshed, by, g)
 }
 
@@ -91,6 +101,8 @@ type grant struct {
 	parts []string     // the credential: what an answer is kept by
 	as    *Credentials // the caller's own client
 	ask   func(context.Context) (*TokenResponse, error)
+
+	serves func(*TokenResponse) time.Time // until when the answer may be kept; nil: until the access token expires
 }
 
 // granted answers from what is kept, or asks, once for all who ask for the same.
@@ -114,6 +126,9 @@ func (c *Client) granted(ctx context.Context, kept *cache.Cache[*TokenResponse],
 		}
 		if g.as != nil {
 			t.Identity.ClientID, t.Identity.Subject = g.as.ID, cmp.Or(t.Identity.Subject, g.as.ID)
+		}
+		if g.serves != nil {
+			return t, g.serves(t), nil
 		}
 		return t, t.expires(), nil
 	}

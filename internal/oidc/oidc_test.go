@@ -48,9 +48,12 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 	t.Helper()
 	now := newClock()
 	p := provider.Start(t, provider.Config{
-		Clients: []provider.Client{{ID: "app", Secret: "s e/cr%t", RedirectURIs: []string{"http://127.0.0.1/cb"}}},
-		Users:   []provider.User{{Username: "john", Password: "doe", Claims: map[string]any{"roles": []string{"user"}}}},
-		Now:     now.Now,
+		Clients: []provider.Client{
+			{ID: "app", Secret: "s e/cr%t", RedirectURIs: []string{"http://127.0.0.1/cb"}},
+			{ID: "keeps", Secret: "s e/cr%t", KeepRefreshToken: true},
+		},
+		Users: []provider.User{{Username: "john", Password: "doe", Claims: map[string]any{"roles": []string{"user"}}}},
+		Now:   now.Now,
 	})
 	s := Settings{
 		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},

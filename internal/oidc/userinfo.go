@@ -21,9 +21,6 @@ type Userinfo struct {
 
 func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 
-// expires is never: the answer is about a person, and says nothing of the token.
-func (u *Userinfo) expires() time.Time { return time.Time{} }
-
 // Userinfo asks whose access token it is, or answers from what is kept. The error wraps ErrInactive if the endpoint refuses
 // the token.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
@@ -34,7 +31,7 @@ func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*
 		}
 		defer leave()
 		u, err := c.userinfo(ctx, accessToken, by.Extra)
-		return u, time.Time{}, err
+		return u, time.Time{}, err // the answer is about a person, and says nothing of the token's life
 	}
 	if c.userinfos == nil {
 		u, _, err := load(ctx)
