@@ -14,7 +14,7 @@ type Request struct {
 	*http.Request
 	Origin     string            // scheme://host as the client sees it
 	Path       string            // decoded once: what is judged is what is sent
-	ClientAddr netip.Addr        // after trusted_proxies
+	ClientAddr netip.Addr        // after trusted_proxies; the zero Addr if it is unknown, which is nobody's
 	ClientCert *x509.Certificate // from the listener or a trusted proxy's header
 	ID         string
 
@@ -39,6 +39,14 @@ const (
 type Param struct {
 	In   In
 	Name string
+}
+
+// Client returns the client's address for logs and upstreams; "unknown" (RFC 7239 §6.2) if nobody has said what it is.
+func (r *Request) Client() string {
+	if !r.ClientAddr.IsValid() {
+		return "unknown"
+	}
+	return r.ClientAddr.String()
 }
 
 // Secure reports whether the client reached the gate over https.

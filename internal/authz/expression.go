@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
 
@@ -77,6 +78,7 @@ type expression struct {
 	program     cel.Program
 	requestOnly bool // nothing but the request decides
 	query       bool // the query does, too
+	address     bool // it asks for the client's address
 }
 
 // CheckAllow says what is wrong with an expression, and where in it.
@@ -105,7 +107,7 @@ func compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &expression{text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query")}, nil
+	return &expression{text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"), address: asksAddress(ast)}, nil
 }
 
 // complaint is the first mistake, with its place in the expression.
@@ -128,13 +130,32 @@ func onlyRequest(ast *cel.Ast) bool {
 	return true
 }
 
+// asksAddress reports whether an expression can see the client's address: by request.client_ip, or by a use of request as a
+// whole, which every use is but the selection of another field.
+func asksAddress(ast *cel.Ast) bool {
+	for _, name := range celast.MatchDescendants(celast.NavigateAST(ast.NativeRep()), celast.KindMatcher(celast.IdentKind)) {
+		if name.AsIdent() != "request" {
+			continue
+		}
+		parent, found := name.Parent()
+		if !found || parent.Kind() != celast.SelectKind || parent.AsSelect().FieldName() == "client_ip" {
+			return true
+		}
+	}
+	return false
+}
+
 // judge evaluates the expression: nil, or 403. What can't be evaluated, such as a claim that isn't there, and what would run
-// away, refuses. So does a query that the upstream might read in another way than the expression does.
+// away, refuses. So does a query that the upstream might read in another way than the expression does, and a client's address
+// that is unknown, whatever the expression makes of it: it must pass neither as internal nor as not internal.
 func (e *expression) judge(s *subject) error {
 	if e.query {
 		if _, err := url.ParseQuery(s.request.URL.RawQuery); err != nil {
 			return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the query can't be read: %w", e.text, err))
 		}
+	}
+	if e.address && !s.request.ClientAddr.IsValid() {
+		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the client's address is unknown: see trusted_proxies", e.text))
 	}
 	out, _, err := e.program.ContextEval(s.request.Context(), s.facts())
 	if err != nil {
@@ -209,7 +230,7 @@ func (s *subject) requestFacts() requestFacts {
 	if end := strings.LastIndexByte(host, ':'); end > strings.LastIndexByte(host, ']') {
 		host = host[:end]
 	}
-	f := requestFacts{Method: r.Method, Scheme: scheme, Host: host, Path: r.Path, Query: r.Query(), ClientIP: r.ClientAddr.String(), Time: now()}
+	f := requestFacts{Method: r.Method, Scheme: scheme, Host: host, Path: r.Path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
 	f.Headers = make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
 		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" && len(values) > 0 {

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,54 @@ func TestPrecheck(t *testing.T) {
 		}
 		if got := reasonOf(p.Precheck(request("GET", "/"), rule, nil)); got != want {
 			t.Errorf("%s: reason %q, expected %q", text, got, want)
+		}
+	}
+}
+
+// An unknown address is neither internal nor not: an expression that asks for it refuses, however it does.
+func TestExpressionsOfAnUnknownAddress(t *testing.T) {
+	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
+	for text, refuses := range map[string]bool{
+		`request.client_ip == "192.0.2.7"`:                             true,
+		`request.client_ip != "192.0.2.7"`:                             true,
+		`request.client_ip.startsWith("10.")`:                          true,
+		`!request.client_ip.startsWith("10.")`:                         true,
+		`request.client_ip == ""`:                                      true,
+		`request.client_ip == "unknown"`:                               true,
+		`has(request.client_ip)`:                                       true,
+		`!has(request.client_ip)`:                                      true,
+		`true || request.client_ip == "10.0.0.1"`:                      true,
+		`request.method == "GET" || request.client_ip == "10.0.0.1"`:   true,
+		`request.method == "GET" ? true : request.client_ip == ""`:     true,
+		`["10.0.0.1"].all(a, a != request.client_ip)`:                  true,
+		`[request].exists(r, r.client_ip != "10.0.0.1")`:               true,
+		`dyn(request)["client_" + "ip"] != "10.0.0.1"`:                 true,
+		`request.?client_ip.orValue("x") != "10.0.0.1"`:                true,
+		`!("x" in claims) && request.client_ip != "10.0.0.1"`:          true,
+		`request.method == "GET"`:                                      false,
+		`request.headers.all(n, n != "client_ip")`:                     false,
+		`!has(claims.client_ip) && !has(claims.request)`:               false,
+		`request.host == "app.example.com" && request.path.size() > 0`: false,
+	} {
+		rule, err := NewRule(RuleSettings{Allow: text})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		r := request("GET", "/")
+		if _, err := p.Authorize(r, nil, rule, nil); reasonOf(err) == "allow_failed" {
+			t.Errorf("%s refuses a known address, too: %v", text, err)
+		}
+		r.ClientAddr = netip.Addr{}
+		want := ""
+		if refuses {
+			want = "allow_failed"
+		}
+		if _, err = p.Authorize(r, nil, rule, nil); reasonOf(err) != want {
+			t.Errorf("%s: reason %q, expected %q: %v", text, reasonOf(err), want, err)
+		}
+		if err := p.Precheck(r, rule, nil); rule.allow.requestOnly && reasonOf(err) != want {
+			t.Errorf("%s: before a credential is looked at the reason is %q, expected %q: %v", text, reasonOf(err), want, err)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type File struct {
 	Name           string   `yaml:"-"` // as it was given to Load
 	Listen         []Listen `yaml:"listen" default:"[127.0.0.1:8000]" min:"1"`
 	Admin          Admin    `yaml:"admin"`
-	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed
+	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed; clients that ask from there without a proxy have no known address
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
 	Pages          string   `yaml:"pages"` // the folder of the pages that people see; default the built-in ones

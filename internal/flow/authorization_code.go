@@ -217,7 +217,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		away.Link = r.Origin + login.Return
 		return &auth.Result{Header: header}, away
 	}
-	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.ClientAddr.String())
+	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.Client())
 	for _, h := range []http.Header{header, begun} {
 		res.Header = auth.MergeHeader(res.Header, h)
 	}

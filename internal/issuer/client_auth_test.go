@@ -142,6 +142,12 @@ func TestGuessesAreBounded(t *testing.T) {
 	if guess("app", appSecret, "192.0.2.1") != 200 {
 		t.Error("7 seconds later it is still stopped")
 	}
+	for range 10 { // so are all whose address is unknown
+		guess("app", "wrong", "")
+	}
+	if guess("app", "wrong", "") != 429 || guess("app", "wrong", "192.0.2.3") != 401 {
+		t.Error("unknown addresses guess without end, or spend what others have")
+	}
 	for range 10 { // an IPv6 network is one guesser
 		guess("app", "wrong", "2001:db8::1")
 	}

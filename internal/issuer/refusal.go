@@ -73,7 +73,7 @@ func (s *site) answerError(r *auth.Request, endpoint string, err error) (*auth.R
 	default:
 		return nil, err
 	}
-	s.log.Info("oauth2 request refused", "request_id", r.ID, "endpoint", endpoint, "client", r.ClientAddr.String(), "error", refused.Error())
+	s.log.Info("oauth2 request refused", "request_id", r.ID, "endpoint", endpoint, "client", r.Client(), "error", refused.Error())
 	res := answerJSON(refused.status, map[string]string{"error": refused.code, "error_description": refused.description})
 	if refused.basic {
 		res.Answer.Header.Set("WWW-Authenticate", `Basic realm="oauth2"`)

@@ -171,7 +171,11 @@ func basic(id, secret string) change {
 
 func header(name, value string) change { return func(r *auth.Request) { r.Header.Set(name, value) } }
 
+// from says where a request comes from; empty: from nobody knows where.
 func from(address string) change {
+	if address == "" {
+		return func(r *auth.Request) { r.ClientAddr = netip.Addr{} }
+	}
 	return func(r *auth.Request) { r.ClientAddr = netip.MustParseAddr(address) }
 }
 

@@ -35,23 +35,13 @@ func (a *admission) enter() (leave func(), err error) {
 }
 
 // admit takes one of a client address's places, for as long as the call that it has caused takes. An IPv6 address stands
-// for its /64, which one machine has to itself. The zero address is the gate itself.
+// for its /64, which one machine has to itself. All clients whose address is unknown share the places of one.
 func (a *admission) admit(caller netip.Addr) (leave func(), err error) {
-	if !caller.IsValid() {
-		return func() {}, nil
-	}
-	bits := 32
-	if caller.Is6() {
-		bits = 64
-	}
-	who, err := caller.WithZone("").Prefix(bits)
-	if err != nil {
-		return nil, err
-	}
+	who := network(caller)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.caused[who] >= maxCallsOfOne {
-		return nil, fmt.Errorf("%w: %d calls for %s are in flight", ErrUnavailable, maxCallsOfOne, who)
+		return nil, fmt.Errorf("%w: %d calls for the client's address are in flight", ErrUnavailable, maxCallsOfOne)
 	}
 	if a.caused == nil {
 		a.caused = map[netip.Prefix]int{}
@@ -64,4 +54,14 @@ func (a *admission) admit(caller netip.Addr) (leave func(), err error) {
 			delete(a.caused, who)
 		}
 	}, nil
+}
+
+// network returns the addresses that count as one client's; the zero Prefix for an unknown one.
+func network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.WithZone("").Prefix(bits) // the bits suit the address
+	return p
 }

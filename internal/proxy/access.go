@@ -69,7 +69,7 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	path, _, _ := strings.Cut(d.Request.RequestURI, "?")
 	all := []slog.Attr{
 		slog.String("request_id", d.ID),
-		slog.String("client", d.ClientAddr.String()),
+		slog.String("client", d.Client()),
 		slog.String("method", d.Method),
 		slog.String("origin", d.Origin),
 		slog.String("path", clip(path)),
@@ -81,6 +81,9 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 		if value != "" {
 			all = append(all, slog.String(name, value))
 		}
+	}
+	if !d.ClientAddr.IsValid() {
+		add("peer", d.RemoteAddr)
 	}
 	if d.Route != nil {
 		add("route", d.Route.Name)

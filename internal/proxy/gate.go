@@ -91,7 +91,7 @@ type Config struct {
 
 // New returns the gate of these routes, which it completes.
 func New(c Config) (*Gate, error) {
-	g := &Gate{entrance: entrance{c.TrustedProxies}, log: c.Log, access: c.AccessLog, pages: c.Pages}
+	g := &Gate{entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages}
 	if g.pages == nil {
 		g.pages = page.Builtin()
 	}

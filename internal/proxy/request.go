@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"sallyport/internal/auth"
 )
@@ -16,6 +18,8 @@ import (
 // An entrance turns an HTTP request into the Request that is judged: who sent it, under which name, with which path.
 type entrance struct {
 	trusted []netip.Prefix
+	log     *slog.Logger
+	unknown sync.Once // a client's address was unknown, and the log has said so
 }
 
 // enter reads what the connection and, behind a trusted proxy, the forwarding headers say. It refuses what can be read in
@@ -62,25 +66,6 @@ func (e *entrance) trusts(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// clientAddr reads X-Forwarded-For from the right: the first address that isn't a trusted proxy's is the client's. What
-// stands left of it the client may have written itself.
-func (e *entrance) clientAddr(r *http.Request, peer netip.Addr) netip.Addr {
-	values := r.Header.Values("X-Forwarded-For")
-	for n := len(values) - 1; n >= 0; n-- {
-		list := strings.Split(values[n], ",")
-		for m := len(list) - 1; m >= 0; m-- {
-			a, err := netip.ParseAddr(strings.TrimSpace(list[m]))
-			if err != nil {
-				return peer
-			}
-			if peer = a.Unmap(); !e.trusts(peer) {
-				return peer
-			}
-		}
-	}
-	return peer
 }
 
 // origin is scheme://host as the client sees it. A trusted proxy's X-Forwarded-Proto and -Host count, if there is one of

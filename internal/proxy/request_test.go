@@ -1,6 +1,13 @@
 package proxy
 
-import "testing"
+import (
+	"bytes"
+	"log/slog"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
 
 // What can be read as two hosts is none: the route of one must not take requests for the other.
 func TestHosts(t *testing.T) {
@@ -19,5 +26,106 @@ func TestHosts(t *testing.T) {
 		if validHost(host) {
 			t.Errorf("%q is taken for a host: %q", host, hostname("http://"+host))
 		}
+	}
+}
+
+// What a trusted proxy says of the client is read, or the client's address is unknown. It is never the proxy's.
+func TestClientAddr(t *testing.T) {
+	long := strings.Repeat("10.0.0.9, ", 10_000)
+	for _, c := range []struct {
+		peer  string
+		lines []string
+		want  string // empty: unknown
+	}{
+		{"10.0.0.1:1", []string{"203.0.113.7"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{" \t203.0.113.7\t "}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"[::ffff:10.0.0.1]:1", []string{"::ffff:203.0.113.7"}, "203.0.113.7"},
+		// with a port, or brackets
+		{"10.0.0.1:1", []string{"203.0.113.7:4711"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
+		{"10.0.0.1:1", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"10.0.0.1:1", []string{"[::ffff:203.0.113.7]:4711"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"203.0.113.7:4711, 10.0.0.2:4712"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"203.0.113.7:"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7:99999"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7:80:80"}, ""},
+		{"10.0.0.1:1", []string{"[203.0.113.7]:80"}, ""},
+		{"10.0.0.1:1", []string{"[203.0.113.7]"}, ""},
+		{"10.0.0.1:1", []string{"[2001:db8::1"}, ""},
+		{"10.0.0.1:1", []string{"2001:db8::1]"}, ""},
+		{"10.0.0.1:1", []string{"[2001:db8::1]x"}, ""},
+		{"10.0.0.1:1", []string{"[[2001:db8::1]]"}, ""},
+		// no address
+		{"10.0.0.1:1", nil, ""},
+		{"10.0.0.1:1", []string{""}, ""},
+		{"10.0.0.1:1", []string{","}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7,"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7", ""}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7,,10.0.0.2"}, ""},
+		{"10.0.0.1:1", []string{"unknown"}, ""},
+		{"10.0.0.1:1", []string{"_hidden"}, ""},
+		{"10.0.0.1:1", []string{"localhost"}, ""},
+		{"10.0.0.1:1", []string{"fe80::1%eth0"}, ""},
+		{"10.0.0.1:1", []string{"[fe80::1%eth0]:80"}, ""},
+		{"10.0.0.1:1", []string{"0.0.0.0"}, ""},
+		{"10.0.0.1:1", []string{"[::]:80"}, ""},
+		{"10.0.0.1:1", []string{"010.0.0.1"}, ""},
+		{"10.0.0.1:1", []string{"10.1"}, ""},
+		{"10.0.0.1:1", []string{"10.0.0.0/8"}, ""},
+		{"10.0.0.1:1", []string{`"203.0.113.7"`}, ""},
+		{"10.0.0.1:1", []string{"for=203.0.113.7"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7;10.0.0.2"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7 10.0.0.2"}, ""},
+		{"10.0.0.1:1", []string{"203.0.113.7, unknown, 10.0.0.2"}, ""},
+		// what the client wrote itself isn't read
+		{"10.0.0.1:1", []string{"10.0.0.5, 203.0.113.7"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"unknown, 203.0.113.7, 10.0.0.3"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"10.0.0.5", "203.0.113.7"}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{"203.0.113.7", "10.0.0.3, 10.0.0.2"}, "203.0.113.7"},
+		// a whole chain of trusted proxies
+		{"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		{"10.0.0.1:1", []string{"10.0.0.3", "10.0.0.2"}, "10.0.0.3"},
+		{"10.0.0.1:1", []string{"unknown, 10.0.0.2"}, ""},
+		// 100 kB
+		{"10.0.0.1:1", []string{"10.0.0.7," + strings.TrimSuffix(long, ", ")}, "10.0.0.7"},
+		{"10.0.0.1:1", []string{"203.0.113.7, " + strings.TrimSuffix(long, ", ")}, "203.0.113.7"},
+		{"10.0.0.1:1", []string{strings.Repeat(",", 100_000)}, ""},
+		{"10.0.0.1:1", []string{strings.Repeat("[", 100_000)}, ""},
+		// nobody else is believed
+		{"203.0.113.1:1", []string{"10.0.0.5"}, "203.0.113.1"},
+		{"203.0.113.1:1", []string{"unknown"}, "203.0.113.1"},
+		{"203.0.113.1:1", nil, "203.0.113.1"},
+		{"@", []string{"10.0.0.5"}, ""},
+	} {
+		want, _ := netip.ParseAddr(c.want)
+		e := &entrance{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, log: slog.New(slog.DiscardHandler)}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr, r.Header["X-Forwarded-For"] = c.peer, c.lines
+		var d Decision
+		if err := e.enter(r, &d); err != nil || d.ClientAddr != want {
+			t.Errorf("%s says %.200q: the client is %s, expected %s: %v", c.peer, c.lines, d.ClientAddr, want, err)
+		}
+	}
+}
+
+// A proxy that is set up wrongly is logged at its first request, and not at each.
+func TestAnUnknownClientIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	front, _ := start(t, echo, func(_ *Route, c *Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	})
+	for _, line := range []string{"203.0.113.7", "unknown", "", "_hidden"} {
+		want := "X-Forwarded-For: unknown\r"
+		if line == "203.0.113.7" {
+			want = "X-Forwarded-For: 203.0.113.7\r"
+		}
+		if _, body := get(t, front, "/off", "X-Forwarded-For", line); !strings.Contains(body, want) {
+			t.Errorf("%q: expected %q in\n%s", line, want, body)
+		}
+	}
+	if got := log.String(); strings.Count(got, "its address is unknown") != 1 || !strings.Contains(got, `proxy=127.0.0.1`) || !strings.Contains(got, `got \"unknown\"`) {
+		t.Errorf("the log says %s", got)
 	}
 }

@@ -231,7 +231,7 @@ func (r *Route) strip(path, raw string) (string, string) {
 // setForwarded tells the upstream how the client reached the gate.
 func (d *Decision) setForwarded(h http.Header) {
 	scheme, host, _ := strings.Cut(d.Origin, "://")
-	h["X-Forwarded-For"] = []string{d.ClientAddr.String()}
+	h["X-Forwarded-For"] = []string{d.Client()}
 	h["X-Forwarded-Host"] = []string{host}
 	h["X-Forwarded-Proto"] = []string{scheme}
 	h["X-Request-Id"] = []string{d.ID}
