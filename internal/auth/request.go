@@ -96,14 +96,20 @@ func (r *Request) Navigation(always bool) bool {
 	if h.Get("Upgrade") != "" || strings.EqualFold(h.Get("X-Requested-With"), "XMLHttpRequest") {
 		return false
 	}
-	if r.prefetch() {
-		return false
-	}
-	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
-		return false
-	}
-	dest := h.Get("Sec-Fetch-Dest")
-	return dest == "" || dest == "document"
+	return r.Opened()
+}
+
+// Opened reports whether a browser opens the address as a page at the top level, whatever site it comes from: no prefetch,
+// script, picture or frame says so (Fetch Metadata). A client that sends no Fetch Metadata passes.
+func (r *Request) Opened() bool {
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	return !r.prefetch() && (mode == "" || mode == "navigate") && (dest == "" || dest == "document")
+}
+
+// OpenedInFrame reports whether a browser says that it opens the address as a page in a frame.
+func (r *Request) OpenedInFrame() bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return !r.prefetch() && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "iframe" || dest == "frame")
 }
 
 // prefetch reports whether the browser asks ahead, for a page that nobody has opened yet: by Sec-Purpose (Fetch), or by the

@@ -194,6 +194,9 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !r.Opened() { // what a script, a frame or a prefetch asks spends no code and begins no session
+		return nil, f.stale(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
+	}
 	login, name, err := f.recall(r, response)
 	if err != nil {
 		return nil, err

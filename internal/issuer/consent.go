@@ -69,7 +69,7 @@ func destination(redirect string) string {
 // authorizeConsent takes the user's answer.
 func (s *site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.Result, error) {
 	if !r.MayChange() {
-		return nil, stale("", errors.New("the answer came from another site"))
+		return nil, stale("", errors.New("the answer came from another site, or not from the page that asked"))
 	}
 	q, err := s.opened(p[consentField])
 	if err != nil {
