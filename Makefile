@@ -18,10 +18,11 @@ build:
 
 test: parts lint unit e2e
 
-# Unit tests and scenarios, with the race detector; a million strangers at full speed.
+# Unit tests and scenarios, with the race detector; a million strangers, and scenarios that must fail, at full speed.
 unit: parts
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/internal/e2e$$')
 	$(GO) test -run Bounded ./internal/cache
+	$(GO) test -run LeftOut -parallel 6 ./cmd/sallyport
 
 # Every fuzz target for FUZZTIME, wherever it is: one that is written later runs, too.
 fuzz:

@@ -23,7 +23,15 @@ func (s *scene) startAgain(bool, []string) {
 	s.process.Env = s.environment()
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	s.ts.Check(s.process.Start())
+	ended := make(chan struct{})
+	go func() { s.process.Wait(); close(ended) }()
+	s.ended = ended
 	s.await("the gate to be ready", func() bool {
+		select {
+		case <-ended:
+			s.ts.Fatalf("the gate ended; it says:\n%s", s.output)
+		default:
+		}
 		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/readyz")
 		if err == nil {
 			res.Body.Close()
@@ -33,16 +41,17 @@ func (s *scene) startAgain(bool, []string) {
 }
 
 func (s *scene) kill() {
-	if s.process != nil && s.process.ProcessState == nil {
+	if s.process != nil {
 		s.process.Process.Kill()
-		s.process.Wait()
+		<-s.ended
 	}
 }
 
 func (s *scene) terminate(bool, []string) {
 	s.ts.Check(s.process.Process.Signal(syscall.SIGTERM))
-	if err := s.process.Wait(); err != nil {
-		s.ts.Fatalf("the gate ended with %v; the log:\n%s", err, s.output)
+	<-s.ended
+	if !s.process.ProcessState.Success() {
+		s.ts.Fatalf("the gate ended with %v; the log:\n%s", s.process.ProcessState, s.output)
 	}
 }
 

@@ -93,6 +93,7 @@ type scene struct {
 	client   *http.Client
 	file     string
 	process  *exec.Cmd
+	ended    <-chan struct{} // closed when the process has ended
 	output   *lockedBuffer
 
 	answer     *http.Response
