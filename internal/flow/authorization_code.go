@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -203,7 +204,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	}
 	header := http.Header{}
 	f.cookie.set(header, r, name, "", -1) // a login is good for one response
-	res, err := f.redeem(r, login, response)
+	res, err := f.redeemOnce(r, login, response)
 	if err != nil {
 		err = f.explain(r, login, err)
 		if auth.AsError(err).Status == http.StatusServiceUnavailable {
@@ -225,6 +226,23 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		res.Header = auth.MergeHeader(res.Header, h)
 	}
 	return f.after.finish(r, login, res), nil
+}
+
+// redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
+// request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
+func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+	giveBack, first, err := f.sessions.store.Once(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
+	switch {
+	case err != nil:
+		return nil, auth.Unavailable("session_store_unavailable", err)
+	case !first:
+		return nil, f.stale(r, l.Return, errors.New("this login has had its authorization response already"))
+	}
+	res, err := f.redeem(r, l, response)
+	if errors.Is(err, oidc.ErrUnavailable) {
+		giveBack(context.WithoutCancel(r.Context()))
+	}
+	return res, err
 }
 
 // maxResponse bounds an authorization response that comes as a form, in bytes.
@@ -273,7 +291,7 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 	if f.pkce() {
 		verifier = l.verifier()
 	}
-	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Extra{})
+	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, err
 	}

@@ -211,7 +211,7 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 	if !f.due(&l) {
 		return current, nil // another request was quicker
 	}
-	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken, oidc.Extra{})
+	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
 	if errors.Is(err, oidc.ErrRefused) {
 		f.log.Info("session ended, because its refresh was refused", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)

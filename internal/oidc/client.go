@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -37,7 +36,6 @@ type Client struct {
 	idTokenAlg string
 	hashKey    []byte
 	settings   Settings
-	locked     [endpoints]lock
 
 	introspected *cache.Cache[*Introspection] // nil where they aren't kept
 	userinfos    *cache.Cache[*Userinfo]
@@ -195,25 +193,9 @@ func named(names []string, values []auth.Secret, add func(name, value string)) {
 	}
 }
 
-// A lock says when an endpoint has last refused our client itself. For a while it isn't asked again: strangers can make us
-// ask, and some servers lock a client that fails too often.
-type lock struct{ since atomic.Int64 } // Unix nanoseconds
-
-const lockFor = 3 * time.Second
-
-// locks remembers a refusal of our client, unless the caller has shaped the request.
-func (c *Client) locks(e endpoint, extra Extra) {
-	if len(extra.Args) == 0 && len(extra.Header) == 0 {
-		c.locked[e].since.Store(c.issuer.now().UnixNano())
-	}
-}
-
 // post sends a form to an endpoint, with the authentication of our client or of as. What last adds to the header comes
 // after it.
 func (c *Client) post(ctx context.Context, e endpoint, form url.Values, header http.Header, as *Credentials, last ...func(http.Header)) (*answer, error) {
-	if as == nil && c.issuer.now().UnixNano()-c.locked[e].since.Load() < int64(lockFor) {
-		return nil, fmt.Errorf("%w: it has just refused the client %s itself, and isn't asked again for %v", ErrUnavailable, c.ID, lockFor)
-	}
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return nil, err

@@ -121,7 +121,8 @@ func TestEveryClientAuthentication(t *testing.T) {
 			if (err == nil) != c.ok || errors.Is(err, ErrRefused) {
 				t.Errorf("token endpoint: %v", err)
 			}
-			if _, err = client.introspect(t.Context(), "unknown", Extra{}); errors.Is(err, ErrInactive) != c.ok {
+			_, err = client.introspect(t.Context(), "unknown", Extra{})
+			if c.ok && !errors.Is(err, ErrInactive) || !c.ok && !strings.Contains(fmt.Sprint(err), "answered 401") {
 				t.Errorf("introspection: %v", err)
 			}
 			if err = client.Revoke(t.Context(), "unknown", "access_token", "token"); (err == nil) != c.ok {

@@ -89,7 +89,7 @@ func TestClientAuthentication(t *testing.T) {
 			}
 			return nil
 		})
-		c.Refresh(t.Context(), "x", Extra{})
+		c.Refresh(t.Context(), "x")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestTokenAnswers(t *testing.T) {
 		{401, `{"error":"invalid_client"}`, false, false, time.Time{}},
 	} {
 		answer(test.status, test.body)
-		answered, err := c.Refresh(t.Context(), "old", Extra{})
+		answered, err := c.Refresh(t.Context(), "old")
 		var tokens auth.Tokens
 		if answered != nil {
 			tokens = answered.Tokens
@@ -145,36 +145,64 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// TestLocked: an endpoint that has refused our client itself isn't asked again for a while; another endpoint is, and so is the
-// same one for a caller's client.
-func TestLocked(t *testing.T) {
-	p, c, now := begin(t, nil)
-	calls := 0
-	refuse := func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		w.WriteHeader(http.StatusUnauthorized)
-		w.Write([]byte(`{"error":"invalid_client"}`))
-	}
-	p.Break(provider.Token, refuse)
-	p.Break(provider.Introspection, refuse)
-	refresh := func(extra Extra) { c.Refresh(t.Context(), "old", extra) }
-	for _, step := range []struct {
-		name string
-		ask  func()
-		want int
+// TestOneCallersRefusal: that our client is refused together with one caller's grant or token says nothing to other callers: some
+// servers answer invalid_client to a spent refresh token, and 401 to an unknown token.
+func TestOneCallersRefusal(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		endpoint provider.Endpoint
+		status   int
+		header   string
+		ask      func(*testing.T, *Client) error
+		want     error // that it wraps; nil: none of the two
 	}{
-		{"an argument of the caller's may be why", func() { refresh(Extra{Args: url.Values{"x": {"y"}}}) }, 1},
-		{"the first", func() { refresh(Extra{}) }, 2},
-		{"the second", func() { refresh(Extra{}) }, 2},
-		{"a caller's client", func() { c.ClientCredentials(t.Context(), Credentials{"other", "wrong"}, Caller{}) }, 3},
-		{"introspection", func() { c.Introspect(t.Context(), "opaque", Caller{}) }, 4},
-		{"introspection again", func() { c.Introspect(t.Context(), "another", Caller{}) }, 4},
-		{"later", func() { now.advance(lockFor); refresh(Extra{}) }, 5},
+		{"a refresh token", provider.Token, 401, "", func(t *testing.T, c *Client) error {
+			_, err := c.Refreshed(t.Context(), "spent", Caller{})
+			return err
+		}, nil},
+		{"a code", provider.Token, 401, "", func(t *testing.T, c *Client) error {
+			_, err := c.Code(t.Context(), "spent", "http://127.0.0.1/cb", "", Caller{})
+			return err
+		}, nil},
+		{"a password", provider.Token, 401, `Basic realm="x"`, func(t *testing.T, c *Client) error {
+			_, err := c.Password(t.Context(), "john", "wrong", Caller{})
+			return err
+		}, nil},
+		{"a token", provider.Introspection, 401, "", introspectUnknown, ErrInactive},
+		{"a malformed token", provider.Introspection, 400, "", introspectUnknown, ErrInactive},
+		{"a token, with a challenge to the client", provider.Introspection, 401, `Basic realm="x"`, introspectUnknown, ErrUnavailable},
 	} {
-		if step.ask(); calls != step.want {
-			t.Errorf("%s: %d calls, expected %d", step.name, calls, step.want)
+		p, client, _ := begin(t, asJSON)
+		good := p.AccessToken("john", "app", nil)
+		p.Break(c.endpoint, func(w http.ResponseWriter, _ *http.Request) {
+			if c.header != "" {
+				w.Header().Set("WWW-Authenticate", c.header)
+			}
+			w.WriteHeader(c.status)
+			w.Write([]byte(`{"error":"invalid_client"}`))
+		})
+		for range 10 {
+			err := c.ask(t, client)
+			if err == nil || errors.Is(err, ErrInactive) != (c.want == ErrInactive) || errors.Is(err, ErrUnavailable) != (c.want == ErrUnavailable) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+		p.Break(c.endpoint, nil)
+		if _, err := client.Password(t.Context(), "john", "doe", Caller{}); err != nil {
+			t.Errorf("%s: another caller's password: %v", c.name, err)
+		}
+		if _, err := client.Introspect(t.Context(), good, Caller{}); err != nil {
+			t.Errorf("%s: another caller's token: %v", c.name, err)
 		}
 	}
+}
+
+// asJSON are the defaults of introspection.
+func asJSON(s *Settings) { s.IntrospectionTokenParamName, s.IntrospectionAccept = "token", "application/json" }
+
+func introspectUnknown(t *testing.T, c *Client) error {
+	_, err := c.Introspect(t.Context(), "unknown", Caller{})
+	return err
 }
 
 func TestAuthorizationURL(t *testing.T) {

@@ -94,13 +94,14 @@ func (c *Client) claimSource(ctx context.Context, source any, sub string, by Cal
 	s, _ := source.(map[string]any)
 	jwt, _ := s["JWT"].(string)
 	if endpoint, ok := s["endpoint"].(string); ok && jwt == "" {
-		leave, err := c.issuer.calls.admit(by.Address)
+		leave, err := c.issuer.calls.admit(ctx, by.Address)
 		if err != nil {
 			return nil, err
 		}
-		defer leave()
 		token, _ := s["access_token"].(string)
-		if jwt, err = c.fetchClaims(ctx, endpoint, token); err != nil {
+		jwt, err = c.fetchClaims(ctx, endpoint, token)
+		leave(false) // the issuer has named the endpoint
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package oidc
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -15,16 +16,35 @@ import (
 )
 
 // Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
-func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, extra Extra) (*TokenResponse, error) {
+func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, by Caller) (*TokenResponse, error) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
 	if verifier != "" {
 		form.Set("code_verifier", verifier)
 	}
-	return c.token(ctx, form, extra, nil, "invalid_grant")
+	leave, err := c.issuer.calls.admit(ctx, by.Address)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.token(ctx, form, by.Extra, nil, "invalid_grant")
+	leave(refusedIn(err))
+	return t, err
 }
 
-// Refresh asks for new tokens (RFC 6749 §6). The answer's refresh token is the old one if the server sent no new one.
-func (c *Client) Refresh(ctx context.Context, refreshToken string, extra Extra) (*TokenResponse, error) {
+// refusedIn reports whether a call's error is about what the caller sent, and not about the issuer's state.
+func refusedIn(err error) bool { return err != nil && !errors.Is(err, ErrUnavailable) }
+
+// Refresh asks for new tokens with a refresh token of the gate's own (RFC 6749 §6). The answer's refresh token is the old one
+// if the server sent no new one.
+func (c *Client) Refresh(ctx context.Context, refreshToken string) (*TokenResponse, error) {
+	leave, err := c.issuer.calls.forGate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return c.refresh(ctx, refreshToken, Extra{})
+}
+
+func (c *Client) refresh(ctx context.Context, refreshToken string, extra Extra) (*TokenResponse, error) {
 	t, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, extra, nil, "invalid_grant", "invalid_scope")
 	if err == nil && t.Tokens.RefreshToken == "" {
 		t.Tokens.RefreshToken = refreshToken
@@ -46,7 +66,7 @@ const rotatedServes = 5 * time.Second
 // because with rotation a second use would end the grant (RFC 9700 §4.14.2).
 func (c *Client) Refreshed(ctx context.Context, refreshToken string, by Caller) (*TokenResponse, error) {
 	g := grant{flow: "refresh_token", parts: []string{refreshToken}}
-	g.ask = func(ctx context.Context) (*TokenResponse, error) { return c.Refresh(ctx, refreshToken, by.Extra) }
+	g.ask = func(ctx context.Context) (*TokenResponse, error) { return c.refresh(ctx, refreshToken, by.Extra) }
 	g.serves = func(t *TokenResponse) time.Time {
 		until := c.issuer.now().Add(rotatedServes)
 		if ends := t.expires(); t.Tokens.RefreshToken == refreshToken || !ends.IsZero() && ends.Before(until) {
@@ -108,12 +128,12 @@ type grant struct {
 // granted answers from what is kept, or asks, once for all who ask for the same.
 func (c *Client) granted(ctx context.Context, kept *cache.Cache[*TokenResponse], by Caller, g grant) (*TokenResponse, error) {
 	load := func(ctx context.Context) (*TokenResponse, time.Time, error) {
-		leave, err := c.issuer.calls.admit(by.Address)
+		leave, err := c.issuer.calls.admit(ctx, by.Address)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		defer leave()
 		t, err := g.ask(ctx)
+		leave(refusedIn(err))
 		if err != nil {
 			return nil, time.Time{}, err
 		}

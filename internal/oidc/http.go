@@ -146,13 +146,8 @@ type answer struct {
 	body   []byte
 }
 
-// do sends one request and reads the whole bounded body. Its error wraps ErrUnavailable.
+// do sends one request, for which the caller has a place, and reads the whole bounded body. Its error wraps ErrUnavailable.
 func (i *Issuer) do(client *http.Client, r *http.Request) (*answer, error) {
-	release, err := i.calls.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	res, err := client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
@@ -183,6 +178,11 @@ func (i *Issuer) getJSON(ctx context.Context, address string, into any) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	leave, err := i.calls.forKeys(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	r.Header = i.header.Clone()
 	r.Header.Set("Accept", "application/json")
 	a, err := i.do(i.http, r)

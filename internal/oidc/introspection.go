@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -40,12 +41,12 @@ func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth
 		} else if errors.Is(err, errCritical) {
 			return nil, time.Time{}, err
 		}
-		leave, err := c.issuer.calls.admit(by.Address)
+		leave, err := c.issuer.calls.admit(ctx, by.Address)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		defer leave()
 		i, err := c.introspect(ctx, token, by.Extra)
+		leave(refusedIn(err))
 		if err != nil {
 			return nil, time.Time{}, err
 		}
@@ -102,8 +103,9 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 	if err != nil {
 		return nil, err
 	}
-	if a.status == http.StatusUnauthorized {
-		c.locks(introspectionEndpoint, extra)
+	if a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized && !asksForBasic(a.header) {
+		return nil, fmt.Errorf("%w: its introspection endpoint answered %d: if it does so for every token, look at client_id and client_secret",
+			ErrInactive, a.status)
 	}
 	if a.status != http.StatusOK {
 		return nil, fmt.Errorf("%w: its introspection endpoint answered %d, expected 200", ErrUnavailable, a.status)
@@ -113,6 +115,14 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 		return nil, err
 	}
 	return &Introspection{claims, jwt}, c.judgeIntrospection(ctx, claims)
+}
+
+// asksForBasic reports whether a 401 is about our client (RFC 6749 §5.2), not about the token that was asked about.
+func asksForBasic(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("WWW-Authenticate"), func(challenge string) bool {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+		return strings.EqualFold(scheme, "Basic")
+	})
 }
 
 // readIntrospection reads a JSON answer, or a signed one.

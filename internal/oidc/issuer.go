@@ -49,7 +49,7 @@ type Issuer struct {
 	http              *http.Client
 	now               func() time.Time
 	log               *slog.Logger
-	calls             admission // of calls in flight
+	calls             *admission // of calls in flight
 	tokens            *tokenCache
 	flight            singleflight.Group
 	sets              map[string][]key // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
@@ -82,9 +82,11 @@ func NewIssuer(c Config) (*Issuer, error) {
 	for i, name := range c.DiscoveryHeadersNames {
 		header.Set(name, string(c.DiscoveryHeadersValues[i]))
 	}
+	now := cmpFunc(c.Now, time.Now)
 	return &Issuer{
-		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
-		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: cmpFunc(c.Now, time.Now),
+		calls: newAdmission(c.CallsPerClient, c.Timeout, now),
+		url:   issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
+		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
 		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
 	}, nil
 }

@@ -56,7 +56,7 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 		Now:   now.Now,
 	})
 	s := Settings{
-		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
+		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
 		ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256"},
 	}
 	if change != nil {

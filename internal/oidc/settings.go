@@ -29,11 +29,12 @@ type IssuerSettings struct {
 	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`                     // key sets besides the issuer's own
 	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"`             // added to discovery and key requests
 	DiscoveryHeadersValues []auth.Secret `yaml:"discovery_headers_values" group:"issuer"`
-	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches that unknown keys cause
-	Leeway                 time.Duration `yaml:"leeway" default:"0"`                   // for exp, nbf, iat, auth_time
-	VerifySignature        bool          `yaml:"verify_signature" default:"true"`      // false is insecure: anybody can write a token
-	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`         // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
-	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"` // tokens signed with client_secret are taken, too
+	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`               // least time between two fetches that unknown keys cause
+	Leeway                 time.Duration `yaml:"leeway" default:"0"`                              // for exp, nbf, iat, auth_time
+	CallsPerClient         int           `yaml:"calls_per_client" default:"32" min:"1" max:"256"` // in flight that one client address causes; more wait for a while
+	VerifySignature        bool          `yaml:"verify_signature" default:"true"`                 // false is insecure: anybody can write a token
+	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`                    // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
+	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"`            // tokens signed with client_secret are taken, too
 	EndpointSettings
 	HTTPSettings
 }

@@ -67,9 +67,6 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 	}
 	object, err := decodeObject(a.body)
 	if a.status != http.StatusOK {
-		if as == nil && auth.Claims(object).String("error") == "invalid_client" {
-			c.locks(tokenEndpoint, extra)
-		}
 		return nil, refusal(a.status, object, verdicts)
 	}
 	if err != nil {

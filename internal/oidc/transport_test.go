@@ -75,7 +75,7 @@ func secureIssuer(t *testing.T, change func(metadata map[string]any, base string
 	t.Cleanup(server.Close)
 	base = server.URL
 	i, err := NewIssuer(Config{Log: slog.New(slog.DiscardHandler), IssuerSettings: IssuerSettings{
-		Issuer: base, VerifySignature: true, VerifyClaims: true, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second}, // the certificate isn't judged here
+		Issuer: base, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second}, // the certificate isn't judged here
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -25,12 +25,12 @@ func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 // the token.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
-		leave, err := c.issuer.calls.admit(by.Address)
+		leave, err := c.issuer.calls.admit(ctx, by.Address)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		defer leave()
 		u, err := c.userinfo(ctx, accessToken, by.Extra)
+		leave(refusedIn(err))
 		return u, time.Time{}, err // the answer is about a person, and says nothing of the token's life
 	}
 	if c.userinfos == nil {

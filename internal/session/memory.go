@@ -3,6 +3,7 @@ package session
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 const (
 	maxInMemory = 100_000 // sessions: about 1 GB where each has three tokens
+	maxLeases   = 250_000 // more are refused: a lease that was evicted would let what may be used once be used again
 	sweepEvery  = 30 * time.Second
 )
 
@@ -184,6 +186,9 @@ func (m *memoryStore) lease(_ context.Context, id ID, holder string, life time.D
 	defer m.mu.Unlock()
 	if l, held := m.leases[id]; held && l.holder != holder && m.now().Before(l.until) {
 		return false, nil
+	}
+	if _, held := m.leases[id]; !held && len(m.leases) >= maxLeases {
+		return false, fmt.Errorf("%w: the session store in memory holds %d leases", ErrUnavailable, maxLeases)
 	}
 	m.leases[id] = lease{holder, m.now().Add(life)}
 	return true, nil

@@ -1,0 +1,29 @@
+package session
+
+import (
+	"testing"
+	"time"
+)
+
+// TestOnce: of all replicas that share a store one is the first, until it gives the mark back or the time is over.
+func TestOnce(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		a, b := r.sessions(usual), r.sessions(usual)
+		once := func(s *Sessions, secret string, want bool) func() {
+			t.Helper()
+			giveBack, first, err := s.Once(t.Context(), []byte(secret), time.Minute)
+			if err != nil || first != want {
+				t.Fatalf("%s: first %v, %v, expected %v", secret, first, err, want)
+			}
+			return func() { giveBack(t.Context()) }
+		}
+		undo := once(a, "login", true)
+		once(a, "login", false)
+		if r.server != nil {
+			once(b, "login", false)
+		}
+		once(a, "another login", true)
+		undo()
+		once(a, "login", true)
+	})
+}
