@@ -53,6 +53,10 @@ func (r *Route) checkLogin() {
 		b.must("authorization_cookie_same_site", !b.has("authorization_cookie_same_site") || s.AuthorizationCookieSameSite == "None",
 			"response_mode: form_post is a post of another site, for which the cookie must be None: write None, or take it out")
 	}
+	b.one("logout_query_arg", s.LogoutQueryArg, checkParamName)
+	b.one("logout_post_arg", s.LogoutPostArg, checkParamName)
+	b.one("login_issuer_arg", s.LoginIssuerArg, checkParamName)
+	b.one("logout_uri_suffix", s.LogoutURISuffix, r.checkSuffix)
 	b.each("trusted_origins", s.TrustedOrigins, checkOrigin)
 	b.each("scopes", s.Client.Scopes, checkScope)
 	b.aligned("authorization_query_args_names", len(s.AuthorizationQueryArgsNames), "authorization_query_args_values", len(s.AuthorizationQueryArgsValues))
@@ -96,7 +100,18 @@ func (r *Route) checkRedirectURI(text string) error {
 	if path == "/" {
 		return errors.New("the gate answers this path itself, so it can't be /: write /oauth2/callback")
 	}
+	if !r.literal("paths") && (pathPattern.MatchString(path) || pathList.MatchString(path)) {
+		return errors.New("the issuer sends people to exactly this path, so it is no pattern and no list: write one such as /oauth2/callback")
+	}
 	return checkPath(path)
+}
+
+// checkSuffix is for the end of a path, which is compared as it stands.
+func (r *Route) checkSuffix(suffix string) error {
+	if !r.literal("paths") && pathPattern.MatchString(suffix) || strings.ContainsAny(suffix, "?#%") || strings.TrimSpace(suffix) != suffix {
+		return errors.New("it is the end of a path as it stands, decoded, and no pattern: write one such as /logout")
+	}
+	return nil
 }
 
 // checkDomain is for a cookie's domain: a browser refuses a cookie for a domain that isn't the host's (RFC 6265 §5.3).

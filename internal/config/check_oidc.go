@@ -3,13 +3,17 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 )
 
 // checkOIDC judges a route's oidc block, the process's defaults merged in.
 func (r *Route) checkOIDC() {
+	r.checkTexts(r.block, reflect.ValueOf(&r.OIDC).Elem())
+	r.checkClaimPaths()
 	r.checkIssuer()
 	r.checkClient()
 	r.checkLogin()
@@ -21,21 +25,6 @@ func (r *Route) checkOIDC() {
 	r.checkExchange()
 	r.checkResource()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
-	r.checkClaimPaths()
-}
-
-// checkClaimPaths warns of a path to a nested claim that is written as one name. Claims whose name is a URI have dots too.
-func (r *Route) checkClaimPaths() {
-	s := &r.OIDC.Authz
-	for key, path := range map[string][]string{
-		"scopes_claim": s.ScopesClaim, "audience_claim": s.AudienceClaim, "groups_claim": s.GroupsClaim, "roles_claim": s.RolesClaim,
-		"consumer_claim": s.ConsumerClaim, "consumer_groups_claim": s.ConsumerGroupsClaim, "credential_claim": s.CredentialClaim,
-		"authenticated_groups_claim": s.AuthenticatedGroupsClaim,
-	} {
-		if len(path) == 1 && strings.Contains(path[0], ".") && !strings.ContainsAny(path[0], ":/") {
-			r.block.warn(key, "this is one claim whose name has a dot: where it is a claim within a claim, write [%s]", strings.ReplaceAll(path[0], ".", ", "))
-		}
-	}
 }
 
 // missing complains about a key that must be there, at the oidc block.
@@ -63,6 +52,9 @@ func (r *Route) checkIssuer() {
 	b.pem("ca_file", s.CAFile)
 	b.one("http_proxy", s.HTTPProxy, func(text string) error { return checkURL(text, "http", "https") })
 	b.one("https_proxy", s.HTTPSProxy, func(text string) error { return checkURL(text, "http", "https") })
+	if err := oidc.CheckNoProxy(s.NoProxy); err != nil {
+		b.complain("no_proxy", "%v", err)
+	}
 	b.aligned("discovery_headers_names", len(s.DiscoveryHeadersNames), "discovery_headers_values", len(s.DiscoveryHeadersValues))
 	b.each("discovery_headers_names", s.DiscoveryHeadersNames, checkHeader)
 	for i, v := range s.DiscoveryHeadersValues {

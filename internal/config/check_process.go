@@ -53,6 +53,7 @@ func checkProcess(b *block, f *File) {
 		b.address("admin.listen", f.Admin.Listen, taken)
 	}
 	f.OwnPages = b.pages("pages", f.Pages)
+	checkProcessTexts(b, f)
 	for i, p := range f.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
 			b.warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client say who it is by X-Forwarded-For", p)
@@ -72,7 +73,7 @@ func checkKeys(b *block, f *File) {
 			"it has %d bytes and needs 32 or more: write the output of openssl rand -base64 32", len(secret))
 	}
 	b.one("keys.public_path", k.PublicPath, checkPath)
-	b.pem("keys.redis.ca_file", k.Redis.CAFile)
+	b.redis("keys.redis", &k.Redis)
 	if k.Storage != "memory" {
 		return
 	}
@@ -89,7 +90,7 @@ func checkOAuth2(b *block, f *File) {
 		for _, p := range f.OAuth2.Check() {
 			b.complain("oauth2."+p.Key, "%s", p.Text)
 		}
-		b.pem("oauth2.redis.ca_file", f.OAuth2.Redis.CAFile)
+		b.redis("oauth2.redis", &f.OAuth2.Redis)
 	}
 	at := ""
 	for _, r := range f.parts() {
@@ -138,6 +139,8 @@ func (b *block) address(key, text string, taken map[string]string) {
 	_, port, err := net.SplitHostPort(text)
 	n, errPort := strconv.Atoi(port)
 	switch {
+	case strings.HasPrefix(text, "*:"):
+		b.complain(key, "%s: every address is written without the *: write :%s", quote(text), port)
 	case err != nil || errPort != nil || n < 0 || n > 65535 || strings.Contains(text, "/"):
 		b.complain(key, "expected host:port such as 127.0.0.1:8000 or :8443, got %s", quote(text))
 	case n == 0:

@@ -114,7 +114,7 @@ func checkTokenArg(name string) error {
 }
 
 func checkParamName(name string) error {
-	if !token.MatchString(name) {
+	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a parameter's name: write letters, digits, - and _")
 	}
 	return nil

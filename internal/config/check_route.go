@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"sallyport/internal/authz"
@@ -10,13 +11,14 @@ import (
 // check judges a route by what no tag can say.
 func (r *Route) check() {
 	b := r.block
-	b.each("paths", r.Route.Paths, checkPath)
+	r.checkTexts(b, reflect.ValueOf(&r.Route).Elem())
+	r.checkPaths(b, r.Route.Paths, nil)
 	b.each("hosts", r.Route.Hosts, checkHost)
 	b.one("public_url", r.Route.PublicURL, checkOrigin)
 	u := &r.Route.Upstream
 	b.one("upstream.url", u.URL, func(s string) error { return checkURL(s, "http", "https", "h2c") })
 	b.pem("upstream.ca_file", u.CAFile)
-	b.one("upstream.server_name", u.ServerName, checkHost)
+	b.one("upstream.server_name", u.ServerName, checkServerName)
 	if !u.SSLVerify && b.has("upstream.ssl_verify") {
 		b.warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anybody on the way can be the upstream")
 	}
@@ -51,7 +53,9 @@ func (r *Route) checkRules() {
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		b := rule.block
-		b.each("paths", rule.Paths, checkPath)
+		r.checkTexts(b, reflect.ValueOf(rule).Elem())
+		r.checkPaths(b, rule.Paths, rule)
+		r.checkMappings(b, "upstream_headers", rule.Headers.UpstreamHeaders)
 		b.each("hosts", rule.Hosts, checkHost)
 		b.each("methods", rule.Methods, checkMethod)
 		checkAudience(b, rule.AudienceRequired)
@@ -175,5 +179,5 @@ func (r *Route) checkMapping(d *authz.Directory) {
 		b.must(fmt.Sprintf("consumer_claims[%d]", i), len(path) > 0, "the path is empty: write [sub], or take it out")
 	}
 	b.each("claims_forbidden", z.ClaimsForbidden, notEmpty)
-	b.each("domains", z.Domains, notEmpty)
+	b.each("domains", z.Domains, checkMailDomain)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"sallyport/internal/redis"
 )
 
 func (r *Route) checkSession() {
@@ -30,13 +32,24 @@ func (r *Route) checkSession() {
 
 func (r *Route) checkRedis() {
 	b, s := r.block, &r.OIDC.Flow.Session
-	b.must("redis.host", !b.has("redis.host") || !b.has("redis.socket"), "redis.socket is written, too: keep one of them")
-	b.pem("redis.ca_file", s.Redis.CAFile)
+	b.redis("redis", &s.Redis)
 	if b.has("redis") && s.Storage == "memory" {
 		b.warn("redis", "it isn't used, because session_storage is memory: write session_storage: redis")
 	}
-	if s.Redis.SSL && !s.Redis.SSLVerify {
-		b.warn("redis.ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
+}
+
+// redis judges how a Redis server is reached.
+func (b *block) redis(key string, s *redis.Settings) {
+	host, socket := key+".host", key+".socket"
+	b.must(host, !b.has(host) || !b.has(socket), "%s is written, too: keep one of them", socket)
+	if err := redis.CheckHost(s.Host); err != nil {
+		b.complain(host, "%v", err)
+	}
+	b.one(socket, s.Socket, redis.CheckSocket)
+	b.one(key+".server_name", s.ServerName, checkServerName)
+	b.pem(key+".ca_file", s.CAFile)
+	if s.SSL && !s.SSLVerify {
+		b.warn(key+".ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
 	}
 }
 
@@ -47,11 +60,7 @@ func (r *Route) checkCluster() {
 		return
 	}
 	b.must("cluster_cache_strategy", len(r.OIDC.Flow.Session.Secret) > 0, "what is shared is sealed with session_secret, which every replica must have: add it")
-	b.must("cluster_cache_redis.host", !b.has("cluster_cache_redis.host") || !b.has("cluster_cache_redis.socket"), "cluster_cache_redis.socket is written, too: keep one of them")
-	b.pem("cluster_cache_redis.ca_file", s.ClusterCacheRedis.CAFile)
-	if s.ClusterCacheRedis.SSL && !s.ClusterCacheRedis.SSLVerify {
-		b.warn("cluster_cache_redis.ssl_verify", "the certificate of Redis isn't verified: anybody on the way can be Redis")
-	}
+	b.redis("cluster_cache_redis", &s.ClusterCacheRedis)
 }
 
 func (r *Route) checkHeaders() {

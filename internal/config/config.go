@@ -151,6 +151,9 @@ func (p *Prefix) UnmarshalText(b []byte) error {
 		return nil
 	}
 	network, err := netip.ParsePrefix(text)
+	if a := network.Addr(); err == nil && a.Is4In6() && network.Bits() >= 96 { // clients' addresses are never written so
+		network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
+	}
 	p.Prefix = network.Masked()
 	return err
 }

@@ -97,3 +97,13 @@ func TestGood(t *testing.T) {
 		})
 	}
 }
+
+// TestPrefixOfMappedAddress: clients' IPv4 addresses are never compared in the form of IPv6.
+func TestPrefixOfMappedAddress(t *testing.T) {
+	for text, want := range map[string]string{"::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:10.0.0.1": "10.0.0.1/32", "::/0": "::/0"} {
+		var p Prefix
+		if err := p.UnmarshalText([]byte(text)); err != nil || p.String() != want {
+			t.Errorf("%s: got %s, %v, want %s", text, p, err, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -24,8 +25,6 @@ func checkPath(p string) error {
 	switch {
 	case !strings.HasPrefix(p, "/"):
 		return errors.New("a path begins with /")
-	case strings.Contains(p, "*"):
-		return errors.New("there are no wildcards: a path is a prefix of whole segments, so /app is /app and everything below it; leave the * out")
 	case strings.Contains(p, "//"):
 		return errors.New("an empty segment (//) never matches: write one /")
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
@@ -44,10 +43,18 @@ func checkHost(h string) error {
 	switch {
 	case err == nil && address.String() == h && address.Zone() == "":
 		return nil
-	case h == "*":
-		return errors.New("a route without hosts takes every host: take it out")
+	case h == "*" || h == "_":
+		return errors.New("a route or a rule without hosts takes every host: take it out")
+	case strings.Contains(h, ","):
+		return errors.New("several hosts are a list: write each as an element of its own")
+	case strings.HasPrefix(h, "."):
+		return errors.New("write *.example.com for the hosts below example.com")
+	case strings.HasPrefix(h, "["):
+		return errors.New("an IPv6 address is written here without brackets and port: write 2001:db8::1")
 	case strings.Contains(h, "://"), strings.Contains(h, "/"):
 		return errors.New("a host is a name without scheme and path: write app.example.com")
+	case strings.ContainsAny(h, "~^$(){}[]|\\<>+?`"):
+		return errors.New("a host is no regular expression and has no placeholders: write app.example.com or *.example.com")
 	case strings.Contains(h, ":"):
 		return errors.New("a host is a name without port: write app.example.com")
 	case strings.Contains(name, "*"):
@@ -62,8 +69,20 @@ func checkHost(h string) error {
 	return nil
 }
 
+// checkServerName is for the one name that a certificate must have.
+func checkServerName(name string) error {
+	if strings.HasPrefix(name, "*.") {
+		return errors.New("it is the one name that is asked for, and no wildcard: write app.example.com")
+	}
+	return checkHost(name)
+}
+
 func checkMethod(m string) error {
 	switch {
+	case m == "*" || m == "ANY" || m == "ALL":
+		return errors.New("a rule without methods takes every method: take it out")
+	case strings.ContainsAny(m, ",| "):
+		return errors.New("several methods are a list: write [GET, POST]")
 	case !method.MatchString(m):
 		return errors.New("a method is an upper-case word: write GET or POST")
 	case m == "CONNECT" || m == "TRACE":
@@ -80,8 +99,10 @@ func parseURL(text string, schemes ...string) (*url.URL, error) {
 		return nil, errors.New("expected a URL that begins with " + strings.Join(schemes, ":// or ") + "://")
 	case u.User != nil:
 		return nil, errors.New("a URL here holds no user and password: take them out")
+	case net.ParseIP(u.Hostname()) == nil && hostPattern.MatchString(u.Hostname()):
+		return nil, errors.New("its host is no pattern, no list and no variable: write one host's name")
 	}
-	return u, nil
+	return u, checkURLDialect(text)
 }
 
 func checkURL(text string, schemes ...string) error {
@@ -118,9 +139,11 @@ func checkTarget(text string) error {
 		if err != nil || u.Host != "" || strings.HasPrefix(text, "//") || strings.ContainsAny(text, "\\") {
 			return errors.New("expected a path such as /bye, or an absolute URL")
 		}
-		return nil
+		return checkURLDialect(text)
 	}
-	if _, err := parseURL(text, "https", "http"); err != nil {
+	if _, err := parseURL(text, "https", "http"); errors.Is(err, errPlaceholder) || errors.Is(err, errVariable) {
+		return err
+	} else if err != nil {
 		return errors.New("expected an absolute URL such as https://app.example.com/bye, or a path such as /bye")
 	}
 	return nil
@@ -142,7 +165,7 @@ const (
 
 // checkHeader is for headers that the upstream receives.
 func checkHeader(name string) error {
-	if !token.MatchString(name) {
+	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a header's name (RFC 9110 §5.1): write letters, digits and -")
 	}
 	if why := fixedHeaders[strings.ToLower(strings.ReplaceAll(name, "_", "-"))]; why != "" {
@@ -160,10 +183,13 @@ func checkResponseHeader(name string) error {
 	return checkHeader(name)
 }
 
+// namePattern are characters that a name may have by its standard, and that stand for patterns and variables in other tools.
+const namePattern = "$*^|"
+
 func checkCookieName(name string) error {
 	lower := strings.ToLower(name)
 	switch {
-	case !token.MatchString(name):
+	case !token.MatchString(name) || strings.ContainsAny(name, namePattern):
 		return errors.New("it isn't a cookie's name (RFC 6265 §4.1.1): write letters, digits, - and _")
 	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
 		return errors.New("the prefix is added where it holds: write the name without it")
@@ -175,7 +201,21 @@ func checkCookiePath(path string) error {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, ";") || control.MatchString(path) {
 		return errors.New("expected a path such as /")
 	}
+	if pathPattern.MatchString(path) || strings.TrimSpace(path) != path {
+		return errors.New("a cookie's path is a prefix and no pattern, and what a browser doesn't ask for has no cookie: write /, or a path such as /app")
+	}
 	return nil
+}
+
+// checkMailDomain is for the part of addresses after the @, which is compared in lower case.
+func checkMailDomain(domain string) error {
+	switch {
+	case domain == "*":
+		return errors.New("without it every domain may pass: take the key out")
+	case strings.ContainsAny(domain, "@*, "):
+		return errors.New("a domain is written whole and by itself, without @ and *: write [example.com, example.org]")
+	}
+	return checkCookieDomain(domain)
 }
 
 func checkCookieDomain(domain string) error {

@@ -148,6 +148,10 @@ func (l *loader) pattern(v *value) {
 		l.problem(v.mark, "routes: %v", err)
 		return
 	}
+	if strings.Contains(pattern, "**") { // filepath.Glob reads it as *: files further down would be left out without a word
+		l.problem(v.mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]", quote(v.text))
+		return
+	}
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(folder, pattern)
 	}

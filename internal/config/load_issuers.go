@@ -108,7 +108,7 @@ func (r *Route) checkIssuers() {
 			}
 			return nil
 		})
-		i.block.each("login_domains", i.LoginDomains, checkCookieDomain)
+		i.block.each("login_domains", i.LoginDomains, checkMailDomain)
 		names[i.Name] = true
 	}
 	for n := range r.Rules {

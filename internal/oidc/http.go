@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func caPool(file string) (*x509.CertPool, error) {
 type proxies struct {
 	http, https         *url.URL
 	httpAuth, httpsAuth string // values of Proxy-Authorization
-	direct              []string
+	direct              []directHost
 }
 
 func newProxies(s HTTPSettings) (*proxies, error) {
@@ -97,20 +98,16 @@ func newProxies(s HTTPSettings) (*proxies, error) {
 		}
 		*set.into = u
 	}
-	for _, name := range strings.Split(s.NoProxy, ",") {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
-			p.direct = append(p.direct, name)
-		}
+	var err error
+	if p.direct, err = parseNoProxy(s.NoProxy); err != nil {
+		return nil, fmt.Errorf("no_proxy: %w", err)
 	}
 	return p, nil
 }
 
 func (p *proxies) choose(r *http.Request) (*url.URL, error) {
-	host := strings.ToLower(r.URL.Hostname())
-	for _, name := range p.direct {
-		if name == "*" || host == strings.TrimPrefix(name, ".") || strings.HasSuffix(host, "."+strings.TrimPrefix(name, ".")) {
-			return nil, nil
-		}
+	if slices.ContainsFunc(p.direct, func(d directHost) bool { return d.has(r.URL) }) {
+		return nil, nil
 	}
 	if r.URL.Scheme == "https" {
 		return p.https, nil

@@ -131,6 +131,6 @@ type HTTPSettings struct {
 	HTTPProxyAuthorization  auth.Secret   `yaml:"http_proxy_authorization" group:"http_proxy"`
 	HTTPSProxy              string        `yaml:"https_proxy"`
 	HTTPSProxyAuthorization auth.Secret   `yaml:"https_proxy_authorization" group:"https_proxy"`
-	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts and domains
+	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts, domains, addresses and networks, each but networks with :port or without
 	Keepalive               bool          `yaml:"keepalive" default:"true"`
 }

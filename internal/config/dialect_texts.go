@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// ownDialect are the lists that have checks of their own for texts of other tools, and those whose elements are nothing but
+// text for somebody else.
+var ownDialect = []string{
+	"paths", "hosts", "methods", "trusted_origins", "allow_origins", "domains", "login_domains", "client_jwk", "authorization_query_args_values",
+	"redirect_uri", "claims_forbidden", "upstream_headers_claims", "downstream_headers_claims",
+}
+
+// checkTexts judges every list of texts in a part of the configuration, found by its type, so that a new setting is judged
+// as well.
+func (r *Route) checkTexts(b *block, part reflect.Value) {
+	eachText(shapeOf(part.Type()), "", part, func(key, text string) {
+		r.checkValue(b, key, text, keyName(key) == "acl.deny")
+	})
+}
+
+// checkProcessTexts warns of those of the process, where no route can say that one is meant as it stands.
+func checkProcessTexts(b *block, f *File) {
+	eachText(shapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
+		if isList(text) || valuePattern.MatchString(text) || valueSign.MatchString(text) {
+			b.warn(key, "%s is one value and compared as it stands: several are a list, and there are no patterns", b.shown(key))
+		}
+	})
+}
+
+// eachText calls f with the elements of all lists of texts below a struct that have neither a set of values nor a check of
+// their own.
+func eachText(s *shape, prefix string, v reflect.Value, f func(key, text string)) {
+	for i := range s.fields {
+		field := &s.fields[i]
+		if field.enum == nil && !slices.Contains(ownDialect, field.name) && !field.claimPath() {
+			eachTextOf(prefix+field.name, v.FieldByIndex(field.index), f)
+		}
+	}
+}
+
+func eachTextOf(key string, v reflect.Value, f func(key, text string)) {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
+		v = v.Elem()
+	}
+	if t, ok := structure(v.Type()); ok {
+		eachText(shapeOf(t), key+".", v, f)
+		return
+	}
+	if v.Kind() != reflect.Slice {
+		return
+	}
+	for i := range v.Len() {
+		at, element := fmt.Sprintf("%s[%d]", key, i), v.Index(i)
+		if element.Type() == reflect.TypeFor[string]() {
+			f(at, element.String())
+		} else if _, ok := structure(element.Type()); ok {
+			eachTextOf(at, element, f)
+		}
+	}
+}
+
+// claimPath reports whether the field is a path to a claim: the names from the outermost claim inwards.
+func (f *field) claimPath() bool {
+	return strings.HasSuffix(f.name, "_claim") || f.name == "consumer_claims" || f.name == "path"
+}

@@ -1,0 +1,37 @@
+package redis
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// CheckHost says what is wrong with a host, and what to write instead. It never shows the host, which could hold a password.
+func CheckHost(host string) error {
+	address, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && address.IsValid():
+		return nil
+	case strings.Contains(host, "://") || strings.Contains(host, "@"):
+		return errors.New("it is a host and no URL: write host: redis.example.com, and port, username, password and database beside it, and ssl: true for rediss")
+	case strings.HasPrefix(host, "/") || strings.HasPrefix(host, "unix:"):
+		return errors.New("it is a host and no file: write socket: /run/redis/redis.sock in its place")
+	case strings.HasPrefix(host, "["):
+		return errors.New("an IPv6 address is written here without brackets and port: write host: 2001:db8::1, and port beside it")
+	case strings.ContainsAny(host, ", "):
+		return errors.New("one Redis server is used: write one host")
+	case strings.Contains(host, ":"):
+		return errors.New("it is a host without port: write host: redis.example.com, and port: 6379 beside it")
+	case strings.ContainsAny(host, "/*$(){}[]|^?#%\\"):
+		return errors.New("it isn't a host name: write such as redis.example.com")
+	}
+	return nil
+}
+
+// CheckSocket is for the path of a Unix socket.
+func CheckSocket(path string) error {
+	if !strings.HasPrefix(path, "/") {
+		return errors.New("it is the socket's absolute path, and no URL: write such as /run/redis/redis.sock")
+	}
+	return nil
+}
