@@ -13,7 +13,7 @@ import (
 var house = map[string]string{
 	"cmd/sallyport":     "app",
 	"internal/app":      "config proxy authz flow oidc session issuer signer cache redis keyring auth provider",
-	"internal/config":   "proxy page authz flow oidc session issuer signer auth",
+	"internal/config":   "proxy page authz flow oidc session issuer signer redis auth",
 	"internal/proxy":    "page authz auth",
 	"internal/page":     "auth",
 	"internal/authz":    "auth",

@@ -22,8 +22,8 @@ var (
 	valueSign    = regexp.MustCompile(`[*|]|^!`) // of a pattern, and found in values as well
 
 	urlPattern  = regexp.MustCompile("[{}<>^|\"`\\\\\\s]|/\\*")
-	urlVariable = regexp.MustCompile(`\$(\d|(host|http_\w+|arg_\w+|is_args|args|query_string|uri|request_uri|document_uri|escaped_request_uri|` +
-		`scheme|server_name|remote_addr)\b)`)
+	urlVariable = regexp.MustCompile(`\$(\d|(host|http_\w+|arg_\w+|is_args|args|query_string|uri|request_uri|document_uri|` +
+		`escaped_request_uri|scheme|server_name|remote_addr)\b)`)
 	hostPattern = regexp.MustCompile("[*{}$<>()|^~\\[\\]!'\";,=&+]")
 )
 
@@ -52,7 +52,8 @@ func (r *Route) checkPathDialect(b *block, key, p string, rule *Rule) {
 	case rule != nil && rule.protects():
 		b.complain(key, "%s: %s", b.shown(key), noPattern(p, rule))
 	default:
-		b.warn(key, "%s is taken as it stands, its parentheses too: where that is meant, write literal: [paths] under route:", b.shown(key))
+		b.warn(key, "%s is taken as it stands, its parentheses too: where that is meant, write literal: [paths] under route:",
+			b.shown(key))
 	}
 }
 
@@ -116,7 +117,8 @@ func (r *Route) checkValue(b *block, key, text string, denies bool) {
 	case valuePattern.MatchString(text), denies && valueSign.MatchString(text):
 		b.complain(key, "%s is compared as it stands, because a value is no pattern: %s%s", b.shown(key), instead(keyName(key), text), literal)
 	case valueSign.MatchString(text):
-		b.warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:", b.shown(key))
+		b.warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:",
+			b.shown(key))
 	}
 }
 

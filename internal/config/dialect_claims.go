@@ -45,7 +45,8 @@ func (r *Route) checkClaimPaths() {
 	}
 	r.checkHeaderClaims()
 	for i, name := range r.OIDC.Authz.ClaimsForbidden {
-		r.checkClaim(b, fmt.Sprintf("claims_forbidden[%d]", i), []string{name}, "write the claim at the top that holds it, or judge it by a rule's allow", true)
+		r.checkClaim(b, fmt.Sprintf("claims_forbidden[%d]", i), []string{name},
+			"write the claim at the top that holds it, or judge it by a rule's allow", true)
 	}
 }
 
@@ -70,7 +71,8 @@ func (r *Route) checkHeaderClaims() {
 
 // deniesBy reports whether acl.deny keeps out by the groups that a path leads to: where it leads nowhere, all may pass.
 func (r *Route) deniesBy(key string) bool {
-	return len(r.Route.ACL.Deny) > 0 && slices.Contains([]string{"authenticated_groups_claim", "consumer_groups_claim", "consumer_claim", "consumer_claims"}, key)
+	return len(r.Route.ACL.Deny) > 0 &&
+		slices.Contains([]string{"authenticated_groups_claim", "consumer_groups_claim", "consumer_claim", "consumer_claims"}, key)
 }
 
 // dotted returns the path that a name with dots or slashes may have been meant as.

@@ -25,7 +25,9 @@ var freeText = map[string]string{
 // a complaint or a warning that names the setting. A new setting is found by its type.
 func TestDialects(t *testing.T) {
 	const probe = `$request_uri{x}.*,b|c`
-	for scope, typ := range map[string]reflect.Type{"oidc": reflect.TypeFor[OIDC](), "route": reflect.TypeFor[proxy.RouteSettings](), "rules": reflect.TypeFor[Rule]()} {
+	for scope, typ := range map[string]reflect.Type{
+		"oidc": reflect.TypeFor[OIDC](), "route": reflect.TypeFor[proxy.RouteSettings](), "rules": reflect.TypeFor[Rule](),
+	} {
 		s := shapeOf(typ)
 		for i := range s.fields {
 			f := &s.fields[i]
@@ -50,7 +52,8 @@ func complaints(t *testing.T, scope, key, text string) string {
 			*d = ""
 		}
 	}
-	f, err := loadText(t, fmt.Sprintf("routes:\n  - route: {%s%s}\n    oidc: {%s%s%s}\n    rules: [{%s}]\n", upstream, in["route"], issuer, client, in["oidc"], in["rules"]))
+	f, err := loadText(t, fmt.Sprintf("routes:\n  - route: {%s%s}\n    oidc: {%s%s%s}\n    rules: [{%s}]\n",
+		upstream, in["route"], issuer, client, in["oidc"], in["rules"]))
 	if err != nil {
 		return err.Error()
 	}

@@ -10,8 +10,8 @@ import (
 // ownDialect are the lists that have checks of their own for texts of other tools, and those whose elements are nothing but
 // text for somebody else.
 var ownDialect = []string{
-	"paths", "hosts", "methods", "trusted_origins", "allow_origins", "domains", "login_domains", "client_jwk", "authorization_query_args_values",
-	"redirect_uri", "claims_forbidden", "upstream_headers_claims", "downstream_headers_claims",
+	"paths", "hosts", "methods", "trusted_origins", "allow_origins", "domains", "login_domains", "client_jwk",
+	"authorization_query_args_values", "redirect_uri", "claims_forbidden", "upstream_headers_claims", "downstream_headers_claims",
 }
 
 // checkTexts judges every list of texts in a part of the configuration, found by its type, so that a new setting is judged

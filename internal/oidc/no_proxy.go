@@ -66,7 +66,8 @@ func parseDirectHost(entry string) (directHost, error) {
 }
 
 func errDirectHost(entry string) error {
-	return fmt.Errorf("%q is neither a host nor a network: write such as idp.example.com, .example.com, 10.0.0.0/8 or idp.example.com:8443", entry)
+	return fmt.Errorf("%q is neither a host nor a network: write such as idp.example.com, .example.com, 10.0.0.0/8 or "+
+		"idp.example.com:8443", entry)
 }
 
 // allDigits finds the beginning of an address, which isn't a domain.
