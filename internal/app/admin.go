@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sallyport/internal/oidc"
+	"sallyport/internal/proxy"
 )
 
 // admin is the listener for the people who run the gate. Health and readiness are for all, because they say nothing; the
@@ -38,7 +39,7 @@ func (s *server) admin() http.Handler {
 	} {
 		mux.HandleFunc(pattern, s.private(serve))
 	}
-	return mux
+	return proxy.OwnAnswers(mux, func() proxy.Timeouts { return timeouts(s.running()) })
 }
 
 // private lets in who has the token. Where none is configured it lets in this machine: a loopback peer that asks for a

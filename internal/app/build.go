@@ -34,7 +34,7 @@ type builder struct {
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
-	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages}
+	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages, Timeouts: timeouts(file)}
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"sallyport/internal/config"
+	"sallyport/internal/proxy"
 )
 
 // A door is one listener and the server behind it. It outlives reloads; what its TLS is made of is read anew by them.
@@ -43,6 +44,11 @@ func (s *server) open() (err error) {
 	return nil
 }
 
+// timeouts are how long the gate waits for a client.
+func timeouts(file *config.File) proxy.Timeouts {
+	return proxy.Timeouts{Body: file.Limits.BodyTimeout, Answer: file.Limits.AnswerTimeout}
+}
+
 func (s *server) closeDoors() {
 	for _, d := range s.doors {
 		d.listener.Close()
@@ -58,6 +64,7 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
 		ErrorLog:          log.New(debugWriter{s.log}, "", 0),
 		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: limits.IdleTimeout}, // a client that reads nothing can't be told that its stream ends
 	}}
 	d.http.Protocols.SetHTTP1(true)
 	d.http.Protocols.SetHTTP2(true)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 )
@@ -30,10 +32,13 @@ type member struct {
 var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch}
 
 // Form returns the parameters of the body if that is a form or a JSON object, parsed once. Other bodies, and those of methods
-// that define none, aren't touched. The error is an *Error: 413 for more than limit bytes.
+// that define none, aren't touched. The error is an *Error: see ReadBody.
 func (r *Request) Form(limit int64) (*Form, error) {
 	if r.form != nil {
 		return r.form, nil
+	}
+	if r.bodyErr != nil {
+		return nil, r.bodyErr
 	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isForm, isJSON := kind == "application/x-www-form-urlencoded", kind == "application/json" || strings.HasSuffix(kind, "+json")
@@ -42,7 +47,7 @@ func (r *Request) Form(limit int64) (*Form, error) {
 		r.form = &Form{Values: url.Values{}}
 		return r.form, nil
 	}
-	raw, err := r.readBody(limit)
+	raw, err := r.ReadBody(limit)
 	if err != nil {
 		return nil, err
 	}
@@ -57,18 +62,45 @@ func (r *Request) Form(limit int64) (*Form, error) {
 	return f, nil
 }
 
-// readBody reads the body and puts it back, so that it can be sent on.
-func (r *Request) readBody(limit int64) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	switch {
-	case err != nil:
-		return nil, InvalidRequest("body_unreadable", err)
-	case int64(len(raw)) > limit:
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Reason: "body_too_large",
-			Description: "The request is too large.", Err: errors.New("the body is longer than credential_body_limit, and may hold credentials")}
+// ReadBody reads the body whole and puts it back, so that it can be sent on. The error is an *Error: 413 for more than limit
+// bytes, 408 if the client stopped sending, 400 for what can't be read. It stays: a body of which a part is gone is neither
+// read again nor forwarded.
+func (r *Request) ReadBody(limit int64) ([]byte, error) {
+	if r.bodyErr != nil {
+		return nil, r.bodyErr
+	}
+	raw, err := r.readBody(limit)
+	if err != nil {
+		r.bodyErr = err
+		return nil, err
 	}
 	r.setBody(raw)
 	return raw, nil
+}
+
+// BodyErr returns why the body could not be read whole, or nil if it was or nobody has tried.
+func (r *Request) BodyErr() error { return r.bodyErr }
+
+func (r *Request) readBody(limit int64) ([]byte, error) {
+	if r.ContentLength > limit { // nothing is read, and no 100 (Continue) asks for more (RFC 9110 §10.1.1)
+		return nil, bodyTooLarge(limit)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &Error{Status: http.StatusRequestTimeout, Code: "invalid_request", Reason: "body_stalled",
+			Description: "The rest of the request did not arrive in time.", Err: fmt.Errorf("after %d bytes of the body: %w", len(raw), err)}
+	case err != nil:
+		return nil, InvalidRequest("body_unreadable", err)
+	case int64(len(raw)) > limit:
+		return nil, bodyTooLarge(limit)
+	}
+	return raw, nil
+}
+
+func bodyTooLarge(limit int64) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Reason: "body_too_large",
+		Description: "The request is too large.", Err: fmt.Errorf("the body is longer than %d bytes, and may hold credentials", limit)}
 }
 
 func (r *Request) setBody(raw []byte) {

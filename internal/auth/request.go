@@ -22,6 +22,7 @@ type Request struct {
 	parsed  bool
 	query   url.Values
 	form    *Form
+	bodyErr error // why the body could not be read whole
 }
 
 // In is where in a request something stands.

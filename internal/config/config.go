@@ -75,6 +75,8 @@ type Log struct {
 type Limits struct {
 	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout" default:"10s" min:"1ms"`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms"`
+	BodyTimeout       time.Duration `yaml:"body_timeout" default:"10s" min:"1ms"`   // for the next bytes of a body that the gate reads itself; six times that for the whole
+	AnswerTimeout     time.Duration `yaml:"answer_timeout" default:"30s" min:"1ms"` // for a client to take an answer of the gate's own
 	MaxHeaderBytes    int           `yaml:"max_header_bytes" default:"65536" min:"4096" max:"16777216"`
 	DrainTimeout      time.Duration `yaml:"drain_timeout" default:"30s"` // for requests in flight at the end
 }

@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 		"listen":                  {f.Listen, []Listen{{Address: "127.0.0.1:8000"}}},
 		"admin":                   {f.Admin, Admin{Listen: "127.0.0.1:9000"}},
 		"log":                     {f.Log, Log{Level: "info", Format: "json", Access: true}},
-		"limits":                  {f.Limits, Limits{10 * time.Second, 2 * time.Minute, 65536, 30 * time.Second}},
+		"limits":                  {f.Limits, Limits{10 * time.Second, 2 * time.Minute, 10 * time.Second, 30 * time.Second, 65536, 30 * time.Second}},
 		"paths":                   {r.Route.Paths, []string{"/"}},
 		"connect_timeout":         {r.Route.Upstream.ConnectTimeout, 10 * time.Second},
 		"auth_methods":            {o.AuthMethods, []string{"authorization_code", "session", "bearer"}},

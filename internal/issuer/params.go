@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -18,10 +17,7 @@ type params map[string]string
 // maxForm bounds a form that is read, in bytes.
 const maxForm = 64 << 10
 
-var (
-	errForm = refuse("invalid_request", "The request needs a form in its body: application/x-www-form-urlencoded.")
-	errLong = &refusal{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The form is too long."}
-)
+var errForm = refuse("invalid_request", "The request needs a form in its body: application/x-www-form-urlencoded.")
 
 // readForm reads the parameters of a POST request. They come in the body only: what stands in an address is logged on its
 // way (RFC 6749 §2.3.1).
@@ -35,15 +31,11 @@ func readForm(r *auth.Request) (params, error) {
 		return nil, errForm
 	case r.URL.RawQuery != "":
 		return nil, refuse("invalid_request", "The parameters belong into the body, not into the address.")
-	case r.ContentLength > maxForm:
-		return nil, errLong
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
-	switch {
-	case err != nil:
-		return nil, refuse("invalid_request", "The body can't be read.").because(err.Error())
-	case len(body) > maxForm:
-		return nil, errLong
+	body, err := r.ReadBody(maxForm)
+	if err != nil {
+		e := auth.AsError(err)
+		return nil, (&refusal{status: e.Status, code: e.Code, description: e.Description}).because(e.Error())
 	}
 	return parseParams(string(body))
 }

@@ -15,6 +15,7 @@ import (
 // A recorder notes what a response was. It unwraps, so that http.ResponseController reaches the connection.
 type recorder struct {
 	http.ResponseWriter
+	body   *clientBody // nil: the request has none
 	status int
 	bytes  int64
 }
@@ -22,6 +23,9 @@ type recorder struct {
 func (r *recorder) WriteHeader(status int) {
 	if r.status < 200 { // 1xx go before the answer
 		r.status = status
+		if status >= 200 && r.body.leave() {
+			r.Header()["Connection"] = connectionClose
+		}
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols { // the upstream's, which nobody has looked at
 		r.Header().Del("Set-Cookie")
@@ -31,12 +35,31 @@ func (r *recorder) WriteHeader(status int) {
 
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status < 200 {
-		r.status = http.StatusOK
+		r.WriteHeader(http.StatusOK)
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err
 }
+
+// own bounds how long the client may take over an answer of the gate's own. Streams have no such bound.
+func (r *recorder) own(timeout time.Duration) {
+	http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(timeout))
+}
+
+// OwnAnswers serves h, whose answers are all the gate's own, within the bounds on waiting that hold for the gate's.
+func OwnAnswers(h http.Handler, timeouts func() Timeouts) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t, rec := timeouts().orDefault(), &recorder{ResponseWriter: w}
+		rec.body, r = takeBody(w, r, t.Body)
+		defer rec.body.finish()
+		rec.own(t.Answer)
+		h.ServeHTTP(rec, r)
+	})
+}
+
+// connectionClose is shared by all answers with which a connection ends.
+var connectionClose = []string{"close"}
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 

@@ -17,7 +17,8 @@ import (
 var discardLog = log.New(io.Discard, "", 0)
 
 // refuse turns an error into the answer, in the form that the client reads. It is the only place that does.
-func (g *Gate) refuse(w http.ResponseWriter, d *Decision, err error) {
+func (g *Gate) refuse(w *recorder, d *Decision, err error) {
+	w.own(g.timeouts.Answer)
 	e := auth.AsError(err)
 	h := w.Header()
 	clear(h)
@@ -59,7 +60,8 @@ func (d *Decision) again(status int) (link, action string) {
 }
 
 // answer writes the decision's own answer.
-func (g *Gate) answer(w http.ResponseWriter, d *Decision) {
+func (g *Gate) answer(w *recorder, d *Decision) {
+	w.own(g.timeouts.Answer)
 	a, h := d.Answer, w.Header()
 	for name, values := range a.Header {
 		h[name] = append(h[name], values...)

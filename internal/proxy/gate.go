@@ -77,6 +77,7 @@ type Gate struct {
 	log      *slog.Logger
 	access   bool
 	pages    *page.Set
+	timeouts Timeouts
 }
 
 // Config is what a Gate is made from.
@@ -87,11 +88,15 @@ type Config struct {
 	Log            *slog.Logger
 	AccessLog      bool
 	Pages          *page.Set // that people see; nil: the built-in ones
+	Timeouts       Timeouts
 }
 
 // New returns the gate of these routes, which it completes.
 func New(c Config) (*Gate, error) {
-	g := &Gate{entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages}
+	g := &Gate{
+		entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages,
+		timeouts: c.Timeouts.orDefault(),
+	}
 	if g.pages == nil {
 		g.pages = page.Builtin()
 	}
@@ -138,6 +143,8 @@ type Decision struct {
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
+	rec.body, r = takeBody(w, r, g.timeouts.Body)
+	defer rec.body.finish()
 	d, err := g.decide(r)
 	defer g.report(rec, d, &err, start)
 	switch {
@@ -175,6 +182,9 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if endpoint == nil {
 		endpoint = d.Route.trigger(&d.Request)
 	}
+	if err := d.BodyErr(); err != nil {
+		return err
+	}
 	if endpoint == nil && (d.Rule.Auth == authz.Off || d.Route.SkipPreflight && d.Preflight()) {
 		d.unjudged = true
 		d.notes.add("flow", "none: this rule lets everybody in")
@@ -205,6 +215,9 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 		}
 	}
 	res, err := d.authenticate(endpoint)
+	if err == nil {
+		err = d.BodyErr() // a part of it is gone: it can't be forwarded
+	}
 	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
 		res, err = d.exchange(res)
 	}

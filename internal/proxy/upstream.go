@@ -106,19 +106,20 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			d := decisionOf(r)
 			d.failure = upstreamError(r.Context(), err)
-			g.refuse(w, d, d.failure)
+			g.refuse(w.(*recorder), d, d.failure)
 		},
 		ErrorLog: discardLog,
 	}
 }
 
 // forward sends the request on. It returns why the upstream could not answer; the client has been told.
-func (g *Gate) forward(w http.ResponseWriter, d *Decision) error {
+func (g *Gate) forward(rec *recorder, d *Decision) error {
+	rec.body.forward()
 	if d.Route.Headers.HideCredentials {
 		d.Request.HideBody(namesIn(d.used, auth.InBody))
 	}
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
-	d.Route.proxy.ServeHTTP(w, d.Request.Request.WithContext(ctx))
+	d.Route.proxy.ServeHTTP(rec, d.Request.Request.WithContext(ctx))
 	if d.failure != nil {
 		return d.failure
 	}

@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// reading begins where a request reads its form: what a flow with credentials in the body does.
+func reading(route *Route, c *Config) {
+	c.Timeouts = Timeouts{Body: 200 * time.Millisecond, Answer: 300 * time.Millisecond}
+	route.Chain = append(auth.Chain{flowFunc(func(r *auth.Request) (*auth.Result, error) {
+		if r.Path != "/form" && r.Path != "/careless" {
+			return nil, auth.ErrNoCredential
+		}
+		form, err := r.Form(1 << 10)
+		switch {
+		case err != nil && r.Path == "/form":
+			return nil, err
+		case err == nil && form.Values.Get("a") == "":
+			return nil, auth.ErrNoCredential
+		}
+		return &auth.Result{Identity: &auth.Identity{Subject: "john"}}, nil
+	})}, route.Chain...)
+}
+
+// dial connects to a server; the connection ends with the test, and answers within 5 s or not at all.
+func dial(t *testing.T, front *httptest.Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	return c, bufio.NewReader(c)
+}
+
+const (
+	sized   = "Content-Length: 1000\r\n\r\na=bcd"
+	chunked = "Transfer-Encoding: chunked\r\n\r\n1\r\na"
+	formed  = "Content-Type: application/x-www-form-urlencoded\r\n"
+)
+
+// A client that begins a body and stalls gets its refusal, and then loses the connection.
+func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
+	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close") // or net/http would wait for the body there
+		w.WriteHeader(http.StatusTeapot)
+	}, reading)
+	for _, c := range []struct {
+		start  string
+		status int
+	}{
+		{"POST / HTTP/1.1\r\nHost: h\r\n", 401},
+		{"GET / HTTP/1.1\r\nHost: h\r\n", 401},
+		{"POST / HTTP/1.0\r\nConnection: keep-alive\r\nHost: h\r\n", 401},
+		{"POST / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer garbage\r\n" + formed, 401},
+		{"PUT /admin HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer good\r\n", 403},
+		{"POST /%2e%2e HTTP/1.1\r\nHost: h\r\n", 400},
+		{"TRACE / HTTP/1.1\r\nHost: h\r\n", 400},
+		{"POST /off HTTP/1.1\r\nHost: h\r\n", 418}, // the upstream's, which reads nothing
+		{"POST /form HTTP/1.1\r\nHost: h\r\n" + formed, 408},
+		{"POST /careless HTTP/1.1\r\nHost: h\r\n" + formed, 408},
+	} {
+		for _, body := range []string{sized, chunked} {
+			if body == chunked && strings.Contains(c.start, "HTTP/1.0") {
+				continue
+			}
+			t.Run(fmt.Sprintf("%.30q %.8s", c.start, body), func(t *testing.T) {
+				t.Parallel()
+				conn, b := dial(t, front)
+				io.WriteString(conn, c.start+body)
+				res, err := http.ReadResponse(b, nil)
+				if err != nil {
+					t.Fatalf("no answer: %v", err)
+				}
+				if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != c.status || !res.Close {
+					t.Errorf("%d, closing %v, %v", res.StatusCode, res.Close, err)
+				}
+				if _, err := b.ReadByte(); err != io.EOF {
+					t.Errorf("after the answer the connection went on with %v, expected its end", err)
+				}
+			})
+		}
+	}
+}
+
+// A connection stays after a refusal without a body, with one that was read, or with one that came with its headers.
+func TestRefusalsKeepTheConnection(t *testing.T) {
+	front, _ := start(t, echo, reading)
+	conn, b := dial(t, front)
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+		"POST /form HTTP/1.1\r\nHost: h\r\n" + formed + "Content-Length: 3\r\n\r\nb=c",
+		"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	} {
+		io.WriteString(conn, request)
+		res, err := http.ReadResponse(b, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", request, err)
+		}
+		io.Copy(io.Discard, res.Body)
+		if res.StatusCode != 401 || res.Close {
+			t.Errorf("%q: %d, closing %v", request, res.StatusCode, res.Close)
+		}
+	}
+}
+
+// A client that asks before it sends a body is refused without being told to send it.
+func TestRefusalsNeverSayContinue(t *testing.T) {
+	front, _ := start(t, echo, reading)
+	for _, head := range []string{"POST / HTTP/1.1\r\n", "POST /form HTTP/1.1\r\n" + formed} {
+		conn, b := dial(t, front)
+		io.WriteString(conn, head+"Host: h\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
+		if res, err := http.ReadResponse(b, nil); err != nil || res.StatusCode < 400 || !res.Close {
+			t.Errorf("%q: %v, %v", head, res, err)
+		}
+	}
+}
+
+// What a client goes on to send after its refusal costs it neither the answer nor the gate the reading.
+func TestALargeRefusedUpload(t *testing.T) {
+	front, _ := start(t, echo, reading)
+	conn, b := dial(t, front)
+	go func() {
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 100<<20)
+		io.Copy(conn, io.LimitReader(zeros{}, 100<<20))
+	}()
+	res, err := http.ReadResponse(b, nil)
+	if err != nil || res.StatusCode != 401 {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if _, err := io.ReadAll(res.Body); err != nil {
+		t.Error(err)
+	}
+}
+
+// trickle gives a byte every 50 ms, longer than the gate waits for a body of its own, and without end if n is negative.
+type trickle struct{ n int }
+
+func (r *trickle) Read(p []byte) (int, error) {
+	if r.n == 0 {
+		return 0, io.EOF
+	}
+	r.n--
+	time.Sleep(50 * time.Millisecond) // the slow client is what is tested
+	p[0] = 'a'
+	return 1, nil
+}
+
+// A forwarded body may take as long as it likes; one that the gate reads may be slow, but not for ever.
+func TestSlowBodies(t *testing.T) {
+	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	}, reading)
+	for _, c := range []struct {
+		path   string
+		n      int
+		status int
+	}{
+		{"/off", 30, 200},  // 1.5 s, the whole may take 1.2 s where the gate reads it
+		{"/form", 10, 401}, // 0.5 s, the next byte has 0.2 s
+		{"/form", -1, 408},
+	} {
+		r, _ := http.NewRequest("POST", front.URL+c.path, &trickle{c.n})
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := front.Client().Do(r)
+		if err != nil {
+			t.Errorf("%s, %d bytes: %v", c.path, c.n, err)
+			continue
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != c.status || c.path == "/off" && string(body) != fmt.Sprint(c.n) {
+			t.Errorf("%s, %d bytes: %d %s", c.path, c.n, res.StatusCode, body)
+		}
+	}
+}
+
+// Over HTTP/2 only the stream ends: the others of the connection go on.
+func TestStalledBodiesOverHTTP2(t *testing.T) {
+	front, _ := start(t, echo, reading)
+	for _, transport := range []*http.Transport{h2c(), {ForceAttemptHTTP2: true}} {
+		url := front.URL
+		if transport.ForceAttemptHTTP2 {
+			secure := httptest.NewUnstartedServer(front.Config.Handler)
+			secure.EnableHTTP2 = true
+			secure.StartTLS()
+			defer secure.Close()
+			url = secure.URL
+			transport.TLSClientConfig = secure.Client().Transport.(*http.Transport).TLSClientConfig
+		}
+		transport.MaxConnsPerHost = 1
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+		ask := func(path string, body io.Reader) (*http.Response, error) {
+			r, _ := http.NewRequest("POST", url+path, body)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			return client.Do(r)
+		}
+		upload, send := io.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			res, err := ask("/off", upload)
+			if err == nil && res.StatusCode != 200 {
+				err = errors.New(res.Status)
+			}
+			done <- err
+		}()
+		send.Write([]byte("begun"))
+		for path, status := range map[string]int{"/": 401, "/form": 408, "/careless": 408} {
+			stalled, begin := io.Pipe()
+			go begin.Write([]byte("a"))
+			res, err := ask(path, stalled)
+			if err != nil || res.StatusCode != status || res.ProtoMajor != 2 {
+				t.Errorf("%s: %v, %v", path, res, err)
+			}
+			begin.Close()
+		}
+		send.Close()
+		if err := <-done; err != nil {
+			t.Errorf("the upload beside them: %v", err)
+		}
+	}
+}
+
+func h2c() *http.Transport {
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	return tr
+}
+
+// A client that asks and never reads the answers is given up.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	gate, _ := start(t, echo, reading)
+	front := httptest.NewUnstartedServer(gate.Config.Handler)
+	front.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		return ctx
+	}
+	front.Start()
+	defer front.Close()
+	conn, _ := dial(t, front)
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	request := []byte(strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 100))
+	for {
+		_, err := conn.Write(request)
+		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			t.Fatal("the gate still waits for its answers to be read")
+		}
+		if err != nil {
+			return
+		}
+	}
+}
