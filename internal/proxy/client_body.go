@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,6 @@ func (t Timeouts) orDefault() Timeouts {
 const (
 	// wholeBody is how many times Timeouts.Body a body may take that the gate reads itself: it is short, but may come in pieces.
 	wholeBody = 6
-	// linger is how long a connection stays open after the answer to a request whose body was not read: what is still
-	// arriving when a connection is closed makes the kernel send a reset, which can cost the client the answer (RFC 9112 §9.6).
-	linger = 500 * time.Millisecond
 	// maxArrived bounds how much of an unread body is discarded if it has arrived already.
 	maxArrived = 64 << 10
 )
@@ -34,7 +32,8 @@ var longAgo = time.Unix(1, 0)
 
 // A clientBody is a request's body as it comes from the client. Reading it has a deadline until forward is called.
 type clientBody struct {
-	io.ReadCloser // net/http's
+	io.ReadCloser                     // net/http's
+	w             http.ResponseWriter // net/http's
 	conn          *http.ResponseController
 	http1         bool
 	expects       bool // the client waits for 100 (Continue), which the first Read sends
@@ -54,7 +53,7 @@ func takeBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*c
 		return nil, r
 	}
 	b := &clientBody{
-		ReadCloser: r.Body, conn: http.NewResponseController(w), timeout: timeout,
+		ReadCloser: r.Body, w: w, conn: http.NewResponseController(w), timeout: timeout,
 		http1: r.ProtoMajor == 1, expects: r.Header.Get("Expect") != "", // any other expectation has been refused
 	}
 	r = r.WithContext(r.Context())
@@ -149,9 +148,8 @@ func (b *clientBody) arrived() bool {
 	return b.ended.Load()
 }
 
-// finish gives the rest of an unread body the time to arrive, so that closing the connection doesn't reset it. net/http
-// sends the answer, then reads at most 256 KiB of the rest until this deadline, and closes. A Read of the upstream's
-// transport that still waits is ended first: net/http would end it itself, and take the deadline off.
+// finish ends what still waits for the body, when the answer is complete. A Read of the upstream's transport is ended first:
+// net/http would end it itself, and then wait for the rest without a deadline.
 func (b *clientBody) finish() {
 	if b == nil || !b.http1 || b.ended.Load() {
 		return
@@ -161,6 +159,14 @@ func (b *clientBody) finish() {
 	defer b.mu.Unlock()
 	b.left = true
 	if !b.ended.Load() {
-		b.conn.SetReadDeadline(time.Now().Add(linger))
+		b.conn.SetReadDeadline(longAgo)
+		b.linger()
 	}
+}
+
+// linger makes net/http end the connection as after a body over its limit: it sends the answer, says that nothing follows,
+// and closes 500 ms later. What still arrives when a connection is closed makes the kernel send a reset, which can cost the
+// client the answer (RFC 9112 §9.6).
+func (b *clientBody) linger() {
+	http.MaxBytesReader(b.w, io.NopCloser(strings.NewReader("more")), 0).Read(make([]byte, 1))
 }

@@ -88,8 +88,16 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 				if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != c.status || !res.Close {
 					t.Errorf("%d, closing %v, %v", res.StatusCode, res.Close, err)
 				}
+				answered := time.Now()
 				if _, err := b.ReadByte(); err != io.EOF {
 					t.Errorf("after the answer the connection went on with %v, expected its end", err)
+				}
+				for err == nil { // until the reset
+					_, err = conn.Write([]byte("x"))
+					time.Sleep(time.Millisecond)
+				}
+				if waited := time.Since(answered); waited < 250*time.Millisecond {
+					t.Errorf("the connection was reset %v after the answer", waited)
 				}
 			})
 		}
