@@ -83,6 +83,37 @@ func (s *scene) raw(_ bool, args []string) {
 	s.keep(res)
 }
 
+func (s *scene) stall(_ bool, args []string) {
+	s.mu.Lock()
+	s.got = ""
+	s.mu.Unlock()
+	c, err := net.Dial("tcp", s.ts.Getenv(args[0]))
+	s.ts.Check(err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	header := map[string]string{"Host": "gate", "Content-Type": "application/x-www-form-urlencoded"}
+	if args[0] == "ADMIN" {
+		header["Host"] = "localhost"
+	}
+	for _, line := range args[3:] {
+		name, value, _ := strings.Cut(line, ": ")
+		header[name] = value
+	}
+	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nContent-Length: 1000\r\n", args[1], args[2])
+	for name, value := range header {
+		fmt.Fprintf(c, "%s: %s\r\n", name, value)
+	}
+	io.WriteString(c, "\r\na=bcd")
+	b := bufio.NewReader(c)
+	res, err := http.ReadResponse(b, nil)
+	s.ts.Check(err)
+	res.Request = &http.Request{Method: args[1], URL: &url.URL{Path: args[2]}}
+	s.keep(res)
+	if _, err := b.ReadByte(); err != io.EOF {
+		s.ts.Fatalf("after the answer: %v, expected the connection's end", err)
+	}
+}
+
 func (s *scene) awaitStatus(_ bool, args []string) {
 	s.await("status "+args[0], func() bool {
 		s.request(false, append([]string{"GET"}, args[1:]...))

@@ -40,6 +40,7 @@ import (
 //	forget                      empty the cookie jar
 //	callback CODE|NAME=VALUE    answer the authorization request of the last redirect with this code or parameter
 //	raw TARGET [NAME: VALUE]... the same as request GET, but the request target is sent byte for byte (\x00 is a NUL)
+//	stall GATE|ADMIN METHOD PATH [NAME: VALUE]...   send a form of 1000 bytes, but stop after 5; the answer and then the end must come
 //	await CODE PATH [NAME: VALUE]...   ask until the status is that
 //	post PATH TYPE BODY [NAME: VALUE]...   POST a body of a content type
 //	grant NAME FIELD CLIENT KEY=VALUE...   ask the provider's token endpoint as a client of the scene, and put a field of the answer into $NAME
@@ -72,6 +73,7 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"forget":    on((*scene).forget),
 	"callback":  on((*scene).callback),
 	"raw":       on((*scene).raw),
+	"stall":     on((*scene).stall),
 	"await":     on((*scene).awaitStatus),
 	"post":      on((*scene).post),
 	"grant":     on((*scene).grant),

@@ -215,7 +215,7 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 		}
 	}
 	res, err := d.authenticate(endpoint)
-	if err == nil {
+	if err == nil && res.Answer == nil {
 		err = d.BodyErr() // a part of it is gone: it can't be forwarded
 	}
 	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
