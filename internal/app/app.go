@@ -69,11 +69,34 @@ func newServer(file *config.File, out io.Writer) (*server, error) {
 
 // newLog returns the process's log. Its level can change on reload, its format can't.
 func newLog(out io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: clip}
 	if c.Format == "text" {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// maxLogged bounds a text in the log, in bytes: clients choose many of them.
+const maxLogged = 1024
+
+// clip shortens what is too long for the log, whatever says it.
+func clip(_ []string, a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	var text string
+	switch v.Kind() {
+	case slog.KindString:
+		text = v.String()
+	case slog.KindAny:
+		err, ok := v.Any().(error)
+		if !ok {
+			return a
+		}
+		text = err.Error()
+	}
+	if len(text) > maxLogged {
+		return slog.String(a.Key, text[:maxLogged]+"…")
+	}
+	return a
 }
 
 // load makes a file the running configuration, or changes nothing.

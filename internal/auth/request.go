@@ -67,10 +67,15 @@ func (r *Request) CookieValues(name string) []string {
 	return values
 }
 
-// AllCookies returns the request's cookies, parsed once.
+// maxCookies bounds the cookies of a request that are looked at. Browsers keep about 180 for one host; over HTTP/2 a client
+// can send thousands in a few bytes.
+const maxCookies = 500
+
+// AllCookies returns the request's cookies, parsed once: the first 500.
 func (r *Request) AllCookies() []*http.Cookie {
 	if !r.parsed {
-		r.cookies, r.parsed = r.Request.Cookies(), true
+		all := r.Request.Cookies()
+		r.cookies, r.parsed = all[:min(len(all), maxCookies)], true
 	}
 	return r.cookies
 }

@@ -79,6 +79,12 @@ func (f *fact[V]) mayAsk(now time.Time) bool {
 	return now.UnixNano()-f.failed.Load() >= int64(patience)
 }
 
+// claims reports whether the caller is the one who asks for the fact anew: of all who come at the same time, one.
+func (f *fact[V]) claims(now time.Time) bool {
+	last := f.failed.Load()
+	return now.UnixNano()-last >= int64(patience) && f.failed.CompareAndSwap(last, now.UnixNano())
+}
+
 type refusal struct {
 	err   error
 	until time.Time
@@ -118,8 +124,7 @@ func (c *Cache[V]) Get(ctx context.Context, k Key, load Load[V]) (V, error) {
 	f, found := c.facts.GetIfPresent(k)
 	switch {
 	case found && now.Before(f.until):
-		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(f.until) && f.mayAsk(now) {
-			f.failed.Store(now.UnixNano())                // until it is replaced
+		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(f.until) && f.claims(now) {
 			go c.ask(context.WithoutCancel(ctx), k, load) // nobody waits: the kept one serves
 		}
 		return f.value, nil

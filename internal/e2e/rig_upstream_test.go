@@ -57,7 +57,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: "theme", Value: "blue", Path: "/"})
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprintf(w, `<!doctype html><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width">
+	fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width">
 <title>Upstream</title><body style="font-family:sans-serif;overflow-wrap:anywhere">
 <h1>Hello <span id="user">%s</span></h1><p>You asked for <code id="uri">%s</code></p>`,
 		html.EscapeString(r.Header.Get("X-User")), html.EscapeString(r.RequestURI))

@@ -161,12 +161,21 @@ func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login
 	return l, name, nil
 }
 
+// unseal opens the login's cookie of that name. A neighbouring host may have set others of the name: a few are tried.
 func (f *authorizationCode) unseal(r *auth.Request, name string) *login {
-	for _, value := range r.CookieValues(name) {
-		var l login
-		if plain, ok := f.keyring.Unseal(name, value); ok && json.Unmarshal(plain, &l) == nil && len(l.Seed) == 32 && safeReturn(l.Return) {
-			return &l
+	values := r.CookieValues(name)
+	for _, value := range values[:min(len(values), maxCookies)] {
+		if l := f.unsealValue(name, value); l != nil {
+			return l
 		}
+	}
+	return nil
+}
+
+func (f *authorizationCode) unsealValue(name, value string) *login {
+	var l login
+	if plain, ok := f.keyring.Unseal(name, value); ok && json.Unmarshal(plain, &l) == nil && len(l.Seed) == 32 && safeReturn(l.Return) {
+		return &l
 	}
 	return nil
 }
@@ -177,26 +186,17 @@ func (f *authorizationCode) stale(r *auth.Request, back string, err error) error
 		Description: "This login has ended already, took too long, or was begun in another browser. You can go on to the page and log in anew if asked."}
 }
 
+// A loginCookieOf is a cookie of a login that the browser has begun.
+type loginCookieOf struct {
+	name    string
+	size    int   // in bytes
+	started int64 // Unix seconds; zero if it doesn't open
+}
+
 // boundLogins drops the oldest logins of a browser that has begun too many.
 func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
-	type kept struct {
-		name    string
-		size    int
-		started int64
-	}
-	var all []kept
-	prefix := f.cookie.fullName(r)
-	for _, c := range r.AllCookies() {
-		if !strings.HasPrefix(c.Name, prefix) {
-			continue
-		}
-		k := kept{name: c.Name, size: len(c.Name) + len(c.Value)}
-		if l := f.unseal(r, c.Name); l != nil {
-			k.started = l.Started
-		}
-		all = append(all, k)
-	}
-	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.started, a.started) })
+	all := f.begunLogins(r)
+	slices.SortFunc(all, func(a, b loginCookieOf) int { return cmp.Compare(b.started, a.started) })
 	h, total := http.Header{}, 0
 	for n, k := range all {
 		if total += k.size; n >= maxLogins-1 || total > maxLoginBytes || k.started == 0 {
@@ -204,4 +204,27 @@ func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
 		}
 	}
 	return h
+}
+
+// begunLogins returns the cookies of logins, each name once. It opens each cookie once, and no more of them than a browser
+// that has begun too many logins brings.
+func (f *authorizationCode) begunLogins(r *auth.Request) (all []loginCookieOf) {
+	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
+	for _, c := range r.AllCookies() {
+		if !strings.HasPrefix(c.Name, prefix) {
+			continue
+		}
+		if opened++; opened > 4*maxLogins {
+			break
+		}
+		n, known := place[c.Name]
+		if !known {
+			n, place[c.Name] = len(all), len(all)
+			all = append(all, loginCookieOf{name: c.Name, size: len(c.Name) + len(c.Value)})
+		}
+		if l := f.unsealValue(c.Name, c.Value); l != nil {
+			all[n].started = l.Started
+		}
+	}
+	return all
 }

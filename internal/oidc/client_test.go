@@ -198,7 +198,9 @@ func TestOneCallersRefusal(t *testing.T) {
 }
 
 // asJSON are the defaults of introspection.
-func asJSON(s *Settings) { s.IntrospectionTokenParamName, s.IntrospectionAccept = "token", "application/json" }
+func asJSON(s *Settings) {
+	s.IntrospectionTokenParamName, s.IntrospectionAccept = "token", "application/json"
+}
 
 func introspectUnknown(t *testing.T, c *Client) error {
 	_, err := c.Introspect(t.Context(), "unknown", Caller{})

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -25,9 +26,10 @@ import (
 var ErrUnavailable = errors.New("the authorization server can't be asked")
 
 const (
-	metadataLifetime = time.Hour       // after it the metadata and keys are fetched anew; the old ones serve until that worked
-	retryAfterFail   = 3 * time.Second // between two attempts while nothing is known or a refresh failed
-	maxDocument      = 1 << 20         // bytes of a metadata document, key set or token response
+	metadataLifetime = time.Hour                        // after it the metadata and keys are fetched anew; the old ones serve until that worked
+	keysMustRenew    = metadataLifetime + 5*time.Minute // after it a request waits for the fetch of the keys, so that no withdrawn key is believed longer
+	retryAfterFail   = 3 * time.Second                  // between two attempts while nothing is known or a refresh failed
+	maxDocument      = 1 << 20                          // bytes of a metadata document, key set or token response
 )
 
 // An Issuer is one authorization server as this process knows it: its metadata and keys, fetched on demand, kept while
@@ -52,6 +54,7 @@ type Issuer struct {
 	calls             *admission // of calls in flight
 	tokens            *tokenCache
 	flight            singleflight.Group
+	renewing          [2]atomic.Bool   // metadata and keys: a fetch in the background is under way
 	sets              map[string][]key // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
 	mu                sync.RWMutex     // guards what is below
 	metadata          *Metadata
@@ -164,6 +167,23 @@ func (i *Issuer) Forget() {
 	i.metadata, i.metadataAt, i.metadataTried, i.metadataErr = nil, time.Time{}, time.Time{}, nil
 	i.keys, i.keysAt, i.keysTried, i.keysErr = nil, time.Time{}, time.Time{}, nil
 	i.tokens.clear()
+}
+
+// The kinds of documents that are renewed in the background.
+const (
+	ofMetadata = iota
+	ofKeys
+)
+
+// renew fetches in the background what is kept and old: one fetch, however many requests find it old.
+func (i *Issuer) renew(kind int, name string, fetch func(context.Context) error) {
+	if !i.renewing[kind].CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer i.renewing[kind].Store(false)
+		i.share(context.Background(), name, fetch)
+	}()
 }
 
 // share runs fetch once for all callers that ask at the same moment. The fetch outlives a caller that gives up, because

@@ -73,9 +73,9 @@ func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, []key, error) {
 	keys, at, tried, lastErr := i.keys, i.keysAt, i.keysTried, i.keysErr
 	i.mu.RUnlock()
 	switch {
-	case keys != nil:
+	case keys != nil && (i.since(at) < keysMustRenew || i.since(tried) < retryAfterFail):
 		if i.since(at) >= metadataLifetime && i.since(tried) >= retryAfterFail {
-			go i.share(context.WithoutCancel(ctx), "keys", i.fetchKeys) // nobody waits: the kept ones serve
+			i.renew(ofKeys, "keys", i.fetchKeys) // the kept ones serve meanwhile
 		}
 		return m, keys, nil
 	case lastErr != nil && i.since(tried) < retryAfterFail:

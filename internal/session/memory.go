@@ -39,7 +39,8 @@ type kept struct {
 	*entry
 	touched  atomic.Int64 // Unix nanoseconds
 	deadline atomic.Int64 // Unix nanoseconds; zero is never
-	queued   int64        // the deadline when it was queued
+	queued   int64        // the deadline by which it stands in the queue; zero: it doesn't stand there
+	at       int          // its place in the queue
 }
 
 func (k *kept) expired(now time.Time) bool {
@@ -150,13 +151,16 @@ func (m *memoryStore) put(e *entry) {
 	})
 }
 
-// takeOut takes out what is under an ID and returns it; nil if there is nothing. In the queue it stays until its time.
+// takeOut takes out what is under an ID and returns it; nil if there is nothing.
 func (m *memoryStore) takeOut(id ID) *kept {
 	k := m.entries[id]
 	if k == nil {
 		return nil
 	}
 	delete(m.entries, id)
+	if k.queued != 0 {
+		heap.Remove(&m.queue, k.at)
+	}
 	if k.session == nil {
 		return k
 	}

@@ -23,10 +23,8 @@ func (m *memoryStore) sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	for len(m.queue) > 0 && m.queue[0].queued <= now.UnixNano() {
-		if k := m.first(); k != nil && k.expired(now) {
-			m.takeOut(k.id)
-		}
+	for k := m.first(); k != nil && k.expired(now); k = m.first() {
+		m.takeOut(k.id)
 	}
 	for id, l := range m.leases {
 		if !now.Before(l.until) {
@@ -35,19 +33,19 @@ func (m *memoryStore) sweep() {
 	}
 }
 
-// first takes the head of the queue. It returns nil for what is no longer stored, and for what was used since it was
-// queued, which is queued anew.
+// first returns the entry that ends before all others; nil if none ends. An entry that was used since it was queued is given
+// its new place on the way.
 func (m *memoryStore) first() *kept {
-	k := heap.Pop(&m.queue).(*kept)
-	if m.entries[k.id] != k {
-		return nil
-	}
-	if deadline := k.deadline.Load(); deadline != k.queued {
+	for len(m.queue) > 0 {
+		k := m.queue[0]
+		deadline := k.deadline.Load()
+		if deadline == k.queued {
+			return k
+		}
 		k.queued = deadline
-		heap.Push(&m.queue, k)
-		return nil
+		heap.Fix(&m.queue, 0)
 	}
-	return k
+	return nil
 }
 
 // evict makes room: the session that would end first goes, or any if none ends.
@@ -56,11 +54,9 @@ func (m *memoryStore) evict() {
 		m.warned = now
 		m.log.Warn("the session store in memory is full: sessions end early; session_storage redis holds more", "sessions", m.max)
 	}
-	for len(m.queue) > 0 {
-		if k := m.first(); k != nil {
-			m.takeOut(k.id)
-			return
-		}
+	if k := m.first(); k != nil {
+		m.takeOut(k.id)
+		return
 	}
 	for id := range m.entries {
 		m.takeOut(id)
@@ -68,14 +64,23 @@ func (m *memoryStore) evict() {
 	}
 }
 
-// A queue is a heap of entries that expire, the first to go at its head. Using a session doesn't move it in the queue: its
-// turn comes, and then it is queued anew.
+// A queue is a heap of entries that expire, the first to go at its head. Using a session doesn't move it in the queue: it is
+// moved when it reaches the head.
 type queue []*kept
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].queued < q[j].queued }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)        { *q = append(*q, x.(*kept)) }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].at, q[j].at = i, j
+}
+
+func (q *queue) Push(x any) {
+	k := x.(*kept)
+	k.at = len(*q)
+	*q = append(*q, k)
+}
+
 func (q *queue) Pop() any {
 	old := *q
 	last := old[len(old)-1]

@@ -1,0 +1,60 @@
+package oidc
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"sallyport/internal/provider"
+)
+
+// TestOneFetchInTheBackground: while old keys and metadata are fetched from an issuer that hangs, requests are served with the kept
+// ones, and all of them together start one fetch of each.
+func TestOneFetchInTheBackground(t *testing.T) {
+	p, c, now := begin(t, nil)
+	token := p.SignJWT(map[string]any{
+		"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Add(10 * time.Hour).Unix(), "iat": now.Now().Unix(),
+	})
+	if _, err := c.issuer.AccessToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	_, release := p.Hold(provider.JWKS)
+	defer release()
+	_, releaseMetadata := p.Hold(provider.Discovery)
+	defer releaseMetadata()
+	now.advance(metadataLifetime)
+	before := runtime.NumGoroutine()
+	for range 1000 {
+		c.issuer.tokens.clear() // or the kept verdict would need no keys
+		if _, err := c.issuer.AccessToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := runtime.NumGoroutine() - before; grown > 30 {
+		t.Errorf("%d goroutines were started", grown)
+	}
+}
+
+// TestAWithdrawnKey: while the issuer answers, a key that it has withdrawn verifies nothing after keysMustRenew, and what it
+// verified before isn't kept after that.
+func TestAWithdrawnKey(t *testing.T) {
+	p, c, now := begin(t, nil)
+	sign := func(jti string) string {
+		claims := good(p, now.Now())
+		claims["exp"], claims["jti"] = now.Now().Add(10*time.Hour).Unix(), jti
+		return p.SignJWT(claims)
+	}
+	kept, fresh := sign("1"), sign("2")
+	if _, err := c.issuer.AccessToken(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	p.RotateKeys(false)
+	now.advance(keysMustRenew)
+	if _, err := c.issuer.AccessToken(t.Context(), fresh); !errors.Is(err, errBadSignature) {
+		t.Errorf("a token that was not seen before, after %v: %v", keysMustRenew, err)
+	}
+	if _, err := c.issuer.AccessToken(t.Context(), kept); !errors.Is(err, errBadSignature) {
+		t.Errorf("what the key verified is kept after a fetch of the keys without it: %v", err)
+	}
+}
