@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/sha256"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
 		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
-		Headers: c.OIDC.Headers, Errors: c.OIDC.Errors, Pages: c.OwnPages,
+		Views: map[string]*proxy.View{}, Pages: c.OwnPages,
 	}
 	for n := range c.Rules {
 		rule := &c.Rules[n]
@@ -83,8 +84,11 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 			policy.TakesTokensOf(b.issued.Name(c.Route.Paths[0]))
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
+		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors}
 		if r.Policy == nil {
-			r.Policy = policy
+			r.Policy, r.View = policy, view
+		} else {
+			r.Views[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = &view
 		}
 	}
 	if !c.HasOIDC {
@@ -117,10 +121,13 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	first := &parts[0]
 	r.Exchange = flow.NewExchangeOf(parts, paths)
 	r.ClientIndex = flow.ClientIndex(first.Settings, first.Deps)
+	for n := range parts[1:] {
+		r.Views[parts[n+1].Deps.Clients[0].Issuer().URL()].ClientIndex = flow.ClientIndex(parts[n+1].Settings, parts[n+1].Deps)
+	}
 	r.Realm = first.Deps.Clients[0].Issuer().Host()
 	r.Resource = first.Settings.Challenge()
 	r.Basic = flow.AsksForBasic(parts)
-	r.SkipPreflight = !c.OIDC.RunOnPreflight
+	r.SkipPreflight = !slices.ContainsFunc(all, func(i config.Issuer) bool { return i.OIDC.RunOnPreflight })
 	return nil
 }
 

@@ -18,6 +18,7 @@ type Error struct {
 	RetryAfter  time.Duration // for 503; zero means no header
 	StepUp      *StepUp       // for insufficient_user_authentication: what a login must be (RFC 9470 §3)
 	Allow       string        // for 405: the methods that are taken
+	Issuer      string        // whose credential was refused, where a route has several issuers; empty: nobody's
 	Link        string        // a page on which a person can go on; empty for nowhere
 	Err         error         // the cause, never shown to the client unless display_errors is on
 }
@@ -36,6 +37,17 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// OfIssuer returns err as the refusal of an issuer's credential, if it is an *Error that names no issuer.
+func OfIssuer(issuer string, err error) error {
+	e, ok := err.(*Error)
+	if !ok || e.Issuer != "" {
+		return err
+	}
+	of := *e
+	of.Issuer = issuer
+	return &of
+}
 
 // InvalidToken is the refusal of a credential that is ours and bad: 401 invalid_token (RFC 6750 §3.1).
 func InvalidToken(reason string, err error) *Error {

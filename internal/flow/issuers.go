@@ -61,7 +61,7 @@ func (m *several) add(p *Part, chain auth.Chain) {
 	for n, f := range chain {
 		switch name := nameOf(p.Settings, n, chain); name {
 		case "session":
-			m.sessions, m.logouts = append(m.sessions, quiet{f}), append(m.logouts, f)
+			m.sessions, m.logouts = append(m.sessions, quiet{f, p.Deps.issuer().URL()}), append(m.logouts, f)
 		case "kong_oauth2":
 			if m.issued == nil {
 				m.issued = auth.Chain{f}
@@ -109,10 +109,16 @@ func (m *several) chain() auth.Chain {
 	return chain
 }
 
-// quiet hides a flow's endpoints, which stand elsewhere.
-type quiet struct{ flow auth.Flow }
+// quiet hides a flow's endpoints, which stand elsewhere. A refusal names the issuer.
+type quiet struct {
+	flow   auth.Flow
+	issuer string
+}
 
-func (q quiet) Authenticate(r *auth.Request) (*auth.Result, error) { return q.flow.Authenticate(r) }
+func (q quiet) Authenticate(r *auth.Request) (*auth.Result, error) {
+	res, err := q.flow.Authenticate(r)
+	return res, auth.OfIssuer(q.issuer, err)
+}
 
 // tokensOf lets the issuer of an access token judge it: the one that a JWT names, or for others the first that judges those.
 type tokensOf []tokensPart
@@ -140,7 +146,8 @@ func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return t[n].chain.Authenticate(r)
+	res, err := t[n].chain.Authenticate(r)
+	return res, auth.OfIssuer(t[n].issuers[0].URL(), err)
 }
 
 func (t tokensOf) issuers() [][]*oidc.Issuer {

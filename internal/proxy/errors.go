@@ -27,7 +27,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 		w.WriteHeader(http.StatusBadGateway) // nobody reads it
 		return
 	}
-	if target := d.redirect(e.Status); target != "" {
+	if target := d.redirect(e); target != "" {
 		h.Set("Location", target)
 		w.WriteHeader(http.StatusFound)
 		return
@@ -45,7 +45,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	if e.Link == "" {
 		page.Link, page.Action = d.again(e.Status)
 	}
-	if d.Route != nil && d.Route.Errors.DisplayErrors {
+	if d.Route != nil && d.viewOf(e).Errors.DisplayErrors {
 		page.Text += " (" + err.Error() + ")"
 	}
 	g.write(w, d, e.Status, page)
@@ -78,27 +78,35 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 	w.Write(a.Body)
 }
 
+// viewOf is how a refusal looks: as the issuer of the identity says, or of the credential that was refused.
+func (d *Decision) viewOf(e *auth.Error) *View {
+	if d.Identity == nil && e.Issuer != "" {
+		return d.Route.view(e.Issuer)
+	}
+	return d.view()
+}
+
 // redirect is the configured page instead of an error, for a person's browser: nobody else could follow it.
-func (d *Decision) redirect(status int) string {
+func (d *Decision) redirect(e *auth.Error) string {
 	if d.Route == nil || d.Endpoint != "" {
 		return ""
 	}
-	e := &d.Route.Errors
+	view := d.viewOf(e)
 	var uris []string
-	switch {
-	case status == http.StatusUnauthorized:
-		uris = e.UnauthorizedRedirectURI
-	case status == http.StatusForbidden:
-		uris = e.ForbiddenRedirectURI
-	case status == http.StatusInternalServerError || status == http.StatusServiceUnavailable: // ours, not the upstream's
-		uris = e.UnexpectedRedirectURI
+	switch e.Status {
+	case http.StatusUnauthorized:
+		uris = view.Errors.UnauthorizedRedirectURI
+	case http.StatusForbidden:
+		uris = view.Errors.ForbiddenRedirectURI
+	case http.StatusInternalServerError, http.StatusServiceUnavailable: // ours, not the upstream's
+		uris = view.Errors.UnexpectedRedirectURI
 	}
 	if len(uris) == 0 || !d.Navigation(false) {
 		return ""
 	}
 	uri := uris[0]
 	if len(uris) > 1 { // by the index of client_id
-		uri = uris[min(d.Route.ClientIndex(&d.Request), len(uris)-1)]
+		uri = uris[min(view.ClientIndex(&d.Request), len(uris)-1)]
 	}
 	if strings.TrimPrefix(uri, d.Origin) == d.Path { // a page that is refused itself must not lead to itself
 		return ""
@@ -119,7 +127,7 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	if insufficient { // its own scope stands there
 		value, _, _ = strings.Cut(value, ", scope=")
 	}
-	if e.Code != "" && d.Route.Errors.ExposeErrorCode {
+	if e.Code != "" && d.viewOf(e).Errors.ExposeErrorCode {
 		value += fmt.Sprintf(", error=%q, error_description=%q", e.Code, e.Description)
 	}
 	if insufficient && e.Scope != "" {
@@ -144,9 +152,9 @@ func (d *Decision) title(e *auth.Error) string {
 	case e.Title != "":
 		return e.Title
 	case d.Route != nil && e.Status == http.StatusUnauthorized:
-		return d.Route.Errors.UnauthorizedErrorMessage
+		return d.viewOf(e).Errors.UnauthorizedErrorMessage
 	case d.Route != nil && e.Status == http.StatusForbidden:
-		return d.Route.Errors.ForbiddenErrorMessage
+		return d.viewOf(e).Errors.ForbiddenErrorMessage
 	}
 	return http.StatusText(e.Status)
 }

@@ -28,16 +28,15 @@ type Route struct {
 	Policy   *authz.Policy            // of whom nothing else is known
 	Policies map[string]*authz.Policy // by the issuer of an identity
 	Rules    []*Rule
-	Headers  HeaderSettings
-	Errors   ErrorSettings
-	Realm    string // of challenges: the issuer's host
-	Resource string // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
-	Basic    bool   // challenges ask for Basic, too (RFC 7617 §2)
+	View                      // of requests without an identity
+	Views    map[string]*View // by the issuer of an identity; its View where it isn't there
+	Realm    string           // of challenges: the issuer's host
+	Resource string           // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
+	Basic    bool             // challenges ask for Basic, too (RFC 7617 §2)
 	Upstream *Upstream
 	Pages    *page.Set // nil: the gate's
 
-	ClientIndex   func(*auth.Request) int // which of client_id a request chooses
-	SkipPreflight bool                    // a CORS preflight passes unseen
+	SkipPreflight bool // a CORS preflight passes unseen
 
 	Allow        []string // tricks that a path may hold
 	StripPath    bool     // the upstream doesn't see the route's prefix
@@ -50,8 +49,33 @@ type Route struct {
 	challenge []string // the value of WWW-Authenticate without an error
 	rules     *rules
 	triggers  []*boundEndpoint // endpoints without a path of their own
-	plan      *headerPlan
 	proxy     *httputil.ReverseProxy
+}
+
+// A View is what the upstream and the client see of an identity, and of a refusal.
+type View struct {
+	Headers     HeaderSettings
+	Errors      ErrorSettings
+	ClientIndex func(*auth.Request) int // which of client_id a request chooses
+
+	plan *headerPlan
+}
+
+// view is what is seen of an issuer's identity.
+func (r *Route) view(issuer string) *View {
+	if v := r.Views[issuer]; v != nil {
+		return v
+	}
+	return &r.View
+}
+
+// views are all of a route.
+func (r *Route) views() []*View {
+	all := []*View{&r.View}
+	for _, v := range r.Views {
+		all = append(all, v)
+	}
+	return all
 }
 
 // A Rule says what a part of a route's requests needs.
@@ -102,8 +126,7 @@ func New(c Config) (*Gate, error) {
 	}
 	removed, cookies := newNameSet(c.Routes), newCookieSet(c.Routes)
 	for _, route := range c.Routes {
-		plan, err := newHeaderPlan(route, removed, cookies)
-		if err != nil {
+		if err := makePlans(route, removed, cookies); err != nil {
 			return nil, err
 		}
 		for _, name := range route.Allow {
@@ -113,7 +136,7 @@ func New(c Config) (*Gate, error) {
 		if route.Basic {
 			route.challenge = append(route.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, route.Realm))
 		}
-		route.plan, route.rules = plan, newRules(route.Rules)
+		route.rules = newRules(route.Rules)
 		route.proxy = g.newReverseProxy(route)
 	}
 	g.router = newRouter(c.Routes, c.Endpoints)
@@ -277,10 +300,18 @@ func (r *Route) trigger(req *auth.Request) *boundEndpoint {
 	return nil
 }
 
+// view is what is seen of the decision's identity.
+func (d *Decision) view() *View {
+	if d.Identity == nil {
+		return &d.Route.View
+	}
+	return d.Route.view(d.Identity.Issuer)
+}
+
 // tell adds what the client is to learn of the identity to the response, whatever that becomes: a caller whose refresh token
 // was rotated must get the new one even if it may not pass.
 func (d *Decision) tell() {
-	fields := d.Route.plan.downstream
+	fields := d.view().plan.downstream
 	if d.Identity == nil || len(fields) == 0 {
 		return
 	}

@@ -44,11 +44,13 @@ func newNameSet(routes []*Route) *nameSet {
 		s.prefixes = append(s.prefixes, fold(p))
 	}
 	for _, r := range routes {
-		for _, f := range r.Headers.upstream() {
-			add(f.header)
-		}
-		if name, _ := splitScheme(r.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
-			add(name)
+		for _, v := range r.views() {
+			for _, f := range v.Headers.upstream() {
+				add(f.header)
+			}
+			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
+				add(name)
+			}
 		}
 		for _, rule := range r.Rules {
 			for _, m := range rule.Headers.UpstreamHeaders {
@@ -103,20 +105,24 @@ type headerPlan struct {
 	downstream  []field
 }
 
-func newHeaderPlan(r *Route, removed *nameSet, cookies *cookieSet) (*headerPlan, error) {
-	p := &headerPlan{removed: removed, cookies: cookies, upstream: r.Headers.upstream(), downstream: r.Headers.downstream()}
-	p.tokenHeader, p.tokenPrefix = splitScheme(r.Headers.UpstreamAccessTokenHeader)
-	fields := p.upstream
+// makePlans makes the plans of a route's views and rules.
+func makePlans(r *Route, removed *nameSet, cookies *cookieSet) error {
+	var fields []field
+	for _, v := range r.views() {
+		v.plan = &headerPlan{removed: removed, cookies: cookies, upstream: v.Headers.upstream(), downstream: v.Headers.downstream()}
+		v.plan.tokenHeader, v.plan.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
+		fields = append(fields, v.plan.upstream...)
+	}
 	for _, rule := range r.Rules {
 		rule.fields = fieldsOf(nil, rule.Headers.UpstreamHeaders, nil, nil)
-		fields = append(fields[:len(fields):len(fields)], rule.fields...)
+		fields = append(fields, rule.fields...)
 	}
 	for _, f := range fields {
 		if f.header == "Authorization" {
-			return nil, fmt.Errorf("upstream_headers: Authorization carries the access token: see upstream_access_token_header")
+			return fmt.Errorf("upstream_headers: Authorization carries the access token: see upstream_access_token_header")
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // strip removes from h, in one pass, what a client may not say. keepAuthorization is for auth: off.

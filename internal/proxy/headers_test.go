@@ -10,7 +10,8 @@ import (
 
 func planFor(t testing.TB, routes ...*Route) *headerPlan {
 	t.Helper()
-	p, err := newHeaderPlan(routes[0], newNameSet(routes), newCookieSet(routes))
+	err := makePlans(routes[0], newNameSet(routes), newCookieSet(routes))
+	p := routes[0].plan
 	if err != nil {
 		t.Fatal(err)
 	}

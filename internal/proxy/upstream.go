@@ -115,7 +115,7 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 // forward sends the request on. It returns why the upstream could not answer; the client has been told.
 func (g *Gate) forward(rec *recorder, d *Decision) error {
 	rec.body.forward()
-	if d.Route.Headers.HideCredentials {
+	if d.view().Headers.HideCredentials {
 		d.Request.HideBody(namesIn(d.used, auth.InBody))
 	}
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
@@ -130,18 +130,18 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 // Connection header can't take away what is set here.
 func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	d := decisionOf(p.In)
-	route, out := d.Route, p.Out
+	route, view, out := d.Route, d.view(), p.Out
 	d.setURL(out.URL)
 	stayInHTTP(out.Header)
 	out.Host = route.Upstream.url.Host
 	if route.PreserveHost {
 		out.Host = p.In.Host
 	}
-	route.plan.strip(out.Header, d.unjudged || !route.Headers.HideCredentials && slices.Contains(namesIn(d.used, auth.InHeader), "Authorization"))
-	if route.Headers.HideCredentials {
+	view.plan.strip(out.Header, d.unjudged || !view.Headers.HideCredentials && slices.Contains(namesIn(d.used, auth.InHeader), "Authorization"))
+	if view.Headers.HideCredentials {
 		d.hide(out)
 	}
-	refused := route.plan.set(out.Header, p.In.Header, d.Identity)
+	refused := view.plan.set(out.Header, p.In.Header, d.Identity)
 	refused = append(refused, setFields(out.Header, d.Rule.fields, d.Identity)...)
 	refused = append(refused, setGrant(out.Header, d.Grant)...)
 	setIssued(out.Header, d.Identity)
