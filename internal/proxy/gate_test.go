@@ -62,8 +62,10 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 	}
 	route := &Route{
 		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{tokens}, Policy: authz.NewPolicy(settings, authz.ACLSettings{}, authz.NewDirectory(nil), nil), Upstream: up, Realm: "idp.example.com",
-		Headers:     HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}},
-		Errors:      ErrorSettings{UnauthorizedErrorMessage: "Unauthorized", ForbiddenErrorMessage: "Forbidden", ExposeErrorCode: true},
+		View: View{
+			Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}},
+			Errors:  ErrorSettings{UnauthorizedErrorMessage: "Unauthorized", ForbiddenErrorMessage: "Forbidden", ExposeErrorCode: true},
+		},
 		CookieNames: []string{"session_x"},
 		Rules:       []*Rule{rule("off", "", "/off"), rule("optional", "", "/maybe"), rule("required", "admin", "/admin")},
 	}
