@@ -24,7 +24,7 @@ func token() *string {
 }
 
 func TestStripRemovesEverySpelling(t *testing.T) {
-	other := &Route{View: View{Headers: HeaderSettings{UpstreamHeaders: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}}, UpstreamIDTokenHeader: "X-Id-Token"}}
+	other := &Route{View: View{Headers: HeaderSettings{UpstreamHeaders: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}, UpstreamIDTokenHeader: "X-Id-Token"}}}
 	p := planFor(t, &Route{View: View{Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}}}}, other)
 	for _, name := range []string{
 		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization",
