@@ -154,7 +154,7 @@ func setUp(env *testscript.Env) error {
 
 func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s\n", r.Method, r.RequestURI)
+	fmt.Fprintf(&b, "%s %s\nHost: %s\n", r.Method, r.RequestURI, r.Host)
 	r.Header.Write(&b)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	b.Write(body)

@@ -13,7 +13,9 @@ import (
 type Request struct {
 	*http.Request
 	Origin     string            // scheme://host as the client sees it
+	Hostname   string            // by which the route is found: lower case, without port, brackets and final dot
 	Path       string            // decoded once: what is judged is what is sent
+	Readings   []string          // the other ways in which the upstream may read the path: only where its route allows a trick
 	ClientAddr netip.Addr        // after trusted_proxies; the zero Addr if it is unknown, which is nobody's
 	ClientCert *x509.Certificate // from the listener or a trusted proxy's header
 	ID         string

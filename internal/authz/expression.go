@@ -22,7 +22,7 @@ type (
 	requestFacts struct {
 		Method   string              `cel:"method"`
 		Scheme   string              `cel:"scheme"`
-		Host     string              `cel:"host"` // without port
+		Host     string              `cel:"host"` // by which the route was found, without port
 		Path     string              `cel:"path"` // decoded, as it is judged
 		Query    map[string][]string `cel:"query"`
 		Headers  map[string]string   `cel:"headers"` // names in lower case, several values of one as one list (RFC 9110 §5.3); without credentials
@@ -79,6 +79,7 @@ type expression struct {
 	requestOnly bool // nothing but the request decides
 	query       bool // the query does, too
 	address     bool // it asks for the client's address
+	method      bool // and the method
 }
 
 // CheckAllow says what is wrong with an expression, and where in it.
@@ -86,6 +87,9 @@ func CheckAllow(text string) error {
 	_, err := compile(text)
 	return err
 }
+
+// ReadsMethod reports whether an expression may depend on the request's method. It errs on the safe side: the word suffices.
+func ReadsMethod(text string) bool { return strings.Contains(text, "method") }
 
 // compile returns the expression of a text, or what is wrong with it and where.
 func compile(text string) (*expression, error) {
@@ -107,7 +111,9 @@ func compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &expression{text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"), address: asksAddress(ast)}, nil
+	return &expression{
+		text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"), method: ReadsMethod(text), address: asksAddress(ast),
+	}, nil
 }
 
 // complaint is the first mistake, with its place in the expression.
@@ -226,11 +232,8 @@ func (s *subject) session() sessionFacts {
 
 func (s *subject) requestFacts() requestFacts {
 	r := s.request
-	scheme, host, _ := strings.Cut(r.Origin, "://")
-	if end := strings.LastIndexByte(host, ':'); end > strings.LastIndexByte(host, ']') {
-		host = host[:end]
-	}
-	f := requestFacts{Method: r.Method, Scheme: scheme, Host: host, Path: r.Path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
+	scheme, _, _ := strings.Cut(r.Origin, "://")
+	f := requestFacts{Method: r.Method, Scheme: scheme, Host: r.Hostname, Path: r.Path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
 	f.Headers = make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
 		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" && len(values) > 0 {

@@ -151,6 +151,9 @@ func NewRule(r RuleSettings) (*Rule, error) {
 	return rule, nil
 }
 
+// ReadsMethod reports whether the rule's expression may depend on the request's method.
+func (r *Rule) ReadsMethod() bool { return r.allow != nil && r.allow.method }
+
 // NeedsCredential reports whether a rule's requests must bring one. Where a consumer stands for nobody, only rules that
 // require something themselves do.
 func (p *Policy) NeedsCredential(rule *Rule) bool {

@@ -22,7 +22,7 @@ func usual() Settings {
 
 func request(method, target string) *auth.Request {
 	r := httptest.NewRequest(method, target, nil)
-	return &auth.Request{Request: r, Origin: "https://app.example.com:8443", Path: r.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.7"), ID: "id"}
+	return &auth.Request{Request: r, Origin: "https://app.example.com:8443", Hostname: "app.example.com", Path: r.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.7"), ID: "id"}
 }
 
 func john(claims auth.Claims) *auth.Identity {

@@ -24,6 +24,7 @@ func (r *Route) check() {
 	}
 	r.OwnPages = b.pages("pages", r.Route.Pages)
 	r.checkRules()
+	r.checkMethodOverride()
 	r.checkACL()
 	if r.HasOIDC {
 		r.checkIssuers()
@@ -76,6 +77,25 @@ func (r *Route) checkRules() {
 			b.warning(b.home, "rules: no request reaches this rule, because the one at %s takes them all: put this one before it", r.Rules[n].Place)
 		}
 		r.checkReach(rule)
+	}
+}
+
+// checkMethodOverride refuses the switch where a rule judges by the method: a client would choose the rule, and run another method.
+func (r *Route) checkMethodOverride() {
+	n := slices.Index(r.Route.Allow, "method_override")
+	if n < 0 {
+		return
+	}
+	for i := range r.Rules {
+		rule := &r.Rules[i]
+		key, how := "methods", "a rule is chosen by the method"
+		if len(rule.Methods) == 0 {
+			key, how = "allow", "an expression may read the method"
+		}
+		if key == "methods" || authz.ReadsMethod(rule.Allow) {
+			r.block.complain(fmt.Sprintf("allow[%d]", n), "%s at %s, and method_override lets clients run another one than is judged: take one of them out",
+				how, rule.block.find(key).from(r.block.find("allow").mark))
+		}
 	}
 }
 

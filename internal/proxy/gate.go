@@ -38,14 +38,15 @@ type Route struct {
 
 	SkipPreflight bool // a CORS preflight passes unseen
 
-	Allow        []string // tricks that a path may hold
+	Allow        []string // tricks that a request may hold
 	StripPath    bool     // the upstream doesn't see the route's prefix
-	PreserveHost bool     // the upstream sees the client's Host
+	PreserveHost bool     // the upstream sees the Host that was judged
 
 	CookieNames    []string // of the gate, which never go upstream
 	CookiePrefixes []string
 
 	allow     trick
+	byMethod  bool     // a rule's methods or expression decide, so that no parameter may name another
 	challenge []string // the value of WWW-Authenticate without an error
 	rules     *rules
 	triggers  []*boundEndpoint // endpoints without a path of their own
@@ -124,19 +125,19 @@ func New(c Config) (*Gate, error) {
 	if g.pages == nil {
 		g.pages = page.Builtin()
 	}
-	removed, cookies := newNameSet(c.Routes), newCookieSet(c.Routes)
+	cookies, removed := newCookieSet(c.Routes), map[bool]*nameSet{false: newNameSet(c.Routes, false), true: newNameSet(c.Routes, true)}
 	for _, route := range c.Routes {
-		if err := makePlans(route, removed, cookies); err != nil {
-			return nil, err
-		}
 		for _, name := range route.Allow {
 			route.allow |= tricks[name]
+		}
+		if err := makePlans(route, removed[route.allow&methodOverride != 0], cookies); err != nil {
+			return nil, err
 		}
 		route.challenge = []string{fmt.Sprintf("Bearer realm=%q", route.Realm) + route.Resource}
 		if route.Basic {
 			route.challenge = append(route.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, route.Realm))
 		}
-		route.rules = newRules(route.Rules)
+		route.rules, route.byMethod = newRules(route.Rules), route.judgesMethods()
 		route.proxy = g.newReverseProxy(route)
 	}
 	g.router = newRouter(c.Routes, c.Endpoints)
@@ -157,6 +158,7 @@ type Decision struct {
 	notes    *notes         // for an explanation; nil: nobody wants one
 	as       *auth.Identity // for an explanation: who the request is for, whatever it brings
 	target   target
+	host     string       // host[:port] by which the route was found
 	unjudged bool         // nothing was looked at: Authorization is the upstream's to judge
 	used     []auth.Param // where the credential stood
 	query    *string      // what the upstream gets instead of the request's
@@ -191,10 +193,12 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err := g.entrance.enter(r, d); err != nil {
 		return err
 	}
-	host := hostname(d.Origin)
-	m, err := g.router.match(host, r.Method, &d.target)
+	m, err := g.router.match(d.Hostname, r.Method, &d.target)
 	d.Route, d.Rule = m.route, m.rule
 	d.notes.match(d)
+	if err == nil && m.route.byMethod {
+		err = checkMethodParam(r.URL.RawQuery)
+	}
 	if err != nil {
 		return err
 	}
@@ -219,7 +223,7 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 		return err
 	}
 	if endpoint != nil { // it goes on as if the chain had found its result
-		d.Rule = d.Route.rules.find(host, d.Path, r.Method)
+		d.Rule = d.Route.rules.find(d.Hostname, d.Path, r.Method)
 	}
 	d.tell()
 	return g.authorize(d)

@@ -12,8 +12,14 @@ import (
 // removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
 // may read every sign alike, as CGI does (RFC 3875 §4.1.18), so they are removed in every spelling.
 var removedNames = []string{
-	"X-Anonymous-Consumer", "Remote-User", "Proxy", "Forwarded", "X-Real-Ip", "X-Request-Id",
-	"X-Original-Url", "X-Rewrite-Url", // some upstreams read another path than the judged one from them
+	"X-Anonymous-Consumer", "Remote-User", "Proxy", "X-Request-Id",
+	// another host, scheme or path than the judged one, for upstreams that believe them
+	"Forwarded", "X-Forwarded", "X-Host", "X-Host-Override", "X-Original-Host", "X-Http-Host-Override", "X-Scheme", "X-Url-Scheme", "X-Original-Proto",
+	"Front-End-Https", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Override-Url", "X-Http-Destinationurl", "X-Http-Path-Override",
+	"X-Envoy-Original-Path", "X-Envoy-Original-Host", "X-Script-Name", "Script-Name", "Path-Info", "Request-Uri",
+	// another client than the one that asked
+	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "X-Original-For", "X-Originating-Ip",
+	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Forward-For", "X-Envoy-External-Address",
 	"X-Client-Cert", "X-Client-Certificate", "Client-Cert", "Client-Cert-Chain", "X-Amzn-Mtls-Clientcert", "X-Arr-Clientcert",
 }
 
@@ -21,8 +27,10 @@ var removedPrefixes = []string{
 	"X-Consumer-", "X-Credential-", "X-Authenticated-", "Session-", "X-Forwarded-", "X-Ssl-Client-", "Ssl-Client-", "X-Amzn-Mtls-",
 }
 
-// methodOverrides make an upstream run another method than the one that was judged.
-var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// methodOverrides make an upstream run another method than the one that was judged. They pass where the route's allow says so.
+var methodOverrides = []string{
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Method-Override", "Http-Method-Override", "X-Method", "X-Original-Method",
+}
 
 // A nameSet holds header names folded: upper case, and one sign for all that is neither letter nor digit.
 type nameSet struct {
@@ -31,8 +39,8 @@ type nameSet struct {
 }
 
 // newNameSet is the union of all names that any route of the process may set: a name that means something on one route
-// must not pass on the next, which may lead to the same upstream.
-func newNameSet(routes []*Route) *nameSet {
+// must not pass on the next, which may lead to the same upstream. With overrides the methods' names pass.
+func newNameSet(routes []*Route, overrides bool) *nameSet {
 	s := &nameSet{names: map[string]struct{}{}}
 	add := func(names ...string) {
 		for _, n := range names {
@@ -40,6 +48,9 @@ func newNameSet(routes []*Route) *nameSet {
 		}
 	}
 	add(removedNames...)
+	if !overrides {
+		add(methodOverrides...)
+	}
 	for _, p := range removedPrefixes {
 		s.prefixes = append(s.prefixes, fold(p))
 	}
@@ -55,9 +66,6 @@ func newNameSet(routes []*Route) *nameSet {
 		for _, rule := range r.Rules {
 			for _, m := range rule.Headers.UpstreamHeaders {
 				add(m.Header)
-			}
-			if len(rule.Methods) > 0 {
-				add(methodOverrides...)
 			}
 		}
 	}

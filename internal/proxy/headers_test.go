@@ -10,7 +10,7 @@ import (
 
 func planFor(t testing.TB, routes ...*Route) *headerPlan {
 	t.Helper()
-	err := makePlans(routes[0], newNameSet(routes), newCookieSet(routes))
+	err := makePlans(routes[0], newNameSet(routes, false), newCookieSet(routes))
 	p := routes[0].plan
 	if err != nil {
 		t.Fatal(err)
@@ -30,6 +30,7 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization",
 		"X-Consumer-Id", "X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
 		"Session-Id", "Remote-User", "REMOTE_USER", "Proxy", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X_Forwarded_Proto",
+		"X-Host", "X_Original_Host", "X-Http-Host-Override", "X-Original-Uri", "X-Scheme", "X-Forwarded", "True-Client-Ip", "CF-Connecting-IP",
 		"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", "Ssl-Client-Dn", "X-Client-Cert", "Client-Cert", "X-Real-Ip", "X-Request-Id",
 		"X+User", "X~user", "X!Consumer!Id", "X'Consumer*Username", "Remote|User", "X#Forwarded^For", "Ssl%Client&Dn", "X$Tenant", "X`User",
 	} {
@@ -46,15 +47,23 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 	}
 }
 
-func TestMethodOverridesAreRemovedWhereMethodsAreJudged(t *testing.T) {
-	h := http.Header{"X-Http-Method-Override": {"DELETE"}}
-	planFor(t, &Route{}).strip(h, false)
-	if len(h) != 1 {
-		t.Error("removed although no rule names a method")
+func TestMethodOverridesPassWhereTheRouteSaysSo(t *testing.T) {
+	names := []string{
+		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Method-Override", "HTTP-Method-Override", "X-Method", "X-Original-Method",
+		"x_http_method_override", "X.HTTP.Method.Override", "X+Method",
 	}
-	planFor(t, &Route{Rules: []*Rule{{Methods: []string{"DELETE"}}}}).strip(h, false)
-	if len(h) != 0 {
-		t.Error("passed although a rule names a method")
+	for _, allowed := range []bool{false, true} {
+		route := &Route{}
+		if err := makePlans(route, newNameSet(nil, allowed), newCookieSet(nil)); err != nil {
+			t.Fatal(err)
+		}
+		p := route.plan
+		for _, name := range names {
+			h := http.Header{name: {"DELETE"}}
+			if p.strip(h, false); (len(h) == 1) != allowed {
+				t.Errorf("%s: allowed is %v, and %v is left", name, allowed, h)
+			}
+		}
 	}
 }
 

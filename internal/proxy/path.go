@@ -8,17 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// A trick is something in a path that one server reads in one way and the next in another. What is judged must be what is
-// sent, so each is refused unless the route allows it.
+// A trick is something in a request that one server reads in one way and the next in another. What is judged must be what is
+// sent, so each is refused, or taken out, unless the route allows it.
 type trick uint8
 
 const (
-	encodedSlash trick = 1 << iota // %2F
-	doubleSlash                    // //
-	semicolon                      // ; (some servers cut path parameters off)
+	encodedSlash   trick = 1 << iota // %2F
+	doubleSlash                      // //
+	semicolon                        // ; (some servers cut path parameters off)
+	methodOverride                   // another method, in a header or a parameter
 )
 
-var tricks = map[string]trick{"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon}
+var tricks = map[string]trick{"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon, "method_override": methodOverride}
 
 // A target is a request's path, read once.
 type target struct {

@@ -37,6 +37,7 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	if d.Origin, err = origin(r, trusted); err != nil {
 		return auth.InvalidRequest("bad_host", err)
 	}
+	d.host, d.Hostname = authority(d.Origin)
 	if err := checkMethod(r.Method); err != nil {
 		return auth.InvalidRequest("bad_method", err)
 	}
@@ -138,14 +139,18 @@ func trimDefaultPort(scheme, host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// hostname is the host of an origin without port, brackets and final dot: what routes are matched with.
-func hostname(origin string) string {
-	_, host, _ := strings.Cut(origin, "://")
-	if end := strings.LastIndexByte(host, ']'); end > 0 {
-		return host[1:end]
+// authority returns an origin's host[:port] as preserve_host sends it, and its host alone, without brackets, as routes, rules and
+// expressions are matched with it. Neither has the name's final dot: the upstream must not find another host than the gate.
+func authority(origin string) (hostPort, host string) {
+	_, hostPort, _ = strings.Cut(origin, "://")
+	if end := strings.LastIndexByte(hostPort, ']'); end > 0 {
+		return hostPort, hostPort[1:end]
 	}
-	host, _, _ = strings.Cut(host, ":")
-	return strings.TrimSuffix(host, ".")
+	name, _, _ := strings.Cut(hostPort, ":")
+	if host = strings.TrimSuffix(name, "."); host != name {
+		hostPort = host + hostPort[len(name):]
+	}
+	return hostPort, host
 }
 
 // checkMethod accepts upper-case tokens (RFC 9110 §9.1) but CONNECT and TRACE.

@@ -15,8 +15,8 @@ func TestHosts(t *testing.T) {
 		"app.example.com": "app.example.com", "app.example.com.": "app.example.com", "app.example.com:8443": "app.example.com",
 		"a_b.test": "a_b.test", "127.0.0.1:80": "127.0.0.1", "[::1]": "::1", "[2001:db8::1]:8443": "2001:db8::1", "localhost:": "localhost",
 	} {
-		if !validHost(host) || hostname("http://"+host) != name {
-			t.Errorf("%q: valid is %v, and its name %q, expected %q", host, validHost(host), hostname("http://"+host), name)
+		if _, got := authority("http://" + host); !validHost(host) || got != name {
+			t.Errorf("%q: valid is %v, and its name %q, expected %q", host, validHost(host), got, name)
 		}
 	}
 	for _, host := range []string{
@@ -24,7 +24,15 @@ func TestHosts(t *testing.T) {
 		"[::1", "[::1]x", "[::1].example.com", "[::1]:x", "[127.0.0.1]", "[fe80::1%25eth0]", "::1", "a[b]", "a@b", "a b", "a/b", "a,b", "a;b", "A",
 	} {
 		if validHost(host) {
-			t.Errorf("%q is taken for a host: %q", host, hostname("http://"+host))
+			t.Errorf("%q is taken for a host", host)
+		}
+	}
+	for origin, want := range map[string]string{
+		"http://app.example.com.": "app.example.com", "https://app.example.com.:8443": "app.example.com:8443", "http://[::1]:8080": "[::1]:8080",
+		"http://app.example.com:8080": "app.example.com:8080",
+	} {
+		if got, _ := authority(origin); got != want {
+			t.Errorf("%s is sent as %q, expected %q", origin, got, want)
 		}
 	}
 }

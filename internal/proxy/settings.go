@@ -12,11 +12,11 @@ type RouteSettings struct {
 	Paths        []string          `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
 	Upstream     UpstreamSettings  `yaml:"upstream" required:"true"`
 	StripPath    bool              `yaml:"strip_path" default:"false"`
-	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the client's Host header to the upstream
+	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host that was judged to the upstream
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
 	ACL          authz.ACLSettings `yaml:"acl"`
-	Pages        string            `yaml:"pages"`                                             // the folder of its own pages; default the process's
-	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon"` // what else a path may hold
+	Pages        string            `yaml:"pages"`                                                             // the folder of its own pages; default the process's
+	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon,method_override"` // what else a request may hold
 	Literal      []string          `yaml:"literal" enum:"claims,paths,values"`                // what is meant as it stands, though other tools read it as a pattern or a list
 }
 

@@ -135,7 +135,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	stayInHTTP(out.Header)
 	out.Host = route.Upstream.url.Host
 	if route.PreserveHost {
-		out.Host = p.In.Host
+		out.Host = d.host // that was judged: behind a trusted proxy, X-Forwarded-Host
 	}
 	view.plan.strip(out.Header, d.unjudged || !view.Headers.HideCredentials && slices.Contains(namesIn(d.used, auth.InHeader), "Authorization"))
 	if view.Headers.HideCredentials {
