@@ -153,7 +153,8 @@ func asksAddress(ast *cel.Ast) bool {
 
 // judge evaluates the expression: nil, or 403. What can't be evaluated, such as a claim that isn't there, and what would run
 // away, refuses. So does a query that the upstream might read in another way than the expression does, and a client's address
-// that is unknown, whatever the expression makes of it: it must pass neither as internal nor as not internal.
+// that is unknown, whatever the expression makes of it: it must pass neither as internal nor as not internal. The expression
+// must be true for every way in which the upstream may read the path.
 func (e *expression) judge(s *subject) error {
 	if e.query {
 		if _, err := url.ParseQuery(s.request.URL.RawQuery); err != nil {
@@ -163,25 +164,37 @@ func (e *expression) judge(s *subject) error {
 	if e.address && !s.request.ClientAddr.IsValid() {
 		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the client's address is unknown: see trusted_proxies", e.text))
 	}
-	out, _, err := e.program.ContextEval(s.request.Context(), s.facts())
+	err := e.judgePath(s, s.request.Path)
+	for n := 0; n < len(s.request.Readings) && err == nil; n++ {
+		err = e.judgePath(s, s.request.Readings[n])
+	}
+	return err
+}
+
+// judgePath evaluates the expression for one way to read the path.
+func (e *expression) judgePath(s *subject, path string) error {
+	out, _, err := e.program.ContextEval(s.request.Context(), s.facts(path))
 	if err != nil {
 		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: %w", e.text, err))
 	}
-	if out != types.True {
-		return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v", e.text, out.Value()))
+	if out == types.True {
+		return nil
 	}
-	return nil
+	if path != s.request.Path {
+		return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v for the path %q, as which the upstream may read this one", e.text, out.Value(), clip(path)))
+	}
+	return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v", e.text, out.Value()))
 }
 
 // facts are the values of the variables, each made when it is asked for.
-func (s *subject) facts() map[string]any {
+func (s *subject) facts(path string) map[string]any {
 	return map[string]any{
 		"claims":   func() any { return plain(s.claims) },
 		"id_token": func() any { return plain(s.identity.Claims(auth.IDTokenClaims)) },
 		"userinfo": func() any { return plain(s.identity.Claims(auth.UserinfoClaims)) },
 		"token":    func() any { return s.token() },
 		"session":  func() any { return s.session() },
-		"request":  func() any { return s.requestFacts() },
+		"request":  func() any { return s.requestFacts(path) },
 		"consumer": func() any { return s.consumer() },
 	}
 }
@@ -230,10 +243,10 @@ func (s *subject) session() sessionFacts {
 	return f
 }
 
-func (s *subject) requestFacts() requestFacts {
+func (s *subject) requestFacts(path string) requestFacts {
 	r := s.request
 	scheme, _, _ := strings.Cut(r.Origin, "://")
-	f := requestFacts{Method: r.Method, Scheme: scheme, Host: r.Hostname, Path: r.Path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
+	f := requestFacts{Method: r.Method, Scheme: scheme, Host: r.Hostname, Path: path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
 	f.Headers = make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
 		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" && len(values) > 0 {

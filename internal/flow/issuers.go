@@ -2,6 +2,7 @@ package flow
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -137,17 +138,26 @@ func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if !token.jws {
 		for _, p := range t {
 			if p.presented.judges.of(token) != "" {
-				return p.chain.Authenticate(r)
+				return final(p.chain.Authenticate(r))
 			}
 		}
-		return t[0].chain.Authenticate(r) // which refuses it
+		return final(t[0].chain.Authenticate(r)) // which refuses it
 	}
 	n, err := oidc.IssuerOfToken(r.Context(), token.value, t.issuers())
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	res, err := t[n].chain.Authenticate(r)
+	res, err := final(t[n].chain.Authenticate(r))
 	return res, auth.OfIssuer(t[n].issuers[0].URL(), err)
+}
+
+// final refuses a token that was found and that the flows of its entry don't find, because they look elsewhere: its bearer must
+// not pass as if there were none.
+func final(res *auth.Result, err error) (*auth.Result, error) {
+	if errors.Is(err, auth.ErrNoCredential) {
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("the issuer's entry doesn't look for tokens where this one stood"))
+	}
+	return res, err
 }
 
 func (t tokensOf) issuers() [][]*oidc.Issuer {

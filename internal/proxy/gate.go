@@ -46,6 +46,7 @@ type Route struct {
 	CookiePrefixes []string
 
 	allow     trick
+	prefixes  []string // of paths, as strip_path takes them off
 	byMethod  bool     // a rule's methods or expression decide, so that no parameter may name another
 	challenge []string // the value of WWW-Authenticate without an error
 	rules     *rules
@@ -138,6 +139,7 @@ func New(c Config) (*Gate, error) {
 			route.challenge = append(route.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, route.Realm))
 		}
 		route.rules, route.byMethod = newRules(route.Rules), route.judgesMethods()
+		route.prefixes = encodePrefixes(route.Paths)
 		route.proxy = g.newReverseProxy(route)
 	}
 	g.router = newRouter(c.Routes, c.Endpoints)
@@ -193,8 +195,8 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err := g.entrance.enter(r, d); err != nil {
 		return err
 	}
-	m, err := g.router.match(d.Hostname, r.Method, &d.target)
-	d.Route, d.Rule = m.route, m.rule
+	m, readings, err := g.router.match(d.Hostname, r.Method, &d.target)
+	d.Route, d.Rule, d.Readings = m.route, m.rule, readings
 	d.notes.match(d)
 	if err == nil && m.route.byMethod {
 		err = checkMethodParam(r.URL.RawQuery)

@@ -84,8 +84,8 @@ func plainPath(p string) bool {
 	return true
 }
 
-// decodeSegment decodes one segment once. Bytes that aren't UTF-8, controls, backslashes, and escapes that survive decoding are refused: the next
-// server might decode them again.
+// decodeSegment decodes one segment once. Bytes that aren't UTF-8, controls, backslashes, and escapes that survive decoding
+// are refused: the next server might decode them again.
 func decodeSegment(segment string) (string, error) {
 	if strings.ContainsAny(segment, "?#") {
 		return "", errors.New("the path holds # or ?")
@@ -149,35 +149,4 @@ func encodeSegment(s string) string {
 		b.WriteByte(hex[c&15])
 	}
 	return b.String()
-}
-
-// readings are the other ways in which an upstream may read a path with tricks: slashes collapsed, parameters cut off,
-// an encoded slash as part of a name. All of them must lead to the same rule.
-func (t *target) readings() []string {
-	var all []string
-	if t.tricks&encodedSlash != 0 {
-		all = append(all, strings.ReplaceAll(t.raw, "%2F", "\x00"))
-	}
-	if t.tricks&doubleSlash != 0 {
-		all = append(all, collapse(t.path))
-	}
-	if t.tricks&semicolon != 0 {
-		all = append(all, cutParameters(t.path), collapse(cutParameters(t.path)))
-	}
-	return all
-}
-
-func collapse(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
-	}
-	return path
-}
-
-func cutParameters(path string) string {
-	segments := strings.Split(path, "/")
-	for n := range segments {
-		segments[n], _, _ = strings.Cut(segments[n], ";")
-	}
-	return strings.Join(segments, "/")
 }

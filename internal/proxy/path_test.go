@@ -1,6 +1,9 @@
 package proxy
 
-import "testing"
+import (
+	"net/url"
+	"testing"
+)
 
 func TestParsePath(t *testing.T) {
 	for _, c := range []struct {
@@ -59,6 +62,9 @@ func FuzzParsePath(f *testing.F) {
 		again, err := parsePath(first.raw)
 		if err != nil || again != first {
 			t.Errorf("parsePath(%q) = %+v, read again %+v, %v", in, first, again, err)
+		}
+		if sent, err := url.PathUnescape(first.raw); err != nil || sent != first.path {
+			t.Errorf("parsePath(%q): %q is judged, and %q is sent, %v", in, first.path, sent, err)
 		}
 	})
 }

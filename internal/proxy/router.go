@@ -272,24 +272,30 @@ func (r *Rule) onHost(host string) bool {
 	})
 }
 
-// match finds where a request leads. A path that an upstream could read in several ways must lead to one rule in all.
-func (r *router) match(host, method string, t *target) (match, error) {
+// match finds where a request leads, and the other ways in which the upstream may read its path: all must lead to one rule.
+func (r *router) match(host, method string, t *target) (m match, readings []string, err error) {
 	m, ok := r.find(host, t.path, method)
 	if !ok {
-		return m, &auth.Error{Status: http.StatusNotFound, Description: "There is nothing at this address.", Reason: "no_route"}
+		return m, nil, &auth.Error{Status: http.StatusNotFound, Description: "There is nothing at this address.", Reason: "no_route"}
 	}
 	if t.tricks == 0 {
-		return m, nil
+		return m, nil, nil
 	}
 	if t.tricks&^m.route.allow != 0 {
-		return m, badPath(errors.New("the path holds an encoded slash, a double slash or a semicolon, which the route's allow doesn't name"))
+		return m, nil, badPath(errors.New("the path holds an encoded slash, a double slash or a semicolon, which the route's allow doesn't name"))
 	}
-	for _, reading := range t.readings() {
+	if readings, err = t.readings(); err == nil && m.route.StripPath {
+		err = m.route.checkStripped(t)
+	}
+	if err != nil {
+		return m, nil, badPath(err)
+	}
+	for _, reading := range readings {
 		if other, ok := r.find(host, reading, method); !ok || other != m {
-			return m, badPath(errors.New("the path can be read in two ways that lead to different rules"))
+			return m, nil, badPath(errors.New("the path can be read in two ways that lead to different rules"))
 		}
 	}
-	return m, nil
+	return m, readings, nil
 }
 
 func badPath(err error) error {

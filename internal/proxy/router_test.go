@@ -74,6 +74,7 @@ func TestTricksNeedOneReading(t *testing.T) {
 	route.rules = newRules([]*Rule{
 		{Place: "admin", Paths: []string{"/public/admin", "/admin"}, Rule: &authz.Rule{}},
 		{Place: "public", Paths: []string{"/public"}, Rule: &authz.Rule{Auth: authz.Off}},
+		{Place: "café", Paths: []string{"/café"}, Rule: &authz.Rule{}},
 	})
 	r := newRouter([]*Route{route}, nil)
 	for path, want := range map[string]string{
@@ -87,12 +88,18 @@ func TestTricksNeedOneReading(t *testing.T) {
 		"/public/admin;x":    "",
 		"/public;x/admin":    "",
 		"/public/;x/admin/b": "",
+		"/caf%C3%A9/a%2Fb":   "café",
+		"/caf%C3%A9%2Fb":     "",
+		"//public/admin":     "",
+		"//x/public/a":       "",
+		"/public/a;x/b/c":    "public",
+		"/public/admin;/a":   "",
 	} {
 		target, err := parsePath(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := r.match("h", "GET", &target)
+		m, _, err := r.match("h", "GET", &target)
 		if want == "" && err == nil || want != "" && (err != nil || m.rule.Place != want) {
 			t.Errorf("match(%q) = %+v, %v, expected %q", path, m.rule, err, want)
 		}
@@ -100,7 +107,7 @@ func TestTricksNeedOneReading(t *testing.T) {
 	route.allow = 0
 	for _, path := range []string{"/public/a%2Fb", "/public//a", "/public/a;x"} {
 		target, _ := parsePath(path)
-		if _, err := r.match("h", "GET", &target); err == nil {
+		if _, _, err := r.match("h", "GET", &target); err == nil {
 			t.Errorf("match(%q) passed although the route allows no tricks", path)
 		}
 	}

@@ -17,7 +17,7 @@ type RouteSettings struct {
 	ACL          authz.ACLSettings `yaml:"acl"`
 	Pages        string            `yaml:"pages"`                                                             // the folder of its own pages; default the process's
 	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon,method_override"` // what else a request may hold
-	Literal      []string          `yaml:"literal" enum:"claims,paths,values"`                // what is meant as it stands, though other tools read it as a pattern or a list
+	Literal      []string          `yaml:"literal" enum:"claims,paths,values"`                                // what is meant as it stands, though other tools read it as a pattern or a list
 }
 
 // UpstreamSettings say where requests go. A scalar is the URL.

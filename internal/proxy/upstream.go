@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -204,7 +205,8 @@ func (d *Decision) setURL(u *url.URL) {
 	}
 	path, raw := d.target.path, d.target.raw
 	if d.Route.StripPath {
-		path, raw = d.Route.strip(path, raw)
+		raw = d.Route.strip(raw)
+		path, _ = url.PathUnescape(raw) // whose escapes parsePath has written
 	}
 	if prefix := strings.TrimSuffix(base.Path, "/"); prefix != "" {
 		path, raw = prefix+path, strings.TrimSuffix(base.EscapedPath(), "/")+raw
@@ -212,21 +214,39 @@ func (d *Decision) setURL(u *url.URL) {
 	u.Path, u.RawPath = path, raw
 }
 
-// strip takes the route's prefix off a path.
-func (r *Route) strip(path, raw string) (string, string) {
-	longest := ""
-	for _, p := range r.Paths {
-		p = strings.TrimSuffix(p, "/")
-		if len(p) > len(longest) && (path == p || strings.HasPrefix(path, p+"/")) {
-			longest = p
+// strip takes the route's longest prefix off a path in its canonical encoding. An encoded slash never ends the prefix: what is
+// left must be what was judged, however the upstream reads it.
+func (r *Route) strip(raw string) string {
+	longest := 0
+	for _, p := range r.prefixes {
+		if len(p) > longest && strings.HasPrefix(raw, p) && (len(raw) == len(p) || raw[len(p)] == '/') {
+			longest = len(p)
 		}
 	}
-	escaped := (&url.URL{Path: longest}).EscapedPath()
-	path, raw = strings.TrimPrefix(path, longest), strings.TrimPrefix(raw, escaped)
-	if path == "" {
-		return "/", "/"
+	return cmp.Or(raw[longest:], "/")
+}
+
+// checkStripped refuses a path that may be read as one with two slashes at its beginning, once the route's prefix is off: some
+// servers take what follows for a host, and the rest for the path.
+func (r *Route) checkStripped(t *target) error {
+	rest := target{raw: r.strip(t.raw), tricks: t.tricks}
+	readings, err := rest.readings()
+	if slices.ContainsFunc(readings, func(p string) bool { return strings.HasPrefix(p, "//") }) {
+		err = errors.New("without the route's prefix the path may be read as one that begins with two slashes")
 	}
-	return path, raw
+	return err
+}
+
+// encodePrefixes returns the route's paths as strip compares them: in the canonical encoding, without a final slash.
+func encodePrefixes(paths []string) (all []string) {
+	for _, p := range paths {
+		segments := strings.Split(strings.TrimSuffix(p, "/"), "/")
+		for n := range segments {
+			segments[n] = encodeSegment(segments[n])
+		}
+		all = append(all, strings.Join(segments, "/"))
+	}
+	return all
 }
 
 // setForwarded tells the upstream how the client reached the gate.
