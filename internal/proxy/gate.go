@@ -157,14 +157,15 @@ type Decision struct {
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
 
-	notes    *notes         // for an explanation; nil: nobody wants one
-	as       *auth.Identity // for an explanation: who the request is for, whatever it brings
-	target   target
-	host     string       // host[:port] by which the route was found
-	unjudged bool         // nothing was looked at: Authorization is the upstream's to judge
-	used     []auth.Param // where the credential stood
-	query    *string      // what the upstream gets instead of the request's
-	failure  *auth.Error  // of the upstream
+	notes     *notes         // for an explanation; nil: nobody wants one
+	as        *auth.Identity // for an explanation: who the request is for, whatever it brings
+	target    target
+	host      string       // host[:port] by which the route was found
+	preflight bool         // a CORS preflight that passes unseen
+	unjudged  bool         // nothing was looked at: Authorization is the upstream's to judge
+	used      []auth.Param // where the credential stood
+	query     *string      // what the upstream gets instead of the request's
+	failure   *auth.Error  // of the upstream
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +215,8 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err := d.BodyErr(); err != nil {
 		return err
 	}
-	if endpoint == nil && (d.Rule.Auth == authz.Off || d.Route.SkipPreflight && d.Preflight()) {
+	d.preflight = endpoint == nil && d.Rule.Auth != authz.Off && d.Route.SkipPreflight && d.Preflight()
+	if endpoint == nil && (d.Rule.Auth == authz.Off || d.preflight) {
 		d.unjudged = true
 		d.notes.add("flow", "none: this rule lets everybody in")
 		return nil
