@@ -1,21 +1,30 @@
 package auth
 
 import (
-	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
-// TestCookiesAreBounded: of thousands of cookies, which HTTP/2 sends in a few bytes, the first ones are looked at.
+// TestCookiesAreBounded: a request with thousands of cookies, which HTTP/2 sends in a few bytes, is refused, however they are
+// spread over lines.
 func TestCookiesAreBounded(t *testing.T) {
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Cookie", "first=1; "+strings.Repeat("a=b; ", 1_800)+"last=1")
-	q := &Request{Request: r}
-	if got := len(q.AllCookies()); got != maxCookies {
-		t.Errorf("%d cookies are looked at, expected %d", got, maxCookies)
-	}
-	if got := fmt.Sprint(q.CookieValues("first"), q.CookieValues("last")); got != "[1] []" {
-		t.Errorf("got %s", got)
+	for name, c := range map[string]struct {
+		cookies []string
+		refused bool
+	}{
+		"none":                    {nil, false},
+		"as many as may be":       {[]string{strings.Repeat("a=b; ", maxCookies-1) + "a=b"}, false},
+		"one more":                {[]string{strings.Repeat("a=b; ", maxCookies) + "a=b"}, true},
+		"one more, a line each":   {strings.Split(strings.Repeat("a=b;", maxCookies+1), ";")[:maxCookies+1], true},
+		"many more than Go reads": {[]string{strings.Repeat("a=b;", 20_000)}, true},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Cookie"] = c.cookies
+		err := (&Request{Request: r}).CheckCookies()
+		if (err != nil) != c.refused || err != nil && AsError(err).Status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

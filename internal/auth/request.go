@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -69,15 +70,26 @@ func (r *Request) CookieValues(name string) []string {
 	return values
 }
 
-// maxCookies bounds the cookies of a request that are looked at. Browsers keep about 180 for one host; over HTTP/2 a client
-// can send thousands in a few bytes.
+// maxCookies bounds the cookies of a request. Browsers keep about 180 for one host; over HTTP/2 a client can send thousands in
+// a few bytes.
 const maxCookies = 500
 
-// AllCookies returns the request's cookies, parsed once: the first 500.
+// CheckCookies refuses a request with more cookies than are looked at: what the gate doesn't see the upstream would.
+func (r *Request) CheckCookies() error {
+	n := len(r.Header["Cookie"])
+	for _, line := range r.Header["Cookie"] {
+		if n += strings.Count(line, ";"); n > maxCookies {
+			return &Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "too_many_cookies",
+				Description: "The request has too many cookies.", Err: fmt.Errorf("more than %d cookies", maxCookies)}
+		}
+	}
+	return nil
+}
+
+// AllCookies returns the request's cookies, parsed once.
 func (r *Request) AllCookies() []*http.Cookie {
 	if !r.parsed {
-		all := r.Request.Cookies()
-		r.cookies, r.parsed = all[:min(len(all), maxCookies)], true
+		r.cookies, r.parsed = r.Request.Cookies(), true
 	}
 	return r.cookies
 }

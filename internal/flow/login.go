@@ -120,7 +120,15 @@ func loginCookie(s *Settings, d *Deps) cookie {
 // cookieName is the name under which the browser keeps the login of a state.
 func (f *authorizationCode) cookieName(r *auth.Request, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return f.cookie.fullName(r) + hex.EncodeToString(sum[:6])
+	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigest])
+}
+
+// stateDigest is how much of a state's digest ends the name of its login's cookie, in bytes.
+const stateDigest = 6
+
+func isHex(s string, digits int) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == digits
 }
 
 // remember puts a login into its cookie.
@@ -211,10 +219,10 @@ func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
 func (f *authorizationCode) begunLogins(r *auth.Request) (all []loginCookieOf) {
 	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
 	for _, c := range r.AllCookies() {
-		if !strings.HasPrefix(c.Name, prefix) {
+		if !strings.HasPrefix(c.Name, prefix) || !isHex(c.Name[len(prefix):], 2*stateDigest) {
 			continue
 		}
-		if opened++; opened > 4*maxLogins {
+		if opened++; opened > 2*maxLogins {
 			break
 		}
 		n, known := place[c.Name]

@@ -20,8 +20,8 @@ func TestManyLoginCookies(t *testing.T) {
 	}
 	f := &authorizationCode{keyring: k, now: time.Now, cookie: newCookie("authorization_x_", "/", "", "Lax", true, nil)}
 	for name, cookies := range map[string]func(n int) string{
-		"one name":   func(int) string { return "authorization_x_0=nonsense" },
-		"many names": func(n int) string { return fmt.Sprintf("authorization_x_%d=nonsense", n) },
+		"one name":   func(int) string { return "authorization_x_0123456789ab=nonsense" },
+		"many names": func(n int) string { return fmt.Sprintf("authorization_x_%012x=nonsense", n) },
 	} {
 		var all []string
 		for n := range 1_800 {
@@ -31,10 +31,10 @@ func TestManyLoginCookies(t *testing.T) {
 		q.Header.Set("Cookie", strings.Join(all, "; "))
 		r := &auth.Request{Request: q, Origin: "http://127.0.0.1"}
 		allocs := testing.AllocsPerRun(1, func() { f.boundLogins(r) })
-		if cleared := len(f.boundLogins(r)["Set-Cookie"]); cleared > 4*maxLogins {
+		if cleared := len(f.boundLogins(r)["Set-Cookie"]); cleared > 2*maxLogins {
 			t.Errorf("%s: %d cookies are cleared", name, cleared)
 		}
-		if allocs > 200*4*maxLogins {
+		if allocs > 100*2*maxLogins { // to open one takes a few
 			t.Errorf("%s: %v allocations", name, allocs)
 		}
 	}

@@ -38,6 +38,9 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 		return auth.InvalidRequest("bad_host", err)
 	}
 	d.host, d.Hostname = authority(d.Origin)
+	if err := d.CheckCookies(); err != nil {
+		return err
+	}
 	if err := checkMethod(r.Method); err != nil {
 		return auth.InvalidRequest("bad_method", err)
 	}
