@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -61,4 +63,67 @@ func mayNotPass(name string) bool {
 		}
 	}
 	return name == "x-mail" || name == "x-other-mail" || name == "remote-user" || name == "forwarded" || name == "proxy" || name == "authorization"
+}
+
+// FuzzOrigin: an origin is a scheme and one of the hosts that were sent, which a URL parser reads as the same host.
+func FuzzOrigin(f *testing.F) {
+	for _, host := range []string{"app.example.com", "APP:80", "[::1]:443", "a:80:80", "a@b", "a/b", "a\\b", "a,b", "", ":80", "[::1", "a:", " a ", "a%2e", "[::ffff:1.2.3.4%25e]"} {
+		f.Add("gate.example", host, "https", true)
+		f.Add(host, "evil.example", "http", false)
+		f.Add(host, "", "HTTPS ", true)
+	}
+	f.Fuzz(func(t *testing.T, host, forwardedHost, proto string, trusted bool) {
+		r := &http.Request{Host: host, Header: http.Header{"X-Forwarded-Host": {forwardedHost}, "X-Forwarded-Proto": {proto}}}
+		got, err := origin(r, trusted)
+		if err != nil {
+			return
+		}
+		sent, scheme := host, "http"
+		if trusted {
+			sent, scheme = strings.TrimSpace(forwardedHost), strings.ToLower(strings.TrimSpace(proto))
+		}
+		u, err := url.Parse(got + "/path")
+		if err != nil || u.Scheme != scheme || u.User != nil || u.Path != "/path" || u.Scheme+"://"+u.Host != got {
+			t.Fatalf("the origin %q is read as %+v (%v)", got, u, err)
+		}
+		port := map[string]string{"http": ":80", "https": ":443"}[scheme]
+		if u.Host != strings.ToLower(sent) && u.Host+port != strings.ToLower(sent) {
+			t.Errorf("the origin %q is of another host than %q", got, sent)
+		}
+	})
+}
+
+// FuzzForwardedFor: the client is the last address of the list that no trusted proxy has; a trusted proxy's address is the
+// client's only if the list has no other, and what a client adds on the left changes nothing.
+func FuzzForwardedFor(f *testing.F) {
+	for _, list := range []string{
+		"203.0.113.7", "203.0.113.7:4711, 10.0.0.2", "10.0.0.5, 203.0.113.7\n10.0.0.2", "10.0.0.3,10.0.0.2", "::ffff:10.0.0.9", "[::ffff:10.0.0.9]:1",
+		"unknown, 10.0.0.2", "", ",", "[2001:db8::1]", "0.0.0.0", "::ffff:0.0.0.0", "10.0.0.1%x", "203.0.113.7,\n", "::a00:1",
+	} {
+		f.Add(list, "10.0.0.8")
+	}
+	e := &entrance{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	f.Fuzz(func(t *testing.T, list, forged string) {
+		got, err := e.forwardedFor(strings.Split(list, "\n"))
+		if err != nil {
+			if got.IsValid() {
+				t.Errorf("%q: %v, and the client is %v", list, err, got)
+			}
+			return
+		}
+		entries := strings.Split(strings.ReplaceAll(list, "\n", ","), ",")
+		for n := len(entries) - 1; n >= 0; n-- {
+			a, err := parseNode(strings.Trim(entries[n], " \t"))
+			if err == nil && n > 0 && e.trusts(a) {
+				continue
+			}
+			if err != nil || a != got || a.Is4In6() {
+				t.Errorf("%q: the client is %v, though entry %d is %v (%v)", list, got, n, a, err)
+			}
+			break
+		}
+		if again, _ := e.forwardedFor(append([]string{forged}, strings.Split(list, "\n")...)); !e.trusts(got) && again != got {
+			t.Errorf("%q: the client %v becomes %v with %q on the left", list, got, again, forged)
+		}
+	})
 }
