@@ -24,6 +24,7 @@ type Form struct {
 // A member is one member of a JSON object. A name can stand there twice: then both are kept, and judged as two.
 type member struct {
 	name  string
+	text  []byte // the name as it is written
 	value json.RawMessage
 }
 
@@ -117,12 +118,13 @@ func (f *Form) readJSON() {
 	}
 	var members []member
 	for d.More() {
+		before := d.InputOffset()
 		t, err := d.Token()
 		name, isName := t.(string)
 		if err != nil || !isName {
 			return
 		}
-		m := member{name: name}
+		m := member{name: name, text: bytes.TrimLeft(f.raw[before:d.InputOffset()], ", \t\r\n")}
 		if d.Decode(&m.value) != nil {
 			return
 		}
@@ -143,7 +145,8 @@ func (f *Form) readJSON() {
 	}
 }
 
-// HideBody takes parameters out of the body that is sent on. It does nothing to a body that wasn't read.
+// HideBody takes parameters out of the body that is sent on, and leaves the others as they were written. It does nothing to a
+// body that wasn't read.
 func (r *Request) HideBody(names []string) {
 	if r.form == nil || len(r.form.raw) == 0 || len(names) == 0 {
 		return
@@ -158,8 +161,7 @@ func (r *Request) HideBody(names []string) {
 			continue
 		}
 		b.WriteString(map[bool]string{true: "{", false: ","}[b.Len() == 0])
-		name, _ := json.Marshal(m.name)
-		b.Write(name)
+		b.Write(m.text)
 		b.WriteByte(':')
 		b.Write(m.value)
 	}
