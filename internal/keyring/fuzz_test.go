@@ -28,7 +28,7 @@ func FuzzOpen(f *testing.F) {
 		if got, ok := k.Unseal(name, value); ok && (!bytes.Equal(got, plain) || name != "login_1") {
 			t.Errorf("%q opens as the login %q under the name %q", value, got, name)
 		}
-		if got, err := k.OpenRecord("use", name, "salt", value); err == nil && (!bytes.Equal(got, plain) || name != "name" || value != record) {
+		if got, err := k.OpenRecord("use", name, "salt", value); err == nil && (!bytes.Equal(got, plain) || name != "name") {
 			t.Errorf("%q opens as the record %q under the name %q", value, got, name)
 		}
 	})

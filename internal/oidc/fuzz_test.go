@@ -15,32 +15,33 @@ import (
 	"sallyport/internal/provider"
 )
 
-// FuzzJWT: of all that a stranger can write only a spelling of the issuer's own token is an access token (a spelling: base64
-// has bits that nobody reads), and a token that go-jose reads has the shape that IsJWS looks for.
+// FuzzJWT: of all that a stranger can write around the parts of a good token (its three letters stand for them, because each
+// process that fuzzes has keys of its own) nothing but that token is an access token, and a token that go-jose reads has the
+// shape that IsJWS looks for.
 func FuzzJWT(f *testing.F) {
 	p, c, now := begin(f, nil)
-	claims := good(p, now.Now())
-	token := p.SignJWT(claims)
-	parts := strings.Split(token, ".")
-	f.Add(token)
+	good := p.SignJWT(good(p, now.Now()))
+	parts := strings.Split(good, ".")
+	letters := strings.NewReplacer("{H}", parts[0], "{P}", parts[1], "{S}", parts[2])
 	for _, header := range []string{`{"alg":"none"}`, `{"alg":"HS256"}`, `{"alg":"RS256","crit":["b64"],"b64":false}`, `{"alg":"RS256","jwk":{}}`, `[]`, `{`} {
 		encoded := base64.RawURLEncoding.EncodeToString([]byte(header))
-		f.Add(encoded + "." + parts[1] + "." + parts[2])
-		f.Add(encoded + "." + parts[1] + ".")
+		f.Add(encoded + ".{P}.{S}")
+		f.Add(encoded + ".{P}.")
 	}
-	for _, seed := range []string{"", "..", ".a.b", "a..b", "a.b", parts[0] + ".." + parts[2], token + ".", token + "=", token + "\n", "{}", "a.b.c.d.e"} {
+	for _, seed := range []string{"{H}.{P}.{S}", "{H}..{S}", "{H}.{P}.", "{H}.{P}.{S}.", "{H}.{P}.{S}=", "{H}.{P}\n.{S}", "{H}.{P}A.{S}", "", "..", ".a.b", "a.b", "{}", "a.b.c.d.e"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, token string) {
-		if _, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256}); err == nil && !IsJWS(token) && !strings.ContainsAny(token, "\r\n") {
+	f.Fuzz(func(t *testing.T, text string) {
+		token := letters.Replace(text)
+		_, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
+		if err == nil && !IsJWS(token) && !strings.ContainsAny(token, "\r\n") { // which Go's base64 skips
 			t.Errorf("%q is a JWS for go-jose, and none for IsJWS", token)
 		}
-		identity, err := c.issuer.AccessToken(t.Context(), token)
-		if err == nil && (identity.Subject != "john" || identity.Tokens.Expiry.Unix() != claims["exp"] || p.Requests(provider.JWKS) > 2) {
-			t.Errorf("%q is an access token of %+v", token, identity)
+		if _, err := c.issuer.AccessToken(t.Context(), token); (err == nil) != (token == good) {
+			t.Errorf("%q: %v", text, err)
 		}
-		if head, _, _ := strings.Cut(token, "."); err == nil && len(head) != len(parts[0]) {
-			t.Errorf("%q verifies with another header than the issuer's", token)
+		if n := p.Requests(provider.JWKS); n > 2 {
+			t.Errorf("the keys were fetched %d times", n)
 		}
 	})
 }
