@@ -12,7 +12,8 @@ import (
 
 // FuzzHideForm: what is hidden in a form is nowhere in what goes on, and every other pair stays byte for byte and in order.
 func FuzzHideForm(f *testing.F) {
-	for _, seed := range []string{"a=1&token=t%2B1&b=%zz", "token=1&token=2", "%74oken=1&x", "token", "&&token=%zz&", "token;=1", "a;token=1", "to+ken=1", "=token", "token==&%00=\xff"} {
+	for _, seed := range []string{"a=1&token=t%2B1&b=%zz", "token=1&token=2", "%74oken=1&x", "token",
+		"&&token=%zz&", "token;=1", "a;token=1", "to+ken=1", "=token", "token==&%00=\xff"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -40,7 +41,8 @@ func FuzzHideForm(f *testing.F) {
 func FuzzHideJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"a": [1, 2], "token": "t", "n": 1.0e2}`, `{"token":"1","token":"2"}`, `{"\u0074oken":"1"}`, `{"<":1,"token":{},"a\ud800":"\ud800"}`,
-		`{ "token" : 1 }`, `{"Token":1}`, `["token"]`, `{"token":"1"} {}`, `{"token":"1"`, `{"token"}`, "\ufeff{}", `null`, "{\"\xff\":\"\xff\",\"token\":1}", "{}\n",
+		`{ "token" : 1 }`, `{"Token":1}`, `["token"]`, `{"token":"1"} {}`, `{"token":"1"`, `{"token"}`, "\ufeff{}",
+		`null`, "{\"\xff\":\"\xff\",\"token\":1}", "{}\n",
 	} {
 		f.Add(seed)
 	}

@@ -23,12 +23,14 @@ func FuzzJWT(f *testing.F) {
 	good := p.SignJWT(good(p, now.Now()))
 	parts := strings.Split(good, ".")
 	letters := strings.NewReplacer("{H}", parts[0], "{P}", parts[1], "{S}", parts[2])
-	for _, header := range []string{`{"alg":"none"}`, `{"alg":"HS256"}`, `{"alg":"RS256","crit":["b64"],"b64":false}`, `{"alg":"RS256","jwk":{}}`, `[]`, `{`} {
+	for _, header := range []string{`{"alg":"none"}`, `{"alg":"HS256"}`,
+		`{"alg":"RS256","crit":["b64"],"b64":false}`, `{"alg":"RS256","jwk":{}}`, `[]`, `{`} {
 		encoded := base64.RawURLEncoding.EncodeToString([]byte(header))
 		f.Add(encoded + ".{P}.{S}")
 		f.Add(encoded + ".{P}.")
 	}
-	for _, seed := range []string{"{H}.{P}.{S}", "{H}..{S}", "{H}.{P}.", "{H}.{P}.{S}.", "{H}.{P}.{S}=", "{H}.{P}\n.{S}", "{H}.{P}A.{S}", "", "..", ".a.b", "a.b", "{}", "a.b.c.d.e"} {
+	for _, seed := range []string{"{H}.{P}.{S}", "{H}..{S}", "{H}.{P}.", "{H}.{P}.{S}.", "{H}.{P}.{S}=",
+		"{H}.{P}\n.{S}", "{H}.{P}A.{S}", "", "..", ".a.b", "a.b", "{}", "a.b.c.d.e"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -50,10 +52,14 @@ func FuzzJWT(f *testing.F) {
 // them lasts for more than a year.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
-		`{"access_token":"a","token_type":"Bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"s"}`, `{"access_token":"a","access_token":"b"}`,
-		`{"access_token":"a","Access_Token":"b"}`, `{"access_token":"a","\u0061ccess_token":"b"}`, `{"access_token":["a"]}`, `{"access_token":"a"} {}`,
-		`{"access_token":"a","expires_in":1e400}`, `{"access_token":"a","expires_in":"Inf"}`, `{"access_token":"a","expires_in":9223372036854775807}`,
-		`{"access_token":"a","expires_in":"NaN"}`, `{"access_token":"a","expires_in":true}`, `null`, `[]`, ``, `{"access_token":"\ud800"}`, `[[[[[[[[`,
+		`{"access_token":"a","token_type":"Bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"s"}`,
+		`{"access_token":"a","access_token":"b"}`,
+		`{"access_token":"a","Access_Token":"b"}`, `{"access_token":"a","\u0061ccess_token":"b"}`,
+		`{"access_token":["a"]}`, `{"access_token":"a"} {}`,
+		`{"access_token":"a","expires_in":1e400}`, `{"access_token":"a","expires_in":"Inf"}`,
+		`{"access_token":"a","expires_in":9223372036854775807}`,
+		`{"access_token":"a","expires_in":"NaN"}`, `{"access_token":"a","expires_in":true}`, `null`, `[]`, ``,
+		`{"access_token":"\ud800"}`, `[[[[[[[[`,
 	} {
 		f.Add([]byte(seed))
 	}
