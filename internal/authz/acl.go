@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/internal/auth"
 )
@@ -23,13 +24,19 @@ func (a *acl) judge(s *subject) error {
 		return nil
 	}
 	groups := slices.Concat(s.grant.Groups, s.grant.ConsumerGroups)
-	if n := slices.IndexFunc(groups, func(g string) bool { return slices.Contains(a.Deny, g) }); n >= 0 {
+	if n := slices.IndexFunc(groups, a.denies); n >= 0 {
 		return auth.Forbidden("acl_denied", fmt.Errorf("acl: deny has the group %q", groups[n]))
 	}
 	if len(a.Allow) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(a.Allow, g) }) {
 		return auth.Forbidden("acl_not_allowed", fmt.Errorf("acl: allow has none of the groups %q, expected one of %q", groups, a.Allow))
 	}
 	return nil
+}
+
+// denies reports whether deny names a group, or a word of one: an issuer may write several groups as one string, and a reading
+// that overlooks one of them would let in.
+func (a *acl) denies(group string) bool {
+	return slices.Contains(a.Deny, group) || slices.ContainsFunc(strings.Fields(group), func(w string) bool { return slices.Contains(a.Deny, w) })
 }
 
 func (a *acl) seen(s *subject) string {

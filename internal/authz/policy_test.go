@@ -241,6 +241,8 @@ func TestACL(t *testing.T) {
 		"a group that a claim names":   {ACLSettings{Allow: []string{"silver"}}, nil, "silver", ""},
 		"one that nobody has isn't it": {ACLSettings{Allow: []string{"made-up"}}, nil, []any{"made-up", "silver"}, "acl_not_allowed"},
 		"one string is one group":      {ACLSettings{Allow: []string{"admin"}}, "staff admin", nil, "acl_not_allowed"},
+		"one string denies by a word":  {ACLSettings{Deny: []string{"admin"}}, "staff admin", nil, "acl_denied"},
+		"one element denies by a word": {ACLSettings{Deny: []string{"admin"}}, []any{"staff admin"}, nil, "acl_denied"},
 		"none that is known":           {ACLSettings{}, nil, "made-up", "consumer_groups_unknown"},
 	} {
 		s := usual()

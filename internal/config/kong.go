@@ -22,7 +22,7 @@ var kong = []refusal{
 	{"require_signed_request_object", "false", "request objects aren't signed: choose a client at the issuer that needn't"},
 
 	{"introspection_check_active", "true", "a token that isn't active is none (RFC 7662 §2.2); take it out"},
-	{"token_cache_key_include_scope", "true|false", "all that shapes an answer is part of its key"},
+	{"token_cache_key_include_scope", "true", "all that shapes an answer is part of its key; take it out"},
 
 	{"dpop_use_nonce", "false", noDPoP},
 	{"dpop_proof_lifetime", "300", noDPoP},
@@ -49,7 +49,7 @@ var kong = []refusal{
 
 	{"upstream_session_id_header downstream_session_id_header", "", "a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
 
-	{"unauthorized_destroy_session", "true|false", "a 401 finds no session to end; take it out"},
+	{"unauthorized_destroy_session", "true", "a request with a live session is not refused with 401, and a session whose tokens are spent ends; take it out"},
 	{"forbidden_destroy_session", "false", "a person who may not see one page stays logged in"},
 	{"http_version", "1.1", "the version is negotiated; take it out"},
 }
