@@ -49,13 +49,28 @@ type Endpoint struct {
 	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it. An error that wraps
 	// ErrNoCredential is answered with the chain's challenge.
 	Serve func(*Request) (*Result, error)
+
+	// ServeUser takes the place of Serve at an endpoint that acts for a user. Users finds the user's credential in the
+	// request; nil: the endpoint knows users by what was kept alone.
+	ServeUser func(*Request, Visitor) (*Result, error)
+	Users     Flow
+}
+
+// A Visitor gives an endpoint its users, and is the only way for an endpoint to have one: the route's policy has authorized
+// each identity, together with the rule that covers the endpoint's path, before the endpoint acts for it.
+type Visitor interface {
+	// Identify returns what Endpoint.Users proves of the request, if the user may pass. Its error wraps ErrNoCredential
+	// without a credential, and is the policy's for a user who is refused; the Result has the headers for the response then.
+	Identify() (*Result, error)
+	// Authorize judges an identity that was kept from an earlier request. Its error is the policy's.
+	Authorize(*Identity) error
 }
 
 // A Result is what a flow made of a request.
 type Result struct {
 	Identity *Identity   // immutable: it may come from a cache and serve many requests at once; nil without a credential
 	Header   http.Header // for the response, whatever it becomes: a renewed session's cookie; never cached
-	Answer   *Answer     // if set, this is the response and nothing is forwarded
+	Answer   *Answer     // if set, this is the response and nothing is forwarded; with an Identity only if the policy lets that pass
 	Used     []Param     // where the credential stood, so that it can be hidden from the upstream
 	Issued   Claims      // the token response that it came from, where login_action shows it
 	Query    *string     // if set, the upstream gets this query instead of the request's

@@ -15,7 +15,7 @@ type kongOAuth2 struct {
 }
 
 func newKongOAuth2(s *Settings, d *Deps) auth.Flow {
-	return &kongOAuth2{issuer: d.Issued, presented: d.presented, endpoints: d.Issued.Endpoints(d.Base, loggedIn(s, d))}
+	return &kongOAuth2{issuer: d.Issued, presented: d.presented, endpoints: d.Issued.Endpoints(d.Base, users(s, d))}
 }
 
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
@@ -35,10 +35,11 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Identity: identity, Used: used(token)}, nil
 }
 
-// loggedIn tells the built-in issuer which user is logged in at the gate: whose session the request carries.
-func loggedIn(s *Settings, d *Deps) issuer.Who {
+// users returns the flow that finds the user of the built-in issuer's endpoints: whose session the request carries. It is nil
+// without sessions.
+func users(s *Settings, d *Deps) auth.Flow {
 	if !s.on("session") {
-		return func(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+		return nil
 	}
-	return newSession(s, d).Authenticate
+	return newSession(s, d)
 }

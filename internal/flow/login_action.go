@@ -56,7 +56,10 @@ func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.
 			target += "?" + query
 		}
 	}
-	out.Answer = a.redirect(r, target, &out)
+	if len(a.tokens(res)) == 0 { // nothing is handed out: the policy judges the page that the browser is sent to
+		out.Identity = nil
+	}
+	out.Answer = a.redirect(r, target, res)
 	return &out
 }
 

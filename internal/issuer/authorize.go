@@ -12,7 +12,7 @@ import (
 
 // authorize is the authorization endpoint (RFC 6749 §3.1). A browser comes with GET, and with POST from the page on which
 // the user was asked; a consent page elsewhere comes with POST and the provision key.
-func (s *site) authorize(r *auth.Request) (*auth.Result, error) {
+func (s *site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	var p params
 	if r.Method == http.MethodPost {
 		var err error
@@ -23,7 +23,7 @@ func (s *site) authorize(r *auth.Request) (*auth.Result, error) {
 			return s.authorizeProvisioned(r, p)
 		}
 	}
-	user := s.visitor(r)
+	user := s.visitor(v)
 	res, err := s.authorizeVisitor(r, user, p)
 	if len(user.header) == 0 {
 		return res, err
@@ -50,13 +50,14 @@ type visitor struct {
 	err      error       // why nobody is known
 }
 
-// visitor is who is logged in. A token of our own proves no user here, or a client could turn one into more.
-func (s *site) visitor(r *auth.Request) (v visitor) {
-	if s.who == nil {
+// visitor returns who is logged in, if the route lets that user pass. A token of our own proves no user here, or a client
+// could turn one into more.
+func (s *site) visitor(from auth.Visitor) (v visitor) {
+	if s.users == nil {
 		v.err = refuse("access_denied", "Nobody can log in here.").because("no login for the authorization endpoint")
 		return v
 	}
-	res, err := s.who(r)
+	res, err := from.Identify()
 	if res != nil {
 		v.identity, v.header = res.Identity, res.Header
 	}
@@ -136,13 +137,15 @@ func (s *site) challenge(c *client, p params) (string, error) {
 	return challenge, nil
 }
 
-// issueCode makes a code for a user who agreed, or for whom a trusted page did, and returns the response's address.
-func (s *site) issueCode(r *auth.Request, a *authorization, user string) (string, error) {
+// issueCode makes a code for a user who agreed, or for whom a trusted page did, and returns the response's address. The user's
+// identity is kept without tokens, so that the policy judges it whenever tokens are issued for it; nil: only the name is known.
+func (s *site) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
 	now := s.now()
 	rec := s.access(a.client, s.issuer(r), authorizationCode)
 	rec.Expires = now.Add(codeLife).Unix()
 	rec.Subject, rec.UserID, rec.Scope, rec.Family = user, user, a.scope, newFamily()
 	rec.RedirectURI, rec.RedirectAsked, rec.Challenge = a.redirect, a.asked, a.challenge
+	rec.User = kernel(identity)
 	h := s.mint.make(codeHandle, rec.Family)
 	if err := s.store.keep(r.Context(), h, rec); err != nil {
 		return "", err

@@ -41,6 +41,8 @@ func (s *site) ask(r *auth.Request, a *authorization, user visitor, p params) (*
 	switch {
 	case errors.Is(user.err, auth.ErrNoCredential) && silent:
 		return nil, refuse("login_required", "The user isn't logged in.") // OIDC Core §3.1.2.6
+	case user.err != nil && silent:
+		return nil, silently(user.err)
 	case user.err != nil:
 		return nil, user.err
 	}
@@ -54,9 +56,22 @@ func (s *site) ask(r *auth.Request, a *authorization, user visitor, p params) (*
 	return s.consentPage(r, a, user.identity)
 }
 
+// silently returns the error response for a user whom the route refuses, where prompt=none forbids to show a page (OIDC Core
+// §3.1.2.1). It says no more than that the user may not do this, or that a login is needed.
+func silently(err error) error {
+	e := auth.AsError(err)
+	switch {
+	case e.StepUp != nil:
+		return refuse("login_required", "Another login is needed.").because(e.Error())
+	case e.Status == http.StatusForbidden:
+		return refuse("access_denied", "The user may not do this.").because(e.Error())
+	}
+	return err
+}
+
 // send sends the browser back with a code.
 func (s *site) send(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
-	target, err := s.issueCode(r, a, user.Subject)
+	target, err := s.issueCode(r, a, user.Subject, user)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (s *site) authorizeProvisioned(r *auth.Request, p params) (*auth.Result, er
 	}
 	if err = s.complete(a, p); err == nil {
 		var target string
-		if target, err = s.issueCode(r, a, user); err == nil {
+		if target, err = s.issueCode(r, a, user, nil); err == nil {
 			return answerRedirect(http.StatusOK, target), nil
 		}
 	}

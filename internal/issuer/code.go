@@ -14,7 +14,7 @@ var errGrant = refuse("invalid_grant", "The code is unknown, expired, used alrea
 
 // code exchanges a code for tokens (RFC 6749 §4.1.3), once. One that comes again was stolen or will be: then what it gave
 // ends (§4.1.2). So does one that comes with the wrong redirect_uri or code_verifier: whoever has it isn't who asked for it.
-func (s *site) code(r *auth.Request, c *client, p params) (*tokenAnswer, error) {
+func (s *site) code(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	if p["code"] == "" {
 		return nil, refuse("invalid_request", "The code is missing.")
 	}
@@ -33,6 +33,9 @@ func (s *site) code(r *auth.Request, c *client, p params) (*tokenAnswer, error) 
 		return nil, err
 	case was.ClientID != c.ClientID:
 		return nil, errGrant.because("the code is another client's")
+	}
+	if err := s.renews(r, v, was); err != nil {
+		return nil, errGrant.because(err.Error())
 	}
 	if reason := was.misused(p, s.now().Unix()); reason != "" {
 		if err := s.store.drop(r.Context(), h); err != nil {

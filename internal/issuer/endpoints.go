@@ -9,15 +9,11 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Who returns the user who is logged in, and headers for whatever the response becomes. Its error wraps auth.ErrNoCredential
-// if nobody is.
-type Who func(*auth.Request) (*auth.Result, error)
-
 // A site is the issuer as one route shows it.
 type site struct {
 	*Issuer
-	base string // the route's first path, without a final slash
-	who  Who    // nil: no user is known here, and only a consent page elsewhere gets codes
+	base  string    // the route's first path, without a final slash
+	users auth.Flow // finds who is logged in; nil: only a consent page elsewhere gets codes
 }
 
 // The issuer's paths below a route's first one.
@@ -29,17 +25,17 @@ const (
 	wellKnown      = "/.well-known/oauth-authorization-server"
 )
 
-// Endpoints are the issuer's endpoints for one route, whose first path is base. Who says who is logged in, for the
-// authorization endpoint; where it finds nobody the endpoint's error wraps auth.ErrNoCredential, for the caller to begin a
-// login that comes back to the same address.
-func (i *Issuer) Endpoints(base string, who Who) []auth.Endpoint {
-	s := &site{Issuer: i, base: strings.TrimSuffix(base, "/"), who: who}
+// Endpoints returns the issuer's endpoints for one route, whose first path is base. Users finds the user who is logged in, for
+// the authorization endpoint; without one the endpoint's error wraps auth.ErrNoCredential, for the caller to begin a login that
+// comes back to the same address. The caller judges every user before an endpoint acts for it (auth.Visitor).
+func (i *Issuer) Endpoints(base string, users auth.Flow) []auth.Endpoint {
+	s := &site{Issuer: i, base: strings.TrimSuffix(base, "/"), users: users}
 	return []auth.Endpoint{
 		s.endpoint("token", s.base+tokenPath, s.token, http.MethodPost),
 		s.endpoint("authorize", s.base+authorizePath, s.authorize, http.MethodGet, http.MethodPost),
-		s.endpoint("revoke", s.base+revokePath, s.revoke, http.MethodPost),
-		s.endpoint("introspect", s.base+introspectPath, s.introspect, http.MethodPost),
-		s.endpoint("oauth2_metadata", wellKnown+s.base, s.metadata, http.MethodGet, http.MethodHead), // RFC 8414 §3.1
+		s.endpoint("revoke", s.base+revokePath, alone(s.revoke), http.MethodPost),
+		s.endpoint("introspect", s.base+introspectPath, alone(s.introspect), http.MethodPost),
+		s.endpoint("oauth2_metadata", wellKnown+s.base, alone(s.metadata), http.MethodGet, http.MethodHead), // RFC 8414 §3.1
 	}
 }
 
@@ -49,9 +45,17 @@ func Paths(base string) []string {
 	return []string{base + tokenPath, base + authorizePath, base + revokePath, base + introspectPath, wellKnown + base}
 }
 
+// A serveUser serves one endpoint.
+type serveUser func(*auth.Request, auth.Visitor) (*auth.Result, error)
+
+// alone serves an endpoint that knows clients and no users.
+func alone(serve func(*auth.Request) (*auth.Result, error)) serveUser {
+	return func(r *auth.Request, _ auth.Visitor) (*auth.Result, error) { return serve(r) }
+}
+
 // endpoint guards what all endpoints have in common: the method, and that nobody on the way can read along.
-func (s *site) endpoint(name, path string, serve func(*auth.Request) (*auth.Result, error), methods ...string) auth.Endpoint {
-	return auth.Endpoint{Name: name, Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
+func (s *site) endpoint(name, path string, serve serveUser, methods ...string) auth.Endpoint {
+	return auth.Endpoint{Name: name, Path: path, Users: s.users, ServeUser: func(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 		if !slices.Contains(methods, r.Method) {
 			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.",
 				Reason: "method_not_allowed", Allow: strings.Join(methods, ", ")}
@@ -61,7 +65,7 @@ func (s *site) endpoint(name, path string, serve func(*auth.Request) (*auth.Resu
 				Description: "Tokens are only issued over https.",
 				Err:         errors.New("the request came over plain http (RFC 6749 §3.2): serve https, let the proxy in front be one of trusted_proxies, or set oauth2.allow_insecure_http")}
 		}
-		res, err := serve(r)
+		res, err := serve(r, v)
 		if err == nil {
 			return res, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
 )
 
@@ -26,7 +27,9 @@ type record struct {
 	RedirectURI   string `json:"ru,omitempty"` // of a code: where it was sent
 	RedirectAsked bool   `json:"ra,omitempty"` // of a code: the request named it (RFC 6749 §4.1.3)
 	Challenge     string `json:"cc,omitempty"` // of a code: code_challenge, S256 (RFC 7636 §4.3)
-	Current       []byte `json:"rt,omitempty"` // of a family: the digest of its refresh token
+	// User is who agreed, of a code and of a family; nil where a trusted page named the user. It has no tokens.
+	User    *auth.Identity `json:"u,omitempty"`
+	Current []byte         `json:"rt,omitempty"` // of a family: the digest of its refresh token
 
 	raw string // the bytes that it was read from, in a store that keeps bytes
 }
@@ -60,4 +63,15 @@ func openRecord(k *keyring.Keyring, name, salt, raw string) (*record, error) {
 		return nil, fmt.Errorf("%w: its content has another format", keyring.ErrRecord)
 	}
 	return r, nil
+}
+
+// kernel returns what a policy looks at in an identity: all but tokens and keys.
+func kernel(i *auth.Identity) *auth.Identity {
+	if i == nil {
+		return nil
+	}
+	return &auth.Identity{
+		Flow: i.Flow, Issuer: i.Issuer, ClientID: i.ClientID, Subject: i.Subject, AccessToken: i.AccessToken, IDToken: i.IDToken,
+		Introspection: i.Introspection, Userinfo: i.Userinfo, MappedFrom: i.MappedFrom, Presented: i.Presented,
+	}
 }

@@ -15,7 +15,7 @@ var errRefresh = refuse("invalid_grant", "The refresh token is unknown, expired,
 // that comes again was stolen from the client, or by it, and nobody can tell which; so all that came of the authorization
 // ends (RFC 9700 §4.14.2). There is no grace for a client that lost the answer: it would be the thief's as well, and what
 // the client loses is one login.
-func (s *site) refresh(r *auth.Request, c *client, p params) (*tokenAnswer, error) {
+func (s *site) refresh(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	if p["refresh_token"] == "" {
 		return nil, refuse("invalid_request", "The refresh_token is missing.")
 	}
@@ -27,6 +27,9 @@ func (s *site) refresh(r *auth.Request, c *client, p params) (*tokenAnswer, erro
 		was, err := s.current(r, c, h)
 		if err != nil {
 			return nil, err
+		}
+		if err := s.renews(r, v, was); err != nil {
+			return nil, errRefresh.because(err.Error())
 		}
 		scope, err := s.narrowed(c, was, p["scope"])
 		if err != nil {
@@ -61,6 +64,21 @@ func (s *site) current(r *auth.Request, c *client, h handle) (*record, error) {
 		return nil, errRefresh.because("the refresh token has expired")
 	}
 	return was, nil
+}
+
+// renews returns nil if a code or a refresh token may be exchanged here: this route has issued it, and its policy still lets
+// the user pass. Nothing is spent by a refusal: the tokens work again once the configuration lets the user in again.
+func (s *site) renews(r *auth.Request, v auth.Visitor, was *record) error {
+	switch {
+	case was.Issuer != s.issuer(r):
+		return fmt.Errorf("it was issued as %s, and this is %s", was.Issuer, s.issuer(r))
+	case was.User == nil: // a trusted page named the user: what is known stands in the access token, and is judged with it
+		return nil
+	}
+	if err := v.Authorize(was.User); err != nil {
+		return fmt.Errorf("the route refuses its user: %w", err)
+	}
+	return nil
 }
 
 func (s *site) reused(r *auth.Request, c *client, h handle) error {

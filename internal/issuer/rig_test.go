@@ -82,7 +82,8 @@ type gate struct {
 	*Issuer
 	r         *rig
 	endpoints map[string]auth.Endpoint
-	user      *auth.Identity // who is logged in; nil: nobody
+	user      *auth.Identity             // who is logged in; nil: nobody
+	judge     func(*auth.Identity) error // the route's policy; nil: everybody may pass
 }
 
 // gate opens the rig's store as one more replica.
@@ -108,17 +109,29 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 	}
 	r.before = i
 	g := &gate{Issuer: i, r: r, endpoints: map[string]auth.Endpoint{}, user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
-	for _, e := range i.Endpoints(base, g.who) {
+	for _, e := range i.Endpoints(base, auth.Chain{}) {
 		g.endpoints[e.Name] = e
 	}
 	return g
 }
 
-func (g *gate) who(*auth.Request) (*auth.Result, error) {
+// Identify is the part of auth.Visitor that finds users.
+func (g *gate) Identify() (*auth.Result, error) {
 	if g.user == nil {
 		return nil, auth.ErrNoCredential
 	}
+	if err := g.Authorize(g.user); err != nil {
+		return nil, err
+	}
 	return &auth.Result{Identity: g.user}, nil
+}
+
+// Authorize is the part of auth.Visitor that judges users.
+func (g *gate) Authorize(i *auth.Identity) error {
+	if g.judge == nil {
+		return nil
+	}
+	return g.judge(i)
 }
 
 // pass lets time pass, in Redis too: every key loses that much of its life.
@@ -147,7 +160,7 @@ func (g *gate) serve(endpoint, method, query, body string, changes ...change) (*
 	for _, change := range changes {
 		change(r)
 	}
-	return e.Serve(r)
+	return e.ServeUser(r, g)
 }
 
 // post sends a form and returns what the answer says, whose values are strings or numbers.

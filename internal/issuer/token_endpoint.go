@@ -19,7 +19,7 @@ type tokenAnswer struct {
 }
 
 // token is the token endpoint (RFC 6749 §3.2).
-func (s *site) token(r *auth.Request) (*auth.Result, error) {
+func (s *site) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *site) token(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.grant(r, c, p)
+	answer, err := s.grant(r, v, c, p)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +37,8 @@ func (s *site) token(r *auth.Request) (*auth.Result, error) {
 }
 
 // grant gives tokens for what a client brings.
-func (s *site) grant(r *auth.Request, c *client, p params) (*tokenAnswer, error) {
-	grants := map[string]func(*auth.Request, *client, params) (*tokenAnswer, error){
+func (s *site) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+	grants := map[string]func(*auth.Request, auth.Visitor, *client, params) (*tokenAnswer, error){
 		clientCredentials: s.clientCredentials, authorizationCode: s.code, refreshToken: s.refresh,
 	}
 	grant := grants[p["grant_type"]]
@@ -50,12 +50,12 @@ func (s *site) grant(r *auth.Request, c *client, p params) (*tokenAnswer, error)
 	case !c.may(p["grant_type"]):
 		return nil, refuse("unauthorized_client", "The client may not use this grant_type.").because(c.ClientID + " may not use " + p["grant_type"])
 	}
-	return grant(r, c, p)
+	return grant(r, v, c, p)
 }
 
 // clientCredentials is RFC 6749 §4.4: no refresh token, because the client can ask again. With the provision key a client
 // may say which user it acts for, as in Kong.
-func (s *site) clientCredentials(r *auth.Request, c *client, p params) (*tokenAnswer, error) {
+func (s *site) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	scope, err := s.scope(c, p)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (i *Issuer) next(c *client, was *record, scope string) (next issue, refresh
 	access.Subject, access.UserID, access.Scope, access.Family = was.Subject, was.UserID, scope, was.Family
 	family := &record{
 		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer, ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID,
-		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family,
+		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family, User: was.User,
 	}
 	switch {
 	case !c.may(refreshToken):

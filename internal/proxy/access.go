@@ -82,9 +82,9 @@ func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Tim
 }
 
 // reportOnly writes what a rule with report_only would have refused.
-func (g *Gate) reportOnly(d *Decision, err error) {
+func (g *Gate) reportOnly(d *Decision, rule *Rule, err error) {
 	e := auth.AsError(err)
-	g.log.Warn("a rule would have refused this request, and only reports", "request_id", d.ID, "route", d.Route.Name, "rule", d.Rule.Place,
+	g.log.Warn("a rule would have refused this request, and only reports", "request_id", d.ID, "route", d.Route.Name, "rule", rule.Place,
 		"reason", e.Reason, "error", fmt.Sprint(e.Err))
 }
 
@@ -113,9 +113,9 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 		add("rule", d.Rule.place())
 	}
 	add("endpoint", d.Endpoint)
-	if d.Identity != nil {
-		add("flow", d.Identity.Flow)
-		add("sub", clip(d.Identity.Subject))
+	if i := cmp.Or(d.Identity, d.User); i != nil {
+		add("flow", i.Flow)
+		add("sub", clip(i.Subject))
 	}
 	if d.Grant != nil && d.Grant.Consumer != nil {
 		add("consumer", cmp.Or(d.Grant.Consumer.Username, d.Grant.Consumer.CustomID, d.Grant.Consumer.ID))

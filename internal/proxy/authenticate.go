@@ -10,16 +10,12 @@ import (
 
 // authenticate asks the endpoint that was matched, else the route's chain. Without a credential a rule that doesn't need one
 // goes on with nobody, any other with the chain's challenge.
-func (d *Decision) authenticate(e *boundEndpoint) (*auth.Result, error) {
-	ask := d.Route.Chain.Authenticate
-	if e != nil {
-		d.Endpoint, ask = e.Name, e.Serve
-	}
+func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (*auth.Result, error) {
 	res, err := ask(&d.Request)
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
-	if e == nil && !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
+	if d.Endpoint == "" && !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
 		return res, nil
 	}
 	if res == nil {
@@ -45,20 +41,16 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 }
 
 // stepUp sends a person whose login isn't enough to log in anew. Whoever can't be sent gets the challenge of RFC 9470 §3.
-func (d *Decision) stepUp(err error) error {
+func (d *Decision) stepUp(err error) (*auth.Answer, error) {
 	e := auth.AsError(err)
 	if e.StepUp == nil {
-		return err
+		return nil, err
 	}
 	answer, challengeErr := d.challenge(e.StepUp)
-	if challengeErr != nil {
-		if errors.Is(challengeErr, auth.ErrNoCredential) {
-			return err
-		}
-		return challengeErr
+	if errors.Is(challengeErr, auth.ErrNoCredential) {
+		return nil, err
 	}
-	d.Answer = answer
-	return nil
+	return answer, challengeErr
 }
 
 // errNoCredential is the refusal of a request that brought nothing: its challenge has no error code (RFC 6750 §3.1).

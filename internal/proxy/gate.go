@@ -153,6 +153,7 @@ type Decision struct {
 	Rule     *Rule
 	Endpoint string         // the gate's own path that was asked for
 	Identity *auth.Identity // nil: nobody is known, and nobody need be
+	User     *auth.Identity // for whom an endpoint acts; for the log
 	Grant    *authz.Grant   // whom the identity stands for; nil where nothing was judged
 	Header   http.Header    // for the response, whatever it becomes
 	Answer   *auth.Answer   // if set, the response
@@ -221,21 +222,25 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 		d.notes.add("flow", "none: this rule lets everybody in")
 		return nil
 	}
-	err = d.prove(endpoint)
+	own := d.Rule
+	if endpoint != nil { // without an answer it goes on as if the chain had found its result
+		own = d.Route.rules.find(d.Hostname, d.Path, r.Method)
+	}
+	err = g.prove(d, endpoint, own)
 	d.notes.proof(d, err)
-	if err != nil || d.Answer != nil {
+	if err != nil || d.Answer != nil && d.Identity == nil {
 		return err
 	}
-	if endpoint != nil { // it goes on as if the chain had found its result
-		d.Rule = d.Route.rules.find(d.Hostname, d.Path, r.Method)
+	d.Rule = own
+	if d.Answer == nil {
+		d.tell()
 	}
-	d.tell()
 	return g.authorize(d)
 }
 
 // prove finds out who the request is for: by the endpoint or the chain, then by the exchange of the token. What the request
-// alone refuses is refused first: no credential that comes with it costs its issuer a call.
-func (d *Decision) prove(endpoint *boundEndpoint) error {
+// alone refuses is refused first: no credential that comes with it costs its issuer a call. Rule covers the request's path.
+func (g *Gate) prove(d *Decision, endpoint *boundEndpoint, rule *Rule) error {
 	if endpoint == nil {
 		if err := d.Route.Policy.Precheck(&d.Request, d.Rule.Rule, d.notes.observer()); err != nil {
 			return err
@@ -245,11 +250,15 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 			return nil
 		}
 	}
-	res, err := d.authenticate(endpoint)
+	ask := d.Route.Chain.Authenticate
+	if endpoint != nil {
+		d.Endpoint, ask = endpoint.Name, endpoint.bind(visitor{g, d, endpoint.Users, rule})
+	}
+	res, err := d.authenticate(ask)
 	if err == nil && res.Answer == nil {
 		err = d.BodyErr() // a part of it is gone: it can't be forwarded
 	}
-	if err == nil && res.Answer == nil && d.Route.Exchange != nil {
+	if err == nil && (res.Answer == nil || res.Identity != nil) {
 		res, err = d.exchange(res)
 	}
 	if res != nil {
@@ -260,27 +269,39 @@ func (d *Decision) prove(endpoint *boundEndpoint) error {
 
 // authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
 func (g *Gate) authorize(d *Decision) error {
+	grant, err := g.allow(d, d.Identity, d.Rule)
+	d.Grant = grant
+	if err == nil {
+		return nil
+	}
+	answer, err := d.stepUp(err)
+	if answer != nil {
+		d.Answer = answer
+	}
+	return err
+}
+
+// allow asks the policy of an identity's issuer about it, under one of the route's rules.
+func (g *Gate) allow(d *Decision, i *auth.Identity, rule *Rule) (*authz.Grant, error) {
 	o := d.notes.observer()
-	if d.Rule.ReportOnly {
+	if rule.ReportOnly {
 		if o == nil {
 			o = &authz.Observer{}
 		}
 		o.Report = func(err error) {
 			d.notes.add("report_only", "the rule would refuse this request, and only reports")
-			g.reportOnly(d, err)
+			g.reportOnly(d, rule, err)
 		}
 	}
-	grant, err := d.Route.policy(d.Identity).Authorize(&d.Request, d.Identity, d.Rule.Rule, o)
-	d.Grant = grant
-	if err == nil {
-		return nil
-	}
-	return d.stepUp(err)
+	return d.Route.policy(i).Authorize(&d.Request, i, rule.Rule, o)
 }
 
-// exchange keeps the headers of the result before: a renewed session's cookie must reach the browser even if the exchange
+// exchange exchanges the access token, where the route asks for it. It keeps the headers of the result before: a renewed session's cookie must reach the browser even if the exchange
 // fails.
 func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
+	if d.Route.Exchange == nil {
+		return before, nil
+	}
 	res, err := d.Route.Exchange(&d.Request, before)
 	if err != nil {
 		return &auth.Result{Identity: before.Identity, Header: before.Header}, err

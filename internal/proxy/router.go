@@ -82,7 +82,7 @@ type wildcard struct {
 func newRouter(routes []*Route, own []auth.Endpoint) *router {
 	r := &router{exact: map[string]*site{}, own: map[string]*boundEndpoint{}}
 	for _, e := range own {
-		r.own[e.Path] = &boundEndpoint{e, &Route{Name: "sallyport"}}
+		r.own[e.Path] = &boundEndpoint{e, &Route{Name: "sallyport", rules: newRules(nil)}}
 	}
 	for _, route := range routes {
 		for _, e := range route.Chain.Endpoints() {

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"errors"
+
+	"sallyport/internal/auth"
+)
+
+// A visitor authorizes the users of an endpoint before the endpoint sees them: a user whom the route refuses must get nothing
+// at the gate's own paths that would let the user pass elsewhere.
+type visitor struct {
+	gate  *Gate
+	d     *Decision
+	users auth.Flow // nil: a request shows no user
+	rule  *Rule     // that covers the endpoint's path
+}
+
+// Identify returns the user that the request is for, judged as if the request were for the upstream: after the exchange of
+// the token.
+func (v visitor) Identify() (*auth.Result, error) {
+	if v.users == nil {
+		return nil, auth.ErrNoCredential
+	}
+	res, err := v.users.Authenticate(&v.d.Request)
+	if err == nil {
+		res, err = v.d.exchange(res)
+	}
+	if err != nil || res.Identity == nil {
+		return res, err
+	}
+	v.d.User = res.Identity
+	if err := v.Authorize(res.Identity); err != nil {
+		return &auth.Result{Header: res.Header}, err
+	}
+	return res, nil
+}
+
+// Authorize judges an identity by the route's policy and the rule that covers the endpoint's path.
+func (v visitor) Authorize(i *auth.Identity) error {
+	_, err := v.gate.allow(v.d, i, v.rule)
+	return err
+}
+
+// bind returns what serves a request at an endpoint. A person whose login isn't enough is sent to log in anew, and comes back
+// to the endpoint.
+func (e *boundEndpoint) bind(v visitor) func(*auth.Request) (*auth.Result, error) {
+	if e.ServeUser == nil {
+		return e.Serve
+	}
+	return func(r *auth.Request) (*auth.Result, error) {
+		res, err := e.ServeUser(r, v)
+		if err == nil || errors.Is(err, auth.ErrNoCredential) {
+			return res, err
+		}
+		out := &auth.Result{}
+		if res != nil {
+			out.Header = res.Header
+		}
+		out.Answer, err = v.d.stepUp(err)
+		return out, err
+	}
+}
