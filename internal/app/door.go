@@ -64,7 +64,8 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
 		ErrorLog:          log.New(debugWriter{s.log}, "", 0),
 		Protocols:         new(http.Protocols),
-		HTTP2:             &http.HTTP2Config{WriteByteTimeout: limits.IdleTimeout}, // a client that reads nothing can't be told that its stream ends
+		// a client that reads nothing can't be told that its stream ends
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: limits.IdleTimeout},
 	}}
 	d.http.Protocols.SetHTTP1(true)
 	d.http.Protocols.SetHTTP2(true)

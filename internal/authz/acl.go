@@ -36,7 +36,8 @@ func (a *acl) judge(s *subject) error {
 // denies reports whether deny names a group, or a word of one: an issuer may write several groups as one string, and a reading
 // that overlooks one of them would let in.
 func (a *acl) denies(group string) bool {
-	return slices.Contains(a.Deny, group) || slices.ContainsFunc(strings.Fields(group), func(w string) bool { return slices.Contains(a.Deny, w) })
+	listed := func(name string) bool { return slices.Contains(a.Deny, name) }
+	return listed(group) || slices.ContainsFunc(strings.Fields(group), listed)
 }
 
 func (a *acl) seen(s *subject) string {

@@ -112,7 +112,8 @@ func compile(text string) (*expression, error) {
 		return nil, err
 	}
 	return &expression{
-		text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"), method: ReadsMethod(text), address: asksAddress(ast),
+		text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"),
+		method: ReadsMethod(text), address: asksAddress(ast),
 	}, nil
 }
 
@@ -181,7 +182,8 @@ func (e *expression) judgePath(s *subject, path string) error {
 		return nil
 	}
 	if path != s.request.Path {
-		return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v for the path %q, as which the upstream may read this one", e.text, out.Value(), clip(path)))
+		return auth.Forbidden("allow_false",
+			fmt.Errorf("allow: %s: it is %v for the path %q, as which the upstream may read this one", e.text, out.Value(), clip(path)))
 	}
 	return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v", e.text, out.Value()))
 }

@@ -28,6 +28,18 @@ const sharedSecret = auth.Secret("a secret of the test, long enough to be one")
 
 type shared struct{ Text string }
 
+func mustRedis(t *testing.T) (*redistest.Server, *goredis.Client) {
+	t.Helper()
+	server := redistest.Start(t)
+	settings := server.Settings()
+	client, err := settings.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return server, client
+}
+
 // replica is a cache of a process of its own.
 func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use string) *Cache[shared] {
 	return New(Config[shared]{
@@ -39,13 +51,7 @@ func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use strin
 
 // What one replica was told the others know, and Redis learns nothing of it; without Redis each asks for itself.
 func TestShared(t *testing.T) {
-	server := redistest.Start(t)
-	settings := server.Settings()
-	client, err := settings.New(slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	server, client := mustRedis(t)
 	var asked atomic.Int64
 	load := func(context.Context) (shared, time.Time, error) {
 		asked.Add(1)
@@ -87,13 +93,7 @@ func TestShared(t *testing.T) {
 // TestSharedAge: a copy serves for as long as the original would, however late a replica has taken it, and whatever its clock
 // says.
 func TestSharedAge(t *testing.T) {
-	server := redistest.Start(t)
-	settings := server.Settings()
-	client, err := settings.New(slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	_, client := mustRedis(t)
 	asked := 0
 	load := func(context.Context) (shared, time.Time, error) {
 		asked++

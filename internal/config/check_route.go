@@ -93,7 +93,8 @@ func (r *Route) checkMethodOverride() {
 			key, how = "allow", "an expression may read the method"
 		}
 		if key == "methods" || authz.ReadsMethod(rule.Allow) {
-			r.block.complain(fmt.Sprintf("allow[%d]", n), "%s at %s, and method_override lets clients run another one than is judged: take one of them out",
+			r.block.complain(fmt.Sprintf("allow[%d]", n),
+				"%s at %s, and method_override lets clients run another one than is judged: take one of them out",
 				how, rule.block.find(key).from(r.block.find("allow").mark))
 		}
 	}

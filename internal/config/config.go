@@ -25,7 +25,7 @@ type File struct {
 	Name           string   `yaml:"-"` // as it was given to Load
 	Listen         []Listen `yaml:"listen" default:"[127.0.0.1:8000]" min:"1"`
 	Admin          Admin    `yaml:"admin"`
-	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed; clients that ask from there without a proxy have no known address
+	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed; without one the client is unknown
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
 	Pages          string   `yaml:"pages"` // the folder of the pages that people see; default the built-in ones
@@ -75,7 +75,7 @@ type Log struct {
 type Limits struct {
 	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout" default:"10s" min:"1ms"`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms"`
-	BodyTimeout       time.Duration `yaml:"body_timeout" default:"10s" min:"1ms"`   // for the next bytes of a body that the gate reads itself; six times that for the whole
+	BodyTimeout       time.Duration `yaml:"body_timeout" default:"10s" min:"1ms"`   // for the next bytes of a body that the gate reads; six times that for all
 	AnswerTimeout     time.Duration `yaml:"answer_timeout" default:"30s" min:"1ms"` // for a client to take an answer of the gate's own
 	MaxHeaderBytes    int           `yaml:"max_header_bytes" default:"65536" min:"4096" max:"16777216"`
 	DrainTimeout      time.Duration `yaml:"drain_timeout" default:"30s"` // for requests in flight at the end

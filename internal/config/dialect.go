@@ -71,8 +71,8 @@ func noPattern(p string, rule *Rule) string {
 	if prefix == "/" {
 		return "a path is no pattern, but a prefix of whole segments: write such ones, judge request.path by a rule's allow" + literal
 	}
-	return fmt.Sprintf("a path is no pattern, but a prefix of whole segments: write %s, which is %s and everything below it, or judge request.path by "+
-		"a rule's allow%s", prefix, prefix, literal)
+	return fmt.Sprintf("a path is no pattern, but a prefix of whole segments: write %s, which is %s and everything below it, "+
+		"or judge request.path by a rule's allow%s", prefix, prefix, literal)
 }
 
 // plainPrefix returns the segments of a path before the first that looks like a pattern.

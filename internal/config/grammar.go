@@ -202,7 +202,8 @@ func checkCookiePath(path string) error {
 		return errors.New("expected a path such as /")
 	}
 	if pathPattern.MatchString(path) || strings.TrimSpace(path) != path {
-		return errors.New("a cookie's path is a prefix and no pattern, and what a browser doesn't ask for has no cookie: write /, or a path such as /app")
+		return errors.New("a cookie's path is a prefix and no pattern, and what a browser doesn't ask for has no cookie: " +
+			"write /, or a path such as /app")
 	}
 	return nil
 }

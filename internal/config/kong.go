@@ -49,7 +49,8 @@ var kong = []refusal{
 
 	{"upstream_session_id_header downstream_session_id_header", "", "a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
 
-	{"unauthorized_destroy_session", "true", "a request with a live session is not refused with 401, and a session whose tokens are spent ends; take it out"},
+	{"unauthorized_destroy_session", "true",
+		"a request with a live session is not refused with 401, and a session whose tokens are spent ends; take it out"},
 	{"forbidden_destroy_session", "false", "a person who may not see one page stays logged in"},
 	{"http_version", "1.1", "the version is negotiated; take it out"},
 }

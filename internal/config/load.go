@@ -149,7 +149,8 @@ func (l *loader) pattern(v *value) {
 		return
 	}
 	if strings.Contains(pattern, "**") { // filepath.Glob reads it as *: files further down would be left out without a word
-		l.problem(v.mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]", quote(v.text))
+		l.problem(v.mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]",
+			quote(v.text))
 		return
 	}
 	if !filepath.IsAbs(pattern) {

@@ -128,8 +128,8 @@ func (r *Route) checkIssuers() {
 
 // placesOfCredentials say where in a request credentials stand. They are read once, before it is known whose they are.
 var placesOfCredentials = []string{
-	"bearer_token_cookie_name", "bearer_token_header_name", "bearer_token_param_type", "client_credentials_param_type", "credential_body_limit",
-	"password_param_type", "refresh_token_param_name", "refresh_token_param_type",
+	"bearer_token_cookie_name", "bearer_token_header_name", "bearer_token_param_type", "client_credentials_param_type",
+	"credential_body_limit", "password_param_type", "refresh_token_param_name", "refresh_token_param_type",
 }
 
 // checkPlaces demands that all issuers' credentials stand in the same places: one that only some entry looks for would be none
@@ -146,8 +146,8 @@ func (r *Route) checkPlaces() {
 			index := fields[key].index
 			a, b := reflect.ValueOf(first.OIDC).FieldByIndex(index), reflect.ValueOf(other.OIDC).FieldByIndex(index)
 			if !reflect.DeepEqual(a.Interface(), b.Interface()) {
-				other.block.complain(key, "the entry %s has another value: a credential is read before it is known whose it is, so write it once, beside issuers",
-					quote(first.Name))
+				other.block.complain(key, "the entry %s has another value: "+
+					"a credential is read before it is known whose it is, so write it once, beside issuers", quote(first.Name))
 			}
 		}
 	}

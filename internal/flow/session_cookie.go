@@ -49,7 +49,8 @@ func SessionCookieNames(s *Settings, several bool) []string {
 
 func sessionCookies(s *Settings, several bool) (all []cookie) {
 	for _, name := range SessionCookieNames(s, several) {
-		all = append(all, newCookie(name, s.SessionCookiePath, s.SessionCookieDomain, s.SessionCookieSameSite, s.SessionCookieHTTPOnly, s.SessionCookieSecure))
+		c := newCookie(name, s.SessionCookiePath, s.SessionCookieDomain, s.SessionCookieSameSite, s.SessionCookieHTTPOnly, s.SessionCookieSecure)
+		all = append(all, c)
 	}
 	return all
 }

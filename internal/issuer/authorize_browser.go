@@ -16,7 +16,8 @@ func (s *site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, er
 		return nil, page(err)
 	}
 	if !r.Opened() && !(p["prompt"] == "none" && r.OpenedInFrame()) { // clients ask in a hidden frame (OIDC Core §3.1.2.1)
-		return nil, page(refuse("invalid_request", "A browser must open this address as a page: a script, a picture, a frame or a prefetch gets no code."))
+		return nil, page(refuse("invalid_request",
+			"A browser must open this address as a page: a script, a picture, a frame or a prefetch gets no code."))
 	}
 	a, err := s.recipient(p)
 	if err != nil {

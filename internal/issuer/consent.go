@@ -121,5 +121,6 @@ func (s *site) opened(sealed string) (*question, error) {
 // stale is the answer to an answer that nobody waits for. The link begins anew.
 func stale(link string, err error) error {
 	return &auth.Error{Status: http.StatusBadRequest, Code: "invalid_request", Title: "This page is out of date", Reason: "oauth2_consent_stale", Link: link, Err: err,
-		Description: "You took too long, aren't logged in any more as the one who was asked, or the answer didn't come from the page that asked. Nothing has happened."}
+		Description: "You took too long, aren't logged in any more as the one who was asked, " +
+			"or the answer didn't come from the page that asked. Nothing has happened."}
 }

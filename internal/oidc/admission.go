@@ -25,13 +25,29 @@ const (
 // place of a session's refresh or of a key fetch. Within the callers' room each client address has its share. A call waits
 // for a place for half of the time-out, in turn; one address that causes many failures has fewer places, for a while.
 type admission struct {
-	callers, own, keys *semaphore.Weighted
+	callers, own, keys room
 	share              int64         // places of one client address
 	patience           time.Duration // how long a call waits for a place
 	now                func() time.Time
 
 	mu      sync.Mutex // guards what is below
 	clients map[netip.Prefix]*client
+}
+
+// A room has places for calls in flight.
+type room struct {
+	*semaphore.Weighted
+	size int64
+}
+
+func newRoom(size int64) room { return room{semaphore.NewWeighted(size), size} }
+
+// take takes a place, when one is free.
+func (r room) take(ctx context.Context) error {
+	if err := r.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, r.size)
+	}
+	return nil
 }
 
 // A client is a client address that has calls in flight, waits for a place, or has failed lately. All clients whose address is
@@ -46,7 +62,7 @@ type client struct {
 
 func newAdmission(share int, timeout time.Duration, now func() time.Time) *admission {
 	return &admission{
-		callers: semaphore.NewWeighted(maxCalls), own: semaphore.NewWeighted(maxOwnCalls), keys: semaphore.NewWeighted(maxKeyCalls),
+		callers: newRoom(maxCalls), own: newRoom(maxOwnCalls), keys: newRoom(maxKeyCalls),
 		share: int64(share), patience: timeout / 2, now: now, clients: map[netip.Prefix]*client{},
 	}
 }
@@ -67,7 +83,7 @@ func (a *admission) admit(ctx context.Context, caller netip.Addr) (leave func(fa
 		a.quit(who, c, false)
 		return nil, fmt.Errorf("%w: no place among the %d of one client address became free (calls_per_client)", ErrUnavailable, a.share/weight)
 	}
-	if err := take(ctx, a.callers, maxCalls); err != nil {
+	if err := a.callers.take(ctx); err != nil {
 		c.places.Release(weight)
 		a.quit(who, c, false)
 		return nil, err
@@ -124,7 +140,7 @@ func (a *admission) quit(who netip.Prefix, c *client, failed bool) {
 // maxClients bounds the client addresses whose failures are remembered.
 const maxClients = 10_000
 
-// forget drops addresses whose failures are old; all that have nothing in flight, if there are too many.
+// forget drops all addresses that have nothing in flight, if there are too many.
 func (a *admission) forget() {
 	if len(a.clients) < maxClients {
 		return
@@ -136,32 +152,24 @@ func (a *admission) forget() {
 	}
 }
 
-// take takes a place of a room.
-func take(ctx context.Context, room *semaphore.Weighted, size int) error {
-	if err := room.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, size)
-	}
-	return nil
-}
-
 // reserve takes a place in one of the gate's own rooms.
-func (a *admission) reserve(ctx context.Context, room *semaphore.Weighted, size int) (leave func(), err error) {
+func (a *admission) reserve(ctx context.Context, r room) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.patience)
 	defer cancel()
-	if err := take(ctx, room, size); err != nil {
+	if err := r.take(ctx); err != nil {
 		return nil, err
 	}
-	return func() { room.Release(1) }, nil
+	return func() { r.Release(1) }, nil
 }
 
 // forGate takes a place for a call that the gate makes for itself.
 func (a *admission) forGate(ctx context.Context) (leave func(), err error) {
-	return a.reserve(ctx, a.own, maxOwnCalls)
+	return a.reserve(ctx, a.own)
 }
 
 // forKeys takes a place for a fetch of metadata or keys.
 func (a *admission) forKeys(ctx context.Context) (leave func(), err error) {
-	return a.reserve(ctx, a.keys, maxKeyCalls)
+	return a.reserve(ctx, a.keys)
 }
 
 // network returns the addresses that count as one client's: an IPv6 address stands for its /64, which one machine has to

@@ -68,7 +68,7 @@ func (i *Issuer) Metadata(ctx context.Context) (*Metadata, error) {
 	switch {
 	case m != nil:
 		if i.since(at) >= metadataLifetime && i.since(tried) >= retryAfterFail {
-			i.renew(ofMetadata, "metadata", i.discover) // the kept one serves meanwhile
+			i.renew(&i.renewingMetadata, "metadata", i.discover) // the kept one serves meanwhile
 		}
 		return m, nil
 	case lastErr != nil && i.since(tried) < retryAfterFail:

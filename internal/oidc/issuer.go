@@ -26,10 +26,12 @@ import (
 var ErrUnavailable = errors.New("the authorization server can't be asked")
 
 const (
-	metadataLifetime = time.Hour                        // after it the metadata and keys are fetched anew; the old ones serve until that worked
-	keysMustRenew    = metadataLifetime + 5*time.Minute // after it a request waits for the fetch of the keys, so that no withdrawn key is believed longer
-	retryAfterFail   = 3 * time.Second                  // between two attempts while nothing is known or a refresh failed
-	maxDocument      = 1 << 20                          // bytes of a metadata document, key set or token response
+	// keysMustRenew is when a request waits for the fetch of the keys, so that no withdrawn key is believed longer.
+	keysMustRenew = metadataLifetime + 5*time.Minute
+
+	metadataLifetime = time.Hour       // after it the metadata and keys are fetched anew; the old ones serve until that worked
+	retryAfterFail   = 3 * time.Second // between two attempts while nothing is known or a refresh failed
+	maxDocument      = 1 << 20         // bytes of a metadata document, key set or token response
 )
 
 // An Issuer is one authorization server as this process knows it: its metadata and keys, fetched on demand, kept while
@@ -54,7 +56,8 @@ type Issuer struct {
 	calls             *admission // of calls in flight
 	tokens            *tokenCache
 	flight            singleflight.Group
-	renewing          [2]atomic.Bool   // metadata and keys: a fetch in the background is under way
+	renewingMetadata  atomic.Bool      // in the background
+	renewingKeys      atomic.Bool      // likewise
 	sets              map[string][]key // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
 	mu                sync.RWMutex     // guards what is below
 	metadata          *Metadata
@@ -89,7 +92,8 @@ func NewIssuer(c Config) (*Issuer, error) {
 	return &Issuer{
 		calls: newAdmission(c.CallsPerClient, c.Timeout, now),
 		url:   issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
-		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer, unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
+		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer,
+		unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
 		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
 	}, nil
 }
@@ -169,19 +173,13 @@ func (i *Issuer) Forget() {
 	i.tokens.clear()
 }
 
-// The kinds of documents that are renewed in the background.
-const (
-	ofMetadata = iota
-	ofKeys
-)
-
 // renew fetches in the background what is kept and old: one fetch, however many requests find it old.
-func (i *Issuer) renew(kind int, name string, fetch func(context.Context) error) {
-	if !i.renewing[kind].CompareAndSwap(false, true) {
+func (i *Issuer) renew(running *atomic.Bool, name string, fetch func(context.Context) error) {
+	if !running.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
-		defer i.renewing[kind].Store(false)
+		defer running.Store(false)
 		i.share(context.Background(), name, fetch)
 	}()
 }

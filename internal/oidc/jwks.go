@@ -75,7 +75,7 @@ func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, []key, error) {
 	switch {
 	case keys != nil && (i.since(at) < keysMustRenew || i.since(tried) < retryAfterFail):
 		if i.since(at) >= metadataLifetime && i.since(tried) >= retryAfterFail {
-			i.renew(ofKeys, "keys", i.fetchKeys) // the kept ones serve meanwhile
+			i.renew(&i.renewingKeys, "keys", i.fetchKeys) // the kept ones serve meanwhile
 		}
 		return m, keys, nil
 	case lastErr != nil && i.since(tried) < retryAfterFail:

@@ -29,12 +29,15 @@ type IssuerSettings struct {
 	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`                     // key sets besides the issuer's own
 	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"`             // added to discovery and key requests
 	DiscoveryHeadersValues []auth.Secret `yaml:"discovery_headers_values" group:"issuer"`
-	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`               // least time between two fetches that unknown keys cause
-	Leeway                 time.Duration `yaml:"leeway" default:"0"`                              // for exp, nbf, iat, auth_time
-	CallsPerClient         int           `yaml:"calls_per_client" default:"32" min:"1" max:"256"` // in flight that one client address causes; more wait for a while
-	VerifySignature        bool          `yaml:"verify_signature" default:"true"`                 // false is insecure: anybody can write a token
-	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`                    // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
-	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"`            // tokens signed with client_secret are taken, too
+	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches that unknown keys cause
+	Leeway                 time.Duration `yaml:"leeway" default:"0"`                   // for exp, nbf, iat, auth_time
+	VerifySignature        bool          `yaml:"verify_signature" default:"true"`      // false is insecure: anybody can write a token
+	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`         // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
+	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"` // tokens signed with client_secret are taken, too
+
+	// CallsPerClient bounds the calls in flight that one client address causes; more wait for a while.
+	CallsPerClient int `yaml:"calls_per_client" default:"32" min:"1" max:"256"`
+
 	EndpointSettings
 	HTTPSettings
 }
@@ -131,6 +134,6 @@ type HTTPSettings struct {
 	HTTPProxyAuthorization  auth.Secret   `yaml:"http_proxy_authorization" group:"http_proxy"`
 	HTTPSProxy              string        `yaml:"https_proxy"`
 	HTTPSProxyAuthorization auth.Secret   `yaml:"https_proxy_authorization" group:"https_proxy"`
-	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts, domains, addresses and networks, each but networks with :port or without
+	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts, domains, addresses, each with :port or without; networks
 	Keepalive               bool          `yaml:"keepalive" default:"true"`
 }

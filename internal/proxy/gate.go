@@ -296,8 +296,8 @@ func (g *Gate) allow(d *Decision, i *auth.Identity, rule *Rule) (*authz.Grant, e
 	return d.Route.policy(i).Authorize(&d.Request, i, rule.Rule, o)
 }
 
-// exchange exchanges the access token, where the route asks for it. It keeps the headers of the result before: a renewed session's cookie must reach the browser even if the exchange
-// fails.
+// exchange exchanges the access token, where the route asks for it. It keeps the headers of the result before: a renewed
+// session's cookie must reach the browser even if the exchange fails.
 func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
 	if d.Route.Exchange == nil {
 		return before, nil

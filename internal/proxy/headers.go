@@ -14,9 +14,9 @@ import (
 var removedNames = []string{
 	"X-Anonymous-Consumer", "Remote-User", "Proxy", "X-Request-Id",
 	// another host, scheme or path than the judged one, for upstreams that believe them
-	"Forwarded", "X-Forwarded", "X-Host", "X-Host-Override", "X-Original-Host", "X-Http-Host-Override", "X-Scheme", "X-Url-Scheme", "X-Original-Proto",
-	"Front-End-Https", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Override-Url", "X-Http-Destinationurl", "X-Http-Path-Override",
-	"X-Envoy-Original-Path", "X-Envoy-Original-Host", "X-Script-Name", "Script-Name", "Path-Info", "Request-Uri",
+	"Forwarded", "X-Forwarded", "X-Host", "X-Host-Override", "X-Original-Host", "X-Http-Host-Override", "X-Scheme", "X-Url-Scheme",
+	"X-Original-Proto", "Front-End-Https", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Override-Url", "X-Http-Destinationurl",
+	"X-Http-Path-Override", "X-Envoy-Original-Path", "X-Envoy-Original-Host", "X-Script-Name", "Script-Name", "Path-Info", "Request-Uri",
 	// another client than the one that asked
 	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "X-Original-For", "X-Originating-Ip",
 	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Forward-For", "X-Envoy-External-Address",

@@ -19,7 +19,9 @@ const (
 	methodOverride                   // another method, in a header or a parameter
 )
 
-var tricks = map[string]trick{"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon, "method_override": methodOverride}
+var tricks = map[string]trick{
+	"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon, "method_override": methodOverride,
+}
 
 // A target is a request's path, read once.
 type target struct {

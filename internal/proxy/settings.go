@@ -15,9 +15,13 @@ type RouteSettings struct {
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host that was judged to the upstream
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
 	ACL          authz.ACLSettings `yaml:"acl"`
-	Pages        string            `yaml:"pages"`                                                             // the folder of its own pages; default the process's
-	Allow        []string          `yaml:"allow" enum:"encoded_slash,double_slash,semicolon,method_override"` // what else a request may hold
-	Literal      []string          `yaml:"literal" enum:"claims,paths,values"`                                // what is meant as it stands, though other tools read it as a pattern or a list
+	Pages        string            `yaml:"pages"` // the folder of its own pages; default the process's
+
+	// Allow says what else a request may hold.
+	Allow []string `yaml:"allow" enum:"encoded_slash,double_slash,semicolon,method_override"`
+
+	// Literal says what is meant as it stands, though other tools read it as a pattern or a list.
+	Literal []string `yaml:"literal" enum:"claims,paths,values"`
 }
 
 // UpstreamSettings say where requests go. A scalar is the URL.

@@ -138,7 +138,8 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	if route.PreserveHost {
 		out.Host = d.host // that was judged: behind a trusted proxy, X-Forwarded-Host
 	}
-	view.plan.strip(out.Header, d.unjudged || !view.Headers.HideCredentials && slices.Contains(namesIn(d.used, auth.InHeader), "Authorization"))
+	used := slices.Contains(namesIn(d.used, auth.InHeader), "Authorization")
+	view.plan.strip(out.Header, d.unjudged || used && !view.Headers.HideCredentials)
 	if d.preflight {
 		onlyPreflight(out)
 	}

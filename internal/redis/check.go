@@ -13,7 +13,8 @@ func CheckHost(host string) error {
 	case err == nil && address.IsValid():
 		return nil
 	case strings.Contains(host, "://") || strings.Contains(host, "@"):
-		return errors.New("it is a host and no URL: write host: redis.example.com, and port, username, password and database beside it, and ssl: true for rediss")
+		return errors.New("it is a host and no URL: write host: redis.example.com, " +
+			"and port, username, password and database beside it, and ssl: true for rediss")
 	case strings.HasPrefix(host, "/") || strings.HasPrefix(host, "unix:"):
 		return errors.New("it is a host and no file: write socket: /run/redis/redis.sock in its place")
 	case strings.HasPrefix(host, "["):

@@ -96,7 +96,7 @@ func walk(t *testing.T, s *Sessions) error {
 	if err != nil {
 		return err
 	}
-	if e, err = s.move(ctx, e); err != nil {
+	if _, err = s.move(ctx, e); err != nil {
 		return err
 	}
 	if err := s.End(ctx, id); err != nil {
