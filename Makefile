@@ -54,7 +54,7 @@ bench: parts
 image: build
 	@command -v buildah >/dev/null || { echo "make image needs buildah: apt-get install buildah"; exit 1; }
 	mkdir -p .cache/image && cp bin/sallyport /etc/ssl/certs/ca-certificates.crt .cache/image/
-	buildah bud --isolation chroot -f deploy/Containerfile -t sallyport:$(VERSION) -t sallyport:latest .cache/image
+	buildah bud --format docker --isolation chroot -f deploy/Containerfile -t sallyport:$(VERSION) -t sallyport:latest .cache/image
 
 clean:
 	rm -rf bin out

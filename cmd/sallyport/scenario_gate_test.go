@@ -12,15 +12,21 @@ import (
 )
 
 func (s *scene) gate(_ bool, args []string) {
-	s.file = s.ts.MkAbs(args[0])
+	s.file = ""
+	if len(args) > 0 {
+		s.file = s.ts.MkAbs(args[0])
+	}
 	s.startAgain(false, nil)
 }
 
 func (s *scene) startAgain(bool, []string) {
 	self, err := exec.LookPath("sallyport")
 	s.ts.Check(err)
-	s.process = exec.Command(self, "run", "-c", s.file)
-	s.process.Env = s.environment()
+	s.process = exec.Command(self, "run")
+	if s.file != "" {
+		s.process.Args = append(s.process.Args, "-c", s.file)
+	}
+	s.process.Env, s.process.Dir = s.environment(), s.ts.MkAbs(".")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	s.ts.Check(s.process.Start())
 	ended := make(chan struct{})
@@ -72,6 +78,8 @@ func (s *scene) reloads() int {
 func (s *scene) environment() (all []string) {
 	for _, name := range []string{
 		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET", "ACTOR",
+		"SALLYPORT_LISTEN", "SALLYPORT_ADMIN_LISTEN", "SALLYPORT_UPSTREAM", "SALLYPORT_ISSUER", "SALLYPORT_CLIENT_ID", "SALLYPORT_CLIENT_SECRET_FILE",
+		"SALLYPORT_SCOPES", "SALLYPORT_ISUER",
 	} {
 		if value := s.ts.Getenv(name); value != "" {
 			all = append(all, name+"="+value)

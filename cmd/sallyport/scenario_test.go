@@ -22,7 +22,8 @@ import (
 
 // words are what a scenario is written in, besides testscript's own (env, exec, stdout, cmp, ...):
 //
-//	gate FILE                   start sallyport run -c FILE; $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN stand in it as ${env:...}
+//	gate [FILE]                 start sallyport run -c FILE; $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN stand in it as ${env:...};
+//	                            without FILE it has $SALLYPORT_... only
 //	reload FILE                 copy FILE over the running one, SIGHUP, and wait until the log says what became of it
 //	terminate                   SIGTERM, and wait for the end; the status must be 0
 //	start                       start it again, as it was

@@ -19,8 +19,8 @@ import (
 
 // Options are what the command line says.
 type Options struct {
-	File   string          // the configuration
-	Reload <-chan struct{} // each value reads it again
+	Config config.Source
+	Reload <-chan struct{} // each value reads the configuration again
 	Log    io.Writer
 }
 
@@ -29,7 +29,7 @@ func Run(ctx context.Context, o Options) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	file, err := config.Load(o.File)
+	file, err := o.Config()
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *server) serve(ctx context.Context, o Options) error {
 	for {
 		select {
 		case <-o.Reload:
-			s.reload(o.File)
+			s.reload(o.Config)
 		case err := <-failed:
 			return errors.Join(err, s.stop())
 		case <-ctx.Done():
@@ -146,9 +146,9 @@ func (s *server) serve(ctx context.Context, o Options) error {
 }
 
 // reload reads the configuration again. A bad file leaves the old one running.
-func (s *server) reload(name string) {
+func (s *server) reload(read config.Source) {
 	var take func()
-	file, err := config.Load(name)
+	file, err := read()
 	if err == nil {
 		take, err = s.reloadDoors(file)
 	}

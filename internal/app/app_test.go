@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/provider"
 )
 
@@ -125,7 +126,9 @@ func TestTLS(t *testing.T) {
 	}
 	var log output
 	reload := make(chan struct{})
-	running(t, func(ctx context.Context) error { return Run(ctx, Options{File: name, Reload: reload, Log: &log}) })
+	running(t, func(ctx context.Context) error {
+		return Run(ctx, Options{Config: config.FromFile(name), Reload: reload, Log: &log})
+	})
 	address := log.await(t, `"for":"clients","address":"([^"]+)"`)
 	ask := func(trust *x509.Certificate) {
 		t.Helper()
@@ -169,7 +172,9 @@ func TestClientAuthorityIsReloaded(t *testing.T) {
 	write(before, "")
 	var log output
 	reload := make(chan struct{})
-	running(t, func(ctx context.Context) error { return Run(ctx, Options{File: name, Reload: reload, Log: &log}) })
+	running(t, func(ctx context.Context) error {
+		return Run(ctx, Options{Config: config.FromFile(name), Reload: reload, Log: &log})
+	})
 	address := log.await(t, `"for":"clients","address":"([^"]+)"`)
 	opens := func(who string, want bool) {
 		t.Helper()
@@ -239,10 +244,10 @@ func TestBadFilesDontRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := Check(name, &out); err == nil || !strings.HasPrefix(err.Error(), name+":2: upstream.ca_file: ") {
+	if err := Check(config.FromFile(name), &out); err == nil || !strings.HasPrefix(err.Error(), name+":2: upstream.ca_file: ") {
 		t.Errorf("check: %v", err)
 	}
-	if err := Run(t.Context(), Options{File: name, Log: &out}); err == nil {
+	if err := Run(t.Context(), Options{Config: config.FromFile(name), Log: &out}); err == nil {
 		t.Error("it runs")
 	}
 }

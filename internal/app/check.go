@@ -10,8 +10,8 @@ import (
 )
 
 // Check reads a configuration as Run would and says what is wrong with it, or what one should know. Nothing is contacted.
-func Check(name string, out io.Writer) error {
-	file, err := config.Load(name)
+func Check(read config.Source, out io.Writer) error {
+	file, err := read()
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func Check(name string, out io.Writer) error {
 	for _, w := range file.Warnings() {
 		fmt.Fprintln(out, "warning:", w)
 	}
-	fmt.Fprintf(out, "%s: ok, %d route%s\n", name, len(file.Routes), plural(len(file.Routes)))
+	fmt.Fprintf(out, "%s: ok, %d route%s\n", file.Name, len(file.Routes), plural(len(file.Routes)))
 	return nil
 }
 

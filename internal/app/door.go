@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 
 	"sallyport/internal/config"
 	"sallyport/internal/proxy"
@@ -81,11 +82,28 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 	}
 	listener, err := net.Listen("tcp", l.Address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return listenError(name, l.Address, err)
 	}
 	d.listener = listener
 	s.doors = append(s.doors, d)
 	return nil
+}
+
+// listenError says which setting holds an address that can't be listened on.
+func listenError(door, address string, err error) error {
+	key, other := "listen", "another address"
+	if door == "admin" {
+		key, other = "admin.listen", "another address, or off"
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: %s is in use by another process, perhaps another sallyport: stop it, or write %s", key, address, other)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: the system doesn't let this user listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE", key, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s: this machine doesn't have the address of %s: write an address of its own, or :PORT for all", key, address)
+	}
+	return fmt.Errorf("%s: %w", key, err)
 }
 
 // newTLS reads the files of a listener's TLS.

@@ -22,7 +22,7 @@ import (
 
 // ExplainOptions are a request that a person wants to know about.
 type ExplainOptions struct {
-	File    string
+	Config  config.Source
 	Request string   // METHOD URL
 	Headers []string // NAME: VALUE
 	Token   string   // a file with an access token, or - for standard input; empty: none
@@ -32,7 +32,7 @@ type ExplainOptions struct {
 // Explain decides a request with a configuration, as the running gate would, and writes how. passes reports whether the
 // request would be forwarded.
 func Explain(o ExplainOptions, in io.Reader, out, log io.Writer) (passes bool, err error) {
-	file, err := config.Load(o.File)
+	file, err := o.Config()
 	if err != nil {
 		return false, err
 	}

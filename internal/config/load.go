@@ -9,11 +9,17 @@ import (
 	"strings"
 )
 
-// Load reads a configuration: a process file, which names its routes, or one file with route: for everything. The error
+// Load reads a configuration file: a process file, which names its routes, or one file with route: for everything. The error
 // is Problems: everything that is wrong.
 func Load(name string) (*File, error) {
+	return load(name, false, func(r *report) *value { return r.read(name) })
+}
+
+// load makes a configuration of the tree that read returns, and of environment variables; alone says that there is no file.
+func load(name string, alone bool, read func(*report) *value) (*File, error) {
 	l := &loader{report: &report{}, file: &File{Name: name}}
-	if root := l.read(name); root != nil {
+	if root := read(l.report); root != nil {
+		l.environment(root, alone)
 		l.root(root)
 		checkProcess(l.process, l.file)
 		for i := range l.file.Routes {

@@ -75,7 +75,12 @@ func readFile(name string) ([]byte, error) {
 		return nil, cause(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	return limited(f)
+}
+
+// limited reads at most maxFile bytes.
+func limited(in io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
 		return nil, cause(err)
 	}

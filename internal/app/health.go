@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/internal/config"
+)
+
+// healthTimeout bounds the question whether a gate is ready.
+const healthTimeout = 3 * time.Second
+
+// Health asks the admin listener of a gate on this machine for a path, /readyz or /healthz, and writes its answer. The
+// listener's address is that of the configuration file of a name, which needn't exist; nothing else of the file is read. The
+// error says that the gate isn't well, or can't be asked.
+func Health(ctx context.Context, file, path string, out io.Writer) error {
+	address, err := config.AdminAddress(file)
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("admin.listen: expected host:port, got %q", address)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{}} // no proxy of the environment
+	defer client.CloseIdleConnections()
+	response, err := client.Do(r)
+	if err != nil {
+		return fmt.Errorf("nothing answers at admin.listen: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s", path, response.Status, strings.TrimSpace(string(body)))
+	}
+	_, err = out.Write(body)
+	return err
+}
