@@ -162,6 +162,10 @@ func (b *block) structure(scope, path string, v *value, f *field, out reflect.Va
 	if v.kind == scalar && s.scalar != nil {
 		v = &value{mark: v.mark, kind: mapping, pairs: []pair{{v.mark, s.scalar.name, v}}, index: map[string]int{s.scalar.name: 0}}
 	}
+	if v.kind == list && s.scalar != nil {
+		b.spoil(path, v, "expected one value, got a list%s", oneOnly[f.name])
+		return
+	}
 	if v.kind != mapping {
 		b.spoil(path, v, "expected a mapping with keys such as %s:, got %s", s.fields[0].name, v.kind)
 		return
@@ -175,6 +179,8 @@ func (b *block) list(scope, path string, v *value, f *field, out reflect.Value) 
 	_, structs := structure(out.Type().Elem())
 	switch {
 	case v.kind == scalar:
+		items = []*value{v}
+	case v.kind == mapping && structs && scalarForm(out.Type().Elem()):
 		items = []*value{v}
 	case v.kind == mapping && structs:
 		b.spoil(path, v, "expected a list of mappings, got a mapping: write \"- \" before its first key, and indent the others")
@@ -197,6 +203,12 @@ func (b *block) list(scope, path string, v *value, f *field, out reflect.Value) 
 	if n := atoi(f.min); len(items) < n {
 		b.spoil(path, v, "the list is empty: write at least one value, or take the key out")
 	}
+}
+
+// scalarForm reports whether a struct can be written as a single value: then a list of one needs no dash for a mapping either.
+func scalarForm(t reflect.Type) bool {
+	t, _ = structure(t)
+	return shapeOf(t).scalar != nil
 }
 
 // strings reads a map[string]string.

@@ -72,6 +72,9 @@ func hint(scope, key string, known []string) string {
 			places = append(places, h.where)
 		}
 	}
+	if say := foreignKey(scope, key, false); say != "" {
+		return ": " + say
+	}
 	if len(places) > 0 {
 		return ": it belongs " + strings.Join(places, " or ")
 	}
@@ -79,6 +82,9 @@ func hint(scope, key string, known []string) string {
 		if parent, member, ok := member(key); ok {
 			return fmt.Sprintf(": write %s: {%s: ...}", parent, member)
 		}
+	}
+	if say := foreignKey(scope, key, true); say != "" {
+		return ": " + say
 	}
 	if near := nearest(key, known); near != "" {
 		return ", did you mean " + near + "?"

@@ -23,6 +23,21 @@ var tricks = map[string]trick{
 	"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon, "method_override": methodOverride,
 }
 
+// refused says which tricks of a path are refused, and which setting allows them.
+func (t trick) refused() error {
+	var held, names []string
+	for _, one := range []struct {
+		trick
+		text, name string
+	}{{encodedSlash, "%2F", "encoded_slash"}, {doubleSlash, "//", "double_slash"}, {semicolon, "a semicolon", "semicolon"}} {
+		if t&one.trick != 0 {
+			held, names = append(held, one.text), append(names, one.name)
+		}
+	}
+	return fmt.Errorf("the path holds %s: if the upstream reads that as one path, write route.allow: [%s]",
+		strings.Join(held, " and "), strings.Join(names, ", "))
+}
+
 // A target is a request's path, read once.
 type target struct {
 	path   string // decoded once: what rules are matched with

@@ -281,8 +281,8 @@ func (r *router) match(host, method string, t *target) (m match, readings []stri
 	if t.tricks == 0 {
 		return m, nil, nil
 	}
-	if t.tricks&^m.route.allow != 0 {
-		return m, nil, badPath(errors.New("the path holds an encoded slash, a double slash or a semicolon, which the route's allow doesn't name"))
+	if more := t.tricks &^ m.route.allow; more != 0 {
+		return m, nil, badPath(more.refused())
 	}
 	if readings, err = t.readings(); err == nil && m.route.StripPath {
 		err = m.route.checkStripped(t)
