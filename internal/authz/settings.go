@@ -65,9 +65,9 @@ type RuleSettings struct {
 	Methods []string `yaml:"methods"`
 	Auth    string   `yaml:"auth" enum:"required,optional,off"` // default required
 	RequiredSettings
-	Allow             string         `yaml:"allow"`      // a CEL expression
-	ACRValues         []string       `yaml:"acr_values"` // of which the login must have had one (OIDC Core §2, RFC 9470)
-	MaxAge            *time.Duration `yaml:"max_age"`    // of the login
+	Allow             string         `yaml:"allow" lines:"true"` // a CEL expression
+	ACRValues         []string       `yaml:"acr_values"`         // of which the login must have had one (OIDC Core §2, RFC 9470)
+	MaxAge            *time.Duration `yaml:"max_age"`            // of the login
 	OnUnauthenticated string         `yaml:"on_unauthenticated" enum:"login,401"`
 	ReportOnly        bool           `yaml:"report_only" default:"false"` // what the rule requires is logged, not enforced
 	LoginIssuer       string         `yaml:"login_issuer"`                // the name of the issuer at which a login begins, where a route has several

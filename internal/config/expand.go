@@ -70,7 +70,7 @@ func environment(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the environment variable %s isn't set: set it before the start", name)
 	}
-	return s, nil
+	return withoutNewline(s), nil
 }
 
 // fileText returns a file's text without one final newline. Only a regular file is read: a pipe would block.
@@ -86,7 +86,7 @@ func fileText(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("${file:%s} can't be read: %w", name, err)
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+	return withoutNewline(string(data)), nil
 }
 
 // vault reads Kong's reference to its environment vault, which turns a name into upper case and dashes into underscores.

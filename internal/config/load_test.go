@@ -58,7 +58,7 @@ func TestValuesOfAllKinds(t *testing.T) {
 	t.Setenv("SALLYPORT_TEST_NUMBER", "90")
 	t.Setenv("SALLYPORT_TEST_NULL", "null")
 	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte("${env:NO} \"x\"\r\n\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("${env:NO} \"x\"\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := loadText(t, `
@@ -88,7 +88,7 @@ rules:
 		"networks": {f.TrustedProxies, []Prefix{
 			{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("192.0.2.1/32")}, {netip.MustParsePrefix("2001:db8::1/128")},
 		}},
-		"a file":              {string(o.Client.ClientSecret[0]), "${env:NO} \"x\"\r\n"},
+		"a file":              {string(o.Client.ClientSecret[0]), "${env:NO} \"x\""},
 		"an embedded value":   {string(o.Session.Secret[0]), "Bearer-90-${env:X}-0123456789abcdef"},
 		"an expanded null":    {o.Session.Audience, "null"},
 		"a fraction":          {o.Client.Leeway, 1500 * time.Millisecond},

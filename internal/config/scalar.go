@@ -27,12 +27,44 @@ func (b *block) text(path string, v *value, f *field) (text string, ok bool) {
 		b.spoil(path, v, "it is empty: write a value")
 		return "", false
 	}
-	text, err := expand(v.text, keyName(path), filepath.Dir(v.file))
+	text, err := expand(withoutNewline(v.text), keyName(path), filepath.Dir(v.file))
+	if err == nil {
+		err = checkCharacters(text, v.text, f.lines)
+	}
 	if err != nil {
 		b.spoil(path, v, "%v", err)
 	}
 	return text, err == nil
 }
+
+// withoutNewline cuts one final newline: editors and echo write it into files and variables, and YAML into a block scalar.
+func withoutNewline(text string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+}
+
+// checkCharacters refuses what can't be part of a value: control characters and the byte order mark. Lines lets line breaks and
+// tabs stand. The error names where the value came from, by its text as it is written, and never the value.
+func checkCharacters(text, written string, lines bool) error {
+	from := "it"
+	if m := reference.FindStringSubmatch(written); m != nil {
+		from = map[string]string{"env": "the environment variable ", "file": "the file "}[m[1]] + m[2]
+	}
+	for at, r := range text {
+		switch {
+		case r == '\ufeff':
+			return fmt.Errorf("%s holds a byte order mark (U+FEFF), which editors of Windows write: save it without one", from)
+		case lines && (r == '\n' || r == '\r' || r == '\t'):
+		case r == '\n':
+			return fmt.Errorf("%s has more than one line, and one is expected: take the others out", from)
+		case r < 0x20 || r == 0x7f:
+			return fmt.Errorf("%s holds the control character U+%04X at byte %d: take it out", from, r, at+1)
+		}
+	}
+	return nil
+}
+
+// reference matches a text that holds a ${...}.
+var reference = regexp.MustCompile(`\$\{(env|file):([^}]*)\}`)
 
 // element is the type of a field's single values.
 func element(t reflect.Type) reflect.Type {

@@ -21,6 +21,7 @@ import (
 //	min:"1" max:"9"   of an int or a time.Duration, and of a list's length
 //	required:"true"   the key must be there, and not empty
 //	scalar:"true"     a single value given for the whole struct is this field
+//	lines:"true"      of a string: line breaks and tabs may stand in it
 //	group:"issuer"    a route that writes the key issuer doesn't inherit this key
 type shape struct {
 	fields []field
@@ -37,6 +38,7 @@ type field struct {
 	enum     []string
 	min, max string
 	required bool
+	lines    bool
 	group    string
 }
 
@@ -89,7 +91,7 @@ func newField(f reflect.StructField, name string, index []int) field {
 	tag := f.Tag
 	out := field{
 		name: name, index: index, typ: f.Type, min: tag.Get("min"), max: tag.Get("max"), required: tag.Get("required") == "true",
-		group: tag.Get("group"), unit: time.Second,
+		group: tag.Get("group"), lines: tag.Get("lines") == "true", unit: time.Second,
 	}
 	if tag.Get("unit") == "ms" {
 		out.unit = time.Millisecond
