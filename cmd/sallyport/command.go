@@ -158,6 +158,18 @@ func (c *command) secret(context.Context) error {
 	return app.Secret(nil, c.stdout)
 }
 
+func (c *command) schema(context.Context) error {
+	if err := c.parse(); err != nil {
+		return err
+	}
+	text, err := config.Schema()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.stdout, string(text))
+	return err
+}
+
 func (c *command) version(context.Context) error {
 	_, err := fmt.Fprintln(c.stdout, versionLine())
 	return err

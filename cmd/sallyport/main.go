@@ -25,6 +25,7 @@ const usage = `usage:
   sallyport health [-c FILE]   ask the gate that runs here whether it is ready (status 0) or not (status 1)
   sallyport demo               a provider, an upstream and the gate in one process, to click through
   sallyport secret             a new client secret of the built-in issuer, and its hash; -hash reads one from standard input
+  sallyport schema             the JSON Schema of configuration files, for editors
   sallyport version            version, commit and Go
 
 FILE is the configuration, - is standard input. Without -c it is read from environment variables: SALLYPORT_UPSTREAM,
@@ -53,7 +54,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c := &command{name: args[0], args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr}
 	c.flags = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	commands := map[string]func(context.Context) error{
-		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "demo": c.demo, "secret": c.secret, "version": c.version,
+		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "demo": c.demo, "secret": c.secret,
+		"schema": c.schema, "version": c.version,
 	}
 	serve := commands[strings.TrimLeft(c.name, "-")]
 	switch {

@@ -20,9 +20,9 @@ func TestNoControlCharacters(t *testing.T) {
 		everyText(root, nil, func(path []*field) {
 			walked++
 			for text, want := range map[string]string{
-				"s3cret\x1b":        "holds the control character U+001B at byte 7",
-				"\ufeffs3cret":      "holds a byte order mark",
-				"s3cret\nsecond":    "has more than one line",
+				"s3cret\x1b":     "holds the control character U+001B at byte 7",
+				"\ufeffs3cret":   "holds a byte order mark",
+				"s3cret\nsecond": "has more than one line",
 			} {
 				t.Setenv("CHARACTERS", text)
 				said := decodeAt(root, path, "${env:CHARACTERS}").Error()

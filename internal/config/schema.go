@@ -1,0 +1,217 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sallyport/internal/proxy"
+)
+
+// A schema is a JSON Schema, or a part of one.
+type schema map[string]any
+
+// Schema returns the JSON Schema (2020-12) of a process file and of a route file, for editors and for checks before a deployment.
+// It is derived from what the files are read into, so it knows every key, but not what Load finds out about their values.
+func Schema() ([]byte, error) {
+	root := object(shapeOf(reflect.TypeFor[File]()), "")
+	properties := root["properties"].(schema)
+	properties["route"] = object(shapeOf(reflect.TypeFor[proxy.RouteSettings]()), "route")
+	properties["rules"] = listOf(object(shapeOf(reflect.TypeFor[Rule]()), "rules"))
+	properties["oidc"] = schema{"$ref": "#/$defs/oidc"}
+	properties["routes"] = schema{"anyOf": []schema{{"type": "string"}, {"type": "array", "minItems": 1, "items": schema{
+		"anyOf": []schema{{"type": "string"}, {"$ref": "#/$defs/route"}},
+	}}}}
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["title"] = "Sallyport: a process file, or a file for one route"
+	root["not"] = schema{"required": []string{"route", "routes"}}
+	root["$defs"] = schema{
+		"parameters": parameters(),
+		"oidc": nullable(schema{
+			"$ref": "#/$defs/parameters", "properties": schema{issuersKey: issuerList()}, "unevaluatedProperties": false,
+		}),
+		"route": schema{"type": "object", "required": []string{"route"}, "additionalProperties": false, "properties": schema{
+			"route": schema{"$ref": "#/properties/route"}, "oidc": schema{"$ref": "#/$defs/oidc"}, "rules": schema{"$ref": "#/properties/rules"},
+		}},
+		"text":      schema{"type": []string{"string", "number", "boolean"}}, // 123 is a text where a text is expected
+		"boolean":   schema{"anyOf": []schema{{"type": "boolean"}, variableOrFile}},
+		"reference": schema{"type": "string", "pattern": `\$\{(env|file):|^\{vault://env/`},
+		"time":      schema{"anyOf": []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^[0-9.]+([a-zµ]+[0-9.]*)*$`}, variableOrFile}},
+	}
+	return json.MarshalIndent(root, "", "  ")
+}
+
+// variableOrFile is a text with a ${...} in it, which may be read as any type.
+var variableOrFile = schema{"$ref": "#/$defs/reference"}
+
+// parameters are those of an oidc block: each under its own name, and below each prefix of names as well.
+func parameters() schema {
+	out := object(oidcShape, "oidc")
+	delete(out, "additionalProperties")
+	properties := out["properties"].(schema)
+	flat := maps.Clone(properties)
+	for _, name := range slices.Sorted(maps.Keys(flat)) {
+		for i := range name {
+			if name[i] == '_' {
+				nest(properties, flat, name[:i])
+			}
+		}
+	}
+	return out
+}
+
+// issuerList is the one parameter that only a route's block has, not an entry of it.
+func issuerList() schema {
+	entry := object(entryShape, "")
+	delete(entry, "additionalProperties")
+	entry["$ref"], entry["unevaluatedProperties"] = "#/$defs/parameters", false
+	return listOf(entry)
+}
+
+// nest adds the mapping that a prefix of names may be.
+func nest(properties, flat schema, prefix string) {
+	if isObject(prefix) {
+		return
+	}
+	members := schema{}
+	for name := range flat {
+		if rest, ok := strings.CutPrefix(name, prefix+"_"); ok {
+			members[rest] = schema{"$ref": "#/$defs/parameters/properties/" + name}
+		}
+	}
+	mapping := schema{"type": "object", "additionalProperties": false, "properties": members}
+	if own, ok := flat[prefix]; ok {
+		properties[prefix] = schema{"anyOf": []any{own, mapping}}
+		return
+	}
+	properties[prefix] = mapping
+}
+
+// object is the schema of a mapping with the keys of a struct. A key that is refused by name may have the values that it may have
+// in a file.
+func object(s *shape, scope string) schema {
+	properties, required := schema{}, []string{}
+	for i := range s.fields {
+		f := &s.fields[i]
+		properties[f.name] = f.schema(strings.TrimPrefix(scope+"."+f.name, "."))
+		if f.required {
+			required = append(required, f.name)
+		}
+	}
+	for name, r := range refusals[scope] {
+		properties[name] = r.schema()
+	}
+	out := schema{"type": "object", "additionalProperties": false, "properties": properties}
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	return out
+}
+
+// schema is what a key may hold that this version knows by name only: see alike.
+func (r *refusal) schema() schema {
+	accepted := []schema{{"type": "null"}}
+	for text := range strings.SplitSeq(r.accept, "|") {
+		if text == "" {
+			continue
+		}
+		v := literal(text)
+		if v.kind != mapping {
+			accepted = append(accepted, schema{"const": plainValue(v)})
+			continue
+		}
+		properties, names := schema{}, []string{}
+		for _, p := range v.pairs {
+			properties[p.key], names = schema{"const": plainValue(p.value)}, append(names, p.key)
+		}
+		accepted = append(accepted, schema{"type": "object", "properties": properties, "required": names})
+	}
+	return schema{"anyOf": accepted, "deprecated": true}
+}
+
+// plainValue is a value as JSON has it.
+func plainValue(v *value) any {
+	if v.kind == list {
+		all := []any{}
+		for _, item := range v.items {
+			all = append(all, plainValue(item))
+		}
+		return all
+	}
+	var plain any
+	if json.Unmarshal([]byte(v.text), &plain) != nil {
+		plain = v.text
+	}
+	return plain
+}
+
+// schema is that of one key. Null is the default everywhere but where the key is required.
+func (f *field) schema(scope string) schema {
+	out := f.one(f.typ, scope)
+	if f.fallback != nil {
+		out = maps.Clone(out)
+		out["default"] = plainValue(f.fallback)
+	}
+	if f.required {
+		return out
+	}
+	return nullable(out)
+}
+
+// one is the schema of a value of a type.
+func (f *field) one(t reflect.Type, scope string) schema {
+	inner, isStruct := structure(t)
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return f.one(t.Elem(), scope)
+	case isStruct:
+		s := shapeOf(inner)
+		if s.scalar == nil {
+			return object(s, scope)
+		}
+		return schema{"anyOf": []schema{s.scalar.one(s.scalar.typ, scope), object(s, scope)}}
+	case t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType):
+		many := schema{"type": "array", "items": f.one(t.Elem(), scope)}
+		if n := atoi(f.min); n > 0 {
+			many["minItems"] = n
+		}
+		if f.object() && (!scalarForm(t.Elem())) {
+			return many
+		}
+		return schema{"anyOf": []schema{f.one(t.Elem(), scope), many}}
+	case t.Kind() == reflect.Map:
+		return schema{"type": "object", "additionalProperties": schema{"$ref": "#/$defs/text"}}
+	}
+	return f.single(t)
+}
+
+// single is the schema of a single value.
+func (f *field) single(t reflect.Type) schema {
+	switch {
+	case f.enum != nil:
+		return schema{"anyOf": []schema{{"enum": f.enum}, variableOrFile}}
+	case t == durationType:
+		return schema{"$ref": "#/$defs/time"}
+	case t.Kind() == reflect.Bool:
+		return schema{"$ref": "#/$defs/boolean"}
+	case t.Kind() == reflect.Int:
+		number := schema{"type": "integer"}
+		for name, text := range map[string]string{"minimum": f.min, "maximum": f.max} {
+			if n, err := strconv.Atoi(text); err == nil {
+				number[name] = n
+			}
+		}
+		return schema{"anyOf": []schema{number, variableOrFile}}
+	}
+	return schema{"$ref": "#/$defs/text"}
+}
+
+// nullable lets a key be there without a value.
+func nullable(s schema) schema {
+	return schema{"anyOf": []schema{s, {"type": "null"}}}
+}
+
+func listOf(s schema) schema { return nullable(schema{"type": "array", "items": s}) }
