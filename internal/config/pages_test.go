@@ -38,7 +38,7 @@ func mustReadPages(t *testing.T) (all []doc) {
 	if err != nil || len(more) < 6 {
 		t.Fatalf("%d pages of configs/authorization, %v", len(more), err)
 	}
-	for _, name := range append(slices.Concat(names, more), "../../configs/kong.md", "../../configs/pages.md", "../../README.md") {
+	for _, name := range append(slices.Concat(names, more), "../../configs/kong.md", "../../configs/pages.md", "../../configs/container.md", "../../configs/reference.md", "../../README.md") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sallyport/internal/proxy"
+	"sallyport/internal/redis"
+)
+
+// TestReference compares configs/reference.md with what the files are read into: every key outside oidc: has a row with its type
+// and default, and each value of an enumeration stands in it.
+func TestReference(t *testing.T) {
+	text, err := os.ReadFile("../../configs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	page := doc{"reference.md", strings.Split(string(text), "\n")}
+	page.rows("| key", func(where, _ string, cells []string) {
+		name := strings.Trim(cells[0], "`")
+		if rows[name] != nil {
+			t.Errorf("%s: %s stands there twice", where, name)
+		}
+		rows[name] = cells
+	})
+	delete(rows, "routes")
+	for prefix, root := range map[string]reflect.Type{
+		"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](), "issuers[].": reflect.TypeFor[IssuerEntry](),
+	} {
+		eachKey(prefix, root, func(name string, f *field, byDefault string) {
+			cells := rows[name]
+			delete(rows, name)
+			switch {
+			case cells == nil:
+				t.Errorf("%s has no row", name)
+				return
+			case cells[1] != kindOf(f.typ) || strings.Join(texts(cells[2]), "") != byDefault:
+				t.Errorf("%s is a %s with the default %q, and its row says %q and %q", name, kindOf(f.typ), byDefault, cells[1], cells[2])
+			}
+			for _, value := range f.enum {
+				if !strings.Contains(cells[3], "`"+value+"`") {
+					t.Errorf("%s: its row doesn't name the value %s", name, value)
+				}
+			}
+		})
+	}
+	for name := range rows {
+		t.Errorf("there is no key %s", name)
+	}
+}
+
+// eachKey calls f with each key below a struct type that has no keys of its own, and its default.
+func eachKey(prefix string, t reflect.Type, f func(name string, f *field, byDefault string)) {
+	s := shapeOf(t)
+	for i := range s.fields {
+		field := &s.fields[i]
+		name, inner := prefix+field.name, field.typ
+		if inner.Kind() == reflect.Slice && field.object() {
+			name, inner = name+"[]", inner.Elem()
+		}
+		below, nested := structure(inner)
+		if nested && below != reflect.TypeFor[redis.Settings]() {
+			eachKey(name+".", below, f)
+			continue
+		}
+		byDefault := t.FieldByIndex(field.index).Tag.Get("default")
+		if name == "listen[].address" {
+			byDefault = strings.Trim(shapeOf(reflect.TypeFor[File]()).byName["listen"].fallback.items[0].text, "[]")
+		}
+		f(name, field, byDefault)
+	}
+}
