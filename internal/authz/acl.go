@@ -24,8 +24,9 @@ func (a *acl) judge(s *subject) error {
 		return nil
 	}
 	groups := slices.Concat(s.grant.Groups, s.grant.ConsumerGroups)
-	if n := slices.IndexFunc(groups, a.denies); n >= 0 {
-		return auth.Forbidden("acl_denied", fmt.Errorf("acl: deny has the group %q", groups[n]))
+	named := slices.Concat(groups, s.unknownGroups)
+	if n := slices.IndexFunc(named, a.denies); n >= 0 {
+		return auth.Forbidden("acl_denied", fmt.Errorf("acl: deny has the group %q", clip(named[n])))
 	}
 	if len(a.Allow) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(a.Allow, g) }) {
 		return auth.Forbidden("acl_not_allowed", fmt.Errorf("acl: allow has none of the groups %q, expected one of %q", groups, a.Allow))
@@ -33,16 +34,23 @@ func (a *acl) judge(s *subject) error {
 	return nil
 }
 
-// denies reports whether deny names a group, or a word of one: an issuer may write several groups as one string, and a reading
-// that overlooks one of them would let in.
+// denies reports whether deny names a group, or words within one: an issuer may write several groups as one string, and a
+// reading that overlooks one of them would let in.
 func (a *acl) denies(group string) bool {
-	listed := func(name string) bool { return slices.Contains(a.Deny, name) }
-	return listed(group) || slices.ContainsFunc(strings.Fields(group), listed)
+	words := spaced(group)
+	return slices.ContainsFunc(a.Deny, func(denied string) bool { return strings.Contains(words, spaced(denied)) })
 }
+
+// spaced returns the words of a text with one space around each, so that whole words are found in it.
+func spaced(text string) string { return " " + strings.Join(strings.Fields(text), " ") + " " }
 
 func (a *acl) seen(s *subject) string {
 	if a == nil {
 		return "none"
 	}
-	return fmt.Sprintf("the groups are %q, allow is %q, deny is %q", slices.Concat(s.grant.Groups, s.grant.ConsumerGroups), a.Allow, a.Deny)
+	seen := fmt.Sprintf("the groups are %q, allow is %q, deny is %q", slices.Concat(s.grant.Groups, s.grant.ConsumerGroups), a.Allow, a.Deny)
+	if len(s.unknownGroups) > 0 {
+		seen += fmt.Sprintf("; deny judges these, too, which no consumer is in: %q", s.unknownGroups)
+	}
+	return seen
 }

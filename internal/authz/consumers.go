@@ -137,14 +137,20 @@ func (m *mapping) pathNames() string {
 	return strings.Join(all, ", ")
 }
 
-// groups adds the consumer groups that a claim names, of those that consumers are in.
+// groups adds the consumer groups that a claim names, of those that consumers are in. The others give nothing, and deny judges them.
 func (m *mapping) groups(s *subject) error {
 	if len(m.ConsumerGroupsClaim) == 0 {
 		return nil
 	}
 	v, _ := m.lookup(s.identity, m.ConsumerGroupsClaim, consumerOrder)
-	words := auth.Claims{"v": v}.Values([]string{"v"})
-	known := slices.DeleteFunc(words, func(g string) bool { return !m.directory.groups[g] })
+	var known []string
+	for _, g := range (auth.Claims{"v": v}).Values([]string{"v"}) {
+		if m.directory.groups[g] {
+			known = append(known, g)
+		} else {
+			s.unknownGroups = append(s.unknownGroups, g)
+		}
+	}
 	if len(known) == 0 && !m.ConsumerGroupsOptional {
 		return auth.Forbidden("consumer_groups_unknown", fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))
 	}

@@ -53,6 +53,15 @@ func alternatives(entries []string) [][]string {
 	return all
 }
 
+// whole takes each value as one word: a client's identifier may have spaces in it (RFC 6749 §2.2, Appendix A.1).
+func whole(values []string) [][]string {
+	var all [][]string
+	for _, v := range values {
+		all = append(all, []string{v})
+	}
+	return all
+}
+
 func isAny(audiences []string) bool { return slices.Equal(audiences, []string{"any"}) }
 
 func (p *pair) name() string { return pairNames[p.claim] }

@@ -84,6 +84,8 @@ type subject struct {
 	claims   auth.Claims    // of the identity: the one set that policies see
 	paths    *paths         // into claims
 	grant    *Grant
+
+	unknownGroups []string // that consumer_groups_claim names, and no consumer is in
 }
 
 // A check is one thing that must hold.
@@ -98,7 +100,7 @@ type check struct {
 func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Policy {
 	required := s.RequiredSettings
 	at := newPaths(&s)
-	p := &Policy{paths: &at, byDefault: len(required.AudienceRequired) == 0, audience: pair{audience, alternatives(clientIDs)}}
+	p := &Policy{paths: &at, byDefault: len(required.AudienceRequired) == 0, audience: pair{audience, whole(clientIDs)}}
 	switch {
 	case isAny(required.AudienceRequired):
 		p.audience.any = nil

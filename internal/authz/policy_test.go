@@ -43,7 +43,7 @@ func decide(t *testing.T, s Settings, a ACLSettings, consumers []Consumer, r Rul
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := NewPolicy(s, a, NewDirectory(consumers), []string{"app"}).Authorize(request("GET", "/x"), i, rule, nil)
+	g, err := NewPolicy(s, a, NewDirectory(consumers), []string{"app", "my client"}).Authorize(request("GET", "/x"), i, rule, nil)
 	return g, reasonOf(err)
 }
 
@@ -146,6 +146,15 @@ func TestAudience(t *testing.T) {
 		"any":                               {"other", []string{"any"}, true, ""},
 		"required":                          {"api", []string{"api"}, true, ""},
 		"required, and ours doesn't matter": {"app", []string{"api"}, true, "token_audience"},
+		"one string is one audience":        {"x app", nil, true, "token_audience"},
+		"one element is one audience":       {[]any{"x app"}, nil, true, "token_audience"},
+		"a client with a space":             {"my client", nil, true, ""},
+		"the words of a client":             {[]any{"my", "client"}, nil, true, "token_audience"},
+		"required, one string is one":       {"x api", []string{"api"}, true, "token_audience"},
+		"required, both words":              {[]any{"y", "x", "api"}, []string{"x api"}, true, ""},
+		"required, one of the words":        {[]any{"api"}, []string{"x api"}, true, "token_audience"},
+		"required, the words as one string": {"x api", []string{"x api"}, true, "token_audience"},
+		"required, got by the gate":         {"x api", []string{"api"}, false, "audience_required"},
 		"got by the gate":                   {"other", nil, false, ""},
 		"got by the gate, required":         {"other", []string{"api"}, false, "audience_required"},
 	} {
@@ -243,6 +252,13 @@ func TestACL(t *testing.T) {
 		"one string is one group":      {ACLSettings{Allow: []string{"admin"}}, "staff admin", nil, "acl_not_allowed"},
 		"one string denies by a word":  {ACLSettings{Deny: []string{"admin"}}, "staff admin", nil, "acl_denied"},
 		"one element denies by a word": {ACLSettings{Deny: []string{"admin"}}, []any{"staff admin"}, nil, "acl_denied"},
+		"a denied group with a space":  {ACLSettings{Deny: []string{"staff x"}}, "staff x", nil, "acl_denied"},
+		"it stands among others":       {ACLSettings{Deny: []string{"staff x"}}, []any{"a staff  x y"}, nil, "acl_denied"},
+		"its first word alone":         {ACLSettings{Deny: []string{"staff x"}}, []any{"staff", "x"}, nil, ""},
+		"a part of a word":             {ACLSettings{Deny: []string{"staff x"}}, "staff xy", nil, ""},
+		"denied, and nobody has it":    {ACLSettings{Deny: []string{"staff x"}}, nil, []any{"silver", "staff x"}, "acl_denied"},
+		"unknown, denied by a word":    {ACLSettings{Deny: []string{"x"}}, nil, []any{"silver", "staff x"}, "acl_denied"},
+		"unknown, and not denied":      {ACLSettings{Deny: []string{"y"}}, nil, []any{"silver", "staff x"}, ""},
 		"none that is known":           {ACLSettings{}, nil, "made-up", "consumer_groups_unknown"},
 	} {
 		s := usual()
