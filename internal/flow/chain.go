@@ -29,6 +29,7 @@ type Deps struct {
 
 	clients   *clients
 	presented *presented
+	tokens    *tokenReader // of the route's first issuer; nil: this is the first
 	kinds     *kinds
 	bodies    bool // some flow of the route reads bodies
 }
@@ -82,6 +83,9 @@ func (d *Deps) prepare(s *Settings) {
 		prefix = d.Issued.Prefix()
 	}
 	d.presented = newPresented(s, prefix)
+	if d.tokens != nil {
+		d.presented.tokenReader = d.tokens
+	}
 	header := func(types []string) bool { return slices.Contains(types, string(auth.InHeader)) }
 	if s.on("password") && s.on("client_credentials") && header(s.PasswordParamType) && header(s.ClientCredentialsParamType) {
 		d.kinds = newKinds(d.HashKey)

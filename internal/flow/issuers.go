@@ -36,6 +36,9 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 	m := &several{}
 	for n := range parts {
 		p := &parts[n]
+		if n > 0 {
+			p.Deps.tokens = parts[0].Deps.presented.tokenReader
+		}
 		chain, err := NewChain(p.Settings, p.Deps)
 		if err != nil {
 			return nil, fmt.Errorf("issuers: %s: %w", p.Name, err)
@@ -131,7 +134,7 @@ type tokensPart struct {
 }
 
 func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := t[0].presented.token(r)
+	token, err := t[0].presented.read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +154,10 @@ func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return res, auth.OfIssuer(t[n].issuers[0].URL(), err)
 }
 
-// final refuses a token that was found and that the flows of its entry don't find, because they look elsewhere: its bearer must
-// not pass as if there were none.
+// final refuses a token that was found and that no flow of its entry judges: its bearer must not pass as if there were none.
 func final(res *auth.Result, err error) (*auth.Result, error) {
 	if errors.Is(err, auth.ErrNoCredential) {
-		return nil, auth.InvalidToken("token_not_accepted", errors.New("the issuer's entry doesn't look for tokens where this one stood"))
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("no flow of its issuer's entry judges the token"))
 	}
 	return res, err
 }

@@ -21,45 +21,62 @@ const maxToken = 16 << 10
 
 // A presented finds the access token that a request carries. The flows that judge access tokens share it.
 type presented struct {
-	places
-	only   string // the one header that is looked at, or empty
-	cookie string
-	judges judges
-
-	binding BindingSettings
+	*tokenReader // one for all issuers of a route: a token is read before it is known whose it is
+	judges       judges
+	binding      BindingSettings
+	trusted      []string // trusted_origins
 }
 
 func newPresented(s *Settings, issued string) *presented {
-	p := &presented{
-		places: newPlaces(s.BearerTokenParamType, s), cookie: s.BearerTokenCookieName,
-		judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings,
+	return &presented{
+		tokenReader: newTokenReader(s), judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
 	}
-	if s.BearerTokenHeaderName != "" {
-		p.only = headerName(s.BearerTokenHeaderName)
-	}
-	return p
 }
 
-// token returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
-// that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
+// token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
 func (p *presented) token(r *auth.Request) (found, error) {
+	f, err := p.read(r)
+	if err == nil && f.at.In == auth.InCookie {
+		return f, checkUpgrade(r, p.trusted)
+	}
+	return f, err
+}
+
+// A tokenReader knows where access tokens stand.
+type tokenReader struct {
+	places
+	only       string // the one header that is looked at, or empty
+	cookieName string
+}
+
+func newTokenReader(s *Settings) *tokenReader {
+	t := &tokenReader{places: newPlaces(s.BearerTokenParamType, s), cookieName: s.BearerTokenCookieName}
+	if s.BearerTokenHeaderName != "" {
+		t.only = headerName(s.BearerTokenHeaderName)
+	}
+	return t
+}
+
+// read returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
+// that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
+func (t *tokenReader) read(r *auth.Request) (found, error) {
 	var all []found
 	var err error
-	if p.header {
-		if all, err = p.inHeaders(r); err != nil {
+	if t.header {
+		if all, err = t.inHeaders(r); err != nil {
 			return found{}, err
 		}
 	}
-	if p.query || p.body {
-		more, err := p.params(r, "access_token")
+	if t.query || t.body {
+		more, err := t.params(r, "access_token")
 		if err != nil {
 			return found{}, err
 		}
 		all = append(all, more...)
 	}
-	if p.places.cookie && p.cookie != "" {
-		for _, v := range r.CookieValues(p.cookie) {
-			all = append(all, found{value: v, at: auth.Param{In: auth.InCookie, Name: p.cookie}})
+	if t.cookie && t.cookieName != "" {
+		for _, v := range r.CookieValues(t.cookieName) {
+			all = append(all, found{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
 		}
 	}
 	f, ok, err := one(all)
@@ -74,20 +91,17 @@ func (p *presented) token(r *auth.Request) (found, error) {
 	if f.jws = oidc.IsJWS(f.value); !f.jws && !token68(f.value) {
 		return f, errMalformed
 	}
-	if f.at.In == auth.InCookie {
-		return f, checkUpgrade(r, p.trusted)
-	}
 	return f, nil
 }
 
 // inHeaders returns the token of the one configured header, else those of all that are usual.
-func (p *presented) inHeaders(r *auth.Request) (all []found, err error) {
-	if p.only != "" && p.only != "Authorization" {
-		for _, v := range r.Header[p.only] {
+func (t *tokenReader) inHeaders(r *auth.Request) (all []found, err error) {
+	if t.only != "" && t.only != "Authorization" {
+		for _, v := range r.Header[t.only] {
 			if scheme, rest, cut := strings.Cut(v, " "); cut && strings.EqualFold(scheme, "Bearer") {
 				v = strings.Trim(rest, " ")
 			}
-			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: p.only}})
+			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: t.only}})
 		}
 		return all, nil
 	}
@@ -102,7 +116,7 @@ func (p *presented) inHeaders(r *auth.Request) (all []found, err error) {
 			return nil, errBound("by the scheme DPoP")
 		}
 	}
-	if p.only != "" {
+	if t.only != "" {
 		return all, nil
 	}
 	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
