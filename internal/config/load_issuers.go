@@ -126,29 +126,30 @@ func (r *Route) checkIssuers() {
 	r.checkPlaces()
 }
 
-// placesOfCredentials say where in a request credentials stand. They are read once, before it is known whose they are.
-var placesOfCredentials = []string{
-	"bearer_token_cookie_name", "bearer_token_header_name", "bearer_token_param_type", "client_credentials_param_type",
-	"credential_body_limit", "password_param_type", "refresh_token_param_name", "refresh_token_param_type",
-}
-
-// checkPlaces demands that all issuers' credentials stand in the same places: one that only some entry looks for would be none
-// to the others.
+// checkPlaces demands that all entries agree on where in a request credentials stand: one that only some entry looks for would be
+// none to the others. It complains at the entry that writes another value than the first, or else at the first.
 func (r *Route) checkPlaces() {
 	if len(r.Issuers) < 2 {
 		return
 	}
-	fields := shapeOf(reflect.TypeFor[OIDC]()).byName
 	first := &r.Issuers[0]
-	for n := range r.Issuers[1:] {
-		other := &r.Issuers[n+1]
-		for _, key := range placesOfCredentials {
-			index := fields[key].index
-			a, b := reflect.ValueOf(first.OIDC).FieldByIndex(index), reflect.ValueOf(other.OIDC).FieldByIndex(index)
-			if !reflect.DeepEqual(a.Interface(), b.Interface()) {
-				other.block.complain(key, "the entry %s has another value: "+
-					"a credential is read before it is known whose it is, so write it once, beside issuers", quote(first.Name))
+	for _, f := range shapeOf(reflect.TypeFor[OIDC]()).fields {
+		if !f.place {
+			continue
+		}
+		for n := range r.Issuers[1:] {
+			here, there := &r.Issuers[n+1], first
+			if reflect.DeepEqual(f.in(&here.OIDC), f.in(&there.OIDC)) {
+				continue
 			}
+			if !here.block.has(f.name) {
+				here, there = there, here
+			}
+			here.block.complain(f.name, "the entry %s has another value, and a request is read before it is known which issuer it is about: "+
+				"write it once, beside issuers", quote(there.Name))
 		}
 	}
 }
+
+// in returns the field's value in an oidc block.
+func (f *field) in(o *OIDC) any { return reflect.ValueOf(o).Elem().FieldByIndex(f.index).Interface() }

@@ -23,6 +23,7 @@ import (
 //	scalar:"true"     a single value given for the whole struct is this field
 //	lines:"true"      of a string: line breaks and tabs may stand in it
 //	group:"issuer"    a route that writes the key issuer doesn't inherit this key
+//	place:"true"      where in a request something stands that is read before it is known of which issuer: all entries of issuers agree
 type shape struct {
 	fields []field
 	byName map[string]*field
@@ -40,6 +41,7 @@ type field struct {
 	required bool
 	lines    bool
 	group    string
+	place    bool
 }
 
 var (
@@ -91,7 +93,7 @@ func newField(f reflect.StructField, name string, index []int) field {
 	tag := f.Tag
 	out := field{
 		name: name, index: index, typ: f.Type, min: tag.Get("min"), max: tag.Get("max"), required: tag.Get("required") == "true",
-		group: tag.Get("group"), lines: tag.Get("lines") == "true", unit: time.Second,
+		group: tag.Get("group"), lines: tag.Get("lines") == "true", place: tag.Get("place") == "true", unit: time.Second,
 	}
 	if tag.Get("unit") == "ms" {
 		out.unit = time.Millisecond

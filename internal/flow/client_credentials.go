@@ -9,7 +9,7 @@ import (
 
 // ClientCredentialsSettings say where a caller's client credentials are read from.
 type ClientCredentialsSettings struct {
-	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" default:"[header]" enum:"header,query,body" min:"1"`
+	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
 // clientCredentials passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token

@@ -10,8 +10,8 @@ import (
 
 // IDTokenSettings say where an ID token is read from that accompanies an access token.
 type IDTokenSettings struct {
-	IDTokenParamType []string `yaml:"id_token_param_type" default:"[header]" enum:"header,query,body" min:"1"`
-	IDTokenParamName string   `yaml:"id_token_param_name"` // of the header, where _ is -, or of the parameter
+	IDTokenParamType []string `yaml:"id_token_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
+	IDTokenParamName string   `yaml:"id_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
 }
 
 // idToken is an ID token that a caller sends along. It never proves anybody by itself, and it must be about whom the access

@@ -15,7 +15,7 @@ import (
 
 // IssuersSettings say how the issuer of a login is chosen, where a route has several.
 type IssuersSettings struct {
-	LoginIssuerArg string `yaml:"login_issuer_arg" default:"login_issuer"` // the query argument that names it
+	LoginIssuerArg string `yaml:"login_issuer_arg" place:"true" default:"login_issuer"` // the query argument that names it
 }
 
 // A Part is one issuer of a route that has several: its settings, and what its flows are built on.

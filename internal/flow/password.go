@@ -14,7 +14,7 @@ import (
 
 // PasswordSettings say where a person's name and password are read from.
 type PasswordSettings struct {
-	PasswordParamType []string `yaml:"password_param_type" default:"[header]" enum:"header,query,body" min:"1"`
+	PasswordParamType []string `yaml:"password_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
 // password exchanges a person's name and password for tokens (RFC 6749 §4.3), with the gate's own client.

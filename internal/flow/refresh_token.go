@@ -6,8 +6,8 @@ import (
 
 // RefreshTokenSettings say where a caller's refresh token is read from.
 type RefreshTokenSettings struct {
-	RefreshTokenParamType []string `yaml:"refresh_token_param_type" default:"[header]" enum:"header,query,body" min:"1"`
-	RefreshTokenParamName string   `yaml:"refresh_token_param_name"` // of the header, where _ is -, or of the parameter
+	RefreshTokenParamType []string `yaml:"refresh_token_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
+	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
 }
 
 // refreshToken exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
