@@ -127,6 +127,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	r.Realm = first.Deps.Clients[0].Issuer().Host()
 	r.Resource = first.Settings.Challenge()
 	r.Basic = flow.AsksForBasic(parts)
+	r.CredentialParams = flow.CredentialParams(parts)
 	r.SkipPreflight = !slices.ContainsFunc(all, func(i config.Issuer) bool { return i.OIDC.RunOnPreflight })
 	return nil
 }

@@ -94,6 +94,19 @@ func used(all ...found) []auth.Param {
 	return places
 }
 
+// CredentialParams returns the names of parameters that hold credentials: the standards' names, and those that the settings choose.
+func CredentialParams(parts []Part) []string {
+	all := []string{"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "password"}
+	for _, p := range parts {
+		for _, name := range []string{p.Settings.RefreshTokenParamName, p.Settings.IDTokenParamName} {
+			if name != "" {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
+
 // authorization is where most credentials stand.
 var (
 	authorization   = auth.Param{In: auth.InHeader, Name: "Authorization"}

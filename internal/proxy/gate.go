@@ -36,7 +36,8 @@ type Route struct {
 	Upstream *Upstream
 	Pages    *page.Set // nil: the gate's
 
-	SkipPreflight bool // a CORS preflight passes unseen
+	SkipPreflight    bool     // a CORS preflight passes unseen
+	CredentialParams []string // parameters that hold credentials, which no preflight that passes unseen carries
 
 	Allow        []string // tricks that a request may hold
 	StripPath    bool     // the upstream doesn't see the route's prefix
@@ -216,11 +217,8 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err := d.BodyErr(); err != nil {
 		return err
 	}
-	d.preflight = endpoint == nil && d.Rule.Auth != authz.Off && d.Route.SkipPreflight && d.Preflight()
-	if endpoint == nil && (d.Rule.Auth == authz.Off || d.preflight) {
-		d.unjudged = true
-		d.notes.add("flow", "none: this rule lets everybody in")
-		return nil
+	if endpoint == nil && d.unseen() {
+		return d.checkUnseen()
 	}
 	own := d.Rule
 	if endpoint != nil { // without an answer it goes on as if the chain had found its result

@@ -19,16 +19,21 @@ func (r *Route) judgesMethods() bool {
 // rather than taken out, because a query goes on as it came. A parameter of a form isn't looked for: bodies stream.
 func checkMethodParam(query string) error {
 	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
-		name, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(name); err == nil {
-			name = decoded
-		}
-		name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00") // as PHP reads it, which takes any sign for _, too
-		if fold(name) == "-METHOD" {
-			e := auth.InvalidRequest("method_override", errors.New("the query holds _method, and the route's rules judge by the method"))
+		if paramName(pair) == "-METHOD" {
+			e := auth.InvalidRequest("method_override", errors.New("the query holds _method, and this request is judged by its method"))
 			e.Description = "This request names two methods."
 			return e
 		}
 	}
 	return nil
+}
+
+// paramName returns the folded name of a pair of a query, as the most lenient framework reads it.
+func paramName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	if decoded, err := url.QueryUnescape(name); err == nil {
+		name = decoded
+	}
+	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00") // as PHP reads it, which takes any sign for _, too
+	return fold(name)
 }

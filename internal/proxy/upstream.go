@@ -141,7 +141,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	used := slices.Contains(namesIn(d.used, auth.InHeader), "Authorization")
 	view.plan.strip(out.Header, d.unjudged || used && !view.Headers.HideCredentials)
 	if d.preflight {
-		onlyPreflight(out)
+		onlyPreflight(out, route.CredentialParams)
 	}
 	if view.Headers.HideCredentials {
 		d.hide(out)
@@ -197,22 +197,6 @@ func namesIn(used []auth.Param, in auth.In) (names []string) {
 		}
 	}
 	return names
-}
-
-// preflightHeaders are what a browser sends with a CORS preflight (Fetch, CORS-preflight fetch), besides Access-Control-Request-*
-// and Sec-*. It has no body and no credential, so that what passes unseen can't be anything else.
-var preflightHeaders = []string{
-	"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Origin", "Pragma", "Priority", "Referer", "User-Agent",
-}
-
-// onlyPreflight leaves of a request what a preflight is.
-func onlyPreflight(out *http.Request) {
-	for name := range out.Header {
-		if !slices.Contains(preflightHeaders, name) && !strings.HasPrefix(name, "Access-Control-Request-") && !strings.HasPrefix(name, "Sec-") {
-			delete(out.Header, name)
-		}
-	}
-	out.Body, out.ContentLength, out.TransferEncoding, out.Trailer = http.NoBody, 0, nil, nil
 }
 
 // setURL sends the path as it was judged, in its canonical encoding, and the query as it came.
