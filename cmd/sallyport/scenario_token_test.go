@@ -40,6 +40,9 @@ func (s *scene) option(name, value string, options []provider.SignOption, p *pro
 	switch name {
 	case "-typ", "-kid":
 		return append(options, provider.WithHeader(name[1:], value)), p
+	case "-header":
+		name, text, _ := strings.Cut(value, "=")
+		return append(options, provider.WithHeader(name, claimValue(text))), p
 	case "-alg":
 		return append(options, provider.WithAlg(value)), p
 	case "-key":

@@ -36,6 +36,9 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := oidc.CheckUnread(token.value); err != nil {
+		return nil, tokenError(err)
+	}
 	client := f.clients.of(r)
 	u, err := f.ask(r, client, token.value)
 	if err != nil {

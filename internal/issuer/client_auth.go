@@ -8,12 +8,15 @@ import (
 )
 
 // authenticate finds out which client a request is from (RFC 6749 §2.3, §3.2.1): client_secret_basic, client_secret_post,
-// or client_id alone for public clients. The error is a *refusal or wraps ErrUnavailable.
+// or client_id alone for public clients. An assertion is read by nobody here, whatever it holds, so a request with one has not
+// authenticated (RFC 7521 §4.2). The error is a *refusal or wraps ErrUnavailable.
 func (s *site) authenticate(r *auth.Request, p params) (*client, error) {
 	id, secret, basic, err := basicPair(r.Header)
 	switch {
 	case err != nil:
 		return nil, errClient(true, err.Error())
+	case p["client_assertion"] != "" || p["client_assertion_type"] != "":
+		return nil, errClient(basic, "a client_assertion, by which no client authenticates here")
 	case basic && p["client_secret"] != "":
 		return nil, refuse("invalid_request", "The client authenticates in two ways (RFC 6749 §2.3).")
 	case basic && p["client_id"] != "" && p["client_id"] != id:

@@ -75,6 +75,9 @@ func TestLifetimeAndAudienceOfAClient(t *testing.T) {
 
 func TestTokenRequestsThatAreRefused(t *testing.T) {
 	good := form("grant_type", "client_credentials", "client_id", "app", "client_secret", appSecret)
+	// its header is {"alg":"none","crit":["x"]}; whatever an assertion holds, nobody reads it here
+	asserting := form("grant_type", "client_credentials", "client_assertion", "eyJhbGciOiJub25lIiwiY3JpdCI6WyJ4Il19.e30.",
+		"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	long := url.Values{"grant_type": {"client_credentials"}, "padding": {strings.Repeat("x", maxForm)}}
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -106,6 +109,11 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 			"empty Basic":             {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("", "")}},
 			"no base64":               {form("grant_type", "client_credentials"), 401, "invalid_client", []change{header("Authorization", "Basic %%")}},
 			"no form-encoding":        {form("grant_type", "client_credentials"), 401, "invalid_client", []change{header("Authorization", "Basic "+b64("app:%zz"))}},
+			"an assertion":            {with(asserting, "client_id", "spa"), 400, "invalid_client", nil},
+			"assertion and secret":    {with(asserting, "client_id", "app", "client_secret", appSecret), 400, "invalid_client", nil},
+			"assertion and Basic":     {asserting, 401, "invalid_client", []change{basic("app", appSecret)}},
+			"an assertion, no type":   {form("grant_type", "client_credentials", "client_id", "spa", "client_assertion", "x"), 400, "invalid_client", nil},
+			"an assertion's type":     {with(good, "client_assertion_type", "urn:x"), 400, "invalid_client", nil},
 			"another scheme":          {good, 401, "invalid_client", []change{header("Authorization", "Bearer abc")}},
 			"two headers":             {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", appSecret), func(r *auth.Request) { r.Header.Add("Authorization", "Basic x") }}},
 			"Basic and a secret":      {good, 400, "invalid_request", []change{basic("app", appSecret)}},

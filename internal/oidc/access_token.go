@@ -97,6 +97,26 @@ func checkKind(typ string, c auth.Claims) error {
 	return nil
 }
 
+// CheckUnread refuses a JWT that says of itself that it is no access token, by its header or its unverified claims, or that asks for an
+// extension: the server that is about to be asked may not tell one kind of token from another. An opaque token passes.
+func CheckUnread(token string) error {
+	header, err := readHeader(token)
+	switch {
+	case errors.Is(err, errCritical):
+		return err
+	case err != nil:
+		return nil
+	}
+	if err := checkType(header.Typ); err != nil {
+		return err
+	}
+	claims, err := readPayload(token)
+	if err != nil {
+		return nil
+	}
+	return checkKind(header.Typ, claims)
+}
+
 // otherKinds are what the payload's typ says of tokens that aren't access tokens.
 var otherKinds = []string{"ID", "Serialized-ID", "Refresh", "Offline", "Logout", "InitialAccessToken", "RegistrationAccessToken"}
 

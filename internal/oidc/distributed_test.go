@@ -1,20 +1,27 @@
 package oidc
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/provider"
 )
 
 // TestClaimSources: a source needs neither iss, sub nor exp, but one that is about somebody else, has expired or is another
 // issuer's adds nothing.
 func TestClaimSources(t *testing.T) {
 	p, client, now := begin(t, nil)
+	critical := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}}, provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true))
+	if all, err := resolve(t, client, critical); all["groups"] != nil || err == nil {
+		t.Errorf("a source whose header has crit: got %v, %v", all["groups"], err)
+	}
 	for name, c := range map[string]struct {
 		change map[string]any
 		counts bool
 	}{
+		"a long one":     {map[string]any{"padding": strings.Repeat("a", 2*maxJWT)}, true}, // bounded as what the issuer says
 		"no sub, no exp": {nil, true},
 		"ours":           {map[string]any{"sub": "john", "exp": now.Now().Unix() + 60}, true},
 		"somebody's":     {map[string]any{"sub": "jane"}, false},
@@ -31,13 +38,18 @@ func TestClaimSources(t *testing.T) {
 				delete(source, k)
 			}
 		}
-		all, err := client.ResolveClaims(t.Context(), auth.Claims{
-			"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": p.SignJWT(source)}},
-		}, Caller{})
+		all, err := resolve(t, client, p.SignJWT(source))
 		if counts := all["groups"] != nil; counts != c.counts || counts != (err == nil) {
 			t.Errorf("%s: got %v, %v", name, all["groups"], err)
 		}
 	}
+}
+
+// resolve returns john's claims with those of an aggregated source.
+func resolve(t *testing.T, c *Client, jwt string) (auth.Claims, error) {
+	return c.ResolveClaims(t.Context(), auth.Claims{
+		"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": jwt}},
+	}, Caller{})
 }
 
 // TestClaimSourceExpires: kept claims that were elsewhere end with their source.

@@ -34,11 +34,7 @@ func (i *Introspection) expires() time.Time {
 // audience by the caller. The error wraps ErrInactive for a token that is none.
 func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth.Identity, error) {
 	load := func(ctx context.Context) (*Introspection, time.Time, error) {
-		if header, err := readHeader(token); err == nil { // a JWT: no server should be asked about a logout token or a DPoP proof
-			if err := checkType(header.Typ); err != nil {
-				return nil, time.Time{}, err
-			}
-		} else if errors.Is(err, errCritical) {
+		if err := CheckUnread(token); err != nil {
 			return nil, time.Time{}, err
 		}
 		leave, err := c.issuer.calls.admit(ctx, by.Address)

@@ -21,7 +21,7 @@ var asymmetric = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// maxJWT is the longest JWT that is looked at, in bytes.
+// maxJWT is the longest JWT of a stranger that is looked at, in bytes. What the issuer signs for us is bounded as a document.
 const maxJWT = 16 << 10
 
 // errMalformed says that a string is no JWS in compact serialization.
@@ -53,18 +53,39 @@ type joseHeader struct {
 // errCritical refuses what asks for an extension: the gate knows none (RFC 7515 §4.1.11).
 var errCritical = errors.New("its header has crit, and no extension is understood")
 
-// readHeader reads the unverified header: it only serves to refuse early and cheaply.
+// base64url is the encoding of a JWS's parts (RFC 7515 §2). It is strict (RFC 4648 §3.5): with other unused bits one signature could be
+// written in 16 ways, each a token of its own to caches and to whoever keeps a list of revoked ones.
+var base64url = base64.RawURLEncoding.Strict()
+
+// readParts decodes the three parts of a JWS: header, payload and signature, none of which is verified.
+func readParts(token string) (parts [3][]byte, err error) {
+	if !IsJWS(token) {
+		return parts, errMalformed
+	}
+	for n, part := range strings.Split(token, ".") {
+		if parts[n], err = base64url.DecodeString(part); err != nil {
+			return parts, errMalformed
+		}
+	}
+	return parts, nil
+}
+
+// readHeader reads the unverified header of a stranger's JWT: it only serves to refuse early and cheaply.
 func readHeader(token string) (joseHeader, error) {
+	if len(token) > maxJWT {
+		return joseHeader{}, errMalformed
+	}
+	return parseHeader(token)
+}
+
+// parseHeader reads the unverified header, and refuses what asks for an extension.
+func parseHeader(token string) (joseHeader, error) {
 	var h joseHeader
-	if len(token) > maxJWT || !IsJWS(token) {
-		return h, errMalformed
-	}
-	part, _, _ := strings.Cut(token, ".")
-	b, err := base64.RawURLEncoding.DecodeString(part)
+	parts, err := readParts(token)
 	if err != nil {
-		return h, errMalformed
+		return h, err
 	}
-	if err := json.Unmarshal(b, &h); err != nil {
+	if err := json.Unmarshal(parts[0], &h); err != nil {
 		return h, fmt.Errorf("its header: %w", err)
 	}
 	if h.Crit != nil {
@@ -76,14 +97,14 @@ func readHeader(token string) (joseHeader, error) {
 
 // readPayload reads the unverified claims: they only serve to choose whose keys are to verify them.
 func readPayload(token string) (auth.Claims, error) {
-	if len(token) > maxJWT || !IsJWS(token) {
+	if len(token) > maxJWT {
 		return nil, errMalformed
 	}
-	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	parts, err := readParts(token)
 	if err != nil {
-		return nil, errMalformed
+		return nil, err
 	}
-	return decodeObject(b)
+	return decodeObject(parts[1])
 }
 
 // symmetric are the algorithms by which whoever can verify can also sign (RFC 7518 §3.2).
@@ -100,11 +121,11 @@ func (i *Issuer) algs() []string {
 // read is verify, or with unsigned reads the claims of a JWT that nobody has proved: insecure, and only where a setting says
 // so.
 func (i *Issuer) read(ctx context.Context, token string, algs []string, unsigned bool) (auth.Claims, *key, error) {
-	if _, err := readHeader(token); err != nil {
-		return nil, nil, err
-	}
 	if !unsigned && !i.unsigned {
 		return i.verify(ctx, token, algs)
+	}
+	if _, err := readHeader(token); err != nil {
+		return nil, nil, err
 	}
 	claims, err := readPayload(token)
 	return claims, &key{}, err
@@ -113,6 +134,9 @@ func (i *Issuer) read(ctx context.Context, token string, algs []string, unsigned
 // verify returns the claims of a JWT that one of the issuer's keys signed with one of algs, and that key. Claims are not
 // judged here.
 func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.Claims, *key, error) {
+	if _, err := parseHeader(token); err != nil {
+		return nil, nil, err
+	}
 	keys := &keySet{issuer: i, algs: algs}
 	verifier := gooidc.NewVerifier(i.url, keys, &gooidc.Config{
 		SupportedSigningAlgs: algs,

@@ -88,6 +88,11 @@ func TestAccessTokenKinds(t *testing.T) {
 		}
 		return claims
 	}
+	both := func(name, second string, v any) map[string]any {
+		claims := with(name, "x")
+		claims[second] = v
+		return claims
+	}
 	typ := func(v string) provider.SignOption { return provider.WithHeader("typ", v) }
 	stranger, _ := rsa.GenerateKey(rand.Reader, 2048)
 	for _, test := range []struct {
@@ -103,6 +108,9 @@ func TestAccessTokenKinds(t *testing.T) {
 		{"EdDSA", p.SignJWT(good(p, now.Now()), provider.WithAlg("EdDSA")), nil},
 		{"PS256", p.SignJWT(good(p, now.Now()), provider.WithAlg("PS256")), nil},
 		{"nonce in at+jwt", p.SignJWT(with("nonce", "x"), typ("at+jwt")), nil},
+		{"nonce, typ Bearer", p.SignJWT(both("nonce", "typ", "Bearer"), typ("JWT")), nil},
+		{"nonce, typ DPoP", p.SignJWT(both("nonce", "typ", "DPoP"), typ("JWT")), nil},
+		{"nonce, token_use access", p.SignJWT(both("nonce", "token_use", "access"), typ("JWT")), nil},
 		{"aud list", p.SignJWT(with("aud", []string{"x", "app"})), nil},
 
 		{"alg none", p.SignJWT(good(p, now.Now()), provider.WithAlg("none")), errAny},
@@ -122,6 +130,13 @@ func TestAccessTokenKinds(t *testing.T) {
 		{"a claim twice", p.SignPayload(twice(t, good(p, now.Now()), "iss", p.Issuer())), errAny},
 		{"no object", p.SignPayload([]byte(`["iss"]`)), errAny},
 		{"an ID token", p.IDToken("john", "app", map[string]any{"nonce": "n"}), ErrNotAccessToken},
+		{"nonce in a JWT", p.SignJWT(with("nonce", "x"), typ("JWT")), ErrNotAccessToken},
+		{"nonce, no typ", p.SignJWT(with("nonce", "x"), provider.WithHeader("typ", nil)), ErrNotAccessToken},
+		{"nonce, another typ inside", p.SignJWT(both("nonce", "typ", "JWT"), typ("JWT")), ErrNotAccessToken},
+		{"at_hash, typ Bearer", p.SignJWT(both("at_hash", "typ", "Bearer"), typ("JWT")), ErrNotAccessToken},
+		{"c_hash in at+jwt", p.SignJWT(with("c_hash", "x"), typ("at+jwt")), ErrNotAccessToken},
+		{"s_hash, token_use access", p.SignJWT(both("s_hash", "token_use", "access"), typ("JWT")), ErrNotAccessToken},
+		{"a signature with other unused bits", respelt(p.SignJWT(good(p, now.Now()))), errMalformed},
 		{"at_hash", p.SignJWT(with("at_hash", "x"), typ("JWT")), ErrNotAccessToken},
 		{"s_hash in at+jwt", p.SignJWT(with("s_hash", "x"), typ("at+jwt")), ErrNotAccessToken},
 		{"token_use id", p.SignJWT(with("token_use", "id"), typ("at+jwt")), ErrNotAccessToken},
@@ -157,6 +172,13 @@ func TestAccessTokenKinds(t *testing.T) {
 }
 
 var errAny = errors.New("any")
+
+// respelt returns the same bytes of a signature in another spelling: the last sign of 342 has four bits that mean nothing.
+func respelt(token string) string {
+	const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(signs[strings.IndexByte(signs, token[last])|1])
+}
 
 // twice adds a member to the JSON of claims, whose name may be there already.
 func twice(t *testing.T, claims map[string]any, name, value string) []byte {

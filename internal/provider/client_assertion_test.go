@@ -234,3 +234,21 @@ func TestAssertionAtAlias(t *testing.T) {
 		}
 	}
 }
+
+// TestAssertionWithExtension: an assertion that asks for an extension proves nobody (RFC 7515 §4.1.11), b64 (RFC 7797 §7) included.
+func TestAssertionWithExtension(t *testing.T) {
+	keys := assertionKeys(t)
+	p, clock := startedWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: published(keys, "ed")})
+	for name, header := range map[string]map[string]any{
+		"none": {}, "unknown": {"crit": []string{"x"}, "x": 1}, "b64": {"crit": []string{"b64"}, "b64": true}, "empty": {"crit": []string{}},
+	} {
+		options := []provider.SignOption{provider.WithAlg("EdDSA"), provider.WithKey(keys["ed"]), provider.WithHeader("kid", "ed")}
+		for k, v := range header {
+			options = append(options, provider.WithHeader(k, v))
+		}
+		r, answer := post(t, p.URL+"/token", "", "", assertionForm(p.SignJWT(assertionClaims(p, "key", clock.Now(), nil), options...), nil))
+		if good := r.StatusCode == http.StatusOK; good != (name == "none") {
+			t.Errorf("crit %s: got %s %v", name, r.Status, answer)
+		}
+	}
+}

@@ -35,6 +35,9 @@ func (p *Provider) verifyAssertion(c *Client, token string) (map[string]any, err
 	if !assertionTyp(header) {
 		return nil, errors.New("its typ is another kind of JWT's")
 	}
+	if _, critical := header.ExtraHeaders["crit"]; critical { // go-jose knows b64 (RFC 7797), which no JWT may ask for (§7)
+		return nil, errors.New("its header has crit, and no extension is understood")
+	}
 	var verified []byte
 	if c.AuthMethod == "client_secret_jwt" {
 		verified, err = jws.Verify([]byte(c.Secret))
