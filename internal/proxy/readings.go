@@ -16,8 +16,7 @@ const kept = "\x00"
 // ways are how upstreams read what a path with tricks holds. One may do several of them, in any order.
 var ways = []func(string) string{
 	func(p string) string { return strings.ReplaceAll(p, kept, "/") },
-	func(p string) string { return strings.ReplaceAll(p, "//", "/") }, // in one pass, which leaves some of ///
-	mergeSlashes,
+	func(p string) string { return strings.ReplaceAll(p, "//", "/") }, // one pass leaves some of ///, further ones none
 	cutAuthority,
 	withoutParams,
 	withoutLastParams,
@@ -56,13 +55,6 @@ func (t *target) readings() ([]string, error) {
 		}
 	}
 	return others, nil
-}
-
-func mergeSlashes(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
-	}
-	return path
 }
 
 // cutAuthority reads a path that begins with two slashes as a reference to another host (RFC 3986 §4.2), whose path is the rest.
