@@ -122,10 +122,14 @@ func (s *scene) awaitStatus(_ bool, args []string) {
 }
 
 func (s *scene) post(_ bool, args []string) {
-	r, err := http.NewRequest(http.MethodPost, "http://"+s.ts.Getenv("GATE")+args[0], strings.NewReader(args[2]))
+	s.send(false, append([]string{http.MethodPost}, args...))
+}
+
+func (s *scene) send(_ bool, args []string) {
+	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv("GATE")+args[1], strings.NewReader(args[3]))
 	s.ts.Check(err)
-	r.Header.Set("Content-Type", args[1])
-	for _, line := range args[3:] {
+	r.Header.Set("Content-Type", args[2])
+	for _, line := range args[4:] {
 		name, value, _ := strings.Cut(line, ":")
 		r.Header.Add(name, strings.TrimSpace(value))
 	}

@@ -44,6 +44,7 @@ import (
 //	stall GATE|ADMIN METHOD PATH [NAME: VALUE]...   send a form of 1000 bytes, but stop after 5; the answer and then the end must come
 //	await CODE PATH [NAME: VALUE]...   ask until the status is that
 //	post PATH TYPE BODY [NAME: VALUE]...   POST a body of a content type
+//	send METHOD PATH TYPE BODY [NAME: VALUE]...   the same by another method
 //	grant NAME FIELD CLIENT KEY=VALUE...   ask the provider's token endpoint as a client of the scene, and put a field of the answer into $NAME
 //	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
 //	explained                   sallyport explain gives the reason that the log has for the last answer
@@ -77,6 +78,7 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"stall":     on((*scene).stall),
 	"await":     on((*scene).awaitStatus),
 	"post":      on((*scene).post),
+	"send":      on((*scene).send),
 	"grant":     on((*scene).grant),
 	"capture":   on((*scene).capture),
 	"admin":     on((*scene).admin),

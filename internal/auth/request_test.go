@@ -134,3 +134,28 @@ func TestFormLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestFormMethods: a body is read by the methods that define one; by any other it goes on as it came.
+func TestFormMethods(t *testing.T) {
+	const body = "access_token=x"
+	for method, reads := range map[string]bool{
+		"POST": true, "PUT": true, "PATCH": true, "GET": false, "HEAD": false, "DELETE": false, "OPTIONS": false, "QUERY": false, "PROPFIND": false, "post": false,
+	} {
+		q := httptest.NewRequest("GET", "/", strings.NewReader(body))
+		q.Method = method
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r := &Request{Request: q}
+		form, err := r.Form(1 << 10)
+		if err != nil || form.Values.Has("access_token") != reads {
+			t.Errorf("%s: %v, %v, expected that it is read: %v", method, form.Values, err, reads)
+		}
+		r.HideBody([]string{"access_token"})
+		want := body
+		if reads {
+			want = ""
+		}
+		if rest, _ := io.ReadAll(r.Body); string(rest) != want {
+			t.Errorf("%s: %q goes on, expected %q", method, rest, want)
+		}
+	}
+}

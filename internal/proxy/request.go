@@ -109,8 +109,11 @@ func forwarded(h http.Header, name, without string) (string, error) {
 }
 
 // validHost accepts a name of letters, digits and -._ or an IPv6 address in brackets, and a port of digits. Anything else
-// could be read as one host here and as another behind.
+// could be read as one host here and as another behind; a colon without a port could (RFC 3986 §6.2.3), and no client sends one.
 func validHost(host string) bool {
+	if strings.HasSuffix(host, ":") {
+		return false
+	}
 	name, port, _ := strings.Cut(host, ":")
 	if bracketed, ok := strings.CutPrefix(host, "["); ok {
 		address, rest, closed := strings.Cut(bracketed, "]")
