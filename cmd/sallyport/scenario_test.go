@@ -34,7 +34,8 @@ import (
 //	header NAME REGEX           of the last answer; "! header NAME" says that there is none
 //	body REGEX                  of the last answer
 //	received LINE-REGEX         what the upstream got last; "! received" with nothing says that it got nothing since the last request
-//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-header NAME=JSON] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]    mint a token into $NAME
+//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-header NAME=JSON] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]
+//	                            mint a token into $NAME
 //	issuer down|up|rotate|asked ENDPOINT N
 //	lifetime DURATION           of access tokens from now on
 //	log REGEX                   the gate's log says so; "! log" that it doesn't

@@ -139,7 +139,8 @@ func TestFormLimit(t *testing.T) {
 func TestFormMethods(t *testing.T) {
 	const body = "access_token=x"
 	for method, reads := range map[string]bool{
-		"POST": true, "PUT": true, "PATCH": true, "GET": false, "HEAD": false, "DELETE": false, "OPTIONS": false, "QUERY": false, "PROPFIND": false, "post": false,
+		"POST": true, "PUT": true, "PATCH": true,
+		"GET": false, "HEAD": false, "DELETE": false, "OPTIONS": false, "QUERY": false, "PROPFIND": false, "post": false,
 	} {
 		q := httptest.NewRequest("GET", "/", strings.NewReader(body))
 		q.Method = method

@@ -49,7 +49,8 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 	one, two, three := startProvider(t), startProvider(t), startProvider(t)
 	chainOf := func(first, second []string) auth.Chain {
 		chain, err := NewChainOf([]Part{
-			newPart(t, one, []string{"bearer"}, first...), newPart(t, two, []string{"bearer"}, second...), newPart(t, three, []string{"password"}, first...),
+			newPart(t, one, []string{"bearer"}, first...), newPart(t, two, []string{"bearer"}, second...),
+			newPart(t, three, []string{"password"}, first...),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +73,7 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 		"the second looks less far, expired":    {query, header, token(two, map[string]any{"exp": 1000}), auth.InQuery, "", false},
 		"expired":                               {header, header, token(two, map[string]any{"exp": 1000}), auth.InHeader, "", false},
 		"the second's, signed by the first":     {header, header, token(one, map[string]any{"iss": two.URL}), auth.InHeader, "", false},
-		"nobody's":                              {header, header, token(one, map[string]any{"iss": "https://evil.example.com"}), auth.InHeader, "", false},
+		"nobody's":                              {header, header, token(one, map[string]any{"iss": "https://evil"}), auth.InHeader, "", false},
 		"of an entry that judges no tokens":     {header, header, token(three, nil), auth.InHeader, "", false},
 		"opaque, and no entry judges such":      {header, header, "opaque", auth.InHeader, "", false},
 		"no token at all behind the scheme":     {header, header, "", auth.InHeader, "", false},

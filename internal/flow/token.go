@@ -10,10 +10,11 @@ import (
 
 // BearerSettings say where an access token is read from.
 type BearerSettings struct {
-	BearerTokenParamType  []string `yaml:"bearer_token_param_type" place:"true" default:"[header]" enum:"header,query,body,cookie" min:"1"`
-	BearerTokenHeaderName string   `yaml:"bearer_token_header_name" place:"true"` // the one header that is looked at; default Authorization, Access-Token, X-Access-Token
-	BearerTokenCookieName string   `yaml:"bearer_token_cookie_name" place:"true"`
-	CredentialBodyLimit   int      `yaml:"credential_body_limit" place:"true" default:"65536" min:"1" max:"16777216"` // bytes of a body that is read for credentials
+	BearerTokenParamType []string `yaml:"bearer_token_param_type" place:"true" default:"[header]" enum:"header,query,body,cookie" min:"1"`
+	// BearerTokenHeaderName is the one header that is looked at; default Authorization, Access-Token, X-Access-Token.
+	BearerTokenHeaderName string `yaml:"bearer_token_header_name" place:"true"`
+	BearerTokenCookieName string `yaml:"bearer_token_cookie_name" place:"true"`
+	CredentialBodyLimit   int    `yaml:"credential_body_limit" place:"true" default:"65536" min:"1" max:"16777216"` // bytes
 }
 
 // maxToken is the longest access token that is looked at, in bytes.

@@ -112,7 +112,7 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 			"an assertion":            {with(asserting, "client_id", "spa"), 400, "invalid_client", nil},
 			"assertion and secret":    {with(asserting, "client_id", "app", "client_secret", appSecret), 400, "invalid_client", nil},
 			"assertion and Basic":     {asserting, 401, "invalid_client", []change{basic("app", appSecret)}},
-			"an assertion, no type":   {form("grant_type", "client_credentials", "client_id", "spa", "client_assertion", "x"), 400, "invalid_client", nil},
+			"an assertion, no type":   {with(asserting, "client_id", "spa", "client_assertion_type", ""), 400, "invalid_client", nil},
 			"an assertion's type":     {with(good, "client_assertion_type", "urn:x"), 400, "invalid_client", nil},
 			"another scheme":          {good, 401, "invalid_client", []change{header("Authorization", "Bearer abc")}},
 			"two headers":             {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", appSecret), func(r *auth.Request) { r.Header.Add("Authorization", "Basic x") }}},

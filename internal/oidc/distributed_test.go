@@ -13,7 +13,8 @@ import (
 // issuer's adds nothing.
 func TestClaimSources(t *testing.T) {
 	p, client, now := begin(t, nil)
-	critical := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}}, provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true))
+	critical := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}},
+		provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true))
 	if all, err := resolve(t, client, critical); all["groups"] != nil || err == nil {
 		t.Errorf("a source whose header has crit: got %v, %v", all["groups"], err)
 	}

@@ -53,7 +53,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 		maps.DeleteFunc(answer, func(_ string, v any) bool { return v == nil })
 		p.Break(provider.Introspection, func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(answer) })
 		_, err := c.Introspect(t.Context(), "opaque, "+name, Caller{})
-		if (err == nil) != (test.wanted == nil) || err != nil && test.wanted != errAny && !errors.Is(err, test.wanted) || errors.Is(err, ErrUnavailable) {
+		right := err == nil == (test.wanted == nil) && (err == nil || test.wanted == errAny || errors.Is(err, test.wanted))
+		if !right || errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v, expected %v", name, err, test.wanted)
 		}
 	}
@@ -94,7 +95,8 @@ func TestNobodyIsAskedAboutOtherTokens(t *testing.T) {
 		t.Errorf("the issuer was asked %d times", n)
 	}
 	for name, token := range map[string]string{
-		"opaque": "opaque", "three parts that are no JWS": "a.b.c", "three parts of base64url": "YQ.YQ.YQ", "no claims": p.SignPayload([]byte("x")),
+		"opaque": "opaque", "three parts that are no JWS": "a.b.c", "three parts of base64url": "YQ.YQ.YQ",
+		"no claims":       p.SignPayload([]byte("x")),
 		"an access token": p.SignJWT(good(p, now.Now())), "of RFC 9068": p.SignJWT(claims("nonce", "x"), header("typ", "at+jwt")),
 	} {
 		if err := CheckUnread(token); err != nil {

@@ -22,7 +22,8 @@ func TestOnlyPreflight(t *testing.T) {
 	if out.URL.RawQuery != "a=1" {
 		t.Errorf("the query %q is left", out.URL.RawQuery)
 	}
-	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Content-Type", "Transfer-Encoding", "Connection", "Sec-Websocket-Protocol"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Content-Type", "Transfer-Encoding",
+		"Connection", "Sec-Websocket-Protocol"} {
 		if out.Header[name] != nil {
 			t.Errorf("%s is left", name)
 		}
@@ -40,7 +41,8 @@ func TestQueryWithoutCredentials(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "", "a=1&b=%zz&&c": "a=1&b=%zz&&c", "access_tokens=1&my_access_token=2": "access_tokens=1&my_access_token=2",
 		"access_token=x": "", "a=1&access_token=x&b=2": "a=1&b=2", "access%5Ftoken=x&a": "a", "ACCESS_TOKEN=x&a": "a", "access.token=x&a": "a",
-		"+access_token=x&a": "a", "access_token%00z=x&a": "a", "access_token[]=x&a": "a", "b=1;access_token=x&a": "a", "access_token=x&access_token=y": "",
+		"+access_token=x&a": "a", "access_token%00z=x&a": "a", "access_token[]=x&a": "a",
+		"b=1;access_token=x&a": "a", "access_token=x&access_token=y": "",
 		"x_refresh=1&a=access_token": "a=access_token", "X-Refresh=1": "",
 	} {
 		if got := withoutCredentials(query, names); got != want {

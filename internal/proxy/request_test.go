@@ -20,7 +20,8 @@ func TestHosts(t *testing.T) {
 		}
 	}
 	for _, host := range []string{
-		"", ":", ":80", "localhost:", "[::1]:", "app.example.com:evil.example.com", "app.example.com:80:80", "xapp.example.com]", "[app.example.com]", "[app.example.com",
+		"", ":", ":80", "localhost:", "[::1]:",
+		"app.example.com:evil.example.com", "app.example.com:80:80", "xapp.example.com]", "[app.example.com]", "[app.example.com",
 		"[::1", "[::1]x", "[::1].example.com", "[::1]:x", "[127.0.0.1]", "[fe80::1%25eth0]", "::1", "a[b]", "a@b", "a b", "a/b", "a,b", "a;b", "A",
 	} {
 		if validHost(host) {
