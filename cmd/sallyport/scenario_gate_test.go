@@ -32,13 +32,13 @@ func (s *scene) startAgain(bool, []string) {
 	ended := make(chan struct{})
 	go func() { s.process.Wait(); close(ended) }()
 	s.ended = ended
-	s.await("the gate to be ready", func() bool {
+	s.await("the gate to answer", func() bool {
 		select {
 		case <-ended:
 			s.ts.Fatalf("the gate ended; it says:\n%s", s.output)
 		default:
 		}
-		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/readyz")
+		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/healthz") // ready it is later, where an issuer is down
 		if err == nil {
 			res.Body.Close()
 		}

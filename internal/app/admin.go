@@ -22,13 +22,7 @@ import (
 func (s *server) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.draining.Load() {
-			http.Error(w, "stopping", http.StatusServiceUnavailable)
-			return
-		}
-		io.WriteString(w, "ready\n")
-	})
+	mux.HandleFunc("GET /readyz", s.ready)
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /openid-connect/jwks":                s.getKeys,
 		"DELETE /openid-connect/jwks":             s.rotateKeys,
@@ -42,16 +36,10 @@ func (s *server) admin() http.Handler {
 	return proxy.OwnAnswers(mux, func() proxy.Timeouts { return timeouts(s.running()) })
 }
 
-// private lets in who has the token. Where none is configured it lets in this machine: a loopback peer that asks for a
-// loopback host, and no page of a browser, which could be anybody's (DNS rebinding).
+// private lets in who may know what is inside.
 func (s *server) private(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token := string(s.running().Admin.Token)
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		switch {
-		case token != "" && strings.EqualFold(scheme, "Bearer") && sameSecret(given, token):
-		case token == "" && local(r):
-		default:
+		if !s.insider(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="admin"`)
 			http.Error(w, "this needs the token of admin.token, or without one a request of this machine itself", http.StatusUnauthorized)
 			return
@@ -59,6 +47,17 @@ func (s *server) private(serve http.HandlerFunc) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		serve(w, r)
 	}
+}
+
+// insider reports whether a request has the admin token. Where none is configured it is this machine's: a loopback peer that asks
+// for a loopback host, and no page of a browser, which could be anybody's (DNS rebinding).
+func (s *server) insider(r *http.Request) bool {
+	token := string(s.running().Admin.Token)
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token == "" {
+		return local(r)
+	}
+	return strings.EqualFold(scheme, "Bearer") && sameSecret(given, token)
 }
 
 func sameSecret(a, b string) bool {

@@ -56,11 +56,14 @@ type server struct {
 	builder  atomic.Pointer[builder] // of the running configuration
 	doors    []*door
 	draining atomic.Bool
+
+	readiness *readiness
 }
 
 func newServer(file *config.File, out io.Writer) (*server, error) {
 	s := &server{level: new(slog.LevelVar), kept: newKept()}
 	s.log = newLog(out, file.Log, s.level)
+	s.readiness = newReadiness(s.log)
 	if err := s.load(file); err != nil {
 		return nil, err
 	}
@@ -132,7 +135,7 @@ func (s *server) serve(ctx context.Context, o Options) error {
 		go func() { failed <- d.serve() }()
 		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.tls != nil)
 	}
-	s.warm(ctx)
+	go s.readiness.watch(ctx, s.parts)
 	for {
 		select {
 		case <-o.Reload:
@@ -178,12 +181,4 @@ func (s *server) stop() error {
 	s.kept.close()
 	s.log.Info("stopped")
 	return errors.Join(errs...)
-}
-
-// warm asks for every issuer's metadata and keys, so that the first request needn't wait. An issuer that is down is asked
-// again when a request needs it.
-func (s *server) warm(ctx context.Context) {
-	for _, issuer := range s.kept.issuers.all() {
-		go issuer.Warm(ctx) // it logs what fails
-	}
 }

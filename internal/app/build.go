@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
+	"sallyport/internal/redis"
 	"sallyport/internal/session"
 	"sallyport/internal/signer"
 )
@@ -30,6 +31,7 @@ type builder struct {
 	signer *signer.Signer
 	signs  [sha256.Size]byte // the signer's key in kept
 
+	redises   []redis.Settings // that the configuration uses
 	directory *authz.Directory
 	issued    *issuer.Issuer // the built-in one
 }
@@ -138,9 +140,11 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	if err != nil {
 		return flow.Deps{}, i.Problem("issuer", err.Error())
 	}
-	sessions, err := b.sessions(c.Name, i.OIDC.Flow.Session)
-	if err != nil {
-		return flow.Deps{}, i.Problem("session_storage", err.Error())
+	sessions := &sessionSet{}
+	if i.OIDC.Flow.HasSessions() {
+		if sessions, err = b.sessions(c.Name, i.OIDC.Flow.Session); err != nil {
+			return flow.Deps{}, i.Problem("session_storage", err.Error())
+		}
 	}
 	subjects, err := b.subjectIssuers(i.OIDC.Flow.Client)
 	if err != nil {
@@ -241,6 +245,9 @@ func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error
 		s.Secret = []auth.Secret{b.kept.secret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart logs everybody out, and a second replica can't read "+
 			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", route)
+	}
+	if s.Storage == "redis" {
+		b.needsRedis(s.Redis)
 	}
 	key := struct {
 		Settings session.Settings

@@ -14,6 +14,9 @@ import (
 // keys makes the signer of the keys that the gate makes itself.
 func (b *builder) keys(file *config.File) error {
 	s := file.Keys
+	if s.Storage == "redis" {
+		b.needsRedis(s.Redis)
+	}
 	key := struct {
 		Settings signer.Settings
 		CA       string

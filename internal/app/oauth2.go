@@ -16,6 +16,7 @@ func (b *builder) oauth2(file *config.File) error {
 	}
 	c := issuer.Config{Settings: *s, Before: b.kept.oauth2, Now: b.now, Log: b.log}
 	if s.Storage == "redis" {
+		b.needsRedis(s.Redis)
 		key := struct {
 			Settings redis.Settings
 			CA, For  string

@@ -33,6 +33,7 @@ func (b *builder) shared(f *flow.Settings) (*sharing, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.needsRedis(c.ClusterCacheRedis)
 	key := struct {
 		Settings redis.Settings
 		CA, For  string

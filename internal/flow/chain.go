@@ -72,6 +72,9 @@ func NewChain(s *Settings, d Deps) (auth.Chain, error) {
 	return chain, nil
 }
 
+// HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be there.
+func (s *Settings) HasSessions() bool { return s.on("session") }
+
 func (s *Settings) on(flow string) bool { return slices.Contains(s.AuthMethods, flow) }
 
 // prepare makes what the flows of a route share.

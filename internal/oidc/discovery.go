@@ -2,7 +2,9 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -164,7 +166,33 @@ func (i *Issuer) checkEndpoint(endpoint string) error {
 }
 
 // Warm fetches metadata and keys ahead of the first request. What fails is logged, and tried again when it is needed.
-func (i *Issuer) Warm(ctx context.Context) { i.currentKeys(ctx) }
+func (i *Issuer) Warm(ctx context.Context) error {
+	_, _, err := i.currentKeys(ctx)
+	return err
+}
+
+// Lost returns why the last call to the authorization server wasn't answered, or was answered with a gateway's error; nil if it
+// was, or there was none.
+func (i *Issuer) Lost() error {
+	if err := i.lost.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// note remembers for Lost what became of a call.
+func (i *Issuer) note(res *http.Response, err error) {
+	if err == nil && slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, res.StatusCode) {
+		err = fmt.Errorf("%s answered %s", res.Request.URL.Path, res.Status)
+	}
+	switch {
+	case err == nil:
+		i.lost.Store(nil)
+	case !errors.Is(err, context.Canceled): // the caller left
+		err = withoutQuery(err)
+		i.lost.Store(&err)
+	}
+}
 
 // since is how long ago t was; a zero t is long ago.
 func (i *Issuer) since(t time.Time) time.Duration { return i.now().Sub(t) }

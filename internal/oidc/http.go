@@ -146,6 +146,7 @@ type answer struct {
 // do sends one request, for which the caller has a place, and reads the whole bounded body. Its error wraps ErrUnavailable.
 func (i *Issuer) do(client *http.Client, r *http.Request) (*answer, error) {
 	res, err := client.Do(r)
+	i.note(res, err)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
 	}

@@ -56,10 +56,11 @@ type Issuer struct {
 	calls             *admission // of calls in flight
 	tokens            *tokenCache
 	flight            singleflight.Group
-	renewingMetadata  atomic.Bool      // in the background
-	renewingKeys      atomic.Bool      // likewise
-	sets              map[string][]key // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
-	mu                sync.RWMutex     // guards what is below
+	renewingMetadata  atomic.Bool           // in the background
+	renewingKeys      atomic.Bool           // likewise
+	lost              atomic.Pointer[error] // see Lost
+	sets              map[string][]key      // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
+	mu                sync.RWMutex          // guards what is below
 	metadata          *Metadata
 	metadataAt        time.Time // of the last fetch that worked
 	metadataTried     time.Time // of the last fetch
