@@ -25,6 +25,7 @@ func (r *Route) checkOIDC() {
 	r.checkExchange()
 	r.checkResource()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
+	r.checkDoubts()
 }
 
 // missing complains about a key that must be there, at the oidc block.
