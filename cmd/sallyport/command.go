@@ -86,10 +86,14 @@ func (c *command) run(ctx context.Context) error {
 	return app.Run(ctx, app.Options{Config: source, Reload: hangups(ctx), Log: c.stderr})
 }
 
-func (c *command) check(context.Context) error {
+func (c *command) check(ctx context.Context) error {
+	online := c.flags.Bool("online", false, "also ask the issuers, Redis servers and upstreams whether they can be used")
 	source, err := c.configured()
 	if err != nil {
 		return err
+	}
+	if *online {
+		return app.CheckOnline(ctx, source, c.stdout)
 	}
 	return app.Check(source, c.stdout)
 }

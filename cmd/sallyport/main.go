@@ -19,7 +19,7 @@ import (
 
 const usage = `usage:
   sallyport run [-c FILE]      serve what FILE says, until SIGTERM; SIGHUP reads it again
-  sallyport check [-c FILE]    read FILE and say everything that is wrong with it
+  sallyport check [-c FILE]    read FILE and say everything that is wrong with it; -online asks issuers, Redis and upstreams as well
   sallyport explain [-c FILE] -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
                                decide a request as FILE says, and print why it passes (status 0) or not (status 1)
   sallyport health [-c FILE]   ask the gate that runs here whether it is ready (status 0) or not (status 1)

@@ -15,7 +15,7 @@ func Check(read config.Source, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := &builder{kept: newKept(), log: slog.New(slog.DiscardHandler), now: time.Now, used: map[any]bool{}}
+	b := newChecker()
 	defer b.kept.close()
 	if _, err := b.gate(file); err != nil {
 		return err
@@ -25,6 +25,11 @@ func Check(read config.Source, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s: ok, %d route%s\n", file.Name, len(file.Routes), plural(len(file.Routes)))
 	return nil
+}
+
+// newChecker returns a builder that keeps nothing and logs nothing.
+func newChecker() *builder {
+	return &builder{kept: newKept(), log: slog.New(slog.DiscardHandler), now: time.Now, used: map[any]bool{}}
 }
 
 func plural(n int) string {

@@ -70,6 +70,25 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 	return c, nil
 }
 
+// Reach connects to the upstream, with TLS where it is reached so, and sends nothing.
+func (u *Upstream) Reach(ctx context.Context) error {
+	address := u.url.Host
+	if u.url.Port() == "" {
+		address = net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
+	}
+	conn, err := u.transport.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if u.url.Scheme != "https" {
+		return nil
+	}
+	c := u.transport.TLSClientConfig.Clone()
+	c.ServerName = cmp.Or(c.ServerName, u.url.Hostname())
+	return tls.Client(conn, c).HandshakeContext(ctx)
+}
+
 // Close closes the idle connections; those in use end with their requests.
 func (u *Upstream) Close() error {
 	u.transport.CloseIdleConnections()

@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/oidc"
+)
+
+// onlineTimeout bounds all that CheckOnline asks.
+const onlineTimeout = 30 * time.Second
+
+// errOnline says that something was found that doesn't work.
+var errOnline = errors.New("what is marked with FAILED has to be mended before the gate can work")
+
+// CheckOnline reads a configuration as Check does, then asks the issuers, Redis servers and upstreams that it names, and writes
+// what each has answered. Nothing is changed there; each client authenticates once.
+func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
+	if err := Check(read, out); err != nil {
+		return err
+	}
+	file, err := read()
+	if err != nil {
+		return err
+	}
+	b := newChecker()
+	defer b.kept.close()
+	if _, err := b.gate(file); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
+	defer cancel()
+	x := &examiner{b: b, out: out, seen: map[string]bool{}}
+	for i := range file.Routes {
+		if err := x.route(ctx, &file.Routes[i]); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.redises {
+		x.report("redis "+r.Name(), []oidc.Finding{finding(r.Ask(ctx), "it can be used")})
+	}
+	if x.failed {
+		return errOnline
+	}
+	return nil
+}
+
+// An examiner asks what a configuration needs.
+type examiner struct {
+	b      *builder
+	out    io.Writer
+	seen   map[string]bool // upstreams
+	failed bool
+}
+
+func (x *examiner) route(ctx context.Context, r *config.Route) error {
+	upstream, err := x.b.upstream(r.Route.Upstream)
+	if err != nil {
+		return err
+	}
+	if url := r.Route.Upstream.URL; !x.seen[url] {
+		x.seen[url] = true
+		x.report("upstream "+url, []oidc.Finding{finding(upstream.Reach(ctx), "it takes connections")})
+	}
+	if !r.HasOIDC {
+		return nil
+	}
+	for _, part := range r.Parts() {
+		clients, err := x.b.clients(&part.OIDC.Flow)
+		if err != nil {
+			return err
+		}
+		for _, client := range clients {
+			examination := part.OIDC.Flow.Examination(r.Route.Paths[0], r.Route.PublicURL)
+			x.report(fmt.Sprintf("route %s, issuer %s", r.Name, client.Issuer().URL()), client.Examine(ctx, examination))
+		}
+	}
+	return nil
+}
+
+func finding(err error, good string) oidc.Finding {
+	if err != nil {
+		return oidc.Finding{Verdict: oidc.Bad, Text: err.Error()}
+	}
+	return oidc.Finding{Verdict: oidc.Good, Text: good}
+}
+
+func (x *examiner) report(what string, findings []oidc.Finding) {
+	fmt.Fprintln(x.out, what)
+	for _, f := range findings {
+		fmt.Fprintf(x.out, "  %-8s %s\n", f.Verdict, f.Text)
+		x.failed = x.failed || f.Verdict == oidc.Bad
+	}
+}
