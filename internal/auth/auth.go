@@ -97,6 +97,7 @@ type Page struct {
 	Choices []Choice // links of which a person chooses one
 	Link    string   // where the person can go on; empty for nowhere
 	Action  string   // the words on the link or button
+	NewTab  bool     // the link opens a new tab
 	Post    bool     // the link is a button that sends POST
 	Fields  []Field  // what Post sends, unseen
 	Refuse  string   // the words on a second button, which sends a field called refuse as well; empty for none

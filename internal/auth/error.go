@@ -20,6 +20,8 @@ type Error struct {
 	Allow       string        // for 405: the methods that are taken
 	Issuer      string        // whose credential was refused, where a route has several issuers; empty: nobody's
 	Link        string        // a page on which a person can go on; empty for nowhere
+	Action      string        // the words on the link; default "Go on"
+	NewTab      bool          // the link opens a new tab: what the person has before them stays
 	Err         error         // the cause, never shown to the client unless display_errors is on
 }
 

@@ -124,7 +124,10 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 		return nil, auth.Unavailable("issuer_unavailable", err)
 	}
 	header := f.boundLogins(r)
-	if err := f.remember(header, r, login); err != nil {
+	switch err := f.remember(header, r, login); {
+	case errors.Is(err, errLongReturn):
+		return nil, f.tooLong(r)
+	case err != nil:
 		return nil, err
 	}
 	header.Set("Location", address)

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
@@ -9,13 +8,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -24,25 +21,21 @@ import (
 // A login is one attempt to log in, which the browser keeps for us in a sealed cookie of its own: any number of tabs can
 // log in at once, and a stranger can't fill a store with logins that never end.
 type login struct {
-	Seed    []byte `json:"s"` // what state, nonce and code_verifier are made from
+	Seed    []byte `json:"-"` // what state, nonce and code_verifier are made from
 	Client  string `json:"c"` // the client_id that it began with
 	Origin  string `json:"o"` // where it began, and so where it ends
-	Return  string `json:"r"` // path and query of the page that was asked for
+	Return  string `json:"-"` // path and query of the page that was asked for
 	Started int64  `json:"t"` // Unix seconds
 
 	ACRValues []string `json:"a,omitempty"` // of which the login must have one, where a rule asked for it
 	MaxAge    *int64   `json:"m,omitempty"` // seconds: how old it may be, where a rule asked for it
 }
 
-const (
-	maxReturn      = 1500          // bytes of a page's path and query that are remembered: sealed, they must fit a cookie
-	maxLogins      = 16            // that a browser keeps for one route
-	maxLoginBytes  = 6 << 10       // of all their cookies together: proxies in front bound the Cookie header
-	loginRemembers = 2 * time.Hour // how long a login that came too late still knows its way back
-)
+// loginRemembers is how long a login that came too late still knows its way back.
+const loginRemembers = 2 * time.Hour
 
 func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp, now time.Time) *login {
-	seed := make([]byte, 32)
+	seed := make([]byte, seedBytes)
 	rand.Read(seed) // never fails
 	back := r.URL.EscapedPath()
 	query := r.URL.RawQuery
@@ -52,10 +45,10 @@ func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp
 	if query != "" {
 		back += "?" + query
 	}
-	if len(back) > maxReturn || !safeReturn(back) {
+	if !safeReturn(back) {
 		back = r.URL.EscapedPath()
 	}
-	if len(back) > maxReturn || !safeReturn(back) {
+	if !safeReturn(back) {
 		back = "/"
 	}
 	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: back, Started: now.Unix()}
@@ -131,23 +124,6 @@ func isHex(s string, digits int) bool {
 	return err == nil && len(s) == digits
 }
 
-// remember puts a login into its cookie.
-func (f *authorizationCode) remember(h http.Header, r *auth.Request, l *login) error {
-	var plain bytes.Buffer
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false) // a query is full of &, and a cookie is small
-	if err := e.Encode(l); err != nil {
-		return err
-	}
-	name := f.cookieName(r, l.state())
-	sealed, err := f.keyring.Seal(name, plain.Bytes())
-	if err != nil {
-		return err
-	}
-	f.cookie.set(h, r, name, sealed, int((f.settings.AuthorizationRollingTimeout + loginRemembers).Seconds()))
-	return nil
-}
-
 // recall finds the login that an authorization response belongs to, by its state, and the name of its cookie.
 func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login, string, error) {
 	states := response["state"]
@@ -176,14 +152,6 @@ func (f *authorizationCode) unseal(r *auth.Request, name string) *login {
 		if l := f.unsealValue(name, value); l != nil {
 			return l
 		}
-	}
-	return nil
-}
-
-func (f *authorizationCode) unsealValue(name, value string) *login {
-	var l login
-	if plain, ok := f.keyring.Unseal(name, value); ok && json.Unmarshal(plain, &l) == nil && len(l.Seed) == 32 && safeReturn(l.Return) {
-		return &l
 	}
 	return nil
 }
@@ -219,7 +187,7 @@ func (f *authorizationCode) boundLogins(r *auth.Request) http.Header {
 func (f *authorizationCode) begunLogins(r *auth.Request) (all []loginCookieOf) {
 	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
 	for _, c := range r.AllCookies() {
-		if !strings.HasPrefix(c.Name, prefix) || !isHex(c.Name[len(prefix):], 2*stateDigest) {
+		if !isLoginName(c.Name, prefix) {
 			continue
 		}
 		if opened++; opened > 2*maxLogins {

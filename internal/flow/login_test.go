@@ -1,8 +1,13 @@
 package flow
 
 import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -69,9 +74,45 @@ func TestLoginsAreBounded(t *testing.T) {
 	for _, c := range dropped.Result().Cookies() {
 		got[c.Name] = true
 	}
+	if kept := len(names) - len(got); kept < 20 || kept >= maxLogins { // one more is about to begin
+		t.Errorf("%d logins are kept", kept)
+	}
 	for n, name := range names {
-		if oldest := n < 4; got[name] != oldest { // one more is about to begin
+		if oldest := n < len(got); got[name] != oldest {
 			t.Errorf("login %d of %d: dropped is %v, expected %v", n, len(names), got[name], oldest)
 		}
+	}
+}
+
+// TestLoginCookieSizes: 20 tabs that are opened at once can all log in, and a link of 1,600 bytes is remembered; one that doesn't fit
+// a cookie is an error, and not another address.
+func TestLoginCookieSizes(t *testing.T) {
+	k, err := keyring.New([]auth.Secret{"a secret of the test, long enough to be one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &authorizationCode{keyring: k, now: time.Now, cookie: newCookie("authorization_01234567_", "/", "", "Lax", true, nil)}
+	begin := func(target string) (*login, int, error) {
+		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "https://app.example.com"}
+		r.URL, err = url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, h := newLogin(r, nil, "app", nil, time.Now()), http.Header{}
+		err := f.remember(h, r, l)
+		set, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
+		return l, len(set), err
+	}
+	if _, size, err := begin("/projects/4711/board?view=mine"); err != nil || 21*size > maxLoginBytes {
+		t.Errorf("21 logins need %d bytes (%v)", 21*size, err)
+	}
+	long := "/search?q=" + strings.Repeat("x7Kq%20p2Vz", 160)[:1600]
+	if l, size, err := begin(long); err != nil || l.Return != long || size > 4096 {
+		t.Errorf("a long link: %d bytes, %v", size, err)
+	}
+	random := make([]byte, 3000)
+	rand.Read(random)
+	if _, size, err := begin("/search?q=" + base64.RawURLEncoding.EncodeToString(random)); !errors.Is(err, errLongReturn) {
+		t.Errorf("a link of 4,000 random bytes: %d bytes, %v", size, err)
 	}
 }

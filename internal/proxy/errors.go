@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,7 +42,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: "Go on"}
+	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: cmp.Or(e.Action, "Go on"), NewTab: e.NewTab}
 	if e.Link == "" {
 		page.Link, page.Action = d.again(e.Status)
 	}
