@@ -18,7 +18,12 @@ func (s *scene) forget(bool, []string) {
 	if err != nil {
 		panic(err)
 	}
-	s.client = &http.Client{Jar: jar, Timeout: 9 * time.Second, // less than the gate waits for an issuer by default
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
+	s.client = &http.Client{Jar: jar,
+		Transport: &http.Transport{}, // not the default one, whose connections httptest closes
+		Timeout:   9 * time.Second,   // less than the gate waits for an issuer by default
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	s.trust()
 }

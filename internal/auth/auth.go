@@ -109,6 +109,7 @@ const (
 	PageLogout    = "logout"     // whether to log out
 	PageLoggedOut = "logged_out" // that it is done
 	PageConsent   = "consent"    // whether a client may have access
+	PageSubmit    = "submit"     // a form that goes on by itself where the browser runs scripts; it is always the built-in page
 )
 
 // A Choice is one link of several.

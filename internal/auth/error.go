@@ -70,6 +70,16 @@ func Unavailable(reason string, err error) *Error {
 		Reason:      reason, RetryAfter: 5 * time.Second, Err: err}
 }
 
+// ReasonNotSetUp is the Reason of NotSetUp.
+const ReasonNotSetUp = "not_set_up"
+
+// NotSetUp says that only the operator can mend what is wrong: 500, without Retry-After. Err names the setting and what to write.
+func NotSetUp(err error) *Error {
+	return &Error{Status: http.StatusInternalServerError, Code: "server_error", Title: "Not set up correctly",
+		Description: "This service isn't set up correctly, which only its operator can mend. Please tell them the reference below.",
+		Reason:      "not_set_up", Err: err}
+}
+
 // Forbidden is the refusal of somebody who is known and may not: 403.
 func Forbidden(reason string, err error) *Error {
 	return &Error{Status: http.StatusForbidden, Description: "You don't have access to this.", Reason: reason, Err: err}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -119,7 +120,11 @@ func (r *Route) checkDomain(domain string) error {
 	if err := checkCookieDomain(domain); err != nil {
 		return err
 	}
-	for _, h := range r.Route.Hosts {
+	hosts := r.Route.Hosts
+	if u, err := url.Parse(r.Route.PublicURL); err == nil && u.Host != "" {
+		hosts = []string{u.Hostname()} // where browsers are
+	}
+	for _, h := range hosts {
 		if h = strings.TrimPrefix(h, "*."); h != domain && !strings.HasSuffix(h, "."+domain) {
 			return fmt.Errorf("browsers refuse it from %s: write a domain that all hosts of the route are in", h)
 		}

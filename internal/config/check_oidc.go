@@ -25,6 +25,7 @@ func (r *Route) checkOIDC() {
 	r.checkExchange()
 	r.checkResource()
 	checkAudience(r.block, r.OIDC.Authz.AudienceRequired)
+	r.checkCookieReach()
 	r.checkDoubts()
 }
 

@@ -112,6 +112,12 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 			Description: "Logging in needs https, so that nobody on the way can read along.",
 			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
 	}
+	if a := f.atPublicURL(r); a != nil {
+		return a, nil
+	}
+	if err := f.checkLoop(r, want); err != nil {
+		return nil, err
+	}
 	n := f.clients.index(r)
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
@@ -218,6 +224,9 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	var begun http.Header
 	if f.keeps {
 		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
+	}
+	if err == nil {
+		err = f.countRound(header, r)
 	}
 	if err != nil { // the code is spent: only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)

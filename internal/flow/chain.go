@@ -75,6 +75,9 @@ func NewChain(s *Settings, d Deps) (auth.Chain, error) {
 // HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be there.
 func (s *Settings) HasSessions() bool { return s.on("session") }
 
+// LogsIn reports whether people can log in.
+func (s *Settings) LogsIn() bool { return s.on("authorization_code") }
+
 func (s *Settings) on(flow string) bool { return slices.Contains(s.AuthMethods, flow) }
 
 // prepare makes what the flows of a route share.

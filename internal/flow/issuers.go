@@ -165,8 +165,7 @@ func together(list []auth.Endpoint) auth.Endpoint {
 			if err != nil {
 				return res, err
 			}
-			away := res.Answer != nil && res.Answer.Status == http.StatusSeeOther
-			if chosen == nil || away && chosen.Answer.Status != http.StatusSeeOther {
+			if chosen == nil || better(res.Answer, chosen.Answer) {
 				chosen = res
 			}
 			header = auth.MergeHeader(header, http.Header{"Set-Cookie": res.Header["Set-Cookie"]})
@@ -182,6 +181,16 @@ func together(list []auth.Endpoint) auth.Endpoint {
 		return &out, nil
 	}
 	return e
+}
+
+// better reports whether the browser should rather get one issuer's answer to a logout than another's: that of an issuer at which
+// there was a session, and of those one that leads to the provider.
+func better(a, b *auth.Answer) bool {
+	had := func(a *auth.Answer) bool { return a != nil && a.Reason == "" }
+	if had(a) != had(b) {
+		return had(a)
+	}
+	return leads(a) && !leads(b)
 }
 
 // logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.

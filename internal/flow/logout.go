@@ -1,10 +1,14 @@
 package flow
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -15,6 +19,7 @@ import (
 
 // LogoutSettings say what a logout is, what it ends and where a person goes then.
 type LogoutSettings struct {
+	EndSessionMethod         string   `yaml:"end_session_method" default:"auto" enum:"auto,get"`              // how the browser goes to the provider's logout
 	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer"`                             // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
 	LogoutMethods            []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // for the three triggers below
 	LogoutQueryArg           string   `yaml:"logout_query_arg"`                                               // its presence in the query is a logout
@@ -32,6 +37,7 @@ type logout struct {
 	sessions *sessions
 	path     string
 	home     string // where a person can go on
+	rounds   cookie // that counts logins: see checkLoop
 	log      *slog.Logger
 }
 
@@ -88,13 +94,14 @@ func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	if next := l.next(r, identity); next != "" {
-		header.Set("Location", next)
-		return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusSeeOther}}, nil
+	if name := l.rounds.fullName(r) + roundsName; len(r.CookieValues(name)) > 0 { // who logs out and in is in no loop
+		l.rounds.set(header, r, name, "", -1)
 	}
-	return &auth.Result{Header: header, Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
-		Kind: auth.PageLoggedOut, Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
-	}}}, nil
+	answer := l.next(r, identity)
+	if identity == nil {
+		answer.Reason = "logout_without_session"
+	}
+	return &auth.Result{Header: header, Answer: answer}, nil
 }
 
 // end ends the route's sessions that the request brings, and returns whose the first was (nil if there was none) and the
@@ -142,29 +149,92 @@ func (l *logout) endOne(r *auth.Request, n int) (*auth.Identity, error) {
 	return login.Identity, nil
 }
 
-// next is where the browser goes after the session here has ended: to the provider, so that its session ends too, else to
-// logout_redirect_uri, else nowhere.
-func (l *logout) next(r *auth.Request, identity *auth.Identity) string {
+// next is where the browser goes after the session here has ended, or was over already: to the provider, so that its session ends
+// too, else to logout_redirect_uri, else nowhere.
+func (l *logout) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
 	clients := l.sessions.clients
 	n := clients.index(r)
+	idToken, subject := "", ""
 	if identity != nil {
 		n = max(clients.indexOf(identity.ClientID), 0)
+		idToken, subject = identity.Tokens.IDToken, identity.Subject
 	}
 	target := oidc.At(l.LogoutRedirectURI, n)
 	if strings.HasPrefix(target, "/") {
 		target = r.Origin + target
 	}
-	if identity == nil {
-		return target
+	hint, posts := "", false
+	if len(idToken) > maxHint {
+		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !byScript(r); !posts {
+			l.log.Info("the ID token is too long for an address, so the provider is told who logs out by logout_hint", "request_id", r.ID, "bytes", len(idToken))
+			idToken, hint = "", subject
+		}
 	}
-	address, err := clients.list[n].EndSessionURL(r.Context(), identity.Tokens.IDToken, target)
+	address, params, err := clients.list[n].EndSession(r.Context(), idToken, hint, target)
 	if err != nil {
 		l.log.Warn("the provider's session goes on: its metadata can't be had", "request_id", r.ID, "error", err)
 	}
-	if address == "" {
-		return target
+	switch {
+	case address == "":
+		return l.goTo(r, target)
+	case posts:
+		return posting(address, params)
 	}
-	return address
+	u, err := url.Parse(address)
+	if err != nil {
+		l.log.Warn("the provider's session goes on: its end_session_endpoint is no URL", "request_id", r.ID, "error", err)
+		return l.goTo(r, target)
+	}
+	query := u.Query()
+	for name, values := range params {
+		query[name] = values
+	}
+	u.RawQuery = query.Encode()
+	return l.goTo(r, u.String())
+}
+
+// maxHint is the longest id_token_hint that is put into an address, in bytes: many servers refuse an address over 8 kB, some over 2.
+const maxHint = 2000
+
+// goTo sends the browser to an address; without one the person reads that it is done. A script learns the address: it can't follow
+// a redirect to another site, but the page can go there.
+func (l *logout) goTo(r *auth.Request, address string) *auth.Answer {
+	switch {
+	case byScript(r):
+		body, err := json.Marshal(map[string]string{"location": cmp.Or(address, r.Origin+l.home)})
+		if err != nil {
+			panic(err) // a string
+		}
+		return &auth.Answer{Status: http.StatusOK, Body: append(body, '\n'), Header: http.Header{"Content-Type": {"application/json"}}}
+	case address != "":
+		return &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{"Location": {address}}}
+	}
+	return &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
+		Kind: auth.PageLoggedOut, Title: "Logged out", Text: "You are logged out.", Link: r.Origin + l.home, Action: "Log in again",
+	}}
+}
+
+// posting is a page whose form goes to the provider by itself, or by a button where scripts are off: what it sends is too long for an
+// address.
+func posting(address string, params url.Values) *auth.Answer {
+	p := &auth.Page{Kind: auth.PageSubmit, Title: "Logging out", Text: "You are logged out here. The login service comes next.", Link: address, Action: "Go on",
+		Post: true}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		p.Fields = append(p.Fields, auth.Field{Name: name, Value: params.Get(name)})
+	}
+	return &auth.Answer{Status: http.StatusOK, Page: p}
+}
+
+// byScript reports whether a script of a page sends the request, by what browsers and libraries say.
+func byScript(r *auth.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return mode != "" && mode != "navigate" || strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest") ||
+		strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+}
+
+// leads reports whether an answer takes the browser away, to the provider or to a page of the service.
+func leads(a *auth.Answer) bool {
+	return a != nil && (a.Status == http.StatusSeeOther || a.Page != nil && a.Page.Kind == auth.PageSubmit || a.Header.Get("Content-Type") == "application/json")
 }
 
 // revoke ends the tokens at the authorization server, the refresh token first (RFC 7009 §2.1). The session here is over

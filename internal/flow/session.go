@@ -56,7 +56,7 @@ func newSession(s *Settings, d *Deps) auth.Flow {
 		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookies: sessionCookies(s, d.Several), audience: loginName(s),
 		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
-	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, log: d.Log}
+	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, rounds: marker(loginCookie(s, d)), log: d.Log}
 	return f
 }
 

@@ -71,25 +71,21 @@ func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	return nil
 }
 
-// EndSessionURL is where the browser is sent to log out at the provider (RP-Initiated Logout §2), or "" if the issuer has
-// no such endpoint.
-func (c *Client) EndSessionURL(ctx context.Context, idToken, postLogoutRedirectURI string) (string, error) {
+// EndSession returns where the browser is sent to log out at the provider, as an address and the parameters that go there by GET or
+// POST (RP-Initiated Logout §2). The address is "" if the issuer has no such endpoint. IDToken may be empty: then the provider asks
+// the person, and hint, if there is one, tells it who that is.
+func (c *Client) EndSession(ctx context.Context, idToken, hint, postLogoutRedirectURI string) (address string, params url.Values, err error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil || m.EndSessionEndpoint == "" {
-		return "", err
+		return "", nil, err
 	}
-	u, err := url.Parse(m.EndSessionEndpoint)
-	if err != nil {
-		return "", err
+	params = url.Values{"client_id": {c.ID}}
+	for name, value := range map[string]string{
+		"id_token_hint": idToken, "logout_hint": hint, "post_logout_redirect_uri": postLogoutRedirectURI,
+	} {
+		if value != "" {
+			params.Set(name, value)
+		}
 	}
-	q := u.Query()
-	q.Set("client_id", c.ID)
-	if idToken != "" {
-		q.Set("id_token_hint", idToken)
-	}
-	if postLogoutRedirectURI != "" {
-		q.Set("post_logout_redirect_uri", postLogoutRedirectURI)
-	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	return m.EndSessionEndpoint, params, nil
 }

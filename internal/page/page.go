@@ -42,9 +42,19 @@ var builtin = &Set{style: builtinStyle, policy: policy(builtinStyle)}
 // policy lets a page show itself, its one style sheet, named by its hash, and pictures and fonts that it holds itself: no
 // script, no outside resource, no frame. Forms may lead to the provider, where a logout goes on.
 func policy(style string) string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
-		"img-src data:; font-src data:; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src " + hashOf(style) + "; img-src data:; font-src data:; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// submits is the one script that a page may have: it presses the button of the page's form.
+const submits = "document.forms[0].submit()"
+
+// submitTemplate is the built-in page with that script.
+var submitTemplate = template.Must(template.New(forAll).Parse(strings.Replace(builtinSource, "</body>", "<script>"+submits+"</script>\n</body>", 1)))
+
+// hashOf is how a policy names an inline text (CSP Level 3 §2.3.1).
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // view is what a template sees: its fields are the operator's interface, and configs/pages.md describes them.
@@ -57,7 +67,7 @@ type view struct {
 }
 
 func (s *Set) view(p *auth.Page, status int, id string) view {
-	v := view{p, p.Kind, status, id, template.HTML("<style>" + s.style + "</style>")} // #nosec G203: an operator's sheet, without </style
+	v := view{Page: p, Kind: p.Kind, Status: status, RequestID: id, Style: template.HTML("<style>" + s.style + "</style>")} // #nosec G203: an operator's sheet, without </style
 	if v.Kind == "" {
 		v.Kind = "error"
 	}
@@ -67,6 +77,9 @@ func (s *Set) view(p *auth.Page, status int, id string) view {
 // Render returns a page as HTML. If the operator's own template fails, it is the built-in page, and the error says why.
 func (s *Set) Render(p *auth.Page, status int, id string) (html []byte, err error) {
 	v := s.view(p, status, id)
+	if p.Kind == auth.PageSubmit {
+		return execute(submitTemplate, v)
+	}
 	for _, name := range candidates(p.Kind, status) {
 		t := s.own[name]
 		if t == nil {
@@ -92,8 +105,13 @@ func execute(t *template.Template, v view) ([]byte, error) {
 	return bytes.TrimLeft(b.Bytes(), " \t\r\n"), nil
 }
 
-// Policy is the Content-Security-Policy of every page.
-func (s *Set) Policy() string { return s.policy }
+// Policy is the Content-Security-Policy of a page.
+func (s *Set) Policy(p *auth.Page) string {
+	if p.Kind == auth.PageSubmit {
+		return s.policy + "; script-src " + hashOf(submits)
+	}
+	return s.policy
+}
 
 // candidates are the files that may hold a page, the most special first.
 func candidates(kind string, status int) []string {

@@ -52,8 +52,8 @@ func TestBuiltin(t *testing.T) {
 	}
 	// without an icon browsers ask for one that the policy doesn't let them have, and complain
 	body := mustRender(t, Builtin(), &auth.Page{Title: "T"}, http.StatusNotFound)
-	if !strings.Contains(body, `<link rel="icon" href="data:,">`) || !strings.Contains(Builtin().Policy(), "; img-src data:;") {
-		t.Errorf("expected an empty icon that the policy lets in, got the policy %q and\n%s", Builtin().Policy(), body)
+	if !strings.Contains(body, `<link rel="icon" href="data:,">`) || !strings.Contains(Builtin().Policy(&auth.Page{}), "; img-src data:;") {
+		t.Errorf("expected an empty icon that the policy lets in, got the policy %q and\n%s", Builtin().Policy(&auth.Page{}), body)
 	}
 }
 
@@ -122,8 +122,8 @@ func TestStyle(t *testing.T) {
 				t.Fatalf("%s: %d: no style", name, status)
 			}
 			sum := sha256.Sum256([]byte(strings.ReplaceAll(m[1], "\r\n", "\n")))
-			if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(set.Policy(), want) {
-				t.Errorf("%s: %d: the policy is %s, want %s", name, status, set.Policy(), want)
+			if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(set.Policy(&auth.Page{}), want) {
+				t.Errorf("%s: %d: the policy is %s, want %s", name, status, set.Policy(&auth.Page{}), want)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func TestFailing(t *testing.T) {
 func TestProblems(t *testing.T) {
 	const form = `<form method="post" action="{{.Link}}">`
 	for _, c := range []struct{ file, text, want string }{
-		{"403.html", "\n{{.Titel}}", "403.html:2 there is no .Titel here: there are .Action, .Choices, .Fields, .Items, .Kind, .Link, .Post, .Refuse, .RequestID, .Status, .Style, .Text, .Title"},
+		{"403.html", "\n{{.Titel}}", "403.html:2 there is no .Titel here: there are .Action, .Choices, .Fields, .Items, .Kind, .Link, .NewTab, .Post, .Refuse, .RequestID, .Status, .Style, .Text, .Title"},
 		{"choose.html", `{{range .Choices}}<a href="{{.Link}}">{{.Title}}</a>{{end}}`, "choose.html:1 there is no .Title here: there are .Link, .Text; $.Title is the page's"},
 		{"403.html", "{{.Title.Text}}", "403.html:1 there is no .Text here, a string has no fields: take it out"},
 		{"403.html", "{{if .Link}}", "403.html:1 unexpected EOF: write the {{end}}"},

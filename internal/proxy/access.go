@@ -70,7 +70,10 @@ func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Tim
 	var e *auth.Error
 	if *failure != nil {
 		e = auth.AsError(*failure)
-		if e.Status >= 500 {
+		switch {
+		case e.Reason == auth.ReasonNotSetUp:
+			level = slog.LevelError
+		case e.Status >= 500:
 			level = slog.LevelWarn
 		}
 	}

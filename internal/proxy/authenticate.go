@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authz"
@@ -21,11 +22,19 @@ func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (
 	if res == nil {
 		res = &auth.Result{}
 	}
-	res.Answer, err = d.challenge(nil)
+	res.Answer, err = d.challenge(d.firstLogin())
 	if errors.Is(err, auth.ErrNoCredential) {
-		err = errNoCredential
+		err = d.noCredential()
 	}
 	return res, err
+}
+
+// firstLogin is what the login of a visitor must be: what the rule asks for, so that nobody has to log in twice.
+func (d *Decision) firstLogin() *auth.StepUp {
+	if d.Rule.ReportOnly {
+		return nil
+	}
+	return d.Rule.StepUp
 }
 
 // challenge asks the chain to begin a login, if the rule lets it.
@@ -53,5 +62,33 @@ func (d *Decision) stepUp(err error) (*auth.Answer, error) {
 	return answer, challengeErr
 }
 
-// errNoCredential is the refusal of a request that brought nothing: its challenge has no error code (RFC 6750 §3.1).
-var errNoCredential = &auth.Error{Status: http.StatusUnauthorized, Description: "Please log in, or send an access token.", Reason: "no_credential"}
+// noCredential is the refusal of a request that brought nothing, for which no login can begin: its challenge has no error code
+// (RFC 6750 §3.1). A person who reads it in a browser is shown where to log in without losing what is there.
+func (d *Decision) noCredential() *auth.Error {
+	e := &auth.Error{Status: http.StatusUnauthorized, Description: "Please log in, or send an access token.", Reason: "no_credential"}
+	if !d.WantsHTML() || !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
+		return e
+	}
+	e.Action, e.NewTab = "Log in in a new tab", true
+	switch {
+	case d.OpenedInFrame():
+		e.Link = d.Origin + d.URL.RequestURI()
+		e.Description = "This part of the page needs a login. Log in in a new tab, then reload this page."
+	case d.Method == http.MethodGet || d.Method == http.MethodHead:
+		e.Link = d.Origin + d.URL.RequestURI()
+		e.Description = "This page needs a login."
+	default:
+		e.Link = d.Origin + d.Route.home()
+		e.Description = "What you have sent was not taken, because you are not logged in any more. Log in in a new tab, then go back in this one: " +
+			"your form is still there, and can be sent again."
+	}
+	return e
+}
+
+// home is the first page of a route.
+func (r *Route) home() string {
+	if len(r.Paths) == 0 {
+		return "/"
+	}
+	return (&url.URL{Path: r.Paths[0]}).EscapedPath()
+}

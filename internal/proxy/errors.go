@@ -190,8 +190,11 @@ func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, p *auth
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", pages.Policy())
+	h.Set("Content-Security-Policy", pages.Policy(p))
 	h.Set("Referrer-Policy", "no-referrer")
+	if p.Kind == auth.PageSubmit { // with no-referrer a browser would send Origin: null, which some providers refuse
+		h.Set("Referrer-Policy", "strict-origin")
+	}
 	w.WriteHeader(status)
 	w.Write(html)
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -79,7 +78,7 @@ func (n *notes) proof(d *Decision, err error) {
 		n.add("flow", "not asked: the claims are given, sub %q", i.Subject)
 	case i != nil:
 		n.add("flow", "%s: sub %q of %s, client %q", i.Flow, i.Subject, i.Issuer, i.ClientID)
-	case errors.Is(err, errNoCredential), err == nil && d.Answer != nil:
+	case err != nil && auth.AsError(err).Reason == "no_credential", err == nil && d.Answer != nil:
 		n.add("flow", "no credential was found")
 	case err != nil:
 		n.steps = append(n.steps, Step{"flow", err.Error(), true})

@@ -33,6 +33,7 @@ type Route struct {
 	Realm    string           // of challenges: the issuer's host
 	Resource string           // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
 	Basic    bool             // challenges ask for Basic, too (RFC 7617 §2)
+	LogsIn   bool             // people can log in on this route
 	Upstream *Upstream
 	Pages    *page.Set // nil: the gate's
 
@@ -207,7 +208,7 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	if err != nil {
 		return err
 	}
-	if d.Route.Origin != "" {
+	if d.AskedAt = d.Origin; d.Route.Origin != "" {
 		d.Origin = d.Route.Origin
 	}
 	endpoint := m.endpoint

@@ -102,6 +102,9 @@ func newRouter(routes []*Route, own []auth.Endpoint) *router {
 			for _, e := range route.Chain.Endpoints() {
 				if e.Path != "" {
 					s.endpoints[e.Path] = &boundEndpoint{e, route}
+					if !strings.HasSuffix(e.Path, "/") { // a person or a proxy may have added it: the upstream never has this path
+						s.endpoints[e.Path+"/"] = s.endpoints[e.Path]
+					}
 				}
 			}
 		}
