@@ -28,6 +28,8 @@ func (s *scene) redis(_ bool, args []string) {
 		s.useRedis(redistest.StartTLS(later{ts: s.ts}, s.write("redis.pem", cert), s.write("redis.key", key), append(user, args[1:]...)...))
 	case "stop":
 		s.server.Kill()
+	case "restart":
+		s.server.Restart(later{ts: s.ts})
 	case "keys":
 		if got := fmt.Sprint(s.redisKeys(args[1:])); got != args[2] {
 			s.ts.Fatalf("Redis holds %s keys %s, expected %s", got, args[1], args[2])

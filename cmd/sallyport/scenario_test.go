@@ -57,6 +57,7 @@ import (
 //	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent
 //	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
 //	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
+//	redis restart               the one that has ended, on its port
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":      on((*scene).gate),
 	"reload":    on((*scene).reload),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,24 +78,32 @@ func local(r *http.Request) bool {
 }
 
 func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {
-	body, err := publicKeys(r.Context(), s.builder.Load().signer)
+	set, err := s.builder.Load().signer.Public(r.Context())
 	if err != nil {
 		s.log.Warn("the gate's keys can't be had", "error", err)
-		http.Error(w, "the keys can't be had: see the log", http.StatusServiceUnavailable)
+	}
+	if err != nil && len(set.Keys) == 0 {
+		s.keysUnavailable(w, "the keys can't be had: see the log")
 		return
 	}
 	w.Header().Set("Content-Type", jwkSetType)
-	w.Write(body)
+	json.NewEncoder(w).Encode(set) // what fails here is the connection
 }
 
 func (s *server) rotateKeys(w http.ResponseWriter, r *http.Request) {
 	if err := s.builder.Load().signer.Rotate(r.Context()); err != nil {
 		s.log.Warn("the gate's keys can't be rotated", "error", err)
-		http.Error(w, "the keys can't be rotated: see the log", http.StatusServiceUnavailable)
+		s.keysUnavailable(w, "the keys can't be rotated: see the log")
 		return
 	}
 	s.log.Info("the gate's keys are rotated, as asked", "client", r.RemoteAddr)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// keysUnavailable answers that the store of the keys can't be reached now.
+func (s *server) keysUnavailable(w http.ResponseWriter, text string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(keyRetry.Seconds())))
+	http.Error(w, text, http.StatusServiceUnavailable)
 }
 
 // An issuerRecord is what is known of an issuer: its metadata and public keys, as they came.

@@ -56,12 +56,13 @@ type server struct {
 	builder  atomic.Pointer[builder] // of the running configuration
 	doors    []*door
 	draining atomic.Bool
+	stopKeys func() // ends the attempts to make the keys of the running configuration
 
 	readiness *readiness
 }
 
 func newServer(file *config.File, out io.Writer) (*server, error) {
-	s := &server{level: new(slog.LevelVar), kept: newKept()}
+	s := &server{level: new(slog.LevelVar), kept: newKept(), stopKeys: func() {}}
 	s.log = newLog(out, file.Log, s.level)
 	s.readiness = newReadiness(s.log)
 	if err := s.load(file); err != nil {
@@ -115,6 +116,7 @@ func (s *server) load(file *config.File) error {
 	for _, w := range file.Warnings() {
 		s.log.Warn("configuration", "warning", w)
 	}
+	s.ensureKeys(b)
 	b.file = file
 	s.kept.oauth2 = b.issued
 	s.builder.Store(b)
@@ -178,6 +180,7 @@ func (s *server) stop() error {
 			errs = append(errs, fmt.Errorf("%s: requests were still in flight: %w", d.name, err), d.http.Close())
 		}
 	}
+	s.stopKeys()
 	s.kept.close()
 	s.log.Info("stopped")
 	return errors.Join(errs...)

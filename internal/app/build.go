@@ -30,6 +30,7 @@ type builder struct {
 	file   *config.File // when it runs
 	signer *signer.Signer
 	signs  [sha256.Size]byte // the signer's key in kept
+	algs   []string          // that clients sign by with the signer's keys
 
 	redises   []redis.Settings // that the configuration uses
 	directory *authz.Directory
@@ -190,6 +191,11 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		return oidc.NewClients(c)
 	})
 	b.used[k] = true
+	for _, client := range clients {
+		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.algs, alg) {
+			b.algs = append(b.algs, alg)
+		}
+	}
 	return clients, err
 }
 

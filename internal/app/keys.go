@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/config"
@@ -37,28 +40,58 @@ func (b *builder) keys(file *config.File) error {
 	return err
 }
 
+// keyRetry is how long a store of keys that is away is left alone.
+const keyRetry = 3 * time.Second
+
+// ensureKeys makes the keys that the clients of a configuration sign with, before it serves. A store that is away delays
+// nobody: it is asked again until the keys are made or another configuration runs.
+func (s *server) ensureKeys(b *builder) {
+	s.stopKeys()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopKeys = stop
+	err := b.signer.Ensure(ctx, b.algs)
+	if err == nil {
+		return
+	}
+	s.log.Error("the gate's keys can't be made yet: they are tried again, and clients that sign with them can't prove themselves meanwhile", "error", err)
+	go func() {
+		tick := time.NewTicker(keyRetry)
+		defer tick.Stop()
+		for err != nil {
+			select {
+			case <-tick.C:
+				err = b.signer.Ensure(ctx, b.algs)
+			case <-ctx.Done():
+				return
+			}
+		}
+		s.log.Info("the gate's keys are made")
+	}()
+}
+
 // jwksEndpoint publishes the gate's public keys to the clients of the gate, so that an issuer can fetch them.
 func jwksEndpoint(path string, s *signer.Signer) auth.Endpoint {
 	return auth.Endpoint{Name: "jwks", Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: "GET, HEAD"}
 		}
-		body, err := publicKeys(r.Context(), s)
-		if err != nil {
+		set, err := s.Public(r.Context())
+		if err != nil && len(set.Keys) == 0 {
 			return nil, auth.Unavailable("keys_unavailable", err)
 		}
+		body, errJSON := json.Marshal(set)
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: body, Header: http.Header{
-			"Content-Type": {jwkSetType}, "Cache-Control": {"public, max-age=60"},
-		}}}, nil
+			"Content-Type": {jwkSetType}, "Cache-Control": {keysCacheControl(set, err)},
+		}}}, errJSON
 	}}
 }
 
-const jwkSetType = "application/jwk-set+json" // RFC 7517 §8.5.2
-
-func publicKeys(ctx context.Context, s *signer.Signer) ([]byte, error) {
-	set, err := s.Public(ctx)
-	if err != nil {
-		return nil, err
+// keysCacheControl lets nobody keep a set to which keys will come: an issuer would refuse what they sign until it asks again.
+func keysCacheControl(set *jose.JSONWebKeySet, missing error) string {
+	if missing != nil || len(set.Keys) == 0 {
+		return "no-store"
 	}
-	return json.Marshal(set)
+	return "public, max-age=60"
 }
+
+const jwkSetType = "application/jwk-set+json" // RFC 7517 §8.5.2

@@ -66,6 +66,20 @@ func (c *Client) privateAlg() string {
 	return cmp.Or(c.alg, own, "RS256")
 }
 
+// GateKeyAlg returns the algorithm for which the client needs a key of the gate's, or "": the client proves itself in another
+// way, or has a key or an assertion of its own.
+func (c *Client) GateKeyAlg() string {
+	if c.jwk != nil || c.assertion != nil {
+		return ""
+	}
+	for e := range endpoints {
+		if c.authMethod(c.place(&Metadata{}, e)) == "private_key_jwt" {
+			return c.privateAlg()
+		}
+	}
+	return ""
+}
+
 // assert signs an assertion. Its one audience is the issuer, so that no other server can use it, or the token endpoint where
 // a server insists.
 func (c *Client) assert(m *Metadata, id string, key jose.SigningKey, certificates map[jose.HeaderKey]any) (string, error) {

@@ -4,20 +4,10 @@ package signer
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,9 +41,13 @@ type Signer struct {
 
 	published singleflight.Group // strangers may ask for the keys
 
-	mu   sync.Mutex // guards what is below, and is held while a key is made: once is enough
-	set  *set       // nil before the first use
-	read time.Time
+	mu     sync.Mutex // guards what is below, and is held while a key is made: once is enough
+	set    *set       // nil before the first use
+	read   time.Time
+	needed []string // algorithms whose keys are published before one of them signs
+
+	failure  error // of the store, when it was asked last; nil: it answered
+	failedAt time.Time
 }
 
 // A Config is what a Signer is made from.
@@ -75,15 +69,6 @@ func New(c Config) (*Signer, error) {
 	return s, err
 }
 
-// A set is all keys, as they are stored. It is immutable: a change is a new value.
-type set struct {
-	Current  map[string]jose.JSONWebKey `json:"current"` // by algorithm
-	Previous map[string]jose.JSONWebKey `json:"previous,omitempty"`
-	Rotated  time.Time                  `json:"rotated"`
-
-	record string // as it was stored
-}
-
 // storeTimeout bounds what a caller waits for the store.
 const storeTimeout = 5 * time.Second
 
@@ -96,35 +81,67 @@ func (s *Signer) Key(alg string) (*jose.JSONWebKey, error) {
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.complete(ctx, reread, []string{alg}); err != nil {
+		return nil, err
+	}
+	key := s.set.Current[alg]
+	return &key, nil
+}
+
+// Ensure makes the keys for those of the algorithms that have none. From now on they are what Public publishes at least: an
+// issuer that was shown a set without a key may not ask again for a while, and refuses what the key signs.
+func (s *Signer) Ensure(ctx context.Context, algs []string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.needed, s.failure = algs, nil
+	return s.complete(ctx, 0, algs)
+}
+
+// complete gives the stored set a key for each of the algorithms, and new keys to a set that is old, unless what was read is
+// younger than age and complete. Of the replicas that do so at the same time one is first, and the others take its keys. A
+// store that has failed is left alone for a while, so that callers don't wait for it one after the other.
+func (s *Signer) complete(ctx context.Context, age time.Duration, algs []string) error {
+	if s.failure != nil && s.now().Sub(s.failedAt) < pause {
+		return s.known(algs)
+	}
 	for range attempts {
-		if err := s.load(ctx, reread); err != nil {
-			return nil, err
+		if err := s.load(ctx, age); err != nil {
+			return err
 		}
-		key, found := s.set.Current[alg]
-		if found && !s.old() {
-			return &key, nil
-		}
-		next := s.set
-		if s.old() {
-			next = s.set.rotated(s.now())
-			s.log.Info("the gate's keys are rotated: they were old enough")
-		}
-		next, err := next.with(alg)
-		if err != nil {
-			return nil, err
+		next, err := s.next(algs)
+		if err != nil || next == s.set {
+			return err
 		}
 		if err := s.save(ctx, next); err != nil && !errors.Is(err, errChanged) {
-			return nil, err
+			return err
 		}
 	}
-	return nil, fmt.Errorf("%w: they kept changing", ErrUnavailable)
+	return fmt.Errorf("%w: they kept changing", ErrUnavailable)
+}
+
+// pause is how long a store that has failed is left alone.
+const pause = 3 * time.Second
+
+// known returns nil if what was read last has a key for each of the algorithms, else why the store could not be asked.
+func (s *Signer) known(algs []string) error {
+	if s.set == nil || slices.ContainsFunc(algs, func(alg string) bool { return !s.set.has(alg) }) {
+		return s.failure
+	}
+	return nil
 }
 
 // attempts is how often a change is tried again that another replica was quicker to make.
 const attempts = 5
 
-func (s *Signer) old() bool {
-	return s.rotateAfter > 0 && len(s.set.Current) > 0 && s.now().Sub(s.set.Rotated) >= s.rotateAfter
+// next returns the set that should be stored: the one that is, if nothing is missing.
+func (s *Signer) next(algs []string) (*set, error) {
+	if s.rotateAfter > 0 && len(s.set.Current) > 0 && s.now().Sub(s.set.Rotated) >= s.rotateAfter {
+		s.log.Info("the gate's keys are rotated, because they are older than rotate_after")
+		return s.set.rotated(s.now(), algs)
+	}
+	return s.set.with(s.now(), algs)
 }
 
 // load reads the stored keys, if what was read is older than age.
@@ -133,6 +150,7 @@ func (s *Signer) load(ctx context.Context, age time.Duration) error {
 		return nil
 	}
 	stored, err := s.store.load(ctx)
+	s.note(err)
 	switch {
 	case err != nil && s.set != nil:
 		s.log.Warn("the gate's keys can't be read anew: the ones before are used", "error", err)
@@ -152,11 +170,16 @@ func (s *Signer) save(ctx context.Context, next *set) error {
 	switch {
 	case errors.Is(err, errChanged):
 		s.read = time.Time{}
+		return err
 	case err == nil:
 		s.set, s.read = next, s.now()
 	}
+	s.note(err)
 	return err
 }
+
+// note remembers how the store answered.
+func (s *Signer) note(err error) { s.failure, s.failedAt = err, s.now() }
 
 // Rotate makes a new key for each algorithm that is in use. The ones before are published for as long as they are the ones
 // before.
@@ -167,115 +190,39 @@ func (s *Signer) Rotate(ctx context.Context) error {
 		if err := s.load(ctx, 0); err != nil {
 			return err
 		}
-		next := s.set.rotated(s.now())
-		for alg := range s.set.Current {
-			var err error
-			if next, err = next.with(alg); err != nil {
-				return err
-			}
+		next, err := s.set.rotated(s.now(), s.needed)
+		if err != nil {
+			return err
 		}
-		err := s.save(ctx, next)
-		if !errors.Is(err, errChanged) {
+		if err := s.save(ctx, next); !errors.Is(err, errChanged) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: they kept changing", ErrUnavailable)
 }
 
-// Public returns the public keys as they are published (RFC 7517 §5), those before the last rotation among them. All who ask
-// at the same time wait for one look into the store: a crowd of them holds up nobody who signs. The set is shared: it isn't
-// to be changed.
+// Public returns the public keys as they are published (RFC 7517 §5), those before the last rotation among them; what Ensure
+// could not make is made first. With an error the set holds the keys that there are, and isn't all that it should be. All
+// who ask at the same time wait for one look into the store: a crowd of them holds up nobody who signs. The set is shared: it
+// isn't to be changed.
 func (s *Signer) Public(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	public, err, _ := s.published.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
 		return s.public(ctx)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return public.(*jose.JSONWebKeySet), nil
+	return public.(*jose.JSONWebKeySet), err
 }
 
 func (s *Signer) public(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(ctx, 0); err != nil {
-		return nil, err
+	err := s.complete(ctx, 0, s.needed)
+	if s.set == nil {
+		return &jose.JSONWebKeySet{}, err
 	}
-	public := &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, keys := range []map[string]jose.JSONWebKey{s.set.Current, s.set.Previous} {
-		for _, alg := range slices.Sorted(maps.Keys(keys)) {
-			key := keys[alg]
-			public.Keys = append(public.Keys, key.Public())
-		}
-	}
-	return public, nil
+	return s.set.public(), err
 }
 
 // Close ends the store's connections.
 func (s *Signer) Close() error { return s.store.close() }
-
-func (t *set) rotated(now time.Time) *set {
-	return &set{Current: map[string]jose.JSONWebKey{}, Previous: t.Current, Rotated: now}
-}
-
-// with returns the set with a key for an algorithm.
-func (t *set) with(alg string) (*set, error) {
-	if _, found := t.Current[alg]; found {
-		return t, nil
-	}
-	key, err := makeKey(alg)
-	if err != nil {
-		return nil, err
-	}
-	next := &set{Current: maps.Clone(t.Current), Previous: t.Previous, Rotated: t.Rotated}
-	if next.Current == nil {
-		next.Current = map[string]jose.JSONWebKey{}
-	}
-	next.Current[alg] = *key
-	return next, nil
-}
-
-// makeKey makes a key for an algorithm (RFC 7518 §3.1, RFC 8037), which is named by its thumbprint (RFC 7638).
-func makeKey(alg string) (*jose.JSONWebKey, error) {
-	private, err := generate(alg)
-	if err != nil {
-		return nil, err
-	}
-	key := &jose.JSONWebKey{Key: private, Algorithm: alg, Use: "sig"}
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	key.KeyID = base64.RawURLEncoding.EncodeToString(sum)
-	return key, nil
-}
-
-const rsaBits = 2048
-
-func generate(alg string) (crypto.Signer, error) {
-	switch {
-	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
-		return rsa.GenerateKey(rand.Reader, rsaBits)
-	case alg == "EdDSA":
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return key, err
-	}
-	curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
-	if curve == nil {
-		return nil, fmt.Errorf("no key can be made for %q", alg)
-	}
-	return ecdsa.GenerateKey(curve, rand.Reader)
-}
-
-// marshal is the set as it is sealed.
-func (t *set) marshal() ([]byte, error) { return json.Marshal(t) }
-
-func unmarshal(plain []byte) (*set, error) {
-	t := &set{}
-	if err := json.Unmarshal(plain, t); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return t, nil
-}
