@@ -57,6 +57,9 @@ import (
 //	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent
 //	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
 //	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
+//	cookie NAME REGEX           put the jar's cookie whose name matches into $NAME, as a browser sends it
+//	late METHOD PATH [NAME: VALUE]...   ask the gate without the jar, and go on when the upstream has the request
+//	arrives                     the upstream answers it, and that is the last answer
 //	redis restart               the one that has ended, on its port
 var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":      on((*scene).gate),
@@ -84,6 +87,9 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"grant":     on((*scene).grant),
 	"capture":   on((*scene).capture),
 	"admin":     on((*scene).admin),
+	"cookie":    on((*scene).cookie),
+	"late":      on((*scene).late),
+	"arrives":   on((*scene).arrives),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
@@ -111,9 +117,14 @@ type scene struct {
 	via    *forwardProxy
 	server *redisServer
 
+	answers <-chan lateAnswer
+
 	mu        sync.Mutex
 	got       string // the upstream's last request
-	exchanges int    // that token_exchange_endpoint has made
+	heldPath  string // of a late request, which the upstream answers when held is closed
+	held      chan struct{}
+	has       chan struct{} // closed when the upstream has it
+	exchanges int           // that token_exchange_endpoint has made
 }
 
 type sceneKey struct{}
@@ -163,6 +174,7 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	r.Header.Write(&b)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	b.Write(body)
+	s.hold(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.URL.Path == "/exchange" { // token_exchange_endpoint

@@ -53,7 +53,7 @@ func (s *server) ensureKeys(b *builder) {
 	if err == nil {
 		return
 	}
-	s.log.Error("the gate's keys can't be made yet: they are tried again, and clients that sign with them can't prove themselves meanwhile", "error", err)
+	s.log.Error("the gate's keys can't be made yet, and clients that sign with them can't prove themselves: it is tried again", "error", err)
 	go func() {
 		tick := time.NewTicker(keyRetry)
 		defer tick.Stop()
@@ -73,7 +73,8 @@ func (s *server) ensureKeys(b *builder) {
 func jwksEndpoint(path string, s *signer.Signer) auth.Endpoint {
 	return auth.Endpoint{Name: "jwks", Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: "GET, HEAD"}
+			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.",
+				Reason: "method_not_allowed", Allow: "GET, HEAD"}
 		}
 		set, err := s.Public(r.Context())
 		if err != nil && len(set.Keys) == 0 {

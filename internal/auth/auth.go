@@ -66,6 +66,14 @@ type Visitor interface {
 	Authorize(*Identity) error
 }
 
+// A Reviewer looks again at the headers of an answer when it is sent. That may be long after the flow made them, and the same
+// browser may have logged in meanwhile.
+type Reviewer interface {
+	// Review returns the header without the cookies that are not to be set or cleared any more. Forwarded says that the
+	// answer waited for the upstream. The header isn't changed.
+	Review(r *Request, header http.Header, forwarded bool) http.Header
+}
+
 // A Result is what a flow made of a request.
 type Result struct {
 	Identity *Identity   // immutable: it may come from a cache and serve many requests at once; nil without a credential
@@ -153,6 +161,16 @@ func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 		}
 	}
 	return nil, ErrNoCredential
+}
+
+// Review returns the header as its flows let it be sent.
+func (c Chain) Review(r *Request, header http.Header, forwarded bool) http.Header {
+	for _, f := range c {
+		if reviewer, ok := f.(Reviewer); ok {
+			header = reviewer.Review(r, header, forwarded)
+		}
+	}
+	return header
 }
 
 // Endpoints returns what the chain's flows answer themselves.

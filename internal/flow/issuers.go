@@ -1,12 +1,9 @@
 package flow
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
@@ -123,6 +120,11 @@ func (q quiet) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return res, auth.OfIssuer(q.issuer, err)
 }
 
+// Review is the flow's own.
+func (q quiet) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
+	return auth.Chain{q.flow}.Review(r, header, forwarded)
+}
+
 // sharedLogout ends the sessions at all issuers; the browser goes on to the provider of the first that there was.
 type sharedLogout []auth.Flow
 
@@ -191,83 +193,6 @@ func better(a, b *auth.Answer) bool {
 		return had(a)
 	}
 	return leads(a) && !leads(b)
-}
-
-// logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
-type logins struct {
-	arg  string
-	list []loginAt
-}
-
-type loginAt struct {
-	*Part
-	flow auth.Flow
-}
-
-func (l *logins) add(p *Part, f auth.Flow) {
-	l.arg = p.Settings.LoginIssuerArg
-	l.list = append(l.list, loginAt{p, f})
-}
-
-func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
-
-func (l *logins) Endpoints() (all []auth.Endpoint) {
-	for _, at := range l.list {
-		all = append(all, at.flow.(auth.Endpointer).Endpoints()...)
-	}
-	return all
-}
-
-func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
-	if !r.Navigation(want.Always) {
-		return nil, auth.ErrNoCredential
-	}
-	if at := l.choose(r, want); at != nil {
-		return at.flow.(auth.Challenger).Challenge(r, want)
-	}
-	return l.page(r), nil
-}
-
-// choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
-func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
-	if len(l.list) == 1 {
-		return &l.list[0]
-	}
-	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
-		return l.find(func(at *loginAt) bool { return at.Name == name })
-	}
-	if at := l.find(func(at *loginAt) bool { return at.Deps.issuer().URL() == want.Again }); at != nil {
-		return at
-	}
-	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
-	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.Domains, domain) })
-}
-
-// find returns the first that is, or nil.
-func (l *logins) find(is func(*loginAt) bool) *loginAt {
-	for n := range l.list {
-		if is(&l.list[n]) {
-			return &l.list[n]
-		}
-	}
-	return nil
-}
-
-// page is where a person chooses. Its links lead to the page that was asked for, with the choice.
-func (l *logins) page(r *auth.Request) *auth.Answer {
-	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
-	for _, at := range l.list {
-		query := auth.WithoutParams(r.URL.RawQuery, []string{l.arg})
-		if query != "" {
-			query += "&"
-		}
-		title := at.Title
-		if title == "" {
-			title = at.Name
-		}
-		p.Choices = append(p.Choices, auth.Choice{Text: title, Link: r.Origin + r.URL.EscapedPath() + "?" + query + url.Values{l.arg: {at.Name}}.Encode()})
-	}
-	return &auth.Answer{Status: http.StatusUnauthorized, Reason: "issuer_not_chosen", Page: p, Header: http.Header{"Cache-Control": {"no-store"}}}
 }
 
 // NewExchangeOf returns what is to be done with an access token before it goes on: by the part whose issuer it is of.

@@ -91,6 +91,20 @@ func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	if !found {
 		return f.none(r, n)
 	}
+	for range attempts {
+		res, err := f.judge(r, n, id)
+		if !errors.Is(err, session.ErrChanged) {
+			return res, err
+		}
+	}
+	return nil, auth.Unavailable("session_store_unavailable", session.ErrChanged)
+}
+
+// attempts is how often a session is judged again that another request has changed while it was judged.
+const attempts = 3
+
+// judge judges a session. ErrChanged says that it is no longer what was judged.
+func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
 	opened, err := f.store.Open(r.Context(), id)
 	if err == nil && !f.ours(n, opened.Session) {
 		err = errForeign
@@ -101,14 +115,14 @@ func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	if err := checkUpgrade(r, f.trusted); err != nil {
 		return nil, err
 	}
-	identity, err := f.fresh(r.Context(), opened)
+	current, err := f.fresh(r.Context(), opened)
 	if err != nil {
 		return f.gone(r, n, err)
 	}
-	if err := f.reverify(r.Context(), opened.ID, identity); err != nil {
+	if err := f.reverify(r.Context(), opened.ID, current); err != nil {
 		return f.gone(r, n, err)
 	}
-	res := &auth.Result{Identity: identity}
+	res := &auth.Result{Identity: current.Login.Identity}
 	if opened.Rotated {
 		res.Header, err = f.setCookie(r, n, opened.ID)
 	}
@@ -141,6 +155,8 @@ func (f *sessions) none(r *auth.Request, n int) (*auth.Result, error) {
 // under way that an ID was replaced, and then nothing is cleared. Nothing is lost: the browser has the new cookie.
 func (f *sessions) gone(r *auth.Request, n int, err error) (*auth.Result, error) {
 	switch {
+	case errors.Is(err, session.ErrChanged):
+		return nil, err
 	case errors.Is(err, session.ErrReplaced):
 		return nil, fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrEnded), errors.Is(err, errForeign):
@@ -153,26 +169,26 @@ func (f *sessions) gone(r *auth.Request, n int, err error) (*auth.Result, error)
 	return nil, err
 }
 
-// fresh returns the identity with an access token that lives, refreshed if it is about to expire. A session whose token is
+// fresh returns the session with an access token that lives, refreshed if it is about to expire. A session whose token is
 // still good goes on while the issuer is away.
-func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*auth.Identity, error) {
+func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
 	l := &opened.Session.Login
 	if !f.due(l) {
-		return l.Identity, nil
+		return opened.Session, nil
 	}
 	expired := !f.now().Before(l.Identity.Tokens.Expiry)
 	if !f.refresh || l.Identity.Tokens.RefreshToken == "" {
 		if expired {
-			return nil, errors.Join(errSpent, f.store.End(ctx, opened.ID))
+			return nil, errors.Join(errSpent, f.store.EndIf(ctx, opened.ID, opened.Session))
 		}
-		return l.Identity, nil
+		return opened.Session, nil
 	}
 	renewed, err := f.store.Update(ctx, opened.ID, f.renew)
 	switch {
 	case err == nil:
-		return renewed.Login.Identity, nil
+		return renewed, nil
 	case !expired && (errors.Is(err, oidc.ErrUnavailable) || errors.Is(err, session.ErrUnavailable)) && !errors.Is(err, session.ErrEnded):
-		return l.Identity, nil
+		return opened.Session, nil
 	}
 	return nil, err
 }
@@ -180,17 +196,22 @@ func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*auth.Ide
 // errSpent ends a session whose access token nothing can refresh.
 var errSpent = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
 
-// reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for.
-func (f *sessions) reverify(ctx context.Context, id session.ID, identity *auth.Identity) error {
+// reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for: if the store still
+// has the tokens that were judged, and not those of a refresh since then.
+func (f *sessions) reverify(ctx context.Context, id session.ID, current *session.Session) error {
 	if !f.again {
 		return nil
 	}
+	identity := current.Login.Identity
 	err := f.clients.ofIdentity(identity).Reverify(ctx, identity)
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}
-	f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
-	return errors.Join(session.ErrEnded, f.store.End(context.WithoutCancel(ctx), id))
+	ended := f.store.EndIf(context.WithoutCancel(ctx), id, current)
+	if ended == nil {
+		f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
+	}
+	return errors.Join(session.ErrEnded, ended)
 }
 
 // due reports whether the access token is expired or about to. The leeway makes that sooner, but by half of the token's life at

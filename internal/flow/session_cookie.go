@@ -3,6 +3,7 @@ package flow
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -88,6 +89,56 @@ func (f *sessions) setCookie(r *auth.Request, n int, id session.ID) (http.Header
 	h := http.Header{}
 	c.set(h, r, name, value, 0)
 	return h, nil
+}
+
+// Review takes out the session cookies that a newer login of the same browser has made wrong since the answer was decided.
+func (f *sessions) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
+	lines := header["Set-Cookie"]
+	kept := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.holds(r, line, forwarded) })
+	if len(kept) == len(lines) {
+		return header
+	}
+	out := header.Clone()
+	if out["Set-Cookie"] = kept; len(kept) == 0 {
+		delete(out, "Set-Cookie")
+	}
+	return out
+}
+
+// holds reports whether a Set-Cookie may still be sent.
+func (f *sessions) holds(r *auth.Request, line string, forwarded bool) bool {
+	pair, _, _ := strings.Cut(line, ";")
+	name, value, _ := strings.Cut(pair, "=")
+	n := slices.IndexFunc(f.cookies, func(c cookie) bool { return c.fullName(r) == name })
+	switch {
+	case n < 0:
+		return true
+	case value == "":
+		return f.worthless(r, n, forwarded)
+	case !forwarded:
+		return true // it was decided a moment ago
+	}
+	id, ok := f.keyring.OpenID(name, value)
+	if !ok {
+		return true
+	}
+	_, err := f.store.Look(r.Context(), id)
+	return !errors.Is(err, session.ErrNotFound)
+}
+
+// worthless reports whether the cookie of a request may still be cleared: the store doesn't know that its browser has had
+// another one. Of a cookie that doesn't open the store knows nothing, so it is cleared by an answer that was decided a moment
+// ago, and not by one that waited for the upstream.
+func (f *sessions) worthless(r *auth.Request, n int, forwarded bool) bool {
+	id, found := f.id(r, n)
+	if !found {
+		return !forwarded
+	}
+	s, err := f.store.Look(r.Context(), id)
+	if err == nil {
+		return !f.ours(n, s)
+	}
+	return errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced)
 }
 
 func (f *sessions) clearCookie(r *auth.Request, n int) http.Header {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"net/http"
 	"slices"
 
 	"sallyport/internal/auth"
@@ -21,6 +22,11 @@ func (s stepped) Authenticate(r *auth.Request) (*auth.Result, error) {
 		res, err = next(r, res)
 	}
 	return res, err
+}
+
+// Review is the flow's own.
+func (s stepped) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
+	return auth.Chain{s.Flow}.Review(r, header, forwarded)
 }
 
 // Endpoints are the flow's own.

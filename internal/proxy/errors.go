@@ -23,7 +23,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	e := auth.AsError(err)
 	h := w.Header()
 	clear(h)
-	addOwn(h, d.Header)
+	addOwn(h, d.headerNow())
 	if e.Status == statusClientClosed {
 		w.WriteHeader(http.StatusBadGateway) // nobody reads it
 		return
@@ -67,7 +67,7 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 	for name, values := range a.Header {
 		h[name] = append(h[name], values...)
 	}
-	addOwn(h, d.Header)
+	addOwn(h, d.headerNow())
 	if a.Page != nil && a.Body == nil {
 		g.write(w, d, a.Status, a.Page)
 		return

@@ -168,6 +168,7 @@ type Decision struct {
 	unjudged  bool         // nothing was looked at: Authorization is the upstream's to judge
 	used      []auth.Param // where the credential stood
 	query     *string      // what the upstream gets instead of the request's
+	forwarded bool         // the answer is the upstream's, or that it has none
 	failure   *auth.Error  // of the upstream
 }
 
@@ -334,16 +335,4 @@ func (d *Decision) view() *View {
 		return &d.Route.View
 	}
 	return d.Route.view(d.Identity.Issuer)
-}
-
-// tell adds what the client is to learn of the identity to the response, whatever that becomes: a caller whose refresh token
-// was rotated must get the new one even if it may not pass.
-func (d *Decision) tell() {
-	fields := d.view().plan.downstream
-	if d.Identity == nil || len(fields) == 0 {
-		return
-	}
-	header := http.Header{}
-	setFields(header, fields, d.Identity)
-	d.Header = auth.MergeHeader(header, d.Header)
 }

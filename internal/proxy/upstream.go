@@ -120,7 +120,8 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 		BufferPool: bodyBuffers,
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
-			decisionOf(res.Request).Route.plan.finish(res.Header, decisionOf(res.Request).Header)
+			d := decisionOf(res.Request)
+			d.Route.plan.finish(res.Header, d.headerNow())
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -135,6 +136,7 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 // forward sends the request on. It returns why the upstream could not answer; the client has been told.
 func (g *Gate) forward(rec *recorder, d *Decision) error {
 	rec.body.forward()
+	d.forwarded = true
 	if d.view().Headers.HideCredentials {
 		d.Request.HideBody(namesIn(d.used, auth.InBody))
 	}
@@ -279,50 +281,6 @@ func (d *Decision) setForwarded(h http.Header) {
 	h["X-Forwarded-Host"] = []string{host}
 	h["X-Forwarded-Proto"] = []string{scheme}
 	h["X-Request-Id"] = []string{d.ID}
-}
-
-// finish drops the upstream's cookies that bear the gate's names, and adds the decision's own headers: here, because
-// ReverseProxy wipes what was set on the writer before.
-func (p *headerPlan) finish(h http.Header, own http.Header) {
-	if lines, found := h["Set-Cookie"]; found {
-		kept := lines[:0]
-		for _, line := range lines {
-			if !p.cookies.has(cookieName(line)) {
-				kept = append(kept, line)
-			}
-		}
-		h["Set-Cookie"] = kept
-		if len(kept) == 0 {
-			delete(h, "Set-Cookie")
-		}
-	}
-	addOwn(h, own)
-}
-
-// cookieName is the name under which a browser sends a cookie back. One without a name comes back as its value alone (RFC
-// 6265bis §5.8.3), and =session=x as session=x.
-func cookieName(line string) string {
-	pair, _, _ := strings.Cut(line, ";")
-	name, value, _ := strings.Cut(pair, "=")
-	if name = strings.TrimSpace(name); name == "" {
-		name, _, _ = strings.Cut(value, "=")
-	}
-	return strings.TrimSpace(name)
-}
-
-// addOwn adds the decision's headers, which replace the upstream's; cookies stand beside each other. A response with one of
-// them belongs to one person: no cache may keep it.
-func addOwn(h, own http.Header) {
-	if len(own) == 0 {
-		return
-	}
-	for name, values := range own {
-		if name == "Set-Cookie" {
-			values = append(h[name], values...)
-		}
-		h[name] = values
-	}
-	h["Cache-Control"] = []string{"private, no-store"}
 }
 
 // upstreamError names what went wrong with the upstream.

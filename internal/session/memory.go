@@ -104,7 +104,7 @@ func (m *memoryStore) swap(_ context.Context, old, next *entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.current(next.id) != old {
-		return errChanged
+		return ErrChanged
 	}
 	m.put(next)
 	return nil
@@ -114,7 +114,7 @@ func (m *memoryStore) drop(_ context.Context, old *entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.current(old.id) != old {
-		return errChanged
+		return ErrChanged
 	}
 	m.takeOut(old.id)
 	return nil

@@ -231,7 +231,7 @@ func changed(answer *goredis.Cmd) error {
 	case err != nil:
 		return away(err)
 	case !done:
-		return errChanged
+		return ErrChanged
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ var (
 	ErrNotFound    = errors.New("no such session, or it is over")
 	ErrReplaced    = fmt.Errorf("%w: its browser has had a newer ID", ErrNotFound)
 	ErrUnavailable = errors.New("the session store can't be reached")
+	ErrChanged     = errors.New("the session has changed") // since it was read
 )
 
 // ErrEnded is what a Refresh wraps that ends the login: the authorization server refused it.

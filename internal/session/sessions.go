@@ -104,7 +104,7 @@ func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, e
 
 // leave notes under an ID that it was replaced, unless the store knows already what became of it.
 func (s *Sessions) leave(ctx context.Context, e *entry) error {
-	if err := s.store.swap(ctx, nil, e); !errors.Is(err, errChanged) {
+	if err := s.store.swap(ctx, nil, e); !errors.Is(err, ErrChanged) {
 		return err
 	}
 	return nil
@@ -154,6 +154,15 @@ func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id}, nil
 }
 
+// Look returns the session of an ID as Open does, and changes nothing.
+func (s *Sessions) Look(ctx context.Context, id ID) (*Session, error) {
+	e, err := s.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return e.session, nil
+}
+
 // rotate moves a session to a new ID. Of all that try at once one does it; the others go on with the old ID, and so does
 // the one if the store fails: the old ID is still good.
 func (s *Sessions) rotate(ctx context.Context, e *entry) (*entry, error) {
@@ -186,7 +195,7 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 		return &entry{id: id, session: &next}, nil
 	}
 	s.End(context.WithoutCancel(ctx), id) // if that fails it ends by itself: nobody knows its ID
-	if errors.Is(err, errChanged) {
+	if errors.Is(err, ErrChanged) {
 		return s.read(ctx, e.id)
 	}
 	return e, nil
@@ -195,6 +204,22 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 // End ends a session, under the ID that it has now.
 func (s *Sessions) End(ctx context.Context, id ID) error {
 	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
+}
+
+// EndIf ends a session that was read, or whose refresh returned it, if the store still has the same under its ID. Else the
+// error is ErrChanged: another request has refreshed or rotated it, and what was judged of it no longer counts. A session that
+// is gone has ended.
+func (s *Sessions) EndIf(ctx context.Context, id ID, read *Session) error {
+	e, err := s.store.load(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case e.session != read: // an entry that is unchanged is kept decoded, so it is the same value
+		return ErrChanged
+	}
+	return s.store.drop(ctx, e)
 }
 
 // end lets with end the session of an ID, under the ID that it has now. What has changed since it was read is read again.
@@ -212,7 +237,7 @@ func (s *Sessions) end(ctx context.Context, id ID, with func(*entry) error) erro
 			id = e.successor.ID
 			continue
 		}
-		if err := with(e); !errors.Is(err, errChanged) {
+		if err := with(e); !errors.Is(err, ErrChanged) {
 			return err
 		}
 	}

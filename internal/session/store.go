@@ -2,12 +2,11 @@ package session
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
 // A store keeps entries by ID for as long as the timeouts leave them. Its errors wrap ErrNotFound, ErrUnavailable or
-// errChanged. All methods may be called at once.
+// ErrChanged. All methods may be called at once.
 type store interface {
 	// load returns what an ID stands for, and notes now and then that it is in use. Rolling and absolute timeouts, and
 	// until when a successor may be followed, are for the caller to judge.
@@ -16,11 +15,11 @@ type store interface {
 	// add stores a session under a new ID. A logout that comes meanwhile finds it: it is listed before it is there.
 	add(ctx context.Context, id ID, s *Session) error
 
-	// swap replaces an entry with next, which has the same ID, unless it isn't any more what was loaded: errChanged.
+	// swap replaces an entry with next, which has the same ID, unless it isn't any more what was loaded: ErrChanged.
 	// Without old, next is stored if nothing is there.
 	swap(ctx context.Context, old, next *entry) error
 
-	// drop deletes an entry, unless it isn't any more what was loaded: errChanged.
+	// drop deletes an entry, unless it isn't any more what was loaded: ErrChanged.
 	drop(ctx context.Context, old *entry) error
 
 	// remove deletes all sessions that are indexed so and returns how many there were.
@@ -36,9 +35,6 @@ type store interface {
 	ping(ctx context.Context) error
 	close() error
 }
-
-// errChanged says that an entry is no longer what it was.
-var errChanged = errors.New("the session has changed")
 
 // An entry is what a store holds under an ID: a session, or what it leaves behind. It is immutable.
 type entry struct {

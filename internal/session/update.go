@@ -166,7 +166,7 @@ func (s *Sessions) rest(ctx context.Context, d time.Duration) bool {
 func (s *Sessions) replace(ctx context.Context, e *entry, next *Session) (*Session, error) {
 	for range attempts {
 		err := s.store.swap(ctx, e, &entry{id: e.id, session: next})
-		if !errors.Is(err, errChanged) {
+		if !errors.Is(err, ErrChanged) {
 			return next, err
 		}
 		now, err := s.read(ctx, e.id)
@@ -189,7 +189,7 @@ func (s *Sessions) finish(ctx context.Context, e *entry, refused error) (*Sessio
 			return nil, refused
 		}
 		now := e
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, ErrChanged) {
 			now, err = s.read(ctx, e.id)
 		}
 		switch {
