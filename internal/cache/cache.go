@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/singleflight"
 )
 
 // A Key names a fact: a keyed hash, so that no cache holds a credential that somebody might read out of it or guess from it.
@@ -52,6 +51,7 @@ type Config[V any] struct {
 	Size    func(V) int      // of one fact, in bytes
 	Verdict func(error) bool // reports whether an error is the answer, and may be kept; others say that nobody could be asked
 	Limit   time.Duration    // of one call, however many wait for it
+	Away    error            // wrapped by the error of a caller that gave up, or found too many that wait; may be nil
 	Now     func() time.Time // default time.Now
 	Shared  *Shared          // nil: each process asks for itself
 }
@@ -61,7 +61,7 @@ type Cache[V any] struct {
 	config  Config[V]
 	facts   *otter.Cache[Key, *fact[V]]
 	refused *otter.Cache[Key, *refusal]
-	flight  singleflight.Group
+	flight  *Flight[Key, V]
 }
 
 // A fact is what is kept.
@@ -101,6 +101,7 @@ func New[V any](c Config[V]) *Cache[V] {
 	}
 	return &Cache[V]{
 		config: c,
+		flight: NewFlight[Key, V](c.Limit),
 		facts: otter.Must(&otter.Options[Key, *fact[V]]{
 			MaximumWeight: uint64(c.Bytes),
 			Weigher:       func(_ Key, f *fact[V]) uint32 { return uint32(c.Size(f.value)) + 256 },
@@ -158,25 +159,14 @@ func (c *Cache[V]) Forget(k Key) {
 	c.refused.Invalidate(k)
 }
 
-// ask loads once for all callers. The load outlives a caller that gives up, because the others wait for it too.
-func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (none V, err error) {
-	done := c.flight.DoChan(string(k[:]), func() (any, error) {
-		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Limit)
-		defer cancel()
-		return c.load(detached, k, load)
-	})
-	select {
-	case res := <-done:
-		if res.Err != nil {
-			return none, res.Err
-		}
-		return res.Val.(V), nil
-	case <-ctx.Done():
-		return none, fmt.Errorf("%w: %w", errGivenUp, ctx.Err())
+// ask loads once for all callers.
+func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (V, error) {
+	v, err := c.flight.Do(ctx, k, func(ctx context.Context) (V, error) { return c.load(ctx, k, load) })
+	if c.config.Away != nil && (errors.Is(err, ErrCrowd) || err != nil && ctx.Err() != nil) {
+		err = fmt.Errorf("%w: %w", c.config.Away, err)
 	}
+	return v, err
 }
-
-var errGivenUp = errors.New("the caller gave up")
 
 // load reads the fact from the shared cache, or calls load. The time at which a fact was learnt goes along with it: a copy
 // never serves for longer than the original.

@@ -132,7 +132,7 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	header := f.boundLogins(r)
 	switch err := f.remember(header, r, login); {
 	case errors.Is(err, errLongReturn):
-		return nil, f.tooLong(r)
+		return nil, tooLong(r, f.home)
 	case err != nil:
 		return nil, err
 	}

@@ -42,8 +42,11 @@ func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, erro
 	if at := l.choose(r, want); at != nil {
 		return at.flow.(auth.Challenger).Challenge(r, want)
 	}
-	return l.page(r), nil
+	return l.page(r)
 }
+
+// maxChosen bounds the address to which each choice leads, in bytes: no longer one comes back from a login.
+const maxChosen = 8 << 10
 
 // choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
 func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
@@ -70,19 +73,23 @@ func (l *logins) find(is func(*loginAt) bool) *loginAt {
 	return nil
 }
 
-// page is where a person chooses. Its links lead to the page that was asked for, with the choice.
-func (l *logins) page(r *auth.Request) *auth.Answer {
+// page is where a person chooses. Its links lead to the page that was asked for, with the choice. One whose address is too long
+// to come back to is refused as a login to it is.
+func (l *logins) page(r *auth.Request) (*auth.Answer, error) {
 	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
-	for _, at := range l.list {
-		query := auth.WithoutParams(r.URL.RawQuery, []string{l.arg})
-		if query != "" {
-			query += "&"
-		}
-		title := at.Title
-		if title == "" {
-			title = at.Name
-		}
-		p.Choices = append(p.Choices, auth.Choice{Text: title, Link: r.Origin + r.URL.EscapedPath() + "?" + query + url.Values{l.arg: {at.Name}}.Encode()})
+	back := r.Origin + wayBack(r, []string{l.arg})
+	if len(back) > maxChosen {
+		return nil, tooLong(r, l.list[0].Deps.Base)
 	}
-	return &auth.Answer{Status: http.StatusUnauthorized, Reason: "issuer_not_chosen", Page: p, Header: http.Header{"Cache-Control": {"no-store"}}}
+	sign := "?"
+	if strings.Contains(back, "?") {
+		sign = "&"
+	}
+	for _, at := range l.list {
+		link := back + sign + url.Values{l.arg: {at.Name}}.Encode()
+		p.Choices = append(p.Choices, auth.Choice{Text: cmp.Or(at.Title, at.Name), Link: link})
+	}
+	return &auth.Answer{
+		Status: http.StatusUnauthorized, Reason: "issuer_not_chosen", Page: p, Header: http.Header{"Cache-Control": {"no-store"}},
+	}, nil
 }

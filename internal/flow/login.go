@@ -37,21 +37,7 @@ const loginRemembers = 2 * time.Hour
 func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp, now time.Time) *login {
 	seed := make([]byte, seedBytes)
 	rand.Read(seed) // never fails
-	back := r.URL.EscapedPath()
-	query := r.URL.RawQuery
-	if len(hidden) > 0 {
-		query = auth.WithoutParams(query, hidden)
-	}
-	if query != "" {
-		back += "?" + query
-	}
-	if !safeReturn(back) {
-		back = r.URL.EscapedPath()
-	}
-	if !safeReturn(back) {
-		back = "/"
-	}
-	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: back, Started: now.Unix()}
+	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: wayBack(r, hidden), Started: now.Unix()}
 	if want != nil {
 		l.ACRValues = want.ACRValues
 		if want.MaxAge != nil {
@@ -60,6 +46,21 @@ func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp
 		}
 	}
 	return l
+}
+
+// wayBack returns the path of the page that was asked for, and its query without the hidden parameters.
+func wayBack(r *auth.Request, hidden []string) string {
+	path, query := r.URL.EscapedPath(), r.URL.RawQuery
+	if len(hidden) > 0 {
+		query = auth.WithoutParams(query, hidden)
+	}
+	switch full := path + "?" + query; {
+	case query != "" && safeReturn(full):
+		return full
+	case safeReturn(path):
+		return path
+	}
+	return "/"
 }
 
 // maxAge is the shorter of what the settings and what a rule asked for; nil if neither did.

@@ -100,10 +100,10 @@ func (f *authorizationCode) unsealValue(name, value string) *login {
 
 // tooLong is the answer to a request for a page whose address is too long to come back to: the person logs in at the route's first
 // page, and opens the address anew.
-func (f *authorizationCode) tooLong(r *auth.Request) error {
+func tooLong(r *auth.Request, home string) error {
 	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first", Err: errLongReturn,
 		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page.",
-		Link:        r.Origin + f.home, Action: "Log in in a new tab", NewTab: true}
+		Link:        r.Origin + home, Action: "Log in in a new tab", NewTab: true}
 }
 
 // isLoginName reports whether a cookie's name is that of a login of this route.

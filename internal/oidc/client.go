@@ -160,7 +160,7 @@ func (c *Client) keepAnswers(config ClientConfig) {
 
 func newCache[V any](c *Client, t cache.Times, shared *cache.Shared, size func(V) int, verdict error) *cache.Cache[V] {
 	return cache.New(cache.Config[V]{
-		Times: t, Bytes: answersBytes, Size: size, Limit: 2*c.issuer.timeout + time.Second, Now: c.issuer.now, Shared: shared,
+		Times: t, Bytes: answersBytes, Size: size, Limit: 2*c.issuer.timeout + time.Second, Now: c.issuer.now, Shared: shared, Away: ErrUnavailable,
 		Verdict: func(err error) bool { return errors.Is(err, verdict) },
 	})
 }

@@ -16,9 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"sallyport/internal/auth"
+	"sallyport/internal/cache"
 )
 
 // ErrUnavailable is wrapped by every error that says the authorization server couldn't be asked: it is down, slow, or
@@ -55,7 +54,7 @@ type Issuer struct {
 	log               *slog.Logger
 	calls             *admission // of calls in flight
 	tokens            *tokenCache
-	flight            singleflight.Group
+	flight            *cache.Flight[string, struct{}]
 	renewingMetadata  atomic.Bool           // in the background
 	renewingKeys      atomic.Bool           // likewise
 	lost              atomic.Pointer[error] // see Lost
@@ -91,8 +90,8 @@ func NewIssuer(c Config) (*Issuer, error) {
 	}
 	now := cmpFunc(c.Now, time.Now)
 	return &Issuer{
-		calls: newAdmission(c.CallsPerClient, c.Timeout, now),
-		url:   issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
+		calls: newAdmission(c.CallsPerClient, c.Timeout, now), flight: cache.NewFlight[string, struct{}](c.Timeout),
+		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
 		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer,
 		unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
 		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
@@ -185,18 +184,11 @@ func (i *Issuer) renew(running *atomic.Bool, name string, fetch func(context.Con
 	}()
 }
 
-// share runs fetch once for all callers that ask at the same moment. The fetch outlives a caller that gives up, because
-// the others wait for it too.
+// share runs fetch once for all callers that ask at the same moment. Its error wraps ErrUnavailable.
 func (i *Issuer) share(ctx context.Context, name string, fetch func(context.Context) error) error {
-	done := i.flight.DoChan(name, func() (any, error) {
-		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.timeout)
-		defer cancel()
-		return nil, fetch(detached)
-	})
-	select {
-	case res := <-done:
-		return res.Err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	_, err := i.flight.Do(ctx, name, func(ctx context.Context) (struct{}, error) { return struct{}{}, fetch(ctx) })
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	return err
 }
