@@ -75,6 +75,13 @@ func (s *scene) issuerMore(neg bool, args []string) {
 	case "id":
 		name, value, _ := strings.Cut(args[1], "=")
 		p.AdjustIDToken(func(claims map[string]any) { claims[name] = claimValue(value) })
+	case "userinfo":
+		p.AdjustAnswer(provider.Userinfo, func(claims map[string]any) {
+			for _, arg := range args[1:] {
+				name, value, _ := strings.Cut(arg, "=")
+				claims[name] = claimValue(value)
+			}
+		})
 	case "expire":
 		p.Expire(args[1])
 	case "revoked":

@@ -51,7 +51,7 @@ import (
 //	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
 //	issuer sent ENDPOINT REGEX  what the provider was sent last, "! issuer sent" what not; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
-//	issuer id NAME=JSON         ID tokens from now on have this claim
+//	issuer id NAME=JSON         ID tokens from now on have this claim; issuer userinfo NAME=JSON...: the userinfo answers have these
 //	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
 //	                            client certified's, $MTLS where it asks for certificates
 //	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent
