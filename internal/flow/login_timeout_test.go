@@ -1,0 +1,50 @@
+package flow
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
+)
+
+// TestLoginTimesOut: a login is good for authorization_rolling_timeout, whatever the browser still keeps of it. One that comes
+// later leads back to the page that was asked for.
+func TestLoginTimesOut(t *testing.T) {
+	k, err := keyring.New([]auth.Secret{"a secret of the test, long enough to be one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	now := begun
+	f := &authorizationCode{keyring: k, now: func() time.Time { return now }, cookie: newCookie("a_", "/", "", "Lax", true, nil), home: "/"}
+	f.settings.AuthorizationRollingTimeout = 10 * time.Minute
+	asked := &auth.Request{Request: httptest.NewRequest("GET", "/page?x=1", nil), Origin: "http://127.0.0.1"}
+	l := newLogin(asked, nil, "app", nil, begun)
+	kept := http.Header{}
+	if err := f.remember(kept, asked, l); err != nil {
+		t.Fatal(err)
+	}
+	line, err := http.ParseSetCookie(kept.Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	comes := httptest.NewRequest("GET", "/oauth2/callback", nil)
+	comes.AddCookie(&http.Cookie{Name: line.Name, Value: line.Value})
+	response := &auth.Request{Request: comes, Origin: "http://127.0.0.1"}
+	for after, good := range map[time.Duration]bool{
+		0: true, 10 * time.Minute: true, 10*time.Minute + time.Second: false, time.Hour: false, 30 * 24 * time.Hour: false,
+	} {
+		now = begun.Add(after)
+		got, _, err := f.recall(response, url.Values{"state": {l.state()}})
+		switch e := auth.AsError(err); {
+		case good && (err != nil || got.Return != "/page?x=1"):
+			t.Errorf("after %v: %v", after, err)
+		case !good && (err == nil || e.Reason != "login_stale" || e.Link != "http://127.0.0.1/page?x=1"):
+			t.Errorf("after %v: %v, expected login_stale with a way back", after, err)
+		}
+	}
+}
