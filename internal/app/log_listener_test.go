@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/provider"
 )
 
@@ -32,7 +33,7 @@ func hostileGate(t *testing.T, format string, log *output) string {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	running(t, func(ctx context.Context) error { return Run(ctx, Options{File: name, Log: log}) })
+	running(t, func(ctx context.Context) error { return Run(ctx, Options{Config: config.FromFile(name), Log: log}) })
 	return log.await(t, `"?for"?[:=]"?clients"?.*address"?[:=]"?([0-9.:]+)`)
 }
 
