@@ -69,6 +69,7 @@ func (r *Route) checkExchangeRequest(q *oidc.ExchangeRequest) {
 		b.aligned(key+p.names, len(p.list), key+p.values, len(p.secrets))
 		b.each(key+p.names, p.list, p.check)
 	}
+	checkSentOnce(listed(b, key+"headers_names", q.HeadersNames))
 	a := &q.ActorToken
 	b.must(key+"actor_token.source", a.Source != "header" || a.HeaderName != "", "header needs the header's name: add header_name")
 	b.must(key+"actor_token.source", a.Source != "config" || a.StaticToken != "", "config needs the token: add static_token")

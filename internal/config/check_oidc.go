@@ -59,6 +59,7 @@ func (r *Route) checkIssuer() {
 	}
 	b.aligned("discovery_headers_names", len(s.DiscoveryHeadersNames), "discovery_headers_values", len(s.DiscoveryHeadersValues))
 	b.each("discovery_headers_names", s.DiscoveryHeadersNames, checkHeader)
+	checkSentOnce(listed(b, "discovery_headers_names", s.DiscoveryHeadersNames))
 	for i, v := range s.DiscoveryHeadersValues {
 		b.must(fmt.Sprintf("discovery_headers_values[%d]", i), !control.MatchString(string(v)), "a header's value holds no line breaks and controls")
 	}

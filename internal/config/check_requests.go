@@ -78,11 +78,14 @@ func (r *Route) checkRequests() {
 		{"token_post_args_names", "token_post_args_values", s.TokenPostArgsNames, s.TokenPostArgsValues, checkTokenArg},
 		{"introspection_headers_names", "introspection_headers_values", s.IntrospectionHeadersNames, s.IntrospectionHeadersValues, checkHeader},
 		{"introspection_post_args_names", "introspection_post_args_values", s.IntrospectionPostArgsNames, s.IntrospectionPostArgsValues, checkTokenArg},
-		{"userinfo_headers_names", "userinfo_headers_values", s.UserinfoHeadersNames, s.UserinfoHeadersValues, checkHeader},
+		{"userinfo_headers_names", "userinfo_headers_values", s.UserinfoHeadersNames, s.UserinfoHeadersValues, checkUserinfoHeader},
 		{"userinfo_query_args_names", "userinfo_query_args_values", s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, notEmpty},
 	} {
 		b.aligned(pair.names, len(pair.list), pair.values, len(pair.secrets))
 		b.each(pair.names, pair.list, pair.check)
+		if strings.HasSuffix(pair.names, "_headers_names") { // of two values the last would win, while a parameter may stand there twice
+			checkSentOnce(listed(b, pair.names, pair.list))
+		}
 		for i, v := range pair.secrets {
 			b.must(fmt.Sprintf("%s[%d]", pair.values, i), !control.MatchString(string(v)), "a value here holds no line breaks and controls")
 		}
@@ -93,11 +96,22 @@ func (r *Route) checkRequests() {
 	b.each("introspection_headers_client", o.IntrospectionHeadersClient, checkHeader)
 	b.each("introspection_post_args_client", o.IntrospectionPostArgsClient, checkTokenArg)
 	b.each("introspection_post_args_client_headers", o.IntrospectionPostArgsClientHeaders, checkTokenArg)
-	b.each("userinfo_headers_client", o.UserinfoHeadersClient, checkHeader)
+	b.each("userinfo_headers_client", o.UserinfoHeadersClient, checkUserinfoHeader)
 	b.each("userinfo_query_args_client", o.UserinfoQueryArgsClient, notEmpty)
 	b.one("introspection_token_param_name", s.IntrospectionTokenParamName, checkParamName)
 	b.one("revocation_token_param_name", o.RevocationTokenParamName, checkParamName)
 	b.one("token_headers_prefix", o.TokenHeadersPrefix, checkHeader)
+}
+
+// checkUserinfoHeader is for headers of userinfo requests, two of which are made of something else.
+func checkUserinfoHeader(name string) error {
+	switch strings.ToLower(name) {
+	case "authorization":
+		return errors.New("it carries the access token: choose another header")
+	case "accept":
+		return errors.New("it is what userinfo_accept says: write that")
+	}
+	return checkHeader(name)
 }
 
 // protectedArgs make a request what it is: if a setting, or worse a caller, could replace them, it would be another.

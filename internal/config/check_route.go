@@ -24,6 +24,7 @@ func (r *Route) check() {
 	}
 	r.OwnPages = b.pages("pages", r.Route.Pages)
 	r.checkRules()
+	r.checkRuleHeaders()
 	r.checkMethodOverride()
 	r.checkACL()
 	if r.HasOIDC {
@@ -66,9 +67,6 @@ func (r *Route) checkRules() {
 			}
 		}
 		b.each("acr_values", rule.ACRValues, notEmpty)
-		for n, m := range rule.Headers.UpstreamHeaders {
-			b.one(fmt.Sprintf("upstream_headers[%d].header", n), m.Header, checkClaimHeader)
-		}
 		if rule.Auth == "off" {
 			b.unread("scopes_required", "audience_required", "groups_required", "roles_required", "allow", "acr_values", "max_age",
 				"on_unauthenticated", "upstream_headers", "login_issuer")

@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"sallyport/internal/redis"
 )
@@ -61,66 +59,6 @@ func (r *Route) checkCluster() {
 	}
 	b.must("cluster_cache_strategy", len(r.OIDC.Flow.Session.Secret) > 0, "what is shared is sealed with session_secret, which every replica must have: add it")
 	b.redis("cluster_cache_redis", &s.ClusterCacheRedis)
-}
-
-func (r *Route) checkHeaders() {
-	b, h := r.block, &r.OIDC.Headers
-	if t := h.UpstreamAccessTokenHeader; t != nil {
-		b.one("upstream_access_token_header", *t, checkTokenHeader)
-	}
-	if t := h.DownstreamAccessTokenHeader; t != "" {
-		b.one("downstream_access_token_header", t, checkTokenHeader)
-	}
-	for key, name := range map[string]string{
-		"upstream_access_token_jwk_header": h.UpstreamAccessTokenJWKHeader, "upstream_id_token_header": h.UpstreamIDTokenHeader,
-		"upstream_id_token_jwk_header": h.UpstreamIDTokenJWKHeader, "upstream_refresh_token_header": h.UpstreamRefreshTokenHeader,
-		"upstream_user_info_header": h.UpstreamUserInfoHeader, "upstream_user_info_jwt_header": h.UpstreamUserInfoJWTHeader,
-		"upstream_introspection_header": h.UpstreamIntrospectionHeader, "upstream_introspection_jwt_header": h.UpstreamIntrospectionJWTHeader,
-	} {
-		b.one(key, name, checkClaimHeader)
-	}
-	for key, name := range map[string]string{
-		"downstream_access_token_jwk_header": h.DownstreamAccessTokenJWKHeader, "downstream_id_token_header": h.DownstreamIDTokenHeader,
-		"downstream_id_token_jwk_header": h.DownstreamIDTokenJWKHeader, "downstream_refresh_token_header": h.DownstreamRefreshTokenHeader,
-		"downstream_user_info_header": h.DownstreamUserInfoHeader, "downstream_user_info_jwt_header": h.DownstreamUserInfoJWTHeader,
-		"downstream_introspection_header": h.DownstreamIntrospectionHeader, "downstream_introspection_jwt_header": h.DownstreamIntrospectionJWTHeader,
-	} {
-		b.one(key, name, checkResponseHeader)
-	}
-	if h.UpstreamRefreshTokenHeader != "" {
-		b.warn("upstream_refresh_token_header", "whoever reads the upstream's requests can get tokens for as long as the refresh token lives")
-	}
-	for i, m := range h.UpstreamHeaders {
-		b.one(fmt.Sprintf("upstream_headers[%d].header", i), m.Header, checkClaimHeader)
-	}
-	b.aligned("upstream_headers_names", len(h.UpstreamHeadersNames), "upstream_headers_claims", len(h.UpstreamHeadersClaims))
-	b.each("upstream_headers_names", h.UpstreamHeadersNames, checkClaimHeader)
-	b.each("upstream_headers_claims", h.UpstreamHeadersClaims, notEmpty)
-	for i, m := range h.DownstreamHeaders {
-		b.one(fmt.Sprintf("downstream_headers[%d].header", i), m.Header, checkResponseHeader)
-	}
-	b.aligned("downstream_headers_names", len(h.DownstreamHeadersNames), "downstream_headers_claims", len(h.DownstreamHeadersClaims))
-	b.each("downstream_headers_names", h.DownstreamHeadersNames, checkResponseHeader)
-	b.each("downstream_headers_claims", h.DownstreamHeadersClaims, notEmpty)
-}
-
-// checkTokenHeader reads name or name:scheme.
-func checkTokenHeader(text string) error {
-	name, scheme, found := strings.Cut(text, ":")
-	if err := checkHeader(name); err != nil {
-		return err
-	}
-	if found && !token.MatchString(scheme) {
-		return errors.New("expected a header or header:scheme, such as authorization:bearer")
-	}
-	return nil
-}
-
-func checkClaimHeader(name string) error {
-	if strings.EqualFold(name, "authorization") {
-		return errors.New("Authorization carries the access token: see upstream_access_token_header, and choose another header")
-	}
-	return checkHeader(name)
 }
 
 func (r *Route) checkErrors() {

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sallyport/internal/proxy"
 )
 
 // What the settings' texts look like. Each function says what is wrong with a text, and what to write instead, or returns
@@ -168,7 +170,7 @@ func checkHeader(name string) error {
 	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a header's name (RFC 9110 §5.1): write letters, digits and -")
 	}
-	if why := fixedHeaders[strings.ToLower(strings.ReplaceAll(name, "_", "-"))]; why != "" {
+	if why := fixedHeaders[strings.ToLower(proxy.Fold(name))]; why != "" {
 		return errors.New(why)
 	}
 	return nil
@@ -176,7 +178,7 @@ func checkHeader(name string) error {
 
 // checkResponseHeader is for headers that the client receives.
 func checkResponseHeader(name string) error {
-	switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+	switch strings.ToLower(proxy.Fold(name)) {
 	case "set-cookie", "location", "www-authenticate", "authorization", "content-security-policy", "cache-control":
 		return errors.New("it means something of its own in a response: choose another header")
 	}

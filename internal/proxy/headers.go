@@ -27,12 +27,29 @@ var removedPrefixes = []string{
 	"X-Consumer-", "X-Credential-", "X-Authenticated-", "Session-", "X-Forwarded-", "X-Ssl-Client-", "Ssl-Client-", "X-Amzn-Mtls-",
 }
 
+// ownNames and ownPrefixes are what the gate tells the upstream of the request and of whom it is for, after everything that is
+// configured.
+var (
+	ownNames = []string{
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id", "X-Anonymous-Consumer",
+		"X-Authenticated-Groups", "X-Authenticated-Scope", "X-Authenticated-Userid",
+	}
+	ownPrefixes = []string{"X-Consumer-", "X-Credential-"}
+)
+
+// SetsItself reports whether a header towards the upstream is the gate's own, in any spelling: no claim may be sent as it.
+func SetsItself(name string) bool {
+	name = Fold(name)
+	return slices.ContainsFunc(ownNames, func(own string) bool { return Fold(own) == name }) ||
+		slices.ContainsFunc(ownPrefixes, func(own string) bool { return strings.HasPrefix(name, Fold(own)) })
+}
+
 // methodOverrides make an upstream run another method than the one that was judged. They pass where the route's allow says so.
 var methodOverrides = []string{
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Method-Override", "Http-Method-Override", "X-Method", "X-Original-Method",
 }
 
-// A nameSet holds header names folded: upper case, and one sign for all that is neither letter nor digit.
+// A nameSet holds header names as Fold writes them.
 type nameSet struct {
 	names    map[string]struct{}
 	prefixes []string
@@ -44,7 +61,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	s := &nameSet{names: map[string]struct{}{}}
 	add := func(names ...string) {
 		for _, n := range names {
-			s.names[fold(n)] = struct{}{}
+			s.names[Fold(n)] = struct{}{}
 		}
 	}
 	add(removedNames...)
@@ -52,7 +69,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 		add(methodOverrides...)
 	}
 	for _, p := range removedPrefixes {
-		s.prefixes = append(s.prefixes, fold(p))
+		s.prefixes = append(s.prefixes, Fold(p))
 	}
 	for _, r := range routes {
 		for _, v := range r.views() {
@@ -73,7 +90,8 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	return s
 }
 
-func fold(name string) string { return string(appendFolded(nil, name)) }
+// Fold returns a header's name in the one spelling of all that an upstream may read alike: upper case, and - for every sign.
+func Fold(name string) string { return string(appendFolded(nil, name)) }
 
 func appendFolded(b []byte, name string) []byte {
 	for i := range len(name) {

@@ -50,7 +50,7 @@ func onlyPreflight(out *http.Request, credentials []string) {
 func withoutCredentials(query string, names []string) string {
 	folded := make([]string, len(names))
 	for n, name := range names {
-		folded[n] = fold(name)
+		folded[n] = Fold(name)
 	}
 	credential := func(pair string) bool {
 		return slices.ContainsFunc(strings.Split(pair, ";"), func(part string) bool {

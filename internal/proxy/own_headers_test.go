@@ -1,0 +1,37 @@
+package proxy
+
+import (
+	"net/http"
+	"testing"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
+)
+
+// TestSetsItself: every header that the gate sets of itself is one that no setting may name, in any spelling.
+func TestSetsItself(t *testing.T) {
+	h := http.Header{}
+	setIssued(h, &auth.Identity{
+		Flow: "kong_oauth2", Tokens: auth.Tokens{Scope: "read"}, Introspection: auth.Claims{"authenticated_userid": "john"},
+	})
+	setGrant(h, &authz.Grant{
+		Credential: "john", Groups: []string{"staff"}, ConsumerGroups: []string{"gold"}, Anonymous: true,
+		Consumer: &authz.Consumer{ID: "1", CustomID: "2", Username: "john"},
+	})
+	(&Decision{Request: auth.Request{Origin: "http://app.example.com"}}).setForwarded(h)
+	if len(h) != 13 {
+		t.Errorf("expected 13 headers, got %d: %v", len(h), h)
+	}
+	for name := range h {
+		if !SetsItself(name) {
+			t.Errorf("%s is set, and a setting may name it, too", name)
+		}
+	}
+	for name, want := range map[string]bool{
+		"x_consumer.id": true, "X-CONSUMER-ANYTHING": true, "x.forwarded.for": true, "X-Forwarded-User": false, "X-Consumer": false, "Remote-User": false,
+	} {
+		if SetsItself(name) != want {
+			t.Errorf("%s: expected %v", name, want)
+		}
+	}
+}
