@@ -141,6 +141,8 @@ func (f *field) object() bool {
 // wants describes the values of a type.
 func (f *field) wants(t reflect.Type) string {
 	switch {
+	case len(f.enum) == 1:
+		return f.enum[0]
 	case f.enum != nil:
 		return "one of " + strings.Join(f.enum, ", ")
 	case t == durationType && f.unit == time.Millisecond:

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// TestValuesOfParameters tries, for each of Kong's parameters, every value that a boolean or an enumeration can have, and what
+// the tables of refusals name: one that works takes two of them or more, one that is fixed takes one, and a refused one none.
+func TestValuesOfParameters(t *testing.T) {
+	setKeys(t)
+	for _, p := range readParameters(t) {
+		var taken []any
+		tries := valuesOf(p)
+		for _, value := range tries {
+			_, err := loadText(t, pasted(withValue(t, p, value)))
+			if err == nil || p.shown != "" && !strings.HasPrefix(err.(Problems)[0].Text, keyName(strings.ReplaceAll(p.name, "[]", ""))+": ") {
+				taken = append(taken, value) // what another key lacks is no word about this one
+			}
+		}
+		switch n := len(taken); {
+		case p.shown != "" && len(tries) > 0 && n < 2:
+			t.Errorf("%s takes %v alone, and its row says that it works: write fixed", p.name, taken)
+		case p.fixed && n != 1:
+			t.Errorf("%s is fixed, and takes %v of %v", p.name, taken, tries)
+		case p.shown == "" && !p.fixed && n > 0:
+			t.Errorf("%s is refused, and takes %v: write fixed", p.name, taken)
+		}
+	}
+}
+
+// valuesOf lists the values of a boolean or an enumeration, or, of a parameter that doesn't work, those that are known.
+func valuesOf(p parameter) (all []any) {
+	add := func(value any) {
+		if list, ok := value.([]any); ok && len(list) == 1 {
+			value = list[0]
+		}
+		if !slices.ContainsFunc(all, func(v any) bool { return reflect.DeepEqual(v, value) }) {
+			all = append(all, value)
+		}
+	}
+	path := strings.Split(strings.ReplaceAll(p.name, "[]", ""), ".")
+	f, refused := settingAt(reflect.TypeFor[OIDC](), path), refusalAt(path)
+	if f != nil && element(f.typ).Kind() == reflect.Bool || f == nil {
+		add(true)
+		add(false)
+	}
+	if f != nil {
+		for _, e := range f.enum {
+			add(e)
+		}
+		for e := range kongValues[p.name] {
+			add(e)
+		}
+	}
+	for _, text := range strings.Split(refused, "|") {
+		if text != "" && text != "[]" { // an empty list is unset
+			add(decoded(text))
+		}
+	}
+	if p.shown == "" {
+		for _, paste := range []string{p.paste, p.other} {
+			if v, found := valueAt(decoded("{"+paste+"}"), path); found {
+				add(v)
+			}
+		}
+	}
+	return all
+}
+
+// refusalAt is what the refusal of a parameter accepts.
+func refusalAt(path []string) string {
+	scope := strings.Join(append([]string{"oidc"}, path[:len(path)-1]...), ".")
+	if r := refusals[scope][path[len(path)-1]]; r != nil {
+		return r.accept
+	}
+	return ""
+}
+
+// settingAt is the field at a path of names; nil if there is none.
+func settingAt(in reflect.Type, path []string) *field {
+	f := shapeOf(in).byName[path[0]]
+	if f == nil || len(path) == 1 {
+		return f
+	}
+	return settingAt(elementOf(f.typ), path[1:])
+}
+
+func decoded(text string) (v any) {
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// memberAt is the mapping of the last name of a path, where lists have one element.
+func memberAt(in any, path []string) map[string]any {
+	if list, ok := in.([]any); ok && len(list) > 0 {
+		return memberAt(list[0], path)
+	}
+	m, ok := in.(map[string]any)
+	if !ok || len(path) == 1 {
+		return m
+	}
+	return memberAt(m[path[0]], path[1:])
+}
+
+func valueAt(in any, path []string) (any, bool) {
+	v, found := memberAt(in, path)[path[len(path)-1]]
+	return v, found
+}
+
+// withValue is a row's paste with another value.
+func withValue(t *testing.T, p parameter, value any) string {
+	t.Helper()
+	path := strings.Split(strings.ReplaceAll(p.name, "[]", ""), ".")
+	root := decoded("{" + p.paste + "}")
+	memberAt(root, path)[path[len(path)-1]] = value
+	text, err := json.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text[1 : len(text)-1])
+}
