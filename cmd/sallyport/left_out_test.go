@@ -14,49 +14,63 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// TestLeftOut runs, for each of Kong's parameters that testdata/kong-parameters.txt says a scenario shows, that scenario with
-// the parameter left out: it must fail. The race detector would only make it slow, so `make unit` runs it without.
+// TestLeftOut runs, for each of Kong's parameters that testdata/kong-parameters.txt says a scenario shows, and for each other
+// setting of testdata/settings.txt, that scenario with it left out: it must fail. The race detector would only make it slow, so
+// `make unit` runs it without.
 func TestLeftOut(t *testing.T) {
-	data, err := os.ReadFile("../../testdata/kong-parameters.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	for line := range strings.Lines(string(data)) {
-		column := strings.SplitN(strings.TrimSuffix(line, "\n"), " | ", 3)
-		if len(column) != 3 {
-			continue
+	for table, block := range map[string]string{"kong-parameters": "oidc.", "settings": ""} {
+		data, err := os.ReadFile("../../testdata/" + table + ".txt")
+		if err != nil {
+			t.Fatal(err)
 		}
-		scenario, works := strings.CutPrefix(column[2], "works ")
-		if works && !strings.Contains(scenario, " ") {
-			name := column[0]
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				leaveOut(t, dir, scenario, name)
-			})
+		for line := range strings.Lines(string(data)) {
+			column := strings.Split(strings.TrimSuffix(line, "\n"), " | ")
+			scenario, works := strings.CutPrefix(column[len(column)-1], "works ")
+			if works && !strings.Contains(scenario, " ") {
+				name := block + column[0]
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					leaveOut(t, dir, scenario, name)
+				})
+			}
 		}
 	}
 }
 
-// leaveOut expects that a scenario fails without a parameter.
+// leaveOut expects that a scenario fails without a setting.
 func leaveOut(t *testing.T, dir, scenario, name string) {
+	archive, changed := changeFiles(t, scenario, func(file []byte) ([]byte, bool) { return without(t, file, name) })
+	if !changed {
+		t.Fatalf("the scenario %s doesn't say %s", scenario, name)
+	}
+	if plays(t, dir, name, archive) {
+		t.Errorf("the scenario %s passes without %s", scenario, name)
+	}
+}
+
+// changeFiles returns a scenario with its YAML files changed, and whether one was.
+func changeFiles(t *testing.T, scenario string, change func(file []byte) ([]byte, bool)) (archive *txtar.Archive, changed bool) {
+	t.Helper()
 	archive, err := txtar.ParseFile("../../testdata/" + scenario + ".txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := false
 	for i := range archive.Files {
 		f := &archive.Files[i]
 		if !strings.HasSuffix(f.Name, ".yaml") {
 			continue
 		}
-		if text, ok := without(t, f.Data, name); ok {
+		if text, ok := change(f.Data); ok {
 			f.Data, changed = text, true
 		}
 	}
-	if !changed {
-		t.Fatalf("the scenario %s doesn't say %s", scenario, name)
-	}
+	return archive, changed
+}
+
+// plays reports whether a scenario passes. The name is of the file that is written for it.
+func plays(t *testing.T, dir, name string, archive *txtar.Archive) bool {
+	t.Helper()
 	file := filepath.Join(dir, strings.NewReplacer("[]", "", ".", "-").Replace(name)+".txtar")
 	if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
 		t.Fatal(err)
@@ -72,9 +86,7 @@ func leaveOut(t *testing.T, dir, scenario, name string) {
 			Files: []string{file}, Setup: setUp, Cmds: words, RequireExplicitExec: true, RequireUniqueNames: true,
 		})
 	}()
-	if !result.failed {
-		t.Errorf("the scenario %s passes without %s", scenario, name)
-	}
+	return !result.failed
 }
 
 // An expectation is a testscript.T that notes a failure instead of reporting it.
@@ -101,15 +113,16 @@ func (e *expectation) Run(_ string, f func(testscript.T)) {
 	f(e)
 }
 
-// without returns a YAML file without a parameter, in whatever oidc block and spelling, and whether it was there.
+// without returns a YAML file without a setting, in whatever block and spelling, and whether it was there.
 func without(t *testing.T, file []byte, name string) ([]byte, bool) {
 	var document yaml.Node
 	if yaml.Unmarshal(file, &document) != nil || len(document.Content) == 0 {
 		return file, false // a file that a scenario has wrong on purpose
 	}
 	found := false
-	for _, block := range oidcBlocks(document.Content[0]) {
-		found = remove(block, strings.Split(name, ".")) || found
+	blocks, path := blocksOf(document.Content[0], name)
+	for _, block := range blocks {
+		found = remove(block, strings.Split(path, ".")) || found
 	}
 	text, err := yaml.Marshal(&document)
 	if err != nil {
@@ -118,23 +131,39 @@ func without(t *testing.T, file []byte, name string) ([]byte, bool) {
 	return text, found
 }
 
-// oidcBlocks returns the oidc blocks of a file: the process's, its routes', and their issuers' entries.
-func oidcBlocks(root *yaml.Node) (blocks []*yaml.Node) {
+// blocksOf returns the blocks of a file in which a setting may stand, the process's or its routes', and its path there.
+func blocksOf(root *yaml.Node, name string) (blocks []*yaml.Node, path string) {
+	key, path, _ := strings.Cut(name, ".")
 	files := []*yaml.Node{root}
 	if routes := member(root, "routes"); routes != nil && routes.Kind == yaml.SequenceNode {
 		files = append(files, routes.Content...)
 	}
 	for _, f := range files {
-		block := member(f, "oidc")
-		if block == nil {
-			continue
-		}
-		blocks = append(blocks, block)
-		if issuers := member(block, "issuers"); issuers != nil {
-			blocks = append(blocks, issuers.Content...)
+		switch oidc := member(f, "oidc"); {
+		case key == "route":
+			if route := member(f, key); route != nil {
+				blocks = append(blocks, route)
+			}
+		case key == "rules[]":
+			blocks = append(blocks, elements(member(f, "rules"))...)
+		case oidc != nil && key == "issuers[]":
+			blocks = append(blocks, elements(member(oidc, "issuers"))...)
+		case oidc != nil && key == "oidc":
+			blocks = append(append(blocks, oidc), elements(member(oidc, "issuers"))...)
 		}
 	}
-	return blocks
+	if key != "route" && key != "rules[]" && key != "issuers[]" && key != "oidc" {
+		return []*yaml.Node{root}, name
+	}
+	return blocks, path
+}
+
+// elements are a list's.
+func elements(n *yaml.Node) []*yaml.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Content
 }
 
 func member(n *yaml.Node, key string) *yaml.Node {

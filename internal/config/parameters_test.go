@@ -83,7 +83,7 @@ func TestKongParameters(t *testing.T) {
 		}
 		checkPaste(t, p.name, p.paste, p.refused)
 		if p.shown != "" {
-			checkShown(t, p)
+			checkShown(t, p.name, p.shown, reflect.TypeFor[OIDC](), p.name)
 		}
 	}
 	if works+fixed+refused != 235 {
@@ -153,25 +153,16 @@ func setKeys(t *testing.T) {
 	}
 }
 
-// checkShown looks whether what is to show a parameter mentions it.
-func checkShown(t *testing.T, p parameter) {
+// checkShown looks whether what is to show a setting mentions it. Its path is below the struct in.
+func checkShown(t *testing.T, name, shown string, in reflect.Type, path string) {
 	t.Helper()
-	folder, test, ofGo := strings.Cut(p.shown, " ")
+	folder, test, ofGo := strings.Cut(shown, " ")
 	if !ofGo {
-		scenario, err := txtar.ParseFile("../../testdata/" + p.shown + ".txtar")
-		if err != nil {
-			t.Errorf("%s: %v", p.name, err)
-			return
-		}
-		for _, f := range scenario.Files {
-			if strings.HasSuffix(f.Name, ".yaml") && slices.Contains(namesIn(string(f.Data)), p.name) {
-				return
-			}
-		}
-		t.Errorf("%s: the scenario %s doesn't say it", p.name, p.shown)
+		checkScenario(t, name, shown, path)
 		return
 	}
-	field := goName(reflect.TypeFor[OIDC](), strings.Split(strings.ReplaceAll(p.name, "[]", ""), "."))
+	names := strings.Split(strings.ReplaceAll(path, "[]", ""), ".")
+	field := goName(in, names)
 	files, _ := filepath.Glob("../../" + folder + "/*_test.go")
 	var tests strings.Builder // and what they begin with
 	for _, name := range files {
@@ -181,9 +172,33 @@ func checkShown(t *testing.T, p parameter) {
 		}
 		tests.Write(data)
 	}
-	if !strings.Contains(tests.String(), "\nfunc "+test+"(t *testing.T) {\n") || !regexp.MustCompile(`\b`+field+`\b`).MatchString(tests.String()) {
-		t.Errorf("%s: the tests of %s have no %s, or don't say %s", p.name, folder, test, field)
+	said := regexp.MustCompile(`\b(` + field + `\b|` + names[len(names)-1] + `:)`) // as a field, or as a key
+	if !strings.Contains(tests.String(), "\nfunc "+test+"(t *testing.T) {\n") || !said.MatchString(tests.String()) {
+		t.Errorf("%s: the tests of %s have no %s, or don't say %s", name, folder, test, field)
 	}
+}
+
+// checkScenario looks whether a file of a scenario has a key at the end of a path, in whatever block. That this is the
+// setting, and that the scenario fails without it, is what TestLeftOut of cmd/sallyport says.
+func checkScenario(t *testing.T, name, scenario, path string) {
+	t.Helper()
+	archive, err := txtar.ParseFile("../../testdata/" + scenario + ".txtar")
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	for _, f := range archive.Files {
+		if !strings.HasSuffix(f.Name, ".yaml") {
+			continue
+		}
+		var r report
+		if root := r.parse("file", f.Data); root != nil && slices.ContainsFunc(append(members(root, ""), namesIn(string(f.Data))...), func(n string) bool {
+			return n == path || strings.HasSuffix(n, "."+path)
+		}) {
+			return
+		}
+	}
+	t.Errorf("%s: the scenario %s doesn't say it", name, scenario)
 }
 
 // goName is the last name of the field in which a parameter ends up.

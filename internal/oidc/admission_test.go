@@ -136,3 +136,20 @@ func TestManyGoodTokensFromOneAddress(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestCallsPerClient: an issuer's setting is the share of one client address.
+func TestCallsPerClient(t *testing.T) {
+	i, err := NewIssuer(Config{IssuerSettings: IssuerSettings{Issuer: "https://idp.example.com", CallsPerClient: 1, HTTPSettings: HTTPSettings{Timeout: 2 * time.Millisecond}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := netip.MustParseAddr("192.0.2.1")
+	leave, err := i.calls.admit(t.Context(), who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave(false)
+	if _, err := i.calls.admit(t.Context(), who); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a second call got %v", err)
+	}
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/proxy"
+)
+
+// limited runs a gate with these limits in front of an upstream, and returns its address, and how it is stopped.
+func limited(t *testing.T, limits string, upstream http.Handler) (address string, stop func() error) {
+	t.Helper()
+	back := httptest.NewServer(upstream)
+	name := filepath.Join(t.TempDir(), "gate.yaml")
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: {listen: off}\nlimits: {%s}\nroutes: [{route: {upstream: %q}, rules: [{auth: off}]}]\n", limits, back.URL)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log output
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, Options{Config: config.FromFile(name), Log: &log}) }()
+	ended := false
+	stop = func() error {
+		if ended {
+			return nil
+		}
+		ended = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		stop()
+		back.CloseClientConnections()
+		back.Close()
+	})
+	return log.await(t, `"for":"clients","address":"([^"]+)"`), stop
+}
+
+// send opens a connection and sends a text. What comes back is bounded by 5 s, which no default of a limit is within.
+func send(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestReadHeaderTimeout(t *testing.T) {
+	address, _ := limited(t, "read_header_timeout: 100ms", http.NotFoundHandler())
+	if _, err := io.ReadAll(send(t, address, "GET / HTTP/1.1\r\nHost: a")); err != nil {
+		t.Errorf("half a header keeps the connection: %v", err)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	address, _ := limited(t, "idle_timeout: 100ms", http.NotFoundHandler())
+	answer, err := io.ReadAll(send(t, address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+		t.Errorf("an idle connection isn't closed: %q, %v", answer, err)
+	}
+}
+
+func TestMaxHeaderBytes(t *testing.T) {
+	address, _ := limited(t, "max_header_bytes: 4096", http.NotFoundHandler())
+	res, err := http.ReadResponse(bufio.NewReader(send(t, address, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")), nil)
+	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("16 KiB of headers: %v, %v", res, err)
+	}
+}
+
+// TestDrainTimeout: a request in flight delays the end by drain_timeout and no more.
+func TestDrainTimeout(t *testing.T) {
+	asked := make(chan struct{})
+	address, stop := limited(t, "drain_timeout: 100ms", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	send(t, address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-asked
+	begin := time.Now()
+	if err := stop(); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
+		t.Errorf("it ended after %v with %v", time.Since(begin), err)
+	}
+}
+
+func TestTimeoutsOfClients(t *testing.T) {
+	file := &config.File{Limits: config.Limits{BodyTimeout: time.Second, AnswerTimeout: time.Minute}}
+	if got := timeouts(file); got != (proxy.Timeouts{Body: time.Second, Answer: time.Minute}) {
+		t.Errorf("got %+v", got)
+	}
+}
