@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"log/slog"
 	"slices"
@@ -128,7 +129,9 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		r.Views[parts[n+1].Deps.Clients[0].Issuer().URL()].ClientIndex = flow.ClientIndex(parts[n+1].Settings, parts[n+1].Deps)
 	}
 	r.Realm = first.Deps.Clients[0].Issuer().Host()
-	r.Resource = first.Settings.Challenge()
+	for n := range parts {
+		r.Resource = cmp.Or(r.Resource, parts[n].Settings.Challenge())
+	}
 	r.Basic = flow.AsksForBasic(parts)
 	r.CredentialParams = flow.CredentialParams(parts)
 	r.LogsIn = slices.ContainsFunc(parts, func(p flow.Part) bool { return p.Settings.LogsIn() })

@@ -118,7 +118,7 @@ type OIDC struct {
 	Headers proxy.HeaderSettings `yaml:",inline"`
 	Errors  proxy.ErrorSettings  `yaml:",inline"`
 
-	RunOnPreflight bool `yaml:"run_on_preflight" default:"true"` // false lets CORS preflights through unseen
+	RunOnPreflight bool `yaml:"run_on_preflight" place:"true" default:"true"` // false lets CORS preflights through unseen
 }
 
 // A Rule is one entry of rules:.

@@ -124,6 +124,7 @@ func (r *Route) checkIssuers() {
 		issuers[s.Issuer] = part.block.home.from(b.home)
 	}
 	r.checkPlaces()
+	r.checkOneResource()
 }
 
 // checkPlaces demands that all entries agree on where in a request credentials stand: one that only some entry looks for would be
@@ -133,7 +134,7 @@ func (r *Route) checkPlaces() {
 		return
 	}
 	first := &r.Issuers[0]
-	for _, f := range shapeOf(reflect.TypeFor[OIDC]()).fields {
+	for _, f := range oidcShape.fields {
 		if !f.place {
 			continue
 		}
@@ -153,3 +154,20 @@ func (r *Route) checkPlaces() {
 
 // in returns the field's value in an oidc block.
 func (f *field) in(o *OIDC) any { return reflect.ValueOf(o).Elem().FieldByIndex(f.index).Interface() }
+
+// checkOneResource demands that the entries which describe the protected resource describe the same: a route is one.
+func (r *Route) checkOneResource() {
+	const key = "protected_resource_metadata"
+	var first *Issuer
+	for n := range r.Issuers {
+		i := &r.Issuers[n]
+		switch m := i.OIDC.Flow.ProtectedResourceMetadata; {
+		case m == nil:
+		case first == nil:
+			first = i
+		case !reflect.DeepEqual(m, first.OIDC.Flow.ProtectedResourceMetadata):
+			i.block.complain(key, "the entry %s has another value, and a route is one resource: "+
+				"write it in one entry, with all authorization_servers", quote(first.Name))
+		}
+	}
+}
