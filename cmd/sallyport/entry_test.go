@@ -5,6 +5,7 @@ package main
 import (
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,16 @@ import (
 )
 
 // asFirst are the scenarios that hold for the first entry of issuers alone, and why.
-var asFirst = map[string]string{}
+var asFirst = map[string]string{
+	"anonymous":        "without a credential no issuer is known",
+	"error-pages":      "without a credential no issuer is known",
+	"error-parameters": "without a credential no issuer is known",
+}
+
+// otherwise are the scenarios that can't hold in an entry word for word, and why.
+var otherwise = map[string]string{
+	"session-parameters": "the names of several issuers' cookies end with what each issuer is",
+}
 
 // TestInAnEntry runs the scenarios that show what the settings of an oidc block do, which TestLeftOut says they need, with each
 // block moved into an entry of issuers, after another one: all of it must hold there, too.
@@ -28,7 +38,7 @@ func TestInAnEntry(t *testing.T) {
 				moved = moved || ok
 				return text, ok
 			})
-			if moved && !plays(t, dir, scenario, archive) {
+			if moved && otherwise[scenario] == "" && !plays(t, dir, scenario, archive) {
 				t.Errorf("the scenario %s fails with its oidc blocks in entries of issuers", scenario)
 			}
 		})
@@ -94,15 +104,24 @@ func intoEntries(t *testing.T, file []byte, first bool) (text []byte, moved bool
 	return text, moved
 }
 
+// ofIssuer are the settings that no route with an issuer of its own inherits.
+var ofIssuer = regexp.MustCompile(`^(issuer|client|tls_|scopes|audience$)|_endpoint|jwks|_args|_headers_|redirect_uri`)
+
 // inherit is what a route's block is with the defaults of the process.
 func inherit(defaults, own map[string]any) map[string]any {
 	block := map[string]any{}
-	if own["issuer"] == nil {
-		maps.Copy(block, defaults)
+	maps.Copy(block, defaults)
+	if own["issuer"] != nil {
+		maps.DeleteFunc(block, func(key string, _ any) bool { return ofIssuer.MatchString(key) })
 	}
 	maps.Copy(block, own)
 	return block
 }
+
+// agreed are the settings that all entries must have alike.
+var agreed = strings.Fields(`bearer_token_cookie_name bearer_token_header_name bearer_token_param_type client_credentials_param_type
+	credential_body_limit login_issuer_arg password_param_type refresh_token_param_name refresh_token_param_type run_on_preflight
+	id_token_param_name id_token_param_type`)
 
 // entries are those of a block, and of an issuer that no token names.
 func entries(route, block map[string]any, first bool) []any {
@@ -115,9 +134,11 @@ func entries(route, block map[string]any, first bool) []any {
 		}
 		entry["redirect_uri"] = base + "oauth2/callback"
 	}
-	other := map[string]any{"name": "other", "issuer": "http://127.0.0.1:1/other", "client_id": "other", "auth_methods": []any{"bearer"}}
-	for _, key := range strings.Fields("bearer_token_cookie_name bearer_token_header_name bearer_token_param_type client_credentials_param_type " +
-		"credential_body_limit password_param_type refresh_token_param_name refresh_token_param_type login_issuer_arg run_on_preflight") {
+	other := map[string]any{
+		"name": "other", "issuer": "http://127.0.0.1:1", "using_pseudo_issuer": true, "jwks_endpoint": "http://127.0.0.1:1/jwks",
+		"client_id": "other", "auth_methods": []any{"bearer"},
+	}
+	for _, key := range agreed {
 		if v, ok := entry[key]; ok {
 			other[key] = v
 		}

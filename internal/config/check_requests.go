@@ -151,7 +151,7 @@ func (r *Route) checkCredentials() {
 	if on("refresh_token") && s.RefreshTokenParamName == "" {
 		b.complain("auth_methods", "refresh_token needs refresh_token_param_name, the header or parameter that it is read from: add it, such as refresh_token_param_name: x_refresh_token")
 	}
-	b.must("refresh_token_param_name", on("refresh_token") || s.RefreshTokenParamName == "", "it isn't read, because auth_methods has no refresh_token: add it there")
+	b.must("refresh_token_param_name", r.on("refresh_token") || s.RefreshTokenParamName == "", "it isn't read, because auth_methods has no refresh_token: add it there")
 	if on("userinfo") && s.Client.UserinfoAccept == "application/json" && !slices.Equal(r.OIDC.Authz.AudienceRequired, []string{"any"}) {
 		b.complain("auth_methods", "userinfo doesn't say for whom a token was issued, so nobody could pass: use introspection, or have userinfo signed "+
 			"(userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")

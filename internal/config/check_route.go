@@ -121,10 +121,15 @@ func (r *Route) checkACL() {
 	for i, g := range a.Allow {
 		b.must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g), "%s is denied, too, and deny comes first: take one of them out", quote(g))
 	}
-	z := &r.OIDC.Authz
-	if len(a.Allow)+len(a.Deny) > 0 && len(z.AuthenticatedGroupsClaim)+len(z.ConsumerClaims)+len(z.ConsumerClaim)+len(z.ConsumerGroupsClaim) == 0 && z.Anonymous == "" {
+	if len(a.Allow)+len(a.Deny) > 0 && !slices.ContainsFunc(r.parts(), func(part Route) bool { return part.findsGroups() }) {
 		b.complain("acl", "nobody has a group here: say where groups come from, by authenticated_groups_claim, consumer_claims or consumer_groups_claim")
 	}
+}
+
+// findsGroups reports whether an identity, or who has none, can have a group.
+func (r *Route) findsGroups() bool {
+	z := &r.OIDC.Authz
+	return len(z.AuthenticatedGroupsClaim)+len(z.ConsumerClaims)+len(z.ConsumerClaim)+len(z.ConsumerGroupsClaim) > 0 || z.Anonymous != ""
 }
 
 // unread complains about keys that auth: off makes void.

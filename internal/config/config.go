@@ -93,7 +93,8 @@ type Route struct {
 
 	OwnPages *page.Set // nil: the process's
 
-	block *block
+	block   *block
+	entries []Issuer // of the route that this is a part of
 }
 
 // An Issuer is one entry of oidc.issuers: a whole oidc block, which begins where the route's is.

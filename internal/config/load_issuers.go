@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"sallyport/internal/flow"
 )
@@ -66,6 +67,12 @@ func (l *loader) issuer(route *block, r *Route, shared, v *value) Issuer {
 	return i
 }
 
+// on reports whether a flow is on, in any entry where there are several.
+func (r *Route) on(flow string) bool {
+	return slices.Contains(r.OIDC.Flow.AuthMethods, flow) ||
+		slices.ContainsFunc(r.entries, func(i Issuer) bool { return slices.Contains(i.OIDC.Flow.AuthMethods, flow) })
+}
+
 // parts are the oidc blocks of a route, each as a route of its own: one, or one for each issuer.
 func (r *Route) parts() []Route {
 	if len(r.Issuers) == 0 {
@@ -75,7 +82,7 @@ func (r *Route) parts() []Route {
 	for n := range r.Issuers {
 		i := &r.Issuers[n]
 		part := *r
-		part.OIDC, part.block, part.Issuers = i.OIDC, i.block, nil
+		part.OIDC, part.block, part.Issuers, part.entries = i.OIDC, i.block, nil, r.Issuers
 		all = append(all, part)
 	}
 	return all
