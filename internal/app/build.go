@@ -134,6 +134,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	}
 	r.Basic = flow.AsksForBasic(parts)
 	r.CredentialParams = flow.CredentialParams(parts)
+	r.Schemes = flow.AuthorizationSchemes(parts)
 	r.LogsIn = slices.ContainsFunc(parts, func(p flow.Part) bool { return p.Settings.LogsIn() })
 	r.SkipPreflight = !slices.ContainsFunc(all, func(i config.Issuer) bool { return i.OIDC.RunOnPreflight })
 	return nil

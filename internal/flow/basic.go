@@ -75,6 +75,30 @@ func AsksForBasic(parts []Part) bool {
 	return asks && !login
 }
 
+// AuthorizationSchemes are the schemes of Authorization that the flows read, in lower case; "" stands for every scheme. What the flows
+// don't read is the service's own.
+func AuthorizationSchemes(parts []Part) (all []string) {
+	for _, p := range parts {
+		s := p.Settings
+		reads := func(flow string, types []string) bool {
+			return s.on(flow) && slices.Contains(types, string(auth.InHeader))
+		}
+		if reads("password", s.PasswordParamType) || reads("client_credentials", s.ClientCredentialsParamType) {
+			all = append(all, "basic")
+		}
+		judges := reads("bearer", s.BearerTokenParamType) || reads("introspection", s.BearerTokenParamType) ||
+			reads("userinfo", s.BearerTokenParamType) || reads("kong_oauth2", s.BearerTokenParamType)
+		if own := headerName(s.BearerTokenHeaderName); judges && (own == "" || own == authorization.Name) {
+			all = append(all, "bearer", "dpop")
+		}
+		if reads("refresh_token", s.RefreshTokenParamType) && headerName(s.RefreshTokenParamName) == authorization.Name ||
+			s.IDTokenParamName != "" && headerName(s.IDTokenParamName) == authorization.Name {
+			all = append(all, "")
+		}
+	}
+	return all
+}
+
 // basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
 func basicPair(r *auth.Request) (pair, error) {
 	values := r.Header["Authorization"]

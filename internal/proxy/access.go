@@ -16,6 +16,7 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	body   *clientBody // nil: the request has none
+	asIs   bool        // the answer is the upstream's
 	status int
 	bytes  int64
 }
@@ -29,6 +30,9 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols { // the upstream's, which nobody has looked at
 		r.Header().Del("Set-Cookie")
+	}
+	if h := r.Header(); r.asIs && status >= 200 && len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = nil // or net/http would guess one
 	}
 	r.ResponseWriter.WriteHeader(status)
 }

@@ -34,6 +34,7 @@ type Route struct {
 	Resource string           // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
 	Basic    bool             // challenges ask for Basic, too (RFC 7617 §2)
 	LogsIn   bool             // people can log in on this route
+	Schemes  []string         // of Authorization that the flows read, in lower case
 	Upstream *Upstream
 	Pages    *page.Set // nil: the gate's
 
@@ -48,9 +49,10 @@ type Route struct {
 	CookiePrefixes []string
 
 	allow     trick
-	prefixes  []string // of paths, as strip_path takes them off
-	byMethod  bool     // a rule's methods or expression decide, so that no parameter may name another
-	challenge []string // the value of WWW-Authenticate without an error
+	reserved  []string     // schemes of Authorization that no client may send past the gate; "" is every one
+	prefixes  []pathPrefix // that strip_path takes off
+	byMethod  bool         // a rule's methods or expression decide, so that no parameter may name another
+	challenge []string     // the value of WWW-Authenticate without an error
 	rules     *rules
 	triggers  []*boundEndpoint // endpoints without a path of their own
 	proxy     *httputil.ReverseProxy
@@ -141,7 +143,8 @@ func New(c Config) (*Gate, error) {
 			route.challenge = append(route.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, route.Realm))
 		}
 		route.rules, route.byMethod = newRules(route.Rules), route.judgesMethods()
-		route.prefixes = encodePrefixes(route.Paths)
+		route.reserved = append(route.Schemes, tokenSchemes(c.Routes)...)
+		route.prefixes = newPrefixes(route.Paths)
 		route.proxy = g.newReverseProxy(route)
 	}
 	g.router = newRouter(c.Routes, c.Endpoints)
@@ -164,6 +167,7 @@ type Decision struct {
 	as        *auth.Identity // for an explanation: who the request is for, whatever it brings
 	target    target
 	host      string       // host[:port] by which the route was found
+	prefix    string       // that a trusted proxy in front has taken off the path
 	preflight bool         // a CORS preflight that passes unseen
 	unjudged  bool         // nothing was looked at: Authorization is the upstream's to judge
 	used      []auth.Param // where the credential stood

@@ -161,6 +161,28 @@ func (p *headerPlan) strip(h http.Header, keepAuthorization bool) {
 	stripCookies(h, p.cookies.has)
 }
 
+// tokenSchemes are the schemes with which any route of the process sends an access token as Authorization: what a client sends under
+// one of them would look like the gate's.
+func tokenSchemes(routes []*Route) (all []string) {
+	for _, r := range routes {
+		for _, v := range r.views() {
+			if name, scheme := splitScheme(v.Headers.UpstreamAccessTokenHeader); name == "Authorization" {
+				all = append(all, strings.ToLower(strings.TrimSpace(scheme)))
+			}
+		}
+	}
+	return all
+}
+
+// passes reports whether a client's Authorization is the service's own: one header, of a scheme that the gate neither reads nor sets.
+func (r *Route) passes(lines []string) bool {
+	if len(lines) != 1 || slices.Contains(r.reserved, "") {
+		return false
+	}
+	scheme, _, _ := strings.Cut(lines[0], " ")
+	return scheme != "" && !slices.Contains(r.reserved, strings.ToLower(scheme))
+}
+
 // stripCookies takes cookies out and leaves the others as they are.
 func stripCookies(h http.Header, out func(name string) bool) {
 	lines, found := h["Cookie"]

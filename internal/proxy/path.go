@@ -41,7 +41,7 @@ func (t trick) refused() error {
 // A target is a request's path, read once.
 type target struct {
 	path   string // decoded once: what rules are matched with
-	raw    string // its canonical encoding: what is sent
+	raw    string // as it is sent: see sentSegment
 	tricks trick
 }
 
@@ -55,6 +55,7 @@ func parsePath(escaped string) (target, error) {
 	}
 	var found trick
 	segments := strings.Split(escaped[1:], "/")
+	sent := make([]string, len(segments))
 	for n, segment := range segments {
 		decoded, err := decodeSegment(segment)
 		if err != nil {
@@ -69,7 +70,7 @@ func parsePath(escaped string) (target, error) {
 		if segment == "" && n < len(segments)-1 {
 			found |= doubleSlash
 		}
-		segments[n] = decoded
+		segments[n], sent[n] = decoded, sentSegment(segment)
 	}
 	path := "/" + strings.Join(segments, "/")
 	if err := checkDots(path); err != nil {
@@ -78,10 +79,7 @@ func parsePath(escaped string) (target, error) {
 	if strings.Contains(path[1:], "//") || strings.HasPrefix(path, "//") {
 		found |= doubleSlash
 	}
-	for n := range segments {
-		segments[n] = encodeSegment(segments[n])
-	}
-	return target{path: path, raw: "/" + strings.Join(segments, "/"), tricks: found}, nil
+	return target{path: path, raw: "/" + strings.Join(sent, "/"), tricks: found}, nil
 }
 
 // plainPath reports whether a path reads the same however often it is decoded or cleaned: unreserved characters in
@@ -150,20 +148,39 @@ func checkDots(path string) error {
 	return nil
 }
 
-// encodeSegment is the canonical encoding of a decoded segment: everything but the characters that a segment may hold as
-// they are (RFC 3986 §3.3 pchar) is a percent escape in upper case.
-func encodeSegment(s string) string {
-	const hex = "0123456789ABCDEF"
+// sentSegment is a segment as it is sent: as it came, with escapes of unreserved characters decoded and the others' digits in upper case
+// (RFC 3986 §6.2.2), and with escapes for what no path may hold as it is. %3A and %2B mean something else to some upstreams than : and +.
+func sentSegment(s string) string {
 	var b strings.Builder
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~!$&'()*+,=:@;", c) >= 0 {
+		escaped := c == '%' && i+2 < len(s)
+		if escaped {
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		if unreserved(c) || !escaped && strings.IndexByte("!$&'()*+,=:@;[]", c) >= 0 {
 			b.WriteByte(c)
 			continue
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
+		const hex = "0123456789ABCDEF"
+		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 	}
 	return b.String()
+}
+
+// unreserved characters mean the same with an escape and without (RFC 3986 §2.3).
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// unhex is the value of a hexadecimal digit.
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
 }

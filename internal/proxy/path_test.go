@@ -25,7 +25,10 @@ func TestParsePath(t *testing.T) {
 		{"/a//b", "/a//b", "/a//b", doubleSlash},
 		{"/a%2F/b", "/a//b", "/a%2F/b", encodedSlash | doubleSlash},
 		{"/a;v=1/b", "/a;v=1/b", "/a;v=1/b", semicolon},
-		{"/a%3Bv", "/a;v", "/a;v", semicolon},
+		{"/a%3bv", "/a;v", "/a%3Bv", semicolon},
+		{"/a%3A%2B%40%26%3d%24%21b", "/a:+@&=$!b", "/a%3A%2B%40%26%3D%24%21b", 0}, // not the same as a:+@&=$!b (RFC 3986 §2.2)
+		{"/%7Euser/%2D%5f%2E", "/~user/-_.", "/~user/-_.", 0},
+		{"/[a]|b", "/[a]|b", "/[a]%7Cb", 0},
 		{"/100%25", "/100%", "/100%25", 0},
 	} {
 		got, err := parsePath(c.in)

@@ -37,6 +37,9 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	if d.Origin, err = origin(r, trusted); err != nil {
 		return auth.InvalidRequest("bad_host", err)
 	}
+	if trusted {
+		d.prefix = forwardedPrefix(r.Header)
+	}
 	d.host, d.Hostname = authority(d.Origin)
 	if err := d.CheckCookies(); err != nil {
 		return err
@@ -72,8 +75,8 @@ func (e *entrance) trusts(a netip.Addr) bool {
 	return false
 }
 
-// origin is scheme://host as the client sees it. A trusted proxy's X-Forwarded-Proto and -Host count, if there is one of
-// each: two could be the client's and the proxy's.
+// origin is scheme://host as the client sees it. A trusted proxy's X-Forwarded-Proto and -Host count, if there is one value of each:
+// two that differ could be the client's and the proxy's.
 func origin(r *http.Request, trusted bool) (string, error) {
 	scheme, host := "http", r.Host
 	if r.TLS != nil {
@@ -81,13 +84,13 @@ func origin(r *http.Request, trusted bool) (string, error) {
 	}
 	if trusted {
 		var errProto, errHost error
-		scheme, errProto = forwarded(r.Header, "X-Forwarded-Proto", scheme)
-		host, errHost = forwarded(r.Header, "X-Forwarded-Host", host)
+		scheme, errProto = forwarded(r.Header, "X-Forwarded-Proto", scheme, httpScheme)
+		host, errHost = forwarded(r.Header, "X-Forwarded-Host", host, strings.ToLower)
 		if err := errors.Join(errProto, errHost); err != nil {
 			return "", err
 		}
 	}
-	if scheme = strings.ToLower(scheme); scheme != "http" && scheme != "https" {
+	if scheme != "http" && scheme != "https" {
 		return "", fmt.Errorf("X-Forwarded-Proto: expected http or https, got %q", scheme)
 	}
 	host = strings.ToLower(host)
@@ -97,15 +100,45 @@ func origin(r *http.Request, trusted bool) (string, error) {
 	return scheme + "://" + trimDefaultPort(scheme, host), nil
 }
 
-// forwarded is the one value of a forwarding header, or what it is without.
-func forwarded(h http.Header, name, without string) (string, error) {
-	switch values := h[name]; {
-	case len(values) == 0:
-		return without, nil
-	case len(values) == 1 && !strings.Contains(values[0], ","):
-		return strings.TrimSpace(values[0]), nil
+// httpScheme is the scheme of HTTP that a proxy means: some name that of WebSockets, which begin as requests of HTTP (RFC 6455 §4.1).
+func httpScheme(scheme string) string {
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "wss":
+		return "https"
+	case "ws":
+		return "http"
 	}
-	return "", fmt.Errorf("%s has several values: the proxy must replace it, not add to it", name)
+	return scheme
+}
+
+// forwarded is the one value of a forwarding header as read makes it, or what it is without. A chain of proxies makes a list: if all its
+// values are read as the same, that is the one.
+func forwarded(h http.Header, name, without string, read func(string) string) (string, error) {
+	value := without
+	for n, v := range strings.Split(strings.Join(h[name], ","), ",") {
+		v = read(strings.TrimSpace(v))
+		switch {
+		case len(h[name]) == 0:
+		case n == 0:
+			value = v
+		case v != value:
+			return "", fmt.Errorf("%s has several values, %q and %q: the proxy must replace it, not add to it", name, value, v)
+		}
+	}
+	return value, nil
+}
+
+// forwardedPrefix is a trusted proxy's X-Forwarded-Prefix; empty if there is none, or it is no path.
+func forwardedPrefix(h http.Header) string {
+	values := h["X-Forwarded-Prefix"]
+	if len(values) != 1 {
+		return ""
+	}
+	t, err := parsePath(values[0])
+	if err != nil || t.tricks != 0 {
+		return ""
+	}
+	return strings.TrimSuffix(t.raw, "/")
 }
 
 // validHost accepts a name of letters, digits and -._ or an IPv6 address in brackets, and a port of digits. Anything else

@@ -137,6 +137,7 @@ func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 func (g *Gate) forward(rec *recorder, d *Decision) error {
 	rec.body.forward()
 	d.forwarded = true
+	rec.asIs = true
 	if d.view().Headers.HideCredentials {
 		d.Request.HideBody(namesIn(d.used, auth.InBody))
 	}
@@ -160,7 +161,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 		out.Host = d.host // that was judged: behind a trusted proxy, X-Forwarded-Host
 	}
 	used := slices.Contains(namesIn(d.used, auth.InHeader), "Authorization")
-	view.plan.strip(out.Header, d.unjudged || used && !view.Headers.HideCredentials)
+	view.plan.strip(out.Header, d.unjudged || used && !view.Headers.HideCredentials || !used && route.passes(out.Header["Authorization"]))
 	if d.preflight {
 		onlyPreflight(out, route.CredentialParams)
 	}
@@ -220,7 +221,7 @@ func namesIn(used []auth.Param, in auth.In) (names []string) {
 	return names
 }
 
-// setURL sends the path as it was judged, in its canonical encoding, and the query as it came.
+// setURL sends the path as it was judged, and the query as it came.
 func (d *Decision) setURL(u *url.URL) {
 	base := d.Route.Upstream.url
 	u.Scheme, u.Host = base.Scheme, base.Host
@@ -231,7 +232,7 @@ func (d *Decision) setURL(u *url.URL) {
 	path, raw := d.target.path, d.target.raw
 	if d.Route.StripPath {
 		raw = d.Route.strip(raw)
-		path, _ = url.PathUnescape(raw) // whose escapes parsePath has written
+		path, _ = url.PathUnescape(raw) // whose escapes sentSegment has written
 	}
 	if prefix := strings.TrimSuffix(base.Path, "/"); prefix != "" {
 		path, raw = prefix+path, strings.TrimSuffix(base.EscapedPath(), "/")+raw
@@ -239,16 +240,44 @@ func (d *Decision) setURL(u *url.URL) {
 	u.Path, u.RawPath = path, raw
 }
 
-// strip takes the route's longest prefix off a path in its canonical encoding. An encoded slash never ends the prefix: what is
-// left must be what was judged, however the upstream reads it.
+// strip takes the route's longest prefix off a path as it is sent. Its segments are compared decoded, one by one, so that an encoded
+// slash never ends the prefix: what is left must be what was judged, however the upstream reads it.
 func (r *Route) strip(raw string) string {
 	longest := 0
-	for _, p := range r.prefixes {
-		if len(p) > longest && strings.HasPrefix(raw, p) && (len(raw) == len(p) || raw[len(p)] == '/') {
-			longest = len(p)
-		}
+	for _, prefix := range r.prefixes {
+		longest = max(longest, prefix.of(raw))
 	}
 	return cmp.Or(raw[longest:], "/")
+}
+
+// stripped is what strip takes off, which the upstream needs for links to itself; empty if that is nothing.
+func (r *Route) stripped(raw string) string {
+	if !r.StripPath {
+		return ""
+	}
+	return strings.TrimSuffix(raw, r.strip(raw))
+}
+
+// A pathPrefix is a path of a route, by its decoded segments.
+type pathPrefix []string
+
+// of is how many bytes of a path as it is sent the prefix takes; 0 if the path isn't below it.
+func (p pathPrefix) of(raw string) int {
+	length := 0
+	for _, segment := range p {
+		if length == len(raw) || raw[length] != '/' {
+			return 0
+		}
+		end := len(raw)
+		if next := strings.IndexByte(raw[length+1:], '/'); next >= 0 {
+			end = length + 1 + next
+		}
+		if decoded, err := url.PathUnescape(raw[length+1 : end]); err != nil || decoded != segment {
+			return 0
+		}
+		length = end
+	}
+	return length
 }
 
 // checkStripped refuses a path that may be read as one with two slashes at its beginning, once the route's prefix is off: some
@@ -262,14 +291,12 @@ func (r *Route) checkStripped(t *target) error {
 	return err
 }
 
-// encodePrefixes returns the route's paths as strip compares them: in the canonical encoding, without a final slash.
-func encodePrefixes(paths []string) (all []string) {
+// newPrefixes are the route's paths as strip compares them.
+func newPrefixes(paths []string) (all []pathPrefix) {
 	for _, p := range paths {
-		segments := strings.Split(strings.TrimSuffix(p, "/"), "/")
-		for n := range segments {
-			segments[n] = encodeSegment(segments[n])
+		if p = strings.Trim(p, "/"); p != "" {
+			all = append(all, strings.Split(p, "/"))
 		}
-		all = append(all, strings.Join(segments, "/"))
 	}
 	return all
 }
@@ -280,6 +307,9 @@ func (d *Decision) setForwarded(h http.Header) {
 	h["X-Forwarded-For"] = []string{d.Client()}
 	h["X-Forwarded-Host"] = []string{host}
 	h["X-Forwarded-Proto"] = []string{scheme}
+	if prefix := d.prefix + d.Route.stripped(d.target.raw); prefix != "" {
+		h["X-Forwarded-Prefix"] = []string{prefix}
+	}
 	h["X-Request-Id"] = []string{d.ID}
 }
 
