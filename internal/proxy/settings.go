@@ -26,13 +26,14 @@ type RouteSettings struct {
 
 // UpstreamSettings say where requests go. A scalar is the URL.
 type UpstreamSettings struct {
-	URL                   string        `yaml:"url" scalar:"true" required:"true"`       // http, https or h2c; a path in it is a prefix
-	ConnectTimeout        time.Duration `yaml:"connect_timeout" default:"10s" min:"1ms"` // dial and TLS handshake, each
-	ResponseHeaderTimeout time.Duration `yaml:"response_header_timeout" default:"60s"`   // from the request's end to the response's header; 0 is off
-	IdleTimeout           time.Duration `yaml:"idle_timeout" default:"90s"`              // of pooled connections
-	CAFile                string        `yaml:"ca_file"`                                 // PEM; trusted instead of the system's
-	ServerName            string        `yaml:"server_name"`                             // SNI and certificate name; default the URL's host
-	SSLVerify             bool          `yaml:"ssl_verify" default:"true"`               // false is insecure
+	URL                   string        `yaml:"url" scalar:"true" required:"true"`               // http, https or h2c; a path in it is a prefix
+	ConnectTimeout        time.Duration `yaml:"connect_timeout" default:"10s" min:"1ms"`         // dial and TLS handshake, each
+	ResponseHeaderTimeout time.Duration `yaml:"response_header_timeout" default:"60s"`           // from the request's end to the response's header; 0 is off
+	IdleTimeout           time.Duration `yaml:"idle_timeout" default:"90s"`                      // of pooled connections
+	Protocol              string        `yaml:"protocol" default:"auto" enum:"auto,http1,http2"` // auto: as the upstream chooses over TLS, else HTTP/1.1
+	CAFile                string        `yaml:"ca_file"`                                         // PEM; trusted instead of the system's
+	ServerName            string        `yaml:"server_name"`                                     // SNI and certificate name; default the URL's host
+	SSLVerify             bool          `yaml:"ssl_verify" default:"true"`                       // false is insecure
 }
 
 // HeaderSettings are the part of the oidc: block that says what the upstream receives, and what the client.

@@ -24,6 +24,7 @@ import (
 type Upstream struct {
 	url       *url.URL
 	transport *http.Transport
+	upgrades  *http.Transport // for requests that ask for another protocol, which HTTP/2 doesn't have (RFC 9113 §8.6)
 }
 
 // NewUpstream returns the upstream of the settings. It connects to nothing yet.
@@ -32,6 +33,19 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
+	if u.Scheme == "h2c" {
+		u.Scheme, s.Protocol = "http", "http2"
+	}
+	up := &Upstream{url: u}
+	if up.transport, err = s.transport(s.Protocol); err != nil {
+		return nil, err
+	}
+	up.upgrades, err = s.transport("http1")
+	return up, err
+}
+
+// transport returns a pool of connections that speak a protocol.
+func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   s.ConnectTimeout,
@@ -42,16 +56,20 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
 	}
-	switch u.Scheme {
-	case "h2c":
-		u.Scheme = "http"
-		t.Protocols.SetUnencryptedHTTP2(true)
-	default:
-		t.Protocols.SetHTTP1(true)
-		t.Protocols.SetHTTP2(true)
-	}
+	t.Protocols.SetHTTP1(protocol != "http2")
+	t.Protocols.SetHTTP2(protocol != "http1")
+	t.Protocols.SetUnencryptedHTTP2(protocol == "http2")
+	var err error
 	t.TLSClientConfig, err = s.tls()
-	return &Upstream{url: u, transport: t}, err
+	return t, err
+}
+
+// RoundTrip sends a request over the protocol that fits.
+func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Upgrade") != "" {
+		return u.upgrades.RoundTrip(r)
+	}
+	return u.transport.RoundTrip(r)
 }
 
 func (s *UpstreamSettings) tls() (*tls.Config, error) {
@@ -92,6 +110,7 @@ func (u *Upstream) Reach(ctx context.Context) error {
 // Close closes the idle connections; those in use end with their requests.
 func (u *Upstream) Close() error {
 	u.transport.CloseIdleConnections()
+	u.upgrades.CloseIdleConnections()
 	return nil
 }
 
@@ -116,7 +135,7 @@ func decisionOf(r *http.Request) *Decision { return r.Context().Value(decisionKe
 
 func (g *Gate) newReverseProxy(route *Route) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:  route.Upstream.transport,
+		Transport:  route.Upstream,
 		BufferPool: bodyBuffers,
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
@@ -168,6 +187,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	if view.Headers.HideCredentials {
 		d.hide(out)
 	}
+	replayable(out)
 	refused := view.plan.set(out.Header, p.In.Header, d.Identity)
 	refused = append(refused, setFields(out.Header, d.Rule.fields, d.Identity)...)
 	refused = append(refused, setGrant(out.Header, d.Grant)...)

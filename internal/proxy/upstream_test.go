@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// startUpstream replaces the upstream of the rig by one of other settings.
+func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
+	t.Helper()
+	s.ConnectTimeout, s.ResponseHeaderTimeout, s.IdleTimeout = time.Second, 5*time.Second, time.Second
+	up, err := NewUpstream(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { up.Close() })
+	front, _ := start(t, nil, func(r *Route, _ *Config) { r.Upstream = up })
+	return front
+}
+
+// TestNoContentTypeIsGuessed: a response without Content-Type stays without, over every protocol on both sides.
+func TestNoContentTypeIsGuessed(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Content-Type"] = nil
+		if r.URL.Path == "/off/empty" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		io.WriteString(w, "<html>looks like a page")
+	})
+	plain := httptest.NewServer(handler)
+	defer plain.Close()
+	secure := httptest.NewUnstartedServer(handler)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+	for name, s := range map[string]UpstreamSettings{
+		"HTTP/1.1": {URL: plain.URL}, "HTTP/2": {URL: secure.URL}, "HTTP/1.1 over TLS": {URL: secure.URL, Protocol: "http1"},
+	} {
+		front := startUpstream(t, s)
+		h2c := &http.Transport{Protocols: new(http.Protocols)}
+		h2c.Protocols.SetUnencryptedHTTP2(true)
+		for protocol, client := range map[string]*http.Client{"HTTP/1.1": front.Client(), "h2c": {Transport: h2c}} {
+			for _, path := range []string{"/off/page", "/off/empty"} {
+				res, err := client.Get(front.URL + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if values, there := res.Header["Content-Type"]; there || err != nil || res.StatusCode >= 300 {
+					t.Errorf("%s to the upstream, %s to the client, %s: %d with Content-Type %q, %q, %v", name, protocol, path, res.StatusCode, values, body, err)
+				}
+			}
+		}
+		h2c.CloseIdleConnections()
+	}
+}
+
+// TestUpgradeToAnUpstreamWithHTTP2: a request that asks for another protocol goes over HTTP/1.1, as kubectl's SPDY/3.1 must.
+func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
+	back := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			fmt.Fprint(w, r.Proto)
+			return
+		}
+		c, b, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
+		line, _ := b.ReadString('\n')
+		io.WriteString(c, strings.ToUpper(line))
+	}))
+	back.EnableHTTP2 = true
+	back.StartTLS()
+	defer back.Close()
+	front := startUpstream(t, UpstreamSettings{URL: back.URL})
+	res, err := front.Client().Get(front.URL + "/off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(res.Body); string(body) != "HTTP/2.0" {
+		t.Fatalf("other requests go over %s, so this shows nothing", body)
+	}
+	res.Body.Close()
+	for _, protocol := range []string{"SPDY/3.1", "websocket", "echo"} {
+		c, err := net.Dial("tcp", front.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, "GET /off HTTP/1.1\r\nHost: gate\r\nConnection: Upgrade\r\nUpgrade: "+protocol+"\r\n\r\n")
+		b := bufio.NewReader(c)
+		if res, err := http.ReadResponse(b, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+			t.Errorf("%s: %+v, %v", protocol, res, err)
+			continue
+		}
+		io.WriteString(c, "hello\n")
+		if line, err := b.ReadString('\n'); line != "HELLO\n" {
+			t.Errorf("%s: got %q, %v", protocol, line, err)
+		}
+	}
+}
+
+// goingAway is an HTTP/2 server that reads the first request's body and says then that it has looked at nothing (GOAWAY with the last
+// stream 0); further connections are answered.
+func goingAway(t *testing.T) (address string, requests *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	requests = new(atomic.Int32)
+	echo := &http2.Server{}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if requests.Add(1) > 1 {
+				go echo.ServeConn(c, &http2.ServeConnOpts{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })})
+				continue
+			}
+			go refuse(c)
+		}
+	}()
+	return l.Addr().String(), requests
+}
+
+// refuse reads a request to its end on a connection, and refuses it by GOAWAY.
+func refuse(c net.Conn) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(c, preface); err != nil {
+		return
+	}
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.WriteSettings()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		if data, ok := frame.(*http2.DataFrame); ok && data.StreamEnded() {
+			f.WriteGoAway(0, http2.ErrCodeNo, nil)
+			for err == nil {
+				_, err = f.ReadFrame()
+			}
+			return
+		}
+	}
+}
+
+// TestGoAwayIsNotTheClients: a request that the upstream says it hasn't looked at is sent again, with its body.
+func TestGoAwayIsNotTheClients(t *testing.T) {
+	address, requests := goingAway(t)
+	front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
+	text := strings.Repeat("0123456789abcdef", maxReplayed/32) // within the first window
+	res, err := front.Client().Post(front.URL+"/off", "text/plain", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK || string(body) != text || err != nil || requests.Load() != 2 {
+		t.Errorf("%d with %d bytes (%v) after %d connections", res.StatusCode, len(body), err, requests.Load())
+	}
+}
+
+// TestAnswerBeforeTheRequestEnds: over HTTP/1.1 a client gets the answer that the upstream begins while the body still comes.
+func TestAnswerBeforeTheRequestEnds(t *testing.T) {
+	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		c.EnableFullDuplex()
+		lines := bufio.NewReader(r.Body)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			io.WriteString(w, strings.ToUpper(line))
+			c.Flush()
+		}
+	}, nil)
+	c, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(c, "POST /off HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n")
+	b := bufio.NewReader(c)
+	res, err := http.ReadResponse(b, nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	answer := bufio.NewReader(res.Body)
+	if line, err := answer.ReadString('\n'); line != "FIRST\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	io.WriteString(c, "7\r\nsecond\n\r\n0\r\n\r\n")
+	if line, err := answer.ReadString('\n'); line != "SECOND\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if rest, err := io.ReadAll(answer); len(rest) > 0 || err != nil {
+		t.Errorf("then %q, %v", rest, err)
+	}
+}
+
