@@ -114,9 +114,6 @@ func (b *clientBody) forward() {
 	}
 	b.lift()
 	b.forwarded = true
-	if b.http1 { // or net/http would read the rest of the body before it sends the upstream's answer
-		b.conn.EnableFullDuplex()
-	}
 }
 
 // Close is called by ReverseProxy. Over HTTP/1 it does nothing: net/http's Close waits for the rest of the body, and for a
