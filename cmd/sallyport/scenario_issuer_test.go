@@ -30,6 +30,7 @@ func providerConfig(gate string) provider.Config {
 			{ID: "signing", AuthMethod: "private_key_jwt", JWKSURI: "http://" + gate + "/keys", RedirectURIs: callbacks, AnyAudience: true},
 			{ID: "hmac", AuthMethod: "client_secret_jwt", Secret: "hmac-secret-of-thirty-two-bytes-0"},
 			{ID: "signed", Secret: "signed-secret", UserinfoSignedResponseAlg: "ES256", AnyAudience: true, RedirectURIs: callbacks},
+			{ID: "edwards", Secret: "edwards-secret", IDTokenAlg: "Ed25519", UserinfoSignedResponseAlg: "Ed25519", RedirectURIs: callbacks},
 			{ID: "short", Secret: "short-secret", AccessTokenAudience: []string{"app"}, AccessTokenLifetime: 4 * time.Second},
 		},
 		Users: []provider.User{
@@ -122,7 +123,7 @@ func (s *scene) issuerMore(neg bool, args []string) {
 	case "mend":
 		p.Break(provider.Endpoint(args[1]), nil)
 	default:
-		s.ts.Fatalf("issuer %s isn't known", args[0])
+		s.issuerSays(args)
 	}
 }
 

@@ -51,6 +51,12 @@ import (
 //	explained                   sallyport explain gives the reason that the log has for the last answer
 //	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
 //	issuer sent ENDPOINT REGEX  what the provider was sent last, "! issuer sent" what not; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
+//	issuer replace              new keys under the old names
+//	issuer rotate-signing       the same as rotate, at the moment when it signs the next ID token; the old key stays published
+//	issuer keys NAME=JSON...    each published key has this member from now on; null removes it
+//	issuer jwt NAME=JSON        the header of each JWT that it signs from now on has this parameter; null removes it
+//	issuer says ENDPOINT NAME=JSON...   its answers have these members from now on; null removes one
+//	issuer bom ENDPOINT         its answers begin with a byte order mark from now on
 //	issuer id NAME=JSON         ID tokens from now on have this claim; issuer userinfo NAME=JSON...: the userinfo answers have these
 //	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
 //	                            client certified's, $MTLS where it asks for certificates

@@ -113,6 +113,10 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 			return err
 		}
 		deps.Several = len(c.Issuers) > 0
+		policy := r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)]
+		deps.TakesAudience = func(claims auth.Claims) bool {
+			return policy.TakesAudience(claims) || flow.TakesSubject(&i.OIDC.Flow, claims.Values(i.OIDC.Authz.AudienceClaim))
+		}
 		parts = append(parts, flow.Part{Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps})
 		paths = append(paths, flow.ClaimPaths{Scopes: i.OIDC.Authz.ScopesClaim, Audience: i.OIDC.Authz.AudienceClaim})
 		names, prefixes := flow.CookieNames(&i.OIDC.Flow, &deps)

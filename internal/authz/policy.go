@@ -220,6 +220,11 @@ func (p *Policy) presented() check {
 	}
 }
 
+// TakesAudience reports whether the audience of a token that a caller brought may pass.
+func (p *Policy) TakesAudience(claims auth.Claims) bool {
+	return p.audience.holds(&subject{claims: claims, paths: p.paths})
+}
+
 // gates reports whether a token is one that the gate has issued for itself, under the name that it has on this route: where
 // nothing else is required, that is as good as for one of our clients. Another route's users may be other people.
 func (p *Policy) gates(s *subject) bool {

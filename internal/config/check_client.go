@@ -103,7 +103,7 @@ func fitsKey(kty, alg string) bool {
 	case "EC":
 		return strings.HasPrefix(alg, "ES")
 	}
-	return alg == "EdDSA"
+	return alg == "EdDSA" || alg == "Ed25519" // two names of one algorithm (RFC 9864 §2.2)
 }
 
 func provable(s *oidc.Settings, n int, method string) error {

@@ -22,10 +22,11 @@ type bearer struct {
 	issuers   []*oidc.Issuer
 	presented *presented
 	asked     *introspection // nil: the issuer isn't asked
+	mayPass   func(auth.Claims) bool
 }
 
 func newBearer(s *Settings, d *Deps) auth.Flow {
-	b := &bearer{settings: s.JWTSettings, issuers: d.issuers(), presented: d.presented}
+	b := &bearer{settings: s.JWTSettings, issuers: d.issuers(), presented: d.presented, mayPass: d.TakesAudience}
 	if s.IntrospectJWTTokens {
 		b.asked = newIntrospection(s, d).(*introspection)
 	}
@@ -37,7 +38,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := oidc.ProveAccessToken(r.Context(), token.value, b.issuers)
+	identity, err := oidc.ProveAccessToken(r.Context(), token.value, b.issuers, b.mayPass)
 	if err != nil {
 		return nil, tokenError(err)
 	}

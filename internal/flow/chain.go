@@ -27,6 +27,10 @@ type Deps struct {
 	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
 	Log            *slog.Logger
 
+	// TakesAudience reports whether the audience of a token that a caller brings may pass, by its claims. A token that may not
+	// causes no fetch of keys. Nil takes all.
+	TakesAudience func(auth.Claims) bool
+
 	clients   *clients
 	presented *presented
 	tokens    *tokenReader // of the route's first issuer; nil: this is the first

@@ -130,22 +130,37 @@ func all(words, there []string, present bool) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(there, w) != present })
 }
 
+// TakesSubject reports whether an entry of token_exchange takes a subject token with these audiences.
+func TakesSubject(s *Settings, has []string) bool {
+	x := s.Client.TokenExchange
+	return x != nil && slices.ContainsFunc(x.SubjectTokenIssuers, func(i oidc.SubjectTokenIssuer) bool {
+		return takesAudience(subjectAudience(i, s.Client.ClientID), has)
+	})
+}
+
+// subjectAudience is what an entry requires of a subject token's audience; by default one of our clients.
+func subjectAudience(i oidc.SubjectTokenIssuer, clientIDs []string) []string {
+	if len(i.AudienceRequired) == 0 {
+		return clientIDs
+	}
+	return i.AudienceRequired
+}
+
+func takesAudience(required, has []string) bool {
+	return slices.Equal(required, []string{"any"}) || slices.ContainsFunc(required, func(alternative string) bool {
+		return all(strings.Fields(alternative), has, true)
+	})
+}
+
 // checkAudience judges whom a presented subject token was issued for: one of our clients, or what the entry says.
 func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
-	required := entry.AudienceRequired
-	if !i.Presented || slices.Equal(required, []string{"any"}) {
+	var clientIDs []string
+	for _, c := range e.clients.list {
+		clientIDs = append(clientIDs, c.ID)
+	}
+	required, has := subjectAudience(entry.SubjectTokenIssuer, clientIDs), i.AccessToken.Values(e.audience)
+	if !i.Presented || takesAudience(required, has) {
 		return nil
-	}
-	if len(required) == 0 {
-		for _, c := range e.clients.list {
-			required = append(required, c.ID)
-		}
-	}
-	has := i.AccessToken.Values(e.audience)
-	for _, alternative := range required {
-		if all(strings.Fields(alternative), has, true) {
-			return nil
-		}
 	}
 	return auth.InvalidToken("token_audience", fmt.Errorf("audience of the subject token: expected %s, got %q", strings.Join(required, ", or "), has))
 }

@@ -17,49 +17,57 @@ var ErrNotAccessToken = errors.New("not_an_access_token")
 // that don't follow it. What its signature proves is kept; its times are judged at every call, its audience by the
 // caller. The error wraps ErrUnavailable if the issuer's keys can't be had.
 func (i *Issuer) AccessToken(ctx context.Context, token string) (*auth.Identity, error) {
+	return i.presented(ctx, token, nil)
+}
+
+// presented is AccessToken for a token whose audience the caller judges later: one that wouldn't pass then causes no fetch of
+// the keys. A nil mayPass lets all pass.
+func (i *Issuer) presented(ctx context.Context, token string, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
 	k := sum(token)
 	if v, ok := i.tokens.get(k); ok {
 		return v.Identity, i.CheckValidity(v.Identity.Tokens.Expiry, v.NotBefore)
 	}
-	v, err := i.verifyAccessToken(ctx, token, false)
+	v, by, err := i.verifyAccessToken(ctx, token, proof{algs: i.algs(), unsigned: i.unsigned, mayPass: mayPass})
 	if err != nil {
 		return nil, err
 	}
-	i.tokens.put(k, v)
+	i.remember(k, v, by)
 	return v.Identity, nil
 }
 
-func (i *Issuer) verifyAccessToken(ctx context.Context, token string, unsigned bool) (*VerifiedToken, error) {
-	header, err := readHeader(token)
+// verifyAccessToken judges what a token says before its signature, which costs more and may need a fetch of the keys.
+func (i *Issuer) verifyAccessToken(ctx context.Context, token string, p proof) (*VerifiedToken, *verdict, error) {
+	t, err := readJWT(token, p.from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := checkType(header.Typ); err != nil {
-		return nil, err
+	if err := checkType(t.header.Typ); err != nil {
+		return nil, nil, err
 	}
-	claims, used, err := i.read(ctx, token, i.algs(), unsigned)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkKind(header.Typ, claims); err != nil {
-		return nil, err
+	if err := checkKind(t.header.Typ, t.claims); err != nil {
+		return nil, nil, err
 	}
 	m, err := i.Metadata(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	claims := t.claims
 	if err := errors.Join(i.checkIssuer(claims, m), i.checkSubject(claims)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	exp, nbf, err := i.checkTimes(claims)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	by, err := i.prove(ctx, t, p)
+	if err != nil {
+		return nil, nil, err
 	}
 	return &VerifiedToken{NotBefore: nbf, Identity: &auth.Identity{
 		Flow: "bearer", Issuer: i.url, ClientID: claims.String("client_id"), Subject: claims.String("sub"),
-		AccessToken: claims, AccessTokenJWK: used.text, Presented: true,
+		AccessToken: claims, AccessTokenJWK: by.jwk, Presented: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: claims.String("scope"), Expiry: exp},
-	}}, nil
+	}}, by, nil
 }
 
 // checkType refuses what its header says is another kind of JWT (RFC 8725 §3.11): logout+jwt, dpop+jwt, secevent+jwt,
@@ -132,7 +140,7 @@ func (i *Issuer) checkSubject(c auth.Claims) error {
 // signed for us to verify: the client isn't its audience, so that is no error (RFC 6749 §1.4). That the keys can't be had
 // is one: nobody knows then what it proves.
 func (i *Issuer) IssuedAccessToken(ctx context.Context, token string, unsigned bool) (*auth.Identity, error) {
-	v, err := i.verifyAccessToken(ctx, token, unsigned)
+	v, _, err := i.verifyAccessToken(ctx, token, proof{algs: i.algs(), unsigned: unsigned || i.unsigned, from: fromIssuer})
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return nil, err

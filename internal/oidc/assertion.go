@@ -51,7 +51,11 @@ func (c *Client) assertionFor(method string, m *Metadata, who Credentials) (stri
 			return "", err
 		}
 	}
-	return c.assert(m, who.ID, jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: key}, c.certificates)
+	signing, err := signingKey(alg, key)
+	if err != nil {
+		return "", err
+	}
+	return c.assert(m, who.ID, signing, c.certificates)
 }
 
 // privateAlg is client_alg, else the key's own, else RS256.

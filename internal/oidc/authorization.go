@@ -28,9 +28,13 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	if err := c.checkParameters(m, a.ResponseMode, a.CodeChallenge != ""); err != nil {
 		return "", err
 	}
-	u, err := url.Parse(m.AuthorizationEndpoint)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("%w: its metadata has no authorization_endpoint", ErrUnavailable)
+	address, err := m.require("authorization_endpoint")
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("%w: authorization_endpoint: %w", ErrUnavailable, err)
 	}
 	q := u.Query()
 	for name, values := range a.Args {
@@ -72,11 +76,15 @@ func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 }
 
 // EndSession returns where the browser is sent to log out at the provider, as an address and the parameters that go there by GET or
-// POST (RP-Initiated Logout §2). The address is "" if the issuer has no such endpoint. IDToken may be empty: then the provider asks
+// POST (RP-Initiated Logout §2). The address is "" if the issuer has no such endpoint; one that is
+// announced and can't be used is an error. IDToken may be empty: then the provider asks
 // the person, and hint, if there is one, tells it who that is.
 func (c *Client) EndSession(ctx context.Context, idToken, hint, postLogoutRedirectURI string) (address string, params url.Values, err error) {
 	m, err := c.issuer.Metadata(ctx)
-	if err != nil || m.EndSessionEndpoint == "" {
+	if err != nil || m.EndSessionEndpoint == "" && m.bad["end_session_endpoint"] == nil {
+		return "", nil, err
+	}
+	if address, err = m.require("end_session_endpoint"); err != nil {
 		return "", nil, err
 	}
 	params = url.Values{"client_id": {c.ID}}
@@ -87,5 +95,5 @@ func (c *Client) EndSession(ctx context.Context, idToken, hint, postLogoutRedire
 			params.Set(name, value)
 		}
 	}
-	return m.EndSessionEndpoint, params, nil
+	return address, params, nil
 }

@@ -40,6 +40,15 @@ func (c *tokenCache) get(sum [sha256.Size]byte) (*VerifiedToken, bool) {
 	return c.entries.GetIfPresent(sum)
 }
 
+// remember keeps what the current keys have proved. What other keys proved isn't kept: those may be withdrawn.
+func (i *Issuer) remember(sum [sha256.Size]byte, t *VerifiedToken, by *verdict) {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if by.keys == nil || by.keys == i.keys {
+		i.tokens.put(sum, t)
+	}
+}
+
 func (c *tokenCache) put(sum [sha256.Size]byte, t *VerifiedToken) { c.entries.Set(sum, t) }
 
 func (c *tokenCache) clear() { c.entries.InvalidateAll() }

@@ -28,9 +28,8 @@ const (
 
 // place is where an endpoint is, and how a client proves itself there.
 type place struct {
-	name    string
-	address string
-	mtls    string   // for a client with a certificate (RFC 8705 §5); empty: the same
+	name    string   // of the setting
+	mtls    string   // likewise, for a client with a certificate (RFC 8705 §5)
 	method  string   // configured for this endpoint
 	methods []string // that the metadata offers
 }
@@ -39,13 +38,24 @@ func (c *Client) place(m *Metadata, e endpoint) place {
 	s := &c.settings.ClientSettings
 	switch e {
 	case introspectionEndpoint:
-		return place{name: "introspection_endpoint", address: m.IntrospectionEndpoint, mtls: m.MTLS.IntrospectionEndpoint,
+		return place{name: "introspection_endpoint", mtls: "mtls_introspection_endpoint",
 			method: s.IntrospectionEndpointAuthMethod, methods: orElse(m.IntrospectionAuthMethods, m.TokenAuthMethods)}
 	case revocationEndpoint:
-		return place{name: "revocation_endpoint", address: m.RevocationEndpoint, mtls: m.MTLS.RevocationEndpoint,
+		return place{name: "revocation_endpoint", mtls: "mtls_revocation_endpoint",
 			method: s.RevocationEndpointAuthMethod, methods: orElse(m.RevocationAuthMethods, m.TokenAuthMethods)}
 	}
-	return place{name: "token_endpoint", address: m.TokenEndpoint, mtls: m.MTLS.TokenEndpoint, method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods}
+	return place{name: "token_endpoint", mtls: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods}
+}
+
+// address is where the client goes. A client with a certificate goes to the endpoint that asks for one, if there is such an
+// endpoint; one that is announced and can't be used is an error, for the other endpoint doesn't ask.
+func (c *Client) address(m *Metadata, p place) (string, error) {
+	if c.certificate {
+		if address, err := m.require(p.mtls); err == nil || m.bad[p.mtls] != nil {
+			return address, err
+		}
+	}
+	return m.require(p.name)
 }
 
 func orElse(list, otherwise []string) []string {
@@ -59,11 +69,8 @@ func orElse(list, otherwise []string) []string {
 // RFC 8705 §2).
 func (c *Client) authenticate(m *Metadata, e endpoint, form url.Values, header http.Header, as *Credentials) (address string, err error) {
 	p := c.place(m, e)
-	if c.certificate && p.mtls != "" {
-		p.address = p.mtls
-	}
-	if p.address == "" {
-		return "", fmt.Errorf("%w: its metadata has no %s: write %s", ErrUnavailable, p.name, p.name)
+	if address, err = c.address(m, p); err != nil {
+		return "", err
 	}
 	who := Credentials{c.ID, c.secret}
 	method := c.authMethod(p)
@@ -75,7 +82,7 @@ func (c *Client) authenticate(m *Metadata, e endpoint, form url.Values, header h
 		// RFC 6749 §2.3.1: both are form-encoded before they are joined.
 		pair := &http.Request{Header: header}
 		pair.SetBasicAuth(url.QueryEscape(who.ID), url.QueryEscape(string(who.Secret)))
-		return p.address, nil
+		return address, nil
 	case "client_secret_post":
 		form.Set("client_secret", string(who.Secret))
 	case "client_secret_jwt", "private_key_jwt":
@@ -90,7 +97,7 @@ func (c *Client) authenticate(m *Metadata, e endpoint, form url.Values, header h
 		return "", fmt.Errorf("client_auth: %s isn't known", method)
 	}
 	form.Set("client_id", who.ID)
-	return p.address, nil
+	return address, nil
 }
 
 // authMethod is the configured method, the endpoint's own first, else the best that the client has something for and the

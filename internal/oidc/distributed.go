@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -105,33 +104,42 @@ func (c *Client) claimSource(ctx context.Context, source any, sub string, by Cal
 			return nil, err
 		}
 	}
-	claims, _, err := c.issuer.verify(ctx, jwt, asymmetric)
+	t, err := readJWT(jwt, fromIssuer)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkSource(ctx, t.claims, sub); err != nil {
+		return nil, err
+	}
+	_, err = c.issuer.prove(ctx, t, proof{algs: asymmetric, from: fromIssuer}) // the issuer has named the source
+	return t.claims, err
+}
+
+// checkSource judges what a source says of itself.
+func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string) error {
 	if claims["iss"] != nil {
 		m, err := c.issuer.Metadata(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := c.issuer.checkIssuer(claims, m); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if about, given := claims["sub"]; given && about != sub {
-		return nil, errors.New("sub: it is about somebody else")
+		return errors.New("sub: it is about somebody else")
 	}
 	if claims["exp"] == nil {
-		return claims, nil
+		return nil
 	}
-	_, _, err = c.issuer.checkTimes(claims)
-	return claims, err
+	_, _, err := c.issuer.checkTimes(claims)
+	return err
 }
 
 // fetchClaims asks an endpoint that a claim names: with TLS wherever the issuer is reached with it.
 func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (string, error) {
 	if err := c.issuer.checkEndpoint(endpoint); err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
 	if err != nil {
@@ -148,5 +156,5 @@ func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (strin
 	if a.status != http.StatusOK {
 		return "", fmt.Errorf("%w: expected 200, got %d", ErrUnavailable, a.status)
 	}
-	return strings.TrimSpace(string(a.body)), nil
+	return a.jwt(), nil
 }

@@ -46,7 +46,7 @@ func (c *Client) Examine(ctx context.Context, e Examination) []Finding {
 	if err != nil {
 		return []Finding{{Bad, fmt.Sprintf("metadata: %v", err)}}
 	}
-	all := []Finding{c.issuer.examineKeys()}
+	all := []Finding{c.issuer.examineKeys(e)}
 	all = append(all, c.examineMetadata(m, e)...)
 	all = append(all, c.examineClient(ctx, m, e))
 	if e.Login {
@@ -55,13 +55,17 @@ func (c *Client) Examine(ctx context.Context, e Examination) []Finding {
 	return all
 }
 
-func (i *Issuer) examineKeys() Finding {
+// examineKeys counts the keys. Without a login an issuer may have none, for introspection needs none.
+func (i *Issuer) examineKeys(e Examination) Finding {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	if len(i.keys) == 0 {
-		return Finding{Bad, "keys: the key set holds none that can verify a signature"}
+	switch {
+	case i.keys != nil:
+		return Finding{Good, fmt.Sprintf("metadata and keys: %d usable keys", len(i.keys.list))}
+	case e.Login:
+		return Finding{Bad, "keys: the metadata has no jwks_uri, and ID tokens need keys: write jwks_endpoint"}
 	}
-	return Finding{Good, fmt.Sprintf("metadata and keys: %d usable keys", len(i.keys))}
+	return Finding{Unknown, "keys: the metadata has no jwks_uri, so no token that is a JWT can be verified"}
 }
 
 // examineMetadata compares what the metadata announces with what is configured. What isn't announced may still be there.
@@ -71,7 +75,8 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 			return
 		}
 		f := Finding{Good, fmt.Sprintf("%s: %s is announced", what, wanted)}
-		if !slices.Contains(supported, wanted) {
+		is := func(s string) bool { return sameAlgorithm(s, wanted) } // no other value has two names
+		if !slices.ContainsFunc(supported, is) {
 			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s", what, wanted, key, strings.Join(supported, ", "))}
 		}
 		all = append(all, f)
@@ -87,14 +92,14 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		}
 	}
 	for _, needed := range []struct {
-		is       bool
-		key, url string
+		is  bool
+		key string
 	}{
-		{e.Login, "authorization_endpoint", m.AuthorizationEndpoint}, {e.Login || e.Token, "token_endpoint", m.TokenEndpoint},
-		{e.Introspect, "introspection_endpoint", m.IntrospectionEndpoint}, {e.Userinfo, "userinfo_endpoint", m.UserinfoEndpoint},
+		{e.Login, "authorization_endpoint"}, {e.Login || e.Token, "token_endpoint"},
+		{e.Introspect, "introspection_endpoint"}, {e.Userinfo, "userinfo_endpoint"},
 	} {
-		if needed.is && needed.url == "" {
-			all = append(all, Finding{Bad, fmt.Sprintf("%s: the metadata has none: write it", needed.key)})
+		if _, err := m.require(needed.key); needed.is && err != nil {
+			all = append(all, Finding{Bad, fmt.Sprintf("%s: %v", needed.key, err)})
 		}
 	}
 	return all

@@ -67,7 +67,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		object, err := decodeObject(body)
 		_ = refusal(400, object, []string{"invalid_grant"})
-		tokens, errTokens := readTokens(object, asked)
+		tokens, _, errTokens := readTokens(object, asked)
 		if err != nil || errTokens != nil {
 			return
 		}

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // newHTTPClient returns the client for one authorization server: bounded in time, through the configured proxies only. With
@@ -136,13 +133,6 @@ func (t *proxied) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
-// An answer is a response of the authorization server, read whole.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
 // do sends one request, for which the caller has a place, and reads the whole bounded body. Its error wraps ErrUnavailable.
 func (i *Issuer) do(client *http.Client, r *http.Request) (*answer, error) {
 	res, err := client.Do(r)
@@ -171,45 +161,25 @@ func withoutQuery(err error) error {
 	return err
 }
 
-func (i *Issuer) getJSON(ctx context.Context, address string, into any) error {
+// get fetches metadata or a key set, and returns its JSON.
+func (i *Issuer) get(ctx context.Context, address string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	leave, err := i.calls.forKeys(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer leave()
 	r.Header = i.header.Clone()
 	r.Header.Set("Accept", "application/json")
 	a, err := i.do(i.http, r)
 	if err != nil {
-		return err
-	}
-	if a.status != http.StatusOK {
-		return fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, a.status)
-	}
-	if err := json.Unmarshal(a.body, into); err != nil {
-		return fmt.Errorf("%w: GET %s: %w", ErrUnavailable, address, err)
-	}
-	return nil
-}
-
-// decodeObject reads one JSON object whose names are exact and not repeated (a repeated name means different things to
-// different readers); whole numbers become int64, others float64.
-func decodeObject(b []byte) (map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.SetNumberType(json.UnmarshalIntOrFloat)
-	var m map[string]any
-	if err := d.Decode(&m); err != nil {
 		return nil, err
 	}
-	if m == nil {
-		return nil, errors.New("expected a JSON object")
+	if a.status != http.StatusOK {
+		return nil, fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, a.status)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("bytes after the JSON object")
-	}
-	return m, nil
+	return a.json(), nil
 }

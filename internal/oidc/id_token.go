@@ -29,33 +29,42 @@ type IDTokenWant struct {
 // exp, iat, nonce, at_hash, auth_time. It returns the key that verified it, too, as JSON. The error wraps ErrUnavailable if
 // the issuer's keys can't be had.
 func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, string, error) {
-	header, err := readHeader(token)
+	p := c.issued(want.Grant, []string{c.idTokenAlg})
+	if want.Grant == "" {
+		p.from = fromCaller
+	}
+	t, err := readJWT(token, p.from)
 	if err != nil {
 		return nil, "", err
 	}
-	if header.Typ != "" && header.Typ != "jwt" {
-		return nil, "", fmt.Errorf("its typ is %q, expected JWT or none", clip(header.Typ))
-	}
-	claims, used, err := c.issuer.read(ctx, token, []string{c.idTokenAlg}, c.ignoresSignature(want.Grant))
-	if err != nil {
-		return nil, "", err
+	if t.header.Typ != "" && t.header.Typ != "jwt" {
+		return nil, "", fmt.Errorf("its typ is %q, expected JWT or none", clip(t.header.Typ))
 	}
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	for _, err := range []error{
-		c.issuer.checkIssuer(claims, m),
-		c.checkParties(claims),
-		c.checkFreshness(claims, want.MaxAge),
-		checkBinding(claims, want, header.Alg),
-		checkContinuity(claims, want.Previous),
+		c.issuer.checkIssuer(t.claims, m),
+		c.checkParties(t.claims),
+		c.checkFreshness(t.claims, want.MaxAge),
+		checkBinding(t.claims, want, t.header.Alg),
+		checkContinuity(t.claims, want.Previous),
 	} {
 		if err != nil {
 			return nil, "", err
 		}
 	}
-	return claims, used.text, nil
+	by, err := c.issuer.prove(ctx, t, p)
+	if err != nil {
+		return nil, "", err
+	}
+	return t.claims, by.jwk, nil
+}
+
+// issued says how a JWT is proved that the issuer answered to a grant or call of this name.
+func (c *Client) issued(grant string, algs []string) proof {
+	return proof{algs: algs, unsigned: c.issuer.unsigned || c.ignoresSignature(grant), from: fromIssuer}
 }
 
 // ignoresSignature reports whether the signatures of what a grant brings aren't verified: insecure, and only where

@@ -128,13 +128,13 @@ func (c *Client) readIntrospection(ctx context.Context, a *answer) (auth.Claims,
 		if c.settings.IntrospectionAccept != "application/json" {
 			return nil, "", fmt.Errorf("%w: its introspection answer is %q, expected the signed %s", ErrUnavailable, kind, c.settings.IntrospectionAccept)
 		}
-		claims, err := decodeObject(a.body)
+		claims, err := a.object()
 		if err != nil {
 			return nil, "", fmt.Errorf("%w: its introspection answer: %w", ErrUnavailable, err)
 		}
 		return claims, "", nil
 	}
-	jwt := string(a.body)
+	jwt := a.jwt()
 	claims, err := c.signedIntrospection(ctx, jwt, kind)
 	if errors.Is(err, ErrUnavailable) || err == nil {
 		return claims, jwt, err
@@ -145,24 +145,30 @@ func (c *Client) readIntrospection(ctx context.Context, a *answer) (auth.Claims,
 // signedIntrospection verifies an answer of RFC 9701 §5: signed by the issuer, for us, with the answer as one claim. Plain
 // application/jwt is what servers sent before there was a standard: there the claims may be the answer themselves.
 func (c *Client) signedIntrospection(ctx context.Context, jwt, kind string) (auth.Claims, error) {
-	header, err := readHeader(jwt)
+	t, err := readJWT(jwt, fromIssuer)
 	if err != nil {
 		return nil, err
 	}
-	if kind == "application/token-introspection+jwt" && header.Typ != "token-introspection+jwt" {
-		return nil, fmt.Errorf("its typ is %q, expected token-introspection+jwt", clip(header.Typ))
-	}
-	claims, _, err := c.issuer.read(ctx, jwt, c.issuer.algs(), c.ignoresSignature("introspection"))
-	if err != nil {
-		return nil, err
+	if kind == "application/token-introspection+jwt" && t.header.Typ != "token-introspection+jwt" {
+		return nil, fmt.Errorf("its typ is %q, expected token-introspection+jwt", clip(t.header.Typ))
 	}
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.issuer.checkIssuer(claims, m); err != nil {
+	if err := c.issuer.checkIssuer(t.claims, m); err != nil {
 		return nil, err
 	}
+	claims, err := c.introspectionIn(t.claims, kind)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.issuer.prove(ctx, t, c.issued("introspection", c.issuer.algs()))
+	return claims, err
+}
+
+// introspectionIn returns the introspection answer within the claims of a signed one, which must be for us.
+func (c *Client) introspectionIn(claims auth.Claims, kind string) (auth.Claims, error) {
 	inner, nested := claims["token_introspection"].(map[string]any)
 	if !nested {
 		if kind == "application/token-introspection+jwt" {
@@ -178,7 +184,10 @@ func (c *Client) signedIntrospection(ctx context.Context, jwt, kind string) (aut
 
 // judgeIntrospection judges what doesn't change: that the token is active, an access token, and this issuer's.
 func (c *Client) judgeIntrospection(ctx context.Context, claims auth.Claims) error {
-	if active, _ := claims["active"].(bool); !active {
+	switch active, isBool := claims["active"].(bool); {
+	case !isBool: // RFC 7662 §2.2
+		return fmt.Errorf("%w: the introspection answer's active isn't true or false", ErrInactive)
+	case !active:
 		return ErrInactive
 	}
 	if err := checkKind("", claims); err != nil {

@@ -59,14 +59,17 @@ type Issuer struct {
 	renewingKeys      atomic.Bool           // likewise
 	lost              atomic.Pointer[error] // see Lost
 	sets              map[string][]key      // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
+	telling           sync.Mutex            // guards told
+	told              map[string]bool       // what the log has said of the issuer's answers
 	mu                sync.RWMutex          // guards what is below
 	metadata          *Metadata
 	metadataAt        time.Time // of the last fetch that worked
 	metadataTried     time.Time // of the last fetch
 	metadataErr       error     // of the last fetch
-	keys              []key
+	keys              *publicKeys
 	keysAt, keysTried time.Time
 	keysErr           error
+	caused            [origins]time.Time // the last fetch of the keys that a token of each origin caused
 }
 
 // Config is what an Issuer is made from.
@@ -94,7 +97,7 @@ func NewIssuer(c Config) (*Issuer, error) {
 		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
 		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer,
 		unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
-		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{},
+		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{}, told: map[string]bool{},
 	}, nil
 }
 
@@ -158,7 +161,10 @@ func (i *Issuer) PublicKeys() []json.RawMessage {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	all := []json.RawMessage{}
-	for _, k := range i.keys {
+	if i.keys == nil {
+		return all
+	}
+	for _, k := range i.keys.list {
 		all = append(all, json.RawMessage(k.text))
 	}
 	return all
@@ -170,6 +176,7 @@ func (i *Issuer) Forget() {
 	defer i.mu.Unlock()
 	i.metadata, i.metadataAt, i.metadataTried, i.metadataErr = nil, time.Time{}, time.Time{}, nil
 	i.keys, i.keysAt, i.keysTried, i.keysErr = nil, time.Time{}, time.Time{}, nil
+	i.caused = [origins]time.Time{}
 	i.tokens.clear()
 }
 

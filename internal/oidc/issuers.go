@@ -13,10 +13,11 @@ import (
 var ErrIssuer = errors.New("token_issuer")
 
 // ProveAccessToken is AccessToken for a route that takes the tokens of several issuers. The token's own iss chooses one,
-// before any key is touched: one issuer's key never proves another's token.
-func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer) (*auth.Identity, error) {
+// before any key is touched: one issuer's key never proves another's token. mayPass reports whether the route takes a token's
+// audience, which the caller judges later; nil takes all.
+func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
 	if len(issuers) == 1 {
-		return issuers[0].AccessToken(ctx, token)
+		return issuers[0].presented(ctx, token, mayPass)
 	}
 	k := sum(token)
 	for _, i := range issuers {
@@ -32,7 +33,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer) (*au
 	if err != nil {
 		return nil, err
 	}
-	return i.AccessToken(ctx, token)
+	return i.presented(ctx, token, mayPass)
 }
 
 // IssuerOfToken returns the index of the group that has the issuer whose JWT a token says it is: by what is kept of it, else

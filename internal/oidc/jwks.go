@@ -2,69 +2,19 @@ package oidc
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
+	"sync/atomic"
+	"time"
 )
 
-// errBadSignature says that no key of the issuer verifies a JWS.
-var errBadSignature = errors.New("no key of the issuer verifies the signature")
-
-const (
-	maxKeys     = 200 // of a key set; more are ignored
-	minRSABits  = 2048
-	maxRSABits  = 8192
-	maxAttempts = 10 // keys tried for a token that names none
-)
-
-// A key is one public key of an issuer's set (RFC 7517).
-type key struct {
-	jose.JSONWebKey
-	text string // as it was published, for upstreams that want to see it
-}
-
-// fits reports whether the key may verify alg: its kind, and what the set says of its use (RFC 7517 §4.2, §4.4).
-func (k key) fits(alg jose.SignatureAlgorithm) bool {
-	if k.Use != "" && k.Use != "sig" || k.Algorithm != "" && k.Algorithm != string(alg) {
-		return false
-	}
-	switch public := k.Key.(type) {
-	case *rsa.PublicKey:
-		return strings.HasPrefix(string(alg), "RS") || strings.HasPrefix(string(alg), "PS")
-	case *ecdsa.PublicKey:
-		return map[jose.SignatureAlgorithm]int{jose.ES256: 256, jose.ES384: 384, jose.ES512: 521}[alg] == public.Curve.Params().BitSize
-	case ed25519.PublicKey:
-		return alg == jose.EdDSA
-	}
-	return false
-}
-
-// parseKeys reads a key set key by key: one key of an unknown kind must not lose the others.
-func parseKeys(raw []json.RawMessage) []key {
-	var keys []key
-	for _, b := range raw[:min(len(raw), maxKeys)] {
-		var k jose.JSONWebKey
-		if k.UnmarshalJSON(b) != nil || !k.IsPublic() || !k.Valid() {
-			continue
-		}
-		if public, ok := k.Key.(*rsa.PublicKey); ok && (public.N.BitLen() < minRSABits || public.N.BitLen() > maxRSABits) {
-			continue
-		}
-		keys = append(keys, key{k, string(b)})
-	}
-	return keys
-}
+// retryLostSet is when the keys are fetched again if one set of several could not be.
+const retryLostSet = time.Minute
 
 // currentKeys returns the kept keys, fetched first if there are none or they are old. err is why the last fetch failed.
-func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, []key, error) {
+func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, *publicKeys, error) {
 	m, err := i.Metadata(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -90,24 +40,55 @@ func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, []key, error) {
 	return m, i.keys, nil
 }
 
-// renewedKeys fetches the keys because a token names one that isn't there. However many strangers cause it, it happens at
-// most once every rediscovery_lifetime; a failed fetch is tried again sooner and is reported as such, because then nobody
-// knows whether the token is good.
-func (i *Issuer) renewedKeys(ctx context.Context) ([]key, error) {
-	i.mu.RLock()
-	keys, tried, lastErr := i.keys, i.keysTried, i.keysErr
-	i.mu.RUnlock()
-	wait := i.rediscovery
-	if lastErr != nil {
-		wait = retryAfterFail
+// issuersBrake is the least time between two fetches that the issuer's own tokens cause.
+const issuersBrake = 5 * time.Second
+
+// renewedKeys returns other keys than those that were tried for a token in vain, or the same if there are no others. It fetches
+// them if no token of that origin has caused a fetch lately: each origin has a brake of its own, so that strangers never delay
+// what the issuer has just signed. own says that this token has caused the fetch, and didn't wait for one that had begun before.
+// After a failed fetch nobody knows whether the token is good: then it is an error, and the next fetch may come sooner.
+func (i *Issuer) renewedKeys(ctx context.Context, from origin, tried *publicKeys) (keys *publicKeys, own bool, err error) {
+	keys, due, err := i.keysDue(from, tried)
+	if !due {
+		return keys, false, err
 	}
-	if i.since(tried) < wait {
-		return keys, lastErr
-	}
-	err := i.share(ctx, "keys", i.fetchKeys)
+	var began atomic.Bool
+	err = i.share(ctx, "keys", func(ctx context.Context) error {
+		began.Store(true)
+		return i.fetchKeysFor(ctx, from, tried)
+	})
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	return i.keys, err
+	return i.keys, began.Load(), err
+}
+
+// fetchKeysFor fetches the keys, unless another fetch has ended since somebody found that this one is due.
+func (i *Issuer) fetchKeysFor(ctx context.Context, from origin, tried *publicKeys) error {
+	if _, due, err := i.keysDue(from, tried); !due {
+		return err
+	}
+	err := i.fetchKeys(ctx)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.caused[from] = i.now()
+	return err
+}
+
+// keysDue returns the kept keys, why the last fetch failed, and whether a token of an origin may cause another one.
+func (i *Issuer) keysDue(from origin, tried *publicKeys) (keys *publicKeys, due bool, err error) {
+	wait := i.rediscovery
+	if from == fromIssuer {
+		wait = issuersBrake
+	}
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	switch {
+	case i.keys != tried:
+		return i.keys, false, nil
+	case i.keysErr != nil:
+		return i.keys, i.since(i.keysTried) >= retryAfterFail, i.keysErr
+	}
+	return i.keys, i.since(i.caused[from]) >= wait, nil
 }
 
 func (i *Issuer) fetchKeys(ctx context.Context) error {
@@ -115,79 +96,65 @@ func (i *Issuer) fetchKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	addresses := slices.Clone(i.extraKeys)
+	if own, errOwn := m.require("jwks_endpoint"); errOwn == nil {
+		addresses = append([]string{own}, addresses...)
+	} else if len(addresses) == 0 {
+		err = errOwn
+	}
 	var keys []key
-	for _, address := range append([]string{m.JWKSURI}, i.extraKeys...) {
-		if address == "" {
-			continue
-		}
-		set, fetchErr := i.fetchSet(ctx, address)
-		if fetchErr != nil {
-			set, err = i.sets[address], errors.Join(err, fetchErr) // one set that can't be had must not lose the others
+	some := false
+	for _, address := range addresses {
+		set, errSet := i.fetchSet(ctx, address)
+		if errSet != nil {
+			set, err = i.sets[address], errors.Join(err, errSet) // one set that can't be had must not lose the others
+		} else {
+			some = true
 		}
 		i.sets[address] = set
 		keys = append(keys, set...)
 	}
-	i.keepKeys(keys, err)
+	i.keepKeys(keys, some, err)
 	return err
 }
 
 func (i *Issuer) fetchSet(ctx context.Context, address string) ([]key, error) {
+	b, err := i.get(ctx, address)
+	if err != nil {
+		return nil, err
+	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := i.getJSON(ctx, address, &set); err != nil {
-		return nil, err
+	odd, err := readMembers(b, &set)
+	if err != nil {
+		return nil, fmt.Errorf("%w: GET %s: %w", ErrUnavailable, address, err)
 	}
-	keys := parseKeys(set.Keys)
+	keys, oddKeys := parseKeys(set.Keys)
+	i.tell(address, append(odd, oddKeys...))
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: the key set %s has no usable key", ErrUnavailable, address)
+		return nil, fmt.Errorf("%w: the key set %s has no usable key: expected a member keys with one (RFC 7517 §5)", ErrUnavailable, address)
 	}
 	return keys, nil
 }
 
-func (i *Issuer) keepKeys(keys []key, err error) {
+// keepKeys takes the keys that were fetched; some says that at least one set was. After an error the others are due
+// again soon, and keys that couldn't be fetched are as old as they were.
+func (i *Issuer) keepKeys(keys []key, some bool, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keysTried, i.keysErr = i.now(), err
 	if err != nil {
 		i.log.Warn("fetching keys failed", "issuer", i.url, "error", err)
 	}
-	if len(keys) == 0 {
+	if !some {
 		return
 	}
-	if lostKey(i.keys, keys) {
+	if i.keys != nil && lostKey(i.keys.list, keys) {
 		i.tokens.clear() // what a withdrawn key verified is no longer proved
 	}
-	i.keys, i.keysAt = keys, i.now()
-}
-
-// lostKey reports whether a key of old is no longer in new.
-func lostKey(old, new []key) bool {
-	return slices.ContainsFunc(old, func(o key) bool {
-		return !slices.ContainsFunc(new, func(n key) bool { return sameKey(o, n) })
-	})
-}
-
-func sameKey(a, b key) bool {
-	public, ok := a.Key.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && a.KeyID == b.KeyID && public.Equal(b.Key)
-}
-
-// verifyWith returns the payload of jws and the key if one of the keys verifies it. known is false if the token names a key that
-// isn't among them.
-func verifyWith(jws *jose.JSONWebSignature, keys []key) (payload []byte, used *key, known bool, err error) {
-	header := jws.Signatures[0].Header
-	attempts := 0
-	for n, k := range keys {
-		if header.KeyID != "" && k.KeyID != header.KeyID || !k.fits(jose.SignatureAlgorithm(header.Algorithm)) {
-			continue
-		}
-		if attempts++; attempts > maxAttempts {
-			break
-		}
-		if payload, err := jws.Verify(k.Key); err == nil {
-			return payload, &keys[n], true, nil
-		}
+	i.keys, i.keysAt = &publicKeys{keys}, i.now()
+	if err != nil {
+		i.keysAt = i.keysAt.Add(retryLostSet - metadataLifetime)
 	}
-	return nil, nil, attempts > 0, errBadSignature
 }

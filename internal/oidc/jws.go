@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -15,10 +16,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// asymmetric are the algorithms of tokens that anybody can verify (RFC 7518 §3.1, RFC 8037). none and the HMAC ones are
+// asymmetric are the algorithms of tokens that anybody can verify (RFC 7518 §3.1, RFC 8037, RFC 9864). none and the HMAC ones are
 // never among them: a public key must not become a shared secret.
 var asymmetric = []string{
-	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 }
 
 // maxJWT is the longest JWT of a stranger that is looked at, in bytes. What the issuer signs for us is bounded as a document.
@@ -75,17 +76,17 @@ func readHeader(token string) (joseHeader, error) {
 	if len(token) > maxJWT {
 		return joseHeader{}, errMalformed
 	}
-	return parseHeader(token)
+	parts, err := readParts(token)
+	if err != nil {
+		return joseHeader{}, err
+	}
+	return parseHeader(parts[0])
 }
 
 // parseHeader reads the unverified header, and refuses what asks for an extension.
-func parseHeader(token string) (joseHeader, error) {
+func parseHeader(part []byte) (joseHeader, error) {
 	var h joseHeader
-	parts, err := readParts(token)
-	if err != nil {
-		return h, err
-	}
-	if err := json.Unmarshal(parts[0], &h); err != nil {
+	if err := json.Unmarshal(part, &h); err != nil {
 		return h, fmt.Errorf("its header: %w", err)
 	}
 	if h.Crit != nil {
@@ -95,7 +96,8 @@ func parseHeader(token string) (joseHeader, error) {
 	return h, nil
 }
 
-// readPayload reads the unverified claims: they only serve to choose whose keys are to verify them.
+// readPayload reads the unverified claims of a stranger's JWT: they only serve to choose whose keys are to verify them, and to refuse
+// early.
 func readPayload(token string) (auth.Claims, error) {
 	if len(token) > maxJWT {
 		return nil, errMalformed
@@ -105,6 +107,31 @@ func readPayload(token string) (auth.Claims, error) {
 		return nil, err
 	}
 	return decodeObject(parts[1])
+}
+
+// A jwt is a JWT as it is written: nothing of it is proved.
+type jwt struct {
+	text    string
+	header  joseHeader
+	payload []byte
+	claims  auth.Claims
+}
+
+// readJWT reads a JWT's header and claims. A stranger's has a limit of its own.
+func readJWT(token string, from origin) (*jwt, error) {
+	if from == fromCaller && len(token) > maxJWT {
+		return nil, errMalformed
+	}
+	parts, err := readParts(token)
+	if err != nil {
+		return nil, err
+	}
+	header, err := parseHeader(parts[0])
+	if err != nil {
+		return nil, err
+	}
+	claims, err := decodeObject(parts[1])
+	return &jwt{token, header, parts[1], claims}, err
 }
 
 // symmetric are the algorithms by which whoever can verify can also sign (RFC 7518 §3.2).
@@ -118,100 +145,122 @@ func (i *Issuer) algs() []string {
 	return asymmetric
 }
 
-// read is verify, or with unsigned reads the claims of a JWT that nobody has proved: insecure, and only where a setting says
-// so.
-func (i *Issuer) read(ctx context.Context, token string, algs []string, unsigned bool) (auth.Claims, *key, error) {
-	if !unsigned && !i.unsigned {
-		return i.verify(ctx, token, algs)
-	}
-	if _, err := readHeader(token); err != nil {
-		return nil, nil, err
-	}
-	claims, err := readPayload(token)
-	return claims, &key{}, err
+// An origin says who brought a JWT to the gate.
+type origin int
+
+const (
+	fromCaller origin = iota // it came with a request: anybody can write one
+	fromIssuer               // the issuer itself answered it
+	origins                  // how many there are
+)
+
+// A proof says how the signature of a JWT is verified. The claims are judged before: keys are fetched only for a token that would
+// pass.
+type proof struct {
+	algs     []string
+	unsigned bool // the signature isn't verified: insecure, and only where a setting says so
+	from     origin
+	mayPass  func(auth.Claims) bool // what the caller judges later, such as the audience; nil: nothing
 }
 
-// verify returns the claims of a JWT that one of the issuer's keys signed with one of algs, and that key. Claims are not
-// judged here.
-func (i *Issuer) verify(ctx context.Context, token string, algs []string) (auth.Claims, *key, error) {
-	if _, err := parseHeader(token); err != nil {
-		return nil, nil, err
+// A verdict is what a verified signature was verified with. Both are empty for a shared secret, and for no verification.
+type verdict struct {
+	jwk  string      // the key, as JSON
+	keys *publicKeys // the set that it is of
+}
+
+// prove verifies the signature of a JWT, by one of the issuer's keys.
+func (i *Issuer) prove(ctx context.Context, t *jwt, p proof) (*verdict, error) {
+	if p.unsigned {
+		return &verdict{}, nil
 	}
-	keys := &keySet{issuer: i, algs: algs}
-	verifier := gooidc.NewVerifier(i.url, keys, &gooidc.Config{
-		SupportedSigningAlgs: algs,
+	p.algs = allNames(p.algs)
+	s := &keySet{issuer: i, jwt: t, proof: p}
+	verifier := gooidc.NewVerifier(i.url, s, &gooidc.Config{
+		SupportedSigningAlgs: p.algs,
 		// Claims are judged in one place, from one map with exact names: see checkTimes and its callers.
 		SkipIssuerCheck: true, SkipClientIDCheck: true, SkipExpiryCheck: true,
 	})
-	verified, err := verifier.Verify(ctx, token)
-	if err != nil {
-		return nil, nil, cmpErr(keys.err, err)
+	if _, err := verifier.Verify(ctx, t.text); err != nil && s.verdict == nil { // with a verdict: claims that it reads and the gate doesn't
+		return nil, cmpErr(s.err, err)
 	}
-	var payload json.RawMessage
-	if err := verified.Claims((*rawClaims)(&payload)); err != nil {
-		return nil, nil, err
-	}
-	claims, err := decodeObject(payload)
-	return claims, keys.used, err
+	return s.verdict, nil
 }
 
-// rawClaims keeps a payload's bytes as they are.
-type rawClaims []byte
-
-func (r *rawClaims) UnmarshalJSON(b []byte) error {
-	*r = append((*r)[:0], b...)
-	return nil
-}
-
-// A keySet verifies one token's signature with the issuer's keys, and fetches them once more when the token names an
-// unknown one.
+// A keySet verifies one token's signature with the issuer's keys.
 type keySet struct {
 	issuer *Issuer
-	algs   []string
-	used   *key  // that verified the signature
-	err    error // what VerifySignature returned: go-oidc passes on its text only
+	jwt    *jwt
+	proof
+
+	verdict *verdict // nil until the signature is verified
+	err     error    // what VerifySignature returned: go-oidc passes on its text only
 }
 
-func (s *keySet) VerifySignature(ctx context.Context, token string) (payload []byte, err error) {
-	payload, s.err = s.verify(ctx, token)
-	return payload, s.err
-}
-
-func (s *keySet) verify(ctx context.Context, token string) ([]byte, error) {
-	algs := make([]jose.SignatureAlgorithm, len(s.algs))
-	for n, alg := range s.algs {
-		algs[n] = jose.SignatureAlgorithm(alg)
+// VerifySignature returns the payload if a key of the issuer has signed it; it is what go-oidc calls.
+func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	var algs []jose.SignatureAlgorithm
+	for _, alg := range s.algs {
+		algs = append(algs, jose.SignatureAlgorithm(alg))
 	}
 	jws, err := jose.ParseSignedCompact(token, algs)
 	if err != nil {
+		s.err = err
 		return nil, err
 	}
+	v, err := s.verify(ctx, jws)
+	if err == nil && !bytes.Equal(jws.UnsafePayloadWithoutVerification(), s.jwt.payload) {
+		err = errMalformed // the claims that were judged are others
+	}
+	if err != nil {
+		s.err = err
+		return nil, err
+	}
+	s.verdict = v
+	return s.jwt.payload, nil
+}
+
+// renewals is how often the keys are renewed for one token: once for a fetch that had begun before, and perhaps before the issuer
+// had its new key, and once by the token's own right.
+const renewals = 2
+
+// verify tries the kept keys, and those of another fetch where that may change something and isn't too soon.
+func (s *keySet) verify(ctx context.Context, jws *jose.JSONWebSignature) (*verdict, error) {
 	if slices.Contains(symmetric, jws.Signatures[0].Header.Algorithm) {
-		s.used = &key{}
-		return verifyWithSecret(jws, s.issuer.hmac)
+		return &verdict{}, verifyWithSecret(jws, s.issuer.hmac)
 	}
 	_, keys, err := s.issuer.currentKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	payload, used, known, err := verifyWith(jws, keys)
-	s.used = used
-	if err == nil || known && jws.Signatures[0].Header.KeyID != "" {
-		return payload, err
+	v, err := keys.verify(jws, nil)
+	if err == nil || s.mayPass != nil && !s.mayPass(s.jwt.claims) {
+		return v, err
 	}
-	if keys, err = s.issuer.renewedKeys(ctx); err != nil {
-		return nil, err
-	}
-	payload, s.used, _, err = verifyWith(jws, keys)
-	return payload, err
-}
-
-// verifyWithSecret returns the payload of jws if one of the secrets has signed it.
-func verifyWithSecret(jws *jose.JSONWebSignature, secrets []auth.Secret) ([]byte, error) {
-	for _, s := range secrets {
-		if payload, err := jws.Verify([]byte(s)); err == nil {
-			return payload, nil
+	for range renewals {
+		fresh, own, errFetch := s.issuer.renewedKeys(ctx, s.from, keys)
+		if fresh != keys {
+			if v, err := fresh.verify(jws, keys); err == nil {
+				return v, nil
+			}
 		}
+		if errFetch != nil {
+			return nil, errFetch
+		}
+		if own || fresh == keys {
+			break
+		}
+		keys = fresh
 	}
 	return nil, errBadSignature
+}
+
+// verifyWithSecret verifies jws by the secrets that may have signed it.
+func verifyWithSecret(jws *jose.JSONWebSignature, secrets []auth.Secret) error {
+	for _, s := range secrets {
+		if _, err := jws.Verify([]byte(s)); err == nil {
+			return nil
+		}
+	}
+	return errBadSignature
 }

@@ -1,9 +1,6 @@
 package oidc
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -16,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	josejson "github.com/go-jose/go-jose/v4/json"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/provider"
@@ -55,6 +50,12 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 		Users: []provider.User{{Username: "john", Password: "doe", Claims: map[string]any{"roles": []string{"user"}}}},
 		Now:   now.Now,
 	})
+	return p, clientOf(t, p, now, change), now
+}
+
+// clientOf is our client of a provider that has begun.
+func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Settings)) *Client {
+	t.Helper()
 	s := Settings{
 		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
 		ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256"},
@@ -70,7 +71,7 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, clients[0], now
+	return clients[0]
 }
 
 // good are the claims of an access token that passes.
@@ -207,31 +208,6 @@ func TestAccessTokenIsVerifiedOnceAndJudgedEachTime(t *testing.T) {
 	}
 }
 
-func TestUnknownKidsFetchKeysSeldom(t *testing.T) {
-	p, c, now := begin(t, nil)
-	if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()))); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 1000 {
-		c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()), provider.WithHeader("kid", fmt.Sprint(i))))
-	}
-	if n := p.Requests(provider.JWKS); n != 1 {
-		t.Errorf("1000 unknown kids right after a fetch caused %d fetches, expected none more than the first", n-1)
-	}
-	p.RotateKeys(false)
-	rotated := p.SignJWT(good(p, now.Now()))
-	if _, err := c.issuer.AccessToken(t.Context(), rotated); !errors.Is(err, errBadSignature) {
-		t.Errorf("a new key within rediscovery_lifetime: %v", err)
-	}
-	now.advance(31 * time.Second)
-	if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()))); err != nil {
-		t.Errorf("a new key after rediscovery_lifetime: %v", err)
-	}
-	if n := p.Requests(provider.JWKS); n != 2 {
-		t.Errorf("%d fetches, expected 2", n)
-	}
-}
-
 // TestWithdrawnKeyProvesNothing: a token that a key verified which is gone from the set isn't served from the cache.
 func TestWithdrawnKeyProvesNothing(t *testing.T) {
 	p, c, now := begin(t, nil)
@@ -305,41 +281,6 @@ func TestSlowIssuerIsGivenUp(t *testing.T) {
 	defer release()
 	if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()))); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestMetadataMustBeTheIssuers(t *testing.T) {
-	for name, change := range map[string]func(map[string]any){
-		"another issuer": func(m map[string]any) { m["issuer"] = "https://evil.example.com" },
-		"no jwks_uri":    func(m map[string]any) { delete(m, "jwks_uri") },
-		"no URL":         func(m map[string]any) { m["token_endpoint"] = "javascript:alert(1)" },
-	} {
-		p, c, _ := begin(t, nil)
-		p.AdjustAnswer(provider.Discovery, change)
-		if _, err := c.issuer.Metadata(t.Context()); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestOddKeysAreSkipped(t *testing.T) {
-	raw := []josejson.RawMessage{
-		[]byte(`{"kty":"EC","crv":"secp256k1","kid":"k1","x":"AA","y":"AA"}`), []byte(`{"kty":"XYZ"}`), []byte(`"x"`), []byte(`{"kty":"oct","k":"c2VjcmV0","kid":"hs"}`),
-		[]byte(`{"kty":"RSA","n":"AQAB","e":"AQAB"}`),
-		[]byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"ed"}`),
-	}
-	keys := parseKeys(raw)
-	if len(keys) != 1 || keys[0].KeyID != "ed" {
-		t.Errorf("got %+v, expected the Ed25519 key alone", keys)
-	}
-	if _, ok := keys[0].Key.(ed25519.PublicKey); !ok || keys[0].fits("ES256") || !keys[0].fits("EdDSA") {
-		t.Error("the key fits the wrong algorithms")
-	}
-	ec, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	k := key{}
-	k.Key = ec.Public()
-	if k.fits("ES256") || !k.fits("ES384") {
-		t.Error("a P-384 key is for ES384 alone (RFC 7518 §3.4)")
 	}
 }
 

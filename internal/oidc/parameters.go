@@ -14,7 +14,8 @@ func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) er
 	}
 	var missing []string
 	want := func(setting, value string, announced []string) {
-		if value != "" && len(announced) > 0 && !slices.Contains(announced, value) {
+		has := func(a string) bool { return sameAlgorithm(a, value) } // no other value has two names
+		if value != "" && len(announced) > 0 && !slices.ContainsFunc(announced, has) {
 			missing = append(missing, fmt.Sprintf("%s %s (it has %s)", setting, value, strings.Join(announced, ", ")))
 		}
 	}

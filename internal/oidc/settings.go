@@ -29,7 +29,7 @@ type IssuerSettings struct {
 	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`                     // key sets besides the issuer's own
 	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"`             // added to discovery and key requests
 	DiscoveryHeadersValues []auth.Secret `yaml:"discovery_headers_values" group:"issuer"`
-	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches that unknown keys cause
+	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches of the keys that tokens in requests cause
 	Leeway                 time.Duration `yaml:"leeway" default:"0"`                   // for exp, nbf, iat, auth_time
 	VerifySignature        bool          `yaml:"verify_signature" default:"true"`      // false is insecure: anybody can write a token
 	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`         // false is insecure: iss, aud of ID tokens, exp, nbf aren't judged
@@ -62,7 +62,7 @@ type ClientSettings struct {
 	ClientID                []string      `yaml:"client_id" group:"issuer"`
 	ClientSecret            []auth.Secret `yaml:"client_secret" group:"issuer"`
 	ClientAuth              []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
-	ClientAlg               []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA"`
+	ClientAlg               []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519"`
 	ClientJWK               []JWK         `yaml:"client_jwk" group:"issuer"`            // for private_key_jwt; without it the gate uses keys that it makes and publishes
 	ClientAssertionFile     []string      `yaml:"client_assertion_file" group:"issuer"` // for private_key_jwt: an assertion that somebody else writes, read again when it changes
 	ClientAssertionAudience string        `yaml:"client_assertion_audience" group:"issuer" default:"issuer" enum:"issuer,token_endpoint"`
@@ -76,7 +76,7 @@ type ClientSettings struct {
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
-	IDTokenSignedResponseAlg string   `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,HS256,HS384,HS512"`
+	IDTokenSignedResponseAlg string   `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519,HS256,HS384,HS512"`
 	IgnoreSignature          []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"` // of tokens that the issuer gave for these, over TLS
 	VerifyParameters         bool     `yaml:"verify_parameters" default:"false"`                                                                                                  // what the metadata doesn't announce isn't asked for
 }

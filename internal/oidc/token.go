@@ -65,17 +65,18 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 	if err != nil {
 		return nil, err
 	}
-	object, err := decodeObject(a.body)
+	object, err := a.object()
 	if a.status != http.StatusOK {
 		return nil, refusal(a.status, object, verdicts)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
 	}
-	tokens, err := readTokens(object, asked)
+	tokens, odd, err := readTokens(object, asked)
 	if err != nil {
 		return nil, err
 	}
+	c.issuer.tell("token response", odd)
 	t := &TokenResponse{Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object}
 	for _, name := range s.TokenHeadersReplay {
 		name = strings.ReplaceAll(name, "_", "-")
@@ -106,27 +107,34 @@ func refusal(status int, answer map[string]any, verdicts []string) error {
 	return err
 }
 
-// readTokens reads a successful token response (RFC 6749 §5.1).
-func readTokens(answer auth.Claims, asked time.Time) (auth.Tokens, error) {
-	t := auth.Tokens{
+// readTokens reads a successful token response (RFC 6749 §5.1). Members that are optional and not of their type count as absent.
+func readTokens(answer auth.Claims, asked time.Time) (t auth.Tokens, odd []skipped, err error) {
+	t = auth.Tokens{
 		AccessToken: answer.String("access_token"), TokenType: answer.String("token_type"), RefreshToken: answer.String("refresh_token"),
 		IDToken: answer.String("id_token"), Scope: answer.String("scope"),
 	}
 	if t.AccessToken == "" {
-		return t, fmt.Errorf("%w: its token response has no access_token", ErrUnavailable)
+		return t, nil, fmt.Errorf("%w: its token response has no access_token that is a string", ErrUnavailable)
 	}
 	if t.TokenType != "" && !strings.EqualFold(t.TokenType, "Bearer") {
-		return t, fmt.Errorf("%w: its token response has token_type %q, expected Bearer", ErrUnavailable, clip(t.TokenType))
+		return t, nil, fmt.Errorf("%w: its token response has token_type %q, expected Bearer", ErrUnavailable, clip(t.TokenType))
+	}
+	for _, name := range []string{"token_type", "refresh_token", "id_token", "scope", "issued_token_type"} {
+		if v := answer[name]; v != nil && !isString(v) {
+			odd = append(odd, skipped{name, errors.New("expected a string")})
+		}
 	}
 	lifetime, known, err := expiresIn(answer["expires_in"])
 	if err != nil {
-		return t, err
+		odd = append(odd, skipped{"expires_in", err})
 	}
 	if known {
 		t.Expiry = asked.Add(lifetime)
 	}
-	return t, nil
+	return t, odd, nil
 }
+
+func isString(v any) bool { _, ok := v.(string); return ok }
 
 // expiresIn reads seconds; some servers quote them. 0 and less means expired, not endless.
 func expiresIn(v any) (d time.Duration, known bool, err error) {
@@ -135,8 +143,8 @@ func expiresIn(v any) (d time.Duration, known bool, err error) {
 	}
 	s, _ := auth.Scalar(v)
 	seconds, err := strconv.ParseFloat(s, 64)
-	if err != nil || seconds != seconds {
-		return 0, false, fmt.Errorf("%w: its token response has an expires_in that is no number", ErrUnavailable)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || seconds != seconds {
+		return 0, false, errors.New("expected a number of seconds")
 	}
 	const year = 365 * 24 * 3600
 	return time.Duration(max(0, min(seconds, year))) * time.Second, true, nil

@@ -40,12 +40,14 @@ func TestNoWayOutOfTLS(t *testing.T) {
 	var plain atomic.Int64
 	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain.Add(1); io.WriteString(w, `{"keys":[]}`) }))
 	defer open.Close()
-	for _, member := range []string{
-		"authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "introspection_endpoint", "revocation_endpoint", "end_session_endpoint",
-	} {
-		i := secureIssuer(t, func(m map[string]any, _ string) { m[member] = open.URL + "/x" }, nil)
-		if _, err := i.Metadata(t.Context()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "without TLS") {
-			t.Errorf("%s: %v", member, err)
+	for _, e := range endpointsOf {
+		i := secureIssuer(t, func(m map[string]any, _ string) { announce(m, e.member, open.URL+"/x") }, nil)
+		m, err := i.Metadata(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if address, err := m.require(e.setting); address != "" || !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "without TLS") {
+			t.Errorf("%s: %q, %v", e.member, address, err)
 		}
 	}
 	i := secureIssuer(t, func(m map[string]any, base string) { m["jwks_uri"] = base + "/moved" }, func(w http.ResponseWriter, r *http.Request) {

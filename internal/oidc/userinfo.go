@@ -46,9 +46,13 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(m.UserinfoEndpoint)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%w: its metadata has no userinfo_endpoint: write userinfo_endpoint", ErrUnavailable)
+	address, err := m.require("userinfo_endpoint")
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: userinfo_endpoint: %w", ErrUnavailable, err)
 	}
 	s := &c.settings.UserinfoSettings
 	q := u.Query()
@@ -85,10 +89,10 @@ func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error)
 	u := &Userinfo{}
 	var err error
 	if kind == "application/jwt" {
-		u.JWT = string(a.body)
+		u.JWT = a.jwt()
 		u.Claims, err = c.signedUserinfo(ctx, u.JWT)
 	} else {
-		u.Claims, err = decodeObject(a.body)
+		u.Claims, err = a.object()
 	}
 	if err == nil && u.Claims.String("sub") == "" {
 		err = errors.New("sub is missing")
@@ -101,7 +105,7 @@ func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error)
 
 // signedUserinfo verifies a signed answer: its iss and aud, where it has them, are the issuer's and ours (OIDC Core §5.3.2).
 func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, error) {
-	claims, _, err := c.issuer.read(ctx, jwt, c.issuer.algs(), c.ignoresSignature("userinfo"))
+	t, err := readJWT(jwt, fromIssuer)
 	if err != nil {
 		return nil, err
 	}
@@ -109,15 +113,16 @@ func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, e
 	if err != nil {
 		return nil, err
 	}
-	if claims["iss"] != nil {
-		if err := c.issuer.checkIssuer(claims, m); err != nil {
+	if t.claims["iss"] != nil {
+		if err := c.issuer.checkIssuer(t.claims, m); err != nil {
 			return nil, err
 		}
 	}
-	if claims["aud"] != nil {
-		if audience, err := audiences(claims); err != nil || !slices.Contains(audience, c.ID) {
+	if t.claims["aud"] != nil {
+		if audience, err := audiences(t.claims); err != nil || !slices.Contains(audience, c.ID) {
 			return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
 		}
 	}
-	return claims, nil
+	_, err = c.issuer.prove(ctx, t, c.issued("userinfo", c.issuer.algs()))
+	return t.claims, err
 }

@@ -20,6 +20,8 @@ type controls struct {
 	signed   map[Endpoint]func(map[string]any)
 	access   func(map[string]any)
 	id       func(map[string]any)
+	head     func(map[string]any)
+	marked   map[Endpoint]bool // whose JSON begins with a byte order mark
 }
 
 // A want is an assertion on every request to an endpoint.
@@ -33,7 +35,7 @@ type want struct {
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
 	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
-	c.broken = map[Endpoint]http.HandlerFunc{}
+	c.broken, c.marked = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}
 	c.answers, c.signed = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
 }
 
@@ -155,6 +157,13 @@ func (p *Provider) AdjustAccessToken(f func(claims map[string]any)) {
 	p.controls.access = f
 }
 
+// AdjustHeader lets f change the header of all JWTs before they are signed; a nil value removes a parameter. nil ends it.
+func (p *Provider) AdjustHeader(f func(header map[string]any)) {
+	p.controls.mu.Lock()
+	defer p.controls.mu.Unlock()
+	p.controls.head = f
+}
+
 func (c *controls) adjust(e Endpoint, answer map[string]any) {
 	c.mu.Lock()
 	f := c.answers[e]
@@ -173,12 +182,34 @@ func (c *controls) adjustSigned(e Endpoint, claims map[string]any) {
 	}
 }
 
+// MarkBytes begins an endpoint's good JSON answers with a byte order mark from now on, as some servers do.
+func (p *Provider) MarkBytes(e Endpoint) {
+	p.controls.mu.Lock()
+	defer p.controls.mu.Unlock()
+	p.controls.marked[e] = true
+}
+
+func (c *controls) marks(e Endpoint) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.marked[e]
+}
+
 func (c *controls) adjustIDToken(claims map[string]any) {
 	c.mu.Lock()
 	f := c.id
 	c.mu.Unlock()
 	if f != nil {
 		f(claims)
+	}
+}
+
+func (c *controls) adjustHeader(header map[string]any) {
+	c.mu.Lock()
+	f := c.head
+	c.mu.Unlock()
+	if f != nil {
+		f(header)
 	}
 }
 

@@ -132,7 +132,7 @@ func audience(list []string) any {
 func atHash(alg, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	half := sum[:16]
-	if alg == "EdDSA" {
+	if alg == "EdDSA" || alg == "Ed25519" {
 		sum := sha512.Sum512([]byte(token))
 		half = sum[:32]
 	}

@@ -27,10 +27,15 @@ type keys struct {
 	gone    []jose.JSONWebKey // published once: an ID token that they signed is still good as a hint
 }
 
-func (k *keys) rotate(keepOld bool) {
+func (k *keys) rotate(keepOld, keepIDs bool) {
 	fresh := newKeys()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for i := range k.current {
+		if keepIDs {
+			fresh[i].KeyID = k.current[i].KeyID
+		}
+	}
 	if keepOld {
 		k.old = append(k.old, k.current...)
 	} else {
@@ -67,6 +72,9 @@ func (k *keys) published() jose.JSONWebKeySet {
 
 // signer is the current key for alg.
 func (k *keys) signer(alg string) (key jose.JSONWebKey, found bool) {
+	if alg == "Ed25519" { // RFC 9864 §2.2
+		alg = "EdDSA"
+	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	i := slices.IndexFunc(k.current, func(key jose.JSONWebKey) bool { return key.Algorithm == alg })
@@ -123,7 +131,11 @@ func decodeClaims(payload []byte) (map[string]any, error) {
 
 // RotateKeys makes new signing keys. The old ones stay published if keepOld is set; without them, what they signed no
 // longer verifies.
-func (p *Provider) RotateKeys(keepOld bool) { p.keys.rotate(keepOld) }
+func (p *Provider) RotateKeys(keepOld bool) { p.keys.rotate(keepOld, false) }
+
+// ReplaceKeys makes new signing keys under the names of the old ones, as an issuer does that restores a backup or names its key
+// by hand.
+func (p *Provider) ReplaceKeys() { p.keys.rotate(false, true) }
 
 // PublicKeyPEM is the RS256 key that everybody can have: what a forger uses as an HMAC secret (RFC 8725 §2.1).
 func (p *Provider) PublicKeyPEM() []byte {

@@ -73,7 +73,7 @@ type Provider struct {
 // New returns a provider. Its Issuer must be known before it is asked for anything.
 func New(c Config) *Provider {
 	p := &Provider{config: c.withDefaults(), issuer: strings.TrimSuffix(c.Issuer, "/")}
-	p.keys.rotate(false)
+	p.keys.rotate(false, false)
 	p.state.init()
 	p.controls.init(p.config.AccessTokenLifetime)
 	p.mux = p.routes()

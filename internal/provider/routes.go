@@ -132,7 +132,26 @@ func (p *Provider) refuse(w http.ResponseWriter, e *oauthError) {
 func (p *Provider) answer(w http.ResponseWriter, e Endpoint, answer map[string]any) {
 	answer = maps.Clone(answer)
 	p.controls.adjust(e, answer)
+	if p.controls.marks(e) {
+		w = &marked{ResponseWriter: w}
+	}
 	writeJSON(w, http.StatusOK, answer)
+}
+
+// marked begins a body with a byte order mark.
+type marked struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (m *marked) Write(b []byte) (int, error) {
+	if !m.begun {
+		m.begun = true
+		if _, err := m.ResponseWriter.Write([]byte("\xef\xbb\xbf")); err != nil {
+			return 0, err
+		}
+	}
+	return m.ResponseWriter.Write(b)
 }
 
 // writeJSON forbids keeping what it writes, as RFC 6749 §5.1 asks for tokens; metadata and keys overwrite that.

@@ -23,7 +23,7 @@ type signing struct {
 	key    any // nil: the provider's own for alg
 }
 
-// WithAlg signs with alg: RS, PS, ES or HS with 256, 384 or 512, EdDSA, or none, which leaves the signature empty.
+// WithAlg signs with alg: RS, PS, ES or HS with 256, 384 or 512, EdDSA, Ed25519, or none, which leaves the signature empty.
 func WithAlg(alg string) SignOption { return func(s *signing) { s.alg = alg } }
 
 // WithKey signs with another key: a private key, or []byte for HMAC. The header's kid stays the provider's.
@@ -65,6 +65,7 @@ func (p *Provider) SignPayload(payload []byte, opts ...SignOption) string {
 		s.key = own.Key
 	}
 	maps.Copy(header, s.header)
+	p.controls.adjustHeader(header)
 	maps.DeleteFunc(header, func(_ string, v any) bool { return v == nil })
 	encoded, err := json.Marshal(header)
 	if err != nil {
@@ -90,7 +91,7 @@ func sign(alg string, key any, input []byte) []byte {
 	if alg == "none" {
 		return nil
 	}
-	if key, ok := key.(ed25519.PrivateKey); ok && alg == "EdDSA" {
+	if key, ok := key.(ed25519.PrivateKey); ok && (alg == "EdDSA" || alg == "Ed25519") {
 		return ed25519.Sign(key, input)
 	}
 	size := alg[max(0, len(alg)-3):]

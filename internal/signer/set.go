@@ -101,7 +101,7 @@ func generate(alg string) (crypto.Signer, error) {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
 		return rsa.GenerateKey(rand.Reader, rsaBits)
-	case alg == "EdDSA":
+	case alg == "EdDSA", alg == "Ed25519": // two names of one algorithm (RFC 9864 §2.2)
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
 	}
