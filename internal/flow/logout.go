@@ -172,7 +172,7 @@ func (l *logout) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
 	}
 	address, params, err := clients.list[n].EndSession(r.Context(), idToken, hint, target)
 	if err != nil {
-		l.log.Warn("the provider's session goes on: its metadata can't be had", "request_id", r.ID, "error", err)
+		l.log.Warn("the provider's session goes on: its end_session_endpoint can't be had", "request_id", r.ID, "error", err)
 	}
 	switch {
 	case address == "":
