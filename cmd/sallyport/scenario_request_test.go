@@ -22,8 +22,8 @@ func (s *scene) forget(bool, []string) {
 		s.client.CloseIdleConnections()
 	}
 	s.client = &http.Client{Jar: jar,
-		Transport: &http.Transport{}, // not the default one, whose connections httptest closes
-		Timeout:   9 * time.Second,   // less than the gate waits for an issuer by default
+		Transport:     &http.Transport{}, // not the default one, whose connections httptest closes
+		Timeout:       9 * time.Second,   // less than the gate waits for an issuer by default
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	s.trust()
 }

@@ -38,7 +38,7 @@ func hostileGate(t *testing.T, format string, log *output) string {
 }
 
 // send writes a request and returns the ID under which the gate has judged it, or "": net/http has refused it.
-func send(t *testing.T, address, head string) string {
+func answered(t *testing.T, address, head string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -87,7 +87,7 @@ func TestAClientCantFillTheLog(t *testing.T) {
 			var log output
 			address, judged := hostileGate(t, format, &log), 0
 			for name, head := range requests {
-				id := send(t, address, head)
+				id := answered(t, address, head)
 				if len(id) > 100 {
 					t.Errorf("%s: the request's ID has %d bytes", name, len(id))
 				} else if id != "" {
