@@ -24,7 +24,8 @@ func limited(t *testing.T, limits string, upstream http.Handler) (address string
 	t.Helper()
 	back := httptest.NewServer(upstream)
 	name := filepath.Join(t.TempDir(), "gate.yaml")
-	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: {listen: off}\nlimits: {%s}\nroutes: [{route: {upstream: %q}, rules: [{auth: off}]}]\n", limits, back.URL)
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: {listen: off}\nlimits: {%s}\n"+
+		"routes: [{route: {upstream: %q}, rules: [{auth: off}]}]\n", limits, back.URL)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,8 @@ func TestIdleTimeout(t *testing.T) {
 
 func TestMaxHeaderBytes(t *testing.T) {
 	address, _ := limited(t, "max_header_bytes: 4096", http.NotFoundHandler())
-	res, err := http.ReadResponse(bufio.NewReader(send(t, address, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")), nil)
+	c := send(t, address, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("16 KiB of headers: %v, %v", res, err)
 	}
