@@ -31,7 +31,7 @@ var removedPrefixes = []string{
 // configured.
 var (
 	ownNames = []string{
-		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id", "X-Anonymous-Consumer",
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Request-Id", "X-Anonymous-Consumer",
 		"X-Authenticated-Groups", "X-Authenticated-Scope", "X-Authenticated-Userid",
 	}
 	ownPrefixes = []string{"X-Consumer-", "X-Credential-"}

@@ -18,9 +18,9 @@ func TestSetsItself(t *testing.T) {
 		Credential: "john", Groups: []string{"staff"}, ConsumerGroups: []string{"gold"}, Anonymous: true,
 		Consumer: &authz.Consumer{ID: "1", CustomID: "2", Username: "john"},
 	})
-	(&Decision{Request: auth.Request{Origin: "http://app.example.com"}}).setForwarded(h)
-	if len(h) != 13 {
-		t.Errorf("expected 13 headers, got %d: %v", len(h), h)
+	(&Decision{Request: auth.Request{Origin: "http://app.example.com"}, Route: &Route{}, prefix: "/app"}).setForwarded(h)
+	if len(h) != 14 {
+		t.Errorf("expected 14 headers, got %d: %v", len(h), h)
 	}
 	for name := range h {
 		if !SetsItself(name) {

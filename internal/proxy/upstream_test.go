@@ -117,6 +117,35 @@ func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 	}
 }
 
+// TestUpstreamProtocol: the setting chooses the protocol, with TLS and without.
+func TestUpstreamProtocol(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
+	plain, secure := httptest.NewUnstartedServer(handler), httptest.NewUnstartedServer(handler)
+	plain.Config.Protocols = new(http.Protocols)
+	plain.Config.Protocols.SetHTTP1(true)
+	plain.Config.Protocols.SetUnencryptedHTTP2(true)
+	plain.Start()
+	defer plain.Close()
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+	for _, c := range []struct{ url, protocol, want string }{
+		{plain.URL, "auto", "HTTP/1.1"}, {plain.URL, "http1", "HTTP/1.1"}, {plain.URL, "http2", "HTTP/2.0"},
+		{secure.URL, "auto", "HTTP/2.0"}, {secure.URL, "http1", "HTTP/1.1"}, {secure.URL, "http2", "HTTP/2.0"},
+	} {
+		front := startUpstream(t, UpstreamSettings{URL: c.url, Protocol: c.protocol})
+		res, err := front.Client().Get(front.URL + "/off")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(body) != c.want || err != nil {
+			t.Errorf("%s to %s: %q, %v, expected %s", c.protocol, c.url, body, err, c.want)
+		}
+	}
+}
+
 // goingAway is an HTTP/2 server that reads the first request's body and says then that it has looked at nothing (GOAWAY with the last
 // stream 0); further connections are answered.
 func goingAway(t *testing.T) (address string, requests *atomic.Int32) {
@@ -225,4 +254,3 @@ func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 		t.Errorf("then %q, %v", rest, err)
 	}
 }
-
