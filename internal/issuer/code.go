@@ -34,14 +34,11 @@ func (s *site) code(r *auth.Request, v auth.Visitor, c *client, p params) (*toke
 	case was.ClientID != c.ClientID:
 		return nil, errGrant.because("the code is another client's")
 	}
-	if err := s.renews(r, v, was); err != nil {
-		return nil, errGrant.because(err.Error())
+	if err := s.fits(r, h, was, p); err != nil {
+		return nil, err
 	}
-	if reason := was.misused(p, s.now().Unix()); reason != "" {
-		if err := s.store.drop(r.Context(), h); err != nil {
-			return nil, err
-		}
-		return nil, errGrant.because(reason)
+	if err := s.renews(r, v, was, errGrant); err != nil {
+		return nil, err
 	}
 	next, refresh := s.next(c, was, was.Scope)
 	err = s.store.redeem(r.Context(), h, was, next)
@@ -52,6 +49,19 @@ func (s *site) code(r *auth.Request, v auth.Visitor, c *client, p params) (*toke
 		return nil, err
 	}
 	return answerOf(next, refresh), nil
+}
+
+// fits refuses a code that comes with the wrong request, and spends it. Whoever sends that may have stolen the code, so this is
+// judged before the user is: a refusal of the user spends nothing.
+func (s *site) fits(r *auth.Request, h handle, was *record, p params) error {
+	reason := was.misused(p, s.now().Unix())
+	if reason == "" {
+		return nil
+	}
+	if err := s.store.drop(r.Context(), h); err != nil {
+		return err
+	}
+	return errGrant.because(reason)
 }
 
 func answerOf(next issue, refresh *handle) *tokenAnswer {

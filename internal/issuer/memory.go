@@ -30,7 +30,7 @@ type memoryStore struct {
 // members are a family and its access tokens.
 type members struct {
 	record *record
-	tokens []digest
+	tokens []digest // at most maxMembers, the newest first
 }
 
 func newMemoryStore(now func() time.Time, log *slog.Logger) *memoryStore {
@@ -116,12 +116,15 @@ func (m *memoryStore) rotate(_ context.Context, was *record, next issue) error {
 	return nil
 }
 
-// issue stores an issue; tokens are those that the family has already.
+// issue stores an issue; tokens are those that the family has already, the newest first. Those that are too many end.
 func (m *memoryStore) issue(next issue, tokens []digest) {
 	alive := []digest{next.token.digest()}
 	for _, d := range tokens {
-		if _, ok := m.tokens.get(d); ok {
+		switch _, ok := m.tokens.get(d); {
+		case ok && len(alive) < maxMembers:
 			alive = append(alive, d)
+		case ok:
+			m.tokens.drop(d)
 		}
 	}
 	m.put(next.token, next.access)

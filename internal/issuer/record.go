@@ -40,6 +40,9 @@ func (r *record) expired(now time.Time) bool { return now.Unix() >= r.Expires }
 
 func (r *record) expiry() time.Time { return time.Unix(r.Expires, 0) }
 
+// life is how long an access token is good in all.
+func (r *record) life() time.Duration { return time.Duration(r.Expires-r.Issued) * time.Second }
+
 // seal returns the bytes of a record, to be stored under name. The salt is the handle or the family's ID, which the store
 // doesn't know: not even the secret opens a record without it.
 func (r *record) seal(k *keyring.Keyring, name, salt string) (string, error) {

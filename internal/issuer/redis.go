@@ -108,9 +108,10 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 	if err != nil {
 		return err
 	}
+	now := r.now()
 	done, err := spendScript.Run(ctx, r.client, []string{spent, family, token, r.membersName(id)},
 		was.raw, sealedFamily, milliseconds(r.life(next.until())), sealedToken, milliseconds(r.life(next.access.expiry())),
-		strconv.FormatInt(r.now().Unix(), 10), strconv.FormatInt(next.access.Expires, 10)).Bool()
+		strconv.FormatInt(now.UnixMicro(), 10), strconv.FormatInt(now.Add(next.access.life()).UnixMicro(), 10), maxMembers).Bool()
 	switch {
 	case err != nil:
 		return away(err)

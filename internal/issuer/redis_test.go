@@ -206,7 +206,7 @@ func TestAScriptKnowsItsOwnWork(t *testing.T) {
 	}
 	next, _ := g.next(c, was, "read")
 	keys := []string{s.name(h), s.familyName(was.Family), s.name(next.token), s.membersName(was.Family)}
-	arguments := []any{was.raw, "family", "60000", "token", "60000", "0", "60"}
+	arguments := []any{was.raw, "family", "60000", "token", "60000", "0", "60000000", maxMembers}
 	for range 2 {
 		if ok, err := spendScript.Run(ctx, s.client, keys, arguments...).Bool(); !ok || err != nil {
 			t.Errorf("got %v, %v", ok, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -28,8 +29,8 @@ func (s *site) refresh(r *auth.Request, v auth.Visitor, c *client, p params) (*t
 		if err != nil {
 			return nil, err
 		}
-		if err := s.renews(r, v, was); err != nil {
-			return nil, errRefresh.because(err.Error())
+		if err := s.renews(r, v, was, errRefresh); err != nil {
+			return nil, err
 		}
 		scope, err := s.narrowed(c, was, p["scope"])
 		if err != nil {
@@ -67,18 +68,27 @@ func (s *site) current(r *auth.Request, c *client, h handle) (*record, error) {
 }
 
 // renews returns nil if a code or a refresh token may be exchanged here: this route has issued it, and its policy still lets
-// the user pass. Nothing is spent by a refusal: the tokens work again once the configuration lets the user in again.
-func (s *site) renews(r *auth.Request, v auth.Visitor, was *record) error {
+// the user pass. Else the error is refused, for a reason. Nothing is spent by it: the tokens work again once the configuration
+// lets the user in again. An error that says nothing of the user, such as a server that can't be reached, stays what it is, so
+// that the client tries again and keeps its tokens.
+func (s *site) renews(r *auth.Request, v auth.Visitor, was *record, refused *refusal) error {
 	switch {
 	case was.Issuer != s.issuer(r):
-		return fmt.Errorf("it was issued as %s, and this is %s", was.Issuer, s.issuer(r))
+		return refused.because(fmt.Sprintf("it was issued as %s, and this is %s", was.Issuer, s.issuer(r)))
 	case was.User == nil: // a trusted page named the user: what is known stands in the access token, and is judged with it
 		return nil
 	}
-	if err := v.Authorize(was.User); err != nil {
-		return fmt.Errorf("the route refuses its user: %w", err)
+	err := v.Authorize(was.User)
+	if err == nil || !isVerdict(err) {
+		return err
 	}
-	return nil
+	return refused.because("the route refuses its user: " + err.Error())
+}
+
+// isVerdict reports whether an error of a policy is its judgement of the user: 401 or 403.
+func isVerdict(err error) bool {
+	status := auth.AsError(err).Status
+	return status == http.StatusForbidden || status == http.StatusUnauthorized
 }
 
 func (s *site) reused(r *auth.Request, c *client, h handle) error {

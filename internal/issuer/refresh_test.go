@@ -122,3 +122,51 @@ func TestReuseRefreshToken(t *testing.T) {
 		}
 	})
 }
+
+// A client that refreshes in a loop replaces its own tokens: the newest are good, the others have ended.
+func TestAFamilyKeepsItsNewestTokens(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g := r.gate()
+		first, refresh := g.tokens()
+		all := []string{first}
+		for range maxMembers + 20 {
+			access, next := g.granted(refreshing(refresh))
+			all, refresh = append(all, access), next
+		}
+		fresh := r.gate() // which has seen none of them
+		fresh.kept.facts = newFacts(r.clock.now)
+		for n, access := range all {
+			if n < len(all)-maxMembers {
+				fresh.dead(access)
+			} else {
+				fresh.alive(access)
+			}
+		}
+		if r.server == nil {
+			if n := len(g.kept.memory.tokens.things); n != maxMembers {
+				r.Errorf("%d access tokens are kept, expected %d", n, maxMembers)
+			}
+			return
+		}
+		c, ctx := r.server.Client(t, 0), t.Context()
+		h, _ := g.mint.parse(refreshHandle, refresh)
+		set, kept := c.ZCard(ctx, g.store.(*redisStore).membersName(h.family)).Val(), len(c.Keys(ctx, "sallyport:o:a:*").Val())
+		if set != maxMembers || kept != maxMembers {
+			r.Errorf("%d access tokens are kept, and %d stand in the family's set, expected %d", kept, set, maxMembers)
+		}
+	})
+}
+
+// The token that is stored now stays, also if the clock of this replica goes so far after the others' that it expires first.
+func TestAFamilyKeepsTheTokenOfASlowClock(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g := r.gate()
+		_, refresh := g.tokens()
+		for range maxMembers {
+			_, refresh = g.granted(refreshing(refresh))
+		}
+		r.clock.offset.Add(-int64(time.Minute))
+		access, _ := g.granted(refreshing(refresh))
+		g.alive(access)
+	})
+}

@@ -32,7 +32,8 @@ type store interface {
 	// redeem spends a code for its family and the first access token, unless it isn't any more what was loaded: errChanged.
 	redeem(ctx context.Context, code handle, was *record, next issue) error
 
-	// rotate puts a family's next state in the place of what was loaded, and adds an access token; or errChanged.
+	// rotate puts a family's next state in the place of what was loaded, and adds an access token; or errChanged. Of a
+	// family's access tokens the newest maxMembers stay, and older ones end.
 	rotate(ctx context.Context, was *record, next issue) error
 
 	// drop forgets an access token or a code.
@@ -43,6 +44,10 @@ type store interface {
 
 	ping(ctx context.Context) error
 }
+
+// maxMembers is how many access tokens of one family are good at once. A client that refreshes in a loop replaces its own
+// tokens, and neither fills the store nor makes each refresh cost more than the one before.
+const maxMembers = 100
 
 // An issue is what a code or a refresh token is exchanged for.
 type issue struct {
