@@ -20,7 +20,7 @@ import (
 func providerConfig(gate string) provider.Config {
 	callbacks := []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/app/oauth2/callback", "https://app.example.com/oauth2/callback"}
 	return provider.Config{
-		Scopes: []string{"read", "write"}, AudienceParameter: true,
+		Scopes: []string{"read", "write"}, ACRValues: []string{"1", "2"}, AudienceParameter: true,
 		Clients: []provider.Client{
 			{ID: "app", Secret: "app-secret", RedirectURIs: callbacks, PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye"}},
 			{ID: "second", Secret: "second-secret", AuthMethod: "client_secret_post", RedirectURIs: []string{"http://127.0.0.1/second/callback"}},

@@ -36,6 +36,18 @@ type Identity struct {
 	// Presented says that the caller brought the token itself, so that its audience must name one of our clients; it is
 	// false for tokens that the gate was issued.
 	Presented bool `json:"presented,omitempty"`
+
+	// OnBehalfOf is the user for whom an access token of the built-in issuer acts, if a login has proved who that is. A policy
+	// must let both pass: the token, and its user.
+	OnBehalfOf *User `json:"on_behalf_of,omitempty"`
+}
+
+// A User is the user for whom an access token acts, as policies judge the user. It is immutable.
+type User struct {
+	Issuer string `json:"iss"` // at which the user logged in
+	// Identity has the token's claims, and where the token is silent those that the login has proved. So a policy finds the
+	// token's own scope and audience, and the user's groups.
+	Identity *Identity `json:"identity"`
 }
 
 // Judged returns the one claim set that policies see: the access token's, else the introspection result, else the ID

@@ -48,7 +48,7 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 // several sorts the flows of the parts.
 type several struct {
 	sessions auth.Chain
-	issued   auth.Chain  // the built-in issuer's, which is nobody else's
+	issued   *Part       // the first that takes the built-in issuer's tokens, which is nobody else's
 	logouts  []auth.Flow // sessions, with their endpoints
 	tokens   tokensOf
 	others   auth.Chain // the first of each kind
@@ -64,7 +64,7 @@ func (m *several) add(p *Part, chain auth.Chain) {
 			m.sessions, m.logouts = append(m.sessions, quiet{f, p.Deps.issuer().URL()}), append(m.logouts, f)
 		case "kong_oauth2":
 			if m.issued == nil {
-				m.issued = auth.Chain{f}
+				m.issued = p
 			}
 		case "bearer", "introspection", "userinfo", unjudgedTokens:
 			tokens = append(tokens, f)
@@ -99,7 +99,11 @@ func nameOf(s *Settings, n int, chain auth.Chain) string {
 }
 
 func (m *several) chain() auth.Chain {
-	chain := slices.Concat(m.sessions, m.issued, auth.Chain{m.tokens}, m.others)
+	chain := slices.Clone(m.sessions)
+	if m.issued != nil {
+		chain = append(chain, issued(m.issued, m.sessions))
+	}
+	chain = append(append(chain, m.tokens), m.others...)
 	if len(m.logouts) > 0 {
 		chain = append(chain, sharedLogout(m.logouts))
 	}

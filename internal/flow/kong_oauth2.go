@@ -35,11 +35,22 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Identity: identity, Used: used(token)}, nil
 }
 
-// users returns the flow that finds the user of the built-in issuer's endpoints: whose session the request carries. It is nil
-// without sessions.
+// users returns the flow that finds the user of the built-in issuer's endpoints: whose session the request carries, with all
+// claims that policies see of it elsewhere. It is nil without sessions.
 func users(s *Settings, d *Deps) auth.Flow {
 	if !s.on("session") {
 		return nil
 	}
-	return newSession(s, d)
+	return withSteps("session", newSession(s, d), s, d)
+}
+
+// issued returns the flow of the built-in issuer's tokens for a route with several issuers, of the part that has it: a user of
+// its endpoints may have logged in at any of them.
+func issued(p *Part, sessions auth.Chain) auth.Flow {
+	var users auth.Flow
+	if len(sessions) > 0 {
+		users = sessions
+	}
+	f := &kongOAuth2{issuer: p.Deps.Issued, presented: p.Deps.presented, endpoints: p.Deps.Issued.Endpoints(p.Deps.Base, users)}
+	return withSteps("kong_oauth2", f, p.Settings, &p.Deps)
 }

@@ -3,6 +3,7 @@ package issuer
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"sallyport/internal/auth"
@@ -27,14 +28,15 @@ type record struct {
 	RedirectURI   string `json:"ru,omitempty"` // of a code: where it was sent
 	RedirectAsked bool   `json:"ra,omitempty"` // of a code: the request named it (RFC 6749 §4.1.3)
 	Challenge     string `json:"cc,omitempty"` // of a code: code_challenge, S256 (RFC 7636 §4.3)
-	// User is who agreed, of a code and of a family; nil where a trusted page named the user. It has no tokens.
+	// User is who agreed; nil where a trusted page named the user, or the client acts for itself. It has no tokens. All that
+	// comes of one authorization has it, so that policies judge the user whenever a token is issued or used.
 	User    *auth.Identity `json:"u,omitempty"`
 	Current []byte         `json:"rt,omitempty"` // of a family: the digest of its refresh token
 
 	raw string // the bytes that it was read from, in a store that keeps bytes
 }
 
-const recordVersion = 1
+const recordVersion = 2
 
 func (r *record) expired(now time.Time) bool { return now.Unix() >= r.Expires }
 
@@ -66,6 +68,26 @@ func openRecord(k *keyring.Keyring, name, salt, raw string) (*record, error) {
 		return nil, fmt.Errorf("%w: its content has another format", keyring.ErrRecord)
 	}
 	return r, nil
+}
+
+// onBehalfOf returns the user of an access token whose identity this is, as policies judge the user; nil if no login has
+// proved one. The token's own claims go before the user's.
+func (r *record) onBehalfOf(token *auth.Identity) *auth.User {
+	if r.User == nil {
+		return nil
+	}
+	over := func(claims auth.Claims) auth.Claims {
+		both := auth.Claims{}
+		maps.Copy(both, claims)
+		maps.Copy(both, token.Introspection)
+		return both
+	}
+	user := *token
+	user.Introspection, user.IDToken, user.Userinfo = over(r.User.Judged()), r.User.IDToken, r.User.Userinfo
+	if r.User.MappedFrom != nil {
+		user.MappedFrom = over(r.User.MappedFrom)
+	}
+	return &auth.User{Issuer: r.User.Issuer, Identity: &user}
 }
 
 // kernel returns what a policy looks at in an identity: all but tokens and keys.

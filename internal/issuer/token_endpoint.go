@@ -106,7 +106,7 @@ func (i *Issuer) endFamily(ctx context.Context, family string) error {
 func (i *Issuer) next(c *client, was *record, scope string) (next issue, refresh *handle) {
 	now := i.now()
 	access := i.access(c, was.Issuer, authorizationCode)
-	access.Subject, access.UserID, access.Scope, access.Family = was.Subject, was.UserID, scope, was.Family
+	access.Subject, access.UserID, access.Scope, access.Family, access.User = was.Subject, was.UserID, scope, was.Family, was.User
 	family := &record{
 		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer, ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID,
 		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family, User: was.User,

@@ -46,7 +46,7 @@ func (i *Issuer) look(ctx context.Context, token string) (*fact, error) {
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		return &fact{identity: r.identity(h.text), family: familyDigest(r.Family)}, time.Time{}, nil
+		return newFact(r, h), time.Time{}, nil
 	})
 	if err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller gave up
@@ -76,10 +76,12 @@ func (r *record) identity(token string) *auth.Identity {
 	if r.UserID != "" {
 		claims["authenticated_userid"] = r.UserID
 	}
-	return &auth.Identity{
+	i := &auth.Identity{
 		Flow: Flow, Issuer: r.Issuer, ClientID: r.ClientID, Subject: r.Subject, Introspection: claims, Presented: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: r.Scope, Expiry: r.expiry()},
 	}
+	i.OnBehalfOf = r.onBehalfOf(i)
+	return i
 }
 
 const (
@@ -102,13 +104,22 @@ type facts struct {
 type fact struct {
 	identity *auth.Identity
 	family   digest
+	size     int // in bytes, roughly
+}
+
+func newFact(r *record, h handle) *fact {
+	f := &fact{identity: r.identity(h.text), family: familyDigest(r.Family), size: 1024 + 4*len(r.Scope)}
+	if u := f.identity.OnBehalfOf; u != nil { // claims of a record that was read are this fact's alone
+		f.size += 1024 + 64*len(u.Identity.Introspection) + 4*len(r.raw)
+	}
+	return f
 }
 
 func newFacts(now func() time.Time) *facts {
 	return &facts{
 		known: cache.New(cache.Config[*fact]{
 			Times: cache.Times{TTL: FactsFor, Negative: FactsFor}, Bytes: 32 << 20, Limit: factLimit, Now: now,
-			Size:    func(f *fact) int { return 1024 + 4*len(f.identity.Tokens.Scope) },
+			Size:    func(f *fact) int { return f.size },
 			Verdict: func(err error) bool { return errors.Is(err, ErrUnknown) },
 		}),
 		ended: otter.Must(&otter.Options[digest, struct{}]{MaximumSize: maxTokens, ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](endedFor)}),

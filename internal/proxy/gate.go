@@ -271,35 +271,6 @@ func (g *Gate) prove(d *Decision, endpoint *boundEndpoint, rule *Rule) error {
 	return err
 }
 
-// authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
-func (g *Gate) authorize(d *Decision) error {
-	grant, err := g.allow(d, d.Identity, d.Rule)
-	d.Grant = grant
-	if err == nil {
-		return nil
-	}
-	answer, err := d.stepUp(err)
-	if answer != nil {
-		d.Answer = answer
-	}
-	return err
-}
-
-// allow asks the policy of an identity's issuer about it, under one of the route's rules.
-func (g *Gate) allow(d *Decision, i *auth.Identity, rule *Rule) (*authz.Grant, error) {
-	o := d.notes.observer()
-	if rule.ReportOnly {
-		if o == nil {
-			o = &authz.Observer{}
-		}
-		o.Report = func(err error) {
-			d.notes.add("report_only", "the rule would refuse this request, and only reports")
-			g.reportOnly(d, rule, err)
-		}
-	}
-	return d.Route.policy(i).Authorize(&d.Request, i, rule.Rule, o)
-}
-
 // exchange exchanges the access token, where the route asks for it. It keeps the headers of the result before: a renewed
 // session's cookie must reach the browser even if the exchange fails.
 func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
@@ -311,16 +282,6 @@ func (d *Decision) exchange(before *auth.Result) (*auth.Result, error) {
 		return &auth.Result{Identity: before.Identity, Header: before.Header}, err
 	}
 	return res, nil
-}
-
-// policy is what an identity is judged by: its issuer's.
-func (r *Route) policy(i *auth.Identity) *authz.Policy {
-	if i != nil {
-		if p := r.Policies[i.Issuer]; p != nil {
-			return p
-		}
-	}
-	return r.Policy
 }
 
 // trigger is the endpoint without a path of its own that a request is for, or nil.

@@ -35,8 +35,11 @@ func (v visitor) Identify() (*auth.Result, error) {
 	return res, nil
 }
 
-// Authorize judges an identity by the route's policy and the rule that covers the endpoint's path.
+// Authorize judges a user by the policy of the user's issuer and the rule that covers the endpoint's path.
 func (v visitor) Authorize(i *auth.Identity) error {
+	if _, err := v.d.Route.policyOfUser(i.Issuer); err != nil {
+		return err
+	}
 	_, err := v.gate.allow(v.d, i, v.rule)
 	return err
 }
