@@ -95,7 +95,7 @@ func (s *scene) stall(_ bool, args []string) {
 	c, err := net.Dial("tcp", s.ts.Getenv(args[0]))
 	s.ts.Check(err)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Second)) // less than the default of limits.body_timeout
 	header := map[string]string{"Host": "gate", "Content-Type": "application/x-www-form-urlencoded"}
 	if args[0] == "ADMIN" {
 		header["Host"] = "localhost"
