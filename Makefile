@@ -18,11 +18,11 @@ build:
 
 test: parts lint unit fuzz e2e
 
-# Unit tests and scenarios, with the race detector; a million strangers, and scenarios that must fail, at full speed.
+# Unit tests and scenarios, with the race detector; at full speed a million strangers, scenarios that must fail, and all in entries of issuers.
 unit: parts
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/internal/e2e$$')
 	$(GO) test -run Bounded ./internal/cache
-	$(GO) test -run LeftOut -parallel 6 ./cmd/sallyport
+	$(GO) test -run 'LeftOut|InAnEntry' -parallel 6 ./cmd/sallyport
 
 # Every fuzz target for FUZZTIME, wherever it is: one that is written later runs, too. What they find stands in testdata/fuzz
 # of the package, to be committed with what mends it. A target that fails is run again: go test sometimes reports its own deadline
