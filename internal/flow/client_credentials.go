@@ -20,11 +20,14 @@ type clientCredentials struct {
 	copied  copied
 	replay  replay
 	kinds   *kinds // nil where Basic is a client's only
+
+	spellings spellings
 }
 
 func newClientCredentials(s *Settings, d *Deps) auth.Flow {
 	return &clientCredentials{
 		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
+		spellings: spellings{newKinds(d.HashKey)},
 	}
 }
 
@@ -37,8 +40,7 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	client := f.clients.first() // its settings: the caller authenticates as its own client
-	t, err := client.ClientCredentials(r.Context(), oidc.Credentials{ID: who.name, Secret: who.secret}, by)
+	t, err := f.ask(r, who, by)
 	if err != nil {
 		return nil, grantError("client_credentials_refused", err)
 	}
@@ -46,6 +48,21 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 		f.kinds.remember(who)
 	}
 	return f.replay.result(t, who.at), nil
+}
+
+// ask asks for a token in each way to read the credentials, until one is accepted.
+func (f *clientCredentials) ask(r *auth.Request, who pair, by oidc.Caller) (t *oidc.TokenResponse, err error) {
+	client := f.clients.first() // its settings: the caller authenticates as its own client
+	for _, p := range f.spellings.of(who) {
+		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, by)
+		if err == nil && p.name == who.name && p.secret == who.secret {
+			f.spellings.raw.remember(who)
+		}
+		if !errors.Is(err, oidc.ErrRefused) {
+			return t, err
+		}
+	}
+	return t, err
 }
 
 // grantError gives a token endpoint's refusal its status. What isn't a verdict on the caller is ours to mend: 503.
