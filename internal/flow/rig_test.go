@@ -170,8 +170,12 @@ var (
 	away   = verdict{503, "temporarily_unavailable", "issuer_unavailable", true}
 )
 
-func invalid(reason string) verdict   { return verdict{status: 401, code: "invalid_token", reason: reason} }
-func malformed(reason string) verdict { return verdict{status: 400, code: "invalid_request", reason: reason} }
+func invalid(reason string) verdict {
+	return verdict{status: 401, code: "invalid_token", reason: reason}
+}
+func malformed(reason string) verdict {
+	return verdict{status: 400, code: "invalid_request", reason: reason}
+}
 
 // judge lets the chain judge a request.
 func (g *gate) judge(r *auth.Request) (verdict, *auth.Result) {

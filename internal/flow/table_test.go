@@ -116,7 +116,9 @@ var outages = []outage{
 	{"answers with null", func(g *gate, e provider.Endpoint) { g.answers(e, 200, "application/json", `null`) }},
 	{"answers with nothing", func(g *gate, e provider.Endpoint) { g.answers(e, 200, "application/json", ``) }},
 	{"answers with half", func(g *gate, e provider.Endpoint) { g.answers(e, 200, "application/json", `{"active":true,"sub":"jo`) }},
-	{"answers with more", func(g *gate, e provider.Endpoint) { g.answers(e, 200, "application/json", `{"active":true,"sub":"john"}{}`) }},
+	{"answers with more", func(g *gate, e provider.Endpoint) {
+		g.answers(e, 200, "application/json", `{"active":true,"sub":"john"}{}`)
+	}},
 	{"says a thing twice", func(g *gate, e provider.Endpoint) {
 		g.answers(e, 200, "application/json", `{"active":false,"active":true,"sub":"jane","sub":"john"}`)
 	}},

@@ -1,0 +1,113 @@
+package flow_test
+
+import (
+	"testing"
+	"time"
+
+	"sallyport/internal/provider"
+)
+
+// TestBearerIssuerAway: without keys nobody knows whether a JWT is good. What is refused without them is refused still.
+func TestBearerIssuerAway(t *testing.T) {
+	w := newWorld(t)
+	good := row{cold: true, ask: with(jwt(nil))}
+	w.tryOutages(t, "bearer", provider.Discovery, good)
+	w.tryOutages(t, "bearer", provider.JWKS, good)
+	w.try(t, "bearer", []row{
+		{name: "metadata of another issuer", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
+			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["issuer"] = "https://other.example" })
+		}},
+		{name: "metadata without keys", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
+			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { delete(m, "jwks_uri") })
+		}},
+		{name: "an empty key set", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1, provider.JWKS: 1},
+			before: func(g *gate) { g.answers(provider.JWKS, 200, "application/json", `{"keys":[]}`) }},
+		{name: "keys for encryption", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 1},
+			before: func(g *gate) { everyKey(g, "use", "enc") }},
+		{name: "keys of another alg", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 1},
+			before: func(g *gate) { everyKey(g, "alg", "RS384") }},
+		{name: "known keys while it is away", before: func(g *gate) { g.issuer.Close() }, ask: with(jwt(nil)), want: passes},
+		{name: "another alg, unlike any key, while it is away", before: func(g *gate) { g.issuer.Close() },
+			ask: with(forged(provider.WithAlg("none"))), want: invalid("token_invalid")},
+		{name: "another kind, while it is away", cold: true, before: func(g *gate) { g.issuer.Close() },
+			ask: with(forged(provider.WithHeader("typ", "logout+jwt"))), want: invalid("not_an_access_token")},
+	})
+}
+
+// everyKey changes a member of every published key.
+func everyKey(g *gate, member, value string) {
+	g.issuer.AdjustAnswer(provider.JWKS, func(set map[string]any) {
+		for _, k := range set["keys"].([]any) {
+			k.(map[string]any)[member] = value
+		}
+	})
+}
+
+// TestBearerKeys: a token that names an unknown key causes one fetch, and strangers cause no more than one in a while. What a
+// withdrawn key has signed is refused as soon as that is known.
+func TestBearerKeys(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGate(t, "bearer")
+	g.warm()
+	old := g.bearer(jwt(nil)(g))
+	g.expect(row{ask: always(old), want: passes})
+	g.expect(row{ask: always(old), want: passes})
+	w.issuer.RotateKeys(false)
+	next := g.bearer(jwt(nil)(g))
+	g.expect(row{ask: always(old), want: passes})                    // that its key is withdrawn isn't known yet
+	g.expect(row{ask: always(next), want: invalid("token_invalid")}) // the keys were fetched a moment ago
+	w.clock.advance(31 * time.Second)
+	g.expect(row{ask: always(next), want: passes, calls: calls{provider.JWKS: 1}})
+	g.expect(row{ask: always(old), want: invalid("token_invalid")})
+	for range 20 {
+		g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: invalid("token_invalid")})
+	}
+	w.clock.advance(31 * time.Second)
+	g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: invalid("token_invalid"), calls: calls{provider.JWKS: 1}})
+	g.issuer.Close()
+	w.clock.advance(31 * time.Second)
+	g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: away})
+	g.expect(row{ask: always(next), want: passes})
+	w.clock.advance(5 * time.Minute)
+	g.expect(row{ask: always(next), want: invalid("token_expired")}) // what is kept is judged at each request
+}
+
+// TestBearerCookie: with jwt_session_cookie a token counts only beside the cookie that holds its claim.
+func TestBearerCookie(t *testing.T) {
+	w := newWorld(t)
+	cookie := func(g *gate) { g.settings.JWTSessionCookie = "sid" }
+	number := func(g *gate) string { return signed(g, map[string]any{"sid": 7}) }
+	token := func(g *gate) string { return signed(g, map[string]any{"sid": "abc"}) }
+	beside := func(cookies string) []string { return []string{"Authorization", "Bearer TOKEN", "Cookie", cookies} }
+	without := invalid("token_without_cookie")
+	w.try(t, "bearer", []row{
+		{name: "its claim", change: cookie, ask: sends(token, "GET /", beside("sid=abc")...), want: passes},
+		{name: "its claim, a number", change: cookie, ask: sends(number, "GET /", beside("sid=7")...), want: passes},
+		{name: "no cookie", change: cookie, ask: with(token), want: without},
+		{name: "an empty cookie", change: cookie, ask: sends(token, "GET /", beside("sid=")...), want: without},
+		{name: "another", change: cookie, ask: sends(token, "GET /", beside("sid=abd")...), want: without},
+		{name: "the beginning", change: cookie, ask: sends(token, "GET /", beside("sid=ab")...), want: without},
+		{name: "two", change: cookie, ask: sends(token, "GET /", beside("sid=abc; sid=abc")...), want: without},
+		{name: "no claim, and an empty cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": nil}), "GET /", beside("sid=")...), want: without},
+		{name: "an empty claim and cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": ""}), "GET /", beside("sid=")...), want: without},
+	})
+}
+
+// TestBearerIntrospected: with introspect_jwt_tokens the issuer confirms what its keys have proved, and only that.
+func TestBearerIntrospected(t *testing.T) {
+	w := newWorld(t)
+	ask := func(g *gate) { g.settings.IntrospectJWTTokens = true }
+	one := calls{provider.Introspection: 1}
+	w.try(t, "bearer", []row{
+		{name: "good", change: ask, ask: with(jwt(nil)), want: passes, calls: one, more: bothSay},
+		{name: "revoked", change: ask, ask: with(revoked), want: invalid("token_inactive"), calls: one},
+		{name: "forged", change: ask, ask: with(forged(provider.WithAlg("none"))), want: invalid("token_invalid")},
+		{name: "expired", change: ask, ask: with(after("exp", -time.Second)), want: invalid("token_expired")},
+		{name: "bound, says the answer", change: ask, ask: with(jwt(nil)), want: invalid("token_bound"), calls: one, before: func(g *gate) {
+			g.issuer.AdjustAnswer(provider.Introspection, func(a map[string]any) { a["cnf"] = map[string]any{"jkt": "x"} })
+		}},
+		{name: "away", change: ask, ask: with(jwt(nil)), want: away, before: func(g *gate) { g.issuer.Close() }},
+		{name: "a refusal of its cookie comes first", want: invalid("token_without_cookie"), ask: with(jwt(nil)),
+			change: func(g *gate) { ask(g); g.settings.JWTSessionCookie = "sid" }},
+	})
+}
