@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/provider"
 )
 
@@ -22,9 +23,9 @@ func TestBearerIssuerAway(t *testing.T) {
 		}},
 		{name: "an empty key set", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1, provider.JWKS: 1},
 			before: func(g *gate) { g.answers(provider.JWKS, 200, "application/json", `{"keys":[]}`) }},
-		{name: "keys for encryption", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 1},
+		{name: "keys for encryption", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
 			before: func(g *gate) { everyKey(g, "use", "enc") }},
-		{name: "keys of another alg", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 1},
+		{name: "keys of another alg", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
 			before: func(g *gate) { everyKey(g, "alg", "RS384") }},
 		{name: "known keys while it is away", before: func(g *gate) { g.issuer.Close() }, ask: with(jwt(nil)), want: passes},
 		{name: "another alg, unlike any key, while it is away", before: func(g *gate) { g.issuer.Close() },
@@ -54,19 +55,26 @@ func TestBearerKeys(t *testing.T) {
 	g.expect(row{ask: always(old), want: passes})
 	w.issuer.RotateKeys(false)
 	next := g.bearer(jwt(nil)(g))
-	g.expect(row{ask: always(old), want: passes})                    // that its key is withdrawn isn't known yet
-	g.expect(row{ask: always(next), want: invalid("token_invalid")}) // the keys were fetched a moment ago
-	w.clock.advance(31 * time.Second)
-	g.expect(row{ask: always(next), want: passes, calls: calls{provider.JWKS: 1}})
+	g.expect(row{ask: always(old), want: passes}) // that its key is withdrawn isn't known yet
+	g.expect(row{ask: always(next), want: passes, calls: fetched})
 	g.expect(row{ask: always(old), want: invalid("token_invalid")})
+	unknown := func(more map[string]any) func(*gate) *auth.Request {
+		return with(func(g *gate) string { return signed(g, more, provider.WithHeader("kid", "unknown")) })
+	}
 	for range 20 {
-		g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: invalid("token_invalid")})
+		g.expect(row{ask: unknown(nil), want: invalid("token_invalid")})
 	}
 	w.clock.advance(31 * time.Second)
-	g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: invalid("token_invalid"), calls: calls{provider.JWKS: 1}})
+	for reason, claims := range map[string]map[string]any{ // no fetch for what wouldn't pass
+		"token_expired": {"exp": w.clock.now().Unix()}, "token_not_yet_valid": {"nbf": w.clock.now().Add(time.Second).Unix()},
+		"token_invalid": {"iss": "https://other.example"}, "not_an_access_token": {"nonce": "x"},
+	} {
+		g.expect(row{ask: unknown(claims), want: invalid(reason)})
+	}
+	g.expect(row{ask: unknown(nil), want: invalid("token_invalid"), calls: fetched})
 	g.issuer.Close()
 	w.clock.advance(31 * time.Second)
-	g.expect(row{ask: with(forged(provider.WithHeader("kid", "unknown"))), want: away})
+	g.expect(row{ask: unknown(nil), want: away})
 	g.expect(row{ask: always(next), want: passes})
 	w.clock.advance(5 * time.Minute)
 	g.expect(row{ask: always(next), want: invalid("token_expired")}) // what is kept is judged at each request

@@ -147,7 +147,7 @@ func (g *gate) request(line string, header ...string) *auth.Request {
 		q.Header.Add(header[n], header[n+1])
 	}
 	return &auth.Request{
-		Request: q, Origin: origin, Hostname: "app.example", Path: q.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1",
+		Request: q, Origin: origin, AskedAt: origin, Hostname: "app.example", Path: q.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1",
 	}
 }
 

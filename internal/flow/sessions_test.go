@@ -1,0 +1,379 @@
+package flow_test
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/flow"
+	"sallyport/internal/provider"
+	"sallyport/internal/redis/redistest"
+)
+
+// login lets a person log in with a browser, and returns the session cookie. More are headers of the request that begins it.
+func (g *gate) login(user string, more ...string) *http.Cookie {
+	g.Helper()
+	page := append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
+	begun, err := g.chain.Challenge(g.request("GET /page", page...), auth.Login{})
+	if err != nil {
+		g.Fatal(err)
+	}
+	jar, _ := cookiejar.New(nil) // never fails
+	browser := &http.Client{Jar: jar, CheckRedirect: func(q *http.Request, _ []*http.Request) error {
+		if q.URL.Host == "app.example" {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	response, err := g.issuer.LogIn(browser, begun.Header.Get("Location"), user, "doe")
+	if err != nil {
+		g.Fatal(err)
+	}
+	response.Body.Close()
+	target, _ := strings.CutPrefix(response.Header.Get("Location"), origin)
+	r := g.request("GET "+target, page...)
+	for _, c := range setIn(begun.Header) {
+		r.AddCookie(c)
+	}
+	for _, e := range g.chain.Endpoints() {
+		if e.Name == "callback" {
+			res, err := e.Serve(r)
+			if err != nil {
+				g.Fatal(err)
+			}
+			return g.sessionIn(res.Header, res.Answer.Header)
+		}
+	}
+	g.Fatal("the chain has no redirection endpoint")
+	return nil
+}
+
+func setIn(h http.Header) []*http.Cookie {
+	return (&http.Response{Header: h}).Cookies()
+}
+
+// sessionIn is the session cookie that one of the headers sets.
+func (g *gate) sessionIn(headers ...http.Header) *http.Cookie {
+	g.Helper()
+	for _, h := range headers {
+		for _, c := range setIn(h) {
+			if strings.HasPrefix(c.Name, "__Host-session_") && c.MaxAge >= 0 {
+				return c
+			}
+		}
+	}
+	g.Fatal("no session cookie was set")
+	return nil
+}
+
+// carries is a request for a page with cookies.
+func (g *gate) carries(cookies ...*http.Cookie) *auth.Request {
+	r := g.request("GET /page")
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+// as returns a cookie with another value.
+func as(c *http.Cookie, value string) *http.Cookie { return &http.Cookie{Name: c.Name, Value: value} }
+
+// clears asserts that the response deletes the session cookie; keeps that it leaves it alone.
+func clears(g *gate, res *auth.Result) { g.clearing(res, true) }
+func keeps(g *gate, res *auth.Result)  { g.clearing(res, false) }
+
+func (g *gate) clearing(res *auth.Result, want bool) {
+	g.Helper()
+	cleared := false
+	if res != nil {
+		for _, c := range setIn(res.Header) {
+			cleared = cleared || c.MaxAge < 0 && strings.HasPrefix(c.Name, "__Host-session_") && c.Secure && c.Path == "/"
+		}
+	}
+	if cleared != want {
+		g.Errorf("the session cookie is cleared: %v, in %v", cleared, res)
+	}
+}
+
+const browserFlows = "session authorization_code"
+
+// loggedIn returns what asks with john's session, after something happened since his login.
+func loggedIn(since func(*gate)) func(*gate) *auth.Request {
+	return func(g *gate) *auth.Request {
+		c := g.login("john")
+		if since != nil {
+			since(g)
+		}
+		return g.carries(c)
+	}
+}
+
+func later(d time.Duration) func(*gate) { return func(g *gate) { g.clock.advance(d) } }
+
+// TestSession: a session cookie proves who logged in, while the session is there, is this route's, and its tokens live. One that
+// proves nothing is cleared, and the search for another credential goes on.
+func TestSession(t *testing.T) {
+	w := newWorld(t)
+	refreshed := calls{provider.Token: 1}
+	answered := func(status int, body string) func(*gate) {
+		return func(g *gate) {
+			g.clock.advance(6 * time.Minute)
+			g.answers(provider.Token, status, "application/json", body)
+		}
+	}
+	w.try(t, browserFlows, []row{
+		{name: "none", ask: func(g *gate) *auth.Request { return g.carries() }, want: goesOn, more: keeps},
+		{name: "good", ask: loggedIn(nil), want: passes, more: isJohns},
+		{name: "made up", ask: changed(func(string) string { return "x" }), want: goesOn, more: clears},
+		{name: "empty", ask: changed(func(string) string { return "" }), want: goesOn, more: clears},
+		{name: "changed", ask: changed(func(v string) string { return v[:len(v)-2] + "AA" }), want: goesOn, more: clears},
+		{name: "under another name", ask: func(g *gate) *auth.Request {
+			return g.carries(&http.Cookie{Name: "session", Value: g.login("john").Value})
+		}, want: goesOn, more: keeps},
+		{name: "without the prefix of https", ask: func(g *gate) *auth.Request {
+			c := g.login("john")
+			return g.carries(&http.Cookie{Name: strings.TrimPrefix(c.Name, "__Host-"), Value: c.Value})
+		}, want: goesOn, more: keeps},
+		{name: "behind a neighbour's", ask: behind(3), want: passes, more: isJohns},
+		{name: "behind too many", ask: behind(4), want: goesOn, more: clears},
+		{name: "before a neighbour's", ask: func(g *gate) *auth.Request { c := g.login("john"); return g.carries(c, as(c, "x")) }, want: passes},
+
+		{name: "ended", ask: func(g *gate) *auth.Request {
+			c := g.login("john")
+			if n, err := g.deps.Sessions.EndBySubject(g.Context(), g.issuer.URL, "app", "john"); n != 1 || err != nil {
+				g.Fatal(n, err)
+			}
+			return g.carries(c)
+		}, want: goesOn, more: clears},
+		{name: "idle", ask: loggedIn(later(15 * time.Minute)), want: goesOn, more: clears},
+		{name: "too old", change: func(g *gate) { g.settings.Session.AbsoluteTimeout = time.Minute }, ask: loggedIn(later(time.Minute)), want: goesOn, more: clears},
+		{name: "not renewed in time", change: func(g *gate) { g.settings.Session.RollingTimeout = time.Minute }, ask: loggedIn(later(time.Minute)),
+			want: goesOn, more: clears},
+		{name: "to be renewed", change: func(g *gate) { g.settings.Session.RollingTimeout = 4 * time.Minute }, ask: loggedIn(later(3 * time.Minute)),
+			want: passes, more: func(g *gate, res *auth.Result) {
+				g.expect(row{ask: always(g.carries(g.sessionIn(res.Header))), want: passes})
+			}},
+		{name: "of another session_audience", ask: elsewhere(func(g *gate) { g.settings.Session.Audience = "other" }), want: goesOn, more: clears},
+		{name: "of another client", ask: elsewhere(func(g *gate) { g.settings.Client.ClientID = []string{"second"} }), want: goesOn, more: clears},
+		{name: "of another issuer", ask: elsewhere(func(g *gate) { g.settings.Client.Issuer = "https://other.example" }), want: goesOn, more: clears},
+		{name: "begun where signatures aren't verified", change: func(g *gate) { g.settings.Client.VerifySignature = false },
+			ask: elsewhere(func(g *gate) { g.settings.Client.VerifySignature = true }), want: goesOn, more: clears},
+		{name: "begun where claims aren't judged", change: func(g *gate) { g.settings.Client.VerifyClaims = false },
+			ask: elsewhere(func(g *gate) { g.settings.Client.VerifyClaims = true }), want: goesOn, more: clears},
+
+		{name: "its token is to be refreshed", ask: loggedIn(later(5*time.Minute - time.Second)), want: passes, calls: refreshed, more: isJohns},
+		{name: "its token lives", ask: loggedIn(later(5*time.Minute - 6*time.Second)), want: passes},
+		{name: "its token has expired", ask: loggedIn(later(6 * time.Minute)), want: passes, calls: refreshed, more: isJohns},
+		{name: "expired, and isn't to be refreshed", change: func(g *gate) { g.settings.RefreshTokens = false }, ask: loggedIn(later(6 * time.Minute)),
+			want: goesOn, more: clears},
+		{name: "about to expire, and isn't to be refreshed", change: func(g *gate) { g.settings.RefreshTokens = false },
+			ask: loggedIn(later(5*time.Minute - time.Second)), want: passes},
+		{name: "its refresh token was revoked", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(6 * time.Minute) }), want: goesOn,
+			calls: refreshed, more: clears},
+		{name: "revoked, and its token lives still", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll() }), want: passes},
+		{name: "revoked, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(5*time.Minute - time.Second) }),
+			want: goesOn, calls: refreshed, more: clears},
+
+		{name: "the issuer is away, and its token lives", ask: loggedIn(func(g *gate) { g.issuer.Close() }), want: passes},
+		{name: "the issuer is away, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.clock.advance(5*time.Minute - time.Second); g.issuer.Close() }),
+			want: passes, more: keeps},
+		{name: "the issuer is away, and its token has expired", ask: loggedIn(func(g *gate) { g.clock.advance(6 * time.Minute); g.issuer.Close() }),
+			want: away, more: keeps},
+		{name: "500", ask: loggedIn(answered(500, "<h1>Oops</h1>")), want: away, calls: refreshed, more: keeps},
+		{name: "429", ask: loggedIn(answered(429, "{}")), want: away, calls: refreshed, more: keeps},
+		{name: "no tokens", ask: loggedIn(answered(200, "{}")), want: away, calls: refreshed, more: keeps},
+		{name: "no JSON", ask: loggedIn(answered(200, "<h1>Hello</h1>")), want: away, calls: refreshed, more: keeps},
+		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)), want: away, calls: refreshed, more: keeps},
+		{name: "its token is for somebody else", ask: loggedIn(func(g *gate) {
+			g.clock.advance(6 * time.Minute)
+			g.issuer.AdjustIDToken(func(c map[string]any) { c["sub"] = "jane" })
+		}), want: goesOn, calls: refreshed, more: clears},
+		{name: "its ID token is for another client", ask: loggedIn(func(g *gate) {
+			g.clock.advance(6 * time.Minute)
+			g.issuer.AdjustIDToken(func(c map[string]any) { c["aud"] = "other" })
+		}), want: goesOn, calls: refreshed, more: clears},
+
+		{name: "a WebSocket of another site", ask: upgrades("https://evil.example"), want: verdict{403, "", "upgrade_origin", false}, more: keeps},
+		{name: "a WebSocket of nobody", ask: upgrades(""), want: verdict{403, "", "upgrade_origin", false}},
+		{name: "a WebSocket of its own pages", ask: upgrades(origin), want: passes},
+		{name: "a WebSocket of a trusted site", change: func(g *gate) { g.settings.TrustedOrigins = []string{"https://friend.example"} },
+			ask: upgrades("https://friend.example"), want: passes},
+
+		{name: "its key was withdrawn, and nobody asks", ask: loggedIn(withdrawn), want: passes},
+		{name: "its key was withdrawn", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(withdrawn), want: goesOn,
+			calls: calls{provider.JWKS: 1}, more: clears},
+		{name: "verified again", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(nil), want: passes},
+		{name: "verified again, while the issuer is away", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(func(g *gate) { g.issuer.Close() }),
+			want: passes},
+	})
+}
+
+// withdrawn makes an issuer withdraw its keys, and the gate forget what they verified.
+func withdrawn(g *gate) {
+	g.issuer.RotateKeys(false)
+	g.deps.Clients[0].Issuer().Forget()
+	g.warm()
+	g.clock.advance(31 * time.Second)
+}
+
+func isJohns(g *gate, res *auth.Result) {
+	i := res.Identity
+	if i.Subject != "john" || i.Flow != "session" || i.Issuer != g.issuer.URL || i.ClientID != "app" || i.Presented {
+		g.Errorf("got %+v", i)
+	}
+	if i.IDToken.String("sub") != "john" || i.AccessToken.String("sub") != "john" || i.Tokens.RefreshToken == "" || len(res.Used) != 0 {
+		g.Errorf("got %+v", i)
+	}
+	if !i.Tokens.Expiry.After(g.clock.now()) {
+		g.Errorf("its token has expired at %v", i.Tokens.Expiry)
+	}
+}
+
+// changed returns what asks with john's cookie of another value.
+func changed(change func(string) string) func(*gate) *auth.Request {
+	return func(g *gate) *auth.Request {
+		c := g.login("john")
+		return g.carries(as(c, change(c.Value)))
+	}
+}
+
+// behind returns what asks with a number of cookies of the same name before john's.
+func behind(n int) func(*gate) *auth.Request {
+	return func(g *gate) *auth.Request {
+		c := g.login("john")
+		var all []*http.Cookie
+		for range n {
+			all = append(all, as(c, "x"))
+		}
+		return g.carries(append(all, c)...)
+	}
+}
+
+// elsewhere returns what asks with john's session after the route's settings changed, in a cookie of the name that it has now.
+func elsewhere(change func(*gate)) func(*gate) *auth.Request {
+	return func(g *gate) *auth.Request {
+		c := g.login("john")
+		id, _ := g.deps.Keyring.OpenID(c.Name, c.Value)
+		change(g)
+		g.build()
+		c.Name = "__Host-" + flow.SessionCookieNames(&g.settings, false)[0]
+		value, err := g.deps.Keyring.SignID(c.Name, id)
+		if err != nil {
+			g.Fatal(err)
+		}
+		return g.carries(as(c, value))
+	}
+}
+
+func upgrades(from string) func(*gate) *auth.Request {
+	return func(g *gate) *auth.Request {
+		r := g.carries(g.login("john"))
+		r.Header.Set("Upgrade", "websocket")
+		if from != "" {
+			r.Header.Set("Origin", from)
+		}
+		return r
+	}
+}
+
+// TestSessionRefreshOnce: of all requests that find a token expired, one refreshes it; a refusal ends the session for all.
+func TestSessionRefreshOnce(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGate(t, browserFlows)
+	c := g.login("john")
+	w.clock.advance(6 * time.Minute)
+	before := w.counted()
+	verdicts := make(chan error, 20)
+	for range 20 {
+		r := g.carries(c)
+		go func() {
+			_, err := g.chain[0].Authenticate(r)
+			verdicts <- err
+		}()
+	}
+	for range 20 {
+		if err := <-verdicts; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := w.asked(before)[provider.Token]; n != 1 {
+		t.Errorf("%d refreshes, expected 1", n)
+	}
+}
+
+// TestSessionOfAnotherClient: each client of a route has a cookie and a login of its own, and no request can have one's login
+// count as the other's.
+func TestSessionOfAnotherClient(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGate(t, browserFlows, func(g *gate) {
+		g.settings.Client.ClientID, g.settings.Client.ClientSecret = []string{"app", "second"}, []auth.Secret{"app-secret", "second-secret"}
+	})
+	first, second := g.login("john"), g.login("jane", "X-Client-Id", "second")
+	names := flow.SessionCookieNames(&g.settings, false)
+	if first.Name != "__Host-"+names[0] || second.Name != "__Host-"+names[1] {
+		t.Fatalf("the cookies are %s and %s, expected %q", first.Name, second.Name, names)
+	}
+	whose := func(name string, r *auth.Request, subject, client string) {
+		got, res := g.judge(r)
+		switch {
+		case subject == "" && got != goesOn:
+			t.Errorf("%s: %+v of %+v", name, got, res)
+		case subject != "" && (got != passes || res.Identity.Subject != subject || res.Identity.ClientID != client):
+			t.Errorf("%s: %+v of %+v, expected %s", name, got, res, subject)
+		}
+	}
+	choosing := func(r *auth.Request, client string) *auth.Request {
+		r.Header.Set("X-Client-Id", client)
+		return r
+	}
+	whose("the first's", g.carries(first), "john", "app")
+	whose("the second's", g.carries(second), "jane", "second")
+	whose("both", g.carries(first, second), "john", "app")
+	whose("both, and the second is chosen", choosing(g.carries(first, second), "second"), "jane", "second")
+	whose("both, and the second is chosen by number", choosing(g.carries(first, second), "2"), "jane", "second")
+	whose("both, and nobody is chosen", choosing(g.carries(first, second), "3"), "john", "app")
+	whose("the first's in the second's cookie", g.carries(as(second, first.Value)), "", "")
+	whose("the first's in the second's cookie, chosen", choosing(g.carries(as(second, first.Value)), "second"), "", "")
+
+	id, ok := g.deps.Keyring.OpenID(first.Name, first.Value)
+	if !ok {
+		t.Fatal("the cookie doesn't open")
+	}
+	resigned, err := g.deps.Keyring.SignID(second.Name, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whose("the first's session, signed for the second's cookie", g.carries(as(second, resigned)), "", "")
+}
+
+// TestSessionStoreAway: without its store nobody knows whether there is a session. Nothing is cleared, and nobody logs in anew.
+func TestSessionStoreAway(t *testing.T) {
+	w := newWorld(t)
+	server := redistest.Start(t)
+	g := w.newGate(t, browserFlows, func(g *gate) {
+		g.settings.Session.Storage, g.settings.Session.Redis = "redis", server.Settings()
+	})
+	c := g.login("john")
+	g.expect(row{ask: always(g.carries(c)), want: passes, more: isJohns})
+	server.Kill()
+	lost := verdict{503, "temporarily_unavailable", "session_store_unavailable", true}
+	g.expect(row{ask: always(g.carries(c)), want: lost, more: keeps})
+	g.expect(row{ask: always(g.carries(as(c, "x"))), want: goesOn, more: clears})
+	g.expect(row{ask: always(g.carries()), want: goesOn})
+	server.Restart(t)
+	g.expect(row{ask: always(g.carries(c)), want: goesOn, more: clears}) // it is gone with what Redis held
+}
+
+// TestSessionReplaced: a request that was under way with the cookie before doesn't clear the new one.
+func TestSessionReplaced(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGate(t, browserFlows)
+	old := g.login("john")
+	g.expect(row{ask: always(g.carries(old)), want: passes})
+	next := g.login("jane", "Cookie", old.Name+"="+old.Value)
+	g.expect(row{ask: always(g.carries(old)), want: goesOn, more: keeps})
+	g.expect(row{ask: always(g.carries(next)), want: passes})
+}
