@@ -66,7 +66,7 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 		return nil, err
 	}
 	object, err := a.object()
-	if a.status != http.StatusOK {
+	if a.status != http.StatusOK || object["error"] != nil { // some servers send their refusals with 200
 		return nil, refusal(a.status, object, verdicts)
 	}
 	if err != nil {
