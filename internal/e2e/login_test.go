@@ -58,7 +58,7 @@ func TestCookiesOfTheGateStayThere(t *testing.T) {
 				t.Errorf("the session cookie is %+v, want HttpOnly, Lax, /", c)
 			}
 		}
-		if strings.HasPrefix(c.Name, "authorization") {
+		if strings.HasPrefix(c.Name, "authorization") && !strings.HasSuffix(c.Name, "_rounds") { // which counts logins for 20 s
 			t.Errorf("the login is over and its cookie is still there: %s", c.Name)
 		}
 	}

@@ -81,6 +81,9 @@ func TestForwardedHeadersOfStrangers(t *testing.T) {
 func cookiesOfGate(p *person) (all []browserCookie) {
 	p.t.Helper()
 	for _, c := range p.cookies() {
+		if strings.HasSuffix(c.Name, "_rounds") { // counts logins for 20 s
+			continue
+		}
 		if strings.Contains(c.Name, "session_") || strings.Contains(c.Name, "authorization_") {
 			all = append(all, c)
 		}

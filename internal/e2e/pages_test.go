@@ -61,6 +61,11 @@ func pageRoutes(up *upstream) []route {
 		{upstream: up, path: "/program", oidc: []string{"auth_methods: [bearer]"}},
 		{upstream: up, path: "/away", issuer: away},
 		{upstream: &upstream{url: away}, path: "/broken"},
+		{upstream: up, path: "/local", oidc: []string{ // an issuer without a logout of its own
+			"using_pseudo_issuer: true", fmt.Sprintf("authorization_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/auth"),
+			fmt.Sprintf("token_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/token"),
+			fmt.Sprintf("jwks_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/certs"),
+		}},
 		{upstream: up, path: "/choose", client: "null", secret: "none", oidc: []string{"issuer: null", "scopes: null", "issuers: [" +
 			fmt.Sprintf("{name: main, title: Employees, issuer: %q, client_id: app, client_secret: %q}, ", keycloak.issuer("sallyport"), appSecret) +
 			fmt.Sprintf("{name: other, title: Partners of the other realm, issuer: %q, client_id: app, client_secret: %q}]", keycloak.issuer("other"), otherAppSecret)}},
@@ -134,7 +139,7 @@ func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {
 	tab.mustLook(name+"-logout", http.StatusOK, "Log out?")
 	tab.click("form button")
 	tab.waitFor("text=logged out") // Keycloak's own page: its session has ended, too
-	tab.follow(g.url + "/app/oauth2/logout")
+	tab.follow(g.url + "/local/oauth2/logout")
 	tab.click("form button")
 	tab.mustLook(name+"-logged-out", http.StatusOK, "Logged out")
 }

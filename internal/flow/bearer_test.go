@@ -80,7 +80,7 @@ func TestBearer(t *testing.T) {
 
 		{name: "its signature changed", ask: with(signature(func(s string) string { return "AAAA" + s[4:] })), want: invalid("token_invalid"), calls: fetched},
 		{name: "no signature", ask: with(signature(func(string) string { return "" })), want: invalid("token_invalid"), calls: fetched},
-		{name: "half of its signature", ask: with(signature(func(s string) string { return s[:len(s)/2] })), want: invalid("token_invalid")},
+		{name: "half of its signature", ask: with(signature(func(s string) string { return s[:len(s)/8*4] })), want: invalid("token_invalid"), calls: fetched},
 		{name: "of a stranger's key", ask: with(forged(provider.WithKey(stranger))), want: invalid("token_invalid"), calls: fetched},
 		{name: "of a stranger's key without kid", ask: with(forged(provider.WithKey(stranger), provider.WithHeader("kid", nil))),
 			want: invalid("token_invalid"), calls: fetched},
