@@ -14,7 +14,7 @@ import (
 type Request struct {
 	*http.Request
 	Origin     string            // scheme://host as the client sees it
-	AskedAt    string            // the origin that the request itself names: another one than Origin where public_url is written
+	AskedAt    string            // the origin that the request itself names, which may differ from Origin where public_url is written; empty: it is Origin
 	Hostname   string            // by which the route is found: lower case, without port, brackets and final dot
 	Path       string            // decoded once: what is judged is what is sent
 	Readings   []string          // the other ways in which the upstream may read the path: only where its route allows a trick

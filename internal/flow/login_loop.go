@@ -72,7 +72,7 @@ func (f *authorizationCode) checkLoop(r *auth.Request, want auth.Login) error {
 // already; it shows that by bringing the cookie which it got with this answer, and then the login begins.
 func (f *authorizationCode) atPublicURL(r *auth.Request) *auth.Answer {
 	name := f.cookie.name + elsewhere // without a prefix: it may be set over http and come back over https
-	if r.AskedAt == r.Origin || len(r.CookieValues(name)) > 0 {
+	if r.AskedAt == "" || r.AskedAt == r.Origin || len(r.CookieValues(name)) > 0 {
 		return nil
 	}
 	h := http.Header{"Location": {r.Origin + r.URL.RequestURI()}, "Cache-Control": {"no-store"}}

@@ -222,7 +222,9 @@ func outcomeOf(err error) outcome {
 	return outcome{e.Status, e.Code, e.Reason, e.RetryAfter > 0}
 }
 
-func refuses(reason string) outcome { return outcome{status: 401, code: "invalid_token", reason: reason} }
+func refuses(reason string) outcome {
+	return outcome{status: 401, code: "invalid_token", reason: reason}
+}
 func malformed(reason string) outcome {
 	return outcome{status: 400, code: "invalid_request", reason: reason}
 }
