@@ -53,11 +53,14 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return b.presented.result(token, identity)
 }
 
-// ask lets the issuer confirm a token that its keys have proved.
+// ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.
 func (b *bearer) ask(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
 	answer, err := b.asked.introspect(r, token)
 	if err != nil {
 		return nil, err
+	}
+	if proved.Subject != "" && answer.Subject != "" && answer.Subject != proved.Subject {
+		return nil, auth.InvalidToken("introspection_subject", errors.New("sub: the introspection answer is about another subject than the token"))
 	}
 	both := *proved
 	both.Introspection, both.IntrospectionJWT = answer.Introspection, answer.IntrospectionJWT

@@ -15,6 +15,7 @@ func TestBearerIssuerAway(t *testing.T) {
 	w.tryOutages(t, "bearer", provider.Discovery, good)
 	w.tryOutages(t, "bearer", provider.JWKS, good)
 	w.try(t, "bearer", []row{
+		{name: "nobody listens", cold: true, change: func(g *gate) { g.settings.Client.Issuer = "http://127.0.0.1:1" }, ask: with(jwt(nil)), want: away},
 		{name: "metadata of another issuer", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
 			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["issuer"] = "https://other.example" })
 		}},
@@ -23,14 +24,16 @@ func TestBearerIssuerAway(t *testing.T) {
 		}},
 		{name: "an empty key set", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1, provider.JWKS: 1},
 			before: func(g *gate) { g.answers(provider.JWKS, 200, "application/json", `{"keys":[]}`) }},
-		{name: "keys for encryption", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
+		{name: "keys for encryption", cold: true, ask: with(jwt(nil)),
+			want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
 			before: func(g *gate) { everyKey(g, "use", "enc") }},
-		{name: "keys of another alg", cold: true, ask: with(jwt(nil)), want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
+		{name: "keys of another alg", cold: true, ask: with(jwt(nil)),
+			want: invalid("token_invalid"), calls: calls{provider.Discovery: 1, provider.JWKS: 2},
 			before: func(g *gate) { everyKey(g, "alg", "RS384") }},
-		{name: "known keys while it is away", before: func(g *gate) { g.issuer.Close() }, ask: with(jwt(nil)), want: passes},
-		{name: "another alg, unlike any key, while it is away", before: func(g *gate) { g.issuer.Close() },
+		{name: "known keys while it is away", before: func(g *gate) { g.cut() }, ask: with(jwt(nil)), want: passes},
+		{name: "another alg, unlike any key, while it is away", before: func(g *gate) { g.cut() },
 			ask: with(forged(provider.WithAlg("none"))), want: invalid("token_invalid")},
-		{name: "another kind, while it is away", cold: true, before: func(g *gate) { g.issuer.Close() },
+		{name: "another kind, while it is away", cold: true, before: func(g *gate) { g.cut() },
 			ask: with(forged(provider.WithHeader("typ", "logout+jwt"))), want: invalid("not_an_access_token")},
 	})
 }
@@ -72,7 +75,7 @@ func TestBearerKeys(t *testing.T) {
 		g.expect(row{ask: unknown(claims), want: invalid(reason)})
 	}
 	g.expect(row{ask: unknown(nil), want: invalid("token_invalid"), calls: fetched})
-	g.issuer.Close()
+	g.cut()
 	w.clock.advance(31 * time.Second)
 	g.expect(row{ask: unknown(nil), want: away})
 	g.expect(row{ask: always(next), want: passes})
@@ -96,8 +99,10 @@ func TestBearerCookie(t *testing.T) {
 		{name: "another", change: cookie, ask: sends(token, "GET /", beside("sid=abd")...), want: without},
 		{name: "the beginning", change: cookie, ask: sends(token, "GET /", beside("sid=ab")...), want: without},
 		{name: "two", change: cookie, ask: sends(token, "GET /", beside("sid=abc; sid=abc")...), want: without},
-		{name: "no claim, and an empty cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": nil}), "GET /", beside("sid=")...), want: without},
-		{name: "an empty claim and cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": ""}), "GET /", beside("sid=")...), want: without},
+		{name: "no claim, and an empty cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": nil}), "GET /", beside("sid=")...),
+			want: without},
+		{name: "an empty claim and cookie", change: cookie, ask: sends(jwt(map[string]any{"sid": ""}), "GET /", beside("sid=")...),
+			want: without},
 	})
 }
 
@@ -114,7 +119,12 @@ func TestBearerIntrospected(t *testing.T) {
 		{name: "bound, says the answer", change: ask, ask: with(jwt(nil)), want: invalid("token_bound"), calls: one, before: func(g *gate) {
 			g.issuer.AdjustAnswer(provider.Introspection, func(a map[string]any) { a["cnf"] = map[string]any{"jkt": "x"} })
 		}},
-		{name: "away", change: ask, ask: with(jwt(nil)), want: away, before: func(g *gate) { g.issuer.Close() }},
+		{name: "about somebody else", change: ask, before: saying(map[string]any{"sub": "jane"}), ask: with(jwt(nil)),
+			want: invalid("introspection_subject"), calls: one},
+		{name: "the answer names nobody", change: ask, before: saying(map[string]any{"sub": nil}), ask: with(jwt(nil)), want: passes, calls: one},
+		{name: "the token names nobody", change: ask, before: saying(map[string]any{"sub": "john"}), ask: with(jwt(map[string]any{"sub": nil})),
+			want: passes, calls: one},
+		{name: "away", change: ask, ask: with(jwt(nil)), want: away, before: func(g *gate) { g.cut() }},
 		{name: "a refusal of its cookie comes first", want: invalid("token_without_cookie"), ask: with(jwt(nil)),
 			change: func(g *gate) { ask(g); g.settings.JWTSessionCookie = "sid" }},
 	})

@@ -68,7 +68,8 @@ func TestBearer(t *testing.T) {
 	w.try(t, "bearer", presented(jwt(nil), nil))
 	w.try(t, "bearer", []row{
 		{name: "good", ask: with(jwt(nil)), want: passes, more: provesJohn},
-		{name: "good, and nothing is known yet", cold: true, ask: with(jwt(nil)), want: passes, calls: calls{provider.Discovery: 1, provider.JWKS: 1}},
+		{name: "good, and nothing is known yet", cold: true, ask: with(jwt(nil)),
+			want: passes, calls: calls{provider.Discovery: 1, provider.JWKS: 1}},
 		{name: "PS256", ask: with(forged(provider.WithAlg("PS256"))), want: passes},
 		{name: "ES256", ask: with(forged(provider.WithAlg("ES256"))), want: passes},
 		{name: "EdDSA", ask: with(forged(provider.WithAlg("EdDSA"))), want: passes},
@@ -78,9 +79,10 @@ func TestBearer(t *testing.T) {
 		{name: "no sub", ask: with(jwt(map[string]any{"sub": nil})), want: passes},
 		{name: "for another audience", ask: with(jwt(map[string]any{"aud": "other"})), want: passes, more: audienceIsLeft},
 
-		{name: "its signature changed", ask: with(signature(func(s string) string { return "AAAA" + s[4:] })), want: invalid("token_invalid"), calls: fetched},
+		{name: "its signature changed", ask: with(signature(func(s string) string { return "AAAA" + s[4:] })),
+			want: invalid("token_invalid"), calls: fetched},
 		{name: "no signature", ask: with(signature(func(string) string { return "" })), want: invalid("token_invalid"), calls: fetched},
-		{name: "half of its signature", ask: with(signature(func(s string) string { return s[:len(s)/8*4] })), want: invalid("token_invalid"), calls: fetched},
+		{name: "the begin of its signature", ask: with(signature(func(s string) string { return s[:4] })), want: invalid("token_invalid"), calls: fetched},
 		{name: "of a stranger's key", ask: with(forged(provider.WithKey(stranger))), want: invalid("token_invalid"), calls: fetched},
 		{name: "of a stranger's key without kid", ask: with(forged(provider.WithKey(stranger), provider.WithHeader("kid", nil))),
 			want: invalid("token_invalid"), calls: fetched},
@@ -91,9 +93,12 @@ func TestBearer(t *testing.T) {
 		{name: "HS256 with the public key", ask: with(func(g *gate) string {
 			return forged(provider.WithAlg("HS256"), provider.WithKey(g.issuer.PublicKeyPEM()))(g)
 		}), want: invalid("token_invalid")},
-		{name: "HS256 with the client's secret", ask: with(forged(provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret")))), want: invalid("token_invalid")},
-		{name: "another alg than the signature's", ask: with(forged(provider.WithHeader("alg", "PS256"))), want: invalid("token_invalid"), calls: fetched},
-		{name: "crit", ask: with(forged(provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true))), want: invalid("token_invalid")},
+		{name: "HS256 with the client's secret", ask: with(forged(provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret")))),
+			want: invalid("token_invalid")},
+		{name: "another alg than the signature's", ask: with(forged(provider.WithHeader("alg", "PS256"))),
+			want: invalid("token_invalid"), calls: fetched},
+		{name: "crit", ask: with(forged(provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true))),
+			want: invalid("token_invalid")},
 		{name: "an empty crit", ask: with(forged(provider.WithHeader("crit", []string{}))), want: invalid("token_invalid")},
 
 		{name: "expired", ask: with(after("exp", -time.Second)), want: invalid("token_expired")},
@@ -120,13 +125,16 @@ func TestBearer(t *testing.T) {
 			g.settings.Client.IssuersAllowed = []string{"https://other.example"}
 			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["issuer"] = "https://other.example" })
 		}},
-		{name: "of the issuer with a slash", ask: with(func(g *gate) string { return jwt(map[string]any{"iss": g.issuer.URL + "/"})(g) }), want: invalid("token_invalid")},
+		{name: "of the issuer with a slash", ask: with(func(g *gate) string { return jwt(map[string]any{"iss": g.issuer.URL + "/"})(g) }),
+			want: invalid("token_invalid")},
 		{name: "no iss", ask: with(jwt(map[string]any{"iss": nil})), want: invalid("token_invalid")},
-		{name: "iss is a list", ask: with(func(g *gate) string { return jwt(map[string]any{"iss": []string{g.issuer.URL}})(g) }), want: invalid("token_invalid")},
+		{name: "iss is a list", ask: with(func(g *gate) string { return jwt(map[string]any{"iss": []string{g.issuer.URL}})(g) }),
+			want: invalid("token_invalid")},
 		{name: "iss in capitals besides", ask: with(payload(func(text string) string {
 			return strings.Replace(strings.Replace(text, `"iss":`, `"ISS":`, 1), `{`, `{"iss":"https://evil.example",`, 1)
 		})), want: invalid("token_invalid")},
-		{name: "iss twice", ask: with(payload(func(text string) string { return strings.Replace(text, `{`, `{"iss":"https://evil.example",`, 1) })), want: invalid("token_invalid")},
+		{name: "iss twice",
+			ask: with(payload(func(text string) string { return strings.Replace(text, `{`, `{"iss":"https://evil.example",`, 1) })), want: invalid("token_invalid")},
 		{name: "no object", ask: with(payload(func(string) string { return `[]` })), want: invalid("token_invalid")},
 		{name: "null", ask: with(payload(func(string) string { return `null` })), want: invalid("token_invalid")},
 		{name: "an empty sub", ask: with(jwt(map[string]any{"sub": ""})), want: invalid("token_invalid")},
@@ -184,7 +192,8 @@ func TestBearerKinds(t *testing.T) {
 		rows = append(rows, row{name: name, ask: with(func(g *gate) string { return signed(g, claims) }), want: passes})
 	}
 	rows = append(rows,
-		row{name: "an ID token", ask: with(func(g *gate) string { return g.issuer.IDToken("john", "app", map[string]any{"nonce": "x"}) }), want: invalid("not_an_access_token")},
+		row{name: "an ID token", ask: with(func(g *gate) string { return g.issuer.IDToken("john", "app", map[string]any{"nonce": "x"}) }),
+			want: invalid("not_an_access_token")},
 		row{name: "nonce in an at+jwt", ask: with(func(g *gate) string {
 			claims := claimsOf(g)
 			claims["nonce"] = "x"

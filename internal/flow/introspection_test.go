@@ -58,9 +58,11 @@ func TestIntrospection(t *testing.T) {
 	w.try(t, "introspection", presented(opaque, introspected))
 	w.try(t, "introspection", []row{
 		{name: "opaque", ask: with(opaque), want: passes, calls: introspected, more: introspectedJohn},
-		{name: "nothing is known yet", cold: true, ask: with(opaque), want: passes, calls: calls{provider.Discovery: 1, provider.Introspection: 1}},
+		{name: "nothing is known yet", cold: true, ask: with(opaque),
+			want: passes, calls: calls{provider.Discovery: 1, provider.Introspection: 1}},
 		{name: "a JWT", ask: with(jwt(nil)), want: passes, calls: introspected},
-		{name: "for another audience", before: saying(map[string]any{"aud": "other"}), ask: with(opaque), want: passes, calls: introspected, more: audienceIsLeft},
+		{name: "for another audience", before: saying(map[string]any{"aud": "other"}), ask: with(opaque),
+			want: passes, calls: introspected, more: audienceIsLeft},
 		{name: "no exp", before: saying(map[string]any{"exp": nil}), ask: with(opaque), want: passes, calls: introspected},
 		{name: "no sub", before: saying(map[string]any{"sub": nil}), ask: with(opaque), want: passes, calls: introspected},
 
@@ -72,20 +74,26 @@ func TestIntrospection(t *testing.T) {
 		{name: "active is 1", before: saying(map[string]any{"active": 1}), ask: with(opaque), want: inactive, calls: introspected},
 		{name: "Active", before: saying(map[string]any{"active": nil, "Active": true}), ask: with(opaque), want: inactive, calls: introspected},
 		{name: "an empty sub", before: saying(map[string]any{"sub": ""}), ask: with(opaque), want: inactive, calls: introspected},
-		{name: "another iss", before: saying(map[string]any{"iss": "https://other.example"}), ask: with(opaque), want: inactive, calls: introspected},
+		{name: "another iss", before: saying(map[string]any{"iss": "https://other.example"}), ask: with(opaque),
+			want: inactive, calls: introspected},
 		{name: "an iss that is no string", before: saying(map[string]any{"iss": 7}), ask: with(opaque), want: inactive, calls: introspected},
-		{name: "an ID token, says typ", before: saying(map[string]any{"typ": "ID"}), ask: with(opaque), want: invalid("not_an_access_token"), calls: introspected},
+		{name: "an ID token, says typ", before: saying(map[string]any{"typ": "ID"}), ask: with(opaque),
+			want: invalid("not_an_access_token"), calls: introspected},
 		{name: "a refresh token, says token_use", before: saying(map[string]any{"token_use": "refresh_token"}), ask: with(opaque),
 			want: invalid("not_an_access_token"), calls: introspected},
 		{name: "a logout token, says events", before: saying(map[string]any{"events": map[string]any{}}), ask: with(opaque),
 			want: invalid("not_an_access_token"), calls: introspected},
-		{name: "bound, says cnf", before: saying(map[string]any{"cnf": map[string]any{"jkt": "x"}}), ask: with(opaque), want: invalid("token_bound"), calls: introspected},
+		{name: "bound, says cnf", before: saying(map[string]any{"cnf": map[string]any{"jkt": "x"}}), ask: with(opaque),
+			want: invalid("token_bound"), calls: introspected},
 		{name: "exp has passed", before: at("exp", -time.Second), ask: with(opaque), want: invalid("token_expired"), calls: introspected},
 		{name: "nbf is to come", before: at("nbf", time.Minute), ask: with(opaque), want: invalid("token_not_yet_valid"), calls: introspected},
-		{name: "exp is no time", before: saying(map[string]any{"exp": "soon"}), ask: with(opaque), want: invalid("token_invalid"), calls: introspected},
-		{name: "nbf is no time", before: saying(map[string]any{"nbf": true}), ask: with(opaque), want: invalid("token_invalid"), calls: introspected},
+		{name: "exp is no time", before: saying(map[string]any{"exp": "soon"}), ask: with(opaque),
+			want: invalid("token_invalid"), calls: introspected},
+		{name: "nbf is no time", before: saying(map[string]any{"nbf": true}), ask: with(opaque),
+			want: invalid("token_invalid"), calls: introspected},
 
-		{name: "a logout token isn't asked about", ask: with(forged(provider.WithHeader("typ", "logout+jwt"))), want: invalid("not_an_access_token")},
+		{name: "a logout token isn't asked about", ask: with(forged(provider.WithHeader("typ", "logout+jwt"))),
+			want: invalid("not_an_access_token")},
 		{name: "a DPoP proof isn't asked about", ask: with(forged(provider.WithHeader("typ", "dpop+jwt"))), want: invalid("not_an_access_token")},
 		{name: "crit isn't asked about", ask: with(forged(provider.WithHeader("crit", []string{"x"}))), want: invalid("token_invalid")},
 		{name: "a header that is no JSON is asked about", ask: with(func(*gate) string { return "x.y.z" }), want: inactive, calls: introspected},
@@ -99,7 +107,8 @@ func TestIntrospection(t *testing.T) {
 		{name: "401 about our client", before: func(g *gate) {
 			g.answers(provider.Introspection, 401, "application/json", `{"error":"invalid_client"}`, "WWW-Authenticate", `basic realm="x"`)
 		}, ask: with(opaque), want: away, calls: introspected},
-		{name: "403", before: func(g *gate) { g.answers(provider.Introspection, 403, "application/json", `{}`) }, ask: with(opaque), want: away, calls: introspected},
+		{name: "403", before: func(g *gate) { g.answers(provider.Introspection, 403, "application/json", `{}`) }, ask: with(opaque),
+			want: away, calls: introspected},
 		{name: "our secret is wrong", change: func(g *gate) { g.settings.Client.ClientSecret = []auth.Secret{"wrong"} },
 			ask: with(opaque), want: away, calls: introspected},
 	})
@@ -143,12 +152,12 @@ func TestIntrospectionKept(t *testing.T) {
 	g.expect(row{ask: always(unknown), want: invalid("token_inactive")})
 	w.clock.advance(5 * time.Second)
 	g.expect(row{ask: always(unknown), want: invalid("token_inactive"), calls: introspected})
-	g.issuer.Close()
+	g.cut()
 	g.expect(row{ask: always(good), want: passes})
 	g.expect(row{ask: with(opaque), want: away})
 	w.clock.advance(56 * time.Second)
 	g.expect(row{ask: always(good), want: away})
-	g.issuer.Reopen()
+	g.mend()
 	g.expect(row{ask: always(good), want: passes, calls: introspected})
 	g.issuer.Expire(good.Header.Get("Authorization")[len("Bearer "):])
 	w.clock.advance(61 * time.Second)
@@ -196,11 +205,14 @@ func TestIntrospectionSigned(t *testing.T) {
 				g.Errorf("got %+v", i)
 			}
 		}},
-		{name: "for another client", change: accept, before: claims(map[string]any{"aud": "second"}), ask: with(opaque), want: away, calls: introspected},
+		{name: "for another client", change: accept, before: claims(map[string]any{"aud": "second"}), ask: with(opaque),
+			want: away, calls: introspected},
 		{name: "for nobody", change: accept, before: claims(map[string]any{"aud": nil}), ask: with(opaque), want: away, calls: introspected},
-		{name: "of another issuer", change: accept, before: claims(map[string]any{"iss": "https://other.example"}), ask: with(opaque), want: away, calls: introspected},
+		{name: "of another issuer", change: accept, before: claims(map[string]any{"iss": "https://other.example"}), ask: with(opaque),
+			want: away, calls: introspected},
 		{name: "of nobody", change: accept, before: claims(map[string]any{"iss": nil}), ask: with(opaque), want: away, calls: introspected},
-		{name: "without the answer", change: accept, before: claims(map[string]any{"token_introspection": nil, "active": true}), ask: with(opaque), want: away, calls: introspected},
+		{name: "without the answer", change: accept, before: claims(map[string]any{"token_introspection": nil, "active": true}),
+			ask: with(opaque), want: away, calls: introspected},
 		{name: "inactive", change: accept, before: claims(map[string]any{"token_introspection": map[string]any{"active": false}}),
 			ask: with(opaque), want: invalid("token_inactive"), calls: introspected},
 		{name: "unsigned", change: accept, ask: with(opaque), want: away, calls: introspected,
@@ -213,6 +225,7 @@ func TestIntrospectionSigned(t *testing.T) {
 			before: answer(kind, func(g *gate) string { return g.issuer.SignJWT(good(g)) })},
 		{name: "plain, where signed was asked for", change: accept, ask: with(opaque), want: away, calls: introspected,
 			before: answer("application/json", func(*gate) string { return `{"active":true,"sub":"john"}` })},
-		{name: "no JWT", change: accept, ask: with(opaque), want: away, calls: introspected, before: answer(kind, func(*gate) string { return `{"active":true}` })},
+		{name: "no JWT", change: accept, ask: with(opaque),
+			want: away, calls: introspected, before: answer(kind, func(*gate) string { return `{"active":true}` })},
 	})
 }

@@ -92,7 +92,8 @@ func TestKongOAuth2(t *testing.T) {
 	w.try(t, "kong_oauth2", builtIn(presented(issued, nil)))
 	w.try(t, "kong_oauth2 bearer introspection", builtIn([]row{
 		{name: "good", ask: with(issued), want: passes, more: provesBatch},
-		{name: "changed", ask: with(func(g *gate) string { t := issued(g); return t[:len(t)-1] + string('a'+(t[len(t)-1]-'a'+1)%26) }), want: unknown},
+		{name: "changed", ask: with(func(g *gate) string { t := issued(g); return t[:len(t)-1] + string('a'+(t[len(t)-1]-'a'+1)%26) }),
+			want: unknown},
 		{name: "its prefix alone", ask: with(func(*gate) string { return "sp_" }), want: unknown},
 		{name: "made up", ask: with(func(*gate) string { return "sp_at_" + strings.Repeat("a", 40) }), want: unknown},
 		{name: "a JWT with its prefix", ask: with(func(g *gate) string { return "sp_" + jwt(nil)(g) }), want: unknown},

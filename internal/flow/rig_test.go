@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
@@ -34,7 +35,11 @@ const (
 type world struct {
 	issuer *provider.Provider
 	clock  *clock
+	isCut  bool
 }
+
+// endpoints of the provider are those that a gate calls.
+var endpoints = []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Userinfo, provider.Introspection}
 
 func newWorld(t *testing.T) *world {
 	c := &clock{at: time.Now().Truncate(time.Second)}
@@ -51,12 +56,20 @@ func newWorld(t *testing.T) *world {
 	})}
 }
 
+// cut makes the provider break off every connection that asks it something, until it is mended.
+func (w *world) cut() {
+	w.isCut = true
+	for _, e := range endpoints {
+		w.issuer.Break(e, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	}
+}
+
 // mend ends what a row has done to the provider.
 func (w *world) mend() {
-	w.issuer.Reopen()
+	w.isCut = false
 	w.issuer.AdjustAccessToken(nil)
 	w.issuer.AdjustIDToken(nil)
-	for _, e := range []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Userinfo, provider.Introspection} {
+	for _, e := range endpoints {
 		w.issuer.Break(e, nil)
 		w.issuer.AdjustAnswer(e, nil)
 		w.issuer.AdjustSignedAnswer(e, nil)
@@ -208,14 +221,17 @@ type calls map[provider.Endpoint]int
 
 func (w *world) counted() calls {
 	all := calls{}
-	for _, e := range []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Userinfo, provider.Introspection} {
+	for _, e := range endpoints {
 		all[e] = w.issuer.Requests(e)
 	}
 	return all
 }
 
-// asked returns what the provider was asked since the calls of before.
+// asked returns what the provider was asked since the calls of before. One that is cut off counts none.
 func (w *world) asked(before calls) calls {
+	if w.isCut {
+		return nil
+	}
 	now := w.counted()
 	for e := range now {
 		now[e] -= before[e]

@@ -2,7 +2,6 @@ package flow_test
 
 import (
 	"net/http"
-	"net/http/cookiejar"
 	"strings"
 	"testing"
 	"time"
@@ -12,91 +11,6 @@ import (
 	"sallyport/internal/provider"
 	"sallyport/internal/redis/redistest"
 )
-
-// login lets a person log in with a browser, and returns the session cookie. More are headers of the request that begins it.
-func (g *gate) login(user string, more ...string) *http.Cookie {
-	g.Helper()
-	page := append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
-	begun, err := g.chain.Challenge(g.request("GET /page", page...), auth.Login{})
-	if err != nil {
-		g.Fatal(err)
-	}
-	jar, _ := cookiejar.New(nil) // never fails
-	browser := &http.Client{Jar: jar, CheckRedirect: func(q *http.Request, _ []*http.Request) error {
-		if q.URL.Host == "app.example" {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}}
-	response, err := g.issuer.LogIn(browser, begun.Header.Get("Location"), user, "doe")
-	if err != nil {
-		g.Fatal(err)
-	}
-	response.Body.Close()
-	target, _ := strings.CutPrefix(response.Header.Get("Location"), origin)
-	r := g.request("GET "+target, page...)
-	for _, c := range setIn(begun.Header) {
-		r.AddCookie(c)
-	}
-	for _, e := range g.chain.Endpoints() {
-		if e.Name == "callback" {
-			res, err := e.Serve(r)
-			if err != nil {
-				g.Fatal(err)
-			}
-			return g.sessionIn(res.Header, res.Answer.Header)
-		}
-	}
-	g.Fatal("the chain has no redirection endpoint")
-	return nil
-}
-
-func setIn(h http.Header) []*http.Cookie {
-	return (&http.Response{Header: h}).Cookies()
-}
-
-// sessionIn is the session cookie that one of the headers sets.
-func (g *gate) sessionIn(headers ...http.Header) *http.Cookie {
-	g.Helper()
-	for _, h := range headers {
-		for _, c := range setIn(h) {
-			if strings.HasPrefix(c.Name, "__Host-session_") && c.MaxAge >= 0 {
-				return c
-			}
-		}
-	}
-	g.Fatal("no session cookie was set")
-	return nil
-}
-
-// carries is a request for a page with cookies.
-func (g *gate) carries(cookies ...*http.Cookie) *auth.Request {
-	r := g.request("GET /page")
-	for _, c := range cookies {
-		r.AddCookie(c)
-	}
-	return r
-}
-
-// as returns a cookie with another value.
-func as(c *http.Cookie, value string) *http.Cookie { return &http.Cookie{Name: c.Name, Value: value} }
-
-// clears asserts that the response deletes the session cookie; keeps that it leaves it alone.
-func clears(g *gate, res *auth.Result) { g.clearing(res, true) }
-func keeps(g *gate, res *auth.Result)  { g.clearing(res, false) }
-
-func (g *gate) clearing(res *auth.Result, want bool) {
-	g.Helper()
-	cleared := false
-	if res != nil {
-		for _, c := range setIn(res.Header) {
-			cleared = cleared || c.MaxAge < 0 && strings.HasPrefix(c.Name, "__Host-session_") && c.Secure && c.Path == "/"
-		}
-	}
-	if cleared != want {
-		g.Errorf("the session cookie is cleared: %v, in %v", cleared, res)
-	}
-}
 
 const browserFlows = "session authorization_code"
 
@@ -149,16 +63,20 @@ func TestSession(t *testing.T) {
 			return g.carries(c)
 		}, want: goesOn, more: clears},
 		{name: "idle", ask: loggedIn(later(15 * time.Minute)), want: goesOn, more: clears},
-		{name: "too old", change: func(g *gate) { g.settings.Session.AbsoluteTimeout = time.Minute }, ask: loggedIn(later(time.Minute)), want: goesOn, more: clears},
+		{name: "too old", change: func(g *gate) { g.settings.Session.AbsoluteTimeout = time.Minute }, ask: loggedIn(later(time.Minute)),
+			want: goesOn, more: clears},
 		{name: "not renewed in time", change: func(g *gate) { g.settings.Session.RollingTimeout = time.Minute }, ask: loggedIn(later(time.Minute)),
 			want: goesOn, more: clears},
 		{name: "to be renewed", change: func(g *gate) { g.settings.Session.RollingTimeout = 4 * time.Minute }, ask: loggedIn(later(3 * time.Minute)),
 			want: passes, more: func(g *gate, res *auth.Result) {
 				g.expect(row{ask: always(g.carries(g.sessionIn(res.Header))), want: passes})
 			}},
-		{name: "of another session_audience", ask: elsewhere(func(g *gate) { g.settings.Session.Audience = "other" }), want: goesOn, more: clears},
-		{name: "of another client", ask: elsewhere(func(g *gate) { g.settings.Client.ClientID = []string{"second"} }), want: goesOn, more: clears},
-		{name: "of another issuer", ask: elsewhere(func(g *gate) { g.settings.Client.Issuer = "https://other.example" }), want: goesOn, more: clears},
+		{name: "of another session_audience", ask: elsewhere(func(g *gate) { g.settings.Session.Audience = "other" }),
+			want: goesOn, more: clears},
+		{name: "of another client", ask: elsewhere(func(g *gate) { g.settings.Client.ClientID = []string{"second"} }),
+			want: goesOn, more: clears},
+		{name: "of another issuer", ask: elsewhere(func(g *gate) { g.settings.Client.Issuer = "https://other.example" }),
+			want: goesOn, more: clears},
 		{name: "begun where signatures aren't verified", change: func(g *gate) { g.settings.Client.VerifySignature = false },
 			ask: elsewhere(func(g *gate) { g.settings.Client.VerifySignature = true }), want: goesOn, more: clears},
 		{name: "begun where claims aren't judged", change: func(g *gate) { g.settings.Client.VerifyClaims = false },
@@ -177,26 +95,31 @@ func TestSession(t *testing.T) {
 		{name: "revoked, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(5*time.Minute - time.Second) }),
 			want: goesOn, calls: refreshed, more: clears},
 
-		{name: "the issuer is away, and its token lives", ask: loggedIn(func(g *gate) { g.issuer.Close() }), want: passes},
-		{name: "the issuer is away, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.clock.advance(5*time.Minute - time.Second); g.issuer.Close() }),
+		{name: "the issuer is away, and its token lives", ask: loggedIn(func(g *gate) { g.cut() }), want: passes},
+		{name: "the issuer is away, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.clock.advance(5*time.Minute - time.Second); g.cut() }),
 			want: passes, more: keeps},
-		{name: "the issuer is away, and its token has expired", ask: loggedIn(func(g *gate) { g.clock.advance(6 * time.Minute); g.issuer.Close() }),
+		{name: "the issuer is away, and its token has expired", ask: loggedIn(func(g *gate) { g.clock.advance(6 * time.Minute); g.cut() }),
 			want: away, more: keeps},
 		{name: "500", ask: loggedIn(answered(500, "<h1>Oops</h1>")), want: away, calls: refreshed, more: keeps},
 		{name: "429", ask: loggedIn(answered(429, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no tokens", ask: loggedIn(answered(200, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no JSON", ask: loggedIn(answered(200, "<h1>Hello</h1>")), want: away, calls: refreshed, more: keeps},
 		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)), want: away, calls: refreshed, more: keeps},
-		{name: "its token is for somebody else", ask: loggedIn(func(g *gate) {
+		{name: "its ID token is somebody else's", ask: loggedIn(func(g *gate) {
 			g.clock.advance(6 * time.Minute)
 			g.issuer.AdjustIDToken(func(c map[string]any) { c["sub"] = "jane" })
+		}), want: goesOn, calls: refreshed, more: clears},
+		{name: "its access token is somebody else's", ask: loggedIn(func(g *gate) {
+			g.clock.advance(6 * time.Minute)
+			g.issuer.AdjustAccessToken(func(c map[string]any) { c["sub"] = "jane" })
 		}), want: goesOn, calls: refreshed, more: clears},
 		{name: "its ID token is for another client", ask: loggedIn(func(g *gate) {
 			g.clock.advance(6 * time.Minute)
 			g.issuer.AdjustIDToken(func(c map[string]any) { c["aud"] = "other" })
 		}), want: goesOn, calls: refreshed, more: clears},
 
-		{name: "a WebSocket of another site", ask: upgrades("https://evil.example"), want: verdict{403, "", "upgrade_origin", false}, more: keeps},
+		{name: "a WebSocket of another site", ask: upgrades("https://evil.example"),
+			want: verdict{403, "", "upgrade_origin", false}, more: keeps},
 		{name: "a WebSocket of nobody", ask: upgrades(""), want: verdict{403, "", "upgrade_origin", false}},
 		{name: "a WebSocket of its own pages", ask: upgrades(origin), want: passes},
 		{name: "a WebSocket of a trusted site", change: func(g *gate) { g.settings.TrustedOrigins = []string{"https://friend.example"} },
@@ -206,7 +129,7 @@ func TestSession(t *testing.T) {
 		{name: "its key was withdrawn", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(withdrawn), want: goesOn,
 			calls: calls{provider.JWKS: 1}, more: clears},
 		{name: "verified again", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(nil), want: passes},
-		{name: "verified again, while the issuer is away", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(func(g *gate) { g.issuer.Close() }),
+		{name: "verified again, while the issuer is away", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(func(g *gate) { g.cut() }),
 			want: passes},
 	})
 }

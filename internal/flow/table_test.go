@@ -106,7 +106,7 @@ type outage struct {
 
 // outages are those that say nothing of a credential.
 var outages = []outage{
-	{"is closed", func(g *gate, _ provider.Endpoint) { g.issuer.Close() }},
+	{"is cut off", func(g *gate, _ provider.Endpoint) { g.cut() }},
 	{"answers 500", func(g *gate, e provider.Endpoint) { g.answers(e, 500, "text/html", "<h1>Oops</h1>") }},
 	{"answers 429", func(g *gate, e provider.Endpoint) { g.answers(e, 429, "application/json", `{"error":"slow_down"}`) }},
 	{"answers 404", func(g *gate, e provider.Endpoint) { g.answers(e, 404, "text/plain", "not found") }},
@@ -129,7 +129,7 @@ var outages = []outage{
 }
 
 // tryOutages runs a request before a gate whose provider's endpoint can't be asked, in each way: it is answered 503, and the
-// chain ends. Calls are what it makes meanwhile; fewer count as well, since a closed provider counts none.
+// chain ends. Once it is mended, the request passes.
 func (w *world) tryOutages(t *testing.T, methods string, e provider.Endpoint, r row) {
 	for _, o := range outages {
 		t.Run(string(e)+" "+o.name, func(t *testing.T) {
@@ -156,8 +156,12 @@ func (w *world) tryOutages(t *testing.T, methods string, e provider.Endpoint, r 
 				t.Errorf("%s was asked %d times", e, n)
 			}
 			g.mend()
-			w.clock.advance(5 * time.Second) // past the pause between two attempts
-			if got, _ := g.judge(request); got != passes {
+			got := away
+			for n := 0; n < 50 && got == away; n++ { // a busy machine may be too slow for who waits for a short time only
+				w.clock.advance(5 * time.Second) // past the pause between two attempts
+				got, _ = g.judge(request)
+			}
+			if got != passes {
 				t.Errorf("after the outage: got %+v, expected %+v", got, passes)
 			}
 		})

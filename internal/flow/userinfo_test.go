@@ -33,7 +33,8 @@ func TestUserinfo(t *testing.T) {
 		{name: "unknown", ask: with(func(*gate) string { return "unknown" }), want: inactive, calls: asked},
 		{name: "revoked", ask: with(revoked), want: inactive, calls: asked},
 		{name: "of another issuer", ask: with(jwt(map[string]any{"iss": "https://other.example"})), want: passes, calls: asked},
-		{name: "a client's own", ask: with(func(g *gate) string { return g.issuer.AccessToken("", "opaque", nil) }), want: inactive, calls: asked},
+		{name: "a client's own", ask: with(func(g *gate) string { return g.issuer.AccessToken("", "opaque", nil) }),
+			want: inactive, calls: asked},
 		{name: "400", before: refuses(400), ask: with(opaque), want: inactive, calls: asked},
 		{name: "401", before: refuses(401), ask: with(opaque), want: inactive, calls: asked},
 		{name: "403", before: refuses(403), ask: with(opaque), want: inactive, calls: asked},
@@ -64,7 +65,7 @@ func TestUserinfoAway(t *testing.T) {
 	g.warm()
 	g.expect(row{ask: always(good), want: passes, calls: asked})
 	g.expect(row{ask: always(unknown), want: invalid("token_inactive"), calls: asked})
-	g.issuer.Close()
+	g.cut()
 	g.expect(row{ask: always(good), want: passes})
 	g.expect(row{ask: always(unknown), want: invalid("token_inactive")})
 	w.clock.advance(5 * time.Second)
@@ -95,7 +96,8 @@ func TestUserinfoSigned(t *testing.T) {
 		{name: "no iss and no aud", before: for_(map[string]any{"aud": nil, "iss": nil}), ask: with(token), want: passes, calls: asked},
 		{name: "for another client", ask: with(token), want: away, calls: asked},
 		{name: "for something else", before: for_(map[string]any{"aud": []any{7}}), ask: with(token), want: away, calls: asked},
-		{name: "of another issuer", before: for_(map[string]any{"aud": "app", "iss": "https://other.example"}), ask: with(token), want: away, calls: asked},
+		{name: "of another issuer", before: for_(map[string]any{"aud": "app", "iss": "https://other.example"}), ask: with(token),
+			want: away, calls: asked},
 		{name: "about nobody", before: for_(map[string]any{"aud": "app", "sub": nil}), ask: with(token), want: away, calls: asked},
 		{name: "unsigned", before: unsigned(provider.WithAlg("none")), ask: with(token), want: away, calls: asked},
 		{name: "signed with the client's secret", before: unsigned(provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret"))),
@@ -121,9 +123,11 @@ func TestSearch(t *testing.T) {
 	}
 	w.try(t, "bearer", []row{
 		{name: "good", change: search, ask: with(jwt(nil)), want: passes, calls: asked, more: both},
-		{name: "about somebody else", change: search, before: telling(map[string]any{"sub": "jane"}), ask: with(jwt(nil)), want: invalid("userinfo_subject"), calls: asked},
+		{name: "about somebody else", change: search, before: telling(map[string]any{"sub": "jane"}), ask: with(jwt(nil)),
+			want: invalid("userinfo_subject"), calls: asked},
 		{name: "about nobody", change: search, before: telling(map[string]any{"sub": nil}), ask: with(jwt(nil)), want: away, calls: asked},
-		{name: "of a program", change: search, ask: with(func(g *gate) string { return g.issuer.AccessToken("", "app", nil) }), want: passes, calls: asked, more: bare},
+		{name: "of a program", change: search, ask: with(func(g *gate) string { return g.issuer.AccessToken("", "app", nil) }),
+			want: passes, calls: asked, more: bare},
 		{name: "without a subject", change: search, ask: with(jwt(map[string]any{"sub": nil})), want: invalid("userinfo_subject"), calls: asked},
 		{name: "of a forged token", change: search, ask: with(forged(provider.WithAlg("none"))), want: invalid("token_invalid")},
 	})

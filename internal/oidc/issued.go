@@ -27,7 +27,8 @@ func (c *Client) Issued(ctx context.Context, flow string, t auth.Tokens, want ID
 	return i, c.proveAccessToken(ctx, i, cmp.Or(want.Grant, flow))
 }
 
-// Reissued returns what refreshed tokens prove. The ID token before stays where the answer has none (OIDC Core §12.2).
+// Reissued returns what refreshed tokens prove: the ID token and the access token are each about the subject of the one before.
+// The ID token before stays where the answer has none (OIDC Core §12.2).
 func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tokens) (*auth.Identity, error) {
 	i := &auth.Identity{
 		Flow: before.Flow, Issuer: before.Issuer, ClientID: before.ClientID, Subject: before.Subject,
@@ -45,7 +46,13 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.Scope == "" {
 		i.Tokens.Scope = before.Tokens.Scope // RFC 6749 §6: unchanged
 	}
-	return i, c.proveAccessToken(ctx, i, "session")
+	if err := c.proveAccessToken(ctx, i, "session"); err != nil {
+		return nil, err
+	}
+	if was, is := before.AccessToken.String("sub"), i.AccessToken.String("sub"); was != "" && is != "" && was != is {
+		return nil, errors.New("sub: the refreshed access token names another subject than the one before")
+	}
+	return i, nil
 }
 
 // proveAccessToken adds the access token's claims, and its own exp where that comes before expires_in. Some issuers give the
