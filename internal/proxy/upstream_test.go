@@ -8,12 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 )
 
 // startUpstream replaces the upstream of the rig by one of other settings.
@@ -143,75 +139,6 @@ func TestUpstreamProtocol(t *testing.T) {
 		if string(body) != c.want || err != nil {
 			t.Errorf("%s to %s: %q, %v, expected %s", c.protocol, c.url, body, err, c.want)
 		}
-	}
-}
-
-// goingAway is an HTTP/2 server that reads the first request's body and says then that it has looked at nothing (GOAWAY with the last
-// stream 0); further connections are answered.
-func goingAway(t *testing.T) (address string, requests *atomic.Int32) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	requests = new(atomic.Int32)
-	echo := &http2.Server{}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if requests.Add(1) > 1 {
-				go echo.ServeConn(c, &http2.ServeConnOpts{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })})
-				continue
-			}
-			go refuse(c)
-		}
-	}()
-	return l.Addr().String(), requests
-}
-
-// refuse reads a request to its end on a connection, and refuses it by GOAWAY.
-func refuse(c net.Conn) {
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	preface := make([]byte, len(http2.ClientPreface))
-	if _, err := io.ReadFull(c, preface); err != nil {
-		return
-	}
-	f := http2.NewFramer(c, c)
-	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	f.WriteSettings()
-	for {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			return
-		}
-		if data, ok := frame.(*http2.DataFrame); ok && data.StreamEnded() {
-			f.WriteGoAway(0, http2.ErrCodeNo, nil)
-			for err == nil {
-				_, err = f.ReadFrame()
-			}
-			return
-		}
-	}
-}
-
-// TestGoAwayIsNotTheClients: a request that the upstream says it hasn't looked at is sent again, with its body.
-func TestGoAwayIsNotTheClients(t *testing.T) {
-	address, requests := goingAway(t)
-	front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
-	text := strings.Repeat("0123456789abcdef", maxReplayed/32) // within the first window
-	res, err := front.Client().Post(front.URL+"/off", "text/plain", strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if res.StatusCode != http.StatusOK || string(body) != text || err != nil || requests.Load() != 2 {
-		t.Errorf("%d with %d bytes (%v) after %d connections", res.StatusCode, len(body), err, requests.Load())
 	}
 }
 

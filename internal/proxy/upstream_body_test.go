@@ -1,0 +1,189 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// A refusal is how an HTTP/2 server says that it has not looked at a request, and when.
+type refusal struct {
+	after  func(received int, ended bool) bool
+	refuse func(f *http2.Framer, stream uint32)
+}
+
+func goAway(f *http2.Framer, _ uint32)       { f.WriteGoAway(0, http2.ErrCodeNo, nil) }
+func refuseStream(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeRefusedStream) }
+
+// refusing is an HTTP/2 server that refuses the first request of its first connection; further requests get their body back.
+func refusing(t *testing.T, how refusal) (address string, requests *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	requests = new(atomic.Int32)
+	echo := &http2.Server{}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if requests.Add(1) == 1 {
+				go how.serve(c)
+				continue
+			}
+			go echo.ServeConn(c, &http2.ServeConnOpts{Handler: http.HandlerFunc(echoBody)})
+		}
+	}()
+	return l.Addr().String(), requests
+}
+
+// echoBody answers with what it reads, as soon as it reads it.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	p := make([]byte, 4<<10)
+	for {
+		n, err := r.Body.Read(p)
+		w.Write(p[:n])
+		http.NewResponseController(w).Flush()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// serve reads a request's body until it is to be refused. A second request on the connection ends it, and is sent on another.
+func (how refusal) serve(c net.Conn) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(c, preface); err != nil {
+		return
+	}
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.WriteSettings()
+	received, refused := 0, false
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			if refused {
+				f.WriteGoAway(1, http2.ErrCodeNo, nil)
+			}
+		case *http2.DataFrame:
+			n := uint32(len(frame.Data()))
+			received += int(n)
+			if n > 0 {
+				f.WriteWindowUpdate(0, n)
+				f.WriteWindowUpdate(frame.StreamID, n)
+			}
+			if !refused && how.after(received, frame.StreamEnded()) {
+				refused = true
+				how.refuse(f, frame.StreamID)
+			}
+		}
+	}
+}
+
+// TestRefusedRequestsAreSentAgain: a request that the upstream says it hasn't looked at is sent again with its body, whether the
+// body's length is known or not.
+func TestRefusedRequestsAreSentAgain(t *testing.T) {
+	whole := func(_ int, ended bool) bool { return ended }
+	text := strings.Repeat("0123456789abcdef", maxReplayed/32)
+	for name, refuse := range map[string]func(*http2.Framer, uint32){"GOAWAY": goAway, "REFUSED_STREAM": refuseStream} {
+		for kind, body := range map[string]io.Reader{"known": strings.NewReader(text), "unknown": io.MultiReader(strings.NewReader(text))} {
+			address, requests := refusing(t, refusal{whole, refuse})
+			front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
+			res, err := front.Client().Post(front.URL+"/off", "text/plain", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != http.StatusOK || string(got) != text || err != nil || requests.Load() != 2 {
+				t.Errorf("%s, %s length: %d with %d bytes (%v) after %d connections", name, kind, res.StatusCode, len(got), err, requests.Load())
+			}
+		}
+	}
+}
+
+// TestRefusedWhileTheClientWaits: a stream that is refused goes on elsewhere with what was sent of it, though the client sends
+// nothing more before it is answered.
+func TestRefusedWhileTheClientWaits(t *testing.T) {
+	for name, refuse := range map[string]func(*http2.Framer, uint32){"GOAWAY": goAway, "REFUSED_STREAM": refuseStream} {
+		address, _ := refusing(t, refusal{func(received int, _ bool) bool { return received > 0 }, refuse})
+		front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
+		c, b := dial(t, front)
+		io.WriteString(c, "POST /off HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n")
+		res, err := http.ReadResponse(b, nil)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %+v, %v", name, res, err)
+		}
+		answer := bufio.NewReader(res.Body)
+		first, _ := answer.ReadString('\n')
+		io.WriteString(c, "7\r\nsecond\n\r\n0\r\n\r\n")
+		if rest, err := io.ReadAll(answer); first != "first\n" || string(rest) != "second\n" || err != nil {
+			t.Errorf("%s: got %q, then %q, %v", name, first, rest, err)
+		}
+	}
+}
+
+// TestRefusedTooLate: of a body that is too long to be kept the rest alone is never sent.
+func TestRefusedTooLate(t *testing.T) {
+	address, requests := refusing(t, refusal{func(received int, _ bool) bool { return received > 4*maxReplayed }, goAway})
+	front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
+	res, err := front.Client().Post(front.URL+"/off", "text/plain", io.LimitReader(zeros{}, 8*maxReplayed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway || requests.Load() != 1 {
+		t.Errorf("%s after %d connections", res.Status, requests.Load())
+	}
+}
+
+// TestKeptBodyIsBounded: what is kept is no more than its bound while the request waits for its answer, and nothing afterwards.
+func TestKeptBodyIsBounded(t *testing.T) {
+	r, _ := http.NewRequest("POST", "http://upstream/", io.LimitReader(zeros{}, 10*maxReplayed))
+	replayable(r, false)
+	kept, p := r.Body.(*bodyReader).body, make([]byte, 1<<10)
+	for total := 0; ; {
+		n, err := r.Body.Read(p)
+		if total += n; err != nil {
+			if total != 10*maxReplayed || err != io.EOF {
+				t.Errorf("read %d bytes, %v", total, err)
+			}
+			break
+		}
+		if len(kept.kept) > maxReplayed {
+			t.Fatalf("%d bytes are kept after %d", len(kept.kept), total)
+		}
+	}
+	if _, err := r.GetBody(); err == nil {
+		t.Error("a part of the body is given for the whole")
+	}
+	r, _ = http.NewRequest("POST", "http://upstream/", io.MultiReader(strings.NewReader("begun "), strings.NewReader("ended")))
+	answered := replayable(r, false)
+	r.Body.Read(p)
+	answered()
+	if left := r.Body.(*bodyReader).body.kept; left != nil {
+		t.Errorf("%q is kept after the answer", left)
+	}
+	if rest, err := io.ReadAll(r.Body); string(rest) != "ended" || err != nil {
+		t.Errorf("then %q, %v", rest, err)
+	}
+}
