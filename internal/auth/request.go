@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ type Request struct {
 	AskedAt    string            // the origin that the request itself names, which may differ from Origin where public_url is written; empty: it is Origin
 	Hostname   string            // by which the route is found: lower case, without port, brackets and final dot
 	Path       string            // decoded once: what is judged is what is sent
+	RawPath    string            // the same as it is sent: escaped
 	Readings   []string          // the other ways in which the upstream may read the path: only where its route allows a trick
 	ClientAddr netip.Addr        // after trusted_proxies; the zero Addr if it is unknown, which is nobody's
 	ClientCert *x509.Certificate // from the listener or a trusted proxy's header
@@ -52,6 +54,16 @@ func (r *Request) Client() string {
 		return "unknown"
 	}
 	return r.ClientAddr.String()
+}
+
+// Target returns the path and the query as they are sent to the upstream. It is what a link or a redirect to the same page holds: an
+// escape that came as one must come back as one.
+func (r *Request) Target() string {
+	path := cmp.Or(r.RawPath, r.URL.EscapedPath())
+	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
+		return path
+	}
+	return path + "?" + r.URL.RawQuery
 }
 
 // Secure reports whether the client reached the gate over https.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -50,7 +51,7 @@ func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp
 
 // wayBack returns the path of the page that was asked for, and its query without the hidden parameters.
 func wayBack(r *auth.Request, hidden []string) string {
-	path, query := r.URL.EscapedPath(), r.URL.RawQuery
+	path, query, _ := strings.Cut(r.Target(), "?")
 	if len(hidden) > 0 {
 		query = auth.WithoutParams(query, hidden)
 	}

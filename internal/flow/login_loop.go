@@ -75,7 +75,7 @@ func (f *authorizationCode) atPublicURL(r *auth.Request) *auth.Answer {
 	if r.AskedAt == "" || r.AskedAt == r.Origin || len(r.CookieValues(name)) > 0 {
 		return nil
 	}
-	h := http.Header{"Location": {r.Origin + r.URL.RequestURI()}, "Cache-Control": {"no-store"}}
+	h := http.Header{"Location": {r.Origin + r.Target()}, "Cache-Control": {"no-store"}}
 	mark := http.Cookie{Name: name, Value: "1", Path: "/", MaxAge: int(elsewhereIn.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	h.Add("Set-Cookie", mark.String())
 	return &auth.Answer{Status: http.StatusFound, Header: h}

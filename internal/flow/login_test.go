@@ -116,3 +116,13 @@ func TestLoginCookieSizes(t *testing.T) {
 		t.Errorf("a link of 4,000 random bytes: %d bytes, %v", size, err)
 	}
 }
+
+// TestLoginsReturnWhereTheyBegan: the page to which a login returns is the one that was judged, also where the address holds bytes
+// that no URI may: net/url would decode its escapes then, and an encoded slash would become a separator.
+func TestLoginsReturnWhereTheyBegan(t *testing.T) {
+	r := &auth.Request{Request: httptest.NewRequest(http.MethodGet, "/", nil), Origin: "https://app.example", RawPath: "/a%2Fb%3A%7C"}
+	r.URL, _ = url.ParseRequestURI("/a%2Fb%3A|?q=%3A|&token=x")
+	if l := newLogin(r, []string{"token"}, "app", nil, time.Unix(0, 0)); l.Return != "/a%2Fb%3A%7C?q=%3A|" {
+		t.Errorf("the login returns to %q", l.Return)
+	}
+}

@@ -72,10 +72,10 @@ func (d *Decision) noCredential() *auth.Error {
 	e.Action, e.NewTab = "Log in in a new tab", true
 	switch {
 	case d.OpenedInFrame():
-		e.Link = d.Origin + d.URL.RequestURI()
+		e.Link = d.Origin + d.Target()
 		e.Description = "This part of the page needs a login. Log in in a new tab, then reload this page."
 	case d.Method == http.MethodGet || d.Method == http.MethodHead:
-		e.Link = d.Origin + d.URL.RequestURI()
+		e.Link = d.Origin + d.Target()
 		e.Description = "This page needs a login."
 	default:
 		e.Link = d.Origin + d.Route.home()

@@ -57,7 +57,7 @@ func (d *Decision) again(status int) (link, action string) {
 	if status < http.StatusBadGateway || d.Endpoint != "" || !d.Navigation(false) {
 		return "", ""
 	}
-	return d.Origin + d.URL.RequestURI(), "Try again"
+	return d.Origin + d.Target(), "Try again"
 }
 
 // answer writes the decision's own answer.

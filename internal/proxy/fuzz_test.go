@@ -1,11 +1,16 @@
 package proxy
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"sallyport/internal/auth"
 )
 
 // FuzzStrip holds what the gate promises its upstreams: whatever a client calls a header or a cookie, no name that the gate
@@ -126,4 +131,55 @@ func FuzzForwardedFor(f *testing.F) {
 			t.Errorf("%q: the client %v becomes %v with %q on the left", list, got, again, forged)
 		}
 	})
+}
+
+// FuzzSentPath holds what the gate promises for the bytes of a path, whatever is before them at the upstream: with escapes of unreserved
+// characters decoded and digits in upper case, what was sent is what arrives, behind the base path and without the route's prefix, and
+// so is the address to which a login returns.
+func FuzzSentPath(f *testing.F) {
+	for _, s := range []string{"/p/a%3ab|c", "/%70/%2B%40%26+@&", "/p%2fq/%22\"", "/p//a", "/p", "/p/a;b/[id]", "/p/caf\xc3\xa9%2F", "/p/a b"} {
+		f.Add(s, "a=%3a+b;c")
+	}
+	base, _ := url.Parse("http://upstream/b%2Fase/")
+	route := &Route{StripPath: true, Upstream: &Upstream{url: base}, prefixes: newPrefixes([]string{"/p"})}
+	f.Fuzz(func(t *testing.T, path, query string) {
+		target, err := parsePath(path)
+		if err != nil {
+			return
+		}
+		in := &http.Request{URL: &url.URL{RawQuery: query}}
+		d := &Decision{Route: route, target: target, Request: auth.Request{Request: in, RawPath: target.raw}}
+		out := &url.URL{}
+		d.setURL(out)
+		rest := strings.TrimPrefix(normal(path), "/p")
+		if rest == normal(path) || rest != "" && rest[0] != '/' {
+			rest = normal(path) // not below the prefix
+		}
+		want := "/b%2Fase" + cmp.Or(rest, "/")
+		if got := out.EscapedPath(); got != want || out.RawQuery != query {
+			t.Errorf("%q?%q is sent as %q?%q, expected %q", path, query, got, out.RawQuery, want)
+		}
+		if back, _, _ := strings.Cut(d.Target(), "?"); back != normal(path) {
+			t.Errorf("%q: a link back leads to %q", path, back)
+		}
+	})
+}
+
+// normal says in its own words how a path is sent.
+func normal(path string) string {
+	path = regexp.MustCompile("%..").ReplaceAllStringFunc(path, func(escape string) string {
+		if c, _ := url.PathUnescape(escape); regexp.MustCompile(`^[A-Za-z0-9._~-]$`).MatchString(c) {
+			return c
+		}
+		return strings.ToUpper(escape)
+	})
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c >= 0x80 || strings.IndexByte(" \"<>^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -54,7 +54,10 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	if d.target, err = parsePath(path); err != nil {
 		return badPath(err)
 	}
-	d.Path = d.target.path
+	d.Path, d.RawPath = d.target.path, d.target.raw
+	if strings.Contains(r.URL.RawQuery, " ") { // as only HTTP/2 can carry it: in a request line the version would follow it
+		r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, " ", "%20")
+	}
 	return nil
 }
 

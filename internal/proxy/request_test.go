@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -136,5 +138,22 @@ func TestAnUnknownClientIsLoggedOnce(t *testing.T) {
 	}
 	if got := log.String(); strings.Count(got, "its address is unknown") != 1 || !strings.Contains(got, `proxy=127.0.0.1`) || !strings.Contains(got, `got \"unknown\"`) {
 		t.Errorf("the log says %s", got)
+	}
+}
+
+// TestSpacesAreEscaped: HTTP/2 carries a path and a query with spaces, which would end the target in a request line of HTTP/1.1.
+func TestSpacesAreEscaped(t *testing.T) {
+	front, _ := start(t, echo, nil)
+	client := h2c()
+	defer client.CloseIdleConnections()
+	r, _ := http.NewRequest("GET", front.URL+"/off", nil)
+	r.URL.Opaque, r.URL.RawQuery = "/off/a b", "x HTTP/1.0"
+	res, err := client.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); !strings.HasPrefix(string(body), "GET /off/a%20b?x%20HTTP/1.0\n") {
+		t.Errorf("%s: %.80s", res.Status, body)
 	}
 }

@@ -181,3 +181,14 @@ func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 		t.Errorf("then %q, %v", rest, err)
 	}
 }
+
+// TestLinksLeadBack: the link of a page that offers the same request again has the address that was judged.
+func TestLinksLeadBack(t *testing.T) {
+	front, _ := start(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(r *Route, _ *Config) {
+		r.Allow = []string{"encoded_slash"}
+	})
+	res := raw(t, front, "GET /off/a%2Fb|%3a?q=%3a HTTP/1.1\r\nHost: gate\r\nAccept: text/html\r\n\r\n")
+	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), `href="http://gate/off/a%2Fb%7C%3A?q=%3a"`) {
+		t.Errorf("%s\n%s", res.Status, body)
+	}
+}
