@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,14 +13,21 @@ import (
 // TestReadiness: the start waits for parts that haven't answered, for 10 s at most; what is lost later isn't waited for.
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		away := errors.New("it is away")
-		var first, second error = away, away
+		var first, second atomic.Bool // whether it answers
+		ask := func(answers *atomic.Bool) func(context.Context, *partState) error {
+			return func(context.Context, *partState) error {
+				if answers.Load() {
+					return nil
+				}
+				return errors.New("it is away")
+			}
+		}
 		r := newReadiness(slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.watch(ctx, func() []part {
 			return []part{
-				{"issuer", "first", func(context.Context, *partState) error { return first }},
-				{"redis", "second", func(context.Context, *partState) error { return second }},
+				{"issuer", "first", ask(&first)},
+				{"redis", "second", ask(&second)},
 			}
 		})
 		expect := func(when string, starting bool, public, inside string) {
@@ -30,13 +38,14 @@ func TestReadiness(t *testing.T) {
 			}
 		}
 		expect("nothing has answered", true, "x\nissuer: can't be used\nredis: can't be used\n", "x\nissuer first: it is away\nredis second: it is away\n")
-		first = nil
+		first.Store(true)
 		time.Sleep(askFirst)
 		expect("one has answered", true, "x\nredis: can't be used\n", "x\nredis second: it is away\n")
-		first, second = away, nil
+		first.Store(false)
+		second.Store(true)
 		time.Sleep(askFirst)
 		expect("both have answered once", false, "x\nissuer: can't be used\n", "x\nissuer first: it is away\n")
-		first = nil
+		first.Store(true)
 		time.Sleep(askAgain)
 		expect("both answer", false, "x\n", "x\n")
 		cancel()
