@@ -107,6 +107,9 @@ func compile(text string) (*expression, error) {
 	if kind := ast.OutputType(); !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("it is %s, expected true or false: compare it with something", kind)
 	}
+	if err := checkLiterals(ast); err != nil {
+		return nil, err
+	}
 	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(1000))
 	if err != nil {
 		return nil, err
