@@ -45,6 +45,7 @@ type sessions struct {
 	refresh  bool
 	leeway   time.Duration
 	again    bool // tokens are verified at each request
+	searches bool // userinfo is asked again with refreshed tokens
 	trusted  []string
 	logout   logout
 	now      func() time.Time
@@ -54,7 +55,7 @@ type sessions struct {
 func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
 		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookies: sessionCookies(s, d.Several), audience: loginName(s),
-		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
+		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, searches: s.SearchUserInfo, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
 	}
 	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, rounds: marker(loginCookie(s, d)), log: d.Log}
 	return f
@@ -248,6 +249,9 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 	}
-	l.Identity, l.Obtained = identity, f.now()
+	if l.Identity, err = f.renewUserinfo(ctx, client, identity); err != nil {
+		return nil, err
+	}
+	l.Obtained = f.now()
 	return current.With(l), nil
 }

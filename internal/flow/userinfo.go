@@ -1,10 +1,13 @@
 package flow
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
+	"sallyport/internal/session"
 )
 
 // UserinfoClientSettings say when the userinfo endpoint is asked besides by the flow userinfo, and what of the caller's
@@ -78,4 +81,27 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 	more.Userinfo, more.UserinfoJWT = u.Claims, u.JWT
 	out.Identity = &more
 	return &out, nil
+}
+
+// renewUserinfo asks userinfo with the access token of a refresh, where search_user_info asks it at all. While it can't be asked, the
+// answer before stays; one about another subject ends the session (OIDC Core §5.3.2).
+func (f *sessions) renewUserinfo(ctx context.Context, client *oidc.Client, i *auth.Identity) (*auth.Identity, error) {
+	if !f.searches || i.Tokens.AccessToken == "" {
+		return i, nil
+	}
+	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)
+	renewed := *i
+	switch {
+	case errors.Is(err, oidc.ErrInactive):
+		renewed.Userinfo, renewed.UserinfoJWT = nil, ""
+	case err != nil:
+		f.log.Warn("userinfo can't be asked after a refresh, so what it said before stays", "issuer", i.Issuer, "sub", i.Subject, "error", err)
+		return i, nil
+	case u.Claims.String("sub") != i.Subject:
+		f.log.Warn("session ended, because userinfo is about another subject", "issuer", i.Issuer, "sub", i.Subject)
+		return nil, fmt.Errorf("%w: userinfo is about another subject", session.ErrEnded)
+	default:
+		renewed.Userinfo, renewed.UserinfoJWT = u.Claims, u.JWT
+	}
+	return &renewed, nil
 }

@@ -40,6 +40,17 @@ func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*
 	return c.userinfos.Get(ctx, c.key([]string{"userinfo", accessToken}, by.Extra), load)
 }
 
+// UserinfoAgain asks about a token of the gate's own, such as a refreshed one, whatever is kept. The error wraps ErrInactive if the
+// token opens no userinfo.
+func (c *Client) UserinfoAgain(ctx context.Context, accessToken string) (*Userinfo, error) {
+	leave, err := c.issuer.calls.forGate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return c.userinfo(ctx, accessToken, Extra{})
+}
+
 // userinfo makes the call (OIDC Core §5.3.1), with the token in the header (RFC 6750 §2.1).
 func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) (*Userinfo, error) {
 	m, err := c.issuer.Metadata(ctx)
