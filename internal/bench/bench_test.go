@@ -10,10 +10,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/provider"
 )
 
 func TestReadAnswer(t *testing.T) {
@@ -189,5 +193,21 @@ func TestBench(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "bare ") {
 		t.Errorf("got:\n%s\nwant a table with one line", out)
+	}
+}
+
+// TestGateConfig: the configuration of the gate that is measured loads, without a warning.
+func TestGateConfig(t *testing.T) {
+	r := &rig{issuer: provider.Start(t, provider.Config{}), upstream: "http://127.0.0.1:1"}
+	name := filepath.Join(t.TempDir(), "sallyport.yaml")
+	if err := os.WriteFile(name, r.config("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := config.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := file.Warnings(); len(w) > 0 {
+		t.Errorf("it warns: %q", w)
 	}
 }

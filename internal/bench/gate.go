@@ -62,7 +62,7 @@ oidc:
   session: {secret: the bench's session secret is long enough}
 routes:
   - route: {paths: [/], upstream: %[6]s}
-    oidc: {session: {storage: redis}, redis: {port: %[7]s}}
+    oidc: {session: {storage: redis, cookie_name: session_redis}, redis: {port: %[7]s}}
     rules:
       - paths: [/off]
         auth: off
