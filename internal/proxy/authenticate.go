@@ -62,13 +62,17 @@ func (d *Decision) stepUp(err error) (*auth.Answer, error) {
 	return answer, challengeErr
 }
 
+// errNoCredential is shared by all such refusals; nobody writes into it.
+var errNoCredential = &auth.Error{Status: http.StatusUnauthorized, Description: "Please log in, or send an access token.", Reason: "no_credential"}
+
 // noCredential is the refusal of a request that brought nothing, for which no login can begin: its challenge has no error code
 // (RFC 6750 §3.1). A person who reads it in a browser is shown where to log in without losing what is there.
 func (d *Decision) noCredential() *auth.Error {
-	e := &auth.Error{Status: http.StatusUnauthorized, Description: "Please log in, or send an access token.", Reason: "no_credential"}
 	if !d.WantsHTML() || !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
-		return e
+		return errNoCredential
 	}
+	e := new(auth.Error)
+	*e = *errNoCredential
 	e.Action, e.NewTab = "Log in in a new tab", true
 	switch {
 	case d.OpenedInFrame():
