@@ -100,7 +100,8 @@ func (all clients) measure(ctx context.Context, warmUp, lasting time.Duration, c
 		s = sample{answered.Load() - requests, after - before}
 		return err
 	})
-	return s, group.Wait()
+	err := group.Wait()
+	return s, err
 }
 
 // send sends requests until all is done.

@@ -42,7 +42,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	page := &auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: cmp.Or(e.Action, "Go on"), NewTab: e.NewTab}
+	page := auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: cmp.Or(e.Action, "Go on"), NewTab: e.NewTab}
 	if e.Link == "" {
 		page.Link, page.Action = d.again(e.Status)
 	}
@@ -69,7 +69,7 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 	}
 	addOwn(h, d.headerNow())
 	if a.Page != nil && a.Body == nil {
-		g.write(w, d, a.Status, a.Page)
+		g.write(w, d, a.Status, *a.Page)
 		return
 	}
 	if h.Get("Cache-Control") == "" {
@@ -161,9 +161,10 @@ func (d *Decision) title(e *auth.Error) string {
 }
 
 // write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
-func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p *auth.Page) {
+func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p auth.Page) {
 	h := w.Header()
-	h["X-Request-Id"] = []string{d.ID}
+	d.idHeader[0] = d.ID
+	h["X-Request-Id"] = d.idHeader[:]
 	h["X-Content-Type-Options"] = noSniff
 	if len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = noStore
@@ -179,7 +180,8 @@ func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p *auth.Pag
 }
 
 // writeHTML writes the page that people see. An operator's own that fails is replaced by the built-in one.
-func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, p *auth.Page) {
+func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page auth.Page) {
+	p := &page
 	pages := g.pages
 	if d.Route != nil && d.Route.Pages != nil {
 		pages = d.Route.Pages
@@ -207,7 +209,7 @@ var (
 )
 
 // writeProblem writes RFC 9457 problem details.
-func writeProblem(w http.ResponseWriter, status int, p *auth.Page, id string) {
+func writeProblem(w http.ResponseWriter, status int, p auth.Page, id string) {
 	b := append(make([]byte, 0, 256), `{"title":`...)
 	b = appendJSON(b, p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)
@@ -232,7 +234,7 @@ func appendJSON(b []byte, s string) []byte {
 }
 
 // writeGRPC writes a response that is nothing but its status (gRPC over HTTP/2, "Trailers-Only").
-func writeGRPC(w http.ResponseWriter, status int, p *auth.Page) {
+func writeGRPC(w http.ResponseWriter, status int, p auth.Page) {
 	codes := map[int]int{ // the canonical codes that gRPC maps HTTP statuses to
 		http.StatusBadRequest: 13, http.StatusUnauthorized: 16, http.StatusForbidden: 7, http.StatusNotFound: 12,
 		http.StatusTooManyRequests: 14, http.StatusBadGateway: 14, http.StatusServiceUnavailable: 14, http.StatusGatewayTimeout: 14,

@@ -174,6 +174,7 @@ type Decision struct {
 	query     *string      // what the upstream gets instead of the request's
 	forwarded bool         // the answer is the upstream's, or that it has none
 	failure   *auth.Error  // of the upstream
+	idHeader  [1]string    // the value of X-Request-Id, so that it costs no allocation of its own
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
