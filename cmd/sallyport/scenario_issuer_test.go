@@ -74,8 +74,7 @@ func (s *scene) issuerMore(neg bool, args []string) {
 	p := s.provider
 	switch args[0] {
 	case "id":
-		name, value, _ := strings.Cut(args[1], "=")
-		p.AdjustIDToken(func(claims map[string]any) { claims[name] = claimValue(value) })
+		p.AdjustIDToken(members(args[1:]))
 	case "userinfo":
 		p.AdjustAnswer(provider.Userinfo, func(claims map[string]any) {
 			for _, arg := range args[1:] {

@@ -57,7 +57,7 @@ import (
 //	issuer jwt NAME=JSON        the header of each JWT that it signs from now on has this parameter; null removes it
 //	issuer says ENDPOINT NAME=JSON...   its answers have these members from now on; null removes one
 //	issuer bom ENDPOINT         its answers begin with a byte order mark from now on
-//	issuer id NAME=JSON         ID tokens from now on have this claim; issuer userinfo NAME=JSON...: the userinfo answers have these
+//	issuer id NAME=JSON...      ID tokens from now on have these claims, null removes one; issuer userinfo NAME=JSON...: the userinfo answers have these
 //	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
 //	                            client certified's, $MTLS where it asks for certificates
 //	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent

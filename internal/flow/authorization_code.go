@@ -127,7 +127,7 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	login := newLogin(r, f.hidden, client.ID, want.StepUp, f.now())
 	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
 	if err != nil {
-		return nil, auth.Unavailable("issuer_unavailable", err)
+		return nil, issuerError(err)
 	}
 	header := f.boundLogins(r)
 	switch err := f.remember(header, r, login); {
@@ -251,7 +251,7 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 		return nil, f.stale(r, l.Return, errors.New("this login has had its authorization response already"))
 	}
 	res, err := f.redeem(r, l, response)
-	if errors.Is(err, oidc.ErrUnavailable) {
+	if oidc.IsOutage(err) {
 		giveBack(context.WithoutCancel(r.Context()))
 	}
 	return res, err
@@ -290,7 +290,7 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	if code := response.Get("error"); code != "" {
-		return nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: code, ErrorDescription: response.Get("error_description")}
+		return nil, client.ResponseError(code, response.Get("error_description"))
 	}
 	if len(response["code"]) != 1 || response.Get("code") == "" {
 		return nil, errors.New("the authorization response has no code, or several")
@@ -336,9 +336,11 @@ func (f *authorizationCode) explain(r *auth.Request, l *login, err error) error 
 	case errors.As(err, new(*auth.Error)):
 		return err
 	case errors.Is(err, oidc.ErrUnavailable):
-		unavailable := auth.Unavailable("issuer_unavailable", err)
-		unavailable.Link = e.Link
-		return unavailable
+		unanswered := issuerError(err)
+		if oidc.IsOutage(err) { // else the link would go round
+			unanswered.Link = e.Link
+		}
+		return unanswered
 	case errors.As(err, &refused) && refused.ErrorCode == "access_denied":
 		e.Status, e.Reason, e.Description = http.StatusForbidden, "login_denied", "The login was refused, or you cancelled it."
 	case errors.As(err, &refused) && slices.Contains([]string{"temporarily_unavailable", "server_error"}, refused.ErrorCode):

@@ -217,7 +217,7 @@ func TestAuthorizationResponses(t *testing.T) {
 		{name: "denied", response: param("error", "access_denied"), want: outcome{status: 403, reason: "login_denied"}, link: loginPage},
 		{name: "in trouble", response: param("error", "server_error"), want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
 		{name: "busy", response: param("error", "temporarily_unavailable"), want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
-		{name: "another error", response: param("error", "invalid_scope"), want: loginFailed},
+		{name: "another error", response: param("error", "invalid_scope"), want: notSetUp},
 		{name: "an error of another issuer", response: func(_ *tokenRig, l *loginOf) {
 			l.response.Set("error", "access_denied")
 			l.response.Set("iss", "https://evil.example")
@@ -271,17 +271,17 @@ func TestLoginTokens(t *testing.T) {
 		{name: "another nonce where it isn't verified", response: claimOfID("nonce", "x"), change: func(s *Settings) { s.VerifyNonce = false }},
 		{name: "another at_hash", response: claimOfID("at_hash", "x"), want: loginFailed},
 		{name: "no at_hash", response: claimOfID("at_hash", nil)}, // optional with a code (OIDC Core §3.1.3.6)
-		{name: "another azp", response: claimOfID("azp", "second"), want: loginFailed},
-		{name: "an empty azp", response: claimOfID("azp", ""), want: loginFailed},
-		{name: "another aud", response: claimOfID("aud", "second"), want: loginFailed},
-		{name: "aud in words", response: claimOfID("aud", "x app"), want: loginFailed},
-		{name: "another issuer", response: claimOfID("iss", "https://evil.example"), want: loginFailed},
-		{name: "expired", response: claimOfID("exp", 1000), want: loginFailed},
-		{name: "issued in the future", response: claimOfID("iat", 1<<33), want: loginFailed},
-		{name: "no sub", response: claimOfID("sub", nil), want: loginFailed},
-		{name: "an empty sub", response: claimOfID("sub", ""), want: loginFailed},
-		{name: "no ID token", response: answered(func(_ *tokenRig, a map[string]any) { delete(a, "id_token") }), want: loginFailed},
-		{name: "an ID token that is no string", response: answered(func(_ *tokenRig, a map[string]any) { a["id_token"] = 1 }), want: loginFailed},
+		{name: "another azp", response: claimOfID("azp", "second"), want: notSetUp},
+		{name: "an empty azp", response: claimOfID("azp", ""), want: notSetUp},
+		{name: "another aud", response: claimOfID("aud", "second"), want: notSetUp},
+		{name: "aud in words", response: claimOfID("aud", "x app"), want: notSetUp},
+		{name: "another issuer", response: claimOfID("iss", "https://evil.example"), want: notSetUp},
+		{name: "expired", response: claimOfID("exp", 1000), want: notSetUp},
+		{name: "issued in the future", response: claimOfID("iat", 1<<33), want: notSetUp},
+		{name: "no sub", response: claimOfID("sub", nil), want: notSetUp},
+		{name: "an empty sub", response: claimOfID("sub", ""), want: notSetUp},
+		{name: "no ID token", response: answered(func(_ *tokenRig, a map[string]any) { delete(a, "id_token") }), want: notSetUp},
+		{name: "an ID token that is no string", response: answered(func(_ *tokenRig, a map[string]any) { a["id_token"] = 1 }), want: notSetUp},
 		{name: "another login's ID token", response: answered(func(r *tokenRig, a map[string]any) { a["id_token"] = r.issuer.IDToken("jane", "app", nil) }), want: loginFailed},
 		{name: "an access token as the ID token", response: answered(func(_ *tokenRig, a map[string]any) { a["id_token"] = a["access_token"] }), want: loginFailed},
 		{name: "a stranger's signature", response: answered(func(r *tokenRig, a map[string]any) {
@@ -289,10 +289,10 @@ func TestLoginTokens(t *testing.T) {
 		}), want: loginFailed},
 		{name: "no signature", response: answered(func(r *tokenRig, a map[string]any) {
 			a["id_token"] = r.issuer.SignJWT(payloadOf(a["id_token"].(string)), provider.WithAlg("none"))
-		}), want: loginFailed},
+		}), want: notSetUp},
 		{name: "another algorithm than the pinned one", response: answered(func(r *tokenRig, a map[string]any) {
 			a["id_token"] = r.issuer.SignJWT(payloadOf(a["id_token"].(string)), provider.WithAlg("ES256"))
-		}), want: loginFailed},
+		}), want: notSetUp},
 		{name: "older than max_age", change: maxAge(time.Minute), response: claimOfID("auth_time", 1000), want: loginFailed},
 		{name: "no auth_time although max_age", change: maxAge(time.Minute), response: claimOfID("auth_time", nil), want: loginFailed},
 		{name: "within max_age", change: maxAge(time.Minute)},
@@ -349,10 +349,13 @@ func TestCodeAtAnIssuerInTrouble(t *testing.T) {
 		{name: "503", response: breaks(503, ``), want: unavailable, kept: true},
 		{name: "garbage", response: breaks(200, `<html>`), want: unavailable, kept: true},
 		{name: "no token", response: breaks(200, `{}`), want: unavailable, kept: true},
-		{name: "a redirect", response: breaks(307, ``), want: unavailable, kept: true},
+		{name: "a redirect", response: breaks(307, ``), want: notSetUp},
+		{name: "a page with 400", response: breaks(400, `<html>`), want: notSetUp},
+		{name: "a page with 408", response: breaks(408, `<html>`), want: unavailable, kept: true},
 		{name: "invalid_grant", response: breaks(400, `{"error":"invalid_grant"}`), want: loginFailed},
-		{name: "an error in a 200", response: breaks(200, `{"error":"bad_verification_code"}`), want: loginFailed},
-		{name: "our client refused", response: breaks(401, `{"error":"invalid_client"}`), want: loginFailed},
+		{name: "an error in a 200", response: breaks(200, `{"error":"bad_verification_code"}`), want: notSetUp},
+		{name: "invalid_grant in a 200", response: breaks(200, `{"error":"invalid_grant"}`), want: loginFailed},
+		{name: "our client refused", response: breaks(401, `{"error":"invalid_client"}`), want: notSetUp},
 		{name: "slow", change: func(s *Settings) { s.Client.Timeout = time.Second }, response: func(r *tokenRig, _ *loginOf) { r.issuer.Hold(provider.Token) }, want: unavailable, kept: true},
 	}
 	for n := range rows {

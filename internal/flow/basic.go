@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -111,8 +112,11 @@ func basicPair(r *auth.Request) (pair, error) {
 	if scheme, _, _ := strings.Cut(values[0], " "); !strings.EqualFold(scheme, "Basic") {
 		return pair{}, auth.ErrNoCredential
 	}
+	if len(values[0]) > maxToken {
+		return pair{}, errCredentials("credentials_too_long", fmt.Errorf("the Authorization header is longer than %d bytes", maxToken))
+	}
 	name, secret, ok := (&http.Request{Header: r.Header}).BasicAuth()
-	if !ok || name == "" || len(values[0]) > maxToken {
+	if !ok || name == "" {
 		return pair{}, errCredentials("authorization_malformed", errors.New("expected base64 of name:password after Basic (RFC 7617 §2)"))
 	}
 	return pair{name: name, secret: auth.Secret(secret), at: inAuthorization, basic: true}, nil

@@ -86,9 +86,11 @@ func tokenError(err error) error {
 		return err
 	}
 	if errors.Is(err, oidc.ErrUnavailable) {
-		return auth.Unavailable("issuer_unavailable", err)
+		return issuerError(err)
 	}
-	for _, reason := range []error{oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrRefused, oidc.ErrIssuer} {
+	for _, reason := range []error{
+		oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrNobody, oidc.ErrRefused, oidc.ErrIssuer,
+	} {
 		if errors.Is(err, reason) {
 			return auth.InvalidToken(reason.Error(), err)
 		}

@@ -65,15 +65,22 @@ func (f *clientCredentials) ask(r *auth.Request, who pair, by oidc.Caller) (t *o
 	return t, err
 }
 
-// grantError gives a token endpoint's refusal its status. What isn't a verdict on the caller is ours to mend: 503.
+// grantError gives an error of the token endpoint its status.
 func grantError(reason string, err error) error {
 	switch {
 	case errors.As(err, new(*auth.Error)):
 		return err
 	case errors.Is(err, oidc.ErrRefused):
 		return errCredentials(reason, err)
-	case errors.Is(err, oidc.ErrUnavailable):
-		return auth.Unavailable("issuer_unavailable", err)
 	}
-	return auth.Unavailable("client_refused", err)
+	return issuerError(err)
+}
+
+// issuerError is the refusal of a request about which the authorization server gave no verdict: 503 while it is away, 500 where only the
+// operator can mend that.
+func issuerError(err error) *auth.Error {
+	if errors.Is(err, oidc.ErrNotSetUp) {
+		return auth.NotSetUp(err)
+	}
+	return auth.Unavailable("issuer_unavailable", err)
 }

@@ -86,7 +86,7 @@ func TestIntrospection(t *testing.T) {
 		{name: "bound, says cnf", before: saying(map[string]any{"cnf": map[string]any{"jkt": "x"}}), ask: with(opaque),
 			want: invalid("token_bound"), calls: introspected},
 		{name: "exp has passed", before: at("exp", -time.Second), ask: with(opaque), want: invalid("token_expired"), calls: introspected},
-		{name: "nbf is to come", before: at("nbf", time.Minute), ask: with(opaque), want: invalid("token_not_yet_valid"), calls: introspected},
+		{name: "nbf is to come", before: at("nbf", 61*time.Second), ask: with(opaque), want: invalid("token_not_yet_valid"), calls: introspected},
 		{name: "exp is no time", before: saying(map[string]any{"exp": "soon"}), ask: with(opaque),
 			want: invalid("token_invalid"), calls: introspected},
 		{name: "nbf is no time", before: saying(map[string]any{"nbf": true}), ask: with(opaque),
@@ -106,11 +106,13 @@ func TestIntrospection(t *testing.T) {
 			ask: with(opaque), want: inactive, calls: introspected},
 		{name: "401 about our client", before: func(g *gate) {
 			g.answers(provider.Introspection, 401, "application/json", `{"error":"invalid_client"}`, "WWW-Authenticate", `basic realm="x"`)
-		}, ask: with(opaque), want: away, calls: introspected},
+		}, ask: with(opaque), want: misset, calls: introspected},
 		{name: "403", before: func(g *gate) { g.answers(provider.Introspection, 403, "application/json", `{}`) }, ask: with(opaque),
+			want: misset, calls: introspected},
+		{name: "408", before: func(g *gate) { g.answers(provider.Introspection, 408, "application/json", `{}`) }, ask: with(opaque),
 			want: away, calls: introspected},
 		{name: "our secret is wrong", change: func(g *gate) { g.settings.Client.ClientSecret = []auth.Secret{"wrong"} },
-			ask: with(opaque), want: away, calls: introspected},
+			ask: with(opaque), want: misset, calls: introspected},
 	})
 }
 
@@ -223,7 +225,7 @@ func TestIntrospectionSigned(t *testing.T) {
 			})},
 		{name: "of another typ", change: accept, ask: with(opaque), want: away, calls: introspected,
 			before: answer(kind, func(g *gate) string { return g.issuer.SignJWT(good(g)) })},
-		{name: "plain, where signed was asked for", change: accept, ask: with(opaque), want: away, calls: introspected,
+		{name: "plain, where signed was asked for", change: accept, ask: with(opaque), want: misset, calls: introspected,
 			before: answer("application/json", func(*gate) string { return `{"active":true,"sub":"john"}` })},
 		{name: "no JWT", change: accept, ask: with(opaque),
 			want: away, calls: introspected, before: answer(kind, func(*gate) string { return `{"active":true}` })},

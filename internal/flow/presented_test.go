@@ -34,7 +34,7 @@ func presented(token func(*gate) string, asks calls) []row {
 		{name: "quoted", ask: in("GET /", "Authorization", `Bearer "TOKEN"`), want: invalid("authorization_malformed")},
 		{name: "no b64token", ask: in("GET /", "Authorization", "Bearer a\xe4b"), want: invalid("authorization_malformed")},
 		{name: "padding alone", ask: in("GET /", "Authorization", "Bearer =="), want: invalid("authorization_malformed")},
-		{name: "too long", ask: in("GET /", "Authorization", "Bearer "+strings.Repeat("x", 16<<10+1)), want: invalid("authorization_malformed")},
+		{name: "too long", ask: in("GET /", "Authorization", "Bearer "+strings.Repeat("x", 16<<10+1)), want: invalid("token_too_long")},
 		{name: "an empty header", ask: in("GET /", "X-Access-Token", ""), want: invalid("authorization_malformed")},
 		{name: "the scheme DPoP", ask: in("GET /", "Authorization", "DPoP TOKEN"), want: invalid("token_bound")},
 

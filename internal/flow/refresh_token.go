@@ -35,7 +35,7 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	case !ok:
 		return nil, auth.ErrNoCredential
 	case len(token.value) > maxToken:
-		return nil, errMalformed
+		return nil, errTooLong
 	}
 	by, err := f.copied.caller(r)
 	if err != nil {

@@ -181,6 +181,7 @@ var (
 	passes = verdict{status: 200}
 	goesOn = verdict{}
 	away   = verdict{503, "temporarily_unavailable", "issuer_unavailable", true}
+	misset = verdict{500, "server_error", "not_set_up", false} // only the operator can mend it
 )
 
 func invalid(reason string) verdict {

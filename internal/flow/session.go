@@ -165,7 +165,7 @@ func (f *sessions) gone(r *auth.Request, n int, err error) (*auth.Result, error)
 	case errors.Is(err, session.ErrUnavailable):
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	case errors.Is(err, oidc.ErrUnavailable):
-		return nil, auth.Unavailable("issuer_unavailable", err)
+		return nil, issuerError(err)
 	}
 	return nil, err
 }
@@ -220,7 +220,10 @@ func (f *sessions) reverify(ctx context.Context, id session.ID, current *session
 func (f *sessions) due(l *session.Login) bool {
 	exp := l.Identity.Tokens.Expiry
 	ahead := refreshAhead + max(0, min(f.leeway, exp.Sub(l.Obtained)/2))
-	return !exp.IsZero() && f.now().Add(ahead).After(exp)
+	if l.RefreshFailed {
+		ahead = 0
+	}
+	return !exp.IsZero() && !f.now().Add(ahead).Before(exp)
 }
 
 // renew refreshes the tokens of a login (RFC 6749 §6, OIDC Core §12). Sessions calls it once for all who ask.
@@ -234,16 +237,12 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 		return current, nil // another request was quicker
 	}
 	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
-	if errors.Is(err, oidc.ErrRefused) {
-		f.log.Info("session ended, because its refresh was refused", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", oidc.ErrUnavailable, err)
+		return f.unrefreshed(current, err)
 	}
 	identity, err := client.Reissued(ctx, l.Identity, t.Tokens)
 	switch {
-	case errors.Is(err, oidc.ErrUnavailable):
+	case oidc.IsOutage(err):
 		return nil, err
 	case err != nil: // OIDC Core §12.2: it may be about somebody else
 		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
@@ -252,6 +251,25 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 	if l.Identity, err = f.renewUserinfo(ctx, client, identity); err != nil {
 		return nil, err
 	}
-	l.Obtained = f.now()
+	l.Obtained, l.RefreshFailed = f.now(), false
 	return current.With(l), nil
+}
+
+// unrefreshed is what becomes of a session whose refresh the authorization server didn't grant. A verdict on the grant ends it. What only
+// the operator can mend lets it go on while its access token lives, and is tried once more at the end of that. An outage changes nothing.
+func (f *sessions) unrefreshed(current *session.Session, err error) (*session.Session, error) {
+	l := current.Login
+	switch {
+	case errors.Is(err, oidc.ErrRefused):
+		f.log.Info("session ended, because its refresh was refused", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+	case oidc.IsOutage(err):
+		return nil, err
+	case f.now().Before(l.Identity.Tokens.Expiry):
+		f.log.Error("a session can't be refreshed, and goes on until its access token expires", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+		l.RefreshFailed = true
+		return current.With(l), nil
+	default:
+		f.log.Error("session ended, because it can't be refreshed", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+	}
+	return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 }

@@ -104,7 +104,7 @@ func TestSession(t *testing.T) {
 		{name: "429", ask: loggedIn(answered(429, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no tokens", ask: loggedIn(answered(200, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no JSON", ask: loggedIn(answered(200, "<h1>Hello</h1>")), want: away, calls: refreshed, more: keeps},
-		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)), want: away, calls: refreshed, more: keeps},
+		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)), want: goesOn, calls: refreshed, more: clears},
 		{name: "its ID token is somebody else's", ask: loggedIn(func(g *gate) {
 			g.clock.advance(6 * time.Minute)
 			g.issuer.AdjustIDToken(func(c map[string]any) { c["sub"] = "jane" })

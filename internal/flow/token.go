@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -86,7 +87,9 @@ func (t *tokenReader) read(r *auth.Request) (found, error) {
 		return f, err
 	case len(all) == 0:
 		return f, auth.ErrNoCredential
-	case !ok || len(f.value) > maxToken:
+	case len(f.value) > maxToken:
+		return f, errTooLong
+	case !ok:
 		return f, errMalformed
 	}
 	if f.jws = oidc.IsJWS(f.value); !f.jws && !token68(f.value) {
@@ -145,6 +148,9 @@ func (p *presented) result(f found, i *auth.Identity) (*auth.Result, error) {
 	}
 	return &auth.Result{Identity: i, Used: used(f)}, nil
 }
+
+// errTooLong is final: what is longer isn't looked at.
+var errTooLong = auth.InvalidToken("token_too_long", fmt.Errorf("the token is longer than %d bytes", maxToken))
 
 // errMalformed is final, and the same for whatever is wrong with a token's form.
 var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1"))

@@ -174,7 +174,10 @@ func (e *exchange) actor(r *auth.Request) (found, error) {
 	case "header":
 		name := headerName(a.HeaderName)
 		values := r.Header[name]
-		if len(values) != 1 || len(values[0]) > maxToken || !token68(values[0]) {
+		if len(values) == 1 && len(values[0]) > maxToken {
+			return found{}, errTooLong
+		}
+		if len(values) != 1 || !token68(values[0]) {
 			return found{}, auth.InvalidToken("actor_token_missing", fmt.Errorf("expected one actor token in the header %s", name))
 		}
 		return found{value: values[0], at: auth.Param{In: auth.InHeader, Name: name}}, nil
@@ -199,7 +202,7 @@ func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.
 	next.Tokens.RefreshToken = subject.Tokens.RefreshToken // the caller's own, which may have been rotated for it
 	if next.AccessToken == nil {
 		if e.asked == nil || oidc.IsJWS(t.Tokens.AccessToken) {
-			return nil, auth.Unavailable("exchanged_token_unverified", errors.New("the exchanged token can't be verified with the issuer's keys: "+
+			return nil, auth.NotSetUp(errors.New("the exchanged token can't be verified with the issuer's keys: " +
 				"add introspection to auth_methods, or have the issuer issue JWTs"))
 		}
 		answer, err := e.asked.introspect(r, t.Tokens.AccessToken)

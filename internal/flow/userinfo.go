@@ -92,7 +92,7 @@ func (f *sessions) renewUserinfo(ctx context.Context, client *oidc.Client, i *au
 	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)
 	renewed := *i
 	switch {
-	case errors.Is(err, oidc.ErrInactive):
+	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNobody):
 		renewed.Userinfo, renewed.UserinfoJWT = nil, ""
 	case err != nil:
 		f.log.Warn("userinfo can't be asked after a refresh, so what it said before stays", "issuer", i.Issuer, "sub", i.Subject, "error", err)

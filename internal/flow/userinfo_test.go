@@ -38,10 +38,10 @@ func TestUserinfo(t *testing.T) {
 		{name: "400", before: refuses(400), ask: with(opaque), want: inactive, calls: asked},
 		{name: "401", before: refuses(401), ask: with(opaque), want: inactive, calls: asked},
 		{name: "403", before: refuses(403), ask: with(opaque), want: inactive, calls: asked},
-		{name: "no sub", before: telling(map[string]any{"sub": nil}), ask: with(opaque), want: away, calls: asked},
-		{name: "an empty sub", before: telling(map[string]any{"sub": ""}), ask: with(opaque), want: away, calls: asked},
-		{name: "a sub that is no string", before: telling(map[string]any{"sub": 7}), ask: with(opaque), want: away, calls: asked},
-		{name: "no userinfo endpoint", cold: true, ask: with(opaque), want: away, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
+		{name: "no sub", before: telling(map[string]any{"sub": nil}), ask: with(opaque), want: invalid("userinfo_subject"), calls: asked},
+		{name: "an empty sub", before: telling(map[string]any{"sub": ""}), ask: with(opaque), want: invalid("userinfo_subject"), calls: asked},
+		{name: "a sub that is no string", before: telling(map[string]any{"sub": 7}), ask: with(opaque), want: invalid("userinfo_subject"), calls: asked},
+		{name: "no userinfo endpoint", cold: true, ask: with(opaque), want: misset, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
 			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { delete(m, "userinfo_endpoint") })
 		}},
 	})
@@ -98,7 +98,7 @@ func TestUserinfoSigned(t *testing.T) {
 		{name: "for something else", before: for_(map[string]any{"aud": []any{7}}), ask: with(token), want: away, calls: asked},
 		{name: "of another issuer", before: for_(map[string]any{"aud": "app", "iss": "https://other.example"}), ask: with(token),
 			want: away, calls: asked},
-		{name: "about nobody", before: for_(map[string]any{"aud": "app", "sub": nil}), ask: with(token), want: away, calls: asked},
+		{name: "about nobody", before: for_(map[string]any{"aud": "app", "sub": nil}), ask: with(token), want: invalid("userinfo_subject"), calls: asked},
 		{name: "unsigned", before: unsigned(provider.WithAlg("none")), ask: with(token), want: away, calls: asked},
 		{name: "signed with the client's secret", before: unsigned(provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret"))),
 			ask: with(token), want: away, calls: asked},
@@ -125,7 +125,7 @@ func TestSearch(t *testing.T) {
 		{name: "good", change: search, ask: with(jwt(nil)), want: passes, calls: asked, more: both},
 		{name: "about somebody else", change: search, before: telling(map[string]any{"sub": "jane"}), ask: with(jwt(nil)),
 			want: invalid("userinfo_subject"), calls: asked},
-		{name: "about nobody", change: search, before: telling(map[string]any{"sub": nil}), ask: with(jwt(nil)), want: away, calls: asked},
+		{name: "about nobody", change: search, before: telling(map[string]any{"sub": nil}), ask: with(jwt(nil)), want: invalid("userinfo_subject"), calls: asked},
 		{name: "of a program", change: search, ask: with(func(g *gate) string { return g.issuer.AccessToken("", "app", nil) }),
 			want: passes, calls: asked, more: bare},
 		{name: "without a subject", change: search, ask: with(jwt(map[string]any{"sub": nil})), want: invalid("userinfo_subject"), calls: asked},

@@ -41,6 +41,11 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, token string, p proof) (
 	if err != nil {
 		return nil, nil, err
 	}
+	return i.judgeAccessToken(ctx, t, p)
+}
+
+// judgeAccessToken judges an access token that was read.
+func (i *Issuer) judgeAccessToken(ctx context.Context, t *jwt, p proof) (*VerifiedToken, *verdict, error) {
 	if err := checkType(t.header.Typ); err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +71,7 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, token string, p proof) (
 	return &VerifiedToken{NotBefore: nbf, Identity: &auth.Identity{
 		Flow: "bearer", Issuer: i.url, ClientID: claims.String("client_id"), Subject: claims.String("sub"),
 		AccessToken: claims, AccessTokenJWK: by.jwk, Presented: true,
-		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: claims.String("scope"), Expiry: exp},
+		Tokens: auth.Tokens{AccessToken: t.text, TokenType: "Bearer", Scope: claims.String("scope"), Expiry: exp},
 	}}, by, nil
 }
 
@@ -145,7 +150,21 @@ func (i *Issuer) IssuedAccessToken(ctx context.Context, token string, unsigned b
 	case errors.Is(err, ErrUnavailable):
 		return nil, err
 	case err != nil:
+		i.tellUnjudged(err)
 		return nil, nil
 	}
 	return v.Identity, nil
+}
+
+// tellUnjudged logs, once for each kind of reason, why nothing is read in an access token of the gate's own.
+func (i *Issuer) tellUnjudged(err error) {
+	kind := "unjudged"
+	for _, reason := range []error{errMalformed, ErrNotAccessToken, ErrExpired, ErrNotYetValid, errBadSignature} {
+		if errors.Is(err, reason) {
+			kind += " " + reason.Error()
+		}
+	}
+	if i.isNew(kind) {
+		i.log.Info("claims of access tokens aren't read, so those of ID tokens, userinfo or introspection count alone", "issuer", i.url, "error", err)
+	}
 }

@@ -151,17 +151,23 @@ const maxTold = 1000
 
 // tell logs, once, what of an answer counts as absent. Answers come again and again, and the log need not.
 func (i *Issuer) tell(document string, odd []skipped) {
+	for _, s := range odd {
+		if i.isNew(document + " " + s.member + " " + s.reason.Error()) {
+			i.log.Warn("a part of the issuer's answer is ignored", "issuer", i.url, "answer", document, "member", s.member, "error", s.reason)
+		}
+	}
+}
+
+// isNew reports whether the log hasn't said a text yet, and remembers it.
+func (i *Issuer) isNew(text string) bool {
 	i.telling.Lock()
 	defer i.telling.Unlock()
-	for _, s := range odd {
-		text := document + " " + s.member + " " + s.reason.Error()
-		if i.told[text] {
-			continue
-		}
-		if len(i.told) >= maxTold {
-			clear(i.told)
-		}
-		i.told[text] = true
-		i.log.Warn("a part of the issuer's answer is ignored", "issuer", i.url, "answer", document, "member", s.member, "error", s.reason)
+	if i.told[text] {
+		return false
 	}
+	if len(i.told) >= maxTold {
+		clear(i.told)
+	}
+	i.told[text] = true
+	return true
 }

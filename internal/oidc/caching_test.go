@@ -53,7 +53,7 @@ func TestExchangeTTL(t *testing.T) {
 		p, client, now := begin(t, func(s *Settings) {
 			s.CacheTTL = time.Hour
 			s.TokenExchange = &TokenExchange{GrantType: "token_exchange", Cache: ExchangeCache{Enabled: true, TTL: c.ttl},
-				Request: ExchangeRequest{Audience: []string{"app"}}}
+				Request: ExchangeRequest{Audience: []string{"app"}, SubjectTokenType: typeAccessToken, RequestedTokenType: typeAccessToken}}
 		})
 		subject := p.AccessToken("john", "app", map[string]any{"exp": now.Now().Add(time.Hour).Unix()})
 		for range 2 {

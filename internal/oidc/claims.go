@@ -14,7 +14,7 @@ var (
 	ErrNotYetValid = errors.New("token_not_yet_valid")
 )
 
-// clockSkew is how far in the future an iat may be besides the leeway: clocks differ, and no standard asks for less.
+// clockSkew is how far in the future an iat or nbf may be besides the leeway: clocks differ, and no standard asks for less.
 const clockSkew = time.Minute
 
 // checkTimes judges exp, nbf and iat (RFC 7519 §4.1) at this moment. exp is required.
@@ -44,7 +44,7 @@ func (i *Issuer) CheckValidity(exp, nbf time.Time) error {
 	if !exp.IsZero() && !now.Before(exp.Add(i.leeway)) {
 		return fmt.Errorf("%w: exp was %s", ErrExpired, exp.UTC().Format(time.RFC3339))
 	}
-	if now.Add(i.leeway).Before(nbf) {
+	if now.Add(i.leeway + clockSkew).Before(nbf) {
 		return fmt.Errorf("%w: nbf is %s", ErrNotYetValid, nbf.UTC().Format(time.RFC3339))
 	}
 	return nil

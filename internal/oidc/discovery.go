@@ -31,6 +31,7 @@ type Metadata struct {
 	ResponseModes            []string    `json:"response_modes_supported"`
 	CodeChallengeMethods     []string    `json:"code_challenge_methods_supported"`
 	IDTokenAlgs              []string    `json:"id_token_signing_alg_values_supported"`
+	GrantTypes               []string    `json:"grant_types_supported"`
 	MTLS                     mtlsAliases `json:"mtls_endpoint_aliases"`
 
 	raw json.RawMessage  // the document as it came
@@ -99,7 +100,7 @@ func (m *Metadata) settle(s *EndpointSettings, odd []skipped, check func(string)
 }
 
 // require returns the address of the endpoint that a setting replaces, or an error that says why there is none and wraps
-// ErrUnavailable.
+// ErrNotSetUp.
 func (m *Metadata) require(setting string) (string, error) {
 	for _, e := range endpointsOf {
 		if e.setting != setting {
@@ -109,9 +110,9 @@ func (m *Metadata) require(setting string) (string, error) {
 			return address, nil
 		}
 		if err := m.bad[setting]; err != nil {
-			return "", fmt.Errorf("%w: its metadata's %s: %w: write %s", ErrUnavailable, e.member, err, setting)
+			return "", fmt.Errorf("%w: its metadata's %s: %w: write %s", ErrNotSetUp, e.member, err, setting)
 		}
-		return "", fmt.Errorf("%w: its metadata has no %s: write %s", ErrUnavailable, e.member, setting)
+		return "", fmt.Errorf("%w: its metadata has no %s: write %s", ErrNotSetUp, e.member, setting)
 	}
 	return "", fmt.Errorf("%w: there is no endpoint %s", ErrUnavailable, setting)
 }
@@ -134,18 +135,9 @@ func (i *Issuer) Metadata(ctx context.Context) (*Metadata, error) {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	if i.metadata == nil {
-		return nil, cmpErr(err, i.metadataErr)
+		return nil, first(err, i.metadataErr, ErrUnavailable)
 	}
 	return i.metadata, nil
-}
-
-func cmpErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return ErrUnavailable
 }
 
 // discover fetches the metadata and keeps it.
@@ -189,13 +181,13 @@ func (i *Issuer) checkMetadata(m *Metadata, odd []skipped) error {
 	for _, s := range odd {
 		if s.member == "issuer" {
 			return fmt.Errorf("%w: its metadata's issuer: %w: expected %q: write using_pseudo_issuer: true and the endpoints to do without metadata",
-				ErrUnavailable, s.reason, i.url)
+				ErrNotSetUp, s.reason, i.url)
 		}
 	}
 	same := strings.TrimSuffix(m.Issuer, "/") == strings.TrimSuffix(i.url, "/")
 	if !same && !slices.Contains(i.allowed, m.Issuer) {
 		return fmt.Errorf("%w: its metadata names the issuer %q, expected %q: set issuer to that, or add it to issuers_allowed",
-			ErrUnavailable, m.Issuer, i.url)
+			ErrNotSetUp, m.Issuer, i.url)
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (c *Client) claimSource(ctx context.Context, source any, sub string, by Cal
 			return nil, err
 		}
 	}
-	t, err := readJWT(jwt, fromIssuer)
+	t, err := readIssued(jwt)
 	if err != nil {
 		return nil, err
 	}

@@ -110,9 +110,9 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) Finding {
 	switch {
 	case (e.Login || e.Token) && m.TokenEndpoint != "":
-		_, err := c.token(ctx, url.Values{
+		_, err := c.token(ctx, "authorization_code", url.Values{
 			"grant_type": {"authorization_code"}, "code": {"sallyport-check"}, "redirect_uri": {e.RedirectURI}, "code_verifier": {strings.Repeat("c", 43)},
-		}, Extra{}, nil, "invalid_grant")
+		}, Extra{}, nil)
 		return c.clientFinding(err)
 	case e.Introspect && m.IntrospectionEndpoint != "":
 		if _, err := c.introspect(ctx, "sallyport-check", Extra{}); err != nil && !errors.Is(err, ErrInactive) {

@@ -61,6 +61,10 @@ type ExchangeRequest struct {
 	PostArgsValues []auth.Secret `yaml:"post_args_values"`
 	EmptyPostArgs  bool          `yaml:"empty_post_args" default:"false"`
 	ActorToken     ActorToken    `yaml:"actor_token"`
+
+	// What the tokens are (RFC 8693 §3). The subject token is always the access token that is exchanged.
+	SubjectTokenType   string `yaml:"subject_token_type" default:"urn:ietf:params:oauth:token-type:access_token" enum:"urn:ietf:params:oauth:token-type:access_token,urn:ietf:params:oauth:token-type:jwt"`
+	RequestedTokenType string `yaml:"requested_token_type" default:"urn:ietf:params:oauth:token-type:access_token" enum:"urn:ietf:params:oauth:token-type:access_token,urn:ietf:params:oauth:token-type:jwt"`
 }
 
 // ActorToken is who acts for the subject (RFC 8693 §1.1, delegation).
@@ -101,19 +105,19 @@ func (c *Client) keepExchanged(config ClientConfig, times cache.Times, shared *c
 }
 
 // Exchange returns the token that the authorization server gives for a subject token (RFC 8693 §2), or what is kept of an
-// earlier answer. actor may be empty. The error wraps ErrRefused for invalid_grant and invalid_request: the verdict on the
-// subject or actor token.
+// earlier answer. actor may be empty. The error wraps ErrRefused for a verdict on the subject or actor token.
 func (c *Client) Exchange(ctx context.Context, subject, actor string, by Caller) (*TokenResponse, error) {
 	x := c.settings.TokenExchange
 	form := c.exchangeForm(x, subject, actor)
 	extra := c.exchangeExtra(x, by.Extra)
 	g := grant{flow: "token_exchange", parts: []string{form.Encode()}, ask: func(ctx context.Context) (*TokenResponse, error) {
-		t, err := c.token(ctx, form, extra, nil, "invalid_grant", "invalid_request")
+		t, err := c.token(ctx, "token_exchange", form, extra, nil)
 		if err != nil {
 			return nil, err
 		}
 		if kind := t.IssuedTokenType; kind != "" && kind != typeAccessToken && kind != typeJWT {
-			return nil, fmt.Errorf("%w: its issued_token_type is %q, expected an access token", ErrUnavailable, clip(kind))
+			return nil, fmt.Errorf("%w: its issued_token_type is %q, and only %s and %s are taken: change requested_token_type",
+				ErrNotSetUp, clip(kind), typeAccessToken, typeJWT)
 		}
 		return t, nil
 	}}
@@ -131,8 +135,8 @@ func (c *Client) exchangeForm(x *TokenExchange, subject, actor string) url.Value
 		}
 	} else {
 		form.Set("subject_token", subject)
-		form.Set("subject_token_type", typeAccessToken)
-		form.Set("requested_token_type", typeAccessToken)
+		form.Set("subject_token_type", x.Request.SubjectTokenType)
+		form.Set("requested_token_type", x.Request.RequestedTokenType)
 	}
 	if actor != "" {
 		form.Set("actor_token", actor)
@@ -181,9 +185,6 @@ func (c *Client) exchangeExtra(x *TokenExchange, extra Extra) Extra {
 	return extra
 }
 
-// maxReplaced is the longest token that token_exchange_endpoint may answer, in bytes.
-const maxReplaced = 16 << 10
-
 // Replace sends an access token to token_exchange_endpoint and returns the one that it answers with.
 func (c *Client) Replace(ctx context.Context, accessToken string, by Caller) (string, error) {
 	g := grant{flow: "token_exchange_endpoint", parts: []string{accessToken}, ask: func(ctx context.Context) (*TokenResponse, error) {
@@ -211,8 +212,8 @@ func (c *Client) replace(ctx context.Context, accessToken string) (*TokenRespons
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 		return nil, fmt.Errorf("%w: token_exchange_endpoint answered %d", ErrRefused, a.status)
 	case a.status != http.StatusOK:
-		return nil, fmt.Errorf("%w: token_exchange_endpoint answered %d, expected 200", ErrUnavailable, a.status)
-	case token == "" || len(token) > maxReplaced || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, statusError("token_exchange_endpoint", a.status, "token_exchange_endpoint")
+	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, fmt.Errorf("%w: token_exchange_endpoint answered something that is no token", ErrUnavailable)
 	}
 	return &TokenResponse{Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer"}}, nil

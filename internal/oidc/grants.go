@@ -25,13 +25,13 @@ func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, b
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.token(ctx, form, by.Extra, nil, "invalid_grant")
+	t, err := c.token(ctx, "authorization_code", form, by.Extra, nil)
 	leave(refusedIn(err))
 	return t, err
 }
 
 // refusedIn reports whether a call's error is about what the caller sent, and not about the issuer's state.
-func refusedIn(err error) bool { return err != nil && !errors.Is(err, ErrUnavailable) }
+func refusedIn(err error) bool { return err != nil && !IsOutage(err) }
 
 // Refresh asks for new tokens with a refresh token of the gate's own (RFC 6749 §6). The answer's refresh token is the old one
 // if the server sent no new one.
@@ -41,11 +41,11 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (*TokenRespon
 		return nil, err
 	}
 	defer leave()
-	return c.refresh(ctx, refreshToken, Extra{})
+	return c.refresh(ctx, "session", refreshToken, Extra{})
 }
 
-func (c *Client) refresh(ctx context.Context, refreshToken string, extra Extra) (*TokenResponse, error) {
-	t, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, extra, nil, "invalid_grant", "invalid_scope")
+func (c *Client) refresh(ctx context.Context, grant, refreshToken string, extra Extra) (*TokenResponse, error) {
+	t, err := c.token(ctx, grant, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, extra, nil)
 	if err == nil && t.Tokens.RefreshToken == "" {
 		t.Tokens.RefreshToken = refreshToken
 	}
@@ -66,7 +66,9 @@ const rotatedServes = 5 * time.Second
 // because with rotation a second use would end the grant (RFC 9700 §4.14.2).
 func (c *Client) Refreshed(ctx context.Context, refreshToken string, by Caller) (*TokenResponse, error) {
 	g := grant{flow: "refresh_token", parts: []string{refreshToken}}
-	g.ask = func(ctx context.Context) (*TokenResponse, error) { return c.refresh(ctx, refreshToken, by.Extra) }
+	g.ask = func(ctx context.Context) (*TokenResponse, error) {
+		return c.refresh(ctx, g.flow, refreshToken, by.Extra)
+	}
 	g.serves = func(t *TokenResponse) time.Time {
 		until := c.issuer.now().Add(rotatedServes)
 		if ends := t.expires(); t.Tokens.RefreshToken == refreshToken || !ends.IsZero() && ends.Before(until) {
@@ -81,7 +83,7 @@ func (c *Client) Refreshed(ctx context.Context, refreshToken string, by Caller) 
 func (c *Client) ClientCredentials(ctx context.Context, who Credentials, by Caller) (*TokenResponse, error) {
 	g := grant{flow: "client_credentials", as: &who, parts: []string{who.ID, string(who.Secret)}}
 	g.ask = func(ctx context.Context) (*TokenResponse, error) {
-		return c.token(ctx, c.scoped(g.flow), by.Extra, &who, "invalid_client", "unauthorized_client", "invalid_scope", "access_denied", "invalid_grant")
+		return c.token(ctx, g.flow, c.scoped(g.flow), by.Extra, &who)
 	}
 	return c.granted(ctx, c.tokens, by, g)
 }
@@ -93,7 +95,7 @@ func (c *Client) Password(ctx context.Context, username string, password auth.Se
 		form := c.scoped(g.flow)
 		form.Set("username", username)
 		form.Set("password", string(password))
-		return c.token(ctx, form, by.Extra, nil, "invalid_grant", "invalid_scope", "access_denied")
+		return c.token(ctx, g.flow, form, by.Extra, nil)
 	}
 	return c.granted(ctx, c.tokens, by, g)
 }
@@ -142,7 +144,10 @@ func (c *Client) granted(ctx context.Context, kept *cache.Cache[*TokenResponse],
 			tokens.IDToken = "" // it is for the caller's client, and about no person
 		}
 		if t.Identity, err = c.Issued(ctx, g.flow, tokens, IDTokenWant{}); err != nil {
-			return nil, time.Time{}, fmt.Errorf("%w: what it has issued: %w", ErrUnavailable, err)
+			if !errors.Is(err, ErrUnavailable) {
+				err = fmt.Errorf("%w: what it has issued: %w", ErrUnavailable, err)
+			}
+			return nil, time.Time{}, err
 		}
 		if g.as != nil {
 			t.Identity.ClientID, t.Identity.Subject = g.as.ID, cmp.Or(t.Identity.Subject, g.as.ID)

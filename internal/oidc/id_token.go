@@ -44,22 +44,49 @@ func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (a
 	if err != nil {
 		return nil, "", err
 	}
-	for _, err := range []error{
-		c.issuer.checkIssuer(t.claims, m),
-		c.checkParties(t.claims),
-		c.checkFreshness(t.claims, want.MaxAge),
-		checkBinding(t.claims, want, t.header.Alg),
-		checkContinuity(t.claims, want.Previous),
-	} {
-		if err != nil {
-			return nil, "", err
-		}
+	err = first(c.checkAlg(t, p, m), c.issuer.checkIssuer(t.claims, m), c.checkParties(t.claims))
+	if err != nil && p.from == fromIssuer { // it would be so at every login
+		err = fmt.Errorf("%w: %w", ErrNotSetUp, err)
+	}
+	fresh := c.checkFreshness(t.claims, want.MaxAge)
+	if p.from == fromIssuer && (errors.Is(fresh, ErrExpired) || errors.Is(fresh, ErrNotYetValid)) { // it has only just been issued
+		fresh = fmt.Errorf("%w: %w: compare the clocks of the gate and of the issuer, or write leeway", ErrNotSetUp, fresh)
+	}
+	err = first(err, fresh, checkBinding(t.claims, want, t.header.Alg), checkContinuity(t.claims, want.Previous))
+	if err != nil {
+		return nil, "", err
 	}
 	by, err := c.issuer.prove(ctx, t, p)
 	if err != nil {
 		return nil, "", err
 	}
 	return t.claims, by.jwk, nil
+}
+
+// first returns the first of the errors that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAlg judges the algorithm that an ID token names: it is pinned. prove does so again, by what has verified the signature.
+func (c *Client) checkAlg(t *jwt, p proof, m *Metadata) error {
+	if p.unsigned || sameAlgorithm(t.header.Alg, c.idTokenAlg) {
+		return nil
+	}
+	announced := ""
+	if len(m.IDTokenAlgs) > 0 {
+		announced = " (the issuer announces " + strings.Join(m.IDTokenAlgs, ", ") + ")"
+	}
+	if !slices.ContainsFunc(slices.Concat(asymmetric, symmetric), func(alg string) bool { return sameAlgorithm(alg, t.header.Alg) }) {
+		return fmt.Errorf("its alg is %q, which is never taken: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
+	}
+	return fmt.Errorf("it is signed with %q, and id_token_signed_response_alg is %s: write what the issuer signs with%s",
+		clip(t.header.Alg), c.idTokenAlg, announced)
 }
 
 // issued says how a JWT is proved that the issuer answered to a grant or call of this name.
@@ -88,9 +115,16 @@ func (c *Client) checkParties(claims auth.Claims) error {
 	if !slices.Contains(audience, c.ID) {
 		return fmt.Errorf("aud: expected %q among %q", c.ID, audience)
 	}
-	azp, present := claims["azp"]
-	if present && azp != c.ID || !present && len(audience) > 1 {
-		return fmt.Errorf("azp: expected %q, got %v", c.ID, azp)
+	if azp, present := claims["azp"]; present {
+		if azp != c.ID {
+			return fmt.Errorf("azp: expected %q, got %v", c.ID, azp)
+		}
+		return nil
+	}
+	for _, other := range audience {
+		if !slices.Contains(c.settings.ClientID, other) && !slices.Contains(c.settings.IDTokenAudiencesTrusted, other) {
+			return fmt.Errorf("aud names %q besides client_id, and there is no azp: add it to id_token_audiences_trusted, if it may have our ID tokens", other)
+		}
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 			ErrInactive, a.status)
 	}
 	if a.status != http.StatusOK {
-		return nil, fmt.Errorf("%w: its introspection endpoint answered %d, expected 200", ErrUnavailable, a.status)
+		return nil, statusError("introspection endpoint", a.status, "introspection_endpoint")
 	}
 	claims, jwt, err := c.readIntrospection(ctx, a)
 	if err != nil {
@@ -125,8 +125,12 @@ func asksForBasic(h http.Header) bool {
 func (c *Client) readIntrospection(ctx context.Context, a *answer) (auth.Claims, string, error) {
 	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if kind != "application/token-introspection+jwt" && kind != "application/jwt" {
+		if c.settings.IntrospectionAccept != "application/json" && kind == "application/json" {
+			return nil, "", fmt.Errorf("%w: its introspection answer is %q, and introspection_accept is %s: let the issuer sign it, or change that",
+				ErrNotSetUp, kind, c.settings.IntrospectionAccept)
+		}
 		if c.settings.IntrospectionAccept != "application/json" {
-			return nil, "", fmt.Errorf("%w: its introspection answer is %q, expected the signed %s", ErrUnavailable, kind, c.settings.IntrospectionAccept)
+			return nil, "", fmt.Errorf("%w: its introspection answer is %q, expected the signed %s", ErrUnavailable, clip(kind), c.settings.IntrospectionAccept)
 		}
 		claims, err := a.object()
 		if err != nil {
@@ -145,7 +149,7 @@ func (c *Client) readIntrospection(ctx context.Context, a *answer) (auth.Claims,
 // signedIntrospection verifies an answer of RFC 9701 §5: signed by the issuer, for us, with the answer as one claim. Plain
 // application/jwt is what servers sent before there was a standard: there the claims may be the answer themselves.
 func (c *Client) signedIntrospection(ctx context.Context, jwt, kind string) (auth.Claims, error) {
-	t, err := readJWT(jwt, fromIssuer)
+	t, err := readIssued(jwt)
 	if err != nil {
 		return nil, err
 	}

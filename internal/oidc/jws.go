@@ -25,6 +25,9 @@ var asymmetric = []string{
 // maxJWT is the longest JWT of a stranger that is looked at, in bytes. What the issuer signs for us is bounded as a document.
 const maxJWT = 16 << 10
 
+// errTooLong says that a stranger's JWT is over the limit.
+var errTooLong = fmt.Errorf("a JWT of more than %d bytes isn't looked at", maxJWT)
+
 // errMalformed says that a string is no JWS in compact serialization.
 var errMalformed = errors.New("not a JWS in compact serialization (RFC 7515 §7.1)")
 
@@ -74,7 +77,7 @@ func readParts(token string) (parts [3][]byte, err error) {
 // readHeader reads the unverified header of a stranger's JWT: it only serves to refuse early and cheaply.
 func readHeader(token string) (joseHeader, error) {
 	if len(token) > maxJWT {
-		return joseHeader{}, errMalformed
+		return joseHeader{}, errTooLong
 	}
 	parts, err := readParts(token)
 	if err != nil {
@@ -100,7 +103,7 @@ func parseHeader(part []byte) (joseHeader, error) {
 // early.
 func readPayload(token string) (auth.Claims, error) {
 	if len(token) > maxJWT {
-		return nil, errMalformed
+		return nil, errTooLong
 	}
 	parts, err := readParts(token)
 	if err != nil {
@@ -120,8 +123,13 @@ type jwt struct {
 // readJWT reads a JWT's header and claims. A stranger's has a limit of its own.
 func readJWT(token string, from origin) (*jwt, error) {
 	if from == fromCaller && len(token) > maxJWT {
-		return nil, errMalformed
+		return nil, errTooLong
 	}
+	return readIssued(token)
+}
+
+// readIssued reads the header and claims of a JWT that the issuer has given, perhaps long ago.
+func readIssued(token string) (*jwt, error) {
 	parts, err := readParts(token)
 	if err != nil {
 		return nil, err
@@ -182,7 +190,7 @@ func (i *Issuer) prove(ctx context.Context, t *jwt, p proof) (*verdict, error) {
 		SkipIssuerCheck: true, SkipClientIDCheck: true, SkipExpiryCheck: true,
 	})
 	if _, err := verifier.Verify(ctx, t.text); err != nil && s.verdict == nil { // with a verdict: claims that it reads and the gate doesn't
-		return nil, cmpErr(s.err, err)
+		return nil, first(s.err, err)
 	}
 	return s.verdict, nil
 }

@@ -30,7 +30,7 @@ func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) er
 		want("code_challenge_method", "S256", m.CodeChallengeMethods)
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: verify_parameters: its metadata doesn't announce %s", ErrUnavailable, strings.Join(missing, "; "))
+		return fmt.Errorf("%w: verify_parameters: its metadata doesn't announce %s", ErrNotSetUp, strings.Join(missing, "; "))
 	}
 	return nil
 }

@@ -77,6 +77,7 @@ type ClientSettings struct {
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
 	IDTokenSignedResponseAlg string   `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519,HS256,HS384,HS512"`
+	IDTokenAudiencesTrusted  []string `yaml:"id_token_audiences_trusted" group:"issuer"`                                                                                          // further aud that an ID token without azp may name
 	IgnoreSignature          []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"` // of tokens that the issuer gave for these, over TLS
 	VerifyParameters         bool     `yaml:"verify_parameters" default:"false"`                                                                                                  // what the metadata doesn't announce isn't asked for
 }

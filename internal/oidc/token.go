@@ -7,19 +7,12 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"sallyport/internal/auth"
 )
-
-// ErrRefused is wrapped by errors that are the authorization server's verdict on what a caller brought: a wrong password, a
-// spent refresh token, a wrong client secret of the caller's own. A wrong client of ours is no verdict on anybody.
-var ErrRefused = errors.New("grant_refused")
 
 // A TokenResponse is a successful token response (RFC 6749 §5.1). It is immutable: it may be kept and serve many requests.
 type TokenResponse struct {
@@ -43,9 +36,10 @@ func (t *TokenResponse) expires() time.Time {
 	return t.Tokens.Expiry
 }
 
-// token is the one token request. Its error wraps ErrUnavailable if the server can't be asked or is in trouble itself, or
-// is an *oauth2.RetrieveError with the server's error code (RFC 6749 §5.2); it wraps ErrRefused if the code is a verdict.
-func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Credentials, verdicts ...string) (*TokenResponse, error) {
+// token is the one token request, for what refusals has a row for. Its error wraps ErrRefused if the server has judged what the request
+// brought, ErrNotSetUp if only the operator can mend it, else ErrUnavailable. The server's code is in an *oauth2.RetrieveError (RFC 6749
+// §5.2).
+func (c *Client) token(ctx context.Context, grant string, form url.Values, extra Extra, as *Credentials) (*TokenResponse, error) {
 	header := http.Header{}
 	for name, values := range extra.Header {
 		header[name] = values
@@ -67,12 +61,16 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 	}
 	object, err := a.object()
 	if a.status != http.StatusOK || object["error"] != nil { // some servers send their refusals with 200
-		return nil, refusal(a.status, object, verdicts)
+		m, err := c.issuer.Metadata(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, c.refusal(grant, m, a.status, object, extra.Args)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
 	}
-	tokens, odd, err := readTokens(object, asked)
+	tokens, odd, err := readTokens(object, asked, grant)
 	if err != nil {
 		return nil, err
 	}
@@ -90,25 +88,10 @@ func (c *Client) token(ctx context.Context, form url.Values, extra Extra, as *Cr
 	return t, nil
 }
 
-// refusal turns an error response into an error. 5xx and 429 say nothing about the grant.
-func refusal(status int, answer map[string]any, verdicts []string) error {
-	code := auth.Claims(answer).String("error")
-	err := &oauth2.RetrieveError{
-		Response:         &http.Response{StatusCode: status, Status: http.StatusText(status)},
-		ErrorCode:        clip(code),
-		ErrorDescription: clip(auth.Claims(answer).String("error_description")),
-	}
-	switch {
-	case code == "" || status >= 500 || status == http.StatusTooManyRequests || code == "temporarily_unavailable" || code == "server_error":
-		return fmt.Errorf("%w: its token endpoint answered %d: %w", ErrUnavailable, status, err)
-	case slices.Contains(verdicts, code):
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	return err
-}
-
-// readTokens reads a successful token response (RFC 6749 §5.1). Members that are optional and not of their type count as absent.
-func readTokens(answer auth.Claims, asked time.Time) (t auth.Tokens, odd []skipped, err error) {
+// readTokens reads a successful token response (RFC 6749 §5.1). Members that are optional and not of their type count as absent. An
+// access token that isn't used as a bearer token is taken out: nothing here knows how to send it (RFC 6749 §7.1). The answer to a token
+// exchange may be no access token at all, which N_A says (RFC 8693 §2.2.1).
+func readTokens(answer auth.Claims, asked time.Time, grant string) (t auth.Tokens, odd []skipped, err error) {
 	t = auth.Tokens{
 		AccessToken: answer.String("access_token"), TokenType: answer.String("token_type"), RefreshToken: answer.String("refresh_token"),
 		IDToken: answer.String("id_token"), Scope: answer.String("scope"),
@@ -116,8 +99,11 @@ func readTokens(answer auth.Claims, asked time.Time) (t auth.Tokens, odd []skipp
 	if t.AccessToken == "" {
 		return t, nil, fmt.Errorf("%w: its token response has no access_token that is a string", ErrUnavailable)
 	}
-	if t.TokenType != "" && !strings.EqualFold(t.TokenType, "Bearer") {
-		return t, nil, fmt.Errorf("%w: its token response has token_type %q, expected Bearer", ErrUnavailable, clip(t.TokenType))
+	bearer := t.TokenType == "" || strings.EqualFold(t.TokenType, "Bearer") || grant == "token_exchange" && strings.EqualFold(t.TokenType, "N_A")
+	if !bearer {
+		odd = append(odd, skipped{"access_token", fmt.Errorf("token_type is %q, expected Bearer: it is sent nowhere", clip(t.TokenType))})
+		t.AccessToken = ""
+		delete(answer, "access_token")
 	}
 	for _, name := range []string{"token_type", "refresh_token", "id_token", "scope", "issued_token_type"} {
 		if v := answer[name]; v != nil && !isString(v) {

@@ -19,10 +19,13 @@ type Userinfo struct {
 	JWT    string      `json:"jwt,omitempty"` // the answer, where it was a signed one (§5.3.2)
 }
 
+// ErrNobody says that the userinfo answer doesn't say about whom it is.
+var ErrNobody = errors.New("userinfo_subject")
+
 func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 
 // Userinfo asks whose access token it is, or answers from what is kept. The error wraps ErrInactive if the endpoint refuses
-// the token.
+// the token, and is ErrNobody if the answer has no sub.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
 		leave, err := c.issuer.calls.admit(ctx, by.Address)
@@ -92,7 +95,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
 		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, a.status)
 	}
-	return nil, fmt.Errorf("%w: its userinfo endpoint answered %d, expected 200", ErrUnavailable, a.status)
+	return nil, statusError("userinfo endpoint", a.status, "userinfo_endpoint")
 }
 
 func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error) {
@@ -105,18 +108,18 @@ func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error)
 	} else {
 		u.Claims, err = a.object()
 	}
-	if err == nil && u.Claims.String("sub") == "" {
-		err = errors.New("sub is missing")
-	}
-	if err != nil && !errors.Is(err, ErrUnavailable) {
-		err = fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
+	switch {
+	case err != nil && !errors.Is(err, ErrUnavailable):
+		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
+	case err == nil && u.Claims.String("sub") == "": // OIDC Core §5.3.2: it must be there
+		return nil, ErrNobody
 	}
 	return u, err
 }
 
 // signedUserinfo verifies a signed answer: its iss and aud, where it has them, are the issuer's and ours (OIDC Core §5.3.2).
 func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, error) {
-	t, err := readJWT(jwt, fromIssuer)
+	t, err := readIssued(jwt)
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,8 @@ type Login struct {
 	SID      string         `json:"sid,omitempty"` // the provider's session (OIDC Front-Channel Logout §3)
 	Identity *auth.Identity `json:"identity"`
 	Obtained time.Time      `json:"obtained"` // when its tokens came: their life is reckoned from here, and never an order
+
+	RefreshFailed bool `json:"refresh_failed,omitempty"` // for a reason that is the operator's: not again before the access token expires
 }
 
 // With returns a copy of s whose login is l.
