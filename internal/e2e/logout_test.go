@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -57,6 +58,44 @@ func TestLogoutComesBack(t *testing.T) {
 	tab.waitURL(g.url + "/public/bye")
 	tab.open(g.url + "/")
 	tab.waitFor("#kc-login")
+}
+
+// TestLogoutByForm: an ID token that is too long for an address goes to Keycloak in a form, which sends itself where scripts run, and
+// by a button where they don't. A script's logout gets the address as JSON.
+func TestLogoutByForm(t *testing.T) {
+	t.Parallel()
+	client := keycloak.admin.mustCopy(t, "sallyport", "app", nil)
+	id := keycloak.admin.mustFindClient(t, "sallyport", client)["id"].(string)
+	keycloak.admin.mustDo(t, http.MethodPost, "/sallyport/clients/"+id+"/protocol-mappers/models", object{
+		"name": "long", "protocol": "openid-connect", "protocolMapper": "oidc-hardcoded-claim-mapper",
+		"config": object{"claim.name": "long", "claim.value": strings.Repeat("x", 2500), "jsonType.label": "String", "id.token.claim": "true"},
+	}, nil)
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up, client: client, oidc: []string{"logout_redirect_uri: /public/bye"}}}})
+	for name, scripts := range map[string]bool{"scripts": true, "no scripts": false} {
+		tab := newPersonWith(t, args{"script": scripts}, g).newPage()
+		tab.logIn(g.url+"/", "john")
+		tab.open(g.url + "/oauth2/logout")
+		if !scripts {
+			tab.mustLook("logout-by-form", http.StatusOK, "Logging out")
+			tab.click("form button")
+		}
+		tab.waitURL(g.url + "/public/bye")
+		tab.open(g.url + "/")
+		tab.waitFor("#kc-login")
+		if t.Failed() {
+			t.Errorf("with %s", name)
+		}
+	}
+	john := newPerson(t, g)
+	john.newPage().logIn(g.url+"/", "john")
+	script := thief(t, john, g)
+	r := script.request(http.MethodPost, g.url+"/oauth2/logout", "")
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Origin", g.url)
+	if a := script.must(r); a.status != http.StatusOK || !strings.Contains(a.body, "/protocol/openid-connect/logout?") {
+		t.Errorf("a script's logout is answered %d %s", a.status, a.body)
+	}
 }
 
 // thief is a visitor with a copy of a person's cookies.

@@ -60,6 +60,7 @@ func pageRoutes(up *upstream) []route {
 		{upstream: up, path: "/app", oidc: []string{"auth_methods: [authorization_code, session, kong_oauth2]"}},
 		{upstream: up, path: "/program", oidc: []string{"auth_methods: [bearer]"}},
 		{upstream: up, path: "/away", issuer: away},
+		{upstream: up, path: "/misset", secret: "a-wrong-secret", oidc: []string{"session_audience: misset"}},
 		{upstream: &upstream{url: away}, path: "/broken"},
 		{upstream: up, path: "/local", oidc: []string{ // an issuer without a logout of its own
 			"using_pseudo_issuer: true", fmt.Sprintf("authorization_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/auth"),
@@ -119,6 +120,8 @@ func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {
 	tab.logIn(g.url+"/app/page", "jane")
 	tab.open(g.url + "/app/admin")
 	tab.mustLook(name+"-403", http.StatusForbidden, "Forbidden")
+	tab.open(g.url + "/misset/page") // Keycloak knows her, and sends her on
+	tab.mustLook(name+"-not-set-up", http.StatusInternalServerError, "Not set up correctly")
 
 	ask := g.url + "/app" + consentRequest + url.QueryEscape(up.url+"/cb")
 	tab.open(ask)

@@ -228,6 +228,7 @@ func refuses(reason string) outcome {
 func malformed(reason string) outcome {
 	return outcome{status: 400, code: "invalid_request", reason: reason}
 }
+
 // notSetUp is what only the operator can mend.
 var notSetUp = outcome{status: 500, code: "server_error", reason: "not_set_up"}
 

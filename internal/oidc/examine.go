@@ -133,7 +133,7 @@ func (c *Client) clientFinding(err error) Finding {
 	case refused.ErrorCode == "invalid_client":
 		return Finding{Bad, fmt.Sprintf("client %s: the issuer refuses its authentication: compare client_id, client_secret and client_auth with what is registered (%v)", c.ID, err)}
 	case refused.ErrorCode == "unauthorized_client":
-		return Finding{Bad, fmt.Sprintf("client %s: it is known, and may not use authorization codes: allow it that grant (%v)", c.ID, err)}
+		return Finding{Bad, fmt.Sprintf("client %s: its client_secret is wrong, or it may not use authorization codes: compare it, and allow it that grant (%v)", c.ID, err)}
 	}
 	return Finding{Unknown, fmt.Sprintf("client %s: the answer doesn't tell: %v", c.ID, err)}
 }

@@ -103,7 +103,8 @@ func (c *Client) remedy(grant, code string, m *Metadata) string {
 		return fmt.Sprintf("compare client_id (%s), client_secret and client_auth with what is registered at the issuer", c.ID) +
 			announced(m.TokenAuthMethods)
 	case "unauthorized_client":
-		return fmt.Sprintf("let client_id (%s) use this grant at the issuer, or take %s out of auth_methods", c.ID, grant)
+		return fmt.Sprintf("let client_id (%s) use this grant at the issuer, or take %s out of auth_methods; "+
+			"some issuers say so of a wrong client_secret, too", c.ID, grant)
 	case "unsupported_grant_type":
 		return fmt.Sprintf("the issuer has no such grant: take %s out of auth_methods", grant) + announced(m.GrantTypes)
 	case "invalid_scope":
