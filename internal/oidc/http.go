@@ -138,7 +138,11 @@ func (i *Issuer) do(client *http.Client, r *http.Request) (*answer, error) {
 	res, err := client.Do(r)
 	i.note(res, err)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		err = fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		if errors.As(err, new(*tls.CertificateVerificationError)) {
+			err = fmt.Errorf("%w: if the certificate is right, write the file of its authority as ca_file", err)
+		}
+		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
