@@ -104,7 +104,7 @@ func TestTamperedResponse(t *testing.T) {
 		"another issuer":               func(q url.Values) { q.Set("iss", keycloak.issuer("other")) },
 		"no issuer":                    func(q url.Values) { q.Del("iss") },
 		"two codes":                    func(q url.Values) { q.Add("code", "another") },
-		"an error instead of the code": func(q url.Values) { q.Del("code"); q.Set("error", "invalid_scope") },
+		"an error instead of the code": func(q url.Values) { q.Del("code"); q.Set("error", "interaction_required") },
 	} {
 		v := newVisitor(t, g)
 		callback, err := url.Parse(v.authorize(g.url+deepLink, "john"))

@@ -83,5 +83,7 @@ func TestRefreshAnswers(t *testing.T) {
 		w.clock.advance(2 * time.Second)
 		g.expect(row{ask: always(r), want: passes, calls: calls{provider.Token: 1}, more: isJohns})
 		g.expect(row{ask: always(r), want: passes})
+		w.clock.advance(5*time.Minute - time.Second)
+		g.expect(row{ask: always(r), want: passes, calls: calls{provider.Token: 1}}) // ahead of its end again
 	})
 }
