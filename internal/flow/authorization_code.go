@@ -62,6 +62,10 @@ type authorizationCode struct {
 	log      *slog.Logger
 }
 
+var authorizationCodeKind = Kind{
+	Name: "authorization_code", new: newAuthorizationCode, asks: oidc.Examination{Login: true}, role: logsIn,
+}
+
 func newAuthorizationCode(s *Settings, d *Deps) auth.Flow {
 	var hidden []string
 	if d.Several {

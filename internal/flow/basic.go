@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -67,11 +66,8 @@ func AsksForBasic(parts []Part) bool {
 	asks, login := false, false
 	for _, p := range parts {
 		s := p.Settings
-		basic := func(flow string, types []string) bool {
-			return s.on(flow) && slices.Contains(types, string(auth.InHeader))
-		}
-		asks = asks || basic("password", s.PasswordParamType) || basic("client_credentials", s.ClientCredentialsParamType)
-		login = login || s.on("authorization_code")
+		asks = asks || s.anyOn(func(k *Kind) bool { return k.takesBasic(s) })
+		login = login || s.LogsIn()
 	}
 	return asks && !login
 }
@@ -81,19 +77,12 @@ func AsksForBasic(parts []Part) bool {
 func AuthorizationSchemes(parts []Part) (all []string) {
 	for _, p := range parts {
 		s := p.Settings
-		reads := func(flow string, types []string) bool {
-			return s.on(flow) && slices.Contains(types, string(auth.InHeader))
+		for _, k := range s.kindsOn() {
+			if k.schemes != nil && k.reads(s, auth.InHeader) {
+				all = append(all, k.schemes(s)...)
+			}
 		}
-		if reads("password", s.PasswordParamType) || reads("client_credentials", s.ClientCredentialsParamType) {
-			all = append(all, "basic")
-		}
-		judges := reads("bearer", s.BearerTokenParamType) || reads("introspection", s.BearerTokenParamType) ||
-			reads("userinfo", s.BearerTokenParamType) || reads("kong_oauth2", s.BearerTokenParamType)
-		if own := headerName(s.BearerTokenHeaderName); judges && (own == "" || own == authorization.Name) {
-			all = append(all, "bearer", "dpop")
-		}
-		if reads("refresh_token", s.RefreshTokenParamType) && headerName(s.RefreshTokenParamName) == authorization.Name ||
-			s.IDTokenParamName != "" && headerName(s.IDTokenParamName) == authorization.Name {
+		if s.IDTokenParamName != "" && headerName(s.IDTokenParamName) == authorization.Name {
 			all = append(all, "")
 		}
 	}

@@ -25,6 +25,8 @@ type bearer struct {
 	mayPass   func(auth.Claims) bool
 }
 
+var bearerKind = Kind{Name: "bearer", new: newBearer, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts}, role: proves}
+
 func newBearer(s *Settings, d *Deps) auth.Flow {
 	b := &bearer{settings: s.JWTSettings, issuers: d.issuers(), presented: d.presented, mayPass: d.TakesAudience}
 	if s.IntrospectJWTTokens {
@@ -34,7 +36,7 @@ func newBearer(s *Settings, d *Deps) auth.Flow {
 }
 
 func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := b.presented.mine(r, "bearer")
+	token, err := b.presented.mine(r, &bearerKind)
 	if err != nil {
 		return nil, err
 	}

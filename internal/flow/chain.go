@@ -38,51 +38,49 @@ type Deps struct {
 	bodies    bool // some flow of the route reads bodies
 }
 
-// table lists every flow in the order in which they are tried, whatever the order in auth_methods.
-var table = []struct {
-	name string
-	new  func(*Settings, *Deps) auth.Flow
-}{
-	{"session", newSession},
-	{"bearer", newBearer},
-	{"kong_oauth2", newKongOAuth2},
-	{"introspection", newIntrospection},
-	{"userinfo", newUserinfo},
-	{unjudgedTokens, newUnjudged},
-	{"refresh_token", newRefreshToken},
-	{"password", newPassword},
-	{"client_credentials", newClientCredentials},
-	{"authorization_code", newAuthorizationCode},
-}
-
 // NewChain returns the chain of the flows that auth_methods names.
 func NewChain(s *Settings, d Deps) (auth.Chain, error) {
-	if s.on("authorization_code") && !s.on("session") {
-		return nil, errors.New("auth_methods: authorization_code needs session too, or every page would begin a new login: add session")
+	if err := s.check(); err != nil {
+		return nil, err
 	}
 	d.prepare(s)
 	var chain auth.Chain
-	for _, entry := range table {
-		switch {
-		case entry.name == unjudgedTokens:
-			chain = append(chain, entry.new(s, &d))
-		case s.on(entry.name):
-			chain = append(chain, withSteps(entry.name, entry.new(s, &d), s, &d))
-		}
-	}
-	if s.ProtectedResourceMetadata != nil {
-		chain = append(chain, newResource(s))
+	for _, e := range entries(s, &d) {
+		chain = append(chain, e.flow)
 	}
 	return chain, nil
 }
 
+// check refuses a login that nothing would remember.
+func (s *Settings) check() error {
+	if s.LogsIn() && !s.HasSessions() {
+		return errors.New("auth_methods: authorization_code needs session too, or every page would begin a new login: add session")
+	}
+	return nil
+}
+
+// An entry is a flow of a chain, and what it is.
+type entry struct {
+	kind *Kind
+	flow auth.Flow
+}
+
+// entries are the flows of a chain: d is prepared.
+func entries(s *Settings, d *Deps) (all []entry) {
+	for _, k := range s.kindsOn() {
+		all = append(all, entry{k, withSteps(k, k.new(s, d), s, d)})
+	}
+	if s.ProtectedResourceMetadata != nil {
+		all = append(all, entry{&resourceKind, newResource(s)})
+	}
+	return all
+}
+
 // HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be there.
-func (s *Settings) HasSessions() bool { return s.on("session") }
+func (s *Settings) HasSessions() bool { return s.on(&sessionKind) }
 
 // LogsIn reports whether people can log in.
-func (s *Settings) LogsIn() bool { return s.on("authorization_code") }
-
-func (s *Settings) on(flow string) bool { return slices.Contains(s.AuthMethods, flow) }
+func (s *Settings) LogsIn() bool { return s.on(&authorizationCodeKind) }
 
 // prepare makes what the flows of a route share.
 func (d *Deps) prepare(s *Settings) {
@@ -96,23 +94,14 @@ func (d *Deps) prepare(s *Settings) {
 	if d.tokens != nil {
 		d.presented.tokenReader = d.tokens
 	}
-	header := func(types []string) bool { return slices.Contains(types, string(auth.InHeader)) }
-	if s.on("password") && s.on("client_credentials") && header(s.PasswordParamType) && header(s.ClientCredentialsParamType) {
+	if s.on(&passwordKind) && s.on(&clientCredentialsKind) && passwordKind.takesBasic(s) && clientCredentialsKind.takesBasic(s) {
 		d.kinds = newKinds(d.HashKey)
 	}
 }
 
 // readsBodies reports whether a flow that is on looks for its credential in bodies.
 func (s *Settings) readsBodies() bool {
-	for flow, types := range map[string][]string{
-		"bearer": s.BearerTokenParamType, "introspection": s.BearerTokenParamType, "userinfo": s.BearerTokenParamType,
-		"refresh_token": s.RefreshTokenParamType, "password": s.PasswordParamType, "client_credentials": s.ClientCredentialsParamType,
-	} {
-		if s.on(flow) && slices.Contains(types, string(auth.InBody)) {
-			return true
-		}
-	}
-	return false
+	return s.anyOn(func(k *Kind) bool { return k.reads(s, auth.InBody) })
 }
 
 func (d *Deps) issuer() *oidc.Issuer { return d.Clients[0].Issuer() }

@@ -24,6 +24,11 @@ type clientCredentials struct {
 	spellings spellings
 }
 
+var clientCredentialsKind = Kind{
+	Name: "client_credentials", new: newClientCredentials, asks: oidc.Examination{Token: true},
+	places: func(s *Settings) []string { return s.ClientCredentialsParamType }, schemes: inBasic,
+}
+
 func newClientCredentials(s *Settings, d *Deps) auth.Flow {
 	return &clientCredentials{
 		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,

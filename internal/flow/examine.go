@@ -9,9 +9,9 @@ import (
 // Examination is what the flows want of their authorization server. Base is the route's first path, origin its public_url, which
 // may be empty.
 func (s *Settings) Examination(base, origin string) oidc.Examination {
-	e := oidc.Examination{
-		Login: s.on("authorization_code"), Token: s.on("password") || s.on("client_credentials") || s.on("refresh_token"),
-		Introspect: s.on("introspection") || s.IntrospectJWTTokens, Userinfo: s.on("userinfo") || s.SearchUserInfo,
+	e := oidc.Examination{Introspect: s.IntrospectJWTTokens, Userinfo: s.SearchUserInfo}
+	for _, k := range s.kindsOn() {
+		e = e.And(k.asks)
 	}
 	configured := oidc.At(s.RedirectURI, 0)
 	switch {

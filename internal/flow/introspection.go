@@ -2,6 +2,7 @@ package flow
 
 import (
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 )
 
 // IntrospectionClientSettings say what of the caller's request goes into the introspection request.
@@ -18,6 +19,11 @@ type introspection struct {
 	copied    copied
 }
 
+var introspectionKind = Kind{
+	Name: "introspection", new: newIntrospection, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens},
+	asks: oidc.Examination{Introspect: true}, role: proves,
+}
+
 func newIntrospection(s *Settings, d *Deps) auth.Flow {
 	c := s.IntrospectionClientSettings
 	return &introspection{clients: d.clients, presented: d.presented, copied: copied{
@@ -27,7 +33,7 @@ func newIntrospection(s *Settings, d *Deps) auth.Flow {
 }
 
 func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, "introspection")
+	token, err := f.presented.mine(r, &introspectionKind)
 	if err != nil {
 		return nil, err
 	}

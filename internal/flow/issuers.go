@@ -35,12 +35,11 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 		if n > 0 {
 			p.Deps.tokens = parts[0].Deps.presented.tokenReader
 		}
-		chain, err := NewChain(p.Settings, p.Deps)
-		if err != nil {
+		if err := p.Settings.check(); err != nil {
 			return nil, fmt.Errorf("issuers: %s: %w", p.Name, err)
 		}
 		p.Deps.prepare(p.Settings)
-		m.add(p, chain)
+		m.add(p, entries(p.Settings, &p.Deps))
 	}
 	return m.chain(), nil
 }
@@ -52,50 +51,46 @@ type several struct {
 	logouts  []auth.Flow // sessions, with their endpoints
 	tokens   tokensOf
 	others   auth.Chain // the first of each kind
-	seen     map[string]bool
+	seen     map[*Kind]bool
 	logins   logins
 }
 
-func (m *several) add(p *Part, chain auth.Chain) {
+func (m *several) add(p *Part, all []entry) {
 	var tokens auth.Chain
-	for n, f := range chain {
-		switch name := nameOf(p.Settings, n, chain); name {
-		case "session":
-			m.sessions, m.logouts = append(m.sessions, quiet{f, p.Deps.issuer().URL()}), append(m.logouts, f)
-		case "kong_oauth2":
+	for _, e := range all {
+		switch e.kind.role {
+		case remembers:
+			m.sessions, m.logouts = append(m.sessions, quiet{e.flow, p.Deps.issuer().URL()}), append(m.logouts, e.flow)
+		case issues:
 			if m.issued == nil {
 				m.issued = p
 			}
-		case "bearer", "introspection", "userinfo", unjudgedTokens:
-			tokens = append(tokens, f)
-		case "authorization_code":
-			m.logins.add(p, f)
-		default:
-			if !m.seen[name] {
-				if m.seen == nil {
-					m.seen = map[string]bool{}
-				}
-				m.seen[name] = true
-				m.others = append(m.others, f)
+		case proves:
+			tokens = append(tokens, e.flow)
+		case guards:
+			if e.kind == &unjudgedKind {
+				tokens = append(tokens, e.flow)
+			} else {
+				m.first(e)
 			}
+		case logsIn:
+			m.logins.add(p, e.flow)
+		default:
+			m.first(e)
 		}
 	}
 	m.tokens = append(m.tokens, tokensPart{p.Deps.presented, p.Deps.issuers(), tokens})
 }
 
-// nameOf is the name of the flow at a place of a chain that NewChain has made.
-func nameOf(s *Settings, n int, chain auth.Chain) string {
-	at := 0
-	for _, entry := range table {
-		if entry.name != unjudgedTokens && !s.on(entry.name) {
-			continue
-		}
-		if at == n {
-			return entry.name
-		}
-		at++
+// first keeps a flow if it is the first of its kind.
+func (m *several) first(e entry) {
+	if m.seen == nil {
+		m.seen = map[*Kind]bool{}
 	}
-	return "resource" // after those of the table
+	if !m.seen[e.kind] {
+		m.seen[e.kind] = true
+		m.others = append(m.others, e.flow)
+	}
 }
 
 func (m *several) chain() auth.Chain {

@@ -104,13 +104,13 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 	judges := part.Deps.presented.judges
 	for name, c := range map[string]struct {
 		token  string
-		others string // the flow that judges opaque tokens
+		others *Kind // which judges opaque tokens
 	}{
-		"a JWT":                        {p.AccessToken("john", "app", nil), ""},
-		"opaque":                       {"opaque", "introspection"},
-		"opaque, and none judges such": {"opaque", ""},
+		"a JWT":                        {p.AccessToken("john", "app", nil), nil},
+		"opaque":                       {"opaque", &introspectionKind},
+		"opaque, and none judges such": {"opaque", nil},
 	} {
-		judges.others = c.others
+		judges.by[opaqueTokens] = c.others
 		others[0].presented.judges = judges
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", "Bearer "+c.token)

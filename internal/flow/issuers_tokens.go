@@ -23,7 +23,7 @@ func (t tokensOf) Authenticate(r *auth.Request) (*auth.Result, error) {
 	}
 	if !token.jws {
 		for _, p := range t {
-			if p.presented.judges.of(token) != "" {
+			if p.presented.judges.of(token) != nil {
 				return final(p.chain.Authenticate(r))
 			}
 		}

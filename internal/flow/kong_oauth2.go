@@ -14,6 +14,10 @@ type kongOAuth2 struct {
 	endpoints []auth.Endpoint
 }
 
+var kongOAuth2Kind = Kind{
+	Name: "kong_oauth2", new: newKongOAuth2, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{issuedTokens}, role: issues,
+}
+
 func newKongOAuth2(s *Settings, d *Deps) auth.Flow {
 	return &kongOAuth2{issuer: d.Issued, presented: d.presented, endpoints: d.Issued.Endpoints(d.Base, users(s, d))}
 }
@@ -21,7 +25,7 @@ func newKongOAuth2(s *Settings, d *Deps) auth.Flow {
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
 
 func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, "kong_oauth2")
+	token, err := f.presented.mine(r, &kongOAuth2Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -38,10 +42,10 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 // users returns the flow that finds the user of the built-in issuer's endpoints: whose session the request carries, with all
 // claims that policies see of it elsewhere. It is nil without sessions.
 func users(s *Settings, d *Deps) auth.Flow {
-	if !s.on("session") {
+	if !s.HasSessions() {
 		return nil
 	}
-	return withSteps("session", newSession(s, d), s, d)
+	return withSteps(&sessionKind, newSession(s, d), s, d)
 }
 
 // issued returns the flow of the built-in issuer's tokens for a route with several issuers, of the part that has it: a user of
@@ -52,5 +56,5 @@ func issued(p *Part, sessions auth.Chain) auth.Flow {
 		users = sessions
 	}
 	f := &kongOAuth2{issuer: p.Deps.Issued, presented: p.Deps.presented, endpoints: p.Deps.Issued.Endpoints(p.Deps.Base, users)}
-	return withSteps("kong_oauth2", f, p.Settings, &p.Deps)
+	return withSteps(&kongOAuth2Kind, f, p.Settings, &p.Deps)
 }

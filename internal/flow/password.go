@@ -26,6 +26,11 @@ type password struct {
 	kinds   *kinds // nil where Basic is a person's only
 }
 
+var passwordKind = Kind{
+	Name: "password", new: newPassword, asks: oidc.Examination{Token: true},
+	places: func(s *Settings) []string { return s.PasswordParamType }, schemes: inBasic,
+}
+
 func newPassword(s *Settings, d *Deps) auth.Flow {
 	return &password{places: newPlaces(s.PasswordParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "password"), kinds: d.kinds}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 )
 
 // RefreshTokenSettings say where a caller's refresh token is read from.
@@ -17,6 +18,17 @@ type refreshToken struct {
 	clients *clients
 	copied  copied
 	replay  replay
+}
+
+var refreshTokenKind = Kind{
+	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true},
+	places: func(s *Settings) []string { return s.RefreshTokenParamType },
+	schemes: func(s *Settings) []string {
+		if headerName(s.RefreshTokenParamName) == authorization.Name {
+			return []string{""}
+		}
+		return nil
+	},
 }
 
 func newRefreshToken(s *Settings, d *Deps) auth.Flow {

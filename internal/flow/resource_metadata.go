@@ -61,6 +61,9 @@ type resource struct {
 	body []byte
 }
 
+// resourceKind is on where protected_resource_metadata is set, and stands in no list.
+var resourceKind = Kind{role: guards}
+
 func newResource(s *Settings) auth.Flow {
 	m := s.ProtectedResourceMetadata
 	document := map[string]any{

@@ -52,6 +52,8 @@ type sessions struct {
 	log      *slog.Logger
 }
 
+var sessionKind = Kind{Name: "session", new: newSession, role: remembers}
+
 func newSession(s *Settings, d *Deps) auth.Flow {
 	f := &sessions{
 		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookies: sessionCookies(s, d.Several), audience: loginName(s),

@@ -38,31 +38,31 @@ func (s stepped) Endpoints() []auth.Endpoint {
 }
 
 // withSteps adds to a flow what the settings let follow it.
-func withSteps(name string, f auth.Flow, s *Settings, d *Deps) auth.Flow {
+func withSteps(k *Kind, f auth.Flow, s *Settings, d *Deps) auth.Flow {
 	var steps []auth.Step
-	if name == "authorization_code" { // it proves nobody by itself: its login begins a session
+	if k.role == logsIn || k.role == guards {
 		return f
 	}
 	resolve := (&distributed{d.clients, d.Log}).resolve
-	if name == "session" { // what follows a login has followed it
+	if k.role == remembers {
 		if s.ResolveDistributedClaims {
 			return stepped{f, []auth.Step{resolve}}
 		}
 		return f
 	}
-	if s.IDTokenParamName != "" && slices.Contains([]string{"bearer", "introspection", "userinfo", "kong_oauth2"}, name) {
+	if s.IDTokenParamName != "" && len(k.judges) > 0 {
 		steps = append(steps, newIDToken(s, d).accompany)
 	}
-	if search := d.search(s); search != nil && name != "userinfo" {
+	if search := d.search(s); search != nil && !k.asks.Userinfo {
 		steps = append(steps, search.search)
 	}
 	if s.ResolveDistributedClaims {
 		steps = append(steps, resolve)
 	}
-	if s.on("session") && !slices.Contains(s.DisableSession, name) {
+	if s.HasSessions() && !slices.Contains(s.DisableSession, k.Name) {
 		steps = append(steps, newSession(s, d).(*sessions).start)
 	}
-	if after := newLoginAction(s, d); after.after(name) {
+	if after := newLoginAction(s, d); after.after(k.Name) {
 		steps = append(steps, after.step)
 	}
 	if len(steps) == 0 {

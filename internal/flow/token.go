@@ -31,7 +31,7 @@ type presented struct {
 
 func newPresented(s *Settings, issued string) *presented {
 	return &presented{
-		tokenReader: newTokenReader(s), judges: newJudges(s.AuthMethods, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
+		tokenReader: newTokenReader(s), judges: newJudges(s, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
 	}
 }
 
@@ -131,11 +131,11 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []found, err error) {
 	return all, nil
 }
 
-// mine returns the token if the flow of this name is the one that judges it, else an error that wraps
+// mine returns the token if the flow of this kind is the one that judges it, else an error that wraps
 // auth.ErrNoCredential: another flow does, or unjudged refuses it.
-func (p *presented) mine(r *auth.Request, flow string) (found, error) {
+func (p *presented) mine(r *auth.Request, k *Kind) (found, error) {
 	f, err := p.token(r)
-	if err == nil && p.judges.of(f) != flow {
+	if err == nil && p.judges.of(f) != k {
 		return f, auth.ErrNoCredential
 	}
 	return f, err
@@ -147,6 +147,17 @@ func (p *presented) result(f found, i *auth.Identity) (*auth.Result, error) {
 		return nil, err
 	}
 	return &auth.Result{Identity: i, Used: used(f)}, nil
+}
+
+// places of access tokens.
+func tokenPlaces(s *Settings) []string { return s.BearerTokenParamType }
+
+// tokenSchemes are those of Authorization, where access tokens stand in that header.
+func tokenSchemes(s *Settings) []string {
+	if own := headerName(s.BearerTokenHeaderName); own != "" && own != authorization.Name {
+		return nil
+	}
+	return []string{"bearer", "dpop"}
 }
 
 // errTooLong is final: what is longer isn't looked at.
@@ -168,48 +179,47 @@ func token68(s string) bool {
 	return body != ""
 }
 
-// judges say which flow's verdict on a token is final: the built-in issuer's for tokens with its prefix, bearer's for JWTs,
-// introspection's or else userinfo's for all others.
+// A tokenKind is what can be said of an access token by looking at it.
+type tokenKind int
+
+const (
+	issuedTokens tokenKind = iota // with the built-in issuer's prefix
+	jwts
+	opaqueTokens
+	tokenKinds // how many there are
+)
+
+// judges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
 type judges struct {
-	issued string // the prefix of the built-in issuer's tokens; empty: there is none
-	jwt    string
-	others string
+	prefix string // of the built-in issuer's tokens; empty: there are none
+	by     [tokenKinds]*Kind
 }
 
-func newJudges(methods []string, issued string) judges {
-	on := map[string]bool{}
-	for _, m := range methods {
-		on[m] = true
-	}
-	j := judges{}
-	if on["kong_oauth2"] {
-		j.issued = issued
-	}
-	switch {
-	case on["introspection"]:
-		j.others = "introspection"
-	case on["userinfo"]:
-		j.others = "userinfo"
-	}
-	j.jwt = j.others
-	if on["bearer"] {
-		j.jwt = "bearer"
+func newJudges(s *Settings, prefix string) judges {
+	j := judges{prefix: prefix}
+	for _, k := range s.kindsOn() {
+		for _, t := range k.judges {
+			if j.by[t] == nil && (t != issuedTokens || prefix != "") {
+				j.by[t] = k
+			}
+		}
 	}
 	return j
 }
 
-func (j *judges) of(token found) string {
+// of returns the flow that judges a token; nil if none does.
+func (j *judges) of(token found) *Kind {
 	switch {
-	case j.issued != "" && strings.HasPrefix(token.value, j.issued):
-		return "kong_oauth2"
+	case j.by[issuedTokens] != nil && strings.HasPrefix(token.value, j.prefix):
+		return j.by[issuedTokens]
 	case token.jws:
-		return j.jwt
+		return j.by[jwts]
 	}
-	return j.others
+	return j.by[opaqueTokens]
 }
 
-// unjudgedTokens is the place in the table of what refuses tokens that no flow judges. It is always on.
-const unjudgedTokens = ""
+// unjudgedKind refuses tokens that no flow judges. It is always on.
+var unjudgedKind = Kind{new: newUnjudged, role: guards}
 
 func newUnjudged(_ *Settings, d *Deps) auth.Flow { return unjudged{d.presented} }
 
@@ -222,7 +232,7 @@ func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case u.presented.judges == judges{}:
+	case u.presented.judges.by == [tokenKinds]*Kind{}:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
 	case f.jws:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))

@@ -40,7 +40,7 @@ func NewExchange(s *Settings, d Deps, paths ClaimPaths) auth.Step {
 	}
 	d.prepare(s)
 	e := &exchange{settings: x, replaces: s.Client.TokenExchangeEndpoint != "", clients: d.clients, copied: d.tokenArgs(s), scopes: paths.Scopes, audience: paths.Audience}
-	if s.on("introspection") {
+	if s.on(&introspectionKind) {
 		e.asked = newIntrospection(s, &d).(*introspection)
 	}
 	if x != nil {

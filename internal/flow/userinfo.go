@@ -27,6 +27,11 @@ type userinfo struct {
 	copied    copied
 }
 
+var userinfoKind = Kind{
+	Name: "userinfo", new: newUserinfo, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens},
+	asks: oidc.Examination{Userinfo: true}, role: proves,
+}
+
 func newUserinfo(s *Settings, d *Deps) auth.Flow {
 	c := s.UserinfoClientSettings
 	return &userinfo{clients: d.clients, presented: d.presented, copied: copied{
@@ -35,7 +40,7 @@ func newUserinfo(s *Settings, d *Deps) auth.Flow {
 }
 
 func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, "userinfo")
+	token, err := f.presented.mine(r, &userinfoKind)
 	if err != nil {
 		return nil, err
 	}

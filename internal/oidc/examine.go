@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,14 @@ type Examination struct {
 	Introspect  bool   // tokens are introspected
 	Userinfo    bool   // userinfo is asked
 	RedirectURI string // empty: it depends on the request
+}
+
+// And is what two flows want of one authorization server.
+func (e Examination) And(other Examination) Examination {
+	return Examination{
+		Login: e.Login || other.Login, Token: e.Token || other.Token, Introspect: e.Introspect || other.Introspect, Userinfo: e.Userinfo || other.Userinfo,
+		RedirectURI: cmp.Or(e.RedirectURI, other.RedirectURI),
+	}
 }
 
 // Examine asks the authorization server what can be found out without a person and without changing anything, and says what the
