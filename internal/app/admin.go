@@ -74,7 +74,8 @@ func local(r *http.Request) bool {
 	}
 	ip, errIP := netip.ParseAddr(strings.Trim(host, "[]"))
 	here := host == "localhost" || errIP == nil && ip.IsLoopback()
-	return err == nil && peer.Addr().Unmap().IsLoopback() && here && len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("X-Forwarded-For")) == 0
+	return err == nil && peer.Addr().Unmap().IsLoopback() && here &&
+		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("X-Forwarded-For")) == 0
 }
 
 func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {

@@ -79,7 +79,9 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		if err != nil {
 			return nil, rule.Problem("allow", err.Error())
 		}
-		r.Rules = append(r.Rules, &proxy.Rule{Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made})
+		r.Rules = append(r.Rules, &proxy.Rule{
+			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made,
+		})
 	}
 	r.Policies = map[string]*authz.Policy{}
 	for _, i := range c.Parts() {
@@ -189,7 +191,8 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		Cluster   flow.ClusterSettings
 		Secret    []auth.Secret
 		Signer    [sha256.Size]byte // what is signed with must be what is published
-	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile), fileDigest(f.Cluster.ClusterCacheRedis.CAFile),
+	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile),
+		fileDigest(f.Cluster.ClusterCacheRedis.CAFile),
 		f.Cluster, f.Session.Secret, b.signs}
 	clients, k, err := b.kept.clients.get(key, func() ([]*oidc.Client, error) {
 		c := oidc.ClientConfig{Settings: s, Issuer: issuer, Keys: b.signer.Key, HashKey: b.kept.hashKey}

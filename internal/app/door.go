@@ -78,7 +78,8 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 		}
 		d.tls = new(atomic.Pointer[tls.Config])
 		d.tls.Store(c)
-		d.http.TLSConfig = &tls.Config{MinVersion: c.MinVersion, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.tls.Load(), nil }}
+		current := func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.tls.Load(), nil }
+		d.http.TLSConfig = &tls.Config{MinVersion: c.MinVersion, GetConfigForClient: current}
 	}
 	listener, err := net.Listen("tcp", l.Address)
 	if err != nil {
@@ -99,7 +100,8 @@ func listenError(door, address string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is in use by another process, perhaps another sallyport: stop it, or write %s", key, address, other)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: the system doesn't let this user listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE", key, address)
+		return fmt.Errorf("%s: the system doesn't let this user listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE",
+			key, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s: this machine doesn't have the address of %s: write an address of its own, or :PORT for all", key, address)
 	}

@@ -122,7 +122,10 @@ func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 	if err := json.Unmarshal(b, &claims); err != nil {
 		return nil, fmt.Errorf("-claims: %s: expected a JSON object: %w", o.Claims, err)
 	}
-	i := &auth.Identity{Flow: "bearer", Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"), AccessToken: claims, Presented: true}
+	i := &auth.Identity{
+		Flow: "bearer", Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"), AccessToken: claims,
+		Presented: true,
+	}
 	if i.Issuer == "" && len(file.Routes) == 1 {
 		i.Issuer = oidc.IssuerOf(file.Routes[0].Parts()[0].OIDC.Flow.Client.Issuer)
 	}

@@ -15,7 +15,7 @@ import (
 type Request struct {
 	*http.Request
 	Origin     string            // scheme://host as the client sees it
-	AskedAt    string            // the origin that the request itself names, which may differ from Origin where public_url is written; empty: it is Origin
+	AskedAt    string            // the origin that the request itself names; public_url may be another; empty: Origin
 	Hostname   string            // by which the route is found: lower case, without port, brackets and final dot
 	Path       string            // decoded once: what is judged is what is sent
 	RawPath    string            // the same as it is sent: escaped

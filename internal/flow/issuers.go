@@ -65,14 +65,8 @@ func (m *several) add(p *Part, all []entry) {
 			if m.issued == nil {
 				m.issued = p
 			}
-		case proves:
+		case proves, guards:
 			tokens = append(tokens, e.flow)
-		case guards:
-			if e.kind == &unjudgedKind {
-				tokens = append(tokens, e.flow)
-			} else {
-				m.first(e)
-			}
 		case logsIn:
 			m.logins.add(p, e.flow)
 		default:

@@ -30,7 +30,8 @@ const (
 	proves                // an access token: its issuer's entry does it
 	issues                // a token that the gate has issued itself: it belongs to no entry
 	logsIn                // a person logs in elsewhere: nobody is proved before that
-	guards                // nothing is proved, and something may be refused
+	guards                // tokens that nothing proves: its own entry's are refused
+	tells                 // it only brings endpoints along: the first entry's are served
 )
 
 // table lists every kind in the order in which they are tried, whatever the order in auth_methods.

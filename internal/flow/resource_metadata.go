@@ -62,7 +62,7 @@ type resource struct {
 }
 
 // resourceKind is on where protected_resource_metadata is set, and stands in no list.
-var resourceKind = Kind{role: guards}
+var resourceKind = Kind{role: tells}
 
 func newResource(s *Settings) auth.Flow {
 	m := s.ProtectedResourceMetadata

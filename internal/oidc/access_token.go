@@ -23,11 +23,20 @@ func (i *Issuer) AccessToken(ctx context.Context, token string) (*auth.Identity,
 // presented is AccessToken for a token whose audience the caller judges later: one that wouldn't pass then causes no fetch of
 // the keys. A nil mayPass lets all pass.
 func (i *Issuer) presented(ctx context.Context, token string, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
+	return i.kept(ctx, token, readPresented, mayPass)
+}
+
+// kept verifies an access token that read reads, or answers from what is kept of that.
+func (i *Issuer) kept(ctx context.Context, token string, read func(string) (*jwt, error), mayPass func(auth.Claims) bool) (*auth.Identity, error) {
 	k := sum(token)
 	if v, ok := i.tokens.get(k); ok {
 		return v.Identity, i.CheckValidity(v.Identity.Tokens.Expiry, v.NotBefore)
 	}
-	v, by, err := i.verifyAccessToken(ctx, token, proof{algs: i.algs(), unsigned: i.unsigned, mayPass: mayPass})
+	t, err := read(token)
+	if err != nil {
+		return nil, err
+	}
+	v, by, err := i.verifyAccessToken(ctx, t, proof{algs: i.algs(), unsigned: i.unsigned, mayPass: mayPass})
 	if err != nil {
 		return nil, err
 	}
@@ -36,16 +45,7 @@ func (i *Issuer) presented(ctx context.Context, token string, mayPass func(auth.
 }
 
 // verifyAccessToken judges what a token says before its signature, which costs more and may need a fetch of the keys.
-func (i *Issuer) verifyAccessToken(ctx context.Context, token string, p proof) (*VerifiedToken, *verdict, error) {
-	t, err := readJWT(token, p.from)
-	if err != nil {
-		return nil, nil, err
-	}
-	return i.judgeAccessToken(ctx, t, p)
-}
-
-// judgeAccessToken judges an access token that was read.
-func (i *Issuer) judgeAccessToken(ctx context.Context, t *jwt, p proof) (*VerifiedToken, *verdict, error) {
+func (i *Issuer) verifyAccessToken(ctx context.Context, t *jwt, p proof) (*VerifiedToken, *verdict, error) {
 	if err := checkType(t.header.Typ); err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +145,11 @@ func (i *Issuer) checkSubject(c auth.Claims) error {
 // signed for us to verify: the client isn't its audience, so that is no error (RFC 6749 §1.4). That the keys can't be had
 // is one: nobody knows then what it proves.
 func (i *Issuer) IssuedAccessToken(ctx context.Context, token string, unsigned bool) (*auth.Identity, error) {
-	v, _, err := i.verifyAccessToken(ctx, token, proof{algs: i.algs(), unsigned: unsigned || i.unsigned, from: fromIssuer})
+	var v *VerifiedToken
+	t, err := readIssued(token)
+	if err == nil {
+		v, _, err = i.verifyAccessToken(ctx, t, proof{algs: i.algs(), unsigned: unsigned || i.unsigned, from: fromIssuer})
+	}
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return nil, err

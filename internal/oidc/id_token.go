@@ -30,10 +30,11 @@ type IDTokenWant struct {
 // the issuer's keys can't be had.
 func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, string, error) {
 	p := c.issued(want.Grant, []string{c.idTokenAlg})
+	read := readIssued
 	if want.Grant == "" {
-		p.from = fromCaller
+		p.from, read = fromCaller, readPresented
 	}
-	t, err := readJWT(token, p.from)
+	t, err := read(token)
 	if err != nil {
 		return nil, "", err
 	}

@@ -35,7 +35,7 @@ func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, *publicKeys, error
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	if i.keys == nil {
-		return nil, nil, first(err, i.keysErr)
+		return nil, nil, first(err, i.keysErr, ErrUnavailable)
 	}
 	return m, i.keys, nil
 }

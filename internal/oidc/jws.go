@@ -120,9 +120,9 @@ type jwt struct {
 	claims  auth.Claims
 }
 
-// readJWT reads a JWT's header and claims. A stranger's has a limit of its own.
-func readJWT(token string, from origin) (*jwt, error) {
-	if from == fromCaller && len(token) > maxJWT {
+// readPresented reads the header and claims of a stranger's JWT, which has a limit of its own.
+func readPresented(token string) (*jwt, error) {
+	if len(token) > maxJWT {
 		return nil, errTooLong
 	}
 	return readIssued(token)

@@ -244,7 +244,11 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 func TestWithdrawnMeanwhile(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
-	v, by, err := c.issuer.verifyAccessToken(t.Context(), token, proof{algs: asymmetric})
+	read, err := readPresented(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, by, err := c.issuer.verifyAccessToken(t.Context(), read, proof{algs: asymmetric})
 	if err != nil {
 		t.Fatal(err)
 	}
