@@ -24,7 +24,7 @@ const usage = `usage:
                                decide a request as FILE says, and print why it passes (status 0) or not (status 1)
   sallyport health [-c FILE]   ask the gate that runs here whether it is ready (status 0) or not (status 1)
   sallyport demo               a provider, an upstream and the gate in one process, to click through
-  sallyport secret             a new client secret of the built-in issuer, and its hash; -hash reads one from standard input
+  sallyport secret             a new client secret of the built-in authorization server, and its hash; -hash reads one from standard input
   sallyport schema             the JSON Schema of configuration files, for editors
   sallyport version            version, commit and Go
 

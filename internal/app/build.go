@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
 	"sallyport/internal/config"
 	"sallyport/internal/flow"
-	"sallyport/internal/issuer"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
@@ -35,7 +35,7 @@ type builder struct {
 
 	redises   []redis.Settings // that the configuration uses
 	directory *authz.Directory
-	issued    *issuer.Issuer // the built-in one
+	issued    *authserver.Server // the built-in one
 }
 
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {

@@ -14,7 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/issuer"
+	"sallyport/internal/authserver"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
@@ -31,7 +31,7 @@ type kept struct {
 	upstreams pool[*proxy.Upstream]
 	signers   pool[*signer.Signer]
 	redises   pool[*goredis.Client] // of shared caches
-	oauth2    *issuer.Issuer        // what it holds in memory goes on; nil: there is none
+	oauth2    *authserver.Server    // what it holds in memory goes on; nil: there is none
 	secret    auth.Secret
 	hashKey   []byte // of what is kept by credentials
 }

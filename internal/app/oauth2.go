@@ -3,18 +3,18 @@ package app
 import (
 	goredis "github.com/redis/go-redis/v9"
 
+	"sallyport/internal/authserver"
 	"sallyport/internal/config"
-	"sallyport/internal/issuer"
 	"sallyport/internal/redis"
 )
 
-// oauth2 makes the built-in issuer, if there is one. What it holds in memory outlives a reload.
+// oauth2 makes the built-in authorization server, if there is one. What it holds in memory outlives a reload.
 func (b *builder) oauth2(file *config.File) error {
 	s := file.OAuth2
 	if s == nil {
 		return nil
 	}
-	c := issuer.Config{Settings: *s, Before: b.kept.oauth2, Now: b.now, Log: b.log}
+	c := authserver.Config{Settings: *s, Before: b.kept.oauth2, Now: b.now, Log: b.log}
 	if s.Storage == "redis" {
 		b.needsRedis(s.Redis)
 		key := struct {
@@ -29,6 +29,6 @@ func (b *builder) oauth2(file *config.File) error {
 		c.Client = client
 	}
 	var err error
-	b.issued, err = issuer.New(c)
+	b.issued, err = authserver.New(c)
 	return err
 }

@@ -8,14 +8,14 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/issuer"
+	"sallyport/internal/authserver"
 )
 
 // Secret writes a new client secret and the line that stands for it in the configuration; or with in, which is read to its
 // first line's end, only the line that stands for the secret there.
 func Secret(in io.Reader, out io.Writer) error {
 	if in == nil {
-		secret, line := issuer.NewSecret()
+		secret, line := authserver.NewSecret()
 		_, err := fmt.Fprintf(out, "client_secret: %s\nclient_secret_hash: %s\n", string(secret), line)
 		return err
 	}
@@ -27,6 +27,6 @@ func Secret(in io.Reader, out io.Writer) error {
 	if secret == "" {
 		return errors.New("sallyport secret: expected a secret on standard input")
 	}
-	_, err = fmt.Fprintf(out, "client_secret_hash: %s\n", issuer.Hash(auth.Secret(secret)))
+	_, err = fmt.Fprintf(out, "client_secret_hash: %s\n", authserver.Hash(auth.Secret(secret)))
 	return err
 }

@@ -18,7 +18,7 @@ type Policy struct {
 	checks    []check // pairs, forbidden claims, domains
 	consumers *mapping
 	acl       *acl
-	issued    func(*auth.Request) string // the built-in issuer's name on this route; nil: there is none
+	issued    func(*auth.Request) string // the built-in authorization server's name on this route; nil: there is none
 }
 
 // A Rule is what a rule requires on top of its route.

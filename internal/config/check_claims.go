@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/authserver"
 	"sallyport/internal/flow"
-	"sallyport/internal/issuer"
 )
 
 // A claim is a route's hold on a path of a host.
@@ -131,7 +131,7 @@ func (r *Route) ownEndpoints() (all []endpoint) {
 		}
 	}
 	if slices.Contains(s.AuthMethods, "kong_oauth2") {
-		for _, path := range issuer.Paths(base) {
+		for _, path := range authserver.Paths(base) {
 			all = append(all, endpoint{"kong_oauth2", path, r.block.find("auth_methods").mark})
 		}
 	}

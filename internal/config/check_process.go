@@ -84,7 +84,7 @@ func checkKeys(b *block, f *File) {
 	}
 }
 
-// checkOAuth2 judges the built-in issuer, and that the routes which take its tokens have one.
+// checkOAuth2 judges the built-in authorization server, and that the routes which take its tokens have one.
 func checkOAuth2(b *block, f *File) {
 	if f.OAuth2 != nil {
 		for _, p := range f.OAuth2.Check() {
@@ -98,11 +98,11 @@ func checkOAuth2(b *block, f *File) {
 			continue
 		}
 		if f.OAuth2 != nil && f.OAuth2.Issuer != "" && r.OIDC.Flow.Client.Issuer != cmp.Or(at, r.OIDC.Flow.Client.Issuer) {
-			r.block.warn("auth_methods", "the built-in issuer's tokens name their user by sub alone, and its users log in at %s, too: one sub could be two people, so leave oauth2.issuer out, or kong_oauth2 here", at)
+			r.block.warn("auth_methods", "the built-in authorization server's tokens name their user by sub alone, and its users log in at %s, too: one sub could be two people, so leave oauth2.issuer out, or kong_oauth2 here", at)
 		}
 		at = cmp.Or(at, r.OIDC.Flow.Client.Issuer)
 		if f.OAuth2 == nil {
-			r.block.complain("auth_methods", "kong_oauth2 takes the tokens of the built-in issuer, and there is none: write oauth2: {clients: [...]} beside routes:")
+			r.block.complain("auth_methods", "kong_oauth2 takes the tokens of the built-in authorization server, and there is none: write oauth2: {clients: [...]} beside routes:")
 			continue
 		}
 		if f.OAuth2.Issuer == "" && len(r.Route.Hosts) == 0 && r.Route.PublicURL == "" {

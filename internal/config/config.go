@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
 	"sallyport/internal/flow"
-	"sallyport/internal/issuer"
 	"sallyport/internal/page"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
@@ -30,8 +30,8 @@ type File struct {
 	Limits         Limits   `yaml:"limits"`
 	Pages          string   `yaml:"pages"` // the folder of the pages that people see; default the built-in ones
 
-	Consumers []authz.Consumer `yaml:"consumers"`
-	OAuth2    *issuer.Settings `yaml:"oauth2"` // the built-in issuer of opaque tokens; nil: there is none
+	Consumers []authz.Consumer     `yaml:"consumers"`
+	OAuth2    *authserver.Settings `yaml:"oauth2"` // the built-in authorization server of opaque tokens; nil: there is none
 
 	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
 	Routes []Route         `yaml:"-"`

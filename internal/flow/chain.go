@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/issuer"
+	"sallyport/internal/authserver"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -19,10 +19,10 @@ type Deps struct {
 	Clients        []*oidc.Client // by the index of client_id
 	Sessions       *session.Sessions
 	Keyring        *keyring.Keyring
-	Base           string         // the route's first path: the gate's own paths are below it
-	HashKey        []byte         // of what is remembered by credentials
-	Several        bool           // the route has a list of issuers
-	Issued         *issuer.Issuer // the built-in one; nil: there is none
+	Base           string             // the route's first path: the gate's own paths are below it
+	HashKey        []byte             // of what is remembered by credentials
+	Several        bool               // the route has a list of issuers
+	Issued         *authserver.Server // nil: there is no built-in authorization server
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
 	Log            *slog.Logger

@@ -47,7 +47,7 @@ func NewChainOf(parts []Part) (auth.Chain, error) {
 // several sorts the flows of the parts.
 type several struct {
 	sessions auth.Chain
-	issued   *Part       // the first that takes the built-in issuer's tokens, which is nobody else's
+	issued   *Part       // the first that takes the built-in authorization server's tokens, which is nobody else's
 	logouts  []auth.Flow // sessions, with their endpoints
 	tokens   tokensOf
 	others   auth.Chain // the first of each kind

@@ -4,12 +4,12 @@ import (
 	"errors"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/issuer"
+	"sallyport/internal/authserver"
 )
 
 // kongOAuth2 proves the opaque tokens that the gate has issued itself, and brings the endpoints along at which it does.
 type kongOAuth2 struct {
-	issuer    *issuer.Issuer
+	issuer    *authserver.Server
 	presented *presented
 	endpoints []auth.Endpoint
 }
@@ -31,7 +31,7 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	}
 	identity, err := f.issuer.Verify(r.Context(), token.value)
 	switch {
-	case errors.Is(err, issuer.ErrUnavailable):
+	case errors.Is(err, authserver.ErrUnavailable):
 		return nil, auth.Unavailable("token_store_unavailable", err)
 	case err != nil:
 		return nil, auth.InvalidToken("token_unknown", err)
@@ -39,7 +39,7 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Identity: identity, Used: used(token)}, nil
 }
 
-// users returns the flow that finds the user of the built-in issuer's endpoints: whose session the request carries, with all
+// users returns the flow that finds the user of the built-in authorization server's endpoints: whose session the request carries, with all
 // claims that policies see of it elsewhere. It is nil without sessions.
 func users(s *Settings, d *Deps) auth.Flow {
 	if !s.HasSessions() {
@@ -48,7 +48,7 @@ func users(s *Settings, d *Deps) auth.Flow {
 	return withSteps(&sessionKind, newSession(s, d), s, d)
 }
 
-// issued returns the flow of the built-in issuer's tokens for a route with several issuers, of the part that has it: a user of
+// issued returns the flow of the built-in authorization server's tokens for a route with several issuers, of the part that has it: a user of
 // its endpoints may have logged in at any of them.
 func issued(p *Part, sessions auth.Chain) auth.Flow {
 	var users auth.Flow

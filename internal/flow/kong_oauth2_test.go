@@ -8,18 +8,18 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/issuer"
+	"sallyport/internal/authserver"
 	"sallyport/internal/redis/redistest"
 )
 
-var builtInSecret, builtInHash = issuer.NewSecret()
+var builtInSecret, builtInHash = authserver.NewSecret()
 
-// withIssuer gives a gate the built-in issuer, whose tokens are in a Redis or, without one, in memory.
-func withIssuer(server *redistest.Server, changes ...func(*issuer.Settings)) func(*gate) {
+// withIssuer gives a gate the built-in authorization server, whose tokens are in a Redis or, without one, in memory.
+func withIssuer(server *redistest.Server, changes ...func(*authserver.Settings)) func(*gate) {
 	return func(g *gate) {
-		c := issuer.Config{Now: g.clock.now, Log: g.deps.Log, Settings: issuer.Settings{
+		c := authserver.Config{Now: g.clock.now, Log: g.deps.Log, Settings: authserver.Settings{
 			TokenPrefix: "sp_", TokenExpiration: time.Hour, RefreshTokenTTL: time.Hour, PKCE: "strict", Storage: "memory", Secret: []auth.Secret{secret},
-			Scopes: []string{"read"}, Clients: []issuer.Client{
+			Scopes: []string{"read"}, Clients: []authserver.Client{
 				{ClientID: "batch", ClientSecretHash: []auth.Secret{auth.Secret(builtInHash)}, Grants: []string{"client_credentials"}, Scopes: []string{"read"}},
 			},
 		}}
@@ -37,13 +37,13 @@ func withIssuer(server *redistest.Server, changes ...func(*issuer.Settings)) fun
 		}
 		c.Before = g.deps.Issued
 		var err error
-		if g.deps.Issued, err = issuer.New(c); err != nil {
+		if g.deps.Issued, err = authserver.New(c); err != nil {
 			g.Fatal(err)
 		}
 	}
 }
 
-// atIssuer asks an endpoint of the built-in issuer as its client.
+// atIssuer asks an endpoint of the built-in authorization server as its client.
 func (g *gate) atIssuer(name, body string) string {
 	g.Helper()
 	basic := base64.StdEncoding.EncodeToString([]byte("batch:" + string(builtInSecret)))
@@ -61,7 +61,7 @@ func (g *gate) atIssuer(name, body string) string {
 	return ""
 }
 
-// issued returns an access token of the built-in issuer.
+// issued returns an access token of the built-in authorization server.
 func issued(g *gate) string {
 	var answer struct {
 		AccessToken string `json:"access_token"`
@@ -73,7 +73,7 @@ func issued(g *gate) string {
 	return answer.AccessToken
 }
 
-// TestKongOAuth2: a token of the built-in issuer passes while it is known there, and no other issuer is asked about it.
+// TestKongOAuth2: a token of the built-in authorization server passes while it is known there, and no other issuer is asked about it.
 func TestKongOAuth2(t *testing.T) {
 	w := newWorld(t)
 	builtIn := func(rows []row) []row {
@@ -114,7 +114,7 @@ func provesBatch(g *gate, res *auth.Result) {
 
 // ofAnotherGate returns a token that a gate with another secret has issued.
 func ofAnotherGate(g *gate) string {
-	other := g.newGate(g.T, "kong_oauth2", withIssuer(nil, func(s *issuer.Settings) { s.Secret = []auth.Secret{"another secret, as long as the first one"} }))
+	other := g.newGate(g.T, "kong_oauth2", withIssuer(nil, func(s *authserver.Settings) { s.Secret = []auth.Secret{"another secret, as long as the first one"} }))
 	return issued(other)
 }
 
@@ -129,7 +129,7 @@ func TestKongOAuth2StoreAway(t *testing.T) {
 	lost := verdict{503, "temporarily_unavailable", "token_store_unavailable", true}
 	g.expect(row{ask: always(known), want: passes})
 	g.expect(row{ask: always(other), want: lost})
-	w.clock.advance(issuer.FactsFor)
+	w.clock.advance(authserver.FactsFor)
 	g.expect(row{ask: always(known), want: lost})
 	g.expect(row{ask: with(func(*gate) string { return "sp_at_made_up" }), want: invalid("token_unknown")})
 }

@@ -110,7 +110,7 @@ func TestUnjudged(t *testing.T) {
 				want: invalid("token_opaque")},
 			{name: "four parts", ask: with(func(g *gate) string { return jwt(nil)(g) + ".x" }), want: invalid("token_opaque")},
 			{name: "an encrypted JWT", ask: with(func(g *gate) string { return jwt(nil)(g) + ".x.y" }), want: invalid("token_opaque")},
-			{name: "of the built-in issuer, which is off", change: withIssuer(nil), ask: with(issued), want: invalid("token_opaque")},
+			{name: "of the built-in authorization server, which is off", change: withIssuer(nil), ask: with(issued), want: invalid("token_opaque")},
 		},
 		"kong_oauth2": {
 			{name: "a JWT", change: withIssuer(nil), ask: with(jwt(nil)), want: invalid("token_not_accepted")},

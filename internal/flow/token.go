@@ -183,7 +183,7 @@ func token68(s string) bool {
 type tokenKind int
 
 const (
-	issuedTokens tokenKind = iota // with the built-in issuer's prefix
+	issuedTokens tokenKind = iota // with the built-in authorization server's prefix
 	jwts
 	opaqueTokens
 	tokenKinds // how many there are
@@ -191,7 +191,7 @@ const (
 
 // judges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
 type judges struct {
-	prefix string // of the built-in issuer's tokens; empty: there are none
+	prefix string // of the built-in authorization server's tokens; empty: there are none
 	by     [tokenKinds]*Kind
 }
 

@@ -1,0 +1,201 @@
+package authserver
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// authorize is the authorization endpoint (RFC 6749 §3.1). A browser comes with GET, and with POST from the page on which
+// the user was asked; a consent page elsewhere comes with POST and the provision key.
+func (s *site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
+	var p params
+	if r.Method == http.MethodPost {
+		var err error
+		if p, err = readForm(r); err != nil {
+			return nil, err
+		}
+		if p[consentField] == "" {
+			return s.authorizeProvisioned(r, p)
+		}
+	}
+	user := s.visitor(v)
+	res, err := s.authorizeVisitor(r, user, p)
+	if len(user.header) == 0 {
+		return res, err
+	}
+	if res == nil {
+		res = &auth.Result{}
+	}
+	res.Header = auth.MergeHeader(res.Header, user.header)
+	return res, err
+}
+
+// authorizeVisitor serves a browser. answer is what the user has said; nil: nothing yet.
+func (s *site) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
+	if answer != nil {
+		return s.authorizeConsent(r, user, answer)
+	}
+	return s.authorizeBrowser(r, user)
+}
+
+// A visitor is whose browser it is.
+type visitor struct {
+	identity *auth.Identity
+	header   http.Header // for the response, whatever it becomes
+	err      error       // why nobody is known
+}
+
+// visitor returns who is logged in, if the route lets that user pass. A token of our own proves no user here, or a client
+// could turn one into more.
+func (s *site) visitor(from auth.Visitor) (v visitor) {
+	if s.users == nil {
+		v.err = refuse("access_denied", "Nobody can log in here.").because("no login for the authorization endpoint")
+		return v
+	}
+	res, err := from.Identify()
+	if res != nil {
+		v.identity, v.header = res.Identity, res.Header
+	}
+	switch {
+	case err != nil:
+		v.err = err
+	case v.identity == nil || v.identity.Subject == "":
+		v.err = fmt.Errorf("%w: no user", auth.ErrNoCredential)
+	case v.identity.Flow == Flow:
+		v.err = refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
+	}
+	return v
+}
+
+// An authorization is a valid authorization request (RFC 6749 §4.1.1).
+type authorization struct {
+	client    *client
+	redirect  string // where the response goes
+	asked     bool   // the request named it
+	state     string
+	scope     string
+	challenge string // S256; empty without PKCE
+}
+
+const maxState = 2048 // bytes: it goes into an address
+
+// recipient returns the client of an authorization request and where its response may go. Until these are right nothing goes
+// there, not even an error (RFC 6749 §4.1.2.1).
+func (s *site) recipient(p params) (*authorization, error) {
+	c := s.clients[p["client_id"]]
+	if c == nil || !c.may(authorizationCode) {
+		return nil, refuse("invalid_request", "The client is unknown here, or may not ask for this.").because("client_id is unknown, or may not use authorization_code")
+	}
+	target, ok := c.redirectURI(p["redirect_uri"])
+	if !ok {
+		return nil, refuse("invalid_request", "The redirect_uri is none that the client has registered.").because("redirect_uri isn't one of " + c.ClientID)
+	}
+	return &authorization{client: c, redirect: target, asked: p["redirect_uri"] != ""}, nil
+}
+
+// complete reads the rest of an authorization request. Its refusals go to the redirect URI.
+func (s *site) complete(a *authorization, p params) (err error) {
+	if len(p["state"]) > maxState || !isVisible(p["state"]) {
+		return refuse("invalid_request", "The state isn't up to 2048 printable ASCII characters.")
+	}
+	a.state = p["state"]
+	switch {
+	case p["response_type"] == "":
+		return refuse("invalid_request", "The response_type is missing.")
+	case p["response_type"] != "code":
+		return refuse("unsupported_response_type", "Only the response_type code is known here.")
+	case p["response_mode"] != "" && p["response_mode"] != "query":
+		return refuse("invalid_request", "Only the response_mode query is known here.")
+	}
+	if a.scope, err = s.scope(a.client, p); err != nil {
+		return err
+	}
+	a.challenge, err = s.challenge(a.client, p)
+	return err
+}
+
+// challenge is the request's code_challenge (RFC 7636 §4.3): S256 only, because plain protects nobody whose request is seen.
+func (s *site) challenge(c *client, p params) (string, error) {
+	challenge, method := p["code_challenge"], p["code_challenge_method"]
+	switch {
+	case challenge == "" && method != "":
+		return "", refuse("invalid_request", "The code_challenge is missing.")
+	case challenge == "" && (c.Public || s.settings.PKCE != "lax"):
+		return "", refuse("invalid_request", "The code_challenge is missing: PKCE is required (RFC 7636).")
+	case challenge == "":
+		return "", nil
+	case method != "S256":
+		return "", refuse("invalid_request", "The code_challenge_method must be S256.")
+	case !challengeForm.MatchString(challenge):
+		return "", refuse("invalid_request", "The code_challenge isn't a SHA-256 in base64url.")
+	}
+	return challenge, nil
+}
+
+// issueCode makes a code for a user who agreed, or for whom a trusted page did, and returns the response's address. The user's
+// identity is kept without tokens, so that the policy judges it whenever tokens are issued for it; nil: only the name is known.
+func (s *site) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
+	now := s.now()
+	rec := s.access(a.client, s.issuer(r), authorizationCode)
+	rec.Expires = now.Add(codeLife).Unix()
+	rec.Subject, rec.UserID, rec.Scope, rec.Family = user, user, a.scope, newFamily()
+	rec.RedirectURI, rec.RedirectAsked, rec.Challenge = a.redirect, a.asked, a.challenge
+	rec.User = kernel(identity)
+	h := s.mint.make(codeHandle, rec.Family)
+	if err := s.store.keep(r.Context(), h, rec); err != nil {
+		return "", err
+	}
+	s.log.Info("code issued", "request_id", r.ID, "client_id", a.client.ClientID)
+	return s.response(r, a, url.Values{"code": {h.text}}), nil
+}
+
+// response is the address of an authorization response: with state (RFC 6749 §4.1.2) and iss, so that a client of several
+// authorization servers knows which one answers (RFC 9207 §2).
+func (s *site) response(r *auth.Request, a *authorization, values url.Values) string {
+	if a.state != "" {
+		values.Set("state", a.state)
+	}
+	values.Set("iss", s.issuer(r))
+	return responseURI(a.redirect, values)
+}
+
+// errorResponse is the address of an error response (RFC 6749 §4.1.2.1); empty if it isn't one that the client is told.
+func (s *site) errorResponse(r *auth.Request, a *authorization, err error) string {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	s.log.Info("oauth2 request refused", "request_id", r.ID, "endpoint", "authorize", "client_id", a.client.ClientID, "error", refused.Error())
+	return s.response(r, a, url.Values{"error": {refused.code}, "error_description": {refused.description}})
+}
+
+// seeOther sends a browser on. 303, so that it never sends a form again (RFC 9700 §4.12).
+func seeOther(target string) *auth.Result {
+	return &auth.Result{Answer: &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{
+		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"},
+	}}}
+}
+
+// prompts are the words of prompt (OIDC Core §3.1.2.1).
+func prompts(p params) (none, consent bool, err error) {
+	words := strings.Fields(p["prompt"])
+	for _, w := range words {
+		switch w {
+		case "none":
+			none = true
+		case "consent":
+			consent = true
+		default:
+			return false, false, refuse("invalid_request", "Only none and consent are known for prompt here.").because("prompt " + w[:min(len(w), 40)])
+		}
+	}
+	if none && len(words) > 1 {
+		return false, false, refuse("invalid_request", "prompt says none and something else.")
+	}
+	return none, consent, nil
+}

@@ -1,0 +1,124 @@
+package authserver
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
+)
+
+// A handle is what a client holds of something that is kept here (RFC 6819 §3.1): an access token, a refresh token or a
+// code. It says nothing to anybody else:
+//
+//	sp_   <43 random> <6 check>                an access token
+//	sp_r_ <22 family> <43 random> <6 check>    a refresh token
+//	sp_c_ <22 family> <43 random> <6 check>    a code
+//
+// All is base62, so that a double click takes the whole of it and a scanner finds it by its form. 43 characters are 256
+// random bits. The check is a MAC: what this issuer hasn't made is refused without a look into the store, so no stranger
+// can make the store work by guessing. It is no more than that; what a handle is worth, the store says.
+//
+// The family is named in it because a refresh token or a code that is not, or no longer, kept tells by it which tokens are
+// to end.
+type handle struct {
+	kind   kind
+	family string // empty for access tokens
+	text   string // the whole
+}
+
+type kind string
+
+const (
+	accessHandle  kind = ""
+	refreshHandle kind = "r_"
+	codeHandle    kind = "c_"
+)
+
+const (
+	randomLength = 43 // characters: 256 bits
+	familyLength = 22 // characters: 131 bits
+	checkLength  = 6  // characters: 35 bits
+	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// A digest is how a store knows a handle or a family: nobody gets back from it.
+type digest [sha256.Size]byte
+
+func (h *handle) digest() digest { return sha256.Sum256([]byte(h.text)) }
+
+func (d digest) String() string { return base64.RawURLEncoding.EncodeToString(d[:]) }
+
+func familyDigest(family string) digest { return sha256.Sum256([]byte("family " + family)) }
+
+// A mint makes handles and knows its own.
+type mint struct {
+	prefix  string
+	keyring *keyring.Keyring
+}
+
+func newFamily() string { return randomText(familyLength) }
+
+// make returns a new handle.
+func (m *mint) make(k kind, family string) handle {
+	body := family + randomText(randomLength)
+	return handle{kind: k, family: family, text: m.prefix + string(k) + body + m.checks(k, body)[0]}
+}
+
+// parse reads a handle of one kind; ok is false for everything that this mint hasn't made, and for other kinds.
+func (m *mint) parse(k kind, text string) (h handle, ok bool) {
+	rest, ok := strings.CutPrefix(text, m.prefix+string(k))
+	families := familyLength
+	if k == accessHandle {
+		families = 0
+	}
+	if !ok || len(rest) != families+randomLength+checkLength {
+		return h, false
+	}
+	body, check := rest[:len(rest)-checkLength], rest[len(rest)-checkLength:]
+	for _, own := range m.checks(k, body) {
+		if subtle.ConstantTimeCompare([]byte(own), []byte(check)) == 1 {
+			return handle{kind: k, family: body[:families], text: text}, true
+		}
+	}
+	return h, false
+}
+
+// checks are the ends of a handle under each secret, the newest first.
+func (m *mint) checks(k kind, body string) []string {
+	names := m.keyring.Names("oauth2 handle", m.prefix, string(k), body)
+	for i, name := range names {
+		mac, _ := base64.RawURLEncoding.DecodeString(name) // the keyring made it
+		n := binary.BigEndian.Uint64(mac)
+		var check [checkLength]byte
+		for j := range check {
+			check[j], n = base62[n%62], n/62
+		}
+		names[i] = string(check[:])
+	}
+	return names
+}
+
+// randomText returns n random characters of base62, each as likely as the others.
+func randomText(n int) string {
+	text, b := make([]byte, 0, n), make([]byte, 2*n)
+	for len(text) < n {
+		rand.Read(b) // never fails
+		for _, c := range b {
+			if c < 4*62 && len(text) < n { // above it, some would be likelier
+				text = append(text, base62[c%62])
+			}
+		}
+	}
+	return string(text)
+}
+
+// NewSecret returns a client secret of 256 random bits and the line for client_secret_hash.
+func NewSecret() (secret auth.Secret, line string) {
+	text := randomText(randomLength)
+	return auth.Secret(text), sha256Line(text)
+}

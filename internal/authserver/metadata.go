@@ -1,0 +1,40 @@
+package authserver
+
+import (
+	"net/http"
+
+	"sallyport/internal/auth"
+)
+
+// metadata is the authorization server's description of itself (RFC 8414 §2).
+type metadata struct {
+	Issuer                 string   `json:"issuer"`
+	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
+	TokenEndpoint          string   `json:"token_endpoint"`
+	RevocationEndpoint     string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint  string   `json:"introspection_endpoint"`
+	ScopesSupported        []string `json:"scopes_supported,omitempty"`
+	ResponseTypesSupported []string `json:"response_types_supported"`
+	ResponseModesSupported []string `json:"response_modes_supported"`
+	GrantTypesSupported    []string `json:"grant_types_supported"`
+	TokenAuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectAuthMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+	CodeChallengeMethods   []string `json:"code_challenge_methods_supported"`
+	ResponseIssSupported   bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+}
+
+func (s *site) metadata(r *auth.Request) (*auth.Result, error) {
+	at := r.Origin + s.base
+	secret := []string{"client_secret_basic", "client_secret_post"}
+	anybody := append(secret, "none")
+	return answerJSON(http.StatusOK, metadata{
+		Issuer:                s.issuer(r),
+		AuthorizationEndpoint: at + authorizePath, TokenEndpoint: at + tokenPath, RevocationEndpoint: at + revokePath, IntrospectionEndpoint: at + introspectPath,
+		ScopesSupported:        s.settings.Scopes,
+		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
+		GrantTypesSupported: []string{authorizationCode, clientCredentials, refreshToken},
+		TokenAuthMethods:    anybody, RevocationAuthMethods: anybody, IntrospectAuthMethods: secret,
+		CodeChallengeMethods: []string{"S256"}, ResponseIssSupported: true,
+	}), nil
+}

@@ -1,0 +1,83 @@
+package authserver
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"sallyport/internal/auth"
+)
+
+// params are the parameters of a request, each at most once and not empty.
+type params map[string]string
+
+// maxForm bounds a form that is read, in bytes.
+const maxForm = 64 << 10
+
+var errForm = refuse("invalid_request", "The request needs a form in its body: application/x-www-form-urlencoded.")
+
+// readForm reads the parameters of a POST request. They come in the body only: what stands in an address is logged on its
+// way (RFC 6749 §2.3.1).
+func readForm(r *auth.Request) (params, error) {
+	kind, media, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := strings.ToLower(media["charset"])
+	switch {
+	case err != nil || kind != "application/x-www-form-urlencoded" || len(r.Header["Content-Type"]) > 1:
+		return nil, errForm
+	case charset != "" && charset != "utf-8" || r.Header.Get("Content-Encoding") != "" || r.Body == nil:
+		return nil, errForm
+	case r.URL.RawQuery != "":
+		return nil, refuse("invalid_request", "The parameters belong into the body, not into the address.")
+	}
+	body, err := r.ReadBody(maxForm)
+	if err != nil {
+		e := auth.AsError(err)
+		return nil, (&refusal{status: e.Status, code: e.Code, description: e.Description}).because(e.Error())
+	}
+	return parseParams(string(body))
+}
+
+// parseParams reads an encoded query or form. A parameter that comes twice is refused, and an empty one isn't there (RFC
+// 6749 §3.1, §3.2).
+func parseParams(encoded string) (params, error) {
+	values, err := url.ParseQuery(encoded)
+	if err != nil {
+		return nil, refuse("invalid_request", "The parameters can't be read.")
+	}
+	p := params{}
+	for name, list := range values {
+		switch {
+		case len(list) > 1:
+			return nil, errTwice
+		case !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0):
+			return nil, refuse("invalid_request", "A parameter isn't UTF-8 text.")
+		case list[0] != "":
+			p[name] = list[0]
+		}
+	}
+	return p, nil
+}
+
+var errTwice = refuse("invalid_request", "A parameter comes twice.")
+
+// basicPair reads client_secret_basic. Unlike a user's, a client's name and secret are form-encoded in it (RFC 6749 §2.3.1).
+// tried is false without an Authorization header.
+func basicPair(h http.Header) (id, secret string, tried bool, err error) {
+	values := h["Authorization"]
+	if len(values) == 0 {
+		return "", "", false, nil
+	}
+	id, secret, ok := (&http.Request{Header: h}).BasicAuth()
+	if len(values) > 1 || !ok {
+		return "", "", true, errors.New("expected one Authorization header with Basic and base64 of client_id:client_secret")
+	}
+	id, errID := url.QueryUnescape(id)
+	secret, errSecret := url.QueryUnescape(secret)
+	if errID != nil || errSecret != nil || id == "" {
+		return "", "", true, errors.New("client_id and client_secret aren't form-encoded (RFC 6749 §2.3.1)")
+	}
+	return id, secret, true, nil
+}

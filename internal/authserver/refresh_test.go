@@ -1,0 +1,172 @@
+package authserver
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRefresh(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g, other := r.gate(), r.gate()
+		access, refresh := g.tokens()
+		for range 3 {
+			r.pass(13 * 24 * time.Hour) // each is good for another 14 days
+			status, answer := other.post("token", refreshing(refresh))
+			if status != http.StatusOK || answer["scope"] != "read write" || answer["refresh_token"] == refresh {
+				r.Fatalf("got %d %v", status, answer)
+			}
+			refresh = answer.String("refresh_token")
+			if i := g.alive(answer.String("access_token")); i.Subject != "john" || i.Issuer != origin+base {
+				r.Errorf("got %+v", i)
+			}
+			g, other = other, g
+		}
+		g.dead(access)
+		r.pass(14 * 24 * time.Hour)
+		g.refused(refreshing(refresh), 400, "invalid_grant")
+	})
+}
+
+// The scope may become less, for one access token; the refresh token keeps what was granted (RFC 6749 §6).
+func TestARefreshNarrows(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g := r.gate()
+		_, refresh := g.granted(redeeming(g.code(with(asking(), "scope", "read"))))
+		g.refused(with(refreshing(refresh), "scope", "read write"), 400, "invalid_scope")
+		g.refused(with(refreshing(refresh), "scope", "write"), 400, "invalid_scope")
+		_, refresh = g.tokens()
+		access, refresh := g.granted(with(refreshing(refresh), "scope", "write"))
+		if i := g.alive(access); i.Tokens.Scope != "write" {
+			r.Errorf("got %q", i.Tokens.Scope)
+		}
+		access, refresh = g.granted(refreshing(refresh))
+		if i := g.alive(access); i.Tokens.Scope != "read write" {
+			r.Errorf("got %q", i.Tokens.Scope)
+		}
+		less := r.gate(func(s *Settings) { s.Clients[0].Scopes = []string{"write"} })
+		access, refresh = less.granted(refreshing(refresh))
+		if i := less.alive(access); i.Tokens.Scope != "write" {
+			r.Errorf("what the client may no longer have was given: %q", i.Tokens.Scope)
+		}
+		r.gate(func(s *Settings) { s.Clients[0].Scopes = nil }).refused(refreshing(refresh), 400, "invalid_scope")
+		r.gate(func(s *Settings) { s.Clients[0].Grants = []string{authorizationCode} }).refused(refreshing(refresh), 400, "unauthorized_client")
+	})
+}
+
+// A refresh token that comes again ends all that came of its authorization (RFC 9700 §4.14.2).
+func TestAReusedRefreshTokenEndsItsFamily(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g, other := r.gate(), r.gate()
+		first, stolen := g.tokens()
+		unrelated, _ := g.tokens()
+		second, latest := g.granted(refreshing(stolen))
+		g.refused(with(refreshing(stolen), "client_id", "other"), 400, "invalid_grant") // not its own client: no reason to believe it
+		g.alive(second)
+		other.refused(refreshing(stolen), 400, "invalid_grant")
+		for _, replica := range []*gate{other, r.gate()} {
+			replica.dead(first)
+			replica.dead(second)
+			replica.refused(refreshing(latest), 400, "invalid_grant")
+		}
+		g.alive(unrelated)
+		if !strings.Contains(r.log.String(), "a refresh token was used twice") {
+			r.Errorf("the log: %s", r.log)
+		}
+	})
+}
+
+func TestARefreshTokenIsUsedOnce(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		gates := []*gate{r.gate(), r.gate()}
+		for range 5 {
+			_, refresh := gates[0].tokens()
+			won, access := together(gates, 50, func(g *gate) (int, string) {
+				status, answer := g.post("token", refreshing(refresh))
+				return status, answer.String("access_token")
+			})
+			if won != 1 {
+				r.Fatalf("%d of 50 got tokens, expected 1", won)
+			}
+			r.gate().dead(access)
+		}
+	})
+}
+
+// With reuse_refresh_token the token stays, for any number of requests at once, and ends when it was to end.
+func TestReuseRefreshToken(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		reuse := func(s *Settings) { s.ReuseRefreshToken = true }
+		gates := []*gate{r.gate(reuse), r.gate(reuse)}
+		_, refresh := gates[0].tokens()
+		won, access := together(gates, 4, func(g *gate) (int, string) {
+			status, answer := g.post("token", refreshing(refresh))
+			return status, answer.String("access_token")
+		})
+		if won != 4 {
+			r.Errorf("%d of 4 got tokens", won)
+		}
+		gates[0].alive(access)
+		r.pass(13 * 24 * time.Hour)
+		if _, next := gates[1].granted(refreshing(refresh)); next != "" {
+			r.Error("there is another refresh token")
+		}
+		r.pass(24 * time.Hour)
+		gates[0].refused(refreshing(refresh), 400, "invalid_grant")
+
+		code := gates[0].code(spa(with(asking(), "scope", "read"))) // a public client's always rotates
+		_, refresh = gates[0].granted(spa(redeeming(code)))
+		if _, next := gates[0].granted(spa(refreshing(refresh))); next == "" || next == refresh {
+			r.Error("a public client's refresh token stays")
+		}
+	})
+}
+
+// A client that refreshes in a loop replaces its own tokens: the newest are good, the others have ended.
+func TestAFamilyKeepsItsNewestTokens(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g := r.gate()
+		first, refresh := g.tokens()
+		all := []string{first}
+		for range maxMembers + 20 {
+			access, next := g.granted(refreshing(refresh))
+			all, refresh = append(all, access), next
+		}
+		fresh := r.gate() // which has seen none of them
+		fresh.kept.facts = newFacts(r.clock.now)
+		for n, access := range all {
+			if n < len(all)-maxMembers {
+				fresh.dead(access)
+			} else {
+				fresh.alive(access)
+			}
+		}
+		if r.server == nil {
+			if n := len(g.kept.memory.tokens.things); n != maxMembers {
+				r.Errorf("%d access tokens are kept, expected %d", n, maxMembers)
+			}
+			return
+		}
+		c, ctx := r.server.Client(t, 0), t.Context()
+		h, _ := g.mint.parse(refreshHandle, refresh)
+		set, kept := c.ZCard(ctx, g.store.(*redisStore).membersName(h.family)).Val(), len(c.Keys(ctx, "sallyport:o:a:*").Val())
+		if set != maxMembers || kept != maxMembers {
+			r.Errorf("%d access tokens are kept, and %d stand in the family's set, expected %d", kept, set, maxMembers)
+		}
+	})
+}
+
+// The token that is stored now stays, also if the clock of this replica goes so far after the others' that it expires first.
+func TestAFamilyKeepsTheTokenOfASlowClock(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		g := r.gate()
+		_, refresh := g.tokens()
+		for range maxMembers {
+			_, refresh = g.granted(refreshing(refresh))
+		}
+		r.clock.offset.Add(-int64(time.Minute))
+		access, _ := g.granted(refreshing(refresh))
+		g.alive(access)
+	})
+}

@@ -1,0 +1,66 @@
+package authserver
+
+import (
+	"errors"
+	"net/http"
+
+	"sallyport/internal/auth"
+)
+
+// revoke is the revocation endpoint (RFC 7009). A refresh token takes the whole authorization with it (§2.1), also one that
+// was exchanged already: its client means to end. A token that isn't known is as good as revoked (§2.2).
+func (s *site) revoke(r *auth.Request) (*auth.Result, error) {
+	p, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.authenticate(r, p)
+	if err != nil {
+		return nil, err
+	}
+	if p["token"] == "" {
+		return nil, refuse("invalid_request", "The token is missing.")
+	}
+	if h, ok := s.mint.parse(accessHandle, p["token"]); ok {
+		err = s.revokeAccess(r, c, h)
+	} else if h, ok := s.mint.parse(refreshHandle, p["token"]); ok {
+		err = s.revokeFamily(r, c, h)
+	}
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return nil, err
+	}
+	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Header: http.Header{"Cache-Control": {"no-store"}}}}, nil
+}
+
+func (s *site) revokeAccess(r *auth.Request, c *client, h handle) error {
+	was, err := s.store.load(r.Context(), h)
+	if err == nil {
+		err = was.ownedBy(c)
+	}
+	if err == nil {
+		err = s.store.drop(r.Context(), h)
+	}
+	if err == nil {
+		s.kept.facts.end(h.digest())
+	}
+	return err
+}
+
+func (s *site) revokeFamily(r *auth.Request, c *client, h handle) error {
+	was, err := s.store.family(r.Context(), h.family)
+	if err == nil {
+		err = was.ownedBy(c)
+	}
+	if err == nil {
+		err = s.endFamily(r.Context(), h.family)
+	}
+	return err
+}
+
+// ownedBy refuses a client that has another's token (RFC 7009 §2.1).
+func (r *record) ownedBy(c *client) error {
+	if r.ClientID != c.ClientID {
+		return refuse("invalid_grant", "The token was issued to another client.")
+	}
+	return nil
+}
