@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"log/slog"
 	"slices"
@@ -106,7 +105,6 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 // flows adds the chain and what it needs.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	var parts []flow.Part
-	var paths []flow.ClaimPaths
 	all := c.Parts()
 	for n := range all {
 		i := &all[n]
@@ -114,34 +112,25 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		if err != nil {
 			return err
 		}
-		deps.Several = len(c.Issuers) > 0
 		policy := r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)]
 		deps.TakesAudience = func(claims auth.Claims) bool {
-			return policy.TakesAudience(claims) || flow.TakesSubject(&i.OIDC.Flow, claims.Values(i.OIDC.Authz.AudienceClaim))
+			return policy.TakesAudience(claims) || i.OIDC.Flow.TakesSubject(claims.Values(i.OIDC.Authz.AudienceClaim))
 		}
-		parts = append(parts, flow.Part{Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps})
-		paths = append(paths, flow.ClaimPaths{Scopes: i.OIDC.Authz.ScopesClaim, Audience: i.OIDC.Authz.AudienceClaim})
-		names, prefixes := flow.CookieNames(&i.OIDC.Flow, &deps)
-		r.CookieNames, r.CookiePrefixes = append(r.CookieNames, names...), append(r.CookiePrefixes, prefixes...)
+		parts = append(parts, flow.Part{
+			Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps,
+			Claims: flow.ClaimPaths{Scopes: i.OIDC.Authz.ScopesClaim, Audience: i.OIDC.Authz.AudienceClaim},
+		})
 	}
-	var err error
-	if r.Chain, err = flow.NewChainOf(parts); err != nil {
+	f, err := flow.NewRoute(parts)
+	if err != nil {
 		return c.Problem("auth_methods", err.Error())
 	}
-	first := &parts[0]
-	r.Exchange = flow.NewExchangeOf(parts, paths)
-	r.ClientIndex = flow.ClientIndex(first.Settings, first.Deps)
+	r.Chain, r.Exchange, r.Realm, r.Resource, r.Basic, r.LogsIn = f.Chain, f.Exchange, f.Realm, f.Resource, f.Basic, f.LogsIn
+	r.Schemes, r.CredentialParams, r.CookieNames, r.CookiePrefixes = f.Schemes, f.CredentialParams, f.CookieNames, f.CookiePrefixes
+	r.ClientIndex = f.ClientIndex[0]
 	for n := range parts[1:] {
-		r.Views[parts[n+1].Deps.Clients[0].Issuer().URL()].ClientIndex = flow.ClientIndex(parts[n+1].Settings, parts[n+1].Deps)
+		r.Views[parts[n+1].Deps.Clients[0].Issuer().URL()].ClientIndex = f.ClientIndex[n+1]
 	}
-	r.Realm = first.Deps.Clients[0].Issuer().Host()
-	for n := range parts {
-		r.Resource = cmp.Or(r.Resource, parts[n].Settings.Challenge())
-	}
-	r.Basic = flow.AsksForBasic(parts)
-	r.CredentialParams = flow.CredentialParams(parts)
-	r.Schemes = flow.AuthorizationSchemes(parts)
-	r.LogsIn = slices.ContainsFunc(parts, func(p flow.Part) bool { return p.Settings.LogsIn() })
 	r.SkipPreflight = !slices.ContainsFunc(all, func(i config.Issuer) bool { return i.OIDC.RunOnPreflight })
 	return nil
 }
@@ -164,7 +153,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	}
 	return flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0],
-		HashKey: b.kept.hashKey, Issued: b.issued, Now: b.now, Log: b.log,
+		HashKey: b.kept.hashKey, Several: len(c.Issuers) > 0, AuthServer: b.issued, Now: b.now, Log: b.log,
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/config"
+	"sallyport/internal/flow"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 )
@@ -123,7 +124,7 @@ func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 		return nil, fmt.Errorf("-claims: %s: expected a JSON object: %w", o.Claims, err)
 	}
 	i := &auth.Identity{
-		Flow: "bearer", Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"), AccessToken: claims,
+		Flow: flow.NameForJWTs(), Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"), AccessToken: claims,
 		Presented: true,
 	}
 	if i.Issuer == "" && len(file.Routes) == 1 {

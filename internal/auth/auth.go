@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -60,7 +61,7 @@ type Endpoint struct {
 // each identity, together with the rule that covers the endpoint's path, before the endpoint acts for it.
 type Visitor interface {
 	// Identify returns what Endpoint.Users proves of the request, if the user may pass. Its error wraps ErrNoCredential
-	// without a credential, and is the policy's for a user who is refused; the Result has the headers for the response then.
+	// without a credential, and is the policy's for a user who is refused.
 	Identify() (*Result, error)
 	// Authorize judges an identity that was kept from an earlier request. Its error is the policy's.
 	Authorize(*Identity) error
@@ -126,33 +127,69 @@ type Choice struct{ Text, Link string }
 // A Field is a form's hidden field.
 type Field struct{ Name, Value string }
 
-// A Chain tries flows in order until one finds its credential.
-type Chain []Flow
+// An Entry is a flow of a chain, and what follows its success.
+type Entry struct {
+	Name   string // of the flow, which its refusals name in the log; empty: they name none
+	Issuer string // whose credentials the flow judges, as a URL, which its refusals name; empty: they name none
+	Flow   Flow
+	Steps  []Step // in order; the first error is final
+}
 
-// Authenticate returns the first flow's Result that isn't ErrNoCredential, and merges into it the headers of the flows
-// before it. If no flow finds a credential the error wraps ErrNoCredential and the Result carries those headers.
-func (c Chain) Authenticate(r *Request) (*Result, error) {
-	var header http.Header
-	for _, f := range c {
-		res, err := f.Authenticate(r)
-		if err == nil {
-			return res.with(header), nil
+// authenticate asks the flow, then takes the steps. The headers of a result aren't lost when a step fails.
+func (e *Entry) authenticate(r *Request) (*Result, error) {
+	res, err := e.Flow.Authenticate(r)
+	for _, step := range e.Steps {
+		if err != nil {
+			break
 		}
-		if res != nil && res.Header != nil {
-			header = (&Result{Header: res.Header}).with(header).Header
-		}
-		if !errors.Is(err, ErrNoCredential) {
-			return &Result{Header: header}, err
+		before := res.Header
+		if res, err = step(r, res); err != nil {
+			err = WithHeader(err, before)
 		}
 	}
-	return &Result{Header: header}, ErrNoCredential
+	if err == nil || errors.Is(err, ErrNoCredential) {
+		return res, err
+	}
+	return nil, e.refusal(err)
+}
+
+// refusal returns an error of the entry's with the names of the flow and the issuer, unless it has them already.
+func (e *Entry) refusal(err error) error {
+	refused, ok := err.(*Error)
+	if !ok || (refused.Flow != "" || e.Name == "") && (refused.Issuer != "" || e.Issuer == "") {
+		return err
+	}
+	named := *refused
+	named.Flow, named.Issuer = cmp.Or(named.Flow, e.Name), cmp.Or(named.Issuer, e.Issuer)
+	return &named
+}
+
+// A Chain tries flows in order until one finds its credential.
+type Chain []Entry
+
+// Authenticate returns the Result of the first flow whose error isn't ErrNoCredential, with the headers of the flows before it
+// merged in. If no flow finds a credential the error wraps ErrNoCredential. Errors carry the headers of all flows that were asked.
+func (c Chain) Authenticate(r *Request) (*Result, error) {
+	var header http.Header
+	for i := range c {
+		res, err := c[i].authenticate(r)
+		switch {
+		case err == nil:
+			return res.with(header), nil
+		case !errors.Is(err, ErrNoCredential):
+			return nil, WithHeader(err, header)
+		case err != ErrNoCredential:
+			header = MergeHeader(header, HeaderOf(err))
+		}
+	}
+	return nil, WithHeader(ErrNoCredential, header)
 }
 
 // Challenge asks the flows, the last one first, to answer a request without a credential: a login, where the client is a
 // browser, comes before a 401.
 func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 	for i := len(c) - 1; i >= 0; i-- {
-		ch, ok := c[i].(Challenger)
+		ch, ok := c[i].Flow.(Challenger)
 		if !ok {
 			continue
 		}
@@ -165,8 +202,8 @@ func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 
 // Review returns the header as its flows let it be sent.
 func (c Chain) Review(r *Request, header http.Header, forwarded bool) http.Header {
-	for _, f := range c {
-		if reviewer, ok := f.(Reviewer); ok {
+	for i := range c {
+		if reviewer, ok := c[i].Flow.(Reviewer); ok {
 			header = reviewer.Review(r, header, forwarded)
 		}
 	}
@@ -176,8 +213,8 @@ func (c Chain) Review(r *Request, header http.Header, forwarded bool) http.Heade
 // Endpoints returns what the chain's flows answer themselves.
 func (c Chain) Endpoints() []Endpoint {
 	var all []Endpoint
-	for _, f := range c {
-		if e, ok := f.(Endpointer); ok {
+	for i := range c {
+		if e, ok := c[i].Flow.(Endpointer); ok {
 			all = append(all, e.Endpoints()...)
 		}
 	}

@@ -13,10 +13,18 @@ type reads func() (*Result, error)
 
 func (f reads) Authenticate(*Request) (*Result, error) { return f() }
 
+// chainOf returns the chain of flows without names.
+func chainOf(flows ...Flow) (c Chain) {
+	for _, f := range flows {
+		c = append(c, Entry{Flow: f})
+	}
+	return c
+}
+
 func none() (*Result, error) { return nil, fmt.Errorf("another scheme: %w", ErrNoCredential) }
 
 func cleared() (*Result, error) {
-	return &Result{Header: http.Header{"Set-Cookie": {"old=; Max-Age=0"}}}, fmt.Errorf("it doesn't open: %w", ErrNoCredential)
+	return nil, WithHeader(fmt.Errorf("it doesn't open: %w", ErrNoCredential), http.Header{"Set-Cookie": {"old=; Max-Age=0"}})
 }
 
 func good() (*Result, error) {
@@ -35,20 +43,20 @@ func TestChain(t *testing.T) {
 		reason  string // of the final error; empty: none
 		cookies string
 	}{
-		{"nobody", Chain{reads(none), reads(none)}, "", "", ""},
-		{"nobody, and a cookie to clear", Chain{reads(cleared), reads(none)}, "", "", "old=; Max-Age=0"},
-		{"the second", Chain{reads(none), reads(good), never}, "john", "", "new=1"},
-		{"after a cookie to clear", Chain{reads(cleared), reads(good), never}, "john", "", "old=; Max-Age=0 new=1"},
-		{"a bad one is final", Chain{reads(cleared), reads(bad), never, reads(good)}, "", "token_expired", "old=; Max-Age=0"},
+		{"nobody", chainOf(reads(none), reads(none)), "", "", ""},
+		{"nobody, and a cookie to clear", chainOf(reads(cleared), reads(none)), "", "", "old=; Max-Age=0"},
+		{"the second", chainOf(reads(none), reads(good), never), "john", "", "new=1"},
+		{"after a cookie to clear", chainOf(reads(cleared), reads(good), never), "john", "", "old=; Max-Age=0 new=1"},
+		{"a bad one is final", chainOf(reads(cleared), reads(bad), never, reads(good)), "", "token_expired", "old=; Max-Age=0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			res, err := c.chain.Authenticate(&Request{})
-			subject := ""
-			if res.Identity != nil {
-				subject = res.Identity.Subject
+			subject, header := "", HeaderOf(err)
+			if err == nil {
+				subject, header = res.Identity.Subject, res.Header
 			}
-			if subject != c.subject || strings.Join(res.Header["Set-Cookie"], " ") != c.cookies {
-				t.Errorf("got %q with %q, want %q with %q", subject, res.Header["Set-Cookie"], c.subject, c.cookies)
+			if subject != c.subject || strings.Join(header["Set-Cookie"], " ") != c.cookies || err != nil && res != nil {
+				t.Errorf("got %q with %q, want %q with %q", subject, header["Set-Cookie"], c.subject, c.cookies)
 			}
 			switch {
 			case c.reason != "":
@@ -69,7 +77,7 @@ func TestChain(t *testing.T) {
 // A result that comes from a cache serves others at the same time: merging headers into it makes another.
 func TestChainLeavesResultsAlone(t *testing.T) {
 	kept := &Result{Header: http.Header{"X": {"1"}}}
-	chain := Chain{reads(cleared), reads(func() (*Result, error) { return kept, nil })}
+	chain := chainOf(reads(cleared), reads(func() (*Result, error) { return kept, nil }))
 	for range 2 {
 		res, err := chain.Authenticate(&Request{})
 		if err != nil || len(res.Header) != 2 || len(kept.Header) != 1 || len(kept.Header["X"]) != 1 {
@@ -97,9 +105,9 @@ func TestChainChallenge(t *testing.T) {
 		chain Chain
 		want  int
 	}{
-		{Chain{unauthorized, reads(none), login}, http.StatusFound},
-		{Chain{unauthorized, cant, reads(none)}, http.StatusUnauthorized},
-		{Chain{cant, reads(none)}, 0},
+		{chainOf(unauthorized, reads(none), login), http.StatusFound},
+		{chainOf(unauthorized, cant, reads(none)), http.StatusUnauthorized},
+		{chainOf(cant, reads(none)), 0},
 	} {
 		a, err := c.chain.Challenge(&Request{}, Login{})
 		if c.want == 0 {
@@ -109,5 +117,35 @@ func TestChainChallenge(t *testing.T) {
 		} else if err != nil || a.Status != c.want {
 			t.Errorf("got %v, %v, want %d", a, err, c.want)
 		}
+	}
+}
+
+// A refusal names the flow and the issuer of its entry, in a copy: the error may be one that all refusals of a flow share. What
+// the steps before a failure have for the browser isn't lost.
+func TestEntry(t *testing.T) {
+	shared := InvalidToken("token_expired", nil)
+	cookie := func(text string) http.Header { return http.Header{"Set-Cookie": {text}} }
+	chain := Chain{
+		{Name: "first", Flow: reads(cleared)},
+		{Name: "second", Issuer: "https://idp.example.com", Flow: reads(good), Steps: []Step{
+			func(_ *Request, r *Result) (*Result, error) { return r.with(cookie("step=1")), nil },
+			func(*Request, *Result) (*Result, error) { return nil, shared },
+			func(*Request, *Result) (*Result, error) {
+				t.Error("a step was taken after one had failed")
+				return nil, nil
+			},
+		}},
+	}
+	_, err := chain.Authenticate(&Request{})
+	e := AsError(err)
+	if e.Flow != "second" || e.Issuer != "https://idp.example.com" || shared.Flow != "" || shared.Header != nil {
+		t.Errorf("got flow %q of issuer %q, and the shared error is %+v", e.Flow, e.Issuer, shared)
+	}
+	if got := strings.Join(e.Header["Set-Cookie"], " "); got != "old=; Max-Age=0 step=1 new=1" {
+		t.Errorf("the refusal has the cookies %q", got)
+	}
+	inner := Chain{{Name: "outer", Flow: chain[1].Flow, Steps: []Step{func(*Request, *Result) (*Result, error) { return nil, err }}}}
+	if _, err := inner.Authenticate(&Request{}); AsError(err).Flow != "second" {
+		t.Errorf("the name of the flow that refused is replaced by %q", AsError(err).Flow)
 	}
 }

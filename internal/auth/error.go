@@ -18,7 +18,9 @@ type Error struct {
 	RetryAfter  time.Duration // for 503; zero means no header
 	StepUp      *StepUp       // for insufficient_user_authentication: what a login must be (RFC 9470 §3)
 	Allow       string        // for 405: the methods that are taken
-	Issuer      string        // whose credential was refused, where a route has several issuers; empty: nobody's
+	Header      http.Header   // for the response, besides what the status asks for: cookies that are cleared, DPoP-Nonce
+	Flow        string        // the name of the flow that refused, for the log; empty: no flow did
+	Issuer      string        // whose credential was refused, where a route has several issuers; empty: of no issuer
 	Link        string        // a page on which a person can go on; empty for nowhere
 	Action      string        // the words on the link; default "Go on"
 	NewTab      bool          // the link opens a new tab: what the person has before them stays
@@ -41,14 +43,43 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // OfIssuer returns err as the refusal of an issuer's credential, if it is an *Error that names no issuer.
-func OfIssuer(issuer string, err error) error {
-	e, ok := err.(*Error)
-	if !ok || e.Issuer != "" {
+func OfIssuer(issuer string, err error) error { return (&Entry{Issuer: issuer}).refusal(err) }
+
+// A headerError is an error that is no *Error and carries headers for the response.
+type headerError struct {
+	error
+	header http.Header
+}
+
+func (e *headerError) Unwrap() error { return e.error }
+
+// WithHeader returns err with headers for the response, besides those that it carries already. err itself isn't changed: it may be
+// shared by many refusals.
+func WithHeader(err error, h http.Header) error {
+	if len(h) == 0 || err == nil {
 		return err
 	}
-	of := *e
-	of.Issuer = issuer
-	return &of
+	h = MergeHeader(h.Clone(), HeaderOf(err))
+	switch e := err.(type) {
+	case *Error:
+		with := *e
+		with.Header = h
+		return &with
+	case *headerError:
+		return &headerError{e.error, h}
+	}
+	return &headerError{err, h}
+}
+
+// HeaderOf returns the headers that an error carries for the response; nil if it carries none.
+func HeaderOf(err error) http.Header {
+	switch e := err.(type) {
+	case *Error:
+		return e.Header
+	case *headerError:
+		return e.header
+	}
+	return nil
 }
 
 // InvalidToken is the refusal of a credential that is ours and bad: 401 invalid_token (RFC 6750 §3.1).

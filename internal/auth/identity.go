@@ -37,6 +37,12 @@ type Identity struct {
 	// false for tokens that the gate was issued.
 	Presented bool `json:"presented,omitempty"`
 
+	// Session says that a session proved it, which a login or an earlier credential began.
+	Session bool `json:"session,omitempty"`
+
+	// BuiltIn says that the built-in authorization server has issued the access token.
+	BuiltIn bool `json:"built_in,omitempty"`
+
 	// OnBehalfOf is the user for whom an access token of the built-in authorization server acts, if a login has proved who that is. A policy
 	// must let both pass: the token, and its user.
 	OnBehalfOf *User `json:"on_behalf_of,omitempty"`

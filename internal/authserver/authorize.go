@@ -25,14 +25,15 @@ func (s *site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) 
 	}
 	user := s.visitor(v)
 	res, err := s.authorizeVisitor(r, user, p)
-	if len(user.header) == 0 {
-		return res, err
+	switch {
+	case err != nil && auth.HeaderOf(err) != nil: // the visitor's own error
+		return nil, err
+	case err != nil:
+		return nil, auth.WithHeader(err, user.header)
+	case len(user.header) > 0:
+		res.Header = auth.MergeHeader(res.Header, user.header)
 	}
-	if res == nil {
-		res = &auth.Result{}
-	}
-	res.Header = auth.MergeHeader(res.Header, user.header)
-	return res, err
+	return res, nil
 }
 
 // authorizeVisitor serves a browser. answer is what the user has said; nil: nothing yet.
@@ -58,15 +59,15 @@ func (s *site) visitor(from auth.Visitor) (v visitor) {
 		return v
 	}
 	res, err := from.Identify()
-	if res != nil {
-		v.identity, v.header = res.Identity, res.Header
+	if err != nil {
+		v.err, v.header = err, auth.HeaderOf(err)
+		return v
 	}
+	v.identity, v.header = res.Identity, res.Header
 	switch {
-	case err != nil:
-		v.err = err
 	case v.identity == nil || v.identity.Subject == "":
 		v.err = fmt.Errorf("%w: no user", auth.ErrNoCredential)
-	case v.identity.Flow == Flow:
+	case v.identity.BuiltIn:
 		v.err = refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
 	}
 	return v

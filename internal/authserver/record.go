@@ -98,5 +98,6 @@ func kernel(i *auth.Identity) *auth.Identity {
 	return &auth.Identity{
 		Flow: i.Flow, Issuer: i.Issuer, ClientID: i.ClientID, Subject: i.Subject, AccessToken: i.AccessToken, IDToken: i.IDToken,
 		Introspection: i.Introspection, Userinfo: i.Userinfo, MappedFrom: i.MappedFrom, Presented: i.Presented,
+		Session: i.Session, BuiltIn: i.BuiltIn,
 	}
 }

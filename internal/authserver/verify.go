@@ -77,7 +77,7 @@ func (r *record) identity(token string) *auth.Identity {
 		claims["authenticated_userid"] = r.UserID
 	}
 	i := &auth.Identity{
-		Flow: Flow, Issuer: r.Issuer, ClientID: r.ClientID, Subject: r.Subject, Introspection: claims, Presented: true,
+		Flow: Flow, Issuer: r.Issuer, ClientID: r.ClientID, Subject: r.Subject, Introspection: claims, Presented: true, BuiltIn: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: r.Scope, Expiry: r.expiry()},
 	}
 	i.OnBehalfOf = r.onBehalfOf(i)

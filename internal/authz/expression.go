@@ -237,7 +237,7 @@ func (s *subject) token() tokenFacts {
 
 func (s *subject) session() sessionFacts {
 	i := s.identity
-	if i == nil || i.Flow != "session" {
+	if i == nil || !i.Session {
 		return sessionFacts{}
 	}
 	acr, _ := i.Lookup([]string{"acr"})

@@ -11,7 +11,7 @@ import (
 
 func TestExpressions(t *testing.T) {
 	session := &auth.Identity{
-		Flow: "session", Issuer: "https://idp.example.com", ClientID: "app", Subject: "john",
+		Flow: "session", Session: true, Issuer: "https://idp.example.com", ClientID: "app", Subject: "john",
 		AccessToken: auth.Claims{"sub": "john", "roles": []any{"user", "editor"}, "level": int64(3), "score": 1.5, "active": true, "org": map[string]any{"name": "acme", "tags": []any{"a"}}, "scope": "read write"},
 		IDToken:     auth.Claims{"sub": "john", "acr": "gold", "amr": []any{"pwd", "otp"}, "auth_time": time.Now().Unix(), "sid": "s-1"},
 		Userinfo:    auth.Claims{"email": "john@example.com"},

@@ -228,7 +228,7 @@ func (p *Policy) TakesAudience(claims auth.Claims) bool {
 // gates reports whether a token is one that the gate has issued for itself, under the name that it has on this route: where
 // nothing else is required, that is as good as for one of our clients. Another route's users may be other people.
 func (p *Policy) gates(s *subject) bool {
-	return p.byDefault && p.issued != nil && s.identity.Flow == "kong_oauth2" && slices.Contains(p.audience.has(s), p.issued(s.request))
+	return p.byDefault && p.issued != nil && s.identity.BuiltIn && slices.Contains(p.audience.has(s), p.issued(s.request))
 }
 
 func (r *Rule) judge(s *subject) error {

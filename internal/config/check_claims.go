@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"sallyport/internal/authserver"
 	"sallyport/internal/flow"
 )
 
@@ -68,10 +67,10 @@ func claimEndpoints(r *report, taken map[string]claim, route *Route) {
 			continue
 		}
 		for _, e := range route.endpoints() {
-			key := host + e.path
+			key := host + e.Path
 			first, found := taken[key]
 			if !found {
-				taken[key] = claim{route, e.name, e.mark}
+				taken[key] = claim{route, e.Endpoint, e.mark}
 				continue
 			}
 			what := "a path"
@@ -79,7 +78,7 @@ func claimEndpoints(r *report, taken map[string]claim, route *Route) {
 				what = "the " + first.what + " endpoint"
 			}
 			r.problem(e.mark, "the %s endpoint %s on %s is %s of the route at %s already: give one of them another path",
-				e.name, quote(e.path), named(host), what, first.mark.from(e.mark))
+				e.Endpoint, quote(e.Path), named(host), what, first.mark.from(e.mark))
 		}
 	}
 }
@@ -99,8 +98,8 @@ func named(host string) string {
 }
 
 type endpoint struct {
-	name, path string
-	mark       mark
+	flow.OwnPath
+	mark mark
 }
 
 // endpoints are the paths that the route's flows answer, where they are on. Several issuers share one logout.
@@ -110,7 +109,7 @@ func (r *Route) endpoints() (all []endpoint) {
 	}
 	for n, part := range r.parts() {
 		for _, e := range part.ownEndpoints() {
-			shared := e.name != "callback" && slices.ContainsFunc(all, func(o endpoint) bool { return o.path == e.path && o.name == e.name })
+			shared := e.Shared && slices.ContainsFunc(all, func(o endpoint) bool { return o.OwnPath == e.OwnPath })
 			if n == 0 || !shared {
 				all = append(all, e)
 			}
@@ -120,26 +119,11 @@ func (r *Route) endpoints() (all []endpoint) {
 }
 
 func (r *Route) ownEndpoints() (all []endpoint) {
-	s, base := &r.OIDC.Flow, r.Route.Paths[0]
-	if !r.block.find("redirect_uri[0]").bad && slices.Contains(s.AuthMethods, "authorization_code") {
-		at := r.block.find("paths").mark
-		if len(s.RedirectURI) > 0 {
-			at = r.block.find("redirect_uri").mark
-		}
-		for _, path := range flow.CallbackPaths(s.RedirectURI, base) {
-			all = append(all, endpoint{"callback", path, at})
-		}
+	if r.block.find("redirect_uri[0]").bad || r.block.find("protected_resource_metadata").bad {
+		return nil
 	}
-	if slices.Contains(s.AuthMethods, "kong_oauth2") {
-		for _, path := range authserver.Paths(base) {
-			all = append(all, endpoint{"kong_oauth2", path, r.block.find("auth_methods").mark})
-		}
-	}
-	if m := s.ProtectedResourceMetadata; m != nil && !r.block.find("protected_resource_metadata").bad {
-		all = append(all, endpoint{"resource metadata", m.Path(), r.block.find("protected_resource_metadata").mark})
-	}
-	if slices.Contains(s.AuthMethods, "session") {
-		all = append(all, endpoint{"logout", flow.PathBelow(base, "oauth2/logout"), r.block.find("paths").mark})
+	for _, own := range r.OIDC.Flow.OwnPaths(r.Route.Paths[0]) {
+		all = append(all, endpoint{own, r.block.find(own.Key).mark})
 	}
 	return all
 }

@@ -23,7 +23,7 @@ func checkSessionCookies(routes []Route) {
 	var uses []cookieUse
 	for i := range routes {
 		for _, part := range routes[i].parts() {
-			if !part.HasOIDC || part.OIDC.Flow.Client.Issuer == "" || !slices.Contains(part.OIDC.Flow.AuthMethods, "session") {
+			if !part.HasOIDC || part.OIDC.Flow.Client.Issuer == "" || !part.OIDC.Flow.HasSessions() {
 				continue
 			}
 			s := &part.OIDC.Flow

@@ -37,8 +37,7 @@ func checkScope(text string) error {
 
 func (r *Route) checkLogin() {
 	b, s := r.block, &r.OIDC.Flow
-	methods := s.AuthMethods
-	b.must("auth_methods", !slices.Contains(methods, "authorization_code") || slices.Contains(methods, "session"),
+	b.must("auth_methods", !s.LogsIn() || s.HasSessions(),
 		"authorization_code needs session beside it, or every page would begin a new login: add session")
 	b.each("redirect_uri", s.RedirectURI, r.checkRedirectURI)
 	b.each("login_redirect_uri", s.LoginRedirectURI, checkTarget)

@@ -94,7 +94,7 @@ func checkOAuth2(b *block, f *File) {
 	}
 	at := ""
 	for _, r := range f.parts() {
-		if !r.HasOIDC || !slices.Contains(r.OIDC.Flow.AuthMethods, "kong_oauth2") {
+		if !r.HasOIDC || !r.OIDC.Flow.UsesAuthServer() {
 			continue
 		}
 		if f.OAuth2 != nil && f.OAuth2.Issuer != "" && r.OIDC.Flow.Client.Issuer != cmp.Or(at, r.OIDC.Flow.Client.Issuer) {

@@ -15,9 +15,9 @@ func (r *Route) checkCookieReach() {
 	if !s.LogsIn() || len(r.Route.Paths) == 0 {
 		return
 	}
-	for _, path := range flow.CallbackPaths(s.RedirectURI, r.Route.Paths[0]) {
-		b.must("authorization_cookie_path", s.AuthorizationCookiePath == "/" || pathCovers(s.AuthorizationCookiePath, path),
-			"a browser doesn't send the cookie to %s, where logins end: write / or a path above that", path)
+	for _, own := range s.OwnPaths(r.Route.Paths[0]) {
+		b.must("authorization_cookie_path", own.Endpoint != "callback" || s.AuthorizationCookiePath == "/" || pathCovers(s.AuthorizationCookiePath, own.Path),
+			"a browser doesn't send the cookie to %s, where logins end: write / or a path above that", own.Path)
 	}
 	reaches := func(path string) bool {
 		return s.SessionCookiePath == "/" || pathCovers(s.SessionCookiePath, path) || pathCovers(path, s.SessionCookiePath)

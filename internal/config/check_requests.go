@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/flow"
 )
 
 // checkEndpoints judges the endpoints that replace the metadata's, and that an issuer without metadata has all it needs.
@@ -30,7 +31,7 @@ func (r *Route) checkEndpoints() {
 		return
 	}
 	flows := &r.OIDC.Flow
-	on := func(method string) bool { return slices.Contains(flows.AuthMethods, method) }
+	on := func(method flow.Method) bool { return slices.Contains(flows.AuthMethods, method) }
 	var missing []string
 	for _, need := range []struct {
 		key       string
@@ -137,7 +138,7 @@ func checkParamName(name string) error {
 // checkCredentials judges where the flows look for credentials.
 func (r *Route) checkCredentials() {
 	b, s := r.block, &r.OIDC.Flow
-	on := func(method string) bool { return slices.Contains(s.AuthMethods, method) }
+	on := func(method flow.Method) bool { return slices.Contains(s.AuthMethods, method) }
 	cookie := slices.Contains(s.BearerTokenParamType, "cookie")
 	b.must("bearer_token_param_type", !cookie || s.BearerTokenCookieName != "", "cookie needs the cookie's name: add bearer_token_cookie_name")
 	b.must("bearer_token_cookie_name", cookie || s.BearerTokenCookieName == "", "it isn't read, because bearer_token_param_type has no cookie: add it there")

@@ -68,9 +68,9 @@ func (l *loader) issuer(route *block, r *Route, shared, v *value) Issuer {
 }
 
 // on reports whether a flow is on, in any entry where there are several.
-func (r *Route) on(flow string) bool {
-	return slices.Contains(r.OIDC.Flow.AuthMethods, flow) ||
-		slices.ContainsFunc(r.entries, func(i Issuer) bool { return slices.Contains(i.OIDC.Flow.AuthMethods, flow) })
+func (r *Route) on(method flow.Method) bool {
+	return slices.Contains(r.OIDC.Flow.AuthMethods, method) ||
+		slices.ContainsFunc(r.entries, func(i Issuer) bool { return slices.Contains(i.OIDC.Flow.AuthMethods, method) })
 }
 
 // parts are the oidc blocks of a route, each as a route of its own: one, or one for each issuer.

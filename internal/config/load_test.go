@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/flow"
 )
 
 func TestDefaults(t *testing.T) {
@@ -40,7 +41,7 @@ func TestDefaults(t *testing.T) {
 		"limits":                  {f.Limits, Limits{10 * time.Second, 2 * time.Minute, 10 * time.Second, 30 * time.Second, 65536, 30 * time.Second}},
 		"paths":                   {r.Route.Paths, []string{"/"}},
 		"connect_timeout":         {r.Route.Upstream.ConnectTimeout, 10 * time.Second},
-		"auth_methods":            {o.AuthMethods, []string{"authorization_code", "session", "bearer"}},
+		"auth_methods":            {o.AuthMethods, []flow.Method{"authorization_code", "bearer", "session"}},
 		"timeout":                 {o.Client.Timeout, 10 * time.Second},
 		"session_idling_timeout":  {o.Session.IdlingTimeout, 15 * time.Minute},
 		"redis.prefix":            {o.Session.Redis.Prefix, "sallyport:"},

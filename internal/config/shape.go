@@ -30,6 +30,11 @@ type shape struct {
 	scalar *field
 }
 
+// choices is a type of texts that knows the values of each setting, and those that it has where it isn't written.
+type choices interface {
+	Choices(key string) (values, defaults []string)
+}
+
 type field struct {
 	name     string
 	index    []int
@@ -100,6 +105,15 @@ func newField(f reflect.StructField, name string, index []int) field {
 	}
 	if enum := tag.Get("enum"); enum != "" {
 		out.enum = strings.Split(enum, ",")
+	}
+	if c, ok := reflect.Zero(element(f.Type)).Interface().(choices); ok {
+		values, defaults := c.Choices(name)
+		if out.enum = values; len(defaults) > 0 {
+			out.fallback = &value{kind: list}
+		}
+		for _, text := range defaults {
+			out.fallback.items = append(out.fallback.items, &value{kind: scalar, text: text})
+		}
 	}
 	if text, ok := tag.Lookup("default"); ok {
 		out.fallback = &value{kind: scalar, text: text}

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,42 +44,56 @@ type AuthorizationCodeSettings struct {
 // authorizationCode logs a person in with the authorization code flow (RFC 6749 §4.1, OIDC Core §3.1): its challenge sends
 // the browser to the provider, its redirection endpoint begins the session.
 type authorizationCode struct {
-	settings AuthorizationCodeSettings
-	request  oidc.TokenRequestSettings // scopes and audience
-	clients  *clients
-	sessions *sessions
-	keyring  *keyring.Keyring
-	cookie   cookie
-	paths    []string // of the redirection endpoints
-	home     string
-	after    loginAction
-	hidden   []string // arguments of the page that were for the gate
-	keeps    bool     // a login begins a session
-	replay   replay
-	search   *userinfo // nil: userinfo isn't asked
-	now      func() time.Time
-	log      *slog.Logger
+	settings      AuthorizationCodeSettings
+	request       oidc.TokenRequestSettings // scopes and audience
+	clients       *clients
+	sessions      *sessions
+	keyring       *keyring.Keyring
+	cookie        cookie
+	paths         []string // of the redirection endpoints
+	home          string
+	action        loginAction
+	hidden        []string // arguments of the page that were for the gate
+	beginsSession bool
+	response      responseHeaders
+	userinfo      *userinfo // nil: userinfo isn't asked
+	now           func() time.Time
+	log           *slog.Logger
 }
 
 var authorizationCodeKind = Kind{
-	Name: "authorization_code", new: newAuthorizationCode, asks: oidc.Examination{Login: true}, role: logsIn,
+	Name: "authorization_code", new: func(b *base, _ *Kind) auth.Flow { return b.login }, role: logsIn, on: true, beginsSession: true,
+	asks: oidc.Examination{Login: true},
+	paths: func(s *Settings, base string) (all []OwnPath) {
+		key := "paths"
+		if len(s.RedirectURI) > 0 {
+			key = "redirect_uri"
+		}
+		for _, path := range redirectPaths(s.RedirectURI, base) {
+			all = append(all, OwnPath{Endpoint: "callback", Path: path, Key: key})
+		}
+		return all
+	},
 }
 
-func newAuthorizationCode(s *Settings, d *Deps) auth.Flow {
-	var hidden []string
-	if d.Several {
-		hidden = []string{s.LoginIssuerArg}
+func newAuthorizationCode(b *base) *authorizationCode {
+	f := &authorizationCode{
+		settings: b.AuthorizationCodeSettings, request: b.Settings.Client.TokenRequestSettings, clients: b.clients, sessions: b.sessions,
+		keyring: b.Keyring, cookie: loginCookie(b), paths: redirectPaths(b.RedirectURI, b.Base), home: b.Base, action: newLoginAction(b),
+		response: newResponseHeaders(b, &authorizationCodeKind), now: b.Now, log: b.Log,
+		beginsSession: b.mayBeginSession(&authorizationCodeKind),
 	}
-	return &authorizationCode{
-		hidden: hidden, settings: s.AuthorizationCodeSettings, request: s.Client.TokenRequestSettings, clients: d.clients, sessions: newSession(s, d).(*sessions),
-		keyring: d.Keyring, cookie: loginCookie(s, d), paths: CallbackPaths(s.RedirectURI, d.Base), home: d.Base, after: newLoginAction(s, d),
-		replay: newReplay(s, "authorization_code"), search: d.search(s), now: d.Now, log: d.Log,
-		keeps: !slices.Contains(s.DisableSession, "authorization_code"),
+	if b.Several {
+		f.hidden = []string{b.LoginIssuerArg}
 	}
+	if b.SearchUserInfo {
+		f.userinfo = b.userinfo
+	}
+	return f
 }
 
-// CallbackPaths are where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
-func CallbackPaths(redirectURIs []string, base string) []string {
+// redirectPaths returns where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
+func redirectPaths(redirectURIs []string, base string) []string {
 	var all []string
 	for _, text := range redirectURIs {
 		if u, err := url.Parse(text); err == nil && u.Path != "" && !slices.Contains(all, u.Path) {
@@ -91,6 +104,19 @@ func CallbackPaths(redirectURIs []string, base string) []string {
 		return []string{PathBelow(base, "oauth2/callback")}
 	}
 	return all
+}
+
+// registeredRedirectURI returns the redirect URI that the issuer must know; empty if neither redirect_uri nor origin, which is
+// public_url, says it.
+func (s *Settings) registeredRedirectURI(base, origin string) string {
+	configured := oidc.At(s.RedirectURI, 0)
+	switch {
+	case configured != "" && !strings.HasPrefix(configured, "/"):
+		return configured
+	case origin != "":
+		return origin + redirectPaths(s.RedirectURI, base)[0]
+	}
+	return ""
 }
 
 // Authenticate finds no credential: a code is only taken at the redirection endpoint.
@@ -145,7 +171,7 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	return &auth.Answer{Status: http.StatusFound, Header: header}, nil
 }
 
-// redirectURI is the client's redirect URI on this request's origin. A login begins and ends on one origin, because its
+// redirectURI returns the client's redirect URI on this request's origin. A login begins and ends on one origin, because its
 // cookie does.
 func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) {
 	configured := oidc.At(f.settings.RedirectURI, n)
@@ -157,7 +183,8 @@ func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) 
 		return r.Origin + (&url.URL{Path: path}).EscapedPath(), nil
 	}
 	if u, err := url.Parse(configured); err != nil || u.Scheme+"://"+u.Host != r.Origin {
-		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address", Link: configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
+		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address",
+			Link:        configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
 			Description: "Logging in works at another address of this service.",
 			Err: fmt.Errorf("the request's origin is %s, redirect_uri is %s: they must be one; behind a proxy set trusted_proxies or public_url",
 				r.Origin, configured)}
@@ -165,7 +192,7 @@ func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) 
 	return configured, nil
 }
 
-// authorizationRequest is the authorization request of a login.
+// authorizationRequest returns the authorization request of a login.
 func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redirectURI string) oidc.AuthorizationRequest {
 	s := &f.settings
 	args := url.Values{}
@@ -199,157 +226,4 @@ func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redi
 func (f *authorizationCode) pkce() bool {
 	required := f.settings.RequireProofKeyForCodeExchange
 	return required == nil || *required
-}
-
-// callback is the redirection endpoint (RFC 6749 §3.1.2): it takes the authorization response, once, from the browser that
-// began the login.
-func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
-	response, err := f.response(r)
-	if err != nil {
-		return nil, err
-	}
-	if !r.Opened() { // what a script, a frame or a prefetch asks spends no code and begins no session
-		return nil, f.stale(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
-	}
-	login, name, err := f.recall(r, response)
-	if err != nil {
-		return nil, err
-	}
-	header := http.Header{}
-	f.cookie.set(header, r, name, "", -1) // a login is good for one response
-	res, err := f.redeemOnce(r, login, response)
-	if err != nil {
-		err = f.explain(r, login, err)
-		if auth.AsError(err).Status == http.StatusServiceUnavailable {
-			header = nil // the same response may work later
-		}
-		return &auth.Result{Header: header}, err
-	}
-	var begun http.Header
-	if f.keeps {
-		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
-	}
-	if err == nil {
-		err = f.countRound(header, r)
-	}
-	if err != nil { // the code is spent: only a new login helps
-		away := auth.Unavailable("session_store_unavailable", err)
-		away.Link = r.Origin + login.Return
-		return &auth.Result{Header: header}, away
-	}
-	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.Client())
-	for _, h := range []http.Header{header, begun} {
-		res.Header = auth.MergeHeader(res.Header, h)
-	}
-	return f.after.finish(r, login, res), nil
-}
-
-// redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
-// request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
-func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
-	giveBack, first, err := f.sessions.store.Once(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
-	switch {
-	case err != nil:
-		return nil, auth.Unavailable("session_store_unavailable", err)
-	case !first:
-		return nil, f.stale(r, l.Return, errors.New("this login has had its authorization response already"))
-	}
-	res, err := f.redeem(r, l, response)
-	if oidc.IsOutage(err) {
-		giveBack(context.WithoutCancel(r.Context()))
-	}
-	return res, err
-}
-
-// maxResponse bounds an authorization response that comes as a form, in bytes.
-const maxResponse = 64 << 10
-
-// response is the parameters of the authorization response: of the query, or with form_post of the body (OAuth 2.0 Form
-// Post Response Mode §2).
-func (f *authorizationCode) response(r *auth.Request) (url.Values, error) {
-	if f.settings.ResponseMode == "query" {
-		if r.Method != http.MethodGet {
-			return nil, methodNotAllowed("GET")
-		}
-		return r.Query(), nil
-	}
-	if r.Method != http.MethodPost {
-		return nil, methodNotAllowed("POST")
-	}
-	form, err := r.Form(maxResponse)
-	if err != nil {
-		return nil, err
-	}
-	return form.Values, nil
-}
-
-// redeem checks the authorization response and exchanges its code for tokens, which are proved here.
-func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
-	n := f.clients.indexOf(l.Client)
-	if n < 0 {
-		return nil, errors.New("the login's client is no longer one of this route")
-	}
-	client := f.clients.list[n]
-	if err := client.CheckResponseIssuer(r.Context(), response["iss"]); err != nil {
-		return nil, err
-	}
-	if code := response.Get("error"); code != "" {
-		return nil, client.ResponseError(code, response.Get("error_description"))
-	}
-	if len(response["code"]) != 1 || response.Get("code") == "" {
-		return nil, errors.New("the authorization response has no code, or several")
-	}
-	redirectURI, err := f.redirectURI(r, n)
-	if err != nil {
-		return nil, err
-	}
-	verifier := ""
-	if f.pkce() {
-		verifier = l.verifier()
-	}
-	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
-	if err != nil {
-		return nil, err
-	}
-	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
-	want.Grant = "authorization_code"
-	if want.Expected && f.settings.VerifyNonce {
-		want.Nonce = l.nonce()
-	}
-	answered := *t
-	if answered.Identity, err = client.Issued(r.Context(), "session", t.Tokens, want); err != nil {
-		return nil, err
-	}
-	if err := l.checkStrength(answered.Identity); err != nil {
-		return nil, err
-	}
-	res := f.replay.result(&answered, nil)
-	if f.search != nil {
-		return f.search.search(r, res)
-	}
-	return res, nil
-}
-
-// explain turns a failed login into a page that says so calmly and leads back to where the person wanted to go. It never
-// sends the browser there by itself: that could go round for ever.
-func (f *authorizationCode) explain(r *auth.Request, l *login, err error) error {
-	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed", Link: r.Origin + l.Return, Err: err,
-		Description: "The login could not be completed. Please try again."}
-	var refused *oauth2.RetrieveError
-	switch {
-	case errors.As(err, new(*auth.Error)):
-		return err
-	case errors.Is(err, oidc.ErrUnavailable):
-		unanswered := issuerError(err)
-		if oidc.IsOutage(err) { // else the link would go round
-			unanswered.Link = e.Link
-		}
-		return unanswered
-	case errors.As(err, &refused) && refused.ErrorCode == "access_denied":
-		e.Status, e.Reason, e.Description = http.StatusForbidden, "login_denied", "The login was refused, or you cancelled it."
-	case errors.As(err, &refused) && slices.Contains([]string{"temporarily_unavailable", "server_error"}, refused.ErrorCode):
-		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "login_server_error", 5*time.Second
-		e.Description = "The login service is in trouble at the moment. Please try again in a while."
-	}
-	return e
 }

@@ -60,35 +60,6 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	return pair{}, errTwice
 }
 
-// AsksForBasic reports whether a challenge says that a name and a password would do (RFC 7617 §2). It doesn't where people
-// log in on a page: their browsers would ask them for a password of their own accord.
-func AsksForBasic(parts []Part) bool {
-	asks, login := false, false
-	for _, p := range parts {
-		s := p.Settings
-		asks = asks || s.anyOn(func(k *Kind) bool { return k.takesBasic(s) })
-		login = login || s.LogsIn()
-	}
-	return asks && !login
-}
-
-// AuthorizationSchemes are the schemes of Authorization that the flows read, in lower case; "" stands for every scheme. What the flows
-// don't read is the service's own.
-func AuthorizationSchemes(parts []Part) (all []string) {
-	for _, p := range parts {
-		s := p.Settings
-		for _, k := range s.kindsOn() {
-			if k.schemes != nil && k.reads(s, auth.InHeader) {
-				all = append(all, k.schemes(s)...)
-			}
-		}
-		if s.IDTokenParamName != "" && headerName(s.IDTokenParamName) == authorization.Name {
-			all = append(all, "")
-		}
-	}
-	return all
-}
-
 // basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
 func basicPair(r *auth.Request) (pair, error) {
 	values := r.Header["Authorization"]

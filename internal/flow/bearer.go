@@ -18,25 +18,28 @@ type JWTSettings struct {
 
 // bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
-	settings  JWTSettings
-	issuers   []*oidc.Issuer
-	presented *presented
-	asked     *introspection // nil: the issuer isn't asked
-	mayPass   func(auth.Claims) bool
+	settings JWTSettings
+	issuers  []*oidc.Issuer
+	tokens   *tokenFinder
+	asked    *introspection // nil: the issuer isn't asked
+	mayPass  func(auth.Claims) bool
 }
 
-var bearerKind = Kind{Name: "bearer", new: newBearer, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts}, role: proves}
+var bearerKind = Kind{
+	Name: "bearer", new: newBearer, role: proves, on: true, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
+	judges: []tokenKind{jwts},
+}
 
-func newBearer(s *Settings, d *Deps) auth.Flow {
-	b := &bearer{settings: s.JWTSettings, issuers: d.issuers(), presented: d.presented, mayPass: d.TakesAudience}
-	if s.IntrospectJWTTokens {
-		b.asked = newIntrospection(s, d).(*introspection)
+func newBearer(b *base, _ *Kind) auth.Flow {
+	f := &bearer{settings: b.JWTSettings, issuers: b.issuers(), tokens: b.tokens, mayPass: b.TakesAudience}
+	if b.IntrospectJWTTokens {
+		f.asked = b.introspection
 	}
-	return b
+	return f
 }
 
 func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := b.presented.mine(r, &bearerKind)
+	token, err := b.tokens.of(r, &bearerKind)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 			return nil, err
 		}
 	}
-	return b.presented.result(token, identity)
+	return b.tokens.result(token, identity)
 }
 
 // ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.

@@ -16,23 +16,23 @@ type ClientCredentialsSettings struct {
 // that it was given there.
 type clientCredentials struct {
 	places
-	clients *clients
-	copied  copied
-	replay  replay
-	kinds   *kinds // nil where Basic is a client's only
+	clients  *clients
+	params   *copiedParams
+	response responseHeaders
+	basic    *basicClients // nil where Basic is a client's only
 
 	spellings spellings
 }
 
 var clientCredentialsKind = Kind{
 	Name: "client_credentials", new: newClientCredentials, asks: oidc.Examination{Token: true},
-	places: func(s *Settings) []string { return s.ClientCredentialsParamType }, schemes: inBasic,
+	places: func(s *Settings) []string { return s.ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: inBasic,
 }
 
-func newClientCredentials(s *Settings, d *Deps) auth.Flow {
+func newClientCredentials(b *base, k *Kind) auth.Flow {
 	return &clientCredentials{
-		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
-		spellings: spellings{newKinds(d.HashKey)},
+		places: newPlaces(b.ClientCredentialsParamType, b.Settings), clients: b.clients, params: b.params, basic: b.basicClients,
+		response: newResponseHeaders(b, k), spellings: spellings{newBasicClients(b.HashKey)},
 	}
 }
 
@@ -41,7 +41,7 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	by, err := f.copied.caller(r)
+	by, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +50,9 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 		return nil, grantError("client_credentials_refused", err)
 	}
 	if who.basic {
-		f.kinds.remember(who)
+		f.basic.remember(who)
 	}
-	return f.replay.result(t, who.at), nil
+	return f.response.result(t, who.at), nil
 }
 
 // ask asks for a token in each way to read the credentials, until one is accepted.

@@ -8,7 +8,7 @@ import (
 )
 
 // spellings remember which client's credentials came as they are, so that the authorization server isn't asked twice each time.
-type spellings struct{ raw *kinds }
+type spellings struct{ raw *basicClients }
 
 // of returns the ways to read a client's name and secret, the likelier first. In a Basic header both are form-encoded (RFC 6749
 // §2.3.1), and many clients send them as they are: a pair that is another one when it is decoded may be meant either way.

@@ -9,7 +9,7 @@ import (
 
 // TestSpellings: a pair is tried in the ways in which it can be meant, and once only where they are the same or one has worked.
 func TestSpellings(t *testing.T) {
-	s := spellings{newKinds([]byte("key"))}
+	s := spellings{newBasicClients([]byte("key"))}
 	basic := func(name, secret string) pair { return pair{name: name, secret: auth.Secret(secret), basic: true} }
 	for _, c := range []struct {
 		in    pair

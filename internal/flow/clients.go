@@ -16,15 +16,10 @@ type clients struct {
 	limit  int64
 }
 
-func newClients(s *Settings, d *Deps) *clients {
-	name := headerName(s.Client.ClientArg)
-	return &clients{list: d.Clients, arg: s.Client.ClientArg, header: []string{"X-" + name, name}, bodies: d.bodies, limit: int64(s.CredentialBodyLimit)}
-}
-
-// ClientIndex returns what tells which of client_id a request of a route chooses.
-func ClientIndex(s *Settings, d Deps) func(*auth.Request) int {
-	d.prepare(s)
-	return d.clients.index
+func newClients(b *base) *clients {
+	arg := b.Settings.Client.ClientArg
+	name := headerName(arg)
+	return &clients{list: b.Clients, arg: arg, header: []string{"X-" + name, name}, bodies: b.bodies, limit: int64(b.CredentialBodyLimit)}
 }
 
 func (c *clients) first() *oidc.Client { return c.list[0] }

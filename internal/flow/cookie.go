@@ -54,19 +54,6 @@ func (c *cookie) set(h http.Header, r *auth.Request, name, value string, maxAge 
 	h.Add("Set-Cookie", line.String())
 }
 
-// CookieNames returns the names under which the route's own cookies can arrive, and the prefixes of names: what never goes
-// to the upstream, and what the upstream never sets.
-func CookieNames(s *Settings, d *Deps) (names, prefixes []string) {
-	login := loginCookie(s, d)
-	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
-		for _, name := range SessionCookieNames(s, d.Several) {
-			names = append(names, prefix+name)
-		}
-		prefixes = append(prefixes, prefix+login.name)
-	}
-	return names, prefixes
-}
-
 // safeReturn reports whether a path and query may follow an origin in a redirect: one slash, no other authority.
 func safeReturn(requestURI string) bool {
 	return strings.HasPrefix(requestURI, "/") && !strings.HasPrefix(requestURI, "//") && !strings.HasPrefix(requestURI, "/\\") &&

@@ -83,7 +83,7 @@ func runGrants(t *testing.T, r *tokenRig, rows []grantRow) {
 func only(name string) func(*Settings) {
 	everywhere := []string{"header", "query", "body"}
 	return func(s *Settings) {
-		s.AuthMethods = []string{name}
+		s.AuthMethods = []Method{Method(name)}
 		s.PasswordParamType, s.ClientCredentialsParamType, s.RefreshTokenParamType = everywhere, everywhere, everywhere
 	}
 }
@@ -400,7 +400,7 @@ func set(name string, v any) func(*tokenRig) func(map[string]any) {
 func TestBasicOfEither(t *testing.T) {
 	r := newTokenRig(t, func(s *Settings) {
 		only("password")(s)
-		s.AuthMethods = []string{"password", "client_credentials"}
+		s.AuthMethods = []Method{"password", "client_credentials"}
 	})
 	row := func(name, id, secret, flow string, calls int, want outcome) grantRow {
 		return grantRow{name: name, header: []string{"Authorization", basic(id, secret)}, flow: flow, sub: id, used: inAuthorization, calls: calls, want: want}

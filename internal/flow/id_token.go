@@ -22,8 +22,8 @@ type idToken struct {
 	clients *clients
 }
 
-func newIDToken(s *Settings, d *Deps) *idToken {
-	return &idToken{places: newPlaces(s.IDTokenParamType, s), name: s.IDTokenParamName, clients: d.clients}
+func newIDToken(b *base) *idToken {
+	return &idToken{places: newPlaces(b.IDTokenParamType, b.Settings), name: b.IDTokenParamName, clients: b.clients}
 }
 
 func (t *idToken) accompany(r *auth.Request, res *auth.Result) (*auth.Result, error) {

@@ -14,26 +14,25 @@ type IntrospectionClientSettings struct {
 
 // introspection proves an access token by asking the authorization server (RFC 7662).
 type introspection struct {
-	clients   *clients
-	presented *presented
-	copied    copied
+	clients *clients
+	tokens  *tokenFinder
+	params  copiedParams
 }
 
 var introspectionKind = Kind{
-	Name: "introspection", new: newIntrospection, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens},
-	asks: oidc.Examination{Introspect: true}, role: proves,
+	Name: "introspection", new: func(b *base, _ *Kind) auth.Flow { return b.introspection }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Introspect: true},
 }
 
-func newIntrospection(s *Settings, d *Deps) auth.Flow {
-	c := s.IntrospectionClientSettings
-	return &introspection{clients: d.clients, presented: d.presented, copied: copied{
-		headers: c.IntrospectionHeadersClient, args: c.IntrospectionPostArgsClient, argHeaders: c.IntrospectionPostArgsClientHeaders,
-		limit: int64(s.CredentialBodyLimit), bodies: d.bodies,
+func newIntrospection(b *base) *introspection {
+	return &introspection{clients: b.clients, tokens: b.tokens, params: copiedParams{
+		headers: b.IntrospectionHeadersClient, args: b.IntrospectionPostArgsClient, argHeaders: b.IntrospectionPostArgsClientHeaders,
+		limit: int64(b.CredentialBodyLimit), bodies: b.bodies,
 	}}
 }
 
 func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, &introspectionKind)
+	token, err := f.tokens.of(r, &introspectionKind)
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +40,12 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.presented.result(token, identity)
+	return f.tokens.result(token, identity)
 }
 
 // introspect asks about a token. Its error is final.
 func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identity, error) {
-	by, err := f.copied.caller(r)
+	by, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,10 @@ type logins struct {
 
 type loginAt struct {
 	*Part
-	flow auth.Flow
+	flow *authorizationCode
 }
 
-func (l *logins) add(p *Part, f auth.Flow) {
+func (l *logins) add(p *Part, f *authorizationCode) {
 	l.arg = p.Settings.LoginIssuerArg
 	l.list = append(l.list, loginAt{p, f})
 }
@@ -30,7 +30,7 @@ func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil,
 
 func (l *logins) Endpoints() (all []auth.Endpoint) {
 	for _, at := range l.list {
-		all = append(all, at.flow.(auth.Endpointer).Endpoints()...)
+		all = append(all, at.flow.Endpoints()...)
 	}
 	return all
 }
@@ -40,7 +40,7 @@ func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, erro
 		return nil, auth.ErrNoCredential
 	}
 	if at := l.choose(r, want); at != nil {
-		return at.flow.(auth.Challenger).Challenge(r, want)
+		return at.flow.Challenge(r, want)
 	}
 	return l.page(r)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // newPart returns an issuer of a route that has several, whose access tokens are JWTs that stand in these places.
-func newPart(t *testing.T, p *provider.Provider, methods []string, places ...string) Part {
+func newPart(t *testing.T, p *provider.Provider, methods []Method, places ...string) Part {
 	t.Helper()
 	s := &Settings{
 		AuthMethods: methods, BearerSettings: BearerSettings{BearerTokenParamType: places, CredentialBodyLimit: 1 << 10},
@@ -37,6 +37,16 @@ func newPart(t *testing.T, p *provider.Provider, methods []string, places ...str
 	return Part{Name: p.URL, Settings: s, Deps: Deps{Clients: clients, Base: "/", Now: time.Now, Several: true}}
 }
 
+// mustRoute returns the flows of a route.
+func mustRoute(t testing.TB, parts ...Part) *Route {
+	t.Helper()
+	r, err := NewRoute(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func startProvider(t *testing.T) *provider.Provider {
 	return provider.Start(t, provider.Config{
 		Clients: []provider.Client{{ID: "app", Secret: "secret"}}, Users: []provider.User{{Username: "john", Password: "doe"}},
@@ -47,15 +57,9 @@ func startProvider(t *testing.T) *provider.Provider {
 // and that verdict is final: the chain never goes on as if there were no token.
 func TestTokensOfSeveralIssuers(t *testing.T) {
 	one, two, three := startProvider(t), startProvider(t), startProvider(t)
-	chainOf := func(first, second []string) auth.Chain {
-		chain, err := NewChainOf([]Part{
-			newPart(t, one, []string{"bearer"}, first...), newPart(t, two, []string{"bearer"}, second...),
-			newPart(t, three, []string{"password"}, first...),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return chain
+	chain := func(first, second []string) auth.Chain {
+		return mustRoute(t, newPart(t, one, []Method{"bearer"}, first...), newPart(t, two, []Method{"bearer"}, second...),
+			newPart(t, three, []Method{"password"}, first...)).Chain
 	}
 	header, query := []string{"header"}, []string{"query", "header"}
 	token := func(p *provider.Provider, claims map[string]any) string { return p.AccessToken("john", "app", claims) }
@@ -85,7 +89,7 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 		} else {
 			r.URL.RawQuery = "access_token=" + c.token
 		}
-		res, err := chainOf(c.first, c.second).Authenticate(r)
+		res, err := chain(c.first, c.second).Authenticate(r)
 		if c.unseen != errors.Is(err, auth.ErrNoCredential) {
 			t.Errorf("%s: %v, expected that it is read: %v", name, err, !c.unseen)
 		}
@@ -98,10 +102,13 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 // TestATokenThatNoFlowJudges: a token that was read is refused even where its entry's flows know of none.
 func TestATokenThatNoFlowJudges(t *testing.T) {
 	p := startProvider(t)
-	part := newPart(t, p, []string{"bearer"}, "header")
-	part.Deps.prepare(part.Settings)
-	others := tokensOf{{part.Deps.presented, part.Deps.issuers(), auth.Chain{nothing{}}}}
-	judges := part.Deps.presented.judges
+	part := newPart(t, p, []Method{"bearer"}, "header")
+	b, err := newBase(&part, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := tokensByIssuer{{b.tokens, b.issuers(), auth.Chain{{Flow: nothing{}}}}}
+	judges := b.tokens.judges
 	for name, c := range map[string]struct {
 		token  string
 		others *Kind // which judges opaque tokens
@@ -111,7 +118,7 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 		"opaque, and none judges such": {"opaque", nil},
 	} {
 		judges.by[opaqueTokens] = c.others
-		others[0].presented.judges = judges
+		others[0].tokens.judges = judges
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", "Bearer "+c.token)
 		_, err := others.Authenticate(r)
@@ -133,15 +140,12 @@ func (nothing) Authenticate(*auth.Request) (*auth.Result, error) { return nil, a
 // TestTrustedOriginsAreTheEntrys: whose pages may open a WebSocket with a token in a cookie is for the entry to say whose token it is.
 func TestTrustedOriginsAreTheEntrys(t *testing.T) {
 	one, two := startProvider(t), startProvider(t)
-	parts := []Part{newPart(t, one, []string{"bearer"}, "cookie"), newPart(t, two, []string{"bearer"}, "cookie")}
+	parts := []Part{newPart(t, one, []Method{"bearer"}, "cookie"), newPart(t, two, []Method{"bearer"}, "cookie")}
 	for n := range parts {
 		parts[n].Settings.BearerTokenCookieName = "token"
 	}
 	parts[1].Settings.TrustedOrigins = []string{"https://partner.example.com"}
-	chain, err := NewChainOf(parts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	chain := mustRoute(t, parts...).Chain
 	for _, c := range []struct {
 		issuer *provider.Provider
 		passes bool

@@ -3,9 +3,7 @@ package flow
 import (
 	"errors"
 	"net/http/httptest"
-	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"sallyport/internal/auth"
@@ -29,15 +27,13 @@ func TestAddedKind(t *testing.T) {
 	before := table
 	defer func() { table = before }()
 	table = append(slices.Clone(table), &Kind{
-		Name: "badge", new: func(*Settings, *Deps) auth.Flow { return badge{} }, asks: oidc.Examination{Token: true},
+		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, asks: oidc.Examination{Token: true},
 		places: func(*Settings) []string { return []string{"header"} }, schemes: inBasic,
 	})
-	part := newPart(t, p, []string{"bearer"}, "header")
+	part := newPart(t, p, []Method{"bearer"}, "header")
 	part.Settings.AuthMethods = append(part.Settings.AuthMethods, "badge")
-	chain, err := NewChain(part.Settings, part.Deps)
-	if err != nil {
-		t.Fatal(err)
-	}
+	route := mustRoute(t, part)
+	chain := route.Chain
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 	if _, err := chain.Authenticate(r); !errors.Is(err, auth.ErrNoCredential) {
 		t.Errorf("without a badge: %v", err)
@@ -46,33 +42,31 @@ func TestAddedKind(t *testing.T) {
 	if res, err := chain.Authenticate(r); err != nil || res.Identity.Subject != "john" {
 		t.Errorf("with a badge: %v", err)
 	}
-	one := []Part{part}
-	if !AsksForBasic(one) || !slices.Contains(AuthorizationSchemes(one), "basic") || !part.Settings.Examination("/", "").Token {
-		t.Error("nobody asks the kind where it reads and what it needs")
+	if !route.Basic || !slices.Contains(route.Schemes, "basic") || !part.Settings.Examination("/", "").Token {
+		t.Error("the route doesn't know where the kind reads and what it needs")
 	}
-	other := newPart(t, p, []string{"bearer"}, "header")
-	chain, err = NewChainOf([]Part{other, part})
-	if err != nil {
-		t.Fatal(err)
+	if values, defaults := Method("").Choices("disable_session"); !slices.Contains(values, "badge") || !slices.Contains(defaults, "badge") {
+		t.Errorf("disable_session takes %q, by default %q", values, defaults)
 	}
+	other := newPart(t, p, []Method{"bearer"}, "header")
+	chain = mustRoute(t, other, part).Chain
 	if res, err := chain.Authenticate(r); err != nil || res.Identity.Subject != "john" {
 		t.Errorf("with a badge, for the second of two issuers: %v", err)
 	}
 }
 
-// TestNamesOfKinds: auth_methods takes the kinds of the table, and no other name.
-func TestNamesOfKinds(t *testing.T) {
-	var names []string
-	for _, k := range table {
-		if k.Name != "" {
-			names = append(names, k.Name)
+// TestRefusalsNameTheirFlow: the error of a flow that refuses a credential has the flow's name, for the log.
+func TestRefusalsNameTheirFlow(t *testing.T) {
+	one, two := startProvider(t), startProvider(t)
+	bearer := []Method{"bearer"}
+	for name, chain := range map[string]auth.Chain{
+		"one issuer":  mustRoute(t, newPart(t, one, bearer, "header")).Chain,
+		"two issuers": mustRoute(t, newPart(t, two, bearer, "header"), newPart(t, one, bearer, "header")).Chain,
+	} {
+		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
+		r.Header.Set("Authorization", "Bearer "+one.AccessToken("john", "app", map[string]any{"exp": 1000}))
+		if _, err := chain.Authenticate(r); auth.AsError(err).Flow != "bearer" {
+			t.Errorf("%s: the refusal names %q: %v", name, auth.AsError(err).Flow, err)
 		}
-	}
-	field, _ := reflect.TypeFor[Settings]().FieldByName("AuthMethods")
-	allowed := strings.Split(field.Tag.Get("enum"), ",")
-	slices.Sort(names)
-	slices.Sort(allowed)
-	if !slices.Equal(names, allowed) {
-		t.Errorf("the kinds are %q, auth_methods takes %q", names, allowed)
 	}
 }

@@ -9,27 +9,39 @@ import (
 
 // kongOAuth2 proves the opaque tokens that the gate has issued itself, and brings the endpoints along at which it does.
 type kongOAuth2 struct {
-	issuer    *authserver.Server
-	presented *presented
+	server    *authserver.Server
+	tokens    *tokenFinder
 	endpoints []auth.Endpoint
 }
 
 var kongOAuth2Kind = Kind{
-	Name: "kong_oauth2", new: newKongOAuth2, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{issuedTokens}, role: issues,
+	Name: "kong_oauth2", new: newKongOAuth2, role: builtIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
+	judges: []tokenKind{builtInTokens},
+	paths: func(_ *Settings, base string) (all []OwnPath) {
+		for _, path := range authserver.Paths(base) {
+			all = append(all, OwnPath{Endpoint: "kong_oauth2", Path: path, Key: "auth_methods", Shared: true})
+		}
+		return all
+	},
 }
 
-func newKongOAuth2(s *Settings, d *Deps) auth.Flow {
-	return &kongOAuth2{issuer: d.Issued, presented: d.presented, endpoints: d.Issued.Endpoints(d.Base, users(s, d))}
+// newKongOAuth2 gives the endpoints their users: those whose session the request carries, with all claims that policies see.
+func newKongOAuth2(b *base, _ *Kind) auth.Flow {
+	var users auth.Flow
+	if len(b.users) > 0 {
+		users = b.users
+	}
+	return &kongOAuth2{server: b.AuthServer, tokens: b.tokens, endpoints: b.AuthServer.Endpoints(b.Base, users)}
 }
 
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
 
 func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, &kongOAuth2Kind)
+	token, err := f.tokens.of(r, &kongOAuth2Kind)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := f.issuer.Verify(r.Context(), token.value)
+	identity, err := f.server.Verify(r.Context(), token.value)
 	switch {
 	case errors.Is(err, authserver.ErrUnavailable):
 		return nil, auth.Unavailable("token_store_unavailable", err)
@@ -37,24 +49,4 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, auth.InvalidToken("token_unknown", err)
 	}
 	return &auth.Result{Identity: identity, Used: used(token)}, nil
-}
-
-// users returns the flow that finds the user of the built-in authorization server's endpoints: whose session the request carries, with all
-// claims that policies see of it elsewhere. It is nil without sessions.
-func users(s *Settings, d *Deps) auth.Flow {
-	if !s.HasSessions() {
-		return nil
-	}
-	return withSteps(&sessionKind, newSession(s, d), s, d)
-}
-
-// issued returns the flow of the built-in authorization server's tokens for a route with several issuers, of the part that has it: a user of
-// its endpoints may have logged in at any of them.
-func issued(p *Part, sessions auth.Chain) auth.Flow {
-	var users auth.Flow
-	if len(sessions) > 0 {
-		users = sessions
-	}
-	f := &kongOAuth2{issuer: p.Deps.Issued, presented: p.Deps.presented, endpoints: p.Deps.Issued.Endpoints(p.Deps.Base, users)}
-	return withSteps(&kongOAuth2Kind, f, p.Settings, &p.Deps)
 }

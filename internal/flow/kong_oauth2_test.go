@@ -35,9 +35,9 @@ func withIssuer(server *redistest.Server, changes ...func(*authserver.Settings))
 			g.Cleanup(func() { client.Close() })
 			c.Client = client
 		}
-		c.Before = g.deps.Issued
+		c.Before = g.deps.AuthServer
 		var err error
-		if g.deps.Issued, err = authserver.New(c); err != nil {
+		if g.deps.AuthServer, err = authserver.New(c); err != nil {
 			g.Fatal(err)
 		}
 	}
@@ -48,7 +48,7 @@ func (g *gate) atIssuer(name, body string) string {
 	g.Helper()
 	basic := base64.StdEncoding.EncodeToString([]byte("batch:" + string(builtInSecret)))
 	r := g.request("POST /oauth2/"+name, "Authorization", "Basic "+basic, "Content-Type", form, body)
-	for _, e := range g.deps.Issued.Endpoints(g.deps.Base, nil) {
+	for _, e := range g.deps.AuthServer.Endpoints(g.deps.Base, nil) {
 		if e.Path == r.Path {
 			res, err := e.ServeUser(r, nil)
 			if err != nil {

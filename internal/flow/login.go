@@ -103,8 +103,9 @@ func (l *login) nonce() string    { return l.derive("nonce") }         // OIDC C
 func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 7636 §4.1: 43 characters
 
 // loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
-func loginCookie(s *Settings, d *Deps) cookie {
-	name := s.AuthorizationCookieName + "_" + mark(d.issuer().URL(), d.Clients[0].ID, s.Session.Audience) + "_"
+func loginCookie(b *base) cookie {
+	s := b.AuthorizationCodeSettings
+	name := s.AuthorizationCookieName + "_" + mark(b.issuer().URL(), b.Clients[0].ID, b.Session.Audience) + "_"
 	sameSite := s.AuthorizationCookieSameSite
 	if s.ResponseMode == "form_post" {
 		sameSite = "None" // the provider's page posts from its own site

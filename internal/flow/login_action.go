@@ -13,7 +13,7 @@ import (
 
 // LoginSettings say what follows a login.
 type LoginSettings struct {
-	LoginMethods      []string `yaml:"login_methods" default:"[authorization_code]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,session,userinfo"`
+	LoginMethods      []Method `yaml:"login_methods"`
 	LoginAction       string   `yaml:"login_action" default:"redirect" enum:"redirect,response,upstream"`
 	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // none unless written
 	LoginRedirectMode string   `yaml:"login_redirect_mode" default:"fragment" enum:"fragment,query"`
@@ -27,11 +27,11 @@ type loginAction struct {
 	clients *clients
 }
 
-func newLoginAction(s *Settings, d *Deps) loginAction { return loginAction{s.LoginSettings, d.clients} }
+func newLoginAction(b *base) loginAction { return loginAction{b.LoginSettings, b.clients} }
 
-// after reports whether anything follows a flow's success.
-func (a *loginAction) after(flow string) bool {
-	return a.LoginAction != "upstream" && slices.Contains(a.LoginMethods, flow)
+// follows reports whether the action is a step after a kind's success.
+func (a *loginAction) follows(k *Kind) bool {
+	return a.LoginAction != "upstream" && slices.Contains(a.LoginMethods, k.Name)
 }
 
 // finish is what follows the login of a browser.

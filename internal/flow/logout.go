@@ -41,6 +41,9 @@ type logout struct {
 	log      *slog.Logger
 }
 
+// logoutPath returns the gate's own path for a logout, on a route whose first path is base.
+func logoutPath(base string) string { return PathBelow(base, "oauth2/logout") }
+
 // endpoints are the gate's own path for it, and the triggers that the settings name.
 func (l *logout) endpoints() []auth.Endpoint {
 	all := []auth.Endpoint{{Name: "logout", Path: l.path, Serve: l.serve}}
@@ -232,8 +235,8 @@ func byScript(r *auth.Request) bool {
 		strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 
-// leads reports whether an answer takes the browser away, to the provider or to a page of the service.
-func leads(a *auth.Answer) bool {
+// leadsAway reports whether an answer takes the browser away, to the provider or to a page of the service.
+func leadsAway(a *auth.Answer) bool {
 	return a != nil && (a.Status == http.StatusSeeOther || a.Page != nil && a.Page.Kind == auth.PageSubmit || a.Header.Get("Content-Type") == "application/json")
 }
 

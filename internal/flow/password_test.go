@@ -9,7 +9,7 @@ import (
 
 // What is remembered of clients' credentials is bounded, and tells them apart by name and secret.
 func TestKindsAreBounded(t *testing.T) {
-	k := newKinds([]byte("the key of the keys"))
+	k := newBasicClients([]byte("the key of the keys"))
 	ours := pair{name: "app", secret: "secret"}
 	k.remember(ours)
 	for _, other := range []pair{{name: "app", secret: "other"}, {name: "ap", secret: "psecret"}} {
@@ -17,11 +17,11 @@ func TestKindsAreBounded(t *testing.T) {
 			t.Errorf("%s is taken for what was remembered, or that is forgotten", other.name)
 		}
 	}
-	for n := range 3 * maxKinds {
+	for n := range 3 * maxBasicClients {
 		k.remember(pair{name: fmt.Sprint(n), secret: auth.Secret("secret")})
 	}
 	k.clients.CleanUp()
-	if size := k.clients.EstimatedSize(); size > maxKinds {
-		t.Errorf("%d are remembered, expected at most %d", size, maxKinds)
+	if size := k.clients.EstimatedSize(); size > maxBasicClients {
+		t.Errorf("%d are remembered, expected at most %d", size, maxBasicClients)
 	}
 }

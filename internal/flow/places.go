@@ -24,19 +24,19 @@ func newPlaces(types []string, s *Settings) places {
 	}
 }
 
-// A found is one value and where it stood.
-type found struct {
+// A credential is one value and where it stood.
+type credential struct {
 	value string
 	at    auth.Param
 	jws   bool // an access token that has a JWT's form
 }
 
 // params returns the values of a parameter in the query and the body.
-func (p *places) params(r *auth.Request, name string) ([]found, error) {
-	var all []found
+func (p *places) params(r *auth.Request, name string) ([]credential, error) {
+	var all []credential
 	if p.query && r.URL.RawQuery != "" {
 		for _, v := range r.Query()[name] {
-			all = append(all, found{value: v, at: auth.Param{In: auth.InQuery, Name: name}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InQuery, Name: name}})
 		}
 	}
 	if p.body {
@@ -45,21 +45,21 @@ func (p *places) params(r *auth.Request, name string) ([]found, error) {
 			return nil, err
 		}
 		for _, v := range form.Values[name] {
-			all = append(all, found{value: v, at: auth.Param{In: auth.InBody, Name: name}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InBody, Name: name}})
 		}
 	}
 	return all, nil
 }
 
 // named returns the values of a parameter in a header of that name, where _ is - , the query and the body.
-func (p *places) named(r *auth.Request, name string) ([]found, error) {
+func (p *places) named(r *auth.Request, name string) ([]credential, error) {
 	all, err := p.params(r, name)
 	if err != nil || !p.header {
 		return all, err
 	}
 	header := headerName(name)
 	for _, v := range r.Header[header] {
-		all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: header}})
+		all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: header}})
 	}
 	return all, nil
 }
@@ -70,7 +70,7 @@ func headerName(name string) string {
 
 // one is the value of a list of at most one; a credential that stands in two places is refused, because the next server
 // could take the other (RFC 6750 §2).
-func one(all []found) (f found, ok bool, err error) {
+func one(all []credential) (f credential, ok bool, err error) {
 	switch len(all) {
 	case 0:
 		return f, false, nil
@@ -83,7 +83,7 @@ func one(all []found) (f found, ok bool, err error) {
 var errTwice = auth.InvalidRequest("credential_twice", errors.New("the request has the same credential in two places, or twice in one"))
 
 // used are the places of a credential.
-func used(all ...found) []auth.Param {
+func used(all ...credential) []auth.Param {
 	if len(all) == 1 && all[0].at == authorization {
 		return inAuthorization
 	}
@@ -92,19 +92,6 @@ func used(all ...found) []auth.Param {
 		places[i] = all[i].at
 	}
 	return places
-}
-
-// CredentialParams returns the names of parameters that hold credentials: the standards' names, and those that the settings choose.
-func CredentialParams(parts []Part) []string {
-	all := []string{"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "password"}
-	for _, p := range parts {
-		for _, name := range []string{p.Settings.RefreshTokenParamName, p.Settings.IDTokenParamName} {
-			if name != "" {
-				all = append(all, name)
-			}
-		}
-	}
-	return all
 }
 
 // authorization is where most credentials stand.

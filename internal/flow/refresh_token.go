@@ -14,15 +14,15 @@ type RefreshTokenSettings struct {
 // refreshToken exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
 type refreshToken struct {
 	places
-	name    string
-	clients *clients
-	copied  copied
-	replay  replay
+	name     string
+	clients  *clients
+	params   *copiedParams
+	response responseHeaders
 }
 
 var refreshTokenKind = Kind{
-	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true},
-	places: func(s *Settings) []string { return s.RefreshTokenParamType },
+	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true}, clientsGrant: true,
+	places: func(s *Settings) []string { return s.RefreshTokenParamType }, placesKey: "refresh_token_param_type",
 	schemes: func(s *Settings) []string {
 		if headerName(s.RefreshTokenParamName) == authorization.Name {
 			return []string{""}
@@ -31,8 +31,11 @@ var refreshTokenKind = Kind{
 	},
 }
 
-func newRefreshToken(s *Settings, d *Deps) auth.Flow {
-	return &refreshToken{places: newPlaces(s.RefreshTokenParamType, s), name: s.RefreshTokenParamName, clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "refresh_token")}
+func newRefreshToken(b *base, k *Kind) auth.Flow {
+	return &refreshToken{
+		places: newPlaces(b.RefreshTokenParamType, b.Settings), name: b.RefreshTokenParamName, clients: b.clients, params: b.params,
+		response: newResponseHeaders(b, k),
+	}
 }
 
 func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
@@ -49,7 +52,7 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	case len(token.value) > maxToken:
 		return nil, errTooLong
 	}
-	by, err := f.copied.caller(r)
+	by, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
@@ -58,5 +61,5 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, grantError("refresh_token_refused", err)
 	}
-	return f.replay.result(t, used(token)), nil
+	return f.response.result(t, used(token)), nil
 }

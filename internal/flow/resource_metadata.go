@@ -62,10 +62,16 @@ type resource struct {
 }
 
 // resourceKind is on where protected_resource_metadata is set, and stands in no list.
-var resourceKind = Kind{role: tells}
+var resourceKind = Kind{
+	new: newResource, role: publishes,
+	paths: func(s *Settings, _ string) []OwnPath {
+		const key = "protected_resource_metadata"
+		return []OwnPath{{Endpoint: "resource metadata", Path: s.ProtectedResourceMetadata.Path(), Key: key, Shared: true}}
+	},
+}
 
-func newResource(s *Settings) auth.Flow {
-	m := s.ProtectedResourceMetadata
+func newResource(b *base, _ *Kind) auth.Flow {
+	s, m := b.Settings, b.ProtectedResourceMetadata
 	document := map[string]any{
 		"resource": m.Resource, "authorization_servers": m.AuthorizationServers, "bearer_methods_supported": bearerMethods(s),
 	}

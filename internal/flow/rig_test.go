@@ -113,7 +113,7 @@ func (w *world) newGate(t *testing.T, methods string, changes ...func(*gate)) *g
 	t.Cleanup(w.mend)
 	defaults(reflect.ValueOf(&g.settings).Elem())
 	s := &g.settings
-	s.AuthMethods, s.Client.Issuer = strings.Fields(methods), w.issuer.URL
+	s.AuthMethods, s.Client.Issuer = methodsOf(methods), w.issuer.URL
 	s.Client.ClientID, s.Client.ClientSecret = []string{"app"}, []auth.Secret{"app-secret"}
 	s.Client.CallsPerClient = 32
 	g.deps = flow.Deps{Base: "/", HashKey: []byte("of the test"), Now: w.clock.now, Log: slog.New(slog.NewTextHandler(g.log, nil))}
@@ -122,6 +122,14 @@ func (w *world) newGate(t *testing.T, methods string, changes ...func(*gate)) *g
 	}
 	g.build()
 	return g
+}
+
+// methodsOf splits names of flows.
+func methodsOf(text string) (all []flow.Method) {
+	for name := range strings.FieldsSeq(text) {
+		all = append(all, flow.Method(name))
+	}
+	return all
 }
 
 func (g *gate) build() {
@@ -138,11 +146,12 @@ func (g *gate) build() {
 		d.Sessions, errs[2] = session.New(session.Config{Settings: s.Session, Keyring: d.Keyring, Now: d.Now, Log: d.Log})
 		g.Cleanup(func() { d.Sessions.Close() })
 	}
-	g.chain, errs[3] = flow.NewChain(s, *d)
+	route, err := flow.NewRoute([]flow.Part{{Settings: s, Deps: *d}})
+	errs[3] = err
 	if err := errors.Join(errs[:]...); err != nil {
 		g.Fatal(err)
 	}
-	g.chain = append(g.chain, g.end)
+	g.chain = append(route.Chain, auth.Entry{Flow: g.end})
 }
 
 // warm fetches the issuer's metadata and keys, as the gate does at its start.
@@ -196,6 +205,9 @@ func (g *gate) judge(r *auth.Request) (verdict, *auth.Result) {
 	g.Helper()
 	before := g.end.asked
 	res, err := g.chain.Authenticate(r)
+	if err != nil {
+		res = &auth.Result{Header: auth.HeaderOf(err)}
+	}
 	asked := g.end.asked - before
 	if none := errors.Is(err, auth.ErrNoCredential); none != (asked == 1) {
 		g.Errorf("the end of the chain was asked %d times, after: %v", asked, err)

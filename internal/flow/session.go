@@ -22,9 +22,9 @@ type SessionSettings struct {
 	SessionCookieHTTPOnly bool     `yaml:"session_cookie_http_only" default:"true"`
 	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
 	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
-	Reverify              bool     `yaml:"reverify" default:"false"`                                                                                                                                                                                                            // the tokens of a session are verified at each request
-	DisableSession        []string `yaml:"disable_session" default:"[bearer, client_credentials, introspection, kong_oauth2, password, refresh_token, userinfo]" enum:"authorization_code,bearer,client_credentials,introspection,kong_oauth2,password,refresh_token,userinfo"` // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`                                                                                                                                                                                                                     // besides the request's own, for an Upgrade that a cookie or Basic authenticates
+	Reverify              bool     `yaml:"reverify" default:"false"` // the tokens of a session are verified at each request
+	DisableSession        []Method `yaml:"disable_session"`          // flows whose success begins no session
+	TrustedOrigins        []string `yaml:"trusted_origins"`          // besides the request's own, for an Upgrade that a cookie or Basic authenticates
 }
 
 const (
@@ -44,7 +44,7 @@ type sessions struct {
 	audience string
 	refresh  bool
 	leeway   time.Duration
-	again    bool // tokens are verified at each request
+	reverify bool // tokens are verified at each request
 	searches bool // userinfo is asked again with refreshed tokens
 	trusted  []string
 	logout   logout
@@ -52,14 +52,22 @@ type sessions struct {
 	log      *slog.Logger
 }
 
-var sessionKind = Kind{Name: "session", new: newSession, role: remembers}
+var sessionKind = Kind{
+	Name: "session", new: func(b *base, _ *Kind) auth.Flow { return b.sessions }, role: remembers, on: true,
+	paths: func(_ *Settings, base string) []OwnPath {
+		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
+	},
+}
 
-func newSession(s *Settings, d *Deps) auth.Flow {
+func newSessions(b *base) *sessions {
 	f := &sessions{
-		clients: d.clients, store: d.Sessions, keyring: d.Keyring, cookies: sessionCookies(s, d.Several), audience: loginName(s),
-		refresh: s.RefreshTokens, leeway: s.Client.Leeway, again: s.Reverify, searches: s.SearchUserInfo, trusted: s.TrustedOrigins, now: d.Now, log: d.Log,
+		clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: sessionCookies(b.Settings, b.Several), audience: loginName(b.Settings),
+		refresh: b.RefreshTokens, leeway: b.Settings.Client.Leeway, reverify: b.Reverify, searches: b.SearchUserInfo, trusted: b.TrustedOrigins,
+		now: b.Now, log: b.Log,
 	}
-	f.logout = logout{LogoutSettings: s.LogoutSettings, sessions: f, path: PathBelow(d.Base, "oauth2/logout"), home: d.Base, rounds: marker(loginCookie(s, d)), log: d.Log}
+	f.logout = logout{
+		LogoutSettings: b.LogoutSettings, sessions: f, path: logoutPath(b.Base), home: b.Base, rounds: marker(loginCookie(b)), log: b.Log,
+	}
 	return f
 }
 
@@ -75,15 +83,14 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 		if n == chosen || !errors.Is(err, auth.ErrNoCredential) {
 			continue
 		}
-		before := res
-		if res, err = f.authenticate(r, n); before != nil && before.Header != nil {
-			out := auth.Result{}
-			if res != nil {
-				out = *res
-			}
-			out.Header = auth.MergeHeader(before.Header, out.Header)
-			res = &out
+		header := auth.HeaderOf(err)
+		if res, err = f.authenticate(r, n); err != nil {
+			err = auth.WithHeader(err, header)
+			continue
 		}
+		out := *res
+		out.Header = auth.MergeHeader(header.Clone(), res.Header)
+		res = &out
 	}
 	return res, err
 }
@@ -92,7 +99,7 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	id, found := f.id(r, n)
 	if !found {
-		return f.none(r, n)
+		return nil, f.none(r, n)
 	}
 	for range attempts {
 		res, err := f.judge(r, n, id)
@@ -113,23 +120,26 @@ func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, e
 		err = errForeign
 	}
 	if err != nil {
-		return f.gone(r, n, err)
+		return nil, f.ended(r, n, err)
 	}
 	if err := checkUpgrade(r, f.trusted); err != nil {
 		return nil, err
 	}
 	current, err := f.fresh(r.Context(), opened)
-	if err != nil {
-		return f.gone(r, n, err)
+	if err == nil {
+		err = f.checkTokens(r.Context(), opened.ID, current)
 	}
-	if err := f.reverify(r.Context(), opened.ID, current); err != nil {
-		return f.gone(r, n, err)
+	if err != nil {
+		return nil, f.ended(r, n, err)
 	}
 	res := &auth.Result{Identity: current.Login.Identity}
 	if opened.Rotated {
 		res.Header, err = f.setCookie(r, n, opened.ID)
 	}
-	return res, err
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // errForeign says that a cookie of ours holds a login that isn't this route's: it was set on another host, or before the
@@ -142,34 +152,34 @@ func (f *sessions) ours(n int, s *session.Session) bool {
 	return l.Issuer == client.Issuer().URL() && l.ClientID == client.ID && l.Audience == f.audience
 }
 
-// none is the answer to a request without a session. A cookie that doesn't open is cleared.
-func (f *sessions) none(r *auth.Request, n int) (*auth.Result, error) {
+// none returns the error for a request without a session. A cookie that doesn't open is cleared.
+func (f *sessions) none(r *auth.Request, n int) error {
 	if len(r.CookieValues(f.cookies[n].fullName(r))) == 0 {
-		return nil, auth.ErrNoCredential
+		return auth.ErrNoCredential
 	}
-	return &auth.Result{Header: f.clearCookie(r, n)}, fmt.Errorf("the session cookie doesn't open: %w", auth.ErrNoCredential)
+	return auth.WithHeader(fmt.Errorf("the session cookie doesn't open: %w", auth.ErrNoCredential), f.clearCookie(r, n))
 }
 
-// gone turns the end of a session into the search for another credential, and a store or issuer that is away into a 503:
+// ended turns the end of a session into the search for another credential, and a store or issuer that is away into a 503:
 // a session that can't be read is not a session that is over.
 //
 // The cookie is cleared where this request has proved it worthless. Browsers clear by name, so a request that was under way
 // while a login or a rotation set the cookie anew would delete the new one: the store remembers for longer than requests are
 // under way that an ID was replaced, and then nothing is cleared. Nothing is lost: the browser has the new cookie.
-func (f *sessions) gone(r *auth.Request, n int, err error) (*auth.Result, error) {
+func (f *sessions) ended(r *auth.Request, n int, err error) error {
 	switch {
 	case errors.Is(err, session.ErrChanged):
-		return nil, err
+		return err
 	case errors.Is(err, session.ErrReplaced):
-		return nil, fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
+		return fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrEnded), errors.Is(err, errForeign):
-		return &auth.Result{Header: f.clearCookie(r, n)}, fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
+		return auth.WithHeader(fmt.Errorf("%w: %w", auth.ErrNoCredential, err), f.clearCookie(r, n))
 	case errors.Is(err, session.ErrUnavailable):
-		return nil, auth.Unavailable("session_store_unavailable", err)
+		return auth.Unavailable("session_store_unavailable", err)
 	case errors.Is(err, oidc.ErrUnavailable):
-		return nil, issuerError(err)
+		return issuerError(err)
 	}
-	return nil, err
+	return err
 }
 
 // fresh returns the session with an access token that lives, refreshed if it is about to expire. A session whose token is
@@ -199,10 +209,10 @@ func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*session.
 // errSpent ends a session whose access token nothing can refresh.
 var errSpent = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
 
-// reverify ends a session whose tokens the issuer's keys don't verify any more, where that is asked for: if the store still
+// checkTokens ends a session whose tokens the issuer's keys don't verify any more, where that is asked for: if the store still
 // has the tokens that were judged, and not those of a refresh since then.
-func (f *sessions) reverify(ctx context.Context, id session.ID, current *session.Session) error {
-	if !f.again {
+func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *session.Session) error {
+	if !f.reverify {
 		return nil
 	}
 	identity := current.Login.Identity
@@ -246,10 +256,11 @@ func (f *sessions) renew(ctx context.Context, current *session.Session) (*sessio
 	switch {
 	case oidc.IsOutage(err):
 		return nil, err
-	case err != nil: // OIDC Core §12.2: it may be about somebody else
+	case err != nil: // OIDC Core §12.2: it may be about another subject
 		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 	}
+	identity.Session = true
 	if l.Identity, err = f.renewUserinfo(ctx, client, identity); err != nil {
 		return nil, err
 	}

@@ -27,23 +27,25 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	return f.setCookie(r, n, id)
 }
 
-// start begins a session after a flow that isn't a login of a browser.
-func (f *sessions) start(r *auth.Request, res *auth.Result) (*auth.Result, error) {
-	if plantable(r, res.Used) {
-		return res, nil
+// start returns the step that begins a session after the success of a kind, which isn't the login of a browser.
+func (f *sessions) start(k *Kind) auth.Step {
+	return func(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+		if plantable(r, res.Used) {
+			return res, nil
+		}
+		identity := *res.Identity
+		identity.Flow, identity.Session, identity.BuiltIn = string(sessionKind.Name), true, false
+		if k.clientsGrant { // of two that use a refresh token, the second would end the grant
+			identity.Tokens.RefreshToken = ""
+		}
+		header, err := f.begin(r, f.clients.index(r), &identity)
+		if err != nil {
+			return nil, auth.Unavailable("session_store_unavailable", err)
+		}
+		out := *res
+		out.Header = auth.MergeHeader(header, res.Header)
+		return &out, nil
 	}
-	identity := *res.Identity
-	identity.Flow = "session"
-	if res.Identity.Flow == "refresh_token" {
-		identity.Tokens.RefreshToken = "" // the caller has it: of two who use it the second would end the grant
-	}
-	header, err := f.begin(r, f.clients.index(r), &identity)
-	if err != nil {
-		return nil, auth.Unavailable("session_store_unavailable", err)
-	}
-	out := *res
-	out.Header = auth.MergeHeader(header, res.Header)
-	return &out, nil
 }
 
 // plantable reports whether another site could have put a credential into a request, which a browser then sends: a link or a

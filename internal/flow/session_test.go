@@ -78,8 +78,7 @@ func TestClearing(t *testing.T) {
 	for err, clears := range map[error]bool{
 		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
 	} {
-		res, _ := f.gone(r, 0, err)
-		if got := res != nil && res.Header.Get("Set-Cookie") != ""; got != clears {
+		if got := auth.HeaderOf(f.ended(r, 0, err)).Get("Set-Cookie") != ""; got != clears {
 			t.Errorf("%v: cleared is %v", err, got)
 		}
 	}

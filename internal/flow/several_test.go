@@ -17,11 +17,11 @@ func several(gates ...*gate) *gate {
 		one.deps.Several = true
 		parts = append(parts, flow.Part{Name: one.issuer.URL, Settings: &one.settings, Deps: one.deps})
 	}
-	chain, err := flow.NewChainOf(parts)
+	route, err := flow.NewRoute(parts)
 	if err != nil {
 		g.Fatal(err)
 	}
-	g.chain = append(chain, g.end)
+	g.chain = append(route.Chain, auth.Entry{Flow: g.end})
 	return g
 }
 

@@ -21,22 +21,23 @@ type BearerSettings struct {
 // maxToken is the longest access token that is looked at, in bytes.
 const maxToken = 16 << 10
 
-// A presented finds the access token that a request carries. The flows that judge access tokens share it.
-type presented struct {
+// A tokenFinder finds the access token that a request carries. The flows that judge access tokens share it.
+type tokenFinder struct {
 	*tokenReader // one for all issuers of a route: a token is read before it is known whose it is
 	judges       judges
 	binding      BindingSettings
 	trusted      []string // trusted_origins
 }
 
-func newPresented(s *Settings, issued string) *presented {
-	return &presented{
-		tokenReader: newTokenReader(s), judges: newJudges(s, issued), binding: s.BindingSettings, trusted: s.TrustedOrigins,
+func newTokenFinder(b *base, reader *tokenReader) *tokenFinder {
+	if reader == nil {
+		reader = newTokenReader(b.Settings)
 	}
+	return &tokenFinder{tokenReader: reader, judges: newJudges(b), binding: b.BindingSettings, trusted: b.TrustedOrigins}
 }
 
 // token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
-func (p *presented) token(r *auth.Request) (found, error) {
+func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 	f, err := p.read(r)
 	if err == nil && f.at.In == auth.InCookie {
 		return f, checkUpgrade(r, p.trusted)
@@ -61,24 +62,24 @@ func newTokenReader(s *Settings) *tokenReader {
 
 // read returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
 // that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
-func (t *tokenReader) read(r *auth.Request) (found, error) {
-	var all []found
+func (t *tokenReader) read(r *auth.Request) (credential, error) {
+	var all []credential
 	var err error
 	if t.header {
 		if all, err = t.inHeaders(r); err != nil {
-			return found{}, err
+			return credential{}, err
 		}
 	}
 	if t.query || t.body {
 		more, err := t.params(r, "access_token")
 		if err != nil {
-			return found{}, err
+			return credential{}, err
 		}
 		all = append(all, more...)
 	}
 	if t.cookie && t.cookieName != "" {
 		for _, v := range r.CookieValues(t.cookieName) {
-			all = append(all, found{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
 		}
 	}
 	f, ok, err := one(all)
@@ -99,13 +100,13 @@ func (t *tokenReader) read(r *auth.Request) (found, error) {
 }
 
 // inHeaders returns the token of the one configured header, else those of all that are usual.
-func (t *tokenReader) inHeaders(r *auth.Request) (all []found, err error) {
+func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 	if t.only != "" && t.only != "Authorization" {
 		for _, v := range r.Header[t.only] {
 			if scheme, rest, cut := strings.Cut(v, " "); cut && strings.EqualFold(scheme, "Bearer") {
 				v = strings.Trim(rest, " ")
 			}
-			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: t.only}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: t.only}})
 		}
 		return all, nil
 	}
@@ -115,7 +116,7 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []found, err error) {
 		}
 		switch scheme, token, _ := strings.Cut(values[0], " "); {
 		case strings.EqualFold(scheme, "Bearer"):
-			all = append(all, found{value: strings.Trim(token, " "), at: authorization})
+			all = append(all, credential{value: strings.Trim(token, " "), at: authorization})
 		case strings.EqualFold(scheme, "DPoP"):
 			return nil, errBound("by the scheme DPoP")
 		}
@@ -125,15 +126,15 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []found, err error) {
 	}
 	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
 		for _, v := range r.Header[name] {
-			all = append(all, found{value: v, at: auth.Param{In: auth.InHeader, Name: name}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: name}})
 		}
 	}
 	return all, nil
 }
 
-// mine returns the token if the flow of this kind is the one that judges it, else an error that wraps
+// of returns the token if the flow of this kind is the one that judges it, else an error that wraps
 // auth.ErrNoCredential: another flow does, or unjudged refuses it.
-func (p *presented) mine(r *auth.Request, k *Kind) (found, error) {
+func (p *tokenFinder) of(r *auth.Request, k *Kind) (credential, error) {
 	f, err := p.token(r)
 	if err == nil && p.judges.of(f) != k {
 		return f, auth.ErrNoCredential
@@ -142,15 +143,17 @@ func (p *presented) mine(r *auth.Request, k *Kind) (found, error) {
 }
 
 // result is what a flow answers that has proved a token: its binding is judged at every request, whatever proved it.
-func (p *presented) result(f found, i *auth.Identity) (*auth.Result, error) {
+func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, error) {
 	if err := p.binding.check(i); err != nil {
 		return nil, err
 	}
 	return &auth.Result{Identity: i, Used: used(f)}, nil
 }
 
-// places of access tokens.
+// tokenPlaces returns where access tokens are read from, which tokenPlacesKey says.
 func tokenPlaces(s *Settings) []string { return s.BearerTokenParamType }
+
+const tokenPlacesKey = "bearer_token_param_type"
 
 // tokenSchemes are those of Authorization, where access tokens stand in that header.
 func tokenSchemes(s *Settings) []string {
@@ -183,7 +186,7 @@ func token68(s string) bool {
 type tokenKind int
 
 const (
-	issuedTokens tokenKind = iota // with the built-in authorization server's prefix
+	builtInTokens tokenKind = iota // with the built-in authorization server's prefix
 	jwts
 	opaqueTokens
 	tokenKinds // how many there are
@@ -195,11 +198,14 @@ type judges struct {
 	by     [tokenKinds]*Kind
 }
 
-func newJudges(s *Settings, prefix string) judges {
-	j := judges{prefix: prefix}
-	for _, k := range s.kindsOn() {
+func newJudges(b *base) judges {
+	var j judges
+	if b.AuthServer != nil {
+		j.prefix = b.AuthServer.Prefix()
+	}
+	for _, k := range b.kindsOn() {
 		for _, t := range k.judges {
-			if j.by[t] == nil && (t != issuedTokens || prefix != "") {
+			if j.by[t] == nil && (t != builtInTokens || j.prefix != "") {
 				j.by[t] = k
 			}
 		}
@@ -208,10 +214,10 @@ func newJudges(s *Settings, prefix string) judges {
 }
 
 // of returns the flow that judges a token; nil if none does.
-func (j *judges) of(token found) *Kind {
+func (j *judges) of(token credential) *Kind {
 	switch {
-	case j.by[issuedTokens] != nil && strings.HasPrefix(token.value, j.prefix):
-		return j.by[issuedTokens]
+	case j.by[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
+		return j.by[builtInTokens]
 	case token.jws:
 		return j.by[jwts]
 	}
@@ -221,18 +227,18 @@ func (j *judges) of(token found) *Kind {
 // unjudgedKind refuses tokens that no flow judges. It is always on.
 var unjudgedKind = Kind{new: newUnjudged, role: guards}
 
-func newUnjudged(_ *Settings, d *Deps) auth.Flow { return unjudged{d.presented} }
+func newUnjudged(b *base, _ *Kind) auth.Flow { return unjudged{b.tokens} }
 
 // unjudged refuses a token that no flow of the route judges, rather than letting its bearer log in or pass as if it had
 // brought nothing.
-type unjudged struct{ presented *presented }
+type unjudged struct{ tokens *tokenFinder }
 
 func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
-	f, err := u.presented.token(r)
+	f, err := u.tokens.token(r)
 	switch {
 	case err != nil:
 		return nil, err
-	case u.presented.judges.by == [tokenKinds]*Kind{}:
+	case u.tokens.judges.by == [tokenKinds]*Kind{}:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
 	case f.jws:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))

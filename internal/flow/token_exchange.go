@@ -17,7 +17,7 @@ type exchange struct {
 	entries  []exchangeEntry
 	replaces bool
 	clients  *clients
-	copied   copied
+	params   *copiedParams
 	asked    *introspection // nil: an opaque token that was issued can't be judged
 	scopes   []string       // scopes_claim
 	audience []string       // audience_claim
@@ -29,23 +29,23 @@ type exchangeEntry struct {
 	issuer *oidc.Issuer
 }
 
-// ClaimPaths say where the conditions of an exchange find scopes and audiences.
-type ClaimPaths struct{ Scopes, Audience []string }
-
-// NewExchange returns what is to be done with an access token before it goes on; nil for nothing.
-func NewExchange(s *Settings, d Deps, paths ClaimPaths) auth.Step {
-	x := s.Client.TokenExchange
-	if x == nil && s.Client.TokenExchangeEndpoint == "" {
+// newExchange returns the exchange of access tokens; nil if the part has none.
+func newExchange(b *base) auth.Step {
+	c := b.Settings.Client
+	x := c.TokenExchange
+	if x == nil && c.TokenExchangeEndpoint == "" {
 		return nil
 	}
-	d.prepare(s)
-	e := &exchange{settings: x, replaces: s.Client.TokenExchangeEndpoint != "", clients: d.clients, copied: d.tokenArgs(s), scopes: paths.Scopes, audience: paths.Audience}
-	if s.on(&introspectionKind) {
-		e.asked = newIntrospection(s, &d).(*introspection)
+	e := &exchange{
+		settings: x, replaces: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
+		scopes: b.part.Claims.Scopes, audience: b.part.Claims.Audience,
+	}
+	if b.isOn(&introspectionKind) {
+		e.asked = b.introspection
 	}
 	if x != nil {
 		for n, entry := range x.SubjectTokenIssuers {
-			e.entries = append(e.entries, exchangeEntry{entry, d.SubjectIssuers[n]})
+			e.entries = append(e.entries, exchangeEntry{entry, b.SubjectIssuers[n]})
 		}
 	}
 	return e.exchange
@@ -76,7 +76,7 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 	if err != nil {
 		return nil, err
 	}
-	by, err := e.copied.caller(r)
+	by, err := e.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func all(words, there []string, present bool) bool {
 }
 
 // TakesSubject reports whether an entry of token_exchange takes a subject token with these audiences.
-func TakesSubject(s *Settings, has []string) bool {
+func (s *Settings) TakesSubject(has []string) bool {
 	x := s.Client.TokenExchange
 	return x != nil && slices.ContainsFunc(x.SubjectTokenIssuers, func(i oidc.SubjectTokenIssuer) bool {
 		return takesAudience(subjectAudience(i, s.Client.ClientID), has)
@@ -166,23 +166,23 @@ func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 }
 
 // actor is the actor token: the configured one, or the caller's.
-func (e *exchange) actor(r *auth.Request) (found, error) {
+func (e *exchange) actor(r *auth.Request) (credential, error) {
 	a := &e.settings.Request.ActorToken
 	switch a.Source {
 	case "config":
-		return found{value: string(a.StaticToken)}, nil
+		return credential{value: string(a.StaticToken)}, nil
 	case "header":
 		name := headerName(a.HeaderName)
 		values := r.Header[name]
 		if len(values) == 1 && len(values[0]) > maxToken {
-			return found{}, errTooLong
+			return credential{}, errTooLong
 		}
 		if len(values) != 1 || !token68(values[0]) {
-			return found{}, auth.InvalidToken("actor_token_missing", fmt.Errorf("expected one actor token in the header %s", name))
+			return credential{}, auth.InvalidToken("actor_token_missing", fmt.Errorf("expected one actor token in the header %s", name))
 		}
-		return found{value: values[0], at: auth.Param{In: auth.InHeader, Name: name}}, nil
+		return credential{value: values[0], at: auth.Param{In: auth.InHeader, Name: name}}, nil
 	}
-	return found{}, nil
+	return credential{}, nil
 }
 
 // exchangeError gives a refused exchange its status: the verdict on the token is 401, anything else is ours to mend.

@@ -28,7 +28,7 @@ func TestTakesSubject(t *testing.T) {
 		for _, required := range c.entries {
 			s.Client.TokenExchange.SubjectTokenIssuers = append(s.Client.TokenExchange.SubjectTokenIssuers, oidc.SubjectTokenIssuer{AudienceRequired: required})
 		}
-		if got := TakesSubject(s, c.has); got != c.want {
+		if got := s.TakesSubject(c.has); got != c.want {
 			t.Errorf("%s: got %v, expected %v", name, got, c.want)
 		}
 	}

@@ -51,11 +51,11 @@ func newTokenRig(t *testing.T, change func(*Settings)) *tokenRig {
 		change(r.settings)
 	}
 	r.deps = r.newDeps(r.settings)
-	var err error
-	if r.chain, err = NewChain(r.settings, r.deps); err != nil {
+	route, err := NewRoute([]Part{{Settings: r.settings, Deps: r.deps}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	r.chain = append(r.chain, r.next)
+	r.chain = append(route.Chain, auth.Entry{Flow: r.next})
 	return r
 }
 
@@ -78,19 +78,19 @@ func rigProvider(clock *tokenClock) provider.Config {
 // rigSettings are the defaults of a configuration file, with an issuer and a client.
 func rigSettings(issuer string) *Settings {
 	s := &Settings{
-		AuthMethods: []string{"session", "authorization_code"},
+		AuthMethods: []Method{"session", "authorization_code"},
 		Session:     session.Settings{Storage: "memory", Audience: "default", IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour, AbsoluteTimeout: 24 * time.Hour},
 		AuthorizationCodeSettings: AuthorizationCodeSettings{
 			ResponseType: []string{"code"}, ResponseMode: "query", AuthorizationCookieName: "authorization", AuthorizationCookiePath: "/",
 			AuthorizationCookieSameSite: "Lax", AuthorizationCookieHTTPOnly: true, AuthorizationRollingTimeout: 10 * time.Minute, VerifyNonce: true,
 		},
 		SessionSettings: SessionSettings{SessionCookiePath: "/", SessionCookieSameSite: "Lax", SessionCookieHTTPOnly: true, RefreshTokens: true,
-			DisableSession: []string{"client_credentials", "password", "refresh_token"}},
+			DisableSession: []Method{"client_credentials", "password", "refresh_token"}},
 		BearerSettings:            BearerSettings{BearerTokenParamType: []string{"header"}, CredentialBodyLimit: 64 << 10},
 		RefreshTokenSettings:      RefreshTokenSettings{RefreshTokenParamType: []string{"header"}, RefreshTokenParamName: "x_refresh_token"},
 		PasswordSettings:          PasswordSettings{PasswordParamType: []string{"header"}},
 		ClientCredentialsSettings: ClientCredentialsSettings{ClientCredentialsParamType: []string{"header"}},
-		LoginSettings: LoginSettings{LoginMethods: []string{"authorization_code"}, LoginAction: "redirect", LoginRedirectMode: "fragment",
+		LoginSettings: LoginSettings{LoginMethods: []Method{"authorization_code"}, LoginAction: "redirect", LoginRedirectMode: "fragment",
 			PreserveQueryArgs: true},
 		LogoutSettings: LogoutSettings{LogoutMethods: []string{"POST", "DELETE"}, LogoutRevokeAccessToken: true, LogoutRevokeRefreshToken: true,
 			RevocationTokenParamName: "token"},

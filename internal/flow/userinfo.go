@@ -22,25 +22,24 @@ type UserinfoClientSettings struct {
 // userinfo proves an access token by what the userinfo endpoint says of it (OIDC Core §5.3): that it is good, and whose it
 // is, but not for whom it was issued.
 type userinfo struct {
-	clients   *clients
-	presented *presented
-	copied    copied
+	clients *clients
+	tokens  *tokenFinder
+	params  copiedParams
 }
 
 var userinfoKind = Kind{
-	Name: "userinfo", new: newUserinfo, places: tokenPlaces, schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens},
-	asks: oidc.Examination{Userinfo: true}, role: proves,
+	Name: "userinfo", new: func(b *base, _ *Kind) auth.Flow { return b.userinfo }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Userinfo: true},
 }
 
-func newUserinfo(s *Settings, d *Deps) auth.Flow {
-	c := s.UserinfoClientSettings
-	return &userinfo{clients: d.clients, presented: d.presented, copied: copied{
-		headers: c.UserinfoHeadersClient, args: c.UserinfoQueryArgsClient, limit: int64(s.CredentialBodyLimit), bodies: d.bodies,
+func newUserinfo(b *base) *userinfo {
+	return &userinfo{clients: b.clients, tokens: b.tokens, params: copiedParams{
+		headers: b.UserinfoHeadersClient, args: b.UserinfoQueryArgsClient, limit: int64(b.CredentialBodyLimit), bodies: b.bodies,
 	}}
 }
 
 func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.presented.mine(r, &userinfoKind)
+	token, err := f.tokens.of(r, &userinfoKind)
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +51,14 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return f.presented.result(token, &auth.Identity{
+	return f.tokens.result(token, &auth.Identity{
 		Flow: "userinfo", Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
 		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
 	})
 }
 
 func (f *userinfo) ask(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
-	by, err := f.copied.caller(r)
+	by, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}

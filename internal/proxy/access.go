@@ -89,7 +89,7 @@ func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Tim
 }
 
 // reportOnly writes what a rule with report_only would have refused.
-func (g *Gate) reportOnly(d *Decision, rule *Rule, err error) {
+func (g *Gate) reportOnly(d *Decision, rule *rule, err error) {
 	e := auth.AsError(err)
 	g.log.Warn("a rule would have refused this request, and only reports", "request_id", d.ID, "route", d.Route.Name, "rule", rule.Place,
 		"reason", e.Reason, "error", fmt.Sprint(e.Err))
@@ -123,6 +123,8 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	if i := cmp.Or(d.Identity, d.User); i != nil {
 		add("flow", i.Flow)
 		add("sub", clip(i.Subject))
+	} else if e != nil {
+		add("flow", e.Flow)
 	}
 	if d.Grant != nil && d.Grant.Consumer != nil {
 		add("consumer", cmp.Or(d.Grant.Consumer.Username, d.Grant.Consumer.CustomID, d.Grant.Consumer.ID))
@@ -139,7 +141,7 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	return all
 }
 
-func (r *Rule) place() string {
+func (r *rule) place() string {
 	if r == nil {
 		return ""
 	}

@@ -9,24 +9,25 @@ import (
 	"sallyport/internal/authz"
 )
 
-// authenticate asks the endpoint that was matched, else the route's chain. Without a credential a rule that doesn't need one
-// goes on with nobody, any other with the chain's challenge.
+// authenticate asks an endpoint, or the route's chain, whose request it is. Without a credential the result has no identity where the
+// rule doesn't need one; elsewhere it is the chain's challenge, such as a redirect to log in.
 func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (*auth.Result, error) {
 	res, err := ask(&d.Request)
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
-	if d.Endpoint == "" && !d.Route.Policy.NeedsCredential(d.Rule.Rule) {
-		return res, nil
+	header := auth.HeaderOf(err)
+	if d.Endpoint == "" && !d.Route.Policy.NeedsCredential(d.Rule.requirements()) {
+		return &auth.Result{Header: header}, nil
 	}
-	if res == nil {
-		res = &auth.Result{}
+	answer, err := d.challenge(d.firstLogin())
+	switch {
+	case errors.Is(err, auth.ErrNoCredential):
+		return nil, auth.WithHeader(d.noCredential(), header)
+	case err != nil:
+		return nil, auth.WithHeader(err, header)
 	}
-	res.Answer, err = d.challenge(d.firstLogin())
-	if errors.Is(err, auth.ErrNoCredential) {
-		err = d.noCredential()
-	}
-	return res, err
+	return &auth.Result{Header: header, Answer: answer}, nil
 }
 
 // firstLogin is what the login of a visitor must be: what the rule asks for, so that nobody has to log in twice.
@@ -89,7 +90,7 @@ func (d *Decision) noCredential() *auth.Error {
 	return e
 }
 
-// home is the first page of a route.
+// home returns the first page of a route.
 func (r *Route) home() string {
 	if len(r.Paths) == 0 {
 		return "/"

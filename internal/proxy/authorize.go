@@ -23,7 +23,7 @@ func (g *Gate) authorize(d *Decision) error {
 
 // allow asks the policy of an identity's issuer about it, under one of the route's rules, and then about the user for whom a
 // token acts: no token opens what the user may not do. The grant is the token's.
-func (g *Gate) allow(d *Decision, i *auth.Identity, rule *Rule) (*authz.Grant, error) {
+func (g *Gate) allow(d *Decision, i *auth.Identity, rule *rule) (*authz.Grant, error) {
 	o := d.notes.observer()
 	if rule.ReportOnly {
 		if o == nil {
@@ -34,14 +34,14 @@ func (g *Gate) allow(d *Decision, i *auth.Identity, rule *Rule) (*authz.Grant, e
 			g.reportOnly(d, rule, err)
 		}
 	}
-	grant, err := d.Route.policy(i).Authorize(&d.Request, i, rule.Rule, o)
+	grant, err := d.Route.policy(i).Authorize(&d.Request, i, rule.requirements(), o)
 	if err != nil || i == nil || i.OnBehalfOf == nil {
 		return grant, err
 	}
 	d.notes.add("user", "the token acts for a user of %s, who is judged as well", i.OnBehalfOf.Issuer)
 	policy, err := d.Route.policyOfUser(i.OnBehalfOf.Issuer)
 	if err == nil {
-		_, err = policy.Authorize(&d.Request, i.OnBehalfOf.Identity, rule.Rule, o)
+		_, err = policy.Authorize(&d.Request, i.OnBehalfOf.Identity, rule.requirements(), o)
 	}
 	return grant, err
 }

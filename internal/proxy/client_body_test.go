@@ -19,7 +19,7 @@ import (
 // reading begins where a request reads its form: what a flow with credentials in the body does.
 func reading(route *Route, c *Config) {
 	c.Timeouts = Timeouts{Body: 200 * time.Millisecond, Answer: 300 * time.Millisecond}
-	route.Chain = append(auth.Chain{flowFunc(func(r *auth.Request) (*auth.Result, error) {
+	route.Chain = append(auth.Chain{{Flow: flowFunc(func(r *auth.Request) (*auth.Result, error) {
 		if r.Path != "/form" && r.Path != "/careless" {
 			return nil, auth.ErrNoCredential
 		}
@@ -31,7 +31,7 @@ func reading(route *Route, c *Config) {
 			return nil, auth.ErrNoCredential
 		}
 		return &auth.Result{Identity: &auth.Identity{Subject: "john"}}, nil
-	})}, route.Chain...)
+	})}}, route.Chain...)
 }
 
 // dial connects to a server; the connection ends with the test, and answers within 5 s or not at all.

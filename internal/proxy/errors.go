@@ -80,9 +80,9 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 }
 
 // viewOf is how a refusal looks: as the issuer of the identity says, or of the credential that was refused.
-func (d *Decision) viewOf(e *auth.Error) *View {
+func (d *Decision) viewOf(e *auth.Error) *view {
 	if d.Identity == nil && e.Issuer != "" {
-		return d.Route.view(e.Issuer)
+		return d.Route.viewOf(e.Issuer)
 	}
 	return d.view()
 }

@@ -81,10 +81,22 @@ func (n *notes) proof(d *Decision, err error) {
 	case err != nil && auth.AsError(err).Reason == "no_credential", err == nil && d.Answer != nil:
 		n.add("flow", "no credential was found")
 	case err != nil:
-		n.steps = append(n.steps, Step{"flow", err.Error(), true})
+		n.failed("flow", err)
 	default:
 		n.add("flow", "no credential was found, and none is needed")
 	}
+}
+
+// failed adds a step that refuses the request. It begins with the name of the flow that refused.
+func (n *notes) failed(name string, err error) {
+	if n == nil {
+		return
+	}
+	detail := err.Error()
+	if flow := auth.AsError(err).Flow; flow != "" {
+		detail = flow + ": " + detail
+	}
+	n.steps = append(n.steps, Step{name, detail, true})
 }
 
 // observer tells the notes of the policy's checks; nil if nobody wants to know.

@@ -42,9 +42,9 @@ func setFields(h http.Header, fields []field, i *auth.Identity) (refused []strin
 	return refused
 }
 
-// setIssued adds what Kong's plugin tells of a token that the gate has issued itself.
-func setIssued(h http.Header, i *auth.Identity) {
-	if i == nil || i.Flow != "kong_oauth2" {
+// setBuiltInToken adds the scope and the user of a token of the built-in authorization server, under Kong's names.
+func setBuiltInToken(h http.Header, i *auth.Identity) {
+	if !i.BuiltIn {
 		return
 	}
 	if i.Tokens.Scope != "" {

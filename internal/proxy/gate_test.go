@@ -61,7 +61,7 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 		return &Rule{Paths: paths, Rule: made}
 	}
 	route := &Route{
-		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{tokens}, Policy: authz.NewPolicy(settings, authz.ACLSettings{}, authz.NewDirectory(nil), nil), Upstream: up, Realm: "idp.example.com",
+		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{{Flow: tokens}}, Policy: authz.NewPolicy(settings, authz.ACLSettings{}, authz.NewDirectory(nil), nil), Upstream: up, Realm: "idp.example.com",
 		View: View{
 			Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}},
 			Errors:  ErrorSettings{UnauthorizedErrorMessage: "Unauthorized", ForbiddenErrorMessage: "Forbidden", ExposeErrorCode: true},
@@ -243,7 +243,7 @@ func (f ending) Endpoints() []auth.Endpoint {
 // What goes on from an endpoint is judged by the rule of the host that was asked, not of public_url's.
 func TestEndpointsGoOnByTheRuleOfTheirHost(t *testing.T) {
 	front, _ := start(t, echo, func(r *Route, _ *Config) {
-		r.Origin, r.Chain = "https://app.test", auth.Chain{ending{tokens}}
+		r.Origin, r.Chain = "https://app.test", auth.Chain{{Flow: ending{tokens}}}
 		r.Rules[2].Hosts, r.Rules[2].Paths = []string{"admin.test"}, nil
 	})
 	for host, status := range map[string]int{"app.test": 200, "admin.test": 403} {
@@ -324,6 +324,33 @@ func TestUpstreamTLSAndPrefix(t *testing.T) {
 	for path, want := range map[string]string{"/off": "/base/", "/off/x%20y": "/base/x%20y", "/off/": "/base/"} {
 		if _, body := get(t, front, path); !strings.HasPrefix(body, "GET "+want+"\n") {
 			t.Errorf("%s became %q, expected %q", path, strings.SplitN(body, "\n", 2)[0], want)
+		}
+	}
+}
+
+// TestRouteWithoutUpstream: a route without an upstream judges, and answers what it would forward as not set up.
+func TestRouteWithoutUpstream(t *testing.T) {
+	tokens := flowFunc(func(r *auth.Request) (*auth.Result, error) {
+		if r.Header.Get("Authorization") == "" {
+			return nil, auth.ErrNoCredential
+		}
+		return &auth.Result{Identity: &auth.Identity{Subject: "john", Tokens: auth.Tokens{AccessToken: "at"}}}, nil
+	})
+	route := &Route{
+		Name: "judge", Paths: []string{"/"}, Chain: auth.Chain{{Flow: tokens}},
+		Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
+	}
+	g, err := New(Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for credential, want := range map[string]int{"": http.StatusUnauthorized, "Bearer at": http.StatusInternalServerError} {
+		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		if credential != "" {
+			r.Header.Set("Authorization", credential)
+		}
+		if g.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("with %q: %d, expected %d", credential, w.Code, want)
 		}
 	}
 }

@@ -1,12 +1,9 @@
 package proxy
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-
-	"sallyport/internal/auth"
 )
 
 // removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
@@ -72,7 +69,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 		s.prefixes = append(s.prefixes, Fold(p))
 	}
 	for _, r := range routes {
-		for _, v := range r.views() {
+		for _, v := range r.allViews() {
 			for _, f := range v.Headers.upstream() {
 				add(f.header)
 			}
@@ -131,41 +128,11 @@ type headerPlan struct {
 	downstream  []field
 }
 
-// makePlans makes the plans of a route's views and rules.
-func makePlans(r *Route, removed *nameSet, cookies *cookieSet) error {
-	var fields []field
-	for _, v := range r.views() {
-		v.plan = &headerPlan{removed: removed, cookies: cookies, upstream: v.Headers.upstream(), downstream: v.Headers.downstream()}
-		v.plan.tokenHeader, v.plan.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
-		fields = append(fields, v.plan.upstream...)
-	}
-	for _, rule := range r.Rules {
-		rule.fields = fieldsOf(nil, rule.Headers.UpstreamHeaders, nil, nil)
-		fields = append(fields, rule.fields...)
-	}
-	for _, f := range fields {
-		if f.header == "Authorization" {
-			return fmt.Errorf("upstream_headers: Authorization carries the access token: see upstream_access_token_header")
-		}
-	}
-	return nil
-}
-
-// strip removes from h, in one pass, what a client may not say. keepAuthorization is for auth: off.
-func (p *headerPlan) strip(h http.Header, keepAuthorization bool) {
-	for name := range h {
-		if name == "Authorization" && !keepAuthorization || p.removed.has(name) {
-			delete(h, name)
-		}
-	}
-	stripCookies(h, p.cookies.has)
-}
-
 // tokenSchemes are the schemes with which any route of the process sends an access token as Authorization: what a client sends under
 // one of them would look like the gate's.
 func tokenSchemes(routes []*Route) (all []string) {
 	for _, r := range routes {
-		for _, v := range r.views() {
+		for _, v := range r.allViews() {
 			if name, scheme := splitScheme(v.Headers.UpstreamAccessTokenHeader); name == "Authorization" {
 				all = append(all, strings.ToLower(strings.TrimSpace(scheme)))
 			}
@@ -175,7 +142,7 @@ func tokenSchemes(routes []*Route) (all []string) {
 }
 
 // passes reports whether a client's Authorization is the service's own: one header, of a scheme that the gate neither reads nor sets.
-func (r *Route) passes(lines []string) bool {
+func (r *route) passes(lines []string) bool {
 	if len(lines) != 1 || slices.Contains(r.reserved, "") {
 		return false
 	}
@@ -233,18 +200,6 @@ func (s *cookieSet) has(name string) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-}
-
-// set adds what the identity proves. in is the client's header, of which an equal line is reused rather than built again.
-// refused are the headers that a claim would have made wrong.
-func (p *headerPlan) set(h, in http.Header, i *auth.Identity) (refused []string) {
-	if i == nil {
-		return nil
-	}
-	if p.tokenHeader != "" && i.Tokens.AccessToken != "" {
-		h[p.tokenHeader] = p.tokenLine(in[p.tokenHeader], i.Tokens.AccessToken)
-	}
-	return setFields(h, p.upstream, i)
 }
 
 // tokenLine is the header with the access token: the client's own if that is what it sent.

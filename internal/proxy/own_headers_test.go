@@ -11,14 +11,14 @@ import (
 // TestSetsItself: every header that the gate sets of itself is one that no setting may name, in any spelling.
 func TestSetsItself(t *testing.T) {
 	h := http.Header{}
-	setIssued(h, &auth.Identity{
-		Flow: "kong_oauth2", Tokens: auth.Tokens{Scope: "read"}, Introspection: auth.Claims{"authenticated_userid": "john"},
+	setBuiltInToken(h, &auth.Identity{
+		BuiltIn: true, Tokens: auth.Tokens{Scope: "read"}, Introspection: auth.Claims{"authenticated_userid": "john"},
 	})
 	setGrant(h, &authz.Grant{
 		Credential: "john", Groups: []string{"staff"}, ConsumerGroups: []string{"gold"}, Anonymous: true,
 		Consumer: &authz.Consumer{ID: "1", CustomID: "2", Username: "john"},
 	})
-	(&Decision{Request: auth.Request{Origin: "http://app.example.com"}, Route: &Route{}, prefix: "/app"}).setForwarded(h)
+	(&Decision{Request: auth.Request{Origin: "http://app.example.com"}, Route: &route{Route: &Route{}}, prefix: "/app"}).setForwarded(h)
 	if len(h) != 14 {
 		t.Errorf("expected 14 headers, got %d: %v", len(h), h)
 	}

@@ -8,16 +8,16 @@ import (
 	"sallyport/internal/authz"
 )
 
-// unseen reports whether a request goes on without a look at its credential: its rule says so, or it is a CORS preflight, and the
+// passesUnjudged reports whether a request passes without authentication: its rule has auth: off, or it is a CORS preflight and the
 // route lets those pass.
-func (d *Decision) unseen() bool {
-	d.unjudged = d.Rule.Auth == authz.Off
-	d.preflight = !d.unjudged && d.Route.SkipPreflight && d.Preflight()
-	return d.unjudged || d.preflight
+func (d *Decision) passesUnjudged() bool {
+	d.open = d.Rule.Auth == authz.Off
+	d.preflight = !d.open && d.Route.SkipPreflight && d.Preflight()
+	return d.open || d.preflight
 }
 
-// checkUnseen refuses what an upstream could run as something else than a preflight: the method is all by which it passes.
-func (d *Decision) checkUnseen() error {
+// checkUnjudged refuses what an upstream could run as something else than a preflight: a preflight passes by its method alone.
+func (*Gate) checkUnjudged(d *Decision) error {
 	if !d.preflight {
 		d.notes.add("flow", "none: this rule lets everybody in")
 		return nil

@@ -44,7 +44,7 @@ func TestReadings(t *testing.T) {
 
 // What strip_path leaves is what was judged: an encoded slash doesn't end a prefix.
 func TestStripPath(t *testing.T) {
-	r := &Route{prefixes: newPrefixes([]string{"/", "/a/", "/a/b", "/café x"})}
+	r := &route{prefixes: newPrefixes([]string{"/", "/a/", "/a/b", "/café x"})}
 	for raw, want := range map[string]string{
 		"/": "/", "/x": "/x", "/a": "/", "/a/": "/", "/a/x": "/x", "/a/b/c": "/c", "/a%2Fb/c": "/a%2Fb/c", "/a/b%2Fc": "/b%2Fc", "/ab": "/ab",
 		"/caf%C3%A9%20x/y": "/y", "/caf%C3%A9%20x%2Fy": "/caf%C3%A9%20x%2Fy", "/a//b": "//b",
@@ -167,7 +167,7 @@ func everyAllow(t testing.TB) map[string]*Gate {
 		}
 		route := &Route{
 			Paths: []string{"/"}, Upstream: up, Allow: allow, Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
-			Chain: auth.Chain{tokens}, Rules: []*Rule{
+			Chain: auth.Chain{{Flow: tokens}}, Rules: []*Rule{
 				rule("/open/admin", authz.RuleSettings{RequiredSettings: authz.RequiredSettings{RolesRequired: []string{"admin"}}}),
 				rule("/open", authz.RuleSettings{Auth: "off"}),
 				rule("/cond", authz.RuleSettings{Auth: "optional", Allow: `!request.path.startsWith("/cond/secret") && !request.path.endsWith(".key")`}),
@@ -181,12 +181,12 @@ func everyAllow(t testing.TB) map[string]*Gate {
 }
 
 // passes reports whether a request for a path that has nothing to be read in two ways passes.
-func passes(g *Gate, route *Route, reading string) bool {
+func passes(g *Gate, route *route, reading string) bool {
 	m, ok := g.router.find("example.com", reading, "GET")
 	if !ok || m.rule.Auth == authz.Off {
 		return ok
 	}
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Path: reading}
-	_, err := route.Policy.Authorize(r, nil, m.rule.Rule, nil)
+	_, err := route.Policy.Authorize(r, nil, m.rule.requirements(), nil)
 	return m.rule.Auth == authz.Optional && err == nil
 }

@@ -16,16 +16,17 @@ func (d *Decision) headerNow() http.Header {
 	return d.Route.Chain.Review(&d.Request, d.Header, d.forwarded)
 }
 
-// tell adds what the client is to learn of the identity to the response, whatever that becomes: a caller whose refresh token
-// was rotated must get the new one even if it may not pass.
-func (d *Decision) tell() {
+// addDownstream adds the downstream_* headers to the response, also to a refusal by the policy: a client whose refresh token was
+// rotated must get the new one.
+func (*Gate) addDownstream(d *Decision) error {
 	fields := d.view().plan.downstream
-	if d.Identity == nil || len(fields) == 0 {
-		return
+	if d.Answer != nil || d.Identity == nil || len(fields) == 0 {
+		return nil
 	}
 	header := http.Header{}
 	setFields(header, fields, d.Identity)
 	d.Header = auth.MergeHeader(header, d.Header)
+	return nil
 }
 
 // finish drops the upstream's cookies that bear the gate's names, and adds the decision's own headers: here, because

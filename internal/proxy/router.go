@@ -55,14 +55,14 @@ func (t *tree[T]) each(path string, f func([]T)) {
 
 // A site is what is served under one host.
 type site struct {
-	routes    tree[*Route]
+	routes    tree[*route]
 	endpoints map[string]*boundEndpoint // by exact path
 }
 
 // A boundEndpoint is an endpoint of a route's flow.
 type boundEndpoint struct {
 	auth.Endpoint
-	route *Route
+	route *route
 }
 
 // A router finds the route of a request: by exact host, then by the longest wildcard, then among the routes for any host;
@@ -79,10 +79,10 @@ type wildcard struct {
 	site   *site
 }
 
-func newRouter(routes []*Route, own []auth.Endpoint) *router {
+func newRouter(routes []*route, own []boundEndpoint) *router {
 	r := &router{exact: map[string]*site{}, own: map[string]*boundEndpoint{}}
-	for _, e := range own {
-		r.own[e.Path] = &boundEndpoint{e, &Route{Name: "sallyport", rules: newRules(nil)}}
+	for n := range own {
+		r.own[own[n].Path] = &own[n]
 	}
 	for _, route := range routes {
 		for _, e := range route.Chain.Endpoints() {
@@ -139,8 +139,8 @@ func (r *router) site(host string) *site {
 
 // A match is where a request leads.
 type match struct {
-	route    *Route
-	rule     *Rule
+	route    *route
+	rule     *rule
 	endpoint *boundEndpoint // if set, the gate answers itself
 }
 
@@ -169,7 +169,7 @@ func (s *site) find(host, path, method string) (m match, ok bool) {
 	if e := s.endpoints[path]; e != nil {
 		return match{route: e.route, rule: defaultRule, endpoint: e}, true
 	}
-	s.routes.each(path, func(routes []*Route) { m.route = routes[0] })
+	s.routes.each(path, func(routes []*route) { m.route = routes[0] })
 	if m.route == nil {
 		return m, false
 	}
@@ -179,14 +179,17 @@ func (s *site) find(host, path, method string) (m match, ok bool) {
 
 // rules are a route's rules, indexed by path and method; among those that fit, the first written is chosen.
 type rules struct {
+	all  []*rule
 	tree tree[*methods]
 }
 
 func newRules(list []*Rule) *rules {
+	r := &rules{}
 	var paths []string // in the order in which they are named first
-	at := map[string][]*Rule{}
-	for n, rule := range list {
-		rule.order = n
+	at := map[string][]*rule{}
+	for n, given := range list {
+		rule := &rule{Rule: given, order: n, fields: fieldsOf(nil, given.Headers.UpstreamHeaders, nil, nil)}
+		r.all = append(r.all, rule)
 		for _, path := range orAny(rule.Paths) {
 			if at[path] == nil {
 				paths = append(paths, path)
@@ -194,7 +197,6 @@ func newRules(list []*Rule) *rules {
 			at[path] = append(at[path], rule)
 		}
 	}
-	r := &rules{}
 	for _, path := range paths {
 		r.tree.add(path, newMethods(at[path]))
 	}
@@ -208,7 +210,7 @@ func orAny(paths []string) []string {
 	return paths
 }
 
-func (r *rules) find(host, path, method string) *Rule {
+func (r *rules) find(host, path, method string) *rule {
 	chosen := defaultRule
 	r.tree.each(path, func(here []*methods) {
 		for _, m := range here {
@@ -228,12 +230,12 @@ func (r *rules) find(host, path, method string) *Rule {
 
 // methods are the rules of one path by method, in their order.
 type methods struct {
-	named map[string][]*Rule
-	all   []*Rule // those about every method
+	named map[string][]*rule
+	all   []*rule // those about every method
 }
 
-func newMethods(list []*Rule) *methods {
-	m := &methods{named: map[string][]*Rule{}}
+func newMethods(list []*rule) *methods {
+	m := &methods{named: map[string][]*rule{}}
 	for _, rule := range list {
 		for _, method := range rule.Methods {
 			m.named[method] = nil
@@ -255,7 +257,7 @@ func newMethods(list []*Rule) *methods {
 	return m
 }
 
-func (m *methods) of(method string) []*Rule {
+func (m *methods) of(method string) []*rule {
 	if list, named := m.named[method]; named {
 		return list
 	}

@@ -10,7 +10,7 @@ import (
 
 // strip takes the route's longest prefix off a path as it is sent. Its segments are compared decoded, one by one, so that an encoded
 // slash never ends the prefix: what is left must be what was judged, however the upstream reads it.
-func (r *Route) strip(raw string) string {
+func (r *route) strip(raw string) string {
 	longest := 0
 	for _, prefix := range r.prefixes {
 		longest = max(longest, prefix.of(raw))
@@ -19,7 +19,7 @@ func (r *Route) strip(raw string) string {
 }
 
 // stripped is what strip takes off, which the upstream needs for links to itself; empty if that is nothing.
-func (r *Route) stripped(raw string) string {
+func (r *route) stripped(raw string) string {
 	if !r.StripPath {
 		return ""
 	}
@@ -50,7 +50,7 @@ func (p pathPrefix) of(raw string) int {
 
 // checkStripped refuses a path that may be read as one with two slashes at its beginning, once the route's prefix is off: some
 // servers take what follows for a host, and the rest for the path.
-func (r *Route) checkStripped(t *target) error {
+func (r *route) checkStripped(t *target) error {
 	rest := target{raw: r.strip(t.raw), tricks: t.tricks}
 	readings, err := rest.readings()
 	if slices.ContainsFunc(readings, func(p string) bool { return strings.HasPrefix(p, "//") }) {

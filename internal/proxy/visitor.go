@@ -12,7 +12,7 @@ type visitor struct {
 	gate  *Gate
 	d     *Decision
 	users auth.Flow // nil: a request shows no user
-	rule  *Rule     // that covers the endpoint's path
+	rule  *rule     // that covers the endpoint's path
 }
 
 // Identify returns the user that the request is for, judged as if the request were for the upstream: after the exchange of
@@ -22,15 +22,19 @@ func (v visitor) Identify() (*auth.Result, error) {
 		return nil, auth.ErrNoCredential
 	}
 	res, err := v.users.Authenticate(&v.d.Request)
-	if err == nil {
-		res, err = v.d.exchange(res)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || res.Identity == nil {
-		return res, err
+	header := res.Header
+	if res, err = v.d.exchanged(res); err != nil {
+		return nil, auth.WithHeader(err, header)
+	}
+	if res.Identity == nil {
+		return res, nil
 	}
 	v.d.User = res.Identity
 	if err := v.Authorize(res.Identity); err != nil {
-		return &auth.Result{Header: res.Header}, err
+		return nil, auth.WithHeader(err, header)
 	}
 	return res, nil
 }
@@ -55,11 +59,11 @@ func (e *boundEndpoint) bind(v visitor) func(*auth.Request) (*auth.Result, error
 		if err == nil || errors.Is(err, auth.ErrNoCredential) {
 			return res, err
 		}
-		out := &auth.Result{}
-		if res != nil {
-			out.Header = res.Header
+		header := auth.HeaderOf(err)
+		answer, err := v.d.stepUp(err)
+		if err != nil {
+			return nil, auth.WithHeader(err, header)
 		}
-		out.Answer, err = v.d.stepUp(err)
-		return out, err
+		return &auth.Result{Header: header, Answer: answer}, nil
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// copied says what of a caller's request goes into ours to the authorization server.
-type copied struct {
+// copiedParams are copied from a client's request into the gate's request to the authorization server.
+type copiedParams struct {
 	headers    []string // request headers that become headers
 	args       []string // parameters of query or body, or headers of that name, that become parameters
 	argHeaders []string // request headers that become parameters of that name
@@ -17,11 +17,11 @@ type copied struct {
 	limit      int64
 }
 
-// maxCopied is the longest value that is passed on, in bytes: it goes into cache keys and requests of ours.
+// maxCopied bounds a copied value, in bytes: it goes into cache keys and requests.
 const maxCopied = 4 << 10
 
-// caller is who makes us ask, and what of the request goes along.
-func (c *copied) caller(r *auth.Request) (oidc.Caller, error) {
+// caller returns the client that causes a request to the authorization server, and what is copied from its own.
+func (c *copiedParams) caller(r *auth.Request) (oidc.Caller, error) {
 	by := oidc.Caller{Address: r.ClientAddr}
 	if len(c.headers)+len(c.args)+len(c.argHeaders) == 0 {
 		return by, nil
@@ -49,8 +49,8 @@ func (c *copied) caller(r *auth.Request) (oidc.Caller, error) {
 	return by, nil
 }
 
-// arg is the first value of a parameter: of the query, of the body where the route reads bodies, of a header.
-func (c *copied) arg(r *auth.Request, name string) (string, error) {
+// arg returns the first value of a parameter: of the query, of the body where the route reads bodies, of a header.
+func (c *copiedParams) arg(r *auth.Request, name string) (string, error) {
 	if v := r.Query().Get(name); v != "" {
 		return v, nil
 	}

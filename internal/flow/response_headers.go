@@ -12,21 +12,22 @@ type TokenClientSettings struct {
 	TokenHeadersClient  []string `yaml:"token_headers_client" group:"issuer"`
 	TokenPostArgsClient []string `yaml:"token_post_args_client" group:"issuer"`
 	TokenHeadersPrefix  string   `yaml:"token_headers_prefix"` // before the names of token_headers_replay
-	TokenHeadersGrants  []string `yaml:"token_headers_grants" enum:"authorization_code,client_credentials,password,refresh_token"`
+	TokenHeadersGrants  []Method `yaml:"token_headers_grants"`
 }
 
-// replay makes a token response the result of a flow.
-type replay struct {
+// responseHeaders are the headers of token responses that a flow sends on to the client.
+type responseHeaders struct {
 	on     bool
 	prefix string
 }
 
-func newReplay(s *Settings, grant string) replay {
-	grants := s.TokenHeadersGrants
-	return replay{on: len(grants) == 0 || slices.Contains(grants, grant), prefix: s.TokenHeadersPrefix}
+func newResponseHeaders(b *base, k *Kind) responseHeaders {
+	grants := b.TokenHeadersGrants
+	return responseHeaders{on: len(grants) == 0 || slices.Contains(grants, k.Name), prefix: b.TokenHeadersPrefix}
 }
 
-func (p *replay) result(t *oidc.TokenResponse, at []auth.Param) *auth.Result {
+// result makes a token response the result of a flow.
+func (p *responseHeaders) result(t *oidc.TokenResponse, at []auth.Param) *auth.Result {
 	res := &auth.Result{Identity: t.Identity, Used: at, Issued: t.Answer}
 	if !p.on || len(t.Header) == 0 {
 		return res

@@ -1,0 +1,169 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// callback is the redirection endpoint (RFC 6749 §3.1.2): it takes the authorization response, once, from the browser that
+// began the login.
+func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
+	response, err := f.params(r)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Opened() { // what a script, a frame or a prefetch asks spends no code and begins no session
+		return nil, f.stale(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
+	}
+	login, name, err := f.recall(r, response)
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	f.cookie.set(header, r, name, "", -1) // a login is good for one response
+	res, err := f.redeemOnce(r, login, response)
+	if err != nil {
+		err = f.loginError(r, login, err)
+		if auth.AsError(err).Status == http.StatusServiceUnavailable {
+			return nil, err // the same response may work later
+		}
+		return nil, auth.WithHeader(err, header)
+	}
+	var begun http.Header
+	if f.beginsSession {
+		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
+	}
+	if err == nil {
+		err = f.countRound(header, r)
+	}
+	if err != nil { // the code is spent: only a new login helps
+		away := auth.Unavailable("session_store_unavailable", err)
+		away.Link = r.Origin + login.Return
+		return nil, auth.WithHeader(away, header)
+	}
+	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.Client())
+	for _, h := range []http.Header{header, begun} {
+		res.Header = auth.MergeHeader(res.Header, h)
+	}
+	return f.action.finish(r, login, res), nil
+}
+
+// redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
+// request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
+func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+	giveBack, first, err := f.sessions.store.Once(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
+	switch {
+	case err != nil:
+		return nil, auth.Unavailable("session_store_unavailable", err)
+	case !first:
+		return nil, f.stale(r, l.Return, errors.New("this login has had its authorization response already"))
+	}
+	res, err := f.redeem(r, l, response)
+	if oidc.IsOutage(err) {
+		giveBack(context.WithoutCancel(r.Context()))
+	}
+	return res, err
+}
+
+// maxResponse bounds an authorization response that comes as a form, in bytes.
+const maxResponse = 64 << 10
+
+// params returns the parameters of the authorization response: of the query, or with form_post of the body (OAuth 2.0 Form
+// Post Response Mode §2).
+func (f *authorizationCode) params(r *auth.Request) (url.Values, error) {
+	if f.settings.ResponseMode == "query" {
+		if r.Method != http.MethodGet {
+			return nil, methodNotAllowed("GET")
+		}
+		return r.Query(), nil
+	}
+	if r.Method != http.MethodPost {
+		return nil, methodNotAllowed("POST")
+	}
+	form, err := r.Form(maxResponse)
+	if err != nil {
+		return nil, err
+	}
+	return form.Values, nil
+}
+
+// redeem checks the authorization response and exchanges its code for tokens, which are proved here.
+func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+	n := f.clients.indexOf(l.Client)
+	if n < 0 {
+		return nil, errors.New("the login's client is no longer one of this route")
+	}
+	client := f.clients.list[n]
+	if err := client.CheckResponseIssuer(r.Context(), response["iss"]); err != nil {
+		return nil, err
+	}
+	if code := response.Get("error"); code != "" {
+		return nil, client.ResponseError(code, response.Get("error_description"))
+	}
+	if len(response["code"]) != 1 || response.Get("code") == "" {
+		return nil, errors.New("the authorization response has no code, or several")
+	}
+	redirectURI, err := f.redirectURI(r, n)
+	if err != nil {
+		return nil, err
+	}
+	verifier := ""
+	if f.pkce() {
+		verifier = l.verifier()
+	}
+	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
+	if err != nil {
+		return nil, err
+	}
+	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
+	want.Grant = string(authorizationCodeKind.Name)
+	if want.Expected && f.settings.VerifyNonce {
+		want.Nonce = l.nonce()
+	}
+	answered := *t
+	if answered.Identity, err = client.Issued(r.Context(), string(sessionKind.Name), t.Tokens, want); err != nil {
+		return nil, err
+	}
+	answered.Identity.Session = true
+	if err := l.checkStrength(answered.Identity); err != nil {
+		return nil, err
+	}
+	res := f.response.result(&answered, nil)
+	if f.userinfo != nil {
+		return f.userinfo.search(r, res)
+	}
+	return res, nil
+}
+
+// loginError turns a failed login into a page that says so calmly and leads back to where the person wanted to go. It never
+// sends the browser there by itself: that could go round for ever.
+func (f *authorizationCode) loginError(r *auth.Request, l *login, err error) error {
+	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed", Link: r.Origin + l.Return, Err: err,
+		Description: "The login could not be completed. Please try again."}
+	var refused *oauth2.RetrieveError
+	switch {
+	case errors.As(err, new(*auth.Error)):
+		return err
+	case errors.Is(err, oidc.ErrUnavailable):
+		unanswered := issuerError(err)
+		if oidc.IsOutage(err) { // else the link would go round
+			unanswered.Link = e.Link
+		}
+		return unanswered
+	case errors.As(err, &refused) && refused.ErrorCode == "access_denied":
+		e.Status, e.Reason, e.Description = http.StatusForbidden, "login_denied", "The login was refused, or you cancelled it."
+	case errors.As(err, &refused) && slices.Contains([]string{"temporarily_unavailable", "server_error"}, refused.ErrorCode):
+		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "login_server_error", 5*time.Second
+		e.Description = "The login service is in trouble at the moment. Please try again in a while."
+	}
+	return e
+}
