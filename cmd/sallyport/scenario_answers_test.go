@@ -28,7 +28,7 @@ func (s *scene) issuerSays(args []string) {
 	case "says":
 		p.AdjustAnswer(provider.Endpoint(args[1]), members(args[2:]))
 	case "bom":
-		p.MarkBytes(provider.Endpoint(args[1]))
+		p.AddByteOrderMark(provider.Endpoint(args[1]))
 	default:
 		s.ts.Fatalf("issuer %s isn't known", args[0])
 	}
