@@ -12,21 +12,21 @@ import (
 )
 
 var (
-	errUsage   = errors.New("the command line is wrong, and what is wrong was printed")
-	errRefused = errors.New("the request would be refused, and why was printed")
+	errUsage   = errors.New("invalid command line")     // after the command has printed the error
+	errRefused = errors.New("request would be refused") // after sallyport explain has printed the reason
 )
 
-// A command is one command line and what it reads and writes.
+// A command is a parsed command line with its standard streams.
 type command struct {
 	name           string
 	args           []string
 	flags          *flag.FlagSet
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	file           string // -c
+	file           string // of -c; "-" for standard input, "" without -c
 }
 
-// parse reads the flags. Its error is errUsage, or flag.ErrHelp after printing them for -h.
+// parse parses the flags. It returns errUsage after printing an error, and flag.ErrHelp after printing the flags for -h.
 func (c *command) parse() error {
 	c.flags.SetOutput(io.Discard)
 	switch err := c.flags.Parse(c.args); {
@@ -36,27 +36,27 @@ func (c *command) parse() error {
 		c.flags.PrintDefaults()
 		return flag.ErrHelp
 	case err != nil:
-		return c.wrong(err.Error())
+		return c.usageError(err.Error())
 	case c.flags.NArg() > 0:
-		return c.wrong(fmt.Sprintf("expected flags only, got %q", c.flags.Arg(0)))
+		return c.usageError(fmt.Sprintf("expected flags only, got %q", c.flags.Arg(0)))
 	}
 	return nil
 }
 
-// wrong says what is wrong with the command line.
-func (c *command) wrong(text string) error {
+// usageError prints what is wrong with the command line and returns errUsage.
+func (c *command) usageError(text string) error {
 	fmt.Fprintf(c.stderr, "sallyport %s: %s; sallyport %[1]s -h lists the flags\n", c.name, text)
 	return errUsage
 }
 
-// takesFile adds the flag that names the configuration, in both of its spellings.
-func (c *command) takesFile() {
+// addFileFlag adds the flags -c and -config, which both set file.
+func (c *command) addFileFlag() {
 	for _, name := range []string{"c", "config"} {
-		c.flags.StringVar(&c.file, name, "", "the configuration `FILE`; - is standard input; without it, environment variables")
+		c.flags.StringVar(&c.file, name, "", "the configuration `FILE`; - is standard input; default: environment variables")
 	}
 }
 
-// source is the configuration that the command line names.
+// source returns the configuration that the command line selects.
 func (c *command) source() (config.Source, error) {
 	switch {
 	case c.file == "-":
@@ -66,12 +66,12 @@ func (c *command) source() (config.Source, error) {
 	case config.InEnvironment():
 		return config.FromEnvironment(), nil
 	}
-	return nil, c.wrong("expected -c FILE, or a configuration in SALLYPORT_UPSTREAM, SALLYPORT_ISSUER and other environment variables")
+	return nil, c.usageError("expected -c FILE, or a configuration in SALLYPORT_UPSTREAM, SALLYPORT_ISSUER and other environment variables")
 }
 
-// configured reads the flags of a command that takes a configuration.
-func (c *command) configured() (config.Source, error) {
-	c.takesFile()
+// parseSource adds -c, parses the flags and returns the configuration.
+func (c *command) parseSource() (config.Source, error) {
+	c.addFileFlag()
 	if err := c.parse(); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (c *command) configured() (config.Source, error) {
 }
 
 func (c *command) run(ctx context.Context) error {
-	source, err := c.configured()
+	source, err := c.parseSource()
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ func (c *command) run(ctx context.Context) error {
 }
 
 func (c *command) check(ctx context.Context) error {
-	online := c.flags.Bool("online", false, "also ask the issuers, Redis servers and upstreams whether they can be used")
-	source, err := c.configured()
+	online := c.flags.Bool("online", false, "also test the issuers, Redis servers and upstreams")
+	source, err := c.parseSource()
 	if err != nil {
 		return err
 	}
@@ -102,22 +102,22 @@ func (c *command) explain(context.Context) error {
 	var o app.ExplainOptions
 	c.flags.StringVar(&o.Request, "request", "", "`METHOD URL` as a client sends it, such as 'GET https://app.example.com/admin'")
 	c.flags.StringVar(&o.Token, "token", "", "a `FILE` with an access token; - is standard input")
-	c.flags.StringVar(&o.Claims, "claims", "", "a `FILE` with the claims of an access token that counts as verified")
+	c.flags.StringVar(&o.Claims, "claims", "", "a `FILE` with the claims of an access token, as JSON, which count as verified")
 	c.flags.Func("header", "a header of the request, `NAME: VALUE`; may be repeated", func(line string) error {
 		o.Headers = append(o.Headers, line)
 		return nil
 	})
-	c.takesFile()
+	c.addFileFlag()
 	if err := c.parse(); err != nil {
 		return err
 	}
 	switch {
 	case o.Request == "":
-		return c.wrong("expected -request 'METHOD URL'")
+		return c.usageError("expected -request 'METHOD URL'")
 	case o.Token != "" && o.Claims != "":
-		return c.wrong("expected at most one of -token and -claims")
+		return c.usageError("expected at most one of -token and -claims")
 	case o.Token == "-" && c.file == "-":
-		return c.wrong("standard input can't be both the configuration and the token: write one of them into a file")
+		return c.usageError("standard input can't be both the configuration and the token: use a file for one of them")
 	}
 	var err error
 	if o.Config, err = c.source(); err != nil {
@@ -131,8 +131,8 @@ func (c *command) explain(context.Context) error {
 }
 
 func (c *command) health(ctx context.Context) error {
-	c.takesFile()
-	live := c.flags.Bool("live", false, "ask /healthz, whether the process answers, instead of /readyz")
+	c.addFileFlag()
+	live := c.flags.Bool("live", false, "check /healthz (the process responds) instead of /readyz")
 	if err := c.parse(); err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (c *command) health(ctx context.Context) error {
 }
 
 func (c *command) demo(ctx context.Context) error {
-	listen := c.flags.String("listen", "127.0.0.1:8000", "the gate's `ADDRESS`; port 0 takes a free one")
+	listen := c.flags.String("listen", "127.0.0.1:8000", "the gate's `ADDRESS`; port 0 selects a free port")
 	if err := c.parse(); err != nil {
 		return err
 	}

@@ -13,20 +13,20 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// asFirst are the scenarios that hold for the first entry of issuers alone, and why.
-var asFirst = map[string]string{
+// firstEntry lists the scenarios that hold only in the first entry of issuers, with the reason.
+var firstEntry = map[string]string{
 	"anonymous":        "without a credential no issuer is known",
 	"error-pages":      "without a credential no issuer is known",
 	"error-parameters": "without a credential no issuer is known",
 }
 
-// otherwise are the scenarios that can't hold in an entry word for word, and why.
-var otherwise = map[string]string{
-	"session-parameters": "the names of several issuers' cookies end with what each issuer is",
+// notInEntries lists the scenarios that can't hold unchanged in an entry of issuers, with the reason.
+var notInEntries = map[string]string{
+	"session-parameters": "with several issuers, cookie names end with an identifier of the issuer",
 }
 
-// TestInAnEntry runs the scenarios that show what the settings of an oidc block do, which TestLeftOut says they need, with each
-// block moved into an entry of issuers, after another one: all of it must hold there, too.
+// TestInAnEntry runs the scenarios of the settings of oidc blocks with each block moved into an entry of issuers, after another
+// entry. They must pass there, too.
 func TestInAnEntry(t *testing.T) {
 	dir := t.TempDir()
 	for _, scenario := range slices.Sorted(maps.Keys(shownByScenarios(t))) {
@@ -34,18 +34,18 @@ func TestInAnEntry(t *testing.T) {
 			t.Parallel()
 			moved := false
 			archive, _ := changeFiles(t, scenario, func(file []byte) ([]byte, bool) {
-				text, ok := intoEntries(t, file, asFirst[scenario] != "")
+				text, ok := intoEntries(t, file, firstEntry[scenario] != "")
 				moved = moved || ok
 				return text, ok
 			})
-			if moved && otherwise[scenario] == "" && !plays(t, dir, scenario, archive) {
+			if moved && notInEntries[scenario] == "" && !passes(t, dir, scenario, archive) {
 				t.Errorf("the scenario %s fails with its oidc blocks in entries of issuers", scenario)
 			}
 		})
 	}
 }
 
-// shownByScenarios are the scenarios that the tables name.
+// shownByScenarios returns the scenarios that the tables of settings name for settings of oidc blocks.
 func shownByScenarios(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
@@ -65,8 +65,8 @@ func shownByScenarios(t *testing.T) map[string]bool {
 	return all
 }
 
-// intoEntries moves each route's oidc block into an entry of issuers, beside one of an issuer that no token names. It leaves
-// blocks alone that have issuers.
+// intoEntries moves each route's oidc block into an entry of issuers, beside an entry of an unused issuer. It doesn't change
+// blocks that have no issuer.
 func intoEntries(t *testing.T, file []byte, first bool) (text []byte, moved bool) {
 	var root map[string]any
 	if yaml.Unmarshal(file, &root) != nil || root == nil {
@@ -84,7 +84,7 @@ func intoEntries(t *testing.T, file []byte, first bool) (text []byte, moved bool
 	for _, r := range routes {
 		route, ok := r.(map[string]any)
 		if !ok || route["route"] == nil {
-			return file, false // of files elsewhere
+			return file, false // not a gate's configuration
 		}
 		own, _ := route["oidc"].(map[string]any)
 		block := inherit(defaults, own)
@@ -104,10 +104,10 @@ func intoEntries(t *testing.T, file []byte, first bool) (text []byte, moved bool
 	return text, moved
 }
 
-// ofIssuer are the settings that no route with an issuer of its own inherits.
+// ofIssuer matches the settings that a route with its own issuer doesn't inherit.
 var ofIssuer = regexp.MustCompile(`^(issuer|client|tls_|scopes|audience$)|_endpoint|jwks|_args|_headers_|redirect_uri`)
 
-// inherit is what a route's block is with the defaults of the process.
+// inherit returns a route's oidc block with the defaults of the process.
 func inherit(defaults, own map[string]any) map[string]any {
 	block := map[string]any{}
 	maps.Copy(block, defaults)
@@ -118,12 +118,13 @@ func inherit(defaults, own map[string]any) map[string]any {
 	return block
 }
 
-// agreed are the settings that all entries must have alike.
-var agreed = strings.Fields(`bearer_token_cookie_name bearer_token_header_name bearer_token_param_type client_credentials_param_type
+// sharedSettings are the settings that must be equal in all entries.
+var sharedSettings = strings.Fields(`bearer_token_cookie_name bearer_token_header_name bearer_token_param_type client_credentials_param_type
 	credential_body_limit login_issuer_arg password_param_type refresh_token_param_name refresh_token_param_type run_on_preflight
 	id_token_param_name id_token_param_type`)
 
-// entries are those of a block, and of an issuer that no token names.
+// entries returns two entries of issuers: one with the settings of block, which comes first if first is set, and one of an
+// unused issuer.
 func entries(route, block map[string]any, first bool) []any {
 	entry := maps.Clone(block)
 	entry["name"] = "moved"
@@ -138,7 +139,7 @@ func entries(route, block map[string]any, first bool) []any {
 		"name": "other", "issuer": "http://127.0.0.1:1", "using_pseudo_issuer": true, "jwks_endpoint": "http://127.0.0.1:1/jwks",
 		"client_id": "other", "auth_methods": []any{"bearer"},
 	}
-	for _, key := range agreed {
+	for _, key := range sharedSettings {
 		if v, ok := entry[key]; ok {
 			other[key] = v
 		}

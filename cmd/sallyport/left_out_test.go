@@ -14,9 +14,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// TestLeftOut runs, for each of Kong's parameters that testdata/kong-parameters.txt says a scenario shows, and for each other
-// setting of testdata/settings.txt, that scenario with it left out: it must fail. The race detector would only make it slow, so
-// `make unit` runs it without.
+// TestLeftOut checks that scenarios depend on the settings that they show. For each setting in testdata/kong-parameters.txt and
+// testdata/settings.txt with a scenario, it removes the setting from the scenario, which must fail then. The build tag excludes
+// it from race tests, because it would be slow.
 func TestLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	for table, block := range map[string]string{"kong-parameters": "oidc.", "settings": ""} {
@@ -38,18 +38,18 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// leaveOut expects that a scenario fails without a setting.
+// leaveOut checks that a scenario fails without a setting.
 func leaveOut(t *testing.T, dir, scenario, name string) {
 	archive, changed := changeFiles(t, scenario, func(file []byte) ([]byte, bool) { return without(t, file, name) })
 	if !changed {
-		t.Fatalf("the scenario %s doesn't say %s", scenario, name)
+		t.Fatalf("the scenario %s doesn't have the setting %s", scenario, name)
 	}
-	if plays(t, dir, name, archive) {
+	if passes(t, dir, name, archive) {
 		t.Errorf("the scenario %s passes without %s", scenario, name)
 	}
 }
 
-// changeFiles returns a scenario with its YAML files changed, and whether one was.
+// changeFiles calls change for each YAML file of a scenario. It returns the scenario and whether a file has changed.
 func changeFiles(t *testing.T, scenario string, change func(file []byte) ([]byte, bool)) (archive *txtar.Archive, changed bool) {
 	t.Helper()
 	archive, err := txtar.ParseFile("../../testdata/" + scenario + ".txtar")
@@ -68,8 +68,8 @@ func changeFiles(t *testing.T, scenario string, change func(file []byte) ([]byte
 	return archive, changed
 }
 
-// plays reports whether a scenario passes. The name is of the file that is written for it.
-func plays(t *testing.T, dir, name string, archive *txtar.Archive) bool {
+// passes runs a scenario and reports whether it passes. It writes the scenario to a file called name.
+func passes(t *testing.T, dir, name string, archive *txtar.Archive) bool {
 	t.Helper()
 	file := filepath.Join(dir, strings.NewReplacer("[]", "", ".", "-").Replace(name)+".txtar")
 	if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
@@ -83,19 +83,19 @@ func plays(t *testing.T, dir, name string, archive *txtar.Archive) bool {
 			}
 		}()
 		testscript.RunT(result, testscript.Params{
-			Files: []string{file}, Setup: setUp, Cmds: words, RequireExplicitExec: true, RequireUniqueNames: true,
+			Files: []string{file}, Setup: setUp, Cmds: commands, RequireExplicitExec: true, RequireUniqueNames: true,
 		})
 	}()
 	return !result.failed
 }
 
-// An expectation is a testscript.T that notes a failure instead of reporting it.
+// An expectation is a testscript.T that records a failure instead of reporting it.
 type expectation struct {
 	*testing.T
 	failed bool
 }
 
-// errEnded ends a scenario that has failed.
+// errEnded is the panic value that ends a failed scenario.
 var errEnded = new(int)
 
 func (e *expectation) Parallel()        {}
@@ -113,11 +113,11 @@ func (e *expectation) Run(_ string, f func(testscript.T)) {
 	f(e)
 }
 
-// without returns a YAML file without a setting, in whatever block and spelling, and whether it was there.
+// without removes a setting from all blocks of a YAML file, nested or not. It reports whether the file had the setting.
 func without(t *testing.T, file []byte, name string) ([]byte, bool) {
 	var document yaml.Node
 	if yaml.Unmarshal(file, &document) != nil || len(document.Content) == 0 {
-		return file, false // a file that a scenario has wrong on purpose
+		return file, false // an invalid file of the scenario
 	}
 	found := false
 	blocks, path := blocksOf(document.Content[0], name)
@@ -131,7 +131,7 @@ func without(t *testing.T, file []byte, name string) ([]byte, bool) {
 	return text, found
 }
 
-// blocksOf returns the blocks of a file in which a setting may stand, the process's or its routes', and its path there.
+// blocksOf returns the blocks of a file that may have a setting, and the path of the setting in these blocks.
 func blocksOf(root *yaml.Node, name string) (blocks []*yaml.Node, path string) {
 	key, path, _ := strings.Cut(name, ".")
 	files := []*yaml.Node{root}
@@ -158,7 +158,7 @@ func blocksOf(root *yaml.Node, name string) (blocks []*yaml.Node, path string) {
 	return blocks, path
 }
 
-// elements are a list's.
+// elements returns the elements of a list, or nil.
 func elements(n *yaml.Node) []*yaml.Node {
 	if n == nil {
 		return nil
@@ -166,6 +166,7 @@ func elements(n *yaml.Node) []*yaml.Node {
 	return n.Content
 }
 
+// member returns the value of a key of a mapping, or nil.
 func member(n *yaml.Node, key string) *yaml.Node {
 	if n.Kind != yaml.MappingNode {
 		return nil
@@ -178,7 +179,8 @@ func member(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// remove takes a parameter out of a mapping, where it may be nested by a prefix (session: {storage: ...}).
+// remove removes a setting from a mapping, where a part of its name may be a nested mapping (session: {storage: ...}). It
+// reports whether the mapping had the setting.
 func remove(n *yaml.Node, path []string) bool {
 	if n.Kind == yaml.SequenceNode {
 		found := false

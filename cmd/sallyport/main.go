@@ -1,5 +1,5 @@
-// Command sallyport is an OIDC-aware reverse proxy: it proves who each request is for, decides whether it may pass, and
-// forwards it with the right tokens.
+// Command sallyport is an OIDC-aware reverse proxy: it authenticates each request, applies the route's policy, and forwards the
+// request with the right tokens.
 package main
 
 import (
@@ -18,22 +18,23 @@ import (
 )
 
 const usage = `usage:
-  sallyport run [-c FILE]      serve what FILE says, until SIGTERM; SIGHUP reads it again
-  sallyport check [-c FILE]    read FILE and say everything that is wrong with it; -online asks issuers, Redis and upstreams as well
+  sallyport run [-c FILE]      serve the routes of FILE until SIGTERM; SIGHUP reloads FILE
+  sallyport check [-c FILE]    check FILE and print all errors in it; -online also tests issuers, Redis servers and upstreams
   sallyport explain [-c FILE] -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
-                               decide a request as FILE says, and print why it passes (status 0) or not (status 1)
-  sallyport health [-c FILE]   ask the gate that runs here whether it is ready (status 0) or not (status 1)
-  sallyport demo               a provider, an upstream and the gate in one process, to click through
-  sallyport secret             a new client secret of the built-in authorization server, and its hash; -hash reads one from standard input
-  sallyport schema             the JSON Schema of configuration files, for editors
-  sallyport version            version, commit and Go
+                               print whether the gate would forward a request (status 0) or not (status 1), and why
+  sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
+  sallyport demo               run an OpenID Provider, an upstream and the gate in one process, to try in a browser
+  sallyport secret             print a new client secret for the built-in authorization server and its hash;
+                               -hash hashes the secret on standard input
+  sallyport schema             print the JSON Schema of configuration files, for editors
+  sallyport version            print the version, the commit and the Go version
 
-FILE is the configuration, - is standard input. Without -c it is read from environment variables: SALLYPORT_UPSTREAM,
-SALLYPORT_ISSUER, SALLYPORT_CLIENT_ID, SALLYPORT_CLIENT_SECRET or SALLYPORT_CLIENT_SECRET_FILE, and a few more.
+FILE is the configuration file; - is standard input. Without -c the configuration comes from environment variables:
+SALLYPORT_UPSTREAM, SALLYPORT_ISSUER, SALLYPORT_CLIENT_ID, SALLYPORT_CLIENT_SECRET or SALLYPORT_CLIENT_SECRET_FILE, and others.
 sallyport COMMAND -h lists a command's flags.
 `
 
-// Set by the linker: -X main.version=... -X main.commit=...
+// The linker sets these: -X main.version=... -X main.commit=...
 var (
 	version = "devel"
 	commit  = ""
@@ -45,7 +46,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main without the process. The status is 0 for success, 1 for what failed, 2 for a wrong command line.
+// run runs a command line and returns the exit status: 0 for success, 1 for a failure, 2 for an invalid command line.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -57,16 +58,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "demo": c.demo, "secret": c.secret,
 		"schema": c.schema, "version": c.version,
 	}
-	serve := commands[strings.TrimLeft(c.name, "-")]
+	execute := commands[strings.TrimLeft(c.name, "-")]
 	switch {
 	case slices.Contains([]string{"help", "-h", "-help", "--help"}, c.name):
 		fmt.Fprint(stdout, usage)
 		return 0
-	case serve == nil:
+	case execute == nil:
 		fmt.Fprintf(stderr, "sallyport: there is no command %q\n%s", c.name, usage)
 		return 2
 	}
-	switch err := serve(ctx); {
+	switch err := execute(ctx); {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.Is(err, errUsage):
@@ -79,7 +80,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// hangups turns SIGHUP into reloads. Several that come at once are one.
+// hangups returns a channel that receives a value for each SIGHUP until ctx ends. Signals that arrive before the receiver is
+// ready count as one.
 func hangups(ctx context.Context) <-chan struct{} {
 	signals, reload := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -100,6 +102,7 @@ func hangups(ctx context.Context) <-chan struct{} {
 	return reload
 }
 
+// versionLine returns the output of sallyport version.
 func versionLine() string {
 	if info, ok := debug.ReadBuildInfo(); ok && commit == "" {
 		for _, s := range info.Settings {

@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be sallyport itself, in a process of its own, for the scenarios.
+// TestMain makes the test binary run as the command sallyport when a scenario executes that.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sallyport": func() {
@@ -22,8 +22,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScenarios runs every promise in testdata against the real binary. scenario_test.go has the words that they are
-// written in.
+// TestScenarios runs the scenarios in testdata. Each states a promise of the product; scenario_test.go defines their commands.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -32,7 +31,7 @@ func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		Setup:               setUp,
-		Cmds:                words,
+		Cmds:                commands,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})

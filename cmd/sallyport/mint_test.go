@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// strangersKey is a key that no issuer has published.
+// strangersKey is a key that no issuer publishes.
 var strangersKey = sync.OnceValue(func() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -17,7 +17,7 @@ var strangersKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return k
 })
 
-// payload is a JWT's.
+// payload returns the payload of a JWT.
 func payload(token string) []byte {
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 
 func (s *scene) status(_ bool, args []string) {
 	if got := fmt.Sprint(s.answer.StatusCode); got != args[0] {
-		s.ts.Fatalf("%s %s: status %s, expected %s\n%v\n%s", s.answer.Request.Method, s.answer.Request.URL, got, args[0], s.answer.Header, s.answerBody)
+		s.ts.Fatalf("%s %s: status %s, expected %s\n%v\n%s", s.answer.Request.Method, s.answer.Request.URL, got, args[0], s.answer.Header,
+			s.answerBody)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// issuerSays is how a scene changes the provider's keys and what it answers.
+// issuerSays implements the subcommands of issuer that change keys and responses.
 func (s *scene) issuerSays(args []string) {
 	p := s.provider
 	switch args[0] {
@@ -28,13 +28,14 @@ func (s *scene) issuerSays(args []string) {
 	case "says":
 		p.AdjustAnswer(provider.Endpoint(args[1]), members(args[2:]))
 	case "bom":
-		p.MarkBytes(provider.Endpoint(args[1]))
+		p.AddByteOrderMark(provider.Endpoint(args[1]))
 	default:
 		s.ts.Fatalf("issuer %s isn't known", args[0])
 	}
 }
 
-// members returns what sets the members of NAME=JSON in an object, and removes those that are null.
+// members parses arguments of the form NAME=JSON and returns a function that sets these members of an object. A JSON null
+// removes a member.
 func members(args []string) func(map[string]any) {
 	return func(object map[string]any) {
 		for _, arg := range args {

@@ -16,10 +16,10 @@ func (s *scene) gate(_ bool, args []string) {
 	if len(args) > 0 {
 		s.file = s.ts.MkAbs(args[0])
 	}
-	s.startAgain(false, nil)
+	s.start(false, nil)
 }
 
-func (s *scene) startAgain(bool, []string) {
+func (s *scene) start(bool, []string) {
 	self, err := exec.LookPath("sallyport")
 	s.ts.Check(err)
 	s.process = exec.Command(self, "run")
@@ -35,10 +35,10 @@ func (s *scene) startAgain(bool, []string) {
 	s.await("the gate to answer", func() bool {
 		select {
 		case <-ended:
-			s.ts.Fatalf("the gate ended; it says:\n%s", s.output)
+			s.ts.Fatalf("the gate ended; its output:\n%s", s.output)
 		default:
 		}
-		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/healthz") // ready it is later, where an issuer is down
+		res, err := http.Get("http://" + s.ts.Getenv("ADMIN") + "/healthz") // not /readyz, because the issuer may be down
 		if err == nil {
 			res.Body.Close()
 		}
@@ -74,12 +74,13 @@ func (s *scene) reloads() int {
 	return strings.Count(s.output.String(), `"msg":"reloaded"`) + strings.Count(s.output.String(), `"msg":"reload refused`)
 }
 
-// environment is what ${env:...} in the gate's file may name, as far as the scene has it.
+// environment returns the variables of the scenario that the gate's process gets.
 func (s *scene) environment() (all []string) {
 	for _, name := range []string{
-		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET", "ACTOR",
-		"SALLYPORT_LISTEN", "SALLYPORT_ADMIN_LISTEN", "SALLYPORT_UPSTREAM", "SALLYPORT_ISSUER", "SALLYPORT_CLIENT_ID", "SALLYPORT_CLIENT_SECRET_FILE",
-		"SALLYPORT_SCOPES", "SALLYPORT_ISUER",
+		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET",
+		"ACTOR",
+		"SALLYPORT_LISTEN", "SALLYPORT_ADMIN_LISTEN", "SALLYPORT_UPSTREAM", "SALLYPORT_ISSUER", "SALLYPORT_CLIENT_ID",
+		"SALLYPORT_CLIENT_SECRET_FILE", "SALLYPORT_SCOPES", "SALLYPORT_ISUER",
 	} {
 		if value := s.ts.Getenv(name); value != "" {
 			all = append(all, name+"="+value)
@@ -99,7 +100,7 @@ func (s *scene) log(neg bool, args []string) {
 	s.await("the log to say "+args[0], func() bool { return expression.MatchString(s.output.String()) })
 }
 
-// explained runs the command on the last request, and compares its reason with the log's for that request.
+// explained runs sallyport explain for the last request and compares its reason with that in the gate's log.
 func (s *scene) explained(bool, []string) {
 	r := s.answer.Request
 	self, err := exec.LookPath("sallyport")
@@ -119,7 +120,7 @@ func (s *scene) explained(bool, []string) {
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		s.ts.Fatalf("explain: %v, expected the status 1; it says:\n%s", err, out)
+		s.ts.Fatalf("explain: %v, expected the status 1; its output:\n%s", err, out)
 	}
 	logged := regexp.MustCompile(`"request_id":"` + regexp.QuoteMeta(s.answer.Header.Get("X-Request-Id")) + `".*"reason":"([^"]+)"`)
 	var reason []string

@@ -16,14 +16,16 @@ import (
 	"sallyport/internal/provider"
 )
 
-// providerConfig is what both providers of a scene know: the gate's clients, callers' own clients, and two people.
+// providerConfig returns the configuration of both providers of a scenario.
 func providerConfig(gate string) provider.Config {
-	callbacks := []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/app/oauth2/callback", "https://app.example.com/oauth2/callback"}
+	callbacks := []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/app/oauth2/callback",
+		"https://app.example.com/oauth2/callback"}
 	return provider.Config{
 		Scopes: []string{"read", "write"}, ACRValues: []string{"1", "2"}, AudienceParameter: true,
 		Clients: []provider.Client{
 			{ID: "app", Secret: "app-secret", RedirectURIs: callbacks, PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye"}},
-			{ID: "second", Secret: "second-secret", AuthMethod: "client_secret_post", RedirectURIs: []string{"http://127.0.0.1/second/callback"}},
+			{ID: "second", Secret: "second-secret", AuthMethod: "client_secret_post",
+				RedirectURIs: []string{"http://127.0.0.1/second/callback"}},
 			{ID: "service", Secret: "service-secret", AccessTokenAudience: []string{"app"}, NoRefreshToken: true},
 			{ID: "opaque", Secret: "opaque-secret", AccessTokenAudience: []string{"app"}, OpaqueAccessTokens: true, AnyAudience: true},
 			{ID: "stranger", Secret: "stranger-secret"},
@@ -34,9 +36,11 @@ func providerConfig(gate string) provider.Config {
 			{ID: "short", Secret: "short-secret", AccessTokenAudience: []string{"app"}, AccessTokenLifetime: 4 * time.Second},
 		},
 		Users: []provider.User{
-			{Username: "john", Password: "doe", Claims: map[string]any{"name": "John Doe", "email": "john@example.com", "roles": []string{"user", "admin"}, "groups": []string{"staff"}}},
+			{Username: "john", Password: "doe", Claims: map[string]any{"name": "John Doe", "email": "john@example.com",
+				"roles": []string{"user", "admin"}, "groups": []string{"staff"}}},
 			{Username: "jane", Password: "doe", Claims: map[string]any{"name": "Jane Doe", "roles": []string{"user"}}},
-			{Username: "dora", Password: "doe", Claims: map[string]any{"roles": []string{"user"}, "groups": []string{"staff"}}, Distributed: []string{"roles"}, Aggregated: []string{"groups"}},
+			{Username: "dora", Password: "doe", Claims: map[string]any{"roles": []string{"user"}, "groups": []string{"staff"}},
+				Distributed: []string{"roles"}, Aggregated: []string{"groups"}},
 		},
 	}
 }
@@ -69,7 +73,7 @@ func (s *scene) issuer(neg bool, args []string) {
 	}
 }
 
-// issuerMore is what a scene can do to the provider, and learn of it, besides.
+// issuerMore implements the other subcommands of issuer.
 func (s *scene) issuerMore(neg bool, args []string) {
 	p := s.provider
 	switch args[0] {
@@ -102,7 +106,9 @@ func (s *scene) issuerMore(neg bool, args []string) {
 			s.ts.Fatalf("the provider was sent what it should not:\n%s", sent)
 		}
 	case "garbage":
-		p.Break(provider.Endpoint(args[1]), func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>this is no answer</html>") })
+		p.Break(provider.Endpoint(args[1]), func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "<html>not a response of this endpoint</html>")
+		})
 	case "huge":
 		p.Break(provider.Endpoint(args[1]), func(w http.ResponseWriter, r *http.Request) {
 			chunk := bytes.Repeat([]byte{' '}, 1<<20)
@@ -126,33 +132,33 @@ func (s *scene) issuerMore(neg bool, args []string) {
 	}
 }
 
-// later lets provider.Start and redistest.Start end with a scenario that has begun already.
-type later struct {
+// A runningTB is a testing.TB for provider.Start and redistest.Start whose cleanups run at the end of a running scenario.
+type runningTB struct {
 	testing.TB
 	ts *testscript.TestScript
 }
 
-func (l later) Cleanup(f func())                  { l.ts.Defer(f) }
-func (l later) Helper()                           {}
-func (l later) Fatalf(format string, args ...any) { l.ts.Fatalf(format, args...) }
-func (l later) Errorf(format string, args ...any) { l.ts.Fatalf(format, args...) }
-func (l later) Fatal(args ...any)                 { l.ts.Fatalf("%s", fmt.Sprint(args...)) }
+func (l runningTB) Cleanup(f func())                  { l.ts.Defer(f) }
+func (l runningTB) Helper()                           {}
+func (l runningTB) Fatalf(format string, args ...any) { l.ts.Fatalf(format, args...) }
+func (l runningTB) Errorf(format string, args ...any) { l.ts.Fatalf(format, args...) }
+func (l runningTB) Fatal(args ...any)                 { l.ts.Fatalf("%s", fmt.Sprint(args...)) }
 
-// TempDir has a short path, as a Unix socket's must be.
-func (l later) TempDir() string {
+// TempDir returns a folder with a short path, because the paths of Unix sockets are limited.
+func (l runningTB) TempDir() string {
 	dir, err := os.MkdirTemp("", "scene")
 	l.ts.Check(err)
 	l.ts.Defer(func() { os.RemoveAll(dir) })
 	return dir
 }
 
-// secure starts another provider, over https, in the place of the first.
+// secure replaces the provider by one that uses HTTPS.
 func (s *scene) secure(bool, []string) {
 	config := providerConfig(s.ts.Getenv("GATE"))
 	config.Clients = append(config.Clients, provider.Client{ID: "certified", AuthMethod: "tls_client_auth", TLSSubjectDN: "CN=certified",
 		AccessTokenAudience: []string{"certified"}, AnyAudience: true, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"}})
 	s.provider.Close()
-	s.provider = provider.StartTLS(later{ts: s.ts}, config)
+	s.provider = provider.StartTLS(runningTB{ts: s.ts}, config)
 	cert, key := provider.CertificatePEM(s.provider.ClientCert("certified"))
 	s.ts.Setenv("ISSUER", s.provider.URL)
 	s.ts.Setenv("MTLS", s.provider.MTLSURL)
@@ -164,7 +170,7 @@ func (s *scene) secure(bool, []string) {
 	s.trust()
 }
 
-// write writes a file of the scene and returns its path.
+// write writes a file into the scenario's folder and returns its path.
 func (s *scene) write(name string, data []byte) string {
 	path := s.ts.MkAbs(name)
 	s.ts.Check(os.WriteFile(path, data, 0o600))

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A lateAnswer is what a request in the background got.
+// A lateAnswer is the result of a request in the background.
 type lateAnswer struct {
 	res *http.Response
 	err error
 }
 
-// cookie puts a cookie of the jar into a variable, as a browser sends it.
+// cookie sets a variable to a cookie of the jar, in the form NAME=VALUE.
 func (s *scene) cookie(_ bool, args []string) {
 	u, err := url.Parse("http://" + s.ts.Getenv("GATE"))
 	s.ts.Check(err)
@@ -26,10 +26,10 @@ func (s *scene) cookie(_ bool, args []string) {
 	s.ts.Fatalf("the jar has no cookie %s: %v", args[1], s.client.Jar.Cookies(u))
 }
 
-// late sends a request that doesn't see what the jar gets meanwhile. It goes on once the upstream has it, which doesn't answer
-// before arrives.
+// late sends a request without the cookie jar in the background and waits until the upstream receives it. The upstream doesn't
+// respond before the command arrives.
 func (s *scene) late(_ bool, args []string) {
-	r := s.written("GATE", args)
+	r := s.newRequest("GATE", args)
 	held, has := make(chan struct{}), make(chan struct{})
 	s.mu.Lock()
 	s.got, s.heldPath, s.held, s.has = "", r.URL.Path, held, has
@@ -50,7 +50,7 @@ func (s *scene) late(_ bool, args []string) {
 	}
 }
 
-// hold keeps the upstream's answer to a late request back.
+// hold blocks the upstream's response to the request of late.
 func (s *scene) hold(r *http.Request) {
 	s.mu.Lock()
 	held, has := s.held, s.has
@@ -68,7 +68,7 @@ func (s *scene) hold(r *http.Request) {
 	}
 }
 
-// arrives lets the upstream answer the late request.
+// arrives unblocks the upstream's response to the request of late and waits for it.
 func (s *scene) arrives(bool, []string) {
 	s.mu.Lock()
 	close(s.held)

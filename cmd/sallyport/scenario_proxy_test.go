@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// A forwardProxy is an HTTP proxy that remembers what it was asked.
+// A forwardProxy is an HTTP proxy that records its requests.
 type forwardProxy struct {
 	mu    sync.Mutex
 	asked int
@@ -29,20 +29,20 @@ func (p *forwardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(&httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}).ServeHTTP(w, r)
 		return
 	}
-	there, err := net.Dial("tcp", r.Host)
+	server, err := net.Dial("tcp", r.Host)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	here, _, err := http.NewResponseController(w).Hijack()
+	client, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		there.Close()
+		server.Close()
 		return
 	}
-	io.WriteString(here, "HTTP/1.1 200 Connected\r\n\r\n")
-	go func() { io.Copy(there, here); there.Close() }()
-	io.Copy(here, there)
-	here.Close()
+	io.WriteString(client, "HTTP/1.1 200 Connected\r\n\r\n")
+	go func() { io.Copy(server, client); server.Close() }()
+	io.Copy(client, server)
+	client.Close()
 }
 
 func (s *scene) proxy(_ bool, args []string) {

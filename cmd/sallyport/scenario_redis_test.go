@@ -12,7 +12,7 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// A redisServer is a Redis of a scene's own. The scene asks it through the socket, as a user of its own.
+// A redisServer is the Redis server of a scenario. The scenario inspects it through the socket, as the user scene.
 type redisServer struct {
 	*redistest.Server
 	rig *goredis.Client
@@ -22,14 +22,15 @@ func (s *scene) redis(_ bool, args []string) {
 	user := []string{"--save", "", "--user", "scene", "on", "nopass", "~*", "&*", "+@all"}
 	switch args[0] {
 	case "start":
-		s.useRedis(redistest.Start(later{ts: s.ts}, append(user, args[1:]...)...))
+		s.useRedis(redistest.Start(runningTB{ts: s.ts}, append(user, args[1:]...)...))
 	case "tls":
 		cert, key := provider.CertificatePEM(s.provider.ServerCert("redis.internal"))
-		s.useRedis(redistest.StartTLS(later{ts: s.ts}, s.write("redis.pem", cert), s.write("redis.key", key), append(user, args[1:]...)...))
+		s.useRedis(redistest.StartTLS(runningTB{ts: s.ts}, s.write("redis.pem", cert), s.write("redis.key", key),
+			append(user, args[1:]...)...))
 	case "stop":
 		s.server.Kill()
 	case "restart":
-		s.server.Restart(later{ts: s.ts})
+		s.server.Restart(runningTB{ts: s.ts})
 	case "keys":
 		if got := fmt.Sprint(s.redisKeys(args[1:])); got != args[2] {
 			s.ts.Fatalf("Redis holds %s keys %s, expected %s", got, args[1], args[2])
@@ -51,7 +52,7 @@ func (s *scene) useRedis(server *redistest.Server) {
 	s.ts.Setenv("REDIS_SOCKET", server.Socket())
 }
 
-// redisKeys is how many keys match a pattern, in database 0 or in the one that is named third.
+// redisKeys returns the number of keys that match args[0], in database 0 or args[2].
 func (s *scene) redisKeys(args []string) int {
 	ctx, database := context.Background(), 0
 	if len(args) > 2 {

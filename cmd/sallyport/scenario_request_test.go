@@ -22,23 +22,23 @@ func (s *scene) forget(bool, []string) {
 		s.client.CloseIdleConnections()
 	}
 	s.client = &http.Client{Jar: jar,
-		Transport:     &http.Transport{}, // not the default one, whose connections httptest closes
-		Timeout:       9 * time.Second,   // less than the gate waits for an issuer by default
+		Transport:     &http.Transport{}, // not http.DefaultTransport, whose idle connections httptest closes
+		Timeout:       9 * time.Second,   // less than the gate's default timeout for issuers
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	s.trust()
 }
 
-// trust lets the scene's client reach a secure provider.
+// trust makes the scenario's client trust the certificate of a secure provider.
 func (s *scene) trust() {
 	if s.roots != nil {
 		s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}}
 	}
 }
 
-func (s *scene) request(_ bool, args []string) { s.ask(s.written("GATE", args)) }
+func (s *scene) request(_ bool, args []string) { s.ask(s.newRequest("GATE", args)) }
 
-// written is the request METHOD PATH [HEADER: VALUE]... to one of the gate's addresses.
-func (s *scene) written(address string, args []string) *http.Request {
+// newRequest returns the request of the arguments METHOD PATH [NAME: VALUE]... to the address in a variable.
+func (s *scene) newRequest(address string, args []string) *http.Request {
 	r, err := http.NewRequest(args[0], "http://"+s.ts.Getenv(address)+args[1], nil)
 	s.ts.Check(err)
 	for _, line := range args[2:] {
@@ -47,13 +47,14 @@ func (s *scene) written(address string, args []string) *http.Request {
 			r.Host = strings.TrimSpace(value)
 			continue
 		}
-		r.Header[name] = append(r.Header[name], strings.TrimSpace(value)) // as it is spelled
+		r.Header[name] = append(r.Header[name], strings.TrimSpace(value)) // keeps the spelling
 	}
 	return r
 }
 
 func (s *scene) browser(_ bool, args []string) {
-	s.request(false, append([]string{"GET", args[0], "Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, args[1:]...))
+	s.request(false, append([]string{"GET", args[0], "Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"},
+		args[1:]...))
 }
 
 func (s *scene) callback(_ bool, args []string) {
@@ -142,7 +143,7 @@ func (s *scene) send(_ bool, args []string) {
 }
 
 func (s *scene) admin(_ bool, args []string) {
-	res, err := http.DefaultClient.Do(s.written("ADMIN", args))
+	res, err := http.DefaultClient.Do(s.newRequest("ADMIN", args))
 	s.ts.Check(err)
 	s.keep(res)
 }

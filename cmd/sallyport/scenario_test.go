@@ -20,58 +20,81 @@ import (
 	"sallyport/internal/provider"
 )
 
-// words are what a scenario is written in, besides testscript's own (env, exec, stdout, cmp, ...):
+// commands are the commands of scenarios, besides those of testscript (env, exec, stdout, cmp, ...). In their files, ${env:NAME}
+// may be $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN and other variables. "!" before a command negates it.
 //
-//	gate [FILE]                 start sallyport run -c FILE; $ISSUER, $OTHER_ISSUER, $UPSTREAM, $GATE, $ADMIN stand in it as ${env:...};
-//	                            without FILE it has $SALLYPORT_... only
-//	reload FILE                 copy FILE over the running one, SIGHUP, and wait until the log says what became of it
-//	terminate                   SIGTERM, and wait for the end; the status must be 0
-//	start                       start it again, as it was
-//	request METHOD PATH [NAME: VALUE]...   ask the gate, with the cookies so far and without following redirects
-//	browser PATH                the same as a person's browser: a GET for a page
-//	login USER PATH             go where a browser would, through the provider's form, to the end
-//	status CODE                 of the last answer
-//	header NAME REGEX           of the last answer; "! header NAME" says that there is none
-//	body REGEX                  of the last answer
-//	received LINE-REGEX         what the upstream got last; "! received" with nothing says that it got nothing since the last request
-//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-header NAME=JSON] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]
-//	                            mint a token into $NAME
-//	issuer down|up|rotate|asked ENDPOINT N
-//	lifetime DURATION           of access tokens from now on
-//	log REGEX                   the gate's log says so; "! log" that it doesn't
-//	forget                      empty the cookie jar
-//	callback CODE|NAME=VALUE    answer the authorization request of the last redirect with this code or parameter
-//	raw TARGET [NAME: VALUE]... the same as request GET, but the request target is sent byte for byte (\x00 is a NUL)
-//	stall GATE|ADMIN METHOD PATH [NAME: VALUE]...   send a form of 1000 bytes, but stop after 5; the answer and then the end must come
-//	await CODE PATH [NAME: VALUE]...   ask until the status is that
-//	post PATH TYPE BODY [NAME: VALUE]...   POST a body of a content type
-//	send METHOD PATH TYPE BODY [NAME: VALUE]...   the same by another method
-//	grant NAME FIELD CLIENT KEY=VALUE...   ask the provider's token endpoint as a client of the scene, and put a field of the answer into $NAME
-//	capture NAME REGEX          put the first group of what matches in the last answer's header or body into $NAME
-//	explained                   sallyport explain gives the reason that the log has for the last answer
-//	admin METHOD PATH [NAME: VALUE]...   ask the admin listener
-//	issuer sent ENDPOINT REGEX  what the provider was sent last, "! issuer sent" what not; issuer break|slow|mend ENDPOINT; issuer revoke TOKEN|expire TOKEN|revoked TOKEN
-//	issuer replace              new keys under the old names
-//	issuer rotate-signing       the same as rotate, at the moment when it signs the next ID token; the old key stays published
-//	issuer keys NAME=JSON...    each published key has this member from now on; null removes it
-//	issuer jwt NAME=JSON        the header of each JWT that it signs from now on has this parameter; null removes it
-//	issuer says ENDPOINT NAME=JSON...   its answers have these members from now on; null removes one
-//	issuer bom ENDPOINT         its answers begin with a byte order mark from now on
-//	issuer id NAME=JSON...      ID tokens from now on have these claims, null removes one; issuer userinfo NAME=JSON...: the userinfo answers have these
-//	secure                      the provider is another from now on, reached by https: $CA names its authority's certificate, $CERT and $KEY
-//	                            client certified's, $MTLS where it asks for certificates
-//	proxy start|asked N|sent REGEX   an HTTP proxy at $PROXY; how often it was asked, and what it was sent
-//	redis start|tls [ARGUMENT]...    a Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, and its certificate is redis.internal's
-//	redis keys PATTERN N [DATABASE]|pause DURATION|stop   what it holds; it answers nobody for a while; it ends
-//	cookie NAME REGEX           put the jar's cookie whose name matches into $NAME, as a browser sends it
-//	late METHOD PATH [NAME: VALUE]...   ask the gate without the jar, and go on when the upstream has the request
-//	arrives                     the upstream answers it, and that is the last answer
-//	redis restart               the one that has ended, on its port
-var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+// The gate:
+//
+//	gate [FILE]                 start sallyport run -c FILE; without FILE the configuration is $SALLYPORT_...
+//	reload FILE                 replace the gate's file by FILE, send SIGHUP, and wait until the log reports the result
+//	terminate                   send SIGTERM and wait for the end; the exit status must be 0
+//	start                       start the gate again
+//	log REGEX                   wait until the gate's log matches; "! log TEXT": the log doesn't contain TEXT
+//	explained                   sallyport explain gives the same reason for the last request as the log
+//
+// Requests. They send the cookies of the jar and don't follow redirects; the last response is that of the last request:
+//
+//	request METHOD PATH [NAME: VALUE]...             send a request to the gate
+//	browser PATH [NAME: VALUE]...                    send a browser's navigation request
+//	post PATH TYPE BODY [NAME: VALUE]...             POST a body of a content type
+//	send METHOD PATH TYPE BODY [NAME: VALUE]...      send a body of a content type
+//	admin METHOD PATH [NAME: VALUE]...               send a request to the admin listener
+//	await CODE PATH [NAME: VALUE]...                 repeat a GET until the status is CODE
+//	raw TARGET [NAME: VALUE]...                      send a GET whose request target is TARGET byte by byte (\x00 is a NUL)
+//	stall GATE|ADMIN METHOD PATH [NAME: VALUE]...    send 5 of 1000 bytes of a form; the gate must respond and close the connection
+//	late METHOD PATH [NAME: VALUE]...                send a request without the jar; continue when the upstream has received it
+//	arrives                                          let the upstream respond to the request of late, and wait for the response
+//	login USER PATH [other]                          log in through the form of the provider, or the other one, following redirects
+//	callback CODE|NAME=VALUE                         send the authorization response to the last authorization request, changed
+//	forget                                           empty the cookie jar
+//	cookie NAME REGEX                                set $NAME to the cookie of the jar whose name matches, as NAME=VALUE
+//
+// The last response and the upstream:
+//
+//	status CODE                 check the status
+//	header NAME REGEX           check a header field; "! header NAME": the response doesn't have the field
+//	body REGEX                  check the body; "! body TEXT": the body doesn't contain TEXT
+//	capture NAME REGEX          set $NAME to the first group of the match in the header or the body
+//	received REGEX              check the last request that the upstream received; "! received": it received none
+//
+// The provider. ENDPOINT is a path such as /token; its settings hold until the scenario ends or changes them:
+//
+//	token NAME [USER] [CLAIM=JSON]... [-typ X] [-kid X] [-header NAME=JSON] [-alg X] [-key stranger|public|SECRET] [-issuer other] [-id]
+//	                                       set $NAME to a new access token, or with -id to an ID token
+//	grant NAME FIELD CLIENT KEY=VALUE...   send a token request of CLIENT, and set $NAME to a member of the response
+//	lifetime DURATION                      set the lifetime of access tokens
+//	secure                                 use HTTPS: $CA is the file of the CA, $CERT and $KEY those of the client certified, and $MTLS
+//	                                       the URL that requests client certificates
+//	issuer down|up                         close or reopen the provider's listener
+//	issuer rotate|replace                  create new signing keys, with new kids or with the old ones
+//	issuer rotate-signing                  create new signing keys when the next ID token is signed; the old ones stay published
+//	issuer asked ENDPOINT N                check the number of requests to an endpoint
+//	issuer refreshed N                     check the number of refresh requests
+//	issuer sent ENDPOINT REGEX             check the parameters and the header of the last request; "! issuer sent": no match
+//	issuer garbage|huge|slow ENDPOINT      respond with an HTML page, with 100 MB, or after 30 s
+//	issuer mend ENDPOINT                   end garbage, huge and slow
+//	issuer revoke [TOKEN]                  revoke a token, or everything
+//	issuer expire|revoked TOKEN            make a token expire; check that a token is revoked
+//	issuer says ENDPOINT NAME=JSON...      set members of the responses; null removes a member
+//	issuer bom ENDPOINT                    begin responses with a byte order mark
+//	issuer userinfo NAME=JSON...           set claims of userinfo responses
+//	issuer id NAME=JSON...                 set claims of ID tokens; null removes a claim
+//	issuer jwt NAME=JSON...                set header parameters of JWTs; null removes a parameter
+//	issuer keys NAME=JSON...               set members of each published key; null removes a member
+//
+// Other servers:
+//
+//	proxy start                      start an HTTP proxy at $PROXY
+//	proxy asked N|sent REGEX         check the number of its requests, or their text
+//	redis start|tls [ARGUMENT]...    start Redis at $REDIS_PORT and $REDIS_SOCKET; tls needs secure, its host name is redis.internal
+//	redis stop|restart               kill Redis, or start it again on its port
+//	redis keys PATTERN N [DATABASE]  check the number of keys
+//	redis pause DURATION             block all commands for a while
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gate":      on((*scene).gate),
 	"reload":    on((*scene).reload),
 	"terminate": on((*scene).terminate),
-	"start":     on((*scene).startAgain),
+	"start":     on((*scene).start),
 	"request":   on((*scene).request),
 	"browser":   on((*scene).browser),
 	"login":     on((*scene).login),
@@ -103,7 +126,7 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"redis":     on((*scene).redis),
 }
 
-// A scene is what one scenario plays in: two providers, an upstream that remembers, the gate, and a client.
+// A scene is the state of a running scenario: two providers, an upstream that records requests, the gate and a client.
 type scene struct {
 	ts       *testscript.TestScript
 	provider *provider.Provider
@@ -119,22 +142,23 @@ type scene struct {
 	answerBody string
 	lastState  string // of the last authorization request
 
-	roots  *x509.CertPool // of a secure provider
-	via    *forwardProxy
+	roots  *x509.CertPool // the CA of a secure provider, or nil
+	via    *forwardProxy  // or nil
 	server *redisServer
 
 	answers <-chan lateAnswer
 
 	mu        sync.Mutex
-	got       string // the upstream's last request
-	heldPath  string // of a late request, which the upstream answers when held is closed
-	held      chan struct{}
-	has       chan struct{} // closed when the upstream has it
-	exchanges int           // that token_exchange_endpoint has made
+	got       string        // the last request that the upstream received
+	heldPath  string        // the path of the request of late
+	held      chan struct{} // closed to make the upstream respond to that request
+	has       chan struct{} // closed when the upstream has received it
+	exchanges int           // number of requests to token_exchange_endpoint
 }
 
 type sceneKey struct{}
 
+// on adapts a method of scene to a testscript command.
 func on(f func(*scene, bool, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		s := ts.Value(sceneKey{}).(*scene)
@@ -143,33 +167,35 @@ func on(f func(*scene, bool, []string)) func(*testscript.TestScript, bool, []str
 	}
 }
 
-// deferring lets provider.Start end with the scenario.
-type deferring struct {
+// A setupTB is a testing.TB for provider.Start whose cleanups run at the end of the scenario that env belongs to.
+type setupTB struct {
 	testing.TB
 	env *testscript.Env
 }
 
-func (d deferring) Cleanup(f func()) { d.env.Defer(f) }
-func (d deferring) Helper()          {}
-func (d deferring) Fatalf(format string, args ...any) {
+func (d setupTB) Cleanup(f func()) { d.env.Defer(f) }
+func (d setupTB) Helper()          {}
+func (d setupTB) Fatalf(format string, args ...any) {
 	d.env.T().Fatal(fmt.Sprintf(format, args...))
 }
-func (d deferring) Errorf(format string, args ...any) { d.Fatalf(format, args...) }
+func (d setupTB) Errorf(format string, args ...any) { d.Fatalf(format, args...) }
 
+// setUp starts the providers and the upstream of a scenario.
 func setUp(env *testscript.Env) error {
 	s := &scene{output: &lockedBuffer{}}
 	address := func() string { return fmt.Sprintf("127.0.0.1:%d", freeport.Port()) }
 	gate, admin := address(), address()
 	config := providerConfig(gate)
-	s.other = provider.Start(deferring{env: env}, config)
+	s.other = provider.Start(setupTB{env: env}, config)
 	config.TrustedIssuers, config.ExchangeAudiences = []*provider.Provider{s.other}, []string{"api"}
-	s.provider = provider.Start(deferring{env: env}, config)
+	s.provider = provider.Start(setupTB{env: env}, config)
 	s.upstream = httptest.NewServer(http.HandlerFunc(s.serveUpstream))
 	s.forget(false, nil)
 	env.Defer(s.upstream.Close)
 	env.Defer(s.kill)
 	env.Values[sceneKey{}] = s
-	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+gate, "ADMIN="+admin,
+	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+gate,
+		"ADMIN="+admin,
 		"SECRET=0123456789abcdef0123456789abcdef")
 	return nil
 }
@@ -192,11 +218,11 @@ func (s *scene) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "the upstream's page\n")
 }
 
-// await waits up to 10 s for a condition.
+// await waits up to 10 s until holds returns true.
 func (s *scene) await(what string, holds func() bool) {
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.ts.Fatalf("waited in vain for %s; the log:\n%s", what, s.output)
+			s.ts.Fatalf("timeout waiting for %s; the log:\n%s", what, s.output)
 		}
 	}
 }
@@ -209,7 +235,7 @@ func (s *scene) match(text, pattern, what string) {
 	}
 }
 
-// A lockedBuffer may be written and read at once.
+// A lockedBuffer is a buffer that is safe for concurrent use.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

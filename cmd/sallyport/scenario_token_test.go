@@ -36,7 +36,8 @@ func (s *scene) token(_ bool, args []string) {
 	s.ts.Setenv(name, mint(p, user, claims, id, options))
 }
 
-func (s *scene) option(name, value string, options []provider.SignOption, p *provider.Provider) ([]provider.SignOption, *provider.Provider) {
+func (s *scene) option(name, value string, options []provider.SignOption, p *provider.Provider) ([]provider.SignOption,
+	*provider.Provider) {
 	switch name {
 	case "-typ", "-kid":
 		return append(options, provider.WithHeader(name[1:], value)), p
@@ -60,7 +61,7 @@ func (s *scene) option(name, value string, options []provider.SignOption, p *pro
 	return nil, nil
 }
 
-// mint makes a token: the provider's own, or with options one that is signed as they say.
+// mint returns an access token or ID token of the provider, signed again if there are options.
 func mint(p *provider.Provider, user string, claims map[string]any, id bool, options []provider.SignOption) string {
 	token := p.AccessToken(user, "app", claims)
 	if id {
@@ -72,7 +73,7 @@ func mint(p *provider.Provider, user string, claims map[string]any, id bool, opt
 	return p.SignPayload(payload(token), options...)
 }
 
-// claimValue reads JSON, now and a duration from now, or plain text.
+// claimValue parses the value of a claim: now with a duration, such as now-1h, as a NumericDate; JSON; or plain text.
 func claimValue(text string) any {
 	if d, relative := strings.CutPrefix(text, "now"); relative {
 		if d, err := time.ParseDuration(d); err == nil {
@@ -86,7 +87,7 @@ func claimValue(text string) any {
 	return v
 }
 
-// grant asks the token endpoint without the gate.
+// grant sends a token request to the provider and sets a variable to a member of the response.
 func (s *scene) grant(_ bool, args []string) {
 	name, field, client := args[0], args[1], args[2]
 	form := url.Values{}
@@ -110,7 +111,7 @@ func (s *scene) grant(_ bool, args []string) {
 	s.ts.Setenv(name, value)
 }
 
-// secrets are the clients', for whom a scene asks as.
+// secrets maps client IDs to the client secrets of providerConfig.
 var secrets = func() map[string]string {
 	all := map[string]string{}
 	for _, c := range providerConfig("").Clients {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// serveBare serves the bare proxy until the process ends.
+// serveBare serves the bare proxy at address until the process ends.
 func serveBare(address, upstream string) error {
 	h, err := bareProxy(upstream)
 	if err != nil {
@@ -18,7 +18,7 @@ func serveBare(address, upstream string) error {
 	return server.ListenAndServe()
 }
 
-// bareProxy is the measure: a ReverseProxy that does nothing else, set up as well as one can be.
+// bareProxy returns the reference for all measurements: a tuned ReverseProxy without other features.
 func bareProxy(upstream string) (http.Handler, error) {
 	target, err := url.Parse(upstream)
 	return &httputil.ReverseProxy{
@@ -28,6 +28,7 @@ func bareProxy(upstream string) (http.Handler, error) {
 	}, err
 }
 
+// buffers is an httputil.BufferPool.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) Get() []byte {

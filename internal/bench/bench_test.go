@@ -46,21 +46,22 @@ func TestReadAnswer(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if rest, _ := io.ReadAll(r); len(rest) > 0 {
-				t.Errorf("left %q unread: the next answer would begin with it", rest)
+				t.Errorf("left %q unread before the next response", rest)
 			}
 		})
 	}
 }
 
-// TestMeasure sends through a real ReverseProxy to the bench's own upstream.
+// TestMeasure measures a ReverseProxy in front of the bench's upstream.
 func TestMeasure(t *testing.T) {
 	address := mustProxy(t)
-	clients, err := (&load{address, [][]byte{[]byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("GET /b HTTP/1.1\r\nHost: b\r\n\r\n")}, passed}).open(t.Context())
+	requests := [][]byte{[]byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("GET /b HTTP/1.1\r\nHost: b\r\n\r\n")}
+	clients, err := (&load{address, requests, passed}).open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer clients.close()
-	// A busy machine may answer nothing in a tenth of a second.
+	// On a busy machine a tenth of a second may be too short for a response.
 	for lasting := 100 * time.Millisecond; lasting < time.Minute; lasting *= 4 {
 		var clock time.Duration
 		cpu := func() (time.Duration, error) { clock += time.Second; return clock, nil }
@@ -78,7 +79,7 @@ func TestMeasure(t *testing.T) {
 	t.Error("no request was counted")
 }
 
-// TestMeasureRefusesWrongAnswers: a gate that is fast because it answers something else must not win.
+// TestMeasureRefusesWrongAnswers checks that an unexpected response fails the measurement, because error responses are fast.
 func TestMeasureRefusesWrongAnswers(t *testing.T) {
 	for name, want := range map[string]answer{"status": {http.StatusUnauthorized, anySize}, "size": {http.StatusOK, answerSize + 1}} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +132,7 @@ func TestCPUTime(t *testing.T) {
 	}
 }
 
-// TestProcess: a process is pinned, and says why it wasn't ready.
+// TestProcess checks that a process runs on its core, and that the error of ready contains its output.
 func TestProcess(t *testing.T) {
 	proxy, _, err := cores()
 	if err != nil {
@@ -147,12 +148,12 @@ func TestProcess(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") {
 		t.Fatalf("got error %v", err)
 	}
-	if fields := strings.Fields(p.said.String()); len(fields) != 2 || fields[1] != strconv.Itoa(proxy) {
-		t.Errorf("got %q, want the process on core %d alone", p.said.String(), proxy)
+	if fields := strings.Fields(p.output.String()); len(fields) != 2 || fields[1] != strconv.Itoa(proxy) {
+		t.Errorf("got %q, want the process on core %d alone", p.output.String(), proxy)
 	}
 }
 
-// TestStop: what never ends by itself is ended.
+// TestStop checks that stop kills a process.
 func TestStop(t *testing.T) {
 	_, rest, err := cores()
 	if err != nil {
@@ -176,7 +177,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestTokenSize: the goals are for tokens of 1.2 KB.
+// TestTokenSize checks that tokens have 1.2 KB, for which the goals are defined.
 func TestTokenSize(t *testing.T) {
 	issuer, err := startIssuer()
 	if err != nil {
@@ -188,7 +189,7 @@ func TestTokenSize(t *testing.T) {
 	}
 }
 
-// TestBench runs the whole with the bare proxy against itself.
+// TestBench runs the program with the cell bare.
 func TestBench(t *testing.T) {
 	binary := t.TempDir() + "/bench"
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
@@ -204,7 +205,7 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// TestGateConfig: the configuration of the gate that is measured loads, without a warning.
+// TestGateConfig checks that the gate's configuration loads without a warning.
 func TestGateConfig(t *testing.T) {
 	r := &rig{issuer: provider.Start(t, provider.Config{}), upstream: "http://127.0.0.1:1"}
 	name := filepath.Join(t.TempDir(), "sallyport.yaml")

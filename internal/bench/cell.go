@@ -7,38 +7,40 @@ import (
 	"strings"
 )
 
-// A cell is one way through the gate and what it may cost.
+// A cell is one kind of request through the gate, with its goal.
 type cell struct {
 	name  string
 	about string
-	goal  float64 // CPU time per request over the bare proxy's; 0 is none
+	goal  float64 // the maximum CPU time per request, relative to the bare proxy; 0 for no goal
 	proxy func(*rig) *process
 	want  answer
 
 	requests requests
-	over     requests // what the same proxy is sent to compare with; nil: the bare proxy
+	over     requests // compare with these requests to the same proxy; nil compares with the bare proxy
 }
 
-// A requests makes what a proxy is sent, in turn; once for each pass over the table.
+// A requests returns the requests to send to a proxy, in turn. It is called once for each pass.
 type requests func(*rig, *process) ([][]byte, error)
 
-// cells is the table that is measured. The first line says how much of the others' range is the machine's noise.
+// cells lists all cells. The range of the first one is the noise of the machine.
 var cells = []cell{
 	{name: "bare", about: "a second bare proxy", proxy: (*rig).secondBare, want: passed, requests: plain("/")},
 	{name: "off", about: "auth: off", goal: 1.15, proxy: (*rig).theGate, want: passed, requests: plain("/off")},
 	{name: "bearer", about: "bearer, one token", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/", 1)},
 	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, proxy: (*rig).theGate, want: passed, requests: bearer("/", 10000)},
-	{name: "introspection", about: "introspection, kept", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/asked", 1)},
+	{name: "introspection", about: "introspection, cached", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/asked", 1)},
 	{name: "session-redis", about: "session in Redis", goal: 2.8, proxy: (*rig).theGate, want: passed, requests: session("/")},
 	{name: "session-memory", about: "session in memory", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: session("/memory")},
-	{name: "refused", about: "no credential: 401", goal: 0.4, proxy: (*rig).theGate, want: answer{http.StatusUnauthorized, anySize}, requests: plain("/")},
-	{name: "rules", about: "1,000 rules over one", goal: 1.1, proxy: (*rig).theGate, want: passed, requests: bearer("/many/page/500", 1), over: bearer("/one/page/500", 1)},
+	{name: "refused", about: "no credential: 401", goal: 0.4, proxy: (*rig).theGate, want: answer{http.StatusUnauthorized, anySize},
+		requests: plain("/")},
+	{name: "rules", about: "1,000 rules over one", goal: 1.1, proxy: (*rig).theGate, want: passed,
+		requests: bearer("/many/page/500", 1), over: bearer("/one/page/500", 1)},
 }
 
-// passed is the upstream's answer.
+// passed is the upstream's response.
 var passed = answer{http.StatusOK, answerSize}
 
-// selectCells returns the cells with these names, separated by commas, or all for none.
+// selectCells returns the cells with these names, separated by commas, or all cells for "".
 func selectCells(names string) ([]cell, error) {
 	if names == "" {
 		return cells, nil
@@ -60,7 +62,7 @@ func cellNamed(name string) (cell, error) {
 			return c, nil
 		}
 	}
-	return cell{}, fmt.Errorf("there is no cell %q; there are %s", name, names(cells))
+	return cell{}, fmt.Errorf("unknown cell %q, expected one of %s", name, names(cells))
 }
 
 func names(all []cell) string {
@@ -71,18 +73,18 @@ func names(all []cell) string {
 	return strings.Join(list, ", ")
 }
 
-// get is a GET as it goes over the wire. Its Accept is a program's, for which no login begins.
+// get returns the bytes of a GET request. With its Accept the gate doesn't start a login.
 func get(p *process, path string, header ...string) []byte {
 	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: " + p.address, "User-Agent: bench", "Accept: application/json"}, header...)
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-// plain sends no credential.
+// plain returns a request without a credential.
 func plain(path string) requests {
 	return func(_ *rig, p *process) ([][]byte, error) { return [][]byte{get(p, path)}, nil }
 }
 
-// bearer sends n access tokens in turn.
+// bearer returns n requests with different access tokens.
 func bearer(path string, n int) requests {
 	return func(r *rig, p *process) ([][]byte, error) {
 		var all [][]byte
@@ -94,7 +96,7 @@ func bearer(path string, n int) requests {
 	}
 }
 
-// session sends the cookie of a person who has logged in.
+// session logs a user in and returns a request with the session cookie.
 func session(path string) requests {
 	return func(r *rig, p *process) ([][]byte, error) {
 		cookie, err := r.login(p, path)

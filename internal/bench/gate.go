@@ -36,7 +36,7 @@ func (r *rig) startGate(ctx context.Context) (*process, error) {
 	return r.start(ctx, r.proxyCore, p, func() error { return answering(ctx, "http://"+admin+"/readyz") })
 }
 
-// build makes the gate as `make build` does.
+// build builds the gate as `make build` does.
 func (r *rig) build(ctx context.Context) (string, error) {
 	binary := filepath.Join(r.dir, "sallyport")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "sallyport/cmd/sallyport")
@@ -47,9 +47,10 @@ func (r *rig) build(ctx context.Context) (string, error) {
 	return binary, nil
 }
 
-// manyRules are how many rules one of the routes has.
+// manyRules is the number of rules of the route /many.
 const manyRules = 1000
 
+// config returns the gate's configuration for these listen addresses.
 func (r *rig) config(address, admin, redis string) []byte {
 	_, redisPort, _ := net.SplitHostPort(redis)
 	out := fmt.Appendf(nil, `listen: %s
@@ -81,7 +82,7 @@ routes:
 	return out
 }
 
-// answering checks that a URL answers 200.
+// answering checks that a GET of url has the status 200.
 func answering(ctx context.Context, url string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -93,7 +94,7 @@ func answering(ctx context.Context, url string) error {
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, res.Status)
+		return fmt.Errorf("%s: expected status 200, got %s", url, res.Status)
 	}
 	return nil
 }

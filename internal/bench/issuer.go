@@ -18,11 +18,11 @@ const (
 	clientSecret = "the bench's client secret"
 	username     = "john"
 	password     = "john's password"
-	lifetime     = time.Hour // of tokens: none is refreshed while the bench runs
+	lifetime     = time.Hour // of tokens, longer than a run, so that none is refreshed
 )
 
-// startIssuer starts the OpenID Provider in this process: while a measurement runs it is asked about one
-// token a minute.
+// startIssuer starts the OpenID Provider in this process. During a measurement it receives about one request a minute, the
+// introspection of a token.
 func startIssuer() (*provider.Provider, error) {
 	p := provider.New(provider.Config{
 		Clients: []provider.Client{{
@@ -37,7 +37,7 @@ func startIssuer() (*provider.Provider, error) {
 	return p, err
 }
 
-// claims make an access token of 1.2 KB.
+// claims are the user's claims, for an access token of 1.2 KB.
 var claims = map[string]any{
 	"groups":       []string{"/staff", "/staff/engineering", "/staff/engineering/platform"},
 	"realm_access": map[string]any{"roles": []string{"offline_access", "uma_authorization", "default-roles-main", "employee", "on-call"}},
@@ -48,7 +48,7 @@ var claims = map[string]any{
 	"allowed-origins": []string{"https://app.example.com"},
 }
 
-// login logs John in at the gate, as a browser would, and returns the session's cookie as a request sends it.
+// login logs the user in at the gate and returns the session cookie as NAME=VALUE.
 func (r *rig) login(gate *process, path string) (string, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -62,12 +62,12 @@ func (r *rig) login(gate *process, path string) (string, error) {
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("expected status 200 in the end, got %s at %s", res.Status, res.Request.URL.Path)
+		return "", fmt.Errorf("expected status 200 after the login, got %s at %s", res.Status, res.Request.URL.Path)
 	}
 	for _, c := range jar.Cookies(&page) {
 		if strings.HasPrefix(c.Name, "session_") {
 			return c.Name + "=" + c.Value, nil
 		}
 	}
-	return "", errors.New("expected a cookie of the session, got none")
+	return "", errors.New("expected a session cookie, got none")
 }

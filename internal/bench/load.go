@@ -13,35 +13,35 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-const connections = 50 // persistent, each with one request under way
+const connections = 50 // persistent connections, each with one request in flight
 
-// A load is one kind of request, sent over and over.
+// A load is a list of requests that are sent repeatedly.
 type load struct {
 	address  string
 	requests [][]byte // sent in turn
 	want     answer
 }
 
-// An answer is what is looked at of a response.
+// An answer is the part of a response that is checked.
 type answer struct {
 	status int
-	size   int // of the body, in bytes; anySize where it doesn't matter
+	size   int // of the body, in bytes, or anySize
 }
 
 const anySize = -1
 
-// Clients are the open connections of a load.
+// clients are the open connections of a load.
 type clients []*client
 
 type client struct {
 	*load
 	conn net.Conn
 	r    *bufio.Reader
-	next int // of the requests
+	next int // index of the next request
 }
 
-// open connects all clients. They are closed when ctx ends, or by close. Each begins at its own place of the requests, so
-// that those with many don't move in step.
+// open connects all clients. They are closed when ctx ends, or by close. Each starts with another of the requests, so that they
+// don't send the same request at the same time.
 func (l *load) open(ctx context.Context) (clients, error) {
 	var all clients
 	for n := range connections {
@@ -62,19 +62,19 @@ func (all clients) close() {
 	}
 }
 
-// A sample is a measurement.
+// A sample is the result of a measurement.
 type sample struct {
 	requests int64
 	cpu      time.Duration // of the proxy's process, user and system
 }
 
-// perRequest is the CPU time of one request in microseconds.
+// perRequest returns the CPU time of a request in microseconds.
 func (s sample) perRequest() float64 { return float64(s.cpu) / 1e3 / float64(s.requests) }
 
 func (s sample) plus(t sample) sample { return sample{s.requests + t.requests, s.cpu + t.cpu} }
 
-// measure keeps all clients busy, and after a while of warming up counts answers and CPU time. The first answer that isn't
-// the wanted one is an error.
+// measure makes all clients send requests, and counts responses and CPU time for the duration lasting after warmUp. It fails on
+// the first response that differs from load.want.
 func (all clients) measure(ctx context.Context, warmUp, lasting time.Duration, cpu func() (time.Duration, error)) (sample, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	var answered atomic.Int64
@@ -104,7 +104,7 @@ func (all clients) measure(ctx context.Context, warmUp, lasting time.Duration, c
 	return s, err
 }
 
-// send sends requests until all is done.
+// send sends requests until done is set.
 func (c *client) send(answered *atomic.Int64, done *atomic.Bool) error {
 	for !done.Load() {
 		if err := c.sendNext(); err != nil {
@@ -115,13 +115,14 @@ func (c *client) send(answered *atomic.Int64, done *atomic.Bool) error {
 	return nil
 }
 
+// sendNext sends the next request and checks the response.
 func (c *client) sendNext() error {
 	if _, err := c.conn.Write(c.requests[c.next]); err != nil {
 		return err
 	}
 	got, err := readAnswer(c.r)
 	if err != nil {
-		return fmt.Errorf("%s: answer: %w", c.address, err)
+		return fmt.Errorf("%s: response: %w", c.address, err)
 	}
 	if got.status != c.want.status || c.want.size != anySize && got.size != c.want.size {
 		return fmt.Errorf("%s: expected status %d and %d bytes, got %d and %d", c.address, c.want.status, c.want.size, got.status, got.size)
@@ -130,7 +131,7 @@ func (c *client) sendNext() error {
 	return nil
 }
 
-// once sends each request once: what the proxy keeps of it is kept before anything is measured.
+// once sends each request once, to fill the proxy's caches before the measurement.
 func (l *load) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -155,8 +156,8 @@ func (l *load) once(ctx context.Context) error {
 
 var contentLength = []byte("Content-Length:")
 
-// readAnswer reads one HTTP/1.1 response whose body has a Content-Length: this reader shares a core with the upstream
-// and Redis, so it does no more than has to be done.
+// readAnswer reads an HTTP/1.1 response with a Content-Length. It is simpler than http.ReadResponse, because it shares a core with
+// the upstream and Redis.
 func readAnswer(r *bufio.Reader) (answer, error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
@@ -189,6 +190,7 @@ func readAnswer(r *bufio.Reader) (answer, error) {
 	return a, err
 }
 
+// sleep waits for d or the end of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

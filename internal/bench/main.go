@@ -1,11 +1,11 @@
-// Command bench measures what the gate costs: the CPU time of a request through it, over that of a plain request through
-// a bare httputil.ReverseProxy in the same round. It needs Linux, Go and redis-server, and little else going on.
+// Command bench measures the CPU time of requests through the gate, relative to that of a plain request through a bare
+// httputil.ReverseProxy in the same round. It needs Linux, Go, redis-server and an otherwise idle machine.
 //
 //	go run ./internal/bench [-cell NAMES] [-rounds N] [-seconds S]
 //
-// The proxy's process has one core, GOMAXPROCS=1 and 50 busy keep-alive connections; upstream, Redis, issuer and load
-// share the other. The status is 1 if a cell's median is over its goal twice. Allocations can't be counted from outside of a
-// process: Go benchmarks count them, which run first if no cell is named.
+// The proxy's process has one core, GOMAXPROCS=1 and 50 busy keep-alive connections. The upstream, Redis, the issuer and the
+// clients share another core. The exit status is 1 if the median of a cell exceeds its goal twice. Without -cell, Go benchmarks
+// that count allocations run first.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// bareRole is the first argument of this program as the bare proxy; its address and its upstream follow.
+// bareRole is the first argument of the process that serves the bare proxy, before its address and its upstream.
 const bareRole = "bare-proxy"
 
 func main() {
@@ -47,11 +47,12 @@ type options struct {
 	allocations bool
 }
 
+// readOptions parses the command line.
 func readOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	names := flags.String("cell", "", "measure only the cells with these `NAMES`, separated by commas")
-	flags.IntVar(&o.rounds, "rounds", 7, "rounds, each with every cell")
-	seconds := flags.Float64("seconds", 1.5, "seconds that each of the two proxies is measured for in a round, for each cell")
+	flags.IntVar(&o.rounds, "rounds", 7, "number of rounds")
+	seconds := flags.Float64("seconds", 1.5, "seconds to measure each of the two proxies of a cell in a round")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -64,7 +65,7 @@ func readOptions(args []string) (o options, err error) {
 	return o, err
 }
 
-// limit is how long the bench may take at the most: every cell twice, and what is around that.
+// limit returns the maximum duration of a run: that of measuring each cell twice, and 5 minutes for the rest.
 func (o *options) limit() time.Duration {
 	return 2*time.Duration(o.rounds*len(o.cells))*2*(o.lasting+2*turns*warmUp) + 5*time.Minute
 }
@@ -87,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return o.measureCells(ctx, out)
 }
 
-// measureCells measures all cells, and those over their goal once more.
+// measureCells measures all cells, and those that exceed their goal a second time.
 func (o *options) measureCells(ctx context.Context, out io.Writer) error {
 	rig, err := newRig(ctx, o.cells)
 	defer rig.close()
@@ -100,9 +101,9 @@ func (o *options) measureCells(ctx context.Context, out io.Writer) error {
 	if err != nil || len(missed) == 0 {
 		return err
 	}
-	fmt.Fprintf(out, "\nonce more, what was over its goal\n\n")
+	fmt.Fprintf(out, "\nmeasuring again the cells that exceed their goal\n\n")
 	if missed, err = rig.pass(ctx, o, missed, out); err != nil || len(missed) == 0 {
 		return err
 	}
-	return fmt.Errorf("over its goal twice: %s", names(missed))
+	return fmt.Errorf("over the goal twice: %s", names(missed))
 }

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// A round is what was measured of one cell in one round, the two taking turns.
+// A round is the result of measuring a cell in one round.
 type round struct{ bare, proxy sample }
 
 func (r round) ratio() float64 { return r.proxy.perRequest() / r.bare.perRequest() }
 
-// A contest is a cell with the two loads that it compares. Unless the cell says otherwise, the bare proxy gets the same plain request in every cell, so that
-// all ratios have one measure: what carrying a credential costs is part of the cell.
+// A contest is a cell with the two loads that it compares. Unless the cell has over, the first load is a plain request to the bare
+// proxy. It is the same in all these cells, so that their ratios are comparable and include the cost of larger requests.
 type contest struct {
 	cell
-	sides  [2]side // what the cell is compared with, and the cell's own
+	sides  [2]side // the reference and the cell's own load
 	rounds []round
 }
 
-// pass measures cells in interleaved rounds, prints the table and returns those whose median is over their goal.
+// pass measures cells in interleaved rounds, prints the table and returns the cells whose median exceeds their goal.
 func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writer) (missed []cell, err error) {
 	var contests []*contest
 	for _, c := range selected {
@@ -66,19 +66,19 @@ func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writ
 	return missed, nil
 }
 
-// A side is one of the two that a contest compares.
+// A side is one of the two loads of a contest with the process that serves it.
 type side struct {
 	load
 	process *process
 }
 
-// turns are how many times the two sides of a contest take turns in a round: what else happens on the machine, and the
-// heat and clock of its cores, then weighs on both alike.
+// turns is the number of alternations between the two sides of a contest in a round, so that other load on the machine and the
+// clock rate of its cores affect both sides equally.
 const turns = 10
 
 const warmUp = 20 * time.Millisecond // of each turn
 
-// measure measures one round. Who goes first changes from turn to turn.
+// measure measures one round. The order of the two sides alternates.
 func (c *contest) measure(ctx context.Context, lasting time.Duration) (round, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*lasting+2*turns*warmUp+startTimeout)
 	defer cancel()
@@ -101,14 +101,15 @@ func (c *contest) measure(ctx context.Context, lasting time.Duration) (round, er
 		sums[i] = sums[i].plus(s)
 	}
 	if sums[0].requests == 0 || sums[1].requests == 0 {
-		return round{}, fmt.Errorf("no answers in %s", lasting)
+		return round{}, fmt.Errorf("no responses in %s", lasting)
 	}
 	return round{sums[0], sums[1]}, nil
 }
 
-// median is that of the rounds' ratios.
+// median returns the median of the rounds' ratios.
 func (c *contest) median() float64 { return median(c.each(round.ratio)) }
 
+// each returns f of all rounds.
 func (c *contest) each(f func(round) float64) []float64 {
 	var all []float64
 	for _, r := range c.rounds {
@@ -117,7 +118,7 @@ func (c *contest) each(f func(round) float64) []float64 {
 	return all
 }
 
-// median of an even number is the mean of the two in the middle.
+// median returns the median of values; for an even number of values, the mean of the two in the middle.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	middle := len(sorted) / 2

@@ -14,35 +14,35 @@ import (
 
 const startTimeout = 20 * time.Second
 
-// A process is one that the bench starts and that ends with it.
+// A process is a child process that ends with the bench.
 type process struct {
 	name    string
-	address string // where it answers
+	address string // host and port of its listener
 	command []string
-	env     []string // besides ours
+	env     []string // in addition to the bench's environment
 
-	cmd   *exec.Cmd
-	said  tail
-	ended chan struct{} // closed when it has
+	cmd    *exec.Cmd
+	output tail
+	ended  chan struct{} // closed at the end of the process
 }
 
 // start starts the process on a core. It is killed when ctx ends.
 func (p *process) start(ctx context.Context, core int) error {
 	p.cmd = exec.CommandContext(ctx, p.command[0], p.command[1:]...)
 	p.cmd.Env = append(os.Environ(), p.env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := startOn(core, p.cmd); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	p.ended = make(chan struct{})
 	go func() {
 		defer close(p.ended)
-		p.cmd.Wait() // whatever ended it, what it said tells more
+		p.cmd.Wait() // the error is ignored: failed adds the output
 	}()
 	return nil
 }
 
-// ready waits until check finds nothing wrong.
+// ready waits until check returns nil.
 func (p *process) ready(ctx context.Context, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -63,20 +63,20 @@ func (p *process) ready(ctx context.Context, check func() error) error {
 	}
 }
 
-// failed adds to an error what the process said last.
+// failed adds the name and the last output of the process to an error.
 func (p *process) failed(err error) error {
-	return fmt.Errorf("%s: %w\n%s", p.name, err, p.said.String())
+	return fmt.Errorf("%s: %w\n%s", p.name, err, p.output.String())
 }
 
 func (p *process) cpuTime() (time.Duration, error) { return cpuTime(p.cmd.Process.Pid) }
 
 // stop ends the process and waits for it.
 func (p *process) stop() {
-	p.cmd.Process.Kill() // it has nothing to lose
+	p.cmd.Process.Kill() // no process has data to save
 	<-p.ended
 }
 
-// listening checks that somebody takes connections at an address.
+// listening checks that a server accepts connections at an address.
 func listening(address string) error {
 	c, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
@@ -85,7 +85,7 @@ func listening(address string) error {
 	return c.Close()
 }
 
-// freeAddress is a loopback address with a port that nobody has at the moment.
+// freeAddress returns a loopback address with a port that is currently free.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -95,7 +95,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// A tail keeps the last of what is written to it.
+// A tail is a writer that stores the last 4 KiB.
 type tail struct {
 	mu   sync.Mutex
 	last []byte

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cores are the two that a measurement needs: one for the proxy alone, one for all the rest. On a machine with one core
-// they are the same: the cost of a request stays comparable, only the rate drops.
+// cores returns two cores: one for the proxy and one for everything else. On a machine with one core they are the same, which
+// lowers the request rate but not the CPU time of a request.
 func cores() (proxy, rest int, err error) {
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
@@ -25,14 +25,14 @@ func cores() (proxy, rest int, err error) {
 			continue
 		}
 		if rest < 0 {
-			rest = core // the first core, which serves most interrupts besides
+			rest = core // the first core also serves most interrupts
 		}
 		proxy = core
 	}
 	return proxy, rest, nil
 }
 
-// stayOn pins this process, with all threads that it has; later ones inherit it.
+// stayOn pins all threads of this process to a core. New threads inherit it.
 func stayOn(core int) error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -50,8 +50,8 @@ func stayOn(core int) error {
 	return nil
 }
 
-// startOn starts a process that is pinned from its first instruction on, and that the kernel kills when this one ends,
-// however that happens.
+// startOn starts a process that is pinned to a core from the beginning. The kernel kills it when this process ends for any
+// reason.
 func startOn(core int, cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -62,7 +62,7 @@ func startOn(core int, cmd *exec.Cmd) error {
 	if err := pin(0, core); err != nil {
 		return err
 	}
-	defer unix.SchedSetaffinity(0, &before) // a child inherits the core of the thread that starts it
+	defer unix.SchedSetaffinity(0, &before) // a child inherits the affinity of the thread that starts it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd.Start()
 }
@@ -76,8 +76,8 @@ func pin(thread, core int) error {
 	return nil
 }
 
-// cpuTime is the user and system time that a process has spent in all its threads, in nanoseconds: /proc/PID/stat has
-// it in hundredths of a second, /proc/PID/schedstat for one thread.
+// cpuTime returns the user and system time of all threads of a process, with a resolution of nanoseconds. /proc/PID/stat counts
+// hundredths of a second, and /proc/PID/schedstat only one thread.
 func cpuTime(pid int) (time.Duration, error) {
 	const scheduled = 2                  // CPUCLOCK_SCHED
 	clock := ^uint32(pid)<<3 | scheduled // clock_getcpuclockid(3)

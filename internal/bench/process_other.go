@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var errLinux = errors.New("bench pins processes and reads their CPU clocks as Linux does it; run it there")
+var errLinux = errors.New("bench needs Linux")
 
 func cores() (proxy, rest int, err error) { return 0, 0, errLinux }
 func stayOn(int) error                    { return errLinux }

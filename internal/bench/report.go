@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// report prints a line for each cell. What stands beside the ratio are medians too.
+// report prints a line for each cell. All numbers are medians of the rounds, except the range of the ratio.
 func report(out io.Writer, contests []*contest) {
 	fmt.Fprintf(out, "%-14s %-21s %5s %7s %13s %8s %9s %10s %11s\n",
 		"cell", "", "goal", "median", "min..max", "base us", "proxy us", "base reqs", "proxy reqs")
@@ -44,7 +44,7 @@ func (c *contest) verdict() string {
 	return "ok"
 }
 
-// allocationsOf is the package whose benchmarks count allocations: that can't be seen from outside of a process.
+// allocationsOf is the package whose benchmarks count allocations, which can't be counted from outside of a process.
 const allocationsOf = "sallyport/internal/app"
 
 // allocations runs the package's Go benchmarks and prints their lines.

@@ -9,8 +9,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// A rig is all that the measurements need. The proxies have a core for themselves, of which one at a time is busy; Redis,
-// and in this process the upstream, the issuer and the load, are on the other.
+// A rig is the environment of the measurements. The proxies have a core for themselves, and only one of them is busy at a time.
+// Redis and this process, with the upstream, the issuer and the clients, use the other core.
 type rig struct {
 	dir       string // for files; removed at the end
 	proxyCore int
@@ -20,13 +20,13 @@ type rig struct {
 	processes []*process
 
 	bare, bare2 *process
-	gate        *process // nil if no cell needs it
+	gate        *process // nil if it isn't needed
 }
 
 func (r *rig) secondBare() *process { return r.bare2 }
 func (r *rig) theGate() *process    { return r.gate }
 
-// newRig starts what the cells need. The caller closes it, after an error too.
+// newRig starts the processes that the cells need. The caller must close the rig, also after an error.
 func newRig(ctx context.Context, selected []cell) (r *rig, err error) {
 	r = new(rig)
 	if r.proxyCore, r.restCore, err = cores(); err != nil {
@@ -48,7 +48,7 @@ func newRig(ctx context.Context, selected []cell) (r *rig, err error) {
 			return r, err
 		}
 	}
-	return r, stayOn(r.restCore) // after the build, which may have all
+	return r, stayOn(r.restCore) // after the build, which uses all cores
 }
 
 func (r *rig) close() {
@@ -58,7 +58,7 @@ func (r *rig) close() {
 	os.RemoveAll(r.dir)
 }
 
-// serve lets f have a loopback listener for as long as this process lives, and returns its URL.
+// serve runs f in the background with a new loopback listener and returns its URL.
 func serve(f func(net.Listener)) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +68,7 @@ func serve(f func(net.Listener)) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// start starts a process that close ends, and waits until check finds nothing wrong.
+// start starts a process, which close stops, and waits until check returns nil.
 func (r *rig) start(ctx context.Context, core int, p *process, check func() error) (*process, error) {
 	if err := p.start(ctx, core); err != nil {
 		return nil, err
@@ -86,7 +86,8 @@ func (r *rig) startBare(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: "bare proxy", address: address, command: []string{self, bareRole, address, r.upstream}, env: []string{"GOMAXPROCS=1"}}
+	p := &process{name: "bare proxy", address: address, command: []string{self, bareRole, address, r.upstream},
+		env: []string{"GOMAXPROCS=1"}}
 	return r.start(ctx, r.proxyCore, p, func() error { return listening(address) })
 }
 

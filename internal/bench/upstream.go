@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-const answerSize = 1 << 10 // of the upstream's body
+const answerSize = 1 << 10 // of the response body, in bytes
 
 var upstreamAnswer = []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
 	answerSize, strings.Repeat("x", answerSize)))
 
-// serveUpstream answers every request without a body with the same 1 KiB, until the listener is closed. It is no
-// http.Server, so that the proxy's core is the busy one and not this.
+// serveUpstream responds to every request, which must have no body, with 1 KiB, until the listener is closed. It is faster than
+// an http.Server, so that the proxy and not the upstream is the bottleneck.
 func serveUpstream(l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -24,6 +24,7 @@ func serveUpstream(l net.Listener) {
 	}
 }
 
+// answerAll serves a connection.
 func answerAll(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReaderSize(conn, 16<<10)

@@ -15,14 +15,14 @@ import (
 
 const machineSecret = "machine-secret-of-the-built-in-issuer-0013"
 
-// A builtin is a gate whose built-in authorization server keeps its tokens in Redis, with a confidential client machine and a public one,
-// webapp.
+// A builtin is a gate whose built-in authorization server stores its tokens in Redis. It has a confidential client, machine, and a
+// public one, webapp.
 type builtin struct {
 	*testing.T
 	gate    *gate
 	up      *upstream
 	program *visitor
-	app     *upstream // where webapp's users come back to
+	app     *upstream // serves webapp's redirect URI
 }
 
 func startBuiltin(t *testing.T) *builtin {
@@ -46,12 +46,12 @@ func startBuiltin(t *testing.T) *builtin {
 		oidc:  withRedis(redis, "auth_methods: [authorization_code, session, kong_oauth2]"),
 		rules: []string{"{paths: [/read], scopes_required: [read]}", "{paths: [/write], scopes_required: [write]}"},
 	}}})
-	b.gate.plant(machineSecret)
+	b.gate.registerSecrets(machineSecret)
 	b.program = newVisitor(t, b.gate)
 	return b
 }
 
-// mustHash is what `sallyport secret -hash` makes of a secret.
+// mustHash returns the output of `sallyport secret -hash` for a secret.
 func mustHash(t *testing.T, secret string) string {
 	t.Helper()
 	cmd := exec.Command(binary, "secret", "-hash")
@@ -70,26 +70,26 @@ func (b *builtin) restart() {
 	b.gate.start(b.T)
 }
 
-// ask posts to an endpoint of the built-in authorization server, and plants the tokens that it gives.
+// ask posts to an endpoint of the built-in authorization server and registers issued tokens as secrets.
 func (b *builtin) ask(endpoint string, as clientAuth, form url.Values) answer {
 	b.Helper()
 	a := b.program.ask(b.gate.url+"/oauth2/"+endpoint, as, form)
 	if endpoint == "token" && a.status == http.StatusOK {
 		for _, name := range []string{"access_token", "refresh_token"} {
 			token, _ := a.mustObject(b.T)[name].(string)
-			b.gate.plant(token)
+			b.gate.registerSecrets(token)
 		}
 	}
 	return a
 }
 
-// api is the status of a request with an access token.
+// api sends a request with an access token and returns the status.
 func (b *builtin) api(path, token string) int {
 	b.Helper()
 	return b.program.call(b.gate.url+path, "Authorization", "Bearer "+token).status
 }
 
-// Tokens in Redis are good after a restart; a revoked one isn't, and introspection says the same.
+// TestBuiltinIssuerRestart checks that tokens in Redis stay active after a restart, and that revoked ones stay inactive.
 func TestBuiltinIssuerRestart(t *testing.T) {
 	t.Parallel()
 	b := startBuiltin(t)
@@ -127,8 +127,8 @@ func TestBuiltinIssuerRestart(t *testing.T) {
 	}
 }
 
-// A person logs in at Keycloak, allows a client to act for them, and the client's code, access and refresh tokens outlive
-// restarts. A refresh token's second use ends the family.
+// TestBuiltinIssuerInChromium logs a user in at Keycloak, who consents to a client. The client's code, access and refresh tokens
+// survive restarts. Reuse of a refresh token revokes the grant.
 func TestBuiltinIssuerInChromium(t *testing.T) {
 	t.Parallel()
 	b := startBuiltin(t)
@@ -138,7 +138,7 @@ func TestBuiltinIssuerInChromium(t *testing.T) {
 		t.Errorf("the metadata is %v", m.all)
 	}
 	verifier := rand.Text() + rand.Text()
-	b.gate.plant(verifier)
+	b.gate.registerSecrets(verifier)
 	sum := sha256.Sum256([]byte(verifier))
 	back := b.app.url + "/cb"
 	question := url.Values{"response_type": {"code"}, "client_id": {"webapp"}, "redirect_uri": {back}, "scope": {"read"}, "state": {"s-1"},
@@ -156,7 +156,7 @@ func TestBuiltinIssuerInChromium(t *testing.T) {
 		t.Errorf("the access token is answered %d", got)
 	}
 	if sub := b.up.mustArrival(t, "/read").header.Get("X-Authenticated-Userid"); sub == "" {
-		t.Error("the upstream isn't told whom the client acts for")
+		t.Error("the upstream doesn't receive the user of the access token")
 	}
 
 	b.restart()
@@ -182,14 +182,15 @@ func TestBuiltinIssuerInChromium(t *testing.T) {
 	}
 }
 
-// allow is john in Chromium, who logs in, reads the question and says yes. It returns the code.
+// allow logs john in with Chromium and submits the consent page. It returns the code.
 func (b *builtin) allow(address, issuer string) (code string) {
 	b.Helper()
 	tab := newPerson(b.T, b.gate).newPage()
 	tab.open(address)
 	tab.submit("john", "doe")
 	tab.waitFor("#refuse")
-	if text := tab.text("main"); !strings.Contains(text, "The web application asks for access in your name") || !strings.Contains(text, "read") {
+	if text := tab.text("main"); !strings.Contains(text, "The web application asks for access in your name") ||
+		!strings.Contains(text, "read") {
 		b.Errorf("the question is %q", text)
 	}
 	tab.shoot("consent")
@@ -199,9 +200,10 @@ func (b *builtin) allow(address, issuer string) (code string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if q := u.Query(); !strings.HasPrefix(tab.url(), b.app.url+"/cb?") || q.Get("state") != "s-1" || q.Get("iss") != issuer || q.Get("code") == "" {
+	if q := u.Query(); !strings.HasPrefix(tab.url(), b.app.url+"/cb?") || q.Get("state") != "s-1" || q.Get("iss") != issuer ||
+		q.Get("code") == "" {
 		b.Fatalf("the browser comes back to %s", tab.url())
 	}
-	b.gate.plant(u.Query().Get("code"))
+	b.gate.registerSecrets(u.Query().Get("code"))
 	return u.Query().Get("code")
 }

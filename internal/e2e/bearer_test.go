@@ -14,7 +14,7 @@ func TestBearer(t *testing.T) {
 	good, foreign := keycloak.mustServiceToken(t, "sallyport"), keycloak.mustServiceToken(t, "other")
 	wrongAudience := keycloak.mustUserToken(t, "app-short", appShortSecret, "john")
 	head, signature, _ := cutLast(good, ".")
-	g.plant(good, foreign, wrongAudience)
+	g.registerSecrets(good, foreign, wrongAudience)
 
 	for _, c := range []struct {
 		name, authorization, path string
@@ -62,7 +62,7 @@ func TestBearer(t *testing.T) {
 	}
 }
 
-// A browser that sends a bad token is refused, not sent to log in as if it had brought nothing.
+// TestBadTokenIsNoLogin checks that a browser with an invalid token gets 401 instead of a login.
 func TestBadTokenIsNoLogin(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -74,7 +74,7 @@ func TestBadTokenIsNoLogin(t *testing.T) {
 	}
 }
 
-// What isn't a page that a person asked for never begins a login.
+// TestOnlyNavigationsLogIn checks that only a browser's navigation to a page starts a login.
 func TestOnlyNavigationsLogIn(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Tokens that Keycloak has bound to a certificate or to a DPoP key are no bearer tokens: whoever brings one alone is refused,
-// by bearer and by introspection, unless the route says off.
+// TestBoundTokensOfKeycloak checks that the flows bearer and introspection reject tokens that are bound to a certificate or to a
+// DPoP key, unless the route disables that check.
 func TestBoundTokensOfKeycloak(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -38,13 +38,14 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 	_, _, pair := mustClientCert(t, "anybody")
 	cert := newVisitor(t).present(pair).ask(mustDiscover(t, overTLS).mtls("token"), clientSecretBasic("cert-bound", certBoundSecret),
 		passwordGrant("john")).mustMember(t, "access_token")
-	g.plant(dpop, cert)
+	g.registerSecrets(dpop, cert)
 	if mustRead(t, dpop).confirmation("jkt") == "" || mustRead(t, cert).confirmation("x5t#S256") == "" {
 		t.Fatal("Keycloak has bound nothing")
 	}
 
-	for path, bound := range map[string]string{"/dpop": dpop, "/dpop/asked": dpop, "/dpop/other": dpop, "/cert": cert, "/cert/other": cert} {
-		for range 2 { // the second time it is known already
+	for path, bound := range map[string]string{"/dpop": dpop, "/dpop/asked": dpop, "/dpop/other": dpop, "/cert": cert,
+		"/cert/other": cert} {
+		for range 2 { // the second request uses the cache
 			a := v.call(g.url+path, "Authorization", "Bearer "+bound)
 			challenge := a.header.Get("WWW-Authenticate")
 			if a.status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) || up.arrived(path) {
@@ -59,7 +60,8 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 			t.Errorf("%s is answered %d for %q: %s", path, a.status, a.user(), a.body)
 		}
 	}
-	if a := v.call(g.url+"/dpop", "Authorization", "DPoP "+dpop, "DPoP", key.mustProve(t, http.MethodGet, g.url+"/dpop", nil)); a.status != http.StatusUnauthorized {
+	if a := v.call(g.url+"/dpop", "Authorization", "DPoP "+dpop, "DPoP",
+		key.mustProve(t, http.MethodGet, g.url+"/dpop", nil)); a.status != http.StatusUnauthorized {
 		t.Errorf("with a proof, which isn't read, the answer is %d", a.status)
 	}
 }

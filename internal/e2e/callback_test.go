@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// An authorization response is taken once, from the browser that began the login. Every other one gets a calm page with a
-// way back: never a loop, never a 500, never a session.
+// TestReplayedCallback checks that a replayed authorization response leads to a page with a link back, and not to a loop, a 500 or
+// a session.
 func TestReplayedCallback(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -50,7 +50,7 @@ func TestForeignCallback(t *testing.T) {
 	if a := victim.browse(g.url + "/"); a.status != http.StatusFound {
 		t.Errorf("the victim is logged in as the attacker: %d", a.status)
 	}
-	// Nor does it hurt the attacker's own login, of which it took nothing.
+	// The attacker's own login still works.
 	if a := attacker.browse(callback); a.status != http.StatusSeeOther || a.location() != g.url+deepLink {
 		t.Errorf("the browser that began the login gets %d to %q", a.status, a.location())
 	}
@@ -94,7 +94,7 @@ func TestForgedCallbacks(t *testing.T) {
 	}
 }
 
-// A login whose code is wrong, or whose response names another issuer, ends with a page and no session.
+// TestTamperedResponse checks that a login with a changed authorization response ends on a page, without a session.
 func TestTamperedResponse(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -124,7 +124,7 @@ func TestTamperedResponse(t *testing.T) {
 	}
 }
 
-// A person who says no at Keycloak sees a page that says so.
+// TestDeniedLogin checks the page for the error access_denied.
 func TestDeniedLogin(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -142,7 +142,7 @@ func TestDeniedLogin(t *testing.T) {
 	}
 }
 
-// mustCallback returns the redirection endpoint's address as the browser was sent to it.
+// mustCallback returns the URL of the redirection endpoint that the browser requested, with its query.
 func mustCallback(t *testing.T, p *person, g *gate) string {
 	t.Helper()
 	for _, address := range p.requested() {
@@ -150,13 +150,13 @@ func mustCallback(t *testing.T, p *person, g *gate) string {
 			return address
 		}
 	}
-	t.Fatal("the browser was never at the redirection endpoint")
+	t.Fatal("the browser didn't request the redirection endpoint")
 	return ""
 }
 
 var wayBackLink = regexp.MustCompile(`id="go" href="([^"]*)"`)
 
-// wayBack is where a page of the gate says that one can go on.
+// wayBack returns the link of an error page, or "".
 func wayBack(a answer) string {
 	if m := wayBackLink.FindStringSubmatch(a.body); m != nil {
 		return strings.ReplaceAll(m[1], "&amp;", "&")
@@ -164,13 +164,14 @@ func wayBack(a answer) string {
 	return ""
 }
 
-// mustBeWayBack checks that an answer is the page for a response that no login waits for.
+// mustBeWayBack checks that a response is the error page for a callback without a login, with a link to an address.
 func mustBeWayBack(t *testing.T, a answer, to string) {
 	t.Helper()
 	if a.status != http.StatusBadRequest || a.location() != "" || wayBack(a) != to {
 		t.Errorf("answered %d to %q with a way back to %q, want 400 and %s", a.status, a.location(), wayBack(a), to)
 	}
 	if !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") || a.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("it is %q with Cache-Control %q, want a page that isn't stored", a.header.Get("Content-Type"), a.header.Get("Cache-Control"))
+		t.Errorf("it is %q with Cache-Control %q, want a page that isn't stored", a.header.Get("Content-Type"),
+			a.header.Get("Cache-Control"))
 	}
 }

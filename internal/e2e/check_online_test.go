@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestCheckOnline: check -online says of Keycloak what works and what has to be mended.
+// TestCheckOnline checks what check -online prints about Keycloak.
 func TestCheckOnline(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -21,15 +21,17 @@ func TestCheckOnline(t *testing.T) {
 			"ok       metadata and keys: ", "ok       ID tokens: RS256 is announced", "ok       PKCE: S256 is announced",
 			"ok       client app: the token endpoint accepts it", "ok       redirect URI: " + up.url + "/oauth2/callback is registered",
 		}},
-		"a wrong secret":    {"client_secret: wrong", []string{"FAILED   client app: ", "client_secret"}},
-		"an unknown client": {"client_id: nobody", []string{"FAILED   client nobody: the issuer refuses its authentication", "FAILED   redirect URI: "}},
-		"another realm":     {"issuer: " + keycloak.issuer("nowhere"), []string{"FAILED   metadata"}},
+		"a wrong secret": {"client_secret: wrong", []string{"FAILED   client app: ", "client_secret"}},
+		"an unknown client": {"client_id: nobody", []string{"FAILED   client nobody: the issuer refuses its authentication",
+			"FAILED   redirect URI: "}},
+		"another realm": {"issuer: " + keycloak.issuer("nowhere"), []string{"FAILED   metadata"}},
 		"a foreign redirect": {"public_url: https://elsewhere.example.com", []string{
 			"FAILED   redirect URI: the issuer shows an error page (400): register https://elsewhere.example.com/oauth2/callback",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lines := map[string]string{"issuer": keycloak.issuer("sallyport"), "client_id": "app", "client_secret": appSecret, "session_secret": sessionSecret}
+			lines := map[string]string{"issuer": keycloak.issuer("sallyport"), "client_id": "app", "client_secret": appSecret,
+				"session_secret": sessionSecret}
 			publicURL := up.url
 			switch key, value, found := strings.Cut(c.change, ": "); {
 			case key == "public_url":

@@ -11,8 +11,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Two gates with one Redis: what one has asked the issuer, the other knows. Redis learns no token and no claim, and without
-// it each gate asks for itself.
+// TestClusterCache checks that two gates share the issuer's responses in Redis, without readable tokens or claims, and that each
+// sends its own requests while Redis is away.
 func TestClusterCache(t *testing.T) {
 	t.Parallel()
 	up, counting, redis := startUpstream(t), startCountingProxy(t), startRedis(t)
@@ -21,7 +21,8 @@ func TestClusterCache(t *testing.T) {
 			"cluster_cache_items: [introspection, tokens]", fmt.Sprintf("cluster_cache_redis: {port: %d}", redis.port)}, more...)
 	}
 	at := func(path, client, secret string, oidc ...string) route {
-		return route{path: path, upstream: up, counting: counting, issuer: counting.issuer("sallyport"), client: client, secret: secret, oidc: shared(oidc...)}
+		return route{path: path, upstream: up, counting: counting, issuer: counting.issuer("sallyport"), client: client, secret: secret,
+			oidc: shared(oidc...)}
 	}
 	c := config{routes: []route{
 		at("/asked", "lightweight", lightweightSecret, "auth_methods: [introspection]"),
@@ -33,11 +34,12 @@ func TestClusterCache(t *testing.T) {
 	plain := mustDiscover(t, counting.issuer("sallyport"))
 	opaque := func() []string {
 		token := v.accessToken(plain, clientSecretBasic("lightweight", lightweightSecret), passwordGrant("john"))
-		gates[0].plant(token)
-		gates[1].plant(token)
+		gates[0].registerSecrets(token)
+		gates[1].registerSecrets(token)
 		return []string{"Authorization", "Bearer " + token}
 	}
-	requests := asking{"/asked": opaque(), "/basic": {"Authorization", basic("john", "doe")}, "/client": {"Authorization", basic("service", serviceSecret)}}
+	requests := asking{"/asked": opaque(), "/basic": {"Authorization", basic("john", "doe")},
+		"/client": {"Authorization", basic("service", serviceSecret)}}
 	calls := func() int { return counting.count("/introspect") + tokenCalls(counting) }
 	all := func(g *gate, requests asking) (asked int) {
 		t.Helper()
@@ -61,11 +63,11 @@ func TestClusterCache(t *testing.T) {
 	mustBeSealed(t, store, len(requests), append(counting.seen(), "preferred_username", "access_token", "lightweight", "john@example.com",
 		serviceSecret, "service-account-service", mustBearer(t, up.mustArrival(t, "/basic")).claim("sub")))
 
-	// a wrong password is the issuer's verdict, whatever is shared
+	// a wrong password is not in the cache
 	if a := v.call(gates[1].url+"/basic", "Authorization", basic("john", "wrong")); a.status != http.StatusUnauthorized {
 		t.Errorf("a wrong password is answered %d", a.status)
 	}
-	// what was changed in Redis isn't believed
+	// changed records in Redis are ignored
 	mustSpoil(t, store)
 	third := startGate(t, c)
 	if got := all(third, requests); got != len(requests) {
@@ -75,11 +77,11 @@ func TestClusterCache(t *testing.T) {
 	withoutRedis(t, redis, gates, opaque, all)
 }
 
-// asking are requests by path, with their headers.
+// asking maps the paths of requests to their headers.
 type asking map[string][]string
 
-// withoutRedis: each gate asks for itself, soon enough, and they share again when it is back. all sends requests to a gate
-// and says how often the issuer was asked.
+// withoutRedis checks that without Redis each gate sends its own requests to the issuer, without long delays, and that the gates
+// share responses again when Redis is back. all sends requests to a gate and returns the number of requests to the issuer.
 func withoutRedis(t *testing.T, redis *redisServer, gates []*gate, opaque func() []string, all func(*gate, asking) int) {
 	t.Helper()
 	redis.kill()
@@ -104,7 +106,7 @@ func withoutRedis(t *testing.T, redis *redisServer, gates []*gate, opaque func()
 	})
 }
 
-// mustBeSealed reads every key and value of Redis, and finds no secret in them, as they are or as base64.
+// mustBeSealed checks that no key or value in Redis contains a secret, in plain text or base64.
 func mustBeSealed(t *testing.T, store *goredis.Client, want int, secrets []string) {
 	t.Helper()
 	keys := store.Keys(t.Context(), "*").Val()
@@ -120,7 +122,7 @@ func mustBeSealed(t *testing.T, store *goredis.Client, want int, secrets []strin
 			}
 		}
 		for _, secret := range secrets {
-			if len(secret) >= 8 && strings.Contains(plain, secret) { // shorter ones would be there by chance
+			if len(secret) >= 8 && strings.Contains(plain, secret) { // shorter values may occur by chance
 				t.Errorf("Redis has %q in %q: %q", secret, key, value)
 			}
 		}
@@ -130,7 +132,7 @@ func mustBeSealed(t *testing.T, store *goredis.Client, want int, secrets []strin
 	}
 }
 
-// mustSpoil changes one byte of every value of Redis.
+// mustSpoil changes one byte of every value in Redis.
 func mustSpoil(t *testing.T, store *goredis.Client) {
 	t.Helper()
 	for _, key := range store.Keys(t.Context(), "*").Val() {

@@ -7,17 +7,19 @@ import (
 	"testing"
 )
 
-// Whom a token stands for, and which groups may pass: by a program's requests, and by sallyport explain.
+// TestConsumers checks the consumers of tokens and the access control list, with requests and with sallyport explain.
 func TestConsumers(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
 	plain, unknown := keycloak.admin.mustUser(t, "sallyport"), keycloak.admin.mustUser(t, "sallyport")
 	byName := func(more ...string) []string {
-		return append([]string{"consumer_claims: [[preferred_username]]", "consumer_by: [username]", "credential_claim: [preferred_username]"}, more...)
+		return append([]string{"consumer_claims: [[preferred_username]]", "consumer_by: [username]",
+			"credential_claim: [preferred_username]"}, more...)
 	}
 	g := startGate(t, config{
 		process: []string{fmt.Sprintf(
-			"consumers: [{username: john, custom_id: c-1, groups: [gold, /staff]}, {username: jane, groups: [suspended]}, {username: %s}, {username: guest}]", plain)},
+			"consumers: [{username: john, custom_id: c-1, groups: [gold, /staff]}, {username: jane, groups: [suspended]}, "+
+				"{username: %s}, {username: guest}]", plain)},
 		routes: []route{
 			{upstream: up, oidc: byName("authenticated_groups_claim: [groups]"), acl: "{allow: [/staff, gold], deny: [suspended]}",
 				rules: []string{"{paths: [/johns], allow: 'consumer.username == \"john\" && \"gold\" in consumer.groups'}"}},
@@ -33,7 +35,7 @@ func TestConsumers(t *testing.T) {
 	tokens := map[string]string{"garbage": "garbage"}
 	for name, user := range map[string]string{"john": "john", "jane": "jane", "plain": plain, "unknown": unknown} {
 		tokens[name] = keycloak.mustUserToken(t, "app", appSecret, user)
-		g.plant(tokens[name])
+		g.registerSecrets(tokens[name])
 	}
 	for _, c := range []ruling{
 		{path: "/", who: "john", header: []string{"X-Consumer-Username", "forged", "X-Anonymous-Consumer", "true"}, status: 200},
@@ -41,7 +43,7 @@ func TestConsumers(t *testing.T) {
 		{path: "/", who: "plain", status: 403, reason: "acl_not_allowed"},
 		{path: "/", who: "unknown", status: 403, reason: "consumer_unknown"},
 		{path: "/", status: 401, reason: "no_credential"},
-		{path: "/maybe", status: 403, reason: "acl_not_allowed"}, // nobody is in no group
+		{path: "/maybe", status: 403, reason: "acl_not_allowed"}, // the anonymous identity has no groups
 		{path: "/johns", who: "john", status: 200},
 		{path: "/optional", who: "unknown", status: 200},
 		{path: "/optional/gold", who: "john", status: 200},
@@ -80,7 +82,7 @@ var anonymousRules = []string{
 	"{paths: [/anon/members], allow: 'consumer.username != \"guest\"'}",
 }
 
-// consumerHeaders are what an upstream got of the consumer and the groups.
+// consumerHeaders returns the headers of a request that describe the consumer and its groups.
 func consumerHeaders(a arrival) string {
 	var all []string
 	for _, name := range []string{"X-Consumer-Username", "X-Consumer-Custom-Id", "X-Consumer-Groups", "X-Credential-Identifier",
@@ -90,7 +92,8 @@ func consumerHeaders(a arrival) string {
 	return strings.Join(all, " ")
 }
 
-// A person who brings nothing passes as the anonymous consumer, logs in where a rule needs a person, and is known from then on.
+// TestAnonymousConsumer checks that a browser without a session is the anonymous consumer until it logs in for a rule that needs a
+// user.
 func TestAnonymousConsumer(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)

@@ -1,3 +1,3 @@
-// Package e2e holds the tests of the real binary between real parts: Keycloak, oidc-provider, Redis, Chromium and nginx. It has
-// no code of its own. parts.sh installs what a machine lacks; each run starts its own copies on free ports and ends them.
+// Package e2e contains end-to-end tests of the sallyport binary with Keycloak, oidc-provider, Redis, Chromium and nginx. parts.sh
+// installs these programs. Each run starts its own processes on free ports and stops them.
 package e2e

@@ -18,9 +18,8 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// What the pages of configs/flows show is what happened: each page's commands run as they are printed, against the example
-// that the page is about, as it stands in configs, and print what the page says. "..." stands for what varies: alone on a
-// line for lines, within a line for a part of it.
+// TestPages checks that the commands on the pages of configs/flows print what the pages show. It runs them with the page's
+// example in configs. In the shown output, "..." matches anything: lines if it is alone on a line, or a part of a line.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob(filepath.Join(root, "configs/flows/*.md"))
@@ -37,16 +36,16 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// An example is a file of configs/flows and the commands that a page shows for it.
+// An example is a configuration file in configs/flows with the commands that a page shows for it.
 type example struct {
 	page     string
 	file     string
 	commands []command
 }
 
-// A command is what a reader types, and what comes back.
+// A command is a shell command with its shown output.
 type command struct {
-	line   int // of the page
+	line   int // line number in the page
 	typed  string
 	output []string
 }
@@ -55,10 +54,10 @@ var exampleLine = regexp.MustCompile(`^Example: \[([a-z0-9_]+\.yaml)\]\(`)
 
 const (
 	prompt = "$ "
-	more   = "> " // a command goes on
+	more   = "> " // continues a command
 )
 
-// mustReadPage returns the examples of a page. A console block belongs to the example that was named last.
+// mustReadPage returns the examples of a page. A console block belongs to the last example before it.
 func mustReadPage(t *testing.T, page string) (all []*example) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -98,7 +97,7 @@ func mustReadPage(t *testing.T, page string) (all []*example) {
 	return shown
 }
 
-// pageTime is how long the commands of one example may take.
+// pageTime is the maximum duration of all commands of an example.
 const pageTime = 90 * time.Second
 
 func (e *example) run(t *testing.T) {
@@ -112,7 +111,7 @@ func (e *example) run(t *testing.T) {
 	}
 }
 
-// matches compares what a page shows with what was printed.
+// matches reports whether printed output matches the lines that a page shows.
 func matches(shown []string, printed string) bool {
 	pattern := "^"
 	for _, line := range shown {
@@ -125,8 +124,8 @@ func matches(shown []string, printed string) bool {
 	return regexp.MustCompile(pattern + "$").MatchString(printed)
 }
 
-// mustType runs the commands in one shell and returns what each has printed: without carriage returns and spaces at a line's
-// end, each line ended.
+// mustType runs the commands in one shell and returns the output of each, without carriage returns and trailing spaces, and with a
+// newline at the end of each line.
 func mustType(t *testing.T, env []string, commands []command) []string {
 	t.Helper()
 	const mark = "\x1e"
@@ -165,13 +164,13 @@ func tidy(printed string) string {
 	return b.String()
 }
 
-// secretOf are the secrets of the clients of testdata/keycloak that an example may be configured with.
+// secretOf maps the client IDs of examples to their secrets in testdata/keycloak.
 var secretOf = map[string]string{"app": appSecret, "lightweight": lightweightSecret}
 
 var clientOf = regexp.MustCompile(`(?m)^  client_id: \[?([a-z-]+)`)
 
-// mustStart starts a gate with the example in front of an upstream that shows what it received, and returns the environment
-// of the commands: the one that the gate has, and the gate's addresses and log.
+// mustStart starts a gate with the example and an upstream that returns the request. It returns the environment of the commands:
+// that of the gate, and the gate's addresses and log.
 func (e *example) mustStart(t *testing.T) (env []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "configs/flows", e.file))
@@ -183,7 +182,8 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	log := filepath.Join(dir, "log")
 	env = []string{
 		"ISSUER=" + keycloak.issuer("sallyport"), "UPSTREAM=" + startEcho(t),
-		"SERVICE_SECRET=" + serviceSecret, "SECOND_SECRET=" + lightweightSecret, "SESSION_SECRET=" + sessionSecret, "KEYS_SECRET=" + sessionSecret,
+		"SERVICE_SECRET=" + serviceSecret, "SECOND_SECRET=" + lightweightSecret, "SESSION_SECRET=" + sessionSecret,
+		"KEYS_SECRET=" + sessionSecret,
 		"KEYS_FILE=" + filepath.Join(dir, "keys"), "MACHINE_SECRET=" + machineSecret, "MACHINE_SECRET_HASH=" + mustHash(t, machineSecret),
 		fmt.Sprintf("LISTEN=127.0.0.1:%d", listen), fmt.Sprintf("ADMIN_LISTEN=127.0.0.1:%d", admin),
 		"GATE=" + urlOf(listen), "ADMIN=" + urlOf(admin), "LOG=" + log,
@@ -191,14 +191,15 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	if m := clientOf.FindSubmatch(text); m != nil {
 		env = append(env, "CLIENT_SECRET="+secretOf[string(m[1])])
 	}
-	if bytes.Contains(text, []byte("\nkeys:")) { // the client's keys are the gate's
+	if bytes.Contains(text, []byte("\nkeys:")) { // the client uses the gate's keys
 		client := keycloak.admin.mustCopy(t, "sallyport", "kong", map[string]string{"jwks.url": urlOf(listen) + "/keys"})
 		env = append(env, "CLIENT_ID="+client)
 	}
 	file := filepath.Join(root, "configs/flows", e.file)
 	if !bytes.Contains(text, []byte("\nlisten:")) {
 		file = filepath.Join(dir, "sallyport.yaml")
-		process := fmt.Sprintf("listen: ${env:LISTEN}\nadmin: {listen: \"${env:ADMIN_LISTEN}\"}\nroutes: [%q]\n", filepath.Join(root, "configs/flows", e.file))
+		process := fmt.Sprintf("listen: ${env:LISTEN}\nadmin: {listen: \"${env:ADMIN_LISTEN}\"}\nroutes: [%q]\n",
+			filepath.Join(root, "configs/flows", e.file))
 		if err := os.WriteFile(file, []byte(process), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +208,7 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	return env
 }
 
-// mustServe runs the gate until the test ends. Its log may hold no secret and no JWT.
+// mustServe runs the gate until the test ends. It checks that the log contains no secret and no JWT.
 func mustServe(t *testing.T, env []string, file, log, ready string) {
 	t.Helper()
 	out, err := os.Create(log)
@@ -237,7 +238,7 @@ func mustServe(t *testing.T, env []string, file, log, ready string) {
 	}
 }
 
-// startEcho starts an upstream that answers with the request as it arrived.
+// startEcho starts an upstream that responds with the request that it received.
 func startEcho(t *testing.T) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -15,7 +15,7 @@ func basic(name, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+secret))
 }
 
-// tokenCalls is how often the token endpoint was asked.
+// tokenCalls returns the number of token requests.
 func tokenCalls(c *countingProxy) int { return c.count("/token") }
 
 func TestClientCredentials(t *testing.T) {
@@ -60,11 +60,12 @@ func TestPassword(t *testing.T) {
 		if a := v.call(g.url+"/", "Authorization", basic("john", "doe")); a.status != http.StatusOK || a.user() != "john" {
 			t.Fatalf("john is answered %d as %q: %s", a.status, a.user(), a.body)
 		}
-		if a := v.call(g.url+"/", "Authorization", basic("service", serviceSecret)); a.status != http.StatusOK || a.user() != "service-account-service" {
+		if a := v.call(g.url+"/", "Authorization", basic("service", serviceSecret)); a.status != http.StatusOK ||
+			a.user() != "service-account-service" {
 			t.Fatalf("the client service is answered %d as %q", a.status, a.user())
 		}
 	}
-	if got := tokenCalls(counting); got != 3 { // john's, and service as a person, then as a client
+	if got := tokenCalls(counting); got != 3 { // john, and service as a user and then as a client
 		t.Errorf("the token endpoint was asked %d times, want 3", got)
 	}
 	if a := v.call(g.url+"/admin", "Authorization", basic("jane", "doe")); a.status != http.StatusForbidden {
@@ -79,16 +80,17 @@ func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	up, counting := startUpstream(t), startCountingProxy(t)
 	g := startGate(t, config{routes: []route{
-		{upstream: up, counting: counting, issuer: counting.issuer("sallyport"), client: "lightweight", secret: lightweightSecret, oidc: []string{
-			"auth_methods: [introspection]", "cache_ttl_max: 2"}},
+		{upstream: up, counting: counting, issuer: counting.issuer("sallyport"), client: "lightweight", secret: lightweightSecret,
+			oidc: []string{"auth_methods: [introspection]", "cache_ttl_max: 2"}},
 		{path: "/now", upstream: up, client: "lightweight", secret: lightweightSecret, oidc: []string{
 			"auth_methods: [bearer]", "introspect_jwt_tokens: true", "cache_introspection: false"}},
 	}})
 	v, m := newVisitor(t, g), mustDiscover(t, keycloak.issuer("sallyport"))
 	user := keycloak.admin.mustUser(t, "sallyport", "user")
-	token := v.accessToken(mustDiscover(t, counting.issuer("sallyport")), clientSecretBasic("lightweight", lightweightSecret), passwordGrant(user))
+	token := v.accessToken(mustDiscover(t, counting.issuer("sallyport")), clientSecretBasic("lightweight", lightweightSecret),
+		passwordGrant(user))
 	now := v.accessToken(m, clientSecretBasic("lightweight", lightweightSecret), passwordGrant(user))
-	g.plant(token, now)
+	g.registerSecrets(token, now)
 	for range 2 {
 		if a := v.call(g.url+"/", "Authorization", "Bearer "+token); a.status != http.StatusOK || a.user() != user {
 			t.Fatalf("answered %d as %q: %s", a.status, a.user(), a.body)
@@ -111,9 +113,9 @@ func TestIntrospection(t *testing.T) {
 	if took := time.Since(revoked); took > 4*time.Second {
 		t.Errorf("with cache_ttl_max 2 the token stopped after %s", took)
 	}
-	// app's tokens don't name lightweight: Keycloak itself says active false to it
+	// the aud of app's tokens doesn't contain lightweight, so Keycloak responds with active: false
 	other := v.accessToken(m, clientSecretBasic("app", appSecret), passwordGrant("john"))
-	g.plant(other)
+	g.registerSecrets(other)
 	for _, bad := range []string{other, "garbage"} {
 		if a := v.call(g.url+"/", "Authorization", "Bearer "+bad); a.status != http.StatusUnauthorized {
 			t.Errorf("a token that isn't active is answered %d", a.status)
@@ -132,7 +134,7 @@ func TestUserinfo(t *testing.T) {
 	v, m := newVisitor(t, g), mustDiscover(t, keycloak.issuer("sallyport"))
 	token := v.accessToken(m, clientSecretBasic("app", appSecret), passwordGrant("john"))
 	signed := v.accessToken(m, clientSecretBasic("userinfo-signed", userinfoSignedSecret), passwordGrant("john"))
-	g.plant(token, signed)
+	g.registerSecrets(token, signed)
 	if a := v.call(g.url+"/", "Authorization", "Bearer "+token); a.status != http.StatusOK || a.user() != "john" {
 		t.Errorf("answered %d as %q: %s", a.status, a.user(), a.body)
 	}
@@ -156,10 +158,10 @@ func TestRefreshTokenFlow(t *testing.T) {
 		"auth_methods: [refresh_token]", "refresh_token_param_name: refresh_token", "downstream_refresh_token_header: X-Refresh"}}}})
 	v, m := newVisitor(t, g), mustDiscover(t, counting.issuer("sallyport"))
 	old := v.ask(m.endpoint("token"), clientSecretBasic("app", appSecret), passwordGrant("john")).mustMember(t, "refresh_token")
-	g.plant(old)
+	g.registerSecrets(old)
 	before := tokenCalls(counting)
 	fresh := ""
-	for range 3 { // a second use at Keycloak would end the session
+	for range 3 { // Keycloak would end the session at a second use
 		a := v.call(g.url+"/", "Refresh-Token", old)
 		if a.status != http.StatusOK || a.user() != "john" {
 			t.Fatalf("answered %d: %s", a.status, a.body)
@@ -169,7 +171,7 @@ func TestRefreshTokenFlow(t *testing.T) {
 	if got := tokenCalls(counting) - before; got != 1 || fresh == "" || fresh == old {
 		t.Errorf("three requests refreshed %d times, and gave back a token that is new: %v", got, fresh != old)
 	}
-	g.plant(fresh)
+	g.registerSecrets(fresh)
 	if a := v.call(g.url+"/", "Refresh-Token", fresh); a.status != http.StatusOK {
 		t.Errorf("the new refresh token is answered %d", a.status)
 	}
@@ -188,7 +190,7 @@ func TestTokenExchange(t *testing.T) {
 			"request: {audience: [exchange-target], scopes: [audience-exchange-target]}}", issuer)}}}})
 	v, m := newVisitor(t, g), mustDiscover(t, issuer)
 	subject := v.accessToken(m, clientSecretBasic("app", appSecret), passwordGrant("john"))
-	g.plant(subject)
+	g.registerSecrets(subject)
 	before := tokenCalls(counting)
 	for range 2 {
 		if a := v.call(g.url+"/", "Authorization", "Bearer "+subject); a.status != http.StatusOK {
@@ -208,19 +210,19 @@ func TestTokenExchange(t *testing.T) {
 	if b := mustBearer(t, up.mustArrival(t, "/page")); !slices.Equal(b.audience(), []string{"exchange-target"}) {
 		t.Errorf("with a session the upstream got a token for %v", b.audience())
 	}
-	// one that isn't for app is refused before anybody is asked
+	// a token for another client is rejected without a request to the issuer
 	asked := tokenCalls(counting)
 	foreign := v.accessToken(mustDiscover(t, issuer), clientSecretBasic("app-short", appShortSecret), passwordGrant("john"))
-	g.plant(foreign)
+	g.registerSecrets(foreign)
 	if a := newVisitor(t, g).call(g.url+"/", "Authorization", "Bearer "+foreign); a.status != http.StatusUnauthorized {
 		t.Errorf("a token for somebody else is answered %d", a.status)
 	}
-	if got := tokenCalls(counting) - asked; got != 1 { // the test's own
+	if got := tokenCalls(counting) - asked; got != 1 { // of this test
 		t.Errorf("a token for somebody else was exchanged %d times", got-1)
 	}
 }
 
-// The gate proves itself by keys that Keycloak fetches from it, also after they were rotated.
+// TestPrivateKeyJWT checks client authentication with keys that Keycloak fetches from the gate, also after a rotation.
 func TestPrivateKeyJWT(t *testing.T) {
 	t.Parallel()
 	for _, alg := range []string{"RS256", "ES256", "PS256", "EdDSA"} {
@@ -228,8 +230,10 @@ func TestPrivateKeyJWT(t *testing.T) {
 			t.Parallel()
 			up := startUpstream(t)
 			kong := keycloak.admin.mustCopy(t, "sallyport", "kong", nil)
-			g := startGate(t, config{process: []string{"keys: {public_path: /keys}"}, routes: []route{{upstream: up, client: kong, secret: "none", oidc: []string{
-				"client_auth: private_key_jwt", "client_alg: " + alg, "auth_methods: [authorization_code, session, password, introspection]"}}}})
+			g := startGate(t, config{process: []string{"keys: {public_path: /keys}"},
+				routes: []route{{upstream: up, client: kong, secret: "none", oidc: []string{
+					"client_auth: private_key_jwt", "client_alg: " + alg,
+					"auth_methods: [authorization_code, session, password, introspection]"}}}})
 			keycloak.admin.mustChange(t, "sallyport", kong, map[string]string{"jwks.url": g.url + "/keys"})
 			v := newVisitor(t, g)
 			if a := v.call(g.url+"/", "Authorization", basic("john", "doe")); a.status != http.StatusOK || a.user() != "john" {
@@ -242,7 +246,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 				t.Errorf("after a rotation password is answered %d: %s", a.status, a.body)
 			}
 			token := keycloak.mustServiceToken(t, "sallyport")
-			g.plant(token)
+			g.registerSecrets(token)
 			if a := v.call(g.url+"/", "Authorization", "Bearer "+token); a.status != http.StatusUnauthorized {
 				t.Errorf("a token for others is answered %d", a.status)
 			}
@@ -259,10 +263,11 @@ func TestClientAuthentication(t *testing.T) {
 	for name, c := range map[string]route{
 		"client_secret_post": {client: "app", secret: appSecret, oidc: []string{"client_auth: client_secret_post"}},
 		"client_secret_jwt":  {client: "secret-jwt", secret: secretJWTSecret, oidc: []string{"client_auth: client_secret_jwt"}},
-		"tls_client_auth": {client: "client-tls-auth", secret: "none", issuer: keycloak.issuerTLS("sallyport"), oidc: []string{"client_auth: tls_client_auth",
-			"tls_client_auth_cert_file: " + certFile, "tls_client_auth_key_file: " + keyFile}},
-		"a certificate for bound tokens": {client: "cert-bound", secret: certBoundSecret, issuer: keycloak.issuerTLS("sallyport"), oidc: []string{
-			"tls_client_auth_cert_file: " + boundCert, "tls_client_auth_key_file: " + boundKey}},
+		"tls_client_auth": {client: "client-tls-auth", secret: "none", issuer: keycloak.issuerTLS("sallyport"),
+			oidc: []string{"client_auth: tls_client_auth",
+				"tls_client_auth_cert_file: " + certFile, "tls_client_auth_key_file: " + keyFile}},
+		"a certificate for bound tokens": {client: "cert-bound", secret: certBoundSecret, issuer: keycloak.issuerTLS("sallyport"),
+			oidc: []string{"tls_client_auth_cert_file: " + boundCert, "tls_client_auth_key_file: " + boundKey}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -281,7 +286,7 @@ func TestClientAuthentication(t *testing.T) {
 	}
 }
 
-// The authorization response as a form, in a real browser: the login cookie must come along with a post of another site.
+// TestFormPost checks response_mode form_post in a real browser, which must send the login cookie with a cross-site POST.
 func TestFormPost(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -314,7 +319,8 @@ func TestRevocationAtLogout(t *testing.T) {
 	if active() != true {
 		t.Fatal("the token isn't active before the logout")
 	}
-	if a := v.must(v.request(http.MethodPost, g.url+"/oauth2/logout", "", "Sec-Fetch-Site", "same-origin")); a.status != http.StatusSeeOther {
+	if a := v.must(v.request(http.MethodPost, g.url+"/oauth2/logout", "", "Sec-Fetch-Site",
+		"same-origin")); a.status != http.StatusSeeOther {
 		t.Fatalf("the logout is answered %d", a.status)
 	}
 	if active() != false {

@@ -18,8 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Two routes on one host with an issuer each: a browser is logged in to both at once, and neither session or token is good
-// for the other.
+// TestTwoIssuersOnOneHost checks that a browser can have sessions of two routes with different issuers, and that neither a session
+// nor a token is valid on the other route.
 func TestTwoIssuersOnOneHost(t *testing.T) {
 	t.Parallel()
 	up, otherUp := startUpstream(t), startUpstream(t)
@@ -52,7 +52,7 @@ func TestTwoIssuersOnOneHost(t *testing.T) {
 		}
 	}
 
-	// The end of one session leaves the other alone.
+	// A logout ends one session only.
 	tab.open(g.url + "/other/oauth2/logout")
 	tab.open(g.url + "/mine/still")
 	if got := tab.text("#user"); got != "john" {
@@ -71,7 +71,7 @@ func TestTokensStayWithTheirIssuer(t *testing.T) {
 	}})
 	v := newVisitor(t, g)
 	mine, other := keycloak.mustServiceToken(t, "sallyport"), keycloak.mustServiceToken(t, "other")
-	g.plant(mine, other)
+	g.registerSecrets(mine, other)
 	for _, c := range []struct {
 		path, token string
 		status      int
@@ -92,18 +92,21 @@ func cookieNames(h http.Header) (names []string) {
 	return names
 }
 
-// oneRoute is a route of two realms, each seen through a counting proxy: one is sallyport, two is other.
+// oneRoute returns a route with two issuers: the realms sallyport (one) and other (two), behind counting proxies.
 func oneRoute(up *upstream, one, two *countingProxy, more string, rules ...string) []route {
 	return []route{{upstream: up, counting: one, rules: rules, oidc: []string{
 		"login_issuer_arg: realm",
 		"upstream_headers: [{header: X-User, path: [preferred_username]}, {header: X-Issuer, path: [iss]}]",
 		"issuers:",
-		fmt.Sprintf("  - {name: one, title: Employees, issuer: %q, client_id: app, client_secret: %s%s}", one.issuer("sallyport"), appSecret, more),
-		fmt.Sprintf("  - {name: two, issuer: %q, client_id: app, client_secret: %s, login_domains: [partner.example.com], roles_claim: [groups]}", two.issuer("other"), otherAppSecret),
+		fmt.Sprintf("  - {name: one, title: Employees, issuer: %q, client_id: app, client_secret: %s%s}", one.issuer("sallyport"),
+			appSecret, more),
+		fmt.Sprintf("  - {name: two, issuer: %q, client_id: app, client_secret: %s, login_domains: [partner.example.com], "+
+			"roles_claim: [groups]}", two.issuer("other"), otherAppSecret),
 	}}}
 }
 
-// A token is judged by its own realm's keys and requirements, and by the rules; each rule here is for one of the two.
+// TestTokensOfTwoRealmsOnOneRoute checks that the keys and requirements of the token's realm apply, and the rules, each of which is
+// for one of the two realms.
 func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 	t.Parallel()
 	up, one, two := startUpstream(t), startCountingProxy(t), startCountingProxy(t)
@@ -128,7 +131,7 @@ func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 		status    int
 	}{
 		{"/", "john", 200}, {"/", "partner", 200},
-		{"/", "norole", 403}, // its entry wants the role user, partner's nothing
+		{"/", "norole", 403}, // this entry requires the role user, that of partner nothing
 		{"/staff", "john", 200}, {"/staff", "partner", 403},
 		{"/partners", "john", 403}, {"/partners", "partner", 200},
 		{"/roles", "john", 200}, {"/roles", "partner", 200}, {"/admin", "john", 200}, {"/admin", "partner", 403},
@@ -136,7 +139,7 @@ func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 		{"/two", "john", 403}, {"/two", "partner", 200},
 	} {
 		token := tokens[c.who]
-		g.plant(token)
+		g.registerSecrets(token)
 		before := up.count()
 		if a := v.call(g.url+c.path, "Authorization", "Bearer "+token); a.status != c.status {
 			t.Errorf("%s at %s is answered %d, want %d: %s", c.who, c.path, a.status, c.status, a.body)
@@ -147,7 +150,7 @@ func TestTokensOfTwoRealmsOnOneRoute(t *testing.T) {
 	}
 }
 
-// One realm's key never proves another's token, whatever the token says of itself.
+// TestForgedIssuers checks that a key of one realm never verifies a token with the iss of another.
 func TestForgedIssuers(t *testing.T) {
 	t.Parallel()
 	up, one, two := startUpstream(t), startCountingProxy(t), startCountingProxy(t)
@@ -174,7 +177,7 @@ func TestForgedIssuers(t *testing.T) {
 		"olga's, rewritten to nobody":           {rewritten(t, olgas, one.issuer("nobody")), "token_issuer"},
 		"olga's, of Keycloak itself":            {signed(olgas, keycloak.issuer("other")), "token_issuer"},
 	} {
-		g.plant(c.token)
+		g.registerSecrets(c.token)
 		a := v.call(g.url+"/", "Authorization", "Bearer "+c.token)
 		want := http.StatusOK
 		if c.reason != "" {
@@ -192,7 +195,7 @@ func TestForgedIssuers(t *testing.T) {
 	}
 }
 
-// rewritten is a JWT with another iss and the signature that it had.
+// rewritten returns a JWT with another iss and the original signature.
 func rewritten(t *testing.T, token, issuer string) string {
 	t.Helper()
 	claims := maps.Clone(mustRead(t, token).claims)
@@ -205,7 +208,8 @@ func rewritten(t *testing.T, token, issuer string) string {
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(payload) + "." + parts[2]
 }
 
-// Whoever brings nothing chooses a realm, and ends at the page that was asked for as somebody of that realm.
+// TestChooserOfRealms checks that a browser without a session chooses a realm, and returns to the requested page as a user of that
+// realm.
 func TestChooserOfRealms(t *testing.T) {
 	t.Parallel()
 	up, one, two := startUpstream(t), startCountingProxy(t), startCountingProxy(t)
@@ -230,12 +234,12 @@ func TestChooserOfRealms(t *testing.T) {
 		}
 	}
 
-	// Nobody is asked where the request or the rule says it.
+	// The request or the rule can choose the realm.
 	for address, c := range map[string]struct{ user, issuer string }{
 		"/a?realm=one": {"john", one.issuer("sallyport")},
 		"/a?realm=two": {"olga", two.issuer("other")},
 		"/a?login_hint=somebody%40Partner.example.com": {"olga", two.issuer("other")},
-		"/partners/x?realm=one":                        {"olga", two.issuer("other")}, // the rule comes first
+		"/partners/x?realm=one":                        {"olga", two.issuer("other")}, // the rule takes precedence
 	} {
 		tab := newPerson(t, g).newPage()
 		tab.open(g.url + address)
@@ -248,14 +252,15 @@ func TestChooserOfRealms(t *testing.T) {
 	}
 	for _, address := range []string{"/a?login_hint=jane%40example.com", "/a?realm=nobody"} {
 		header := []string{"Accept", "text/html"}
-		g.mustRule(t, newVisitor(t, g), ruling{path: address, header: header, status: http.StatusUnauthorized, reason: "issuer_not_chosen"}, "")
+		g.mustRule(t, newVisitor(t, g), ruling{path: address, header: header, status: http.StatusUnauthorized, reason: "issuer_not_chosen"},
+			"")
 		if a := newVisitor(t, g).browse(g.url + address); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "Choose where") {
 			t.Errorf("%s is answered %d, want the page where one chooses: %s", address, a.status, a.body)
 		}
 	}
 }
 
-// mustBeAt is for a page that must be a realm's login form.
+// mustBeAt checks that the page is the login form of a realm.
 func (p *page) mustBeAt(issuer string) {
 	p.t.Helper()
 	p.waitFor("#kc-login")
@@ -264,7 +269,7 @@ func (p *page) mustBeAt(issuer string) {
 	}
 }
 
-// A session is renewed and ended at the realm where it began.
+// TestSessionsRememberTheirRealm checks that a session is refreshed and ended at the realm where it started.
 func TestSessionsRememberTheirRealm(t *testing.T) {
 	t.Parallel()
 	up, one, two := startUpstream(t), startCountingProxy(t), startCountingProxy(t)
@@ -298,28 +303,31 @@ func TestSessionsRememberTheirRealm(t *testing.T) {
 		}
 	}
 	olgas.open(g.url + "/strong")
-	olgas.mustBeAt(two.issuer("other")) // she isn't asked where she has an account
+	olgas.mustBeAt(two.issuer("other")) // without a choice of the realm
 	for _, c := range []struct {
 		person        *person
 		tab           *page
 		mine, foreign string
 		again         string
-	}{{olga, olgas, two.issuer("other"), one.issuer("sallyport"), "two"}, {john, johns, one.issuer("sallyport"), two.issuer("other"), "one"}} {
+	}{{olga, olgas, two.issuer("other"), one.issuer("sallyport"), "two"}, {john, johns, one.issuer("sallyport"), two.issuer("other"),
+		"one"}} {
 		c.tab.open(g.url + "/oauth2/logout")
 		c.tab.waitFor("text=You are logged out")
 		requested := c.person.requested()
 		ends := func(issuer string) bool {
-			return slices.ContainsFunc(requested, func(u string) bool { return strings.HasPrefix(u, issuer+"/protocol/openid-connect/logout") })
+			return slices.ContainsFunc(requested, func(u string) bool {
+				return strings.HasPrefix(u, issuer+"/protocol/openid-connect/logout")
+			})
 		}
 		if !ends(c.mine) || ends(c.foreign) {
 			t.Errorf("the logout led to %v", requested)
 		}
 		c.tab.open(g.url + "/?realm=" + c.again)
-		c.tab.mustBeAt(c.mine) // that realm's session is over, too
+		c.tab.mustBeAt(c.mine) // the session at the realm has ended, too
 	}
 }
 
-// mustGroup makes a group of a realm, until the test ends.
+// mustGroup creates a group in a realm until the test ends.
 func (a *admin) mustGroup(t *testing.T, realm, name string) {
 	t.Helper()
 	a.mustDo(t, http.MethodPost, "/"+realm+"/groups", object{"name": name}, nil)
@@ -327,7 +335,7 @@ func (a *admin) mustGroup(t *testing.T, realm, name string) {
 	t.Cleanup(func() { a.mustDo(t, http.MethodDelete, "/"+realm+"/groups/"+id, nil, nil) })
 }
 
-// mustMember makes a user of a group, as mustUser does.
+// mustMember creates a user like mustUser, as a member of a group.
 func (a *admin) mustMember(t *testing.T, realm, group string, roles ...string) (username string) {
 	t.Helper()
 	username = a.mustUser(t, realm, roles...)
@@ -336,7 +344,8 @@ func (a *admin) mustMember(t *testing.T, realm, group string, roles ...string) (
 	return username
 }
 
-// mustKnowKey gives a realm a key that is known here and verifies, but never signs there, until the test ends.
+// mustKnowKey adds a key to a realm until the test ends and returns the private key. The realm publishes it, but doesn't sign with
+// it.
 func (a *admin) mustKnowKey(t *testing.T, realm string) *jose.JSONWebKey {
 	t.Helper()
 	key := mustKey(t, jose.RS256)

@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The tests of this file ask Keycloak itself: they say what the gate meets there, and prove the rig.
+// The tests in this file send requests to Keycloak directly. They document its behavior and test the helpers.
 
 func TestKeycloakClientAuthentication(t *testing.T) {
 	t.Parallel()
@@ -39,7 +39,8 @@ func TestKeycloakClientAuthentication(t *testing.T) {
 		{"tls_client_auth", "client-tls-auth", overTLS.mtls("token"), clientNone("client-tls-auth"), pair, ""},
 
 		{"a wrong secret", "service", token, clientSecretBasic("service", appSecret), nil, "unauthorized_client"},
-		{"a secret where an assertion is due", "secret-jwt", token, clientSecretBasic("secret-jwt", secretJWTSecret), nil, "invalid_client"},
+		{"a secret where an assertion is due", "secret-jwt", token, clientSecretBasic("secret-jwt", secretJWTSecret), nil,
+			"invalid_client"},
 		{"a key that is another's", kong, token, privateKeyJWT(kong, startSigner(t, jose.ES256), issuer), nil, "invalid_client"},
 		{"an assertion for another", kong, token, privateKeyJWT(kong, key, keycloak.issuer("other")), nil, "invalid_client"},
 		{"no certificate", "client-tls-auth", overTLS.mtls("token"), clientNone("client-tls-auth"), nil, "invalid_client"},
@@ -61,12 +62,12 @@ func TestKeycloakClientAuthentication(t *testing.T) {
 		}
 	}
 
-	// A self-signed certificate doesn't get through the handshake: Keycloak has no self_signed_tls_client_auth.
+	// Keycloak rejects a self-signed certificate in the handshake: it doesn't support self_signed_tls_client_auth.
 	v := newVisitor(t).present(selfSigned)
 	if a, err := v.do(v.request(http.MethodGet, keycloak.urlTLS+"/", "")); err == nil {
 		t.Errorf("a self-signed certificate is answered %d", a.status)
 	}
-	// A new key is fetched when an assertion names it.
+	// Keycloak fetches a new key when an assertion has its kid.
 	fetched := key.fetched.Load()
 	key.mustRotate(t)
 	newVisitor(t).ask(token, privateKeyJWT(kong, key, issuer), grant("client_credentials", "")).mustMember(t, "access_token")
@@ -109,7 +110,8 @@ func TestKeycloakIntrospectionAndRevocation(t *testing.T) {
 	}
 }
 
-// A lightweight token says little, and userinfo refuses it: what it stands for is told by introspection.
+// TestKeycloakLightweightToken checks that a lightweight access token has few claims, that userinfo rejects it, and that
+// introspection returns the other claims.
 func TestKeycloakLightweightToken(t *testing.T) {
 	t.Parallel()
 	m := mustDiscover(t, keycloak.issuer("sallyport"))
@@ -155,7 +157,7 @@ func TestKeycloakUserinfo(t *testing.T) {
 	}
 }
 
-// A refresh token is good for one use. A second use ends its session, so that the first one's result is lost as well.
+// TestKeycloakRefreshRotation checks that a second use of a refresh token ends the session, including the tokens of the first use.
 func TestKeycloakRefreshRotation(t *testing.T) {
 	t.Parallel()
 	m := mustDiscover(t, keycloak.issuer("sallyport"))
@@ -176,8 +178,8 @@ func TestKeycloakRefreshRotation(t *testing.T) {
 	}
 }
 
-// Keycloak's standard exchange: the client must be in the subject token's aud, or have got that token itself, and the audience
-// must be what a scope of its own gives. Other issuers' tokens are no subject tokens.
+// TestKeycloakTokenExchange checks Keycloak's standard token exchange: the subject token must have been issued to the client or
+// have it in aud, and a scope of the client must allow the audience. Tokens of other issuers are rejected.
 func TestKeycloakTokenExchange(t *testing.T) {
 	t.Parallel()
 	key := startSigner(t, jose.PS256)
@@ -201,10 +203,13 @@ func TestKeycloakTokenExchange(t *testing.T) {
 		form    url.Values
 		refusal string
 	}{
-		"an audience without its scope":      {app, exchange(subject, "exchange-target", ""), "invalid_request"},
-		"a client that isn't in aud":         {privateKeyJWT(kong, key, m.issuer()), exchange(subject, "exchange-target", scope), "access_denied"},
-		"a client that may not exchange":     {clientSecretBasic("service", serviceSecret), exchange(subject, "app", ""), "invalid_request"},
-		"another realm's token":              {app, exchange(keycloak.mustServiceToken(t, "other"), "exchange-target", scope), "invalid_request"},
+		"an audience without its scope": {app, exchange(subject, "exchange-target", ""), "invalid_request"},
+		"a client that isn't in aud": {privateKeyJWT(kong, key, m.issuer()), exchange(subject, "exchange-target", scope),
+			"access_denied"},
+		"a client that may not exchange": {clientSecretBasic("service", serviceSecret), exchange(subject, "app", ""),
+			"invalid_request"},
+		"another realm's token": {app, exchange(keycloak.mustServiceToken(t, "other"), "exchange-target", scope),
+			"invalid_request"},
 		"garbage":                            {app, exchange("garbage", "exchange-target", scope), "invalid_request"},
 		"an audience that is no client here": {app, exchange(subject, "nobody", ""), "invalid_client"},
 	} {
@@ -213,7 +218,7 @@ func TestKeycloakTokenExchange(t *testing.T) {
 		}
 	}
 
-	// The way of a gate as kong: a token of app that names it is exchanged.
+	// As the gate does with the client kong: exchange a token of app with kong in aud.
 	named := passwordGrant("john")
 	named.Set("scope", "openid audience-kong")
 	subject = v.accessToken(m, app, named)
@@ -222,13 +227,14 @@ func TestKeycloakTokenExchange(t *testing.T) {
 	}
 }
 
-// Tokens bound to the client's certificate and to its DPoP key.
+// TestKeycloakBoundTokens checks tokens that are bound to a client certificate or a DPoP key.
 func TestKeycloakBoundTokens(t *testing.T) {
 	t.Parallel()
 	plain, overTLS := mustDiscover(t, keycloak.issuer("sallyport")), mustDiscover(t, keycloak.issuerTLS("sallyport"))
 	_, _, pair := mustClientCert(t, "anybody")
 	as := clientSecretBasic("cert-bound", certBoundSecret)
-	b, _ := overTLS.mustVerify(newVisitor(t).present(pair).ask(overTLS.mtls("token"), as, passwordGrant("john")).mustMember(t, "access_token"))
+	bound := newVisitor(t).present(pair).ask(overTLS.mtls("token"), as, passwordGrant("john"))
+	b, _ := overTLS.mustVerify(bound.mustMember(t, "access_token"))
 	if got := b.confirmation("x5t#S256"); got != x5t(pair) {
 		t.Errorf("cnf's x5t#S256 is %q, want the certificate's %q", got, x5t(pair))
 	}
@@ -251,7 +257,7 @@ func TestKeycloakBoundTokens(t *testing.T) {
 	}
 }
 
-// What an administrator does to sessions, users and keys is seen at once by introspection and refresh.
+// TestKeycloakAdmin checks that changes to sessions and users by an administrator affect introspection and refresh at once.
 func TestKeycloakAdmin(t *testing.T) {
 	t.Parallel()
 	const realm = "sallyport"
@@ -303,7 +309,7 @@ func TestKeycloakKeyRotation(t *testing.T) {
 	m.mustVerify(before) // the old key is still published
 }
 
-// The gate meets an issuer whose certificate is of the test CA.
+// TestIssuerOverTLS checks a gate whose issuer has a certificate of the test CA.
 func TestIssuerOverTLS(t *testing.T) {
 	t.Parallel()
 	issuer := keycloak.issuerTLS("sallyport")
@@ -311,7 +317,7 @@ func TestIssuerOverTLS(t *testing.T) {
 	g := startGate(t, config{routes: []route{{upstream: up, issuer: issuer}}})
 	v := newVisitor(t, g)
 	token := v.accessToken(mustDiscover(t, issuer), clientSecretBasic("app", appSecret), passwordGrant("john"))
-	g.plant(token)
+	g.registerSecrets(token)
 	if a := v.call(g.url+"/", "Authorization", "Bearer "+token); a.status != http.StatusOK || a.user() != "john" {
 		t.Errorf("answered %d for %q, want 200 for john", a.status, a.user())
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// deepLink must be reached as it was typed, with its order and its escapes.
+// deepLink is a path and query that a login must restore exactly, including order and escapes.
 const deepLink = "/deep/link?x=1&y=a%2Fb"
 
 func TestLogin(t *testing.T) {
@@ -37,7 +37,8 @@ func TestLogin(t *testing.T) {
 	tab.shoot("login-result")
 }
 
-// The upstream's own cookies pass both ways; those of the gate never reach it.
+// TestCookiesOfTheGateStayThere checks that the upstream's cookies pass in both directions, and that the gate's cookies don't reach
+// the upstream.
 func TestCookiesOfTheGateStayThere(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -58,7 +59,7 @@ func TestCookiesOfTheGateStayThere(t *testing.T) {
 				t.Errorf("the session cookie is %+v, want HttpOnly, Lax, /", c)
 			}
 		}
-		if strings.HasPrefix(c.Name, "authorization") && !strings.HasSuffix(c.Name, "_rounds") { // which counts logins for 20 s
+		if strings.HasPrefix(c.Name, "authorization") && !strings.HasSuffix(c.Name, "_rounds") { // it counts logins for 20 s
 			t.Errorf("the login is over and its cookie is still there: %s", c.Name)
 		}
 	}
@@ -82,7 +83,7 @@ func TestWrongPasswordThenRight(t *testing.T) {
 	}
 }
 
-// Two tabs begin a login each; both end where they wanted to go, whichever is first.
+// TestTwoTabs checks that two logins in different tabs both end on the page that the tab requested.
 func TestTwoTabs(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -96,7 +97,7 @@ func TestTwoTabs(t *testing.T) {
 
 	first.submit("john", "doe")
 	first.waitURL(g.url + "/first?tab=1")
-	// Keycloak's own script in the second tab notices the login and goes on with that tab's.
+	// Keycloak's script in the second tab detects the login and continues that tab's login.
 	second.waitURL(g.url + "/second?tab=2")
 	for _, tab := range []*page{first, second} {
 		if got := tab.text("#user"); got != "john" {
@@ -105,7 +106,7 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// Both forms are sent, one after the other: two codes, two logins, each to its own page.
+// TestTwoFormsSent checks two logins in one browser whose forms are both submitted: each ends on its own page.
 func TestTwoFormsSent(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -114,7 +115,7 @@ func TestTwoFormsSent(t *testing.T) {
 	pages := []string{g.url + "/first?tab=1", g.url + "/second?tab=2"}
 	first, second := v.form(pages[0]), v.form(pages[1])
 	callbacks := []string{v.submit(first, "john"), v.submit(second, "john")}
-	for _, i := range []int{1, 0} { // the later one comes back first
+	for _, i := range []int{1, 0} { // the second one finishes first
 		if a := v.browse(callbacks[i]); a.status != http.StatusSeeOther || a.location() != pages[i] {
 			t.Errorf("the login at %s ended with %d to %q", pages[i], a.status, a.location())
 		}

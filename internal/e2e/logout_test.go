@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A link of another origin doesn't log anybody out: it shows a page with a button. The button ends the session here and at
-// Keycloak.
+// TestLogout checks that a link of another origin shows a page with a button instead of logging the user out. The button ends the
+// sessions at the gate and at Keycloak.
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -41,13 +41,13 @@ func TestLogout(t *testing.T) {
 	tab.click("form button")
 	tab.waitFor("text=You are logged out")
 	tab.open(g.url + "/")
-	tab.waitFor("#kc-login") // Keycloak's session is over too, or it would have sent us back
+	tab.waitFor("#kc-login") // with a session, Keycloak would have redirected back
 	if a := stolen.browse(g.url + "/"); a.status != http.StatusFound || !keycloak.isLogin(a.location(), "sallyport") {
 		t.Errorf("a copy of the cookie from before the logout: %d to %q, want a new login", a.status, a.location())
 	}
 }
 
-// With logout_redirect_uri the person comes back from Keycloak; an address typed by the person needs no button.
+// TestLogoutComesBack checks that Keycloak redirects to logout_redirect_uri, and that typing the address needs no button.
 func TestLogoutComesBack(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -60,15 +60,16 @@ func TestLogoutComesBack(t *testing.T) {
 	tab.waitFor("#kc-login")
 }
 
-// TestLogoutByForm: an ID token that is too long for an address goes to Keycloak in a form, which sends itself where scripts run, and
-// by a button where they don't. A script's logout gets the address as JSON.
+// TestLogoutByForm checks that an ID token that is too long for a URL is sent to Keycloak in a form, which a script submits, or the
+// user without scripts. A logout by a script gets the URL as JSON.
 func TestLogoutByForm(t *testing.T) {
 	t.Parallel()
 	client := keycloak.admin.mustCopy(t, "sallyport", "app", nil)
 	id := keycloak.admin.mustFindClient(t, "sallyport", client)["id"].(string)
 	keycloak.admin.mustDo(t, http.MethodPost, "/sallyport/clients/"+id+"/protocol-mappers/models", object{
 		"name": "long", "protocol": "openid-connect", "protocolMapper": "oidc-hardcoded-claim-mapper",
-		"config": object{"claim.name": "long", "claim.value": strings.Repeat("x", 2500), "jsonType.label": "String", "id.token.claim": "true"},
+		"config": object{"claim.name": "long", "claim.value": strings.Repeat("x", 2500), "jsonType.label": "String",
+			"id.token.claim": "true"},
 	}, nil)
 	up := startUpstream(t)
 	g := startGate(t, config{routes: []route{{upstream: up, client: client, oidc: []string{"logout_redirect_uri: /public/bye"}}}})
@@ -98,7 +99,7 @@ func TestLogoutByForm(t *testing.T) {
 	}
 }
 
-// thief is a visitor with a copy of a person's cookies.
+// thief returns a visitor with a copy of a browser's cookies.
 func thief(t *testing.T, p *person, g *gate) *visitor {
 	t.Helper()
 	v := newVisitor(t, g)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Behind a proxy that ends TLS the browser sees https: Secure cookies with the __Host- prefix, an https redirect_uri.
+// TestBehindNginx checks that a gate behind a TLS proxy uses Secure cookies with the __Host- prefix and an https redirect_uri.
 func TestBehindNginx(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -31,7 +31,8 @@ func TestBehindNginx(t *testing.T) {
 	if got := tab.text("#user"); got != "john" {
 		t.Errorf("the upstream says hello to %q, want john", got)
 	}
-	if got := cookiesOfGate(john); len(got) != 1 || !got[0].Secure || !got[0].HTTPOnly || !strings.HasPrefix(got[0].Name, "__Host-session_") {
+	if got := cookiesOfGate(john); len(got) != 1 || !got[0].Secure || !got[0].HTTPOnly ||
+		!strings.HasPrefix(got[0].Name, "__Host-session_") {
 		t.Errorf("after the login the gate's cookies are %+v, want one Secure, HttpOnly __Host-session_...", got)
 	}
 	a := up.mustArrival(t, deepLink)
@@ -47,7 +48,7 @@ func TestBehindNginx(t *testing.T) {
 	tab.waitFor("#kc-login")
 }
 
-// Who isn't a trusted proxy can't make a request look like https, or come from elsewhere.
+// TestForwardedHeadersOfStrangers checks that X-Forwarded headers have no effect unless they come from a trusted proxy.
 func TestForwardedHeadersOfStrangers(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -77,7 +78,7 @@ func TestForwardedHeadersOfStrangers(t *testing.T) {
 	}
 }
 
-// cookiesOfGate are the cookies that aren't Keycloak's or the upstream's.
+// cookiesOfGate returns the browser's cookies that the gate has set.
 func cookiesOfGate(p *person) (all []browserCookie) {
 	p.t.Helper()
 	for _, c := range p.cookies() {

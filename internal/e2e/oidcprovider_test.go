@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// The tests of this file ask oidc-provider itself: they say what the gate meets there, and prove the rig.
+// The tests in this file send requests to oidc-provider directly. They document its behavior and test the helpers.
 
 func TestOIDCProviderClientAuthentication(t *testing.T) {
 	t.Parallel()
@@ -63,7 +63,8 @@ func TestOIDCProviderClientAuthentication(t *testing.T) {
 	}
 }
 
-// Opaque access tokens, introspection as a signed JWT (RFC 9701), tokens for a resource, rotation of refresh tokens.
+// TestOIDCProviderLogin checks opaque access tokens, signed introspection responses (RFC 9701), tokens for a resource, and refresh
+// token rotation.
 func TestOIDCProviderLogin(t *testing.T) {
 	t.Parallel()
 	const secret, callback = "a-secret-of-32-bytes-for-a-client-0014", "/oauth2/callback"
@@ -129,17 +130,17 @@ func TestOIDCProviderLogin(t *testing.T) {
 	}
 }
 
-// A gate logs a person in at oidc-provider, whose access tokens are opaque.
+// TestLoginAtOIDCProvider checks a login at oidc-provider, whose access tokens are opaque.
 func TestLoginAtOIDCProvider(t *testing.T) {
 	t.Parallel()
 	const secret = "a-secret-of-32-bytes-for-a-client-0015"
 	p := startOIDCProvider(t, oidcProviderConfig{
 		clients:       []object{nativeClient("app", secret, "/oauth2/callback")},
-		configuration: object{"conformIdTokenClaims": false}, // the profile in the ID token
+		configuration: object{"conformIdTokenClaims": false}, // the ID token has the profile claims
 	})
 	up := startUpstream(t)
 	g := startGate(t, config{routes: []route{{upstream: up, issuer: p.issuer, client: "app", secret: secret}}})
-	g.plant(secret)
+	g.registerSecrets(secret)
 	v := newVisitor(t, g)
 	page := g.url + "/page"
 	if a := v.browse(p.authorize(v, v.browse(page).location(), "john")); a.status != http.StatusSeeOther || a.location() != page {

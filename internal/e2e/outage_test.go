@@ -11,13 +11,13 @@ import (
 
 const (
 	outageTimeout = 3 * time.Second // of the gate's requests to the issuer
-	outageSlack   = 3 * time.Second // what a busy machine may add
-	outageReturn  = 5 * time.Second // within it the gate works again
-	outageMemory  = 60 << 20        // what the gate may need more, and much less than a huge answer
+	outageSlack   = 3 * time.Second // additional delay on a busy machine
+	outageReturn  = 5 * time.Second // until the gate works again
+	outageMemory  = 60 << 20        // the gate's additional memory, much less than a huge response
 )
 
-// An outage is one gate before three issuers: one whose discovery fails from the start, one whose keys do, one that works
-// until an endpoint of it is made to fail.
+// An outage is a gate with three issuers: one whose discovery fails from the start, one whose key set fails from the start, and one
+// whose endpoints fail one by one later.
 type outage struct {
 	*testing.T
 	kind                    string // of the fault
@@ -28,18 +28,19 @@ type outage struct {
 	ways                    []way
 }
 
-// A way is a request that needs one endpoint of the issuer. Nothing of it is cached before.
+// A way is a request that needs one endpoint of the issuer, without a cached result.
 type way struct {
 	door   string
 	path   string
 	header []string
 }
 
-// The issuer is killed, too slow, answers garbage or 100 MB, at one endpoint at a time: a clear 503 within the timeout for
-// those who need that endpoint, nobody let in, nobody else disturbed, and all is well within 5 s of its return.
+// TestOutage makes one endpoint of the issuer at a time refuse connections, respond slowly, or respond with garbage or 100 MB.
+// Requests that need the endpoint get 503 within the timeout, other requests pass, and all requests pass within 5 s after the
+// fault has ended.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	var all sync.WaitGroup // and no t.Parallel: they wait more than they work
+	var all sync.WaitGroup // instead of t.Parallel, because the tests mostly wait
 	for kind := range faults {
 		all.Go(func() { t.Run(kind, func(t *testing.T) { startOutage(t, kind).run() }) })
 	}
@@ -81,7 +82,8 @@ func startOutage(t *testing.T, kind string) *outage {
 		at("/password", o.all, "auth_methods: [password]"),
 		at("/refresh", o.all, "auth_methods: [refresh_token]", "refresh_token_param_name: refresh_token"),
 		at("/exchange", o.all, "audience_required: exchange-target", fmt.Sprintf("token_exchange: {subject_token_issuers: [{issuer: %q, "+
-			"conditions: {missing_audience: [exchange-target]}}], request: {audience: [exchange-target], scopes: [audience-exchange-target]}}", o.all.issuer)),
+			"conditions: {missing_audience: [exchange-target]}}], "+
+			"request: {audience: [exchange-target], scopes: [audience-exchange-target]}}", o.all.issuer)),
 		introspection,
 		at("/userinfo", o.all, "auth_methods: [userinfo]", "audience_required: any", "cache_user_info: false"),
 		at("/login", o.all),
@@ -92,7 +94,7 @@ func startOutage(t *testing.T, kind string) *outage {
 	return o
 }
 
-// prepare gets the credentials of all ways, so that nothing but the gate meets the fault.
+// prepare obtains the credentials of all ways before the fault.
 func (o *outage) prepare() {
 	o.Helper()
 	v, app := newVisitor(o.T), clientSecretBasic("app", appSecret)
@@ -101,7 +103,7 @@ func (o *outage) prepare() {
 	}
 	opaque, refresh := token(clientSecretBasic("lightweight", lightweightSecret), "access_token"), token(app, "refresh_token")
 	userinfo, subject := token(app, "access_token"), token(app, "access_token")
-	o.gate.plant(opaque, refresh, userinfo, subject)
+	o.gate.registerSecrets(opaque, refresh, userinfo, subject)
 	o.ways = []way{
 		{"token", "/client", []string{"Authorization", basic("service", serviceSecret)}},
 		{"token", "/password", []string{"Authorization", basic("john", "doe")}},
@@ -114,15 +116,15 @@ func (o *outage) prepare() {
 	}
 }
 
-// bearer are the headers of a token of john's.
+// bearer returns the headers of a request with an access token of john.
 func (o *outage) bearer(f *faultyIssuer) []string {
 	o.Helper()
 	token := f.ask(newVisitor(o.T), clientSecretBasic("app", appSecret), passwordGrant("john")).mustMember(o.T, "access_token")
-	o.gate.plant(token)
+	o.gate.registerSecrets(token)
 	return []string{"Authorization", "Bearer " + token}
 }
 
-// firstContact is a fault that was there when the gate started.
+// firstContact tests a fault that exists when the gate starts.
 func (o *outage) firstContact(f *faultyIssuer, name string, w way) {
 	o.Helper()
 	o.expect503(name, w.request(o))
@@ -130,7 +132,7 @@ func (o *outage) firstContact(f *faultyIssuer, name string, w way) {
 	if a, _, err := attempt(o.program, garbage.request(o)); err != nil || a.status == http.StatusOK {
 		o.Errorf("%s: garbage is answered %d %v", name, a.status, err)
 	}
-	if name == "discovery" { // nobody knows where to send a person
+	if name == "discovery" { // the authorization endpoint is unknown
 		v := newVisitor(o.T, o.gate)
 		a, took, err := attempt(v, v.request(http.MethodGet, o.gate.url+w.path, "", navigation...))
 		o.check503("a page without "+name, a, took, err, "text/html; charset=utf-8")
@@ -140,7 +142,7 @@ func (o *outage) firstContact(f *faultyIssuer, name string, w way) {
 	o.awaitWay(name, lifted, w)
 }
 
-// endpoint is a fault of one endpoint that worked before.
+// endpoint tests a fault of an endpoint that has worked before.
 func (o *outage) endpoint(name string) {
 	o.Helper()
 	browser := newVisitor(o.T, o.gate)
@@ -174,7 +176,7 @@ func (o *outage) endpoint(name string) {
 		}
 	}
 	if callback != "" {
-		again := browser.browse(browser.browse(o.gate.url + "/login").location()) // Keycloak knows john by now
+		again := browser.browse(browser.browse(o.gate.url + "/login").location()) // john has a session at Keycloak
 		if a := browser.browse(again.location()); a.status != http.StatusSeeOther || time.Since(lifted) > outageReturn+outageSlack {
 			o.Errorf("a login after the outage ends with %d, %v after it: %s", a.status, time.Since(lifted), a.body)
 		}
@@ -185,7 +187,7 @@ func (w way) request(o *outage) *http.Request {
 	return o.program.request(http.MethodGet, o.gate.url+w.path, "", w.header...)
 }
 
-// expect503 sends a request while what it needs fails.
+// expect503 sends a request that needs a failing endpoint.
 func (o *outage) expect503(name string, r *http.Request) {
 	o.Helper()
 	path := r.URL.Path
@@ -206,15 +208,17 @@ func (o *outage) expect503(name string, r *http.Request) {
 
 func (o *outage) check503(what string, a answer, took time.Duration, err error, contentType string) {
 	o.Helper()
-	if err != nil || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("Content-Type") != contentType {
-		o.Errorf("%s is answered %d, Retry-After %q, %s, %v: %s", what, a.status, a.header.Get("Retry-After"), a.header.Get("Content-Type"), err, a.body)
+	if err != nil || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" ||
+		a.header.Get("Content-Type") != contentType {
+		o.Errorf("%s is answered %d, Retry-After %q, %s, %v: %s", what, a.status, a.header.Get("Retry-After"), a.header.Get("Content-Type"),
+			err, a.body)
 	}
 	if took > outageTimeout+outageSlack {
 		o.Errorf("%s is answered after %v", what, took)
 	}
 }
 
-// expect200 sends a request that needs nothing of what fails.
+// expect200 sends a request that doesn't need a failing endpoint.
 func (o *outage) expect200(name string, w way) {
 	o.Helper()
 	a, took, err := attempt(o.program, w.request(o))
@@ -223,7 +227,7 @@ func (o *outage) expect200(name string, w way) {
 	}
 }
 
-// awaitWay repeats a request until it passes, within the time from the fault's end.
+// awaitWay repeats a request until it passes, at most outageReturn after the end of the fault.
 func (o *outage) awaitWay(name string, lifted time.Time, w way) {
 	o.Helper()
 	var last answer
@@ -236,7 +240,7 @@ func (o *outage) awaitWay(name string, lifted time.Time, w way) {
 	}
 }
 
-// count is how many requests for a path arrived.
+// count returns the number of requests for a path that the upstream received.
 func (o *outage) count(path string) (n int) {
 	for _, a := range o.up.all() {
 		if a.uri == path {
@@ -246,7 +250,7 @@ func (o *outage) count(path string) (n int) {
 	return n
 }
 
-// expiring is a browser with a session whose access token lives for ten seconds.
+// expiring returns a browser with a session whose access token expires after ten seconds.
 func (o *outage) expiring() *visitor {
 	o.Helper()
 	v := newVisitor(o.T, o.gate)
@@ -254,7 +258,7 @@ func (o *outage) expiring() *visitor {
 	return v
 }
 
-// session needs a refresh, which can't be had: it is refused for the while, and not lost.
+// session checks that a session whose refresh fails gets 503 and isn't lost.
 func (o *outage) session(v *visitor) {
 	o.Helper()
 	until(o.T, mustBearer(o.T, o.up.mustArrival(o.T, "/session")).expiry().Add(time.Second))

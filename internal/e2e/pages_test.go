@@ -15,8 +15,8 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// look keeps the whole page as it looks on a phone and on a desk, light and dark, and returns what a person would complain
-// about: what is cut off, hard to read or to hit, and what the browser refused. See browser/look.mjs.
+// look saves screenshots of the page for a phone and a desktop, light and dark, and returns usability faults: clipped content, low
+// contrast, small targets and errors of the browser. See browser/look.mjs.
 func (p *page) look(name string) (faults []string) {
 	p.t.Helper()
 	for _, size := range [][2]int{{390, 844}, {1280, 800}} {
@@ -32,7 +32,7 @@ func (p *page) look(name string) (faults []string) {
 	return faults
 }
 
-// mustLook fails the test for each fault, and unless the page is what it should be.
+// mustLook checks that a page has no faults, and its status and heading.
 func (p *page) mustLook(name string, status int, heading string) {
 	p.t.Helper()
 	if got := p.text("h1"); p.status() != status || got != heading {
@@ -43,7 +43,7 @@ func (p *page) mustLook(name string, status int, heading string) {
 	}
 }
 
-// follow opens an address as another site's link leads there.
+// follow opens an address through a link on another site.
 func (p *page) follow(address string) {
 	p.t.Helper()
 	p.open("data:text/html," + url.PathEscape(fmt.Sprintf("<a id=link href=%q>x</a>", address)))
@@ -51,9 +51,10 @@ func (p *page) follow(address string) {
 	p.waitURL(address)
 }
 
-const consentRequest = "/oauth2/authorize?response_type=code&client_id=webapp&scope=read&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri="
+const consentRequest = "/oauth2/authorize?response_type=code&client_id=webapp&scope=read&code_challenge_method=S256" +
+	"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri="
 
-// pageRoutes are routes with every page that a gate has. /nowhere is none of them.
+// pageRoutes returns routes that together show every page of the gate. /nowhere is not a route.
 func pageRoutes(up *upstream) []route {
 	away := urlOf(freeport.Port())
 	return []route{
@@ -62,25 +63,30 @@ func pageRoutes(up *upstream) []route {
 		{upstream: up, path: "/away", issuer: away},
 		{upstream: up, path: "/misset", secret: "a-wrong-secret", oidc: []string{"session_audience: misset"}},
 		{upstream: &upstream{url: away}, path: "/broken"},
-		{upstream: up, path: "/local", oidc: []string{ // an issuer without a logout of its own
-			"using_pseudo_issuer: true", fmt.Sprintf("authorization_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/auth"),
+		{upstream: up, path: "/local", oidc: []string{ // an issuer without an end session endpoint
+			"using_pseudo_issuer: true", fmt.Sprintf("authorization_endpoint: %q",
+				keycloak.issuer("sallyport")+"/protocol/openid-connect/auth"),
 			fmt.Sprintf("token_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/token"),
 			fmt.Sprintf("jwks_endpoint: %q", keycloak.issuer("sallyport")+"/protocol/openid-connect/certs"),
 		}},
 		{upstream: up, path: "/choose", client: "null", secret: "none", oidc: []string{"issuer: null", "scopes: null", "issuers: [" +
-			fmt.Sprintf("{name: main, title: Employees, issuer: %q, client_id: app, client_secret: %q}, ", keycloak.issuer("sallyport"), appSecret) +
-			fmt.Sprintf("{name: other, title: Partners of the other realm, issuer: %q, client_id: app, client_secret: %q}]", keycloak.issuer("other"), otherAppSecret)}},
+			fmt.Sprintf("{name: main, title: Employees, issuer: %q, client_id: app, client_secret: %q}, ", keycloak.issuer("sallyport"),
+				appSecret) +
+			fmt.Sprintf("{name: other, title: Partners of the other realm, issuer: %q, client_id: app, client_secret: %q}]",
+				keycloak.issuer("other"), otherAppSecret)}},
 	}
 }
 
-// Every page, the built-in ones and those of configs/pages, is calm to read and to use, without a script.
+// TestEveryPage checks the usability of all pages, built-in and in configs/pages, without scripts.
 func TestEveryPage(t *testing.T) {
 	for name, line := range map[string]string{"builtin": "", "own": fmt.Sprintf("pages: %q", filepath.Join(root, "configs/pages"))} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			up := startUpstream(t)
-			client := fmt.Sprintf("{client_id: webapp, name: The web application, public: true, grants: [authorization_code], scopes: [read, write], redirect_uris: [%s/cb]}", up.url)
-			g := startGate(t, config{process: []string{line, "oauth2: {scopes: [read, write], clients: [" + client + "]}"}, routes: pageRoutes(up)})
+			client := fmt.Sprintf("{client_id: webapp, name: The web application, public: true, grants: [authorization_code], "+
+				"scopes: [read, write], redirect_uris: [%s/cb]}", up.url)
+			g := startGate(t, config{process: []string{line, "oauth2: {scopes: [read, write], clients: [" + client + "]}"},
+				routes: pageRoutes(up)})
 			tab := newPersonWith(t, args{"script": false}, g).newPage()
 			lookAtRefusals(tab, name, g)
 			lookAtQuestions(tab, name, g, up)
@@ -120,7 +126,7 @@ func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {
 	tab.logIn(g.url+"/app/page", "jane")
 	tab.open(g.url + "/app/admin")
 	tab.mustLook(name+"-403", http.StatusForbidden, "Forbidden")
-	tab.open(g.url + "/misset/page") // Keycloak knows her, and sends her on
+	tab.open(g.url + "/misset/page") // with a session Keycloak redirects at once
 	tab.mustLook(name+"-not-set-up", http.StatusInternalServerError, "Not set up correctly")
 
 	ask := g.url + "/app" + consentRequest + url.QueryEscape(up.url+"/cb")
@@ -141,7 +147,7 @@ func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {
 	tab.follow(g.url + "/app/oauth2/logout")
 	tab.mustLook(name+"-logout", http.StatusOK, "Log out?")
 	tab.click("form button")
-	tab.waitFor("text=logged out") // Keycloak's own page: its session has ended, too
+	tab.waitFor("text=logged out") // Keycloak's page: its session has ended, too
 	tab.follow(g.url + "/local/oauth2/logout")
 	tab.click("form button")
 	tab.mustLook(name+"-logged-out", http.StatusOK, "Logged out")
@@ -149,7 +155,7 @@ func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {
 
 var demoAddress = regexp.MustCompile(`Open +(http://localhost:\d+)/`)
 
-// The demo's pages: its provider's login, and what its upstream received.
+// TestDemoPages checks the pages of the demo: the provider's login form and the upstream's page.
 func TestDemoPages(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
@@ -182,10 +188,10 @@ func TestDemoPages(t *testing.T) {
 	tab.click("#logout")
 	tab.waitFor("#login")
 	tab.open(address + "/")
-	tab.waitFor("#password") // nobody is logged in, here or at the provider
+	tab.waitFor("#password") // no session at the gate or the provider
 }
 
-// What look measures, it finds: a page with every fault, and one with none.
+// TestLookFindsFaults checks look with a page that has every fault and a page without faults.
 func TestLookFindsFaults(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// While Redis is away, those who hold a session get 503 with Retry-After, and nobody else notices.
+// TestRedisAway checks that without Redis, requests with a session get 503 with Retry-After, and that other requests pass.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
 	up, redis := startUpstream(t), startRedis(t)
@@ -18,7 +18,7 @@ func TestRedisAway(t *testing.T) {
 	tab := john.newPage()
 	tab.logIn(g.url+"/", "john")
 	token := keycloak.mustServiceToken(t, "sallyport")
-	g.plant(token)
+	g.registerSecrets(token)
 	program := newVisitor(t, g)
 
 	redis.kill()
@@ -45,7 +45,7 @@ func TestRedisAway(t *testing.T) {
 	if !g.ready() {
 		t.Error("the gate isn't ready without Redis, though it can serve")
 	}
-	// A login can begin; where it ends, its session can't be kept, and that is said.
+	// A login can start, but ends with 503, because its session can't be stored.
 	newcomer := newVisitor(t, g)
 	callback := newcomer.authorize(g.url+"/late", "jane")
 	if a := newcomer.browse(callback); a.status != http.StatusServiceUnavailable {
@@ -57,14 +57,14 @@ func TestRedisAway(t *testing.T) {
 	if got := tab.status(); got != http.StatusOK || tab.text("#user") != "john" {
 		t.Errorf("with Redis back, john's session gets %d", got)
 	}
-	again := newcomer.browse(newcomer.browse(g.url + "/late").location()) // Keycloak knows jane by now
+	again := newcomer.browse(newcomer.browse(g.url + "/late").location()) // jane has a session at Keycloak
 	if a := newcomer.browse(again.location()); a.status != http.StatusSeeOther || a.location() != g.url+"/late" {
 		t.Errorf("with Redis back, the login ends with %d to %q", a.status, a.location())
 	}
 }
 
-// Redis is killed under load, each time between a refresh at Keycloak and the saving of what it brought: every answer is
-// 200 for the right person or 503, and every session is alive afterwards.
+// TestRedisKilledUnderLoad kills Redis under load between a refresh at Keycloak and the storing of the new tokens. Every response
+// must be 200 for the right user or 503, and every session must survive.
 func TestRedisKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	up, issuer, redis := startUpstream(t), startCountingProxy(t), startRedis(t)
@@ -114,7 +114,7 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// verdict is "200" for the right person, "503", or what is wrong.
+// verdict returns "200" for a response for the right user, "503", or what is wrong.
 func verdict(a answer, err error, user string) string {
 	switch {
 	case err != nil:
@@ -125,7 +125,7 @@ func verdict(a answer, err error, user string) string {
 	return fmt.Sprintf("%d to %q for %q instead of %s", a.status, a.location(), a.user(), user)
 }
 
-// A load repeats requests until it is stopped and counts their verdicts.
+// A load repeats requests until stop and counts the verdicts of their responses.
 type load struct {
 	done   atomic.Bool
 	all    sync.WaitGroup
@@ -147,7 +147,7 @@ func (l *load) run(request func() string) {
 			l.mu.Lock()
 			l.counts[verdict]++
 			l.mu.Unlock()
-			time.Sleep(time.Millisecond) // two cores carry all that runs here
+			time.Sleep(time.Millisecond) // leaves time for the other processes
 		}
 	})
 }
@@ -158,13 +158,13 @@ func (l *load) count(verdict string) int {
 	return l.counts[verdict]
 }
 
-// more returns a condition: n more of these verdicts than now.
+// more returns a function that reports whether the load has counted n more verdicts since the call of more.
 func (l *load) more(verdict string, n int) func() bool {
 	before := l.count(verdict)
 	return func() bool { return l.count(verdict) >= before+n }
 }
 
-// stop ends the load and returns how often each verdict came.
+// stop ends the load and returns the count of each verdict.
 func (l *load) stop() map[string]int {
 	l.done.Store(true)
 	l.all.Wait()

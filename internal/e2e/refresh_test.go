@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// shortRoute is a route whose access tokens live for ten seconds, and whose Keycloak is seen through a counting proxy.
+// shortRoute returns a route whose access tokens expire after ten seconds, with Keycloak behind a counting proxy.
 func shortRoute(up *upstream, c *countingProxy, oidc ...string) route {
 	return route{upstream: up, client: "app-short", secret: appShortSecret, issuer: issuerAt(c.url, "sallyport"), counting: c, oidc: oidc}
 }
@@ -37,8 +37,8 @@ func TestRefreshAfterExpiry(t *testing.T) {
 	}
 }
 
-// Fifty requests at the moment of expiry, at two replicas with one Redis: Keycloak refuses a refresh token that was used
-// before, so a second refresh would cost the session.
+// TestOneRefreshForAll sends fifty requests when the access token expires to two replicas with one Redis. Only one may refresh,
+// because Keycloak ends the session at the second use of a refresh token.
 func TestOneRefreshForAll(t *testing.T) {
 	t.Parallel()
 	up, issuer, redis := startUpstream(t), startCountingProxy(t), startRedis(t)

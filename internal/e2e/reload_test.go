@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// Twenty reloads under load: every request of a session, of a token and of nobody is answered as ever. Each reload brings
-// a rule with it, by which it is seen to have happened.
+// TestReloadUnderLoad reloads twenty times under load. Requests with a session, with a token and without a credential must get the
+// same responses as before. Each reload adds a rule, which shows that the reload has happened.
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
-	c := config{routes: []route{{upstream: up}}} // sessions in memory and a generated secret, which outlive reloads
+	c := config{routes: []route{{upstream: up}}} // sessions in memory and a generated secret, which survive reloads
 	g := startGate(t, c)
 	john, token := newVisitor(t, g), keycloak.mustServiceToken(t, "sallyport")
 	john.logIn(g.url+"/", "john")
-	g.plant(token)
+	g.registerSecrets(token)
 
 	l := startLoad(t)
 	for range 4 {
@@ -47,7 +47,9 @@ func TestReloadUnderLoad(t *testing.T) {
 		c.routes[0].rules = []string{"{paths: [" + marker + "], auth: off}"}
 		g.configure(t, c)
 		g.hangUp(t)
-		mustAwait(t, 20*time.Second, "the reload that opens "+marker, func() bool { return program.call(g.url+marker).status == http.StatusOK })
+		mustAwait(t, 20*time.Second, "the reload that opens "+marker, func() bool {
+			return program.call(g.url+marker).status == http.StatusOK
+		})
 	}
 	for kind, n := range l.stop() {
 		if kind != "200" {
@@ -56,7 +58,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 }
 
-// A bad file leaves the old configuration running, and the log says what is wrong with it.
+// TestReloadOfBadFile checks that an invalid file leaves the old configuration active and that the log has its errors.
 func TestReloadOfBadFile(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -81,7 +83,7 @@ func TestReloadOfBadFile(t *testing.T) {
 	}
 }
 
-// SIGTERM: not ready any more, the request in flight is answered, then the process ends well.
+// TestSIGTERMDrains checks that after SIGTERM the gate isn't ready, finishes requests in flight and exits with status 0.
 func TestSIGTERMDrains(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A session gets a new ID when three quarters of its rolling timeout are over. The new cookie is in the answer even if the
-// upstream sent a 103 before it, which must not carry it; requests that are on their way with the old one still pass.
+// TestRenewedCookieAfterEarlyHints checks that a session gets a new ID after three quarters of its rolling timeout. The final
+// response has the new cookie, but a preceding 103 doesn't. Requests in flight with the old cookie still pass.
 func TestRenewedCookieAfterEarlyHints(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -44,7 +44,7 @@ func TestRenewedCookieAfterEarlyHints(t *testing.T) {
 	}
 }
 
-// sessionCookie is the gate's session cookie as the visitor would send it.
+// sessionCookie returns the gate's session cookie in the visitor's jar.
 func sessionCookie(v *visitor, g *gate) *http.Cookie {
 	v.t.Helper()
 	for _, c := range v.http.Jar.Cookies(v.request(http.MethodGet, g.url+"/", "").URL) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The four-line route: no session_secret, sessions in memory. After a restart the old cookie means nothing: a browser logs
-// in anew, which Keycloak's own session makes a matter of two redirects.
+// TestRestartWithGeneratedSecret checks a route without session_secret, with sessions in memory. After a restart the browser logs
+// in again, with two redirects, because it has a session at Keycloak.
 func TestRestartWithGeneratedSecret(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -32,7 +32,7 @@ func TestRestartWithGeneratedSecret(t *testing.T) {
 	}
 }
 
-// With a configured secret and Redis a restart loses nothing.
+// TestRestartWithRedis checks that with a configured secret and Redis, sessions survive a restart.
 func TestRestartWithRedis(t *testing.T) {
 	t.Parallel()
 	up, redis := startUpstream(t), startRedis(t)

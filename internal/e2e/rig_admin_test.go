@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// An admin speaks Keycloak's admin REST API. All tests share one Keycloak: what a test changes must be its own, so it makes
-// a client (mustClient, mustCopy), a user (mustUser) or, where keys are rotated, a realm (mustRealm) first.
+// An admin is a client of Keycloak's admin REST API. All tests share one Keycloak, so a test must only change objects that it has
+// created: a client (mustClient, mustCopy), a user (mustUser) or, to rotate keys, a realm (mustRealm).
 type admin struct {
 	base string
 
@@ -27,7 +27,7 @@ type admin struct {
 	until time.Time
 }
 
-// An object is JSON in Keycloak's representation, or a server's answer.
+// An object is a JSON object, such as a representation of Keycloak or a response.
 type object = map[string]any
 
 func (a *admin) mustToken(t *testing.T) string {
@@ -38,13 +38,13 @@ func (a *admin) mustToken(t *testing.T) string {
 		got := newVisitor(t).ask(issuerAt(a.base, "master")+"/protocol/openid-connect/token", clientNone("admin-cli"),
 			url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {"admin"}})
 		a.token = got.mustMember(t, "access_token")
-		a.until = time.Now().Add(30 * time.Second) // it lives for a minute
+		a.until = time.Now().Add(30 * time.Second) // the token expires after a minute
 	}
 	return a.token
 }
 
-// mustDo sends one request to a path below /admin/realms, with in as JSON unless it is nil, and decodes the answer into out
-// unless that is nil.
+// mustDo sends a request to a path below /admin/realms, with in as JSON unless it is nil, and decodes the response into out unless
+// that is nil.
 func (a *admin) mustDo(t *testing.T, method, path string, in, out any) {
 	t.Helper()
 	var body bytes.Buffer
@@ -76,7 +76,7 @@ func (a *admin) mustDo(t *testing.T, method, path string, in, out any) {
 	}
 }
 
-// mustFind returns the one element of a list, as the query selects it.
+// mustFind returns the only element of a list that the query selects.
 func (a *admin) mustFind(t *testing.T, path string, query url.Values) object {
 	t.Helper()
 	var found []object
@@ -92,11 +92,11 @@ func (a *admin) mustFindClient(t *testing.T, realm, clientID string) object {
 	return a.mustFind(t, "/"+realm+"/clients", url.Values{"clientId": {clientID}})
 }
 
-// unique is a name that no other test has.
+// unique returns a name with a random suffix.
 func unique(name string) string { return name + "-" + strings.ToLower(rand.Text()[:10]) }
 
-// mustClient makes a client from Keycloak's representation of one, until the test ends. Its clientId is the given one with
-// something unique behind, and is returned.
+// mustClient creates a client from a representation until the test ends. It appends a random suffix to clientId and returns the
+// result.
 func (a *admin) mustClient(t *testing.T, realm string, representation object) (clientID string) {
 	t.Helper()
 	representation = maps.Clone(representation)
@@ -108,8 +108,8 @@ func (a *admin) mustClient(t *testing.T, realm string, representation object) (c
 	return clientID
 }
 
-// mustCopy makes a client like one of testdata/keycloak, with some attributes changed; it has the same secret, and names
-// itself in its tokens' aud where the original did.
+// mustCopy creates a copy of a client of testdata/keycloak with changed attributes. It has the same secret, and its own ID in aud
+// where the original has its ID.
 func (a *admin) mustCopy(t *testing.T, realm, original string, attributes map[string]string) (clientID string) {
 	t.Helper()
 	representation := a.mustFindClient(t, realm, original)
@@ -132,7 +132,7 @@ func (a *admin) mustCopy(t *testing.T, realm, original string, attributes map[st
 	return clientID
 }
 
-// mustChange changes attributes of a client, which must be the test's own.
+// mustChange changes attributes of a client that the test has created.
 func (a *admin) mustChange(t *testing.T, realm, clientID string, attributes map[string]string) {
 	t.Helper()
 	client := a.mustFindClient(t, realm, clientID)
@@ -151,7 +151,7 @@ func change(client object, attributes map[string]string) {
 	client["attributes"] = all
 }
 
-// mustUser makes a user like john, with the password doe and these roles of the realm, and returns the username.
+// mustUser creates a user like john, with the password doe and these realm roles, and returns the username.
 func (a *admin) mustUser(t *testing.T, realm string, roles ...string) (username string) {
 	t.Helper()
 	username = unique("user")
@@ -169,26 +169,26 @@ func (a *admin) userPath(t *testing.T, realm, username string) string {
 	return "/" + realm + "/users/" + user["id"].(string)
 }
 
-// mustDisable disables a user, who must be the test's own.
+// mustDisable disables a user that the test has created.
 func (a *admin) mustDisable(t *testing.T, realm, username string) {
 	t.Helper()
 	a.mustDo(t, http.MethodPut, a.userPath(t, realm, username), object{"enabled": false}, nil)
 }
 
-// mustLogOut ends all sessions of a user, who must be the test's own.
+// mustLogOut ends all sessions of a user that the test has created.
 func (a *admin) mustLogOut(t *testing.T, realm, username string) {
 	t.Helper()
 	a.mustDo(t, http.MethodPost, a.userPath(t, realm, username)+"/logout", nil, nil)
 }
 
-// mustEndSession ends one session, named by the sid of its tokens.
+// mustEndSession ends the session with this sid.
 func (a *admin) mustEndSession(t *testing.T, realm, sid string) {
 	t.Helper()
 	a.mustDo(t, http.MethodDelete, "/"+realm+"/sessions/"+sid, nil, nil)
 }
 
-// mustRealm makes a realm like sallyport with these of its clients, and returns its name. It costs some seconds, and stays
-// until the run ends.
+// mustRealm creates a realm with these clients of the realm sallyport and returns its name. It takes some seconds, and the realm
+// exists until the run ends.
 func (a *admin) mustRealm(t *testing.T, clients ...string) (realm string) {
 	t.Helper()
 	file, err := os.ReadFile(filepath.Join(root, "testdata/keycloak/sallyport-realm.json"))
@@ -208,13 +208,13 @@ func (a *admin) mustRealm(t *testing.T, clients ...string) (realm string) {
 	return realm
 }
 
-// mustRotateKeys gives a realm, which must be the test's own, a new key to sign with. The old ones stay published.
+// mustRotateKeys adds a new signing key to a realm that the test has created. The old keys stay published.
 func (a *admin) mustRotateKeys(t *testing.T, realm string) {
 	t.Helper()
 	var found object
 	a.mustDo(t, http.MethodGet, "/"+realm, nil, &found)
 	a.mustDo(t, http.MethodPost, "/"+realm+"/components", object{
 		"name": unique("rsa"), "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider", "parentId": found["id"],
-		"config": object{"priority": []string{time.Now().Format("20060102150405")}}, // the latest is the first
+		"config": object{"priority": []string{time.Now().Format("20060102150405")}}, // the newest key has the highest priority
 	}, nil)
 }

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// testCA signs the certificates of this run: of servers and of clients.
+// testCA signs the server and client certificates of a run.
 var testCA = newCA()
 
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
-	file string // PEM, for other programs; written by keep
+	file string // the CA certificate in PEM form; set by keep
 }
 
 func newCA() *authority {
@@ -37,7 +37,7 @@ func newCA() *authority {
 	return a
 }
 
-// certify makes a key and its certificate, which is good for a day. Without an authority it is self-signed.
+// certify creates a key and a certificate, which is valid for a day. If by is nil, the certificate is self-signed.
 func certify(by *authority, template *x509.Certificate) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -73,7 +73,7 @@ func writePEM(file, kind string, der []byte) error {
 	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }
 
-// keep writes the authority's own certificate into a folder.
+// keep writes the CA certificate into a folder.
 func (a *authority) keep(dir string) error {
 	a.file = filepath.Join(dir, "ca.pem")
 	return writePEM(a.file, "CERTIFICATE", a.cert.Raw)
@@ -100,13 +100,13 @@ func (a *authority) mustServerPair(t *testing.T) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// mustClientCert makes a client certificate of the test CA, with the subject CN=cn.
+// mustClientCert creates a client certificate of the test CA with the subject CN=cn.
 func mustClientCert(t *testing.T, cn string) (certFile, keyFile string, pair *tls.Certificate) {
 	t.Helper()
 	return mustClientPair(t, testCA, cn)
 }
 
-// mustSelfSignedCert makes a client certificate of nobody, for self_signed_tls_client_auth.
+// mustSelfSignedCert creates a self-signed client certificate, for self_signed_tls_client_auth.
 func mustSelfSignedCert(t *testing.T, cn string) (certFile, keyFile string, pair *tls.Certificate) {
 	t.Helper()
 	return mustClientPair(t, nil, cn)
@@ -115,7 +115,8 @@ func mustSelfSignedCert(t *testing.T, cn string) (certFile, keyFile string, pair
 func mustClientPair(t *testing.T, by *authority, cn string) (certFile, keyFile string, pair *tls.Certificate) {
 	t.Helper()
 	pair, err := certify(by, &x509.Certificate{
-		Subject: pkix.Name{CommonName: cn}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Subject: pkix.Name{CommonName: cn}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
 		t.Fatal(err)

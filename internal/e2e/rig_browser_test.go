@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A driver is the node process that drives one Chromium for the whole run. See browser/driver.mjs.
+// A driver is the Node.js process that controls the Chromium of a run. See browser/driver.mjs.
 type driver struct {
 	proc  *process
 	log   *logBuffer
@@ -31,7 +31,7 @@ type driverReply struct {
 	Error  string          `json:"error"`
 }
 
-const stepLimit = 40 * time.Second // of one command; the driver itself gives up after 30
+const stepLimit = 40 * time.Second // for a command; the driver's own limit is 30 s
 
 func startDriver(dir string) (*driver, error) {
 	temp := filepath.Join(dir, "chromium")
@@ -64,7 +64,7 @@ func startDriver(dir string) (*driver, error) {
 	return d, nil
 }
 
-// stop ends Chromium the polite way first, so that it removes its profile.
+// stop lets Chromium exit normally, so that it removes its profile, and kills it otherwise.
 func (d *driver) stop() {
 	if d == nil {
 		return
@@ -94,7 +94,7 @@ func (d *driver) read(out io.Reader) {
 	}
 }
 
-// wait registers for the reply of a command.
+// wait returns the channel that receives the reply to a command.
 func (d *driver) wait(id int) chan driverReply {
 	c := make(chan driverReply, 1)
 	d.waits[id] = c
@@ -118,7 +118,7 @@ func (d *driver) reply(c chan driverReply, limit time.Duration, result any) erro
 	}
 }
 
-// command sends one command to the target (a context or page; 0 for none) and decodes its result.
+// command sends a command to a target (a context or page; 0 for none) and decodes the result.
 func (d *driver) command(target int, do string, args map[string]any, result any) error {
 	d.mu.Lock()
 	d.last++
@@ -138,7 +138,7 @@ func (d *driver) command(target int, do string, args map[string]any, result any)
 	return nil
 }
 
-// A handle is something that the driver keeps for a test: a browser context or a page.
+// A handle is a browser context or a page of the driver.
 type handle struct {
 	t  *testing.T
 	id int
@@ -151,23 +151,23 @@ func (h *handle) must(do string, args map[string]any, result any) {
 	}
 }
 
-// A person is one browser with its own cookies.
+// A person is a browser context with its own cookies.
 type person struct{ handle }
 
-// newPerson opens a browser. What it sees of cookies and codes must not be in the gates' logs.
+// newPerson opens a browser context. Its cookies and codes must not appear in the logs of gates.
 func newPerson(t *testing.T, gates ...*gate) *person {
 	t.Helper()
 	return newPersonWith(t, nil, gates...)
 }
 
-// newPersonWith is newPerson with a browser of another kind, such as {"script": false}.
+// newPersonWith is like newPerson, with options of the browser context such as {"script": false}.
 func newPersonWith(t *testing.T, kind args, gates ...*gate) *person {
 	t.Helper()
 	p := &person{handle{t: t}}
 	p.must("newContext", kind, &p.id)
 	t.Cleanup(func() {
 		for _, g := range gates {
-			p.plant(g)
+			p.registerSecrets(g)
 		}
 		if err := chromium.command(p.id, "closeContext", nil, nil); err != nil {
 			t.Error(err)
@@ -187,24 +187,25 @@ func (p *person) cookies() (all []browserCookie) {
 	return all
 }
 
-// plant registers this browser's cookies and codes as what must not be in the gate's log.
-func (p *person) plant(g *gate) {
+// registerSecrets registers the browser's cookies and codes as secrets of the gate.
+func (p *person) registerSecrets(g *gate) {
 	var cookies []browserCookie
 	var requested []string
-	if err := errors.Join(chromium.command(p.id, "cookies", nil, &cookies), chromium.command(p.id, "requested", nil, &requested)); err != nil {
+	if err := errors.Join(chromium.command(p.id, "cookies", nil, &cookies),
+		chromium.command(p.id, "requested", nil, &requested)); err != nil {
 		p.t.Error(err)
 	}
 	for _, c := range cookies {
-		g.plant(c.Value)
+		g.registerSecrets(c.Value)
 	}
 	for _, address := range requested {
 		if u, err := url.Parse(address); err == nil {
-			g.plant(u.Query().Get("code"))
+			g.registerSecrets(u.Query().Get("code"))
 		}
 	}
 }
 
-// requested lists every address that the browser asked for, in order.
+// requested returns all URLs that the browser has requested, in order.
 func (p *person) requested() (all []string) {
 	p.t.Helper()
 	p.must("requested", nil, &all)
@@ -243,7 +244,7 @@ func (p *page) text(selector string) (s string) {
 	return s
 }
 
-// submit fills in Keycloak's login form.
+// submit fills in and submits Keycloak's login form.
 func (p *page) submit(user, password string) {
 	p.t.Helper()
 	p.fill("#username", user)
@@ -251,7 +252,7 @@ func (p *page) submit(user, password string) {
 	p.click("#kc-login")
 }
 
-// logIn opens an address, logs in at Keycloak, and waits until the browser is at the address.
+// logIn opens a URL, logs in at Keycloak, and waits until the browser returns to the URL.
 func (p *page) logIn(url, user string) {
 	p.t.Helper()
 	p.open(url)
@@ -259,7 +260,7 @@ func (p *page) logIn(url, user string) {
 	p.waitURL(url)
 }
 
-// shoot keeps the page as it looks wide and narrow, light and dark. A page that is wider than its window is a failure.
+// shoot saves screenshots of the page, wide and narrow, light and dark. A page that is wider than its window fails the test.
 func (p *page) shoot(name string) {
 	p.t.Helper()
 	for _, width := range []int{1280, 390} {

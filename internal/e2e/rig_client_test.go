@@ -14,11 +14,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A clientAuth adds a client's authentication to a form that is posted to an authorization server: OIDC Core section 9,
-// RFC 8705 section 2.
+// A clientAuth adds client authentication (OIDC Core §9, RFC 8705 §2) to a form that is posted to an authorization server.
 type clientAuth func(t *testing.T, form url.Values, header http.Header)
 
-// clientNone only names the client: a public one, or one that authenticates by its certificate.
+// clientNone adds only the client_id, for a public client or one that authenticates by its certificate.
 func clientNone(id string) clientAuth {
 	return func(_ *testing.T, form url.Values, _ http.Header) { form.Set("client_id", id) }
 }
@@ -37,7 +36,7 @@ func clientSecretPost(id, secret string) clientAuth {
 	}
 }
 
-// clientSecretJWT signs an assertion for the audience, which is the issuer, with HS256.
+// clientSecretJWT adds an assertion that is signed with HS256. audience is the issuer.
 func clientSecretJWT(id, secret, audience string) clientAuth {
 	return func(t *testing.T, form url.Values, _ http.Header) {
 		t.Helper()
@@ -52,7 +51,7 @@ func privateKeyJWT(id string, key *signer, audience string) clientAuth {
 	}
 }
 
-// assertion are the claims of RFC 7523 section 3.
+// assertion returns the claims of a client assertion (RFC 7523 §3).
 func assertion(id, audience string) object {
 	now := time.Now()
 	return object{"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
@@ -63,7 +62,7 @@ func assert(form url.Values, jwt string) {
 	form.Set("client_assertion", jwt)
 }
 
-// ask posts a form as a client; header are names and values.
+// ask posts a form with client authentication. header holds names and values of header fields, in turn.
 func (v *visitor) ask(endpoint string, as clientAuth, form url.Values, header ...string) answer {
 	v.t.Helper()
 	fields, authentication := url.Values{}, http.Header{}
@@ -75,13 +74,13 @@ func (v *visitor) ask(endpoint string, as clientAuth, form url.Values, header ..
 	return v.must(r)
 }
 
-// accessToken asks the token endpoint and returns the access token.
+// accessToken sends a token request and returns the access token.
 func (v *visitor) accessToken(m metadata, as clientAuth, form url.Values) string {
 	v.t.Helper()
 	return v.ask(m.endpoint("token"), as, form).mustMember(v.t, "access_token")
 }
 
-// grant is a token request's form: grant_type, scope, and more names and values.
+// grant returns the form of a token request: grant_type, scope, and more names and values.
 func grant(kind, scope string, more ...string) url.Values {
 	form := url.Values{"grant_type": {kind}}
 	if scope != "" {
@@ -99,14 +98,14 @@ func passwordGrant(user string) url.Values {
 
 const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 
-// exchange is an exchange of an access token for one of an audience: RFC 8693 section 2.1.
+// exchange returns the form that exchanges an access token for one with an audience (RFC 8693 §2.1).
 func exchange(token, audience, scope string) url.Values {
 	return grant(tokenExchange, scope, "audience", audience,
 		"subject_token", token, "subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
 }
 
-// present makes the visitor show a certificate to every server that asks for one. With TLSClientConfig.Certificates Go would
-// keep it to itself where the server names the authorities it trusts and this one isn't among them.
+// present makes the visitor send a certificate to every server that requests one. With TLSClientConfig.Certificates Go would not
+// send it to a server that lists other certification authorities.
 func (v *visitor) present(pair *tls.Certificate) *visitor {
 	v.http.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		return pair, nil
@@ -114,7 +113,7 @@ func (v *visitor) present(pair *tls.Certificate) *visitor {
 	return v
 }
 
-// mustObject is the answer's body, if that is a JSON object and the status is 200.
+// mustObject returns the body, which must be a JSON object with the status 200.
 func (a answer) mustObject(t *testing.T) (o object) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &o); err != nil || a.status != http.StatusOK {
@@ -123,7 +122,7 @@ func (a answer) mustObject(t *testing.T) (o object) {
 	return o
 }
 
-// mustMember is a string in such a body.
+// mustMember returns a string member of the body.
 func (a answer) mustMember(t *testing.T, name string) string {
 	t.Helper()
 	s, _ := a.mustObject(t)[name].(string)
@@ -133,14 +132,14 @@ func (a answer) mustMember(t *testing.T, name string) string {
 	return s
 }
 
-// refusal is the error code of an OAuth 2.0 answer, or empty.
+// refusal returns the error code of an OAuth 2.0 response, or "".
 func (a answer) refusal() string {
 	var refused struct{ Error string }
 	json.Unmarshal([]byte(a.body), &refused)
 	return refused.Error
 }
 
-// A metadata is what an authorization server says of itself.
+// A metadata is the metadata of an authorization server.
 type metadata struct {
 	t   *testing.T
 	all object
@@ -157,7 +156,7 @@ func mustDiscover(t *testing.T, issuer string) metadata {
 
 func (m metadata) issuer() string { return m.all["issuer"].(string) }
 
-// endpoint is an address by its name without the _endpoint: token, introspection, revocation, userinfo, authorization.
+// endpoint returns an endpoint by its metadata name without _endpoint: token, introspection, revocation, userinfo, authorization.
 func (m metadata) endpoint(name string) string {
 	m.t.Helper()
 	address, _ := m.all[name+"_endpoint"].(string)
@@ -167,14 +166,14 @@ func (m metadata) endpoint(name string) string {
 	return address
 }
 
-// mtls is the address for clients that present a certificate: RFC 8705 section 5.
+// mtls returns the mTLS alias of an endpoint (RFC 8705 §5).
 func (m metadata) mtls(name string) string {
 	m.t.Helper()
 	aliases, _ := m.all["mtls_endpoint_aliases"].(object)
 	return metadata{m.t, object{"issuer": m.issuer(), name + "_endpoint": aliases[name+"_endpoint"]}}.endpoint(name)
 }
 
-// mustVerify checks a JWT's signature by the issuer's published keys, and returns its typ too.
+// mustVerify verifies a JWT with the issuer's published keys and also returns its typ.
 func (m metadata) mustVerify(raw string) (b bearer, typ string) {
 	t := m.t
 	t.Helper()

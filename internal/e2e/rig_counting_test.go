@@ -15,18 +15,19 @@ import (
 	"testing"
 )
 
-// A countingProxy stands before Keycloak and counts the refreshes. It keeps the Host header, so it is an issuer of its own.
+// A countingProxy is a reverse proxy for Keycloak that counts requests. It doesn't change the Host header, so that its URL is
+// another issuer.
 type countingProxy struct {
 	url       string
 	refreshes atomic.Int64
-	refused   atomic.Int64 // refreshes that Keycloak didn't grant
+	refused   atomic.Int64 // refresh requests that Keycloak has rejected
 	asked     sync.Map     // by path: *atomic.Int64
 
-	// granted is called once, when Keycloak has granted a refresh and before the gate hears of it.
+	// granted is called once, after a successful refresh and before the gate receives the response.
 	granted atomic.Pointer[func()]
 
 	mu      sync.Mutex
-	secrets []string // tokens, codes and verifiers that passed
+	secrets []string // tokens, codes and verifiers in requests and responses
 }
 
 // grantType is the context key of a token request's grant_type.
@@ -102,7 +103,7 @@ func (c *countingProxy) saw(secrets ...string) {
 	c.secrets = append(c.secrets, secrets...)
 }
 
-// seen returns what passed and must not be in a gate's log. A nil proxy has seen nothing.
+// seen returns the secrets that must not appear in a gate's log. It returns nil for a nil proxy.
 func (c *countingProxy) seen() []string {
 	if c == nil {
 		return nil
@@ -112,10 +113,10 @@ func (c *countingProxy) seen() []string {
 	return c.secrets
 }
 
-// issuer is a realm's issuer as it is reached through the proxy.
+// issuer returns the issuer of a realm behind the proxy.
 func (c *countingProxy) issuer(realm string) string { return issuerAt(c.url, realm) }
 
-// count is how often paths with this end were asked for.
+// count returns the number of requests whose path has this suffix.
 func (c *countingProxy) count(end string) (total int) {
 	c.asked.Range(func(path, n any) bool {
 		if strings.HasSuffix(path.(string), end) {

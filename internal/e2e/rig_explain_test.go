@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -11,27 +12,27 @@ import (
 	"time"
 )
 
-// A ruling is one request and what must become of it, by the running gate and by sallyport explain alike.
+// A ruling is a request with the expected decision of the running gate and of sallyport explain.
 type ruling struct {
-	method string // default GET
-	host   string // default the gate's own, 127.0.0.1
+	method string // default: GET
+	host   string // default: the gate's host, 127.0.0.1
 	path   string // with its query
-	who    string // whose token it brings; empty: nobody's
+	who    string // the user or client of the token; empty for no token
 	header []string
 	status int
-	reason string // of a refusal; "a login begins" where it is none
+	reason string // of a rejection, or "a login begins"
 }
 
-// mustRule sends the request of a ruling, and asks sallyport explain about it. It returns the answer.
+// mustRule checks the decision of the gate and of sallyport explain for a ruling. It returns the gate's response.
 func (g *gate) mustRule(t *testing.T, v *visitor, c ruling, token string) answer {
 	t.Helper()
-	method := or(c.method, http.MethodGet)
+	method := cmp.Or(c.method, http.MethodGet)
 	header := c.header
 	if token != "" {
 		header = append(header[:len(header):len(header)], "Authorization", "Bearer "+token)
 	}
 	r := v.request(method, g.url+c.path, "", header...)
-	r.Host = or(c.host, r.Host)
+	r.Host = cmp.Or(c.host, r.Host)
 	a := v.must(r)
 	x := g.mustExplain(t, method, "http://"+r.Host+c.path, c.header, token)
 	var logged string
@@ -57,16 +58,16 @@ func (g *gate) mustRule(t *testing.T, v *visitor, c ruling, token string) answer
 	return a
 }
 
-// An explanation is what sallyport explain has printed.
+// An explanation is the result of sallyport explain.
 type explanation struct {
-	passes bool // it exited with 0
+	passes bool // the exit status was 0
 	reason string
 	text   string
 }
 
 var refusedFor = regexp.MustCompile(`(?m)^refused: \d+ (a login begins|[a-z_]+)`)
 
-// mustExplain asks the program about a request, with the gate's own configuration.
+// mustExplain runs sallyport explain for a request, with the gate's configuration.
 func (g *gate) mustExplain(t *testing.T, method, address string, header []string, token string) explanation {
 	t.Helper()
 	args := []string{"explain", "-c", g.file, "-request", method + " " + address}

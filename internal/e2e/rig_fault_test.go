@@ -19,10 +19,10 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// A fault is what an endpoint of the issuer does instead of answering. It is nil for one that works.
+// A fault is the handler of a failing endpoint of the issuer. It is nil for a working endpoint.
 type fault func(w http.ResponseWriter, r *http.Request)
 
-// refuses is no answer of a server: nobody listens.
+// refuses stands for an endpoint without a listener.
 func refuses(http.ResponseWriter, *http.Request) {}
 
 const slowness = 30 * time.Second
@@ -39,7 +39,7 @@ func htmlPage(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "<!doctype html><title>Welcome</title><h1>It works!</h1>")
 }
 
-// truncated is the beginning of what would be good for every endpoint.
+// truncated sends the beginning of a JSON object.
 func truncated(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprint(w, `{"active":true,"sub":"john","preferred_username":"john","access_token":"an-access-token-that-ends-amid`)
@@ -47,26 +47,26 @@ func truncated(w http.ResponseWriter, _ *http.Request) {
 
 const hugeSize = 100 << 20
 
-// huge is 100 MB of JSON that would be good for every endpoint if anybody read it to its end.
+// huge sends 100 MB of JSON that every endpoint could send.
 func huge(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprint(w, `{"active":true,"sub":"john","preferred_username":"john","padding":"`)
 	block := bytes.Repeat([]byte("x"), 1<<20)
 	for range hugeSize / len(block) {
 		if _, err := w.Write(block); err != nil {
-			return // who reads has had enough
+			return // the client has closed the connection
 		}
 	}
 	fmt.Fprint(w, `"}`)
 }
 
-// A door is one endpoint of an issuer at an address of its own: a proxy before Keycloak that can be made to fail.
+// A door is a reverse proxy for one endpoint of an issuer, with its own port, which can be made to fail.
 type door struct {
 	url    string
 	port   int
 	next   http.Handler
 	fault  atomic.Pointer[fault]
-	server *http.Server // nil while nobody listens
+	server *http.Server // nil while it is closed
 }
 
 func newDoor(t *testing.T, host string) *door {
@@ -93,7 +93,7 @@ func (d *door) host() string { return fmt.Sprintf("127.0.0.1:%d", d.port) }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f := d.fault.Load(); f != nil {
-		io.Copy(io.Discard, r.Body) // so that the server notices when the client goes
+		io.Copy(io.Discard, r.Body) // so that the server detects that the client disconnects
 		(*f)(w, r)
 		return
 	}
@@ -104,7 +104,8 @@ func (d *door) open(t *testing.T) {
 	t.Helper()
 	var l net.Listener
 	var err error
-	await(5*time.Second, func() bool { l, err = net.Listen("tcp", d.host()); return err == nil }) // a child that is just being started may still hold the listener before
+	// A child process that starts at this moment may have inherited the previous listener.
+	await(5*time.Second, func() bool { l, err = net.Listen("tcp", d.host()); return err == nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +116,12 @@ func (d *door) open(t *testing.T) {
 
 func (d *door) close() {
 	if d.server != nil {
-		d.server.Close() // its connections too
+		d.server.Close() // also closes connections
 		d.server = nil
 	}
 }
 
-// fail makes the endpoint fail; lift makes it work again. kind is of the faults above.
+// fail makes the endpoint fail until lift. kind is a key of faults.
 func (d *door) fail(kind string) {
 	if kind == "refused" {
 		d.close()
@@ -140,12 +141,12 @@ func (d *door) lift(t *testing.T) {
 
 var faults = map[string]fault{"refused": refuses, "slow": slow, "html": htmlPage, "truncated": truncated, "huge": huge}
 
-// A faultyIssuer is a realm of Keycloak whose endpoints stand at an address each. What isn't named here, such as the login
-// form, is at the front with the discovery document.
+// A faultyIssuer is a realm of Keycloak whose endpoints have separate addresses. Other paths, such as the login form, are at the
+// address of the discovery document.
 type faultyIssuer struct {
 	issuer string
 	front  *door
-	doors  map[string]*door // by the path's end
+	doors  map[string]*door // by name of the endpoint
 }
 
 var doorPaths = map[string]string{"jwks": "/certs", "token": "/token", "introspection": "/token/introspect", "userinfo": "/userinfo"}
@@ -165,7 +166,7 @@ func (f *faultyIssuer) endpoint(name string) string {
 	return issuerAt(f.doors[name].url, "sallyport") + "/protocol/openid-connect" + doorPaths[name]
 }
 
-// oidc are the lines that send a gate to the doors.
+// oidc returns the settings of a gate that uses the doors.
 func (f *faultyIssuer) oidc(more ...string) []string {
 	lines := []string{"timeout: " + strconv.FormatInt(outageTimeout.Milliseconds(), 10)}
 	for name := range doorPaths {
@@ -180,7 +181,7 @@ func (f *faultyIssuer) ask(v *visitor, as clientAuth, form url.Values) answer {
 	return v.ask(f.endpoint("token"), as, form)
 }
 
-// peakMemory is the most memory that a process has had so far, in bytes.
+// peakMemory returns the maximum memory of a process so far, in bytes.
 func peakMemory(t *testing.T, p *process) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -195,7 +196,7 @@ func peakMemory(t *testing.T, p *process) int64 {
 	return kib << 10
 }
 
-// attempt is one request with a limit of its own, and how long its answer took.
+// attempt sends a request with a timeout and returns the response and its duration.
 func attempt(v *visitor, r *http.Request) (a answer, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), slowness)
 	defer cancel()

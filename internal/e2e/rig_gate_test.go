@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,51 +16,44 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// sessionSecret is the configured session_secret: planted, so that no log may hold it.
+// sessionSecret is the configured session_secret, which must not appear in logs.
 const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
 
-// A config is a gate's configuration file, but for its listeners.
+// A config is a gate's configuration without listeners.
 type config struct {
 	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
-	process []string // more lines of the process's own keys
+	process []string // more top-level lines
 	routes  []route
 }
 
-// A route is one entry of routes:. Its zero value, with an upstream, is the client app of the realm sallyport at /.
+// A route is an entry of routes. By default it is at / and uses the client app of the realm sallyport.
 type route struct {
 	path     string
-	acl      string // the value of acl:, or none
+	acl      string // the value of acl, or ""
 	issuer   string
-	counting *countingProxy // before that issuer, if any
+	counting *countingProxy // the proxy in front of the issuer, or nil
 	client   string
 	secret   string
 	upstream *upstream
-	oidc     []string // more lines of the oidc: block; with issuers: among them, what belongs to one issuer isn't there
-	rules    []string // before the rules of every route
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
+	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
+	rules    []string // additional rules, before those of every route
 }
 
 func (r route) yaml() string {
 	var b strings.Builder
-	path := or(r.path, "/")
+	path := cmp.Or(r.path, "/")
 	below := strings.TrimSuffix(path, "/")
 	has := func(key string) bool {
 		return slices.ContainsFunc(r.oidc, func(own string) bool { return strings.HasPrefix(own, key+":") })
 	}
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, or(r.acl, "{}"))
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"))
 	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
 	}
 	if !has("issuers") {
-		byDefault = append(byDefault, "issuer: "+or(r.issuer, keycloak.issuer("sallyport")), "client_id: "+or(r.client, "app"),
-			"client_secret: "+or(r.secret, appSecret), // or none
+		byDefault = append(byDefault, "issuer: "+cmp.Or(r.issuer, keycloak.issuer("sallyport")), "client_id: "+cmp.Or(r.client, "app"),
+			"client_secret: "+cmp.Or(r.secret, appSecret), // or none
 			"scopes: [openid, profile, email]")
 	}
 	for _, line := range byDefault {
@@ -81,7 +75,7 @@ func (r route) yaml() string {
 	return b.String()
 }
 
-// withRedis are the lines of an oidc: block whose sessions are in Redis, with the common secret.
+// withRedis returns lines of an oidc block with sessions in Redis and sessionSecret.
 func withRedis(r *redisServer, more ...string) []string {
 	return append([]string{
 		fmt.Sprintf("session: {storage: redis, secret: %q}", sessionSecret),
@@ -89,7 +83,7 @@ func withRedis(r *redisServer, more ...string) []string {
 	}, more...)
 }
 
-// A gate is one sallyport process. It trusts the test CA, so an issuer or an upstream may be https.
+// A gate is a sallyport process. It trusts the test CA, so issuers and upstreams may use HTTPS.
 type gate struct {
 	url   string // http://127.0.0.1:PORT
 	admin string
@@ -97,13 +91,12 @@ type gate struct {
 	log   *logBuffer
 	proc  *process
 
-	listen  string // the head of the configuration
+	listen  string // the first lines of the configuration
 	mu      sync.Mutex
 	planted map[string]bool
 }
 
-// startGate runs the binary until the test ends. No token, code, secret or cookie value that was planted may then be in
-// its log, which it wrote at the level debug.
+// startGate runs the binary until the test ends. Then it checks that the log, at level debug, contains no registered secret.
 func startGate(t *testing.T, c config) *gate {
 	t.Helper()
 	return startGateAt(t, freeport.Port(), c)
@@ -111,7 +104,7 @@ func startGate(t *testing.T, c config) *gate {
 
 func urlOf(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 
-// startGateAt is startGate at a port that others know already.
+// startGateAt is like startGate, with a given port.
 func startGateAt(t *testing.T, port int, c config) *gate {
 	t.Helper()
 	admin := freeport.Port()
@@ -120,15 +113,15 @@ func startGateAt(t *testing.T, port int, c config) *gate {
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
 		listen: fmt.Sprintf("listen: 127.0.0.1:%d\nadmin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", port, admin),
 	}
-	g.plant(sessionSecret)
-	g.plant(clientSecrets...)
+	g.registerSecrets(sessionSecret)
+	g.registerSecrets(clientSecrets...)
 	g.configure(t, c)
 	t.Cleanup(func() { g.end(t, c) })
 	g.start(t)
 	return g
 }
 
-// configure writes the file, which the process reads when it starts and at reload.
+// configure writes the configuration file, which the process reads at start and reload.
 func (g *gate) configure(t *testing.T, c config) {
 	t.Helper()
 	var b strings.Builder
@@ -162,7 +155,7 @@ func (g *gate) start(t *testing.T) {
 
 func (g *gate) ready() bool { return answers(g.admin+"/readyz", http.StatusOK) }
 
-// terminate asks the process to stop, as a service manager does, and waits for its end.
+// terminate sends SIGTERM and waits for the end of the process.
 func (g *gate) terminate(t *testing.T) {
 	t.Helper()
 	g.proc.signal(syscall.SIGTERM)
@@ -177,7 +170,7 @@ func (g *gate) terminate(t *testing.T) {
 	}
 }
 
-// hangUp tells the process to read its configuration again.
+// hangUp sends SIGHUP, which reloads the configuration.
 func (g *gate) hangUp(t *testing.T) {
 	t.Helper()
 	if err := g.proc.signal(syscall.SIGHUP); err != nil {
@@ -185,14 +178,14 @@ func (g *gate) hangUp(t *testing.T) {
 	}
 }
 
-// end kills the process and reads its log.
+// end kills the process and checks its log.
 func (g *gate) end(t *testing.T, c config) {
 	g.proc.kill()
 	for _, r := range c.routes {
-		g.plant(r.counting.seen()...)
+		g.registerSecrets(r.counting.seen()...)
 		for _, a := range r.upstream.all() {
 			_, token, _ := strings.Cut(a.header.Get("Authorization"), " ")
-			g.plant(token)
+			g.registerSecrets(token)
 		}
 	}
 	log := g.log.String()
@@ -220,8 +213,8 @@ func lineWith(log, value string) string {
 	return ""
 }
 
-// plant registers values that must not be in the log. Short ones would be there by chance.
-func (g *gate) plant(values ...string) {
+// registerSecrets registers values that must not appear in the log. It ignores short values, which may occur by chance.
+func (g *gate) registerSecrets(values ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, v := range values {

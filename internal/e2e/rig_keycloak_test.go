@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// The clients of testdata/keycloak, whose README says what each is for. kong has a key and client-tls-auth a certificate.
+// The secrets of the clients of testdata/keycloak, whose README describes them. kong has a key and client-tls-auth a certificate.
 const (
 	appSecret            = "app-secret-of-the-test-realm-0001"
 	appShortSecret       = "app-short-secret-of-the-test-realm-0002"
@@ -31,22 +31,22 @@ const (
 	shortLife            = 10 * time.Second // of app-short's access tokens
 )
 
-// clientSecrets must not be in any gate's log.
+// clientSecrets must not appear in any gate's log.
 var clientSecrets = []string{appSecret, appShortSecret, serviceSecret, otherAppSecret, otherServiceSecret, secretJWTSecret,
 	certBoundSecret, dpopSecret, lightweightSecret, userinfoSignedSecret, exchangeTargetSecret}
 
-// A keycloakServer is one Keycloak with a copy of the golden database. Its issuer follows the address by which it is asked:
-// each realm is one issuer over plain http and another over TLS.
+// A keycloakServer is a Keycloak process with a copy of the golden database. The issuer of a realm depends on the requested
+// address: each realm is one issuer over HTTP and another over HTTPS.
 type keycloakServer struct {
 	url    string // http://127.0.0.1:PORT
-	urlTLS string // https://127.0.0.1:PORT; asks for a client certificate, and refuses one that isn't of the test CA
+	urlTLS string // https://127.0.0.1:PORT; requests a client certificate and rejects one that the test CA hasn't issued
 	caFile string // the test CA
 	admin  *admin
 	log    *logBuffer
 	proc   *process
 }
 
-const keycloakStart = 4 * time.Minute // at most; 10 s on an idle machine
+const keycloakStart = 4 * time.Minute // the maximum; 10 s on an idle machine
 
 func startKeycloak(dir string) (*keycloakServer, error) {
 	db := filepath.Join(dir, "keycloak")
@@ -73,12 +73,12 @@ func startKeycloak(dir string) (*keycloakServer, error) {
 		"JAVA_OPTS_APPEND=-XX:+UseSerialGC -XX:-UseG1GC -XX:TieredStopAtLevel=1 -Xss512k -Djava.net.preferIPv4Stack=true",
 	}
 	k.proc, err = startProcess(k.log, env, filepath.Join(root, ".cache/keycloak/home/bin/kc.sh"), "start", "--optimized",
-		"--cache=local", "--http-enabled=true", "--hostname-strict=false", // the issuer follows the Host header
+		"--cache=local", "--http-enabled=true", "--hostname-strict=false", // the issuer depends on the Host header
 		"--http-host=127.0.0.1", fmt.Sprintf("--http-port=%d", port), fmt.Sprintf("--https-port=%d", portTLS),
 		"--https-certificate-file="+certFile, "--https-certificate-key-file="+keyFile,
-		"--https-trust-store-file="+testCA.file, // for clients' certificates; --truststore-paths would write into the shared home
+		"--https-trust-store-file="+testCA.file, // for client certificates; --truststore-paths would write into the shared home
 		"--http-management-host=127.0.0.1", fmt.Sprintf("--http-management-port=%d", health), "--http-management-scheme=http",
-		"--spi-public-key-storage--infinispan--min-time-between-requests=-1", // a client's new key is fetched at once; 0 is a second
+		"--spi-public-key-storage--infinispan--min-time-between-requests=-1", // fetch a client's new key at once; 0 is a second
 		fmt.Sprintf("--db-url=jdbc:h2:file:%s/keycloakdb;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE", db))
 	if err != nil {
 		return nil, err
@@ -97,18 +97,18 @@ func (k *keycloakServer) stop() {
 	}
 }
 
-// issuer is a realm's issuer identifier; issuerTLS what it is over TLS, which mutual TLS needs.
+// issuer returns the issuer of a realm, and issuerTLS that over HTTPS, which mutual TLS needs.
 func (k *keycloakServer) issuer(realm string) string    { return issuerAt(k.url, realm) }
 func (k *keycloakServer) issuerTLS(realm string) string { return issuerAt(k.urlTLS, realm) }
 
 func issuerAt(base, realm string) string { return base + "/realms/" + realm }
 
-// isLogin reports whether an address is the realm's login form.
+// isLogin reports whether an address is the login form of a realm.
 func (k *keycloakServer) isLogin(address, realm string) bool {
 	return strings.HasPrefix(address, k.issuer(realm)+"/protocol/openid-connect/auth")
 }
 
-// mustToken asks the token endpoint and returns the access token.
+// mustToken sends a token request and returns the access token.
 func (k *keycloakServer) mustToken(t *testing.T, realm string, form url.Values) string {
 	t.Helper()
 	res, err := http.PostForm(k.issuer(realm)+"/protocol/openid-connect/token", form)
@@ -126,14 +126,14 @@ func (k *keycloakServer) mustToken(t *testing.T, realm string, form url.Values) 
 	return answer.AccessToken
 }
 
-// mustServiceToken is what an API client sends: client_credentials, aud app.
+// mustServiceToken returns an access token of the client_credentials grant with aud app.
 func (k *keycloakServer) mustServiceToken(t *testing.T, realm string) string {
 	t.Helper()
 	secret := map[string]string{"sallyport": serviceSecret, "other": otherServiceSecret}[realm]
 	return k.mustToken(t, realm, url.Values{"grant_type": {"client_credentials"}, "client_id": {"service"}, "client_secret": {secret}})
 }
 
-// mustUserToken is a person's access token, as an API client of theirs would have it.
+// mustUserToken returns a user's access token of the password grant.
 func (k *keycloakServer) mustUserToken(t *testing.T, client, secret, user string) string {
 	t.Helper()
 	return k.mustToken(t, "sallyport", url.Values{"grant_type": {"password"}, "scope": {"openid profile email"},

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// mustLevels makes a login flow with two levels of authentication, until the test ends, and makes it the client's, which must
-// be the test's own: silver is the login form, and gold the password once more. Each login with gold needs it again.
+// mustLevels gives a client, which the test has created, a login flow with two levels of authentication until the test ends. silver
+// is the login form; gold asks for the password again, in each login.
 func (a *admin) mustLevels(t *testing.T, realm, clientID string) {
 	t.Helper()
 	f := &loginFlow{a, "/" + realm + "/authentication/flows", unique("levels")}
@@ -18,7 +18,8 @@ func (a *admin) mustLevels(t *testing.T, realm, clientID string) {
 	flow := func(alias string) object { return object{"alias": alias, "type": "basic-flow"} }
 	f.mustAdd(t, f.top, "ALTERNATIVE", "execution", object{"provider": "auth-cookie"})
 	f.mustAdd(t, f.top, "ALTERNATIVE", "flow", flow(f.top+"-forms"))
-	for _, level := range []struct{ number, maxAge, form string }{{"1", "36000", "auth-username-password-form"}, {"2", "0", "auth-password-form"}} {
+	for _, level := range []struct{ number, maxAge, form string }{{"1", "36000", "auth-username-password-form"},
+		{"2", "0", "auth-password-form"}} {
 		sub := f.top + "-" + level.number
 		f.mustAdd(t, f.top+"-forms", "CONDITIONAL", "flow", flow(sub))
 		condition := f.mustAdd(t, sub, "REQUIRED", "execution", object{"provider": "conditional-level-of-authentication"})
@@ -38,14 +39,14 @@ func (a *admin) mustLevels(t *testing.T, realm, clientID string) {
 	})
 }
 
-// A loginFlow is a flow of a realm that is being made.
+// A loginFlow is an authentication flow of a realm.
 type loginFlow struct {
 	*admin
-	path string // below /admin/realms, of all flows
-	top  string // its alias
+	path string // of the realm's flows, below /admin/realms
+	top  string // alias of the top-level flow
 }
 
-// mustAdd adds an execution to the flow or to one below it, and returns its ID: an authenticator, or a flow by its alias.
+// mustAdd adds an execution, an authenticator or a subflow, to the flow with the alias below, and returns its ID.
 func (f *loginFlow) mustAdd(t *testing.T, below, requirement, kind string, what object) (id string) {
 	t.Helper()
 	before := f.mustExecutions(t)
@@ -61,7 +62,7 @@ func (f *loginFlow) mustAdd(t *testing.T, below, requirement, kind string, what 
 	return ""
 }
 
-// mustExecutions are those of the flow and all below it, by ID.
+// mustExecutions returns the executions of the flow and its subflows, by ID.
 func (f *loginFlow) mustExecutions(t *testing.T) map[string]object {
 	t.Helper()
 	var list []object

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// A line is one of the gate's log.
+// A line is a line of the gate's log.
 type line map[string]any
 
 func (l line) text(name string) string { s, _ := l[name].(string); return s }
 
-// mustLine is the access log's line of an answer of the gate's own, which the answer's X-Request-Id finds.
+// mustLine returns the access log's line for a response of the gate, by its X-Request-Id.
 func (g *gate) mustLine(t *testing.T, a answer) line {
 	t.Helper()
 	return g.mustLineOf(t, "request", a.header.Get("X-Request-Id"))
 }
 
-// mustLineOf is the line of a request with this message.
+// mustLineOf waits for the line of a request with this message and returns it.
 func (g *gate) mustLineOf(t *testing.T, message, id string) (found line) {
 	t.Helper()
 	if id == "" {
@@ -31,7 +31,7 @@ func (g *gate) mustLineOf(t *testing.T, message, id string) (found line) {
 	return found
 }
 
-// lineOf is the line of a request with this message, if it is there.
+// lineOf returns the line of a request with this message, if the log has it.
 func (g *gate) lineOf(message, id string) (found line, ok bool) {
 	for text := range strings.Lines(g.log.String()) {
 		var l line

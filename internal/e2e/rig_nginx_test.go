@@ -41,7 +41,7 @@ http {
 }
 `
 
-// startNginx ends TLS in front of a server, and returns the https origin.
+// startNginx starts an nginx that terminates TLS in front of a server, and returns its https origin.
 func startNginx(t *testing.T, behind string) string {
 	t.Helper()
 	dir, port, log := t.TempDir(), freeport.Port(), &logBuffer{}

@@ -16,7 +16,7 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// An oidcProvider is one node process that runs panva's oidc-provider: a second voice beside Keycloak, with opaque access
+// An oidcProvider is a Node.js process that runs panva's oidc-provider: a second implementation beside Keycloak, with opaque access
 // tokens and signed introspection. See oidcprovider/server.mjs for its accounts and features.
 type oidcProvider struct {
 	issuer string // http://127.0.0.1:PORT
@@ -24,32 +24,33 @@ type oidcProvider struct {
 	proc   *process
 }
 
-// An oidcProviderConfig says what one test's provider is like.
+// An oidcProviderConfig configures the provider of a test.
 type oidcProviderConfig struct {
-	// clients are as registered: client_id, client_secret, token_endpoint_auth_method, jwks_uri, ... With none of redirect_uris
-	// and grant_types, a client has client_credentials alone; see nativeClient for one whose gate's port isn't known yet.
+	// clients have registration metadata: client_id, client_secret, token_endpoint_auth_method, jwks_uri, ... Without redirect_uris
+	// and grant_types, a client has only client_credentials. nativeClient doesn't need the port of the gate.
 	clients []object
-	// configuration are more members of oidc-provider's own configuration; its features are added to the ones there.
+	// configuration has more members of oidc-provider's configuration. Its features are merged with those in server.mjs.
 	configuration object
 }
 
-// nativeClient is a client for logins with a secret, at a redirect URI of any loopback port.
+// nativeClient returns a confidential client for logins, with a redirect URI for any loopback port.
 func nativeClient(id, secret, redirectPath string) object {
 	return object{"client_id": id, "client_secret": secret, "application_type": "native",
 		"redirect_uris": []string{"http://127.0.0.1" + redirectPath}, "grant_types": []string{"authorization_code", "refresh_token"}}
 }
 
-// startOIDCProvider runs it until the test ends.
+// startOIDCProvider runs an oidc-provider until the test ends.
 func startOIDCProvider(t *testing.T, c oidcProviderConfig) *oidcProvider {
 	t.Helper()
 	certFile, keyFile := testCA.mustServerPair(t)
 	port := freeport.Port()
 	for _, client := range c.clients {
 		if client["grant_types"] == nil && client["redirect_uris"] == nil {
-			client["grant_types"], client["redirect_uris"], client["response_types"] = []string{"client_credentials"}, []string{}, []string{}
+			client["grant_types"] = []string{"client_credentials"}
+			client["redirect_uris"], client["response_types"] = []string{}, []string{}
 		}
 	}
-	// Node 20 can't make its own keys: about one export of a new private key in eighty never returns.
+	// Node 20 must not generate the keys: about one in eighty exports of a new private key never returns.
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{mustKey(t, jose.RS256), mustKey(t, jose.ES256)}}
 	settings, err := json.Marshal(object{"port": port, "tlsPort": freeport.Port(), "certFile": certFile, "keyFile": keyFile,
 		"caFile": testCA.file, "jwks": keys, "clients": c.clients, "configuration": c.configuration})
@@ -77,8 +78,8 @@ func startOIDCProvider(t *testing.T, c oidcProviderConfig) *oidcProvider {
 
 var interactionForm = regexp.MustCompile(`<form[^>]*action="([^"]+)"`)
 
-// authorize goes from an authorization request to the login form, logs in, and returns the redirection endpoint's address
-// with the code, which it doesn't open.
+// authorize sends an authorization request, logs in, and returns the redirect to the redirection endpoint with the code, without
+// opening it.
 func (p *oidcProvider) authorize(v *visitor, request, user string) (callback string) {
 	v.t.Helper()
 	page := v.browse(p.follow(v, request))
@@ -92,7 +93,7 @@ func (p *oidcProvider) authorize(v *visitor, request, user string) (callback str
 	return p.follow(v, p.absolute(v, sent.location()))
 }
 
-// follow opens an address of the provider and returns where that leads.
+// follow opens an address of the provider and returns the target of the redirect.
 func (p *oidcProvider) follow(v *visitor, address string) string {
 	v.t.Helper()
 	a := v.browse(address)

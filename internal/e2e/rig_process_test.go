@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// A process is a program that was started here, in a process group of its own.
+// A process is a child process in its own process group.
 type process struct {
 	cmd    *exec.Cmd
-	ended  chan struct{} // closed when it has ended
-	status error         // of its end
+	ended  chan struct{} // closed at the end of the process
+	status error         // the result of Wait
 }
 
 // startProcess starts a program whose output goes to out.
@@ -31,52 +31,53 @@ func begin(cmd *exec.Cmd) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	undertaker.note("+", cmd.Process.Pid)
+	reaper.note("+", cmd.Process.Pid)
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	go func() {
 		p.status = cmd.Wait()
-		undertaker.note("-", cmd.Process.Pid)
+		reaper.note("-", cmd.Process.Pid)
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// The undertaker is a shell that outlives the test binary, should that be interrupted or run into its timeout, and then
-// kills the process groups that are left. It learns of the end by the end of its input.
-var undertaker notes
+// reaper is a shell that kills the remaining process groups when the test binary ends, also by an interrupt or a timeout. It detects
+// the end by the end of its standard input.
+var reaper processReaper
 
-type notes struct {
+type processReaper struct {
 	mu sync.Mutex
-	w  io.Writer
+	w  io.Writer // the shell's standard input
 }
 
-const undertakerScript = `
+const reaperScript = `
 declare -A alive
 while read -r op pid; do
 	if [ "$op" = + ]; then alive[$pid]=1; else unset "alive[$pid]"; fi
 done
 for pid in "${!alive[@]}"; do kill -9 -- "-$pid"; done`
 
-func startUndertaker() error {
-	cmd := exec.Command("bash", "-c", undertakerScript)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal isn't for it
+func startReaper() error {
+	cmd := exec.Command("bash", "-c", reaperScript)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that it doesn't get an interrupt from the terminal
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	undertaker.w = in
+	reaper.w = in
 	return cmd.Start()
 }
 
-func (n *notes) note(op string, pid int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	fmt.Fprintln(n.w, op, pid)
+// note reports to the shell that a process group has started (+) or ended (-).
+func (r *processReaper) note(op string, pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintln(r.w, op, pid)
 }
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// kill ends the whole process group at once and waits for it. A nil process is fine.
+// kill kills the whole process group and waits for it. It does nothing for a nil process.
 func (p *process) kill() {
 	if p == nil {
 		return
@@ -95,7 +96,7 @@ func (p *process) running() bool {
 	}
 }
 
-// A logBuffer keeps what a process writes.
+// A logBuffer stores the output of a process.
 type logBuffer struct {
 	mu sync.Mutex
 	b  []byte

@@ -10,8 +10,8 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// A redisServer is one Redis that writes every change to disk before it answers, so that it can be killed at any moment
-// and come back with all it acknowledged.
+// A redisServer is a Redis process that writes every change to disk before it responds, so that it can be killed at any time without
+// losing acknowledged data.
 type redisServer struct {
 	port int
 	dir  string
@@ -27,7 +27,7 @@ func startRedis(t *testing.T) *redisServer {
 	return r
 }
 
-// start starts it on its port with the data that it had.
+// start starts the server on its port with the data on disk.
 func (r *redisServer) start(t *testing.T) {
 	t.Helper()
 	var err error
@@ -41,10 +41,10 @@ func (r *redisServer) start(t *testing.T) {
 	}
 }
 
-// kill is kill -9.
+// kill kills the server with SIGKILL.
 func (r *redisServer) kill() { r.proc.kill() }
 
-// command sends one inline command and returns the first line of the answer, or nothing.
+// command sends an inline command and returns the first line of the response, or "".
 func (r *redisServer) command(line string) string {
 	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", r.port), time.Second)
 	if err != nil {

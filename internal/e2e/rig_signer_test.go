@@ -19,10 +19,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A signer is a key pair of a client, whose public half stands at url as a JWK set.
+// A signer is a key pair of a client. The public key is published in a key set at url.
 type signer struct {
 	url     string
-	fetched atomic.Int64 // times that the set was fetched
+	fetched atomic.Int64 // number of requests for the key set
 	alg     jose.SignatureAlgorithm
 
 	mu  sync.Mutex
@@ -52,7 +52,7 @@ func (s *signer) mustRotate(t *testing.T) {
 	s.key = key
 }
 
-// mustKey makes a private key to sign with.
+// mustKey generates a private signing key.
 func mustKey(t *testing.T, alg jose.SignatureAlgorithm) jose.JSONWebKey {
 	t.Helper()
 	var key crypto.Signer
@@ -83,7 +83,7 @@ func (s *signer) mustSign(t *testing.T, typ string, claims object) string {
 	return mustSign(t, jose.SigningKey{Algorithm: s.alg, Key: s.current()}, typ, claims)
 }
 
-// mustProve makes a DPoP proof for one request: RFC 9449 section 4.2.
+// mustProve returns a DPoP proof for a request (RFC 9449 §4.2).
 func (s *signer) mustProve(t *testing.T, method, address string, more object) string {
 	t.Helper()
 	claims := object{"jti": rand.Text(), "htm": method, "htu": address, "iat": time.Now().Unix()}
@@ -94,7 +94,7 @@ func (s *signer) mustProve(t *testing.T, method, address string, more object) st
 	return mustSignWith(t, key, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"), claims)
 }
 
-// jkt is the key's thumbprint, as in a bound token's cnf.
+// jkt returns the thumbprint of the key, as in cnf of a bound token.
 func (s *signer) jkt(t *testing.T) string {
 	t.Helper()
 	sum, err := s.current().Thumbprint(crypto.SHA256)

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// What one run shares: the binary, one Keycloak and one Chromium. Every test has gates, upstreams and stores of its own.
+// All tests of a run share the binary, one Keycloak and one Chromium. Each test has its own gates, upstreams and stores.
 var (
 	root        string // of the checkout
 	binary      string // sallyport
 	keycloak    *keycloakServer
 	chromium    *driver
-	screenshots string // a folder, which is kept
+	screenshots string // a folder that isn't deleted
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func runAll(m *testing.M) (status int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	if err := startUndertaker(); err != nil {
+	if err := startReaper(); err != nil {
 		return 1, err
 	}
 	if out, err := exec.Command("./parts.sh", "check").CombinedOutput(); err != nil {
@@ -82,7 +82,7 @@ func build() error {
 	return nil
 }
 
-// await calls ok until it is true, for limit at most.
+// await calls ok until it returns true, at most for limit, and returns the last result.
 func await(limit time.Duration, ok func() bool) bool {
 	deadline := time.Now().Add(limit)
 	for !ok() {
@@ -94,7 +94,7 @@ func await(limit time.Duration, ok func() bool) bool {
 	return true
 }
 
-// mustAwait is await that fails the test.
+// mustAwait is like await, but fails the test if ok doesn't return true.
 func mustAwait(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	if !await(limit, ok) {
@@ -102,7 +102,7 @@ func mustAwait(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	}
 }
 
-// until waits for a moment: an expiry that nothing but time brings about.
+// until waits for a time, such as an expiry.
 func until(t *testing.T, moment time.Time) {
 	t.Helper()
 	select {
@@ -112,7 +112,7 @@ func until(t *testing.T, moment time.Time) {
 	}
 }
 
-// answers reports whether a GET is answered with this status.
+// answers reports whether a GET of url has this status.
 func answers(url string, status int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A bearer is a JWT: an access token as the upstream got it, mostly.
+// A bearer is a decoded JWT, usually an access token that the upstream received.
 type bearer struct {
 	raw    string
 	claims map[string]any
@@ -26,7 +26,7 @@ func mustBearer(t *testing.T, a arrival) bearer {
 	return mustRead(t, raw)
 }
 
-// mustRead decodes a JWT, and trusts it.
+// mustRead decodes a JWT without verifying it.
 func mustRead(t *testing.T, raw string) bearer {
 	t.Helper()
 	parts := strings.Split(raw, ".")
@@ -51,7 +51,7 @@ func (b bearer) expiry() time.Time {
 	return time.Unix(int64(exp), 0)
 }
 
-// audience is a token's aud as a list.
+// audience returns aud as a list.
 func (b bearer) audience() (all []string) {
 	switch aud := b.claims["aud"].(type) {
 	case string:
@@ -65,17 +65,17 @@ func (b bearer) audience() (all []string) {
 	return all
 }
 
-// confirmation is a member of a token's cnf.
+// confirmation returns a member of cnf.
 func (b bearer) confirmation(name string) string {
 	cnf, _ := b.claims["cnf"].(object)
 	s, _ := cnf[name].(string)
 	return s
 }
 
-// head is a JWT's header as it stands.
+// head returns the encoded header of a JWT.
 func head(jwt string) string { h, _, _ := strings.Cut(jwt, "."); return h }
 
-// x5t is a certificate's thumbprint, as in a bound token's cnf: RFC 8705 section 3.1.
+// x5t returns the thumbprint of a certificate, as in cnf of a bound token (RFC 8705 §3.1).
 func x5t(pair *tls.Certificate) string {
 	sum := sha256.Sum256(pair.Certificate[0])
 	return base64.RawURLEncoding.EncodeToString(sum[:])

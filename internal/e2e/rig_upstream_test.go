@@ -11,19 +11,19 @@ import (
 	"testing"
 )
 
-// An upstream records what arrives and says who it thinks is there.
+// An upstream records its requests and responds with the user of the request.
 type upstream struct {
 	url string
 
 	mu       sync.Mutex
 	arrivals []arrival
-	held     map[string]chan struct{} // by path: requests wait until it is closed
+	held     map[string]chan struct{} // by path; requests wait until the channel is closed
 }
 
-// An arrival is one request as the upstream got it.
+// An arrival is a request that the upstream received.
 type arrival struct {
 	method string
-	uri    string // as on the request line
+	uri    string // the request target
 	host   string
 	header http.Header
 	body   string
@@ -57,23 +57,24 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: "theme", Value: "blue", Path: "/"})
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width">
+	fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width">
 <title>Upstream</title><body style="font-family:sans-serif;overflow-wrap:anywhere">
 <h1>Hello <span id="user">%s</span></h1><p>You asked for <code id="uri">%s</code></p>`,
 		html.EscapeString(r.Header.Get("X-User")), html.EscapeString(r.RequestURI))
 }
 
-// all returns what arrived so far.
+// all returns all requests so far.
 func (u *upstream) all() []arrival {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Clone(u.arrivals)
 }
 
-// count is how many requests arrived.
+// count returns the number of requests.
 func (u *upstream) count() int { return len(u.all()) }
 
-// mustArrival returns the last request for a request URI.
+// mustArrival returns the last request for a request target.
 func (u *upstream) mustArrival(t *testing.T, uri string) arrival {
 	t.Helper()
 	all := u.all()
@@ -86,12 +87,12 @@ func (u *upstream) mustArrival(t *testing.T, uri string) arrival {
 	return arrival{}
 }
 
-// arrived reports whether a request for a request URI arrived.
+// arrived reports whether the upstream received a request for a request target.
 func (u *upstream) arrived(uri string) bool {
 	return slices.ContainsFunc(u.all(), func(a arrival) bool { return a.uri == uri })
 }
 
-// hold makes requests for a path wait until release is called.
+// hold blocks requests for a path until release is called.
 func (u *upstream) hold(path string) (release func()) {
 	c := make(chan struct{})
 	u.mu.Lock()

@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// A visitor is a browser without a window: cookies, one redirect at a time. It is quick, so it logs in where Chromium has
-// nothing to show.
+// A visitor is an HTTP client with cookies that doesn't follow redirects. It is faster than Chromium, and replaces it where pages
+// don't have to be rendered.
 type visitor struct {
 	t     *testing.T
 	http  *http.Client
-	gates []*gate // whose logs must not hold what it sees
+	gates []*gate // whose logs must not contain its cookies and codes
 }
 
-// An answer is a response, read to its end.
+// An answer is a response with its body.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// location is where a redirect leads; empty for any other answer.
+// location returns the target of a redirect, or "".
 func (a answer) location() string { return a.header.Get("Location") }
 
 func newVisitor(t *testing.T, gates ...*gate) *visitor {
@@ -46,7 +46,7 @@ func newVisitor(t *testing.T, gates ...*gate) *visitor {
 	}}
 }
 
-// A loopbackJar sends Secure cookies to loopback over plain http, as browsers do: Keycloak's cookies need it.
+// A loopbackJar sends Secure cookies to loopback over HTTP, as browsers do. Keycloak needs that.
 type loopbackJar struct{ http.CookieJar }
 
 func secure(u *url.URL) *url.URL {
@@ -58,7 +58,7 @@ func secure(u *url.URL) *url.URL {
 func (j loopbackJar) SetCookies(u *url.URL, c []*http.Cookie) { j.CookieJar.SetCookies(secure(u), c) }
 func (j loopbackJar) Cookies(u *url.URL) []*http.Cookie       { return j.CookieJar.Cookies(secure(u)) }
 
-// do sends a request and plants the cookies and codes that come back.
+// do sends a request and registers the cookies and codes of the response as secrets.
 func (v *visitor) do(r *http.Request) (answer, error) {
 	res, err := v.http.Do(r)
 	if err != nil {
@@ -69,10 +69,10 @@ func (v *visitor) do(r *http.Request) (answer, error) {
 	a := answer{res.StatusCode, res.Header, string(body)}
 	for _, g := range v.gates {
 		for _, c := range res.Cookies() {
-			g.plant(c.Value)
+			g.registerSecrets(c.Value)
 		}
 		if to, err := url.Parse(a.location()); err == nil {
-			g.plant(to.Query().Get("code"))
+			g.registerSecrets(to.Query().Get("code"))
 		}
 	}
 	return a, err
@@ -90,11 +90,11 @@ func (v *visitor) request(method, address, body string, header ...string) *http.
 	return r
 }
 
-// navigation are the headers of an address that a person types.
+// navigation holds the header fields of a browser's navigation.
 var navigation = []string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode", "navigate",
 	"Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none"}
 
-// must sends a request that is answered somehow.
+// must sends a request and fails the test if there is no response.
 func (v *visitor) must(r *http.Request) answer {
 	v.t.Helper()
 	a, err := v.do(r)
@@ -104,13 +104,13 @@ func (v *visitor) must(r *http.Request) answer {
 	return a
 }
 
-// browse is an address typed by a person.
+// browse sends a browser's navigation request.
 func (v *visitor) browse(address string) answer {
 	v.t.Helper()
 	return v.must(v.request(http.MethodGet, address, "", navigation...))
 }
 
-// call is a program's request; header are names and values.
+// call sends an API client's GET request. header holds names and values of header fields, in turn.
 func (v *visitor) call(address string, header ...string) answer {
 	v.t.Helper()
 	return v.must(v.request(http.MethodGet, address, "", header...))
@@ -118,7 +118,7 @@ func (v *visitor) call(address string, header ...string) answer {
 
 var loginForm = regexp.MustCompile(`(?s)<form[^>]*id="kc-form-login"[^>]*action="([^"]+)"`)
 
-// form goes from a page that needs a login to Keycloak's form, and returns where the form is sent.
+// form opens a page that needs a login, follows the redirects to Keycloak's login form, and returns the form's action.
 func (v *visitor) form(address string) (action string) {
 	v.t.Helper()
 	begun := v.browse(address)
@@ -133,7 +133,7 @@ func (v *visitor) form(address string) (action string) {
 	return html.UnescapeString(found[1])
 }
 
-// submit sends Keycloak's form, and returns the redirection endpoint's address with the code, which it doesn't open.
+// submit submits Keycloak's login form and returns the redirect to the redirection endpoint with the code, without opening it.
 func (v *visitor) submit(action, user string) (callback string) {
 	v.t.Helper()
 	fields := url.Values{"username": {user}, "password": {"doe"}}.Encode()
@@ -144,13 +144,13 @@ func (v *visitor) submit(action, user string) (callback string) {
 	return sent.location()
 }
 
-// authorize is form and submit.
+// authorize calls form and submit.
 func (v *visitor) authorize(address, user string) (callback string) {
 	v.t.Helper()
 	return v.submit(v.form(address), user)
 }
 
-// logIn logs in at a page and ends there.
+// logIn opens a page, logs in and returns the page.
 func (v *visitor) logIn(address, user string) answer {
 	v.t.Helper()
 	back := v.browse(v.authorize(address, user))
@@ -166,7 +166,7 @@ func (v *visitor) logIn(address, user string) answer {
 
 var shownUser = regexp.MustCompile(`<span id="user">([^<]*)</span>`)
 
-// user is who the upstream thinks is there.
+// user returns the user in the upstream's response.
 func (a answer) user() string {
 	if m := shownUser.FindStringSubmatch(a.body); m != nil {
 		return m[1]

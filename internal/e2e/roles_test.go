@@ -18,7 +18,7 @@ func TestRoles(t *testing.T) {
 	}
 
 	jane := newPerson(t, g).newPage()
-	jane.logIn(g.url+"/administrator", "jane") // begins with the same letters, and is no part of /admin
+	jane.logIn(g.url+"/administrator", "jane") // has the prefix /admin, but isn't below it
 	jane.open(g.url + "/admin/secrets")
 	if jane.status() != http.StatusForbidden || jane.text("h1") != "Forbidden" {
 		t.Errorf("jane gets %d %q at /admin/secrets, want 403 Forbidden", jane.status(), jane.text("h1"))
@@ -32,14 +32,14 @@ func TestRoles(t *testing.T) {
 	jane.shoot("forbidden")
 }
 
-// The same rule for programs: problem JSON, and no redirect.
+// TestRolesOfTokens checks that API clients get problem JSON instead of a redirect.
 func TestRolesOfTokens(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
 	g := startGate(t, config{routes: []route{{upstream: up}}})
 	for user, status := range map[string]int{"john": http.StatusOK, "jane": http.StatusForbidden} {
 		token := keycloak.mustUserToken(t, "app", appSecret, user)
-		g.plant(token)
+		g.registerSecrets(token)
 		a := newVisitor(t, g).call(g.url+"/admin", "Authorization", "Bearer "+token)
 		if a.status != status {
 			t.Errorf("%s's token is answered %d at /admin, want %d", user, a.status, status)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The rules that a person meets in a browser: what passes, what is a page, and what begins a login.
+// TestRulesInChromium checks the decisions of rules in a browser: forwarded requests, pages and logins.
 func TestRulesInChromium(t *testing.T) {
 	t.Parallel()
 	up, redis := startUpstream(t), startRedis(t)
@@ -18,7 +18,7 @@ func TestRulesInChromium(t *testing.T) {
 	}, r.rules...)
 	g := startGate(t, config{routes: []route{r}})
 
-	// Nobody: what the rules say of who brings nothing.
+	// Requests without a credential.
 	nobody := newPerson(t, g)
 	tab := nobody.newPage()
 	for path, status := range map[string]int{"/public": 200, "/maybe": 200, "/api": 401} {
@@ -35,7 +35,7 @@ func TestRulesInChromium(t *testing.T) {
 	passes := map[string]struct{ john, jane bool }{
 		"/docs/open": {true, true}, "/docs/secret": {true, false}, "/admin": {true, false}, "/roles": {true, false},
 		"/groups": {true, false}, "/scopes": {true, true}, "/audience": {true, true}, "/elsewhere": {false, false},
-		"/claims": {true, false}, "/missing": {false, false}, "/token": {false, false}, // a session isn't a token that is brought
+		"/claims": {true, false}, "/missing": {false, false}, "/token": {false, false}, // the credential of a session isn't an access token
 		"/id_token": {true, false}, "/session": {true, true}, "/proved": {true, true}, "/userinfo": {true, false},
 		"/request?x=1": {false, false}, "/runaway": {false, false}, "/age": {true, true}, "/trial": {true, true}, "/with": {true, true},
 	}
@@ -67,7 +67,7 @@ func TestRulesInChromium(t *testing.T) {
 	}
 }
 
-// checkReason compares the log's reason for the page that a person reads with what explain says of their session.
+// checkReason compares the reason in the log for the page in the browser with that of sallyport explain.
 func checkReason(t *testing.T, g *gate, tab *page, path, cookies string) {
 	t.Helper()
 	_, id, _ := strings.Cut(tab.text("body"), "Request ")

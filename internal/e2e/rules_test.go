@@ -9,11 +9,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// runaway costs more than an expression may.
+// runaway is an expression that exceeds the cost limit.
 const runaway = "[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d, " +
 	"[1,2,3,4,5,6,7,8,9].all(e, [1,2,3,4,5,6,7,8,9].all(f, a + b + c + d + e + f > 0))))))"
 
-// ruled is a route with a rule of each kind.
+// ruled returns a route with a rule of each kind.
 func ruled(up *upstream) route {
 	return route{upstream: up, rules: []string{
 		"{paths: [/docs/secret], roles_required: [admin]}",
@@ -42,8 +42,8 @@ func ruled(up *upstream) route {
 	}}
 }
 
-// rulings are requests for that route. john has the roles user and admin, and the group /staff; jane has the role user; service
-// is a program without openid among its scopes; short's tokens are for another audience.
+// rulings are requests for that route. john has the roles user and admin, and the group /staff; jane has the role user; service is
+// a client whose tokens don't have the scope openid; short's tokens have another audience.
 var rulings = []ruling{
 	{path: "/", who: "jane", status: 200},
 	{path: "/", status: 401, reason: "no_credential"},
@@ -56,7 +56,7 @@ var rulings = []ruling{
 	{path: "/maybe", who: "forged", status: 401, reason: "token_invalid"},
 	{path: "/maybe/staff", status: 200},
 	{path: "/maybe/staff", who: "john", status: 200},
-	{path: "/maybe/staff", who: "jane", status: 403, reason: "allow_failed"}, // she has no claim groups
+	{path: "/maybe/staff", who: "jane", status: 403, reason: "allow_failed"}, // no claim groups
 	{path: "/", who: "short", status: 401, reason: "token_audience"},
 	{path: "/", header: []string{"Authorization", "Bearer"}, status: 401, reason: "authorization_malformed"},
 	{path: "/docs/../docs/secret", who: "john", status: 400, reason: "bad_path"},
@@ -91,7 +91,7 @@ var rulings = []ruling{
 	{path: "/missing", who: "john", status: 403, reason: "allow_failed"},
 	{path: "/token", who: "john", status: 200},
 	{path: "/token", who: "service", status: 403, reason: "allow_false"},
-	{path: "/id_token", who: "john", status: 403, reason: "allow_false"}, // only a session has one
+	{path: "/id_token", who: "john", status: 403, reason: "allow_false"}, // only sessions have an ID token
 	{path: "/session", who: "john", status: 403, reason: "allow_false"},
 	{path: "/request?x=1", who: "jane", header: []string{"X-Team", "blue"}, status: 200},
 	{path: "/request?x=2", who: "jane", header: []string{"X-Team", "blue"}, status: 403, reason: "allow_false"},
@@ -100,7 +100,7 @@ var rulings = []ruling{
 	{path: "/runaway", who: "john", status: 403, reason: "allow_failed"},
 
 	{path: "/acr", who: "john", status: 401, reason: "step_up_required"},
-	{path: "/age", who: "service", status: 401, reason: "step_up_required"}, // nobody logged in
+	{path: "/age", who: "service", status: 401, reason: "step_up_required"}, // no login
 	{path: "/api", status: 401, reason: "no_credential"},
 	{path: "/api", header: []string{"Accept", "text/html"}, status: 401, reason: "no_credential"},
 	{path: "/always", status: 302, reason: "a login begins"},
@@ -111,7 +111,7 @@ var rulings = []ruling{
 	{path: "/with", who: "john", status: 200},
 }
 
-// Each kind of rule, by a program's requests; sallyport explain says the same of each.
+// TestRules checks rulings with requests and with sallyport explain.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -119,7 +119,7 @@ func TestRules(t *testing.T) {
 	v := newVisitor(t, g)
 	tokens := someTokens(t)
 	for _, token := range tokens {
-		g.plant(token)
+		g.registerSecrets(token)
 	}
 	for _, c := range rulings {
 		before := up.count()
@@ -139,7 +139,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// someTokens are the tokens of rulings, by whose they are.
+// someTokens returns the tokens for rulings, by ruling.who.
 func someTokens(t *testing.T) map[string]string {
 	t.Helper()
 	johns := keycloak.mustUserToken(t, "app", appSecret, "john")
@@ -153,7 +153,7 @@ func someTokens(t *testing.T) map[string]string {
 	}
 }
 
-// A program is told what it lacks: the scopes (RFC 6750), the login (RFC 9470).
+// TestChallengesOfRules checks the challenges for missing scopes (RFC 6750) and for a step-up login (RFC 9470).
 func TestChallengesOfRules(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, config{routes: []route{ruled(startUpstream(t))}})
@@ -186,7 +186,7 @@ func TestChallengesOfRules(t *testing.T) {
 	}
 }
 
-// An expression that runs away is stopped before it costs much.
+// TestRunawayExpression checks that an expression beyond the cost limit is stopped early.
 func TestRunawayExpression(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, config{routes: []route{ruled(startUpstream(t))}})
@@ -198,7 +198,8 @@ func TestRunawayExpression(t *testing.T) {
 	}
 }
 
-// What a rule with report_only would refuse passes, and is logged with the ID that the upstream got.
+// TestReportOnly checks that a request that a report_only rule rejects passes, and is logged with the request ID that the upstream
+// received.
 func TestReportOnly(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -210,7 +211,7 @@ func TestReportOnly(t *testing.T) {
 			t.Fatalf("%s is answered %d", who, a.status)
 		}
 		id := up.mustArrival(t, path).header.Get("X-Request-Id")
-		passed := g.mustLineOf(t, "request", id) // written last
+		passed := g.mustLineOf(t, "request", id) // the last line
 		if passed.text("reason") != "" {
 			t.Errorf("%s passes, and the log says %v", who, passed)
 		}

@@ -8,7 +8,7 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// The same flows at another provider: what passes at both is less likely to be one product's habit.
+// The tests in this file repeat flows with oidc-provider, so that the gate doesn't depend on Keycloak's peculiarities.
 
 func TestSecondVoiceIntrospection(t *testing.T) {
 	t.Parallel()
@@ -19,14 +19,17 @@ func TestSecondVoiceIntrospection(t *testing.T) {
 	}})
 	const secret = "gate-secret-of-the-second-voice"
 	g := startGate(t, config{routes: []route{
-		{upstream: up, issuer: p.issuer, client: "gate", secret: secret, oidc: []string{"auth_methods: [introspection]", "audience_required: any"}},
-		{path: "/signed", upstream: up, issuer: p.issuer, client: "gate", secret: secret, oidc: []string{"auth_methods: [introspection]", "audience_required: any",
-			"introspection_accept: application/token-introspection+jwt", "upstream_introspection_jwt_header: X-Introspection"}},
-		{path: "/machine", upstream: up, issuer: p.issuer, client: "gate", secret: secret, oidc: []string{"auth_methods: [client_credentials]"}},
+		{upstream: up, issuer: p.issuer, client: "gate", secret: secret,
+			oidc: []string{"auth_methods: [introspection]", "audience_required: any"}},
+		{path: "/signed", upstream: up, issuer: p.issuer, client: "gate", secret: secret,
+			oidc: []string{"auth_methods: [introspection]", "audience_required: any",
+				"introspection_accept: application/token-introspection+jwt", "upstream_introspection_jwt_header: X-Introspection"}},
+		{path: "/machine", upstream: up, issuer: p.issuer, client: "gate", secret: secret,
+			oidc: []string{"auth_methods: [client_credentials]"}},
 	}})
 	v, m := newVisitor(t, g), mustDiscover(t, p.issuer)
 	own := v.accessToken(m, clientSecretBasic("gate", secret), grant("client_credentials", ""))
-	g.plant(own, secret)
+	g.registerSecrets(own, secret)
 	for _, path := range []string{"/", "/signed"} {
 		if a := v.call(g.url+path, "Authorization", "Bearer "+own); a.status != http.StatusOK {
 			t.Errorf("%s: answered %d: %s", path, a.status, a.body)
@@ -43,7 +46,7 @@ func TestSecondVoiceIntrospection(t *testing.T) {
 	}
 }
 
-// private_key_jwt with a key of the gate's own, and the rotation of refresh tokens, which are good for one use.
+// TestSecondVoicePrivateKeyAndRotation checks private_key_jwt with a key of the gate, and refresh token rotation.
 func TestSecondVoicePrivateKeyAndRotation(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -54,8 +57,9 @@ func TestSecondVoicePrivateKeyAndRotation(t *testing.T) {
 	port := freeport.Port()
 	client["jwks_uri"] = urlOf(port) + "/keys"
 	p := startOIDCProvider(t, oidcProviderConfig{clients: []object{client}, configuration: object{"ttl": object{"AccessToken": 8}}})
-	g := startGateAt(t, port, config{process: []string{"keys: {public_path: /keys}"}, routes: []route{{upstream: up, issuer: p.issuer, client: "gate", secret: "none", oidc: []string{
-		"client_auth: private_key_jwt", "client_alg: ES256"}}}})
+	g := startGateAt(t, port, config{process: []string{"keys: {public_path: /keys}"},
+		routes: []route{{upstream: up, issuer: p.issuer, client: "gate", secret: "none", oidc: []string{
+			"client_auth: private_key_jwt", "client_alg: ES256"}}}})
 	v := newVisitor(t, g)
 	begun := v.browse(g.url + "/page")
 	if a := v.browse(p.authorize(v, begun.location(), "john")); a.status != http.StatusSeeOther {
@@ -68,7 +72,7 @@ func TestSecondVoicePrivateKeyAndRotation(t *testing.T) {
 		return up.mustArrival(t, "/page").header.Get("Authorization")
 	}
 	last := token()
-	for range 2 { // two refreshes, each with the refresh token that the one before gave
+	for range 2 { // two refreshes, the second with the refresh token of the first
 		mustAwait(t, 15*time.Second, "a refresh", func() bool { return token() != last })
 		last = token()
 	}

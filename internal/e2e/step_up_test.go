@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A person whose login isn't strong enough for a rule is sent to Keycloak for a stronger one, and then passes.
+// TestStrongerLogin checks that a user whose login is too weak for a rule logs in again at Keycloak and then passes.
 func TestStrongerLogin(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -15,7 +15,7 @@ func TestStrongerLogin(t *testing.T) {
 	keycloak.admin.mustLevels(t, "sallyport", client)
 	g := startGate(t, config{routes: []route{{upstream: up, client: client, rules: []string{
 		"{paths: [/transfer], acr_values: [gold], upstream_headers: [{header: X-ACR, path: [acr]}]}",
-		"{paths: [/vault], acr_values: [platinum]}", // which Keycloak doesn't know
+		"{paths: [/vault], acr_values: [platinum]}", // unknown to Keycloak
 	}}}})
 	john := newPerson(t, g)
 	tab := john.newPage()
@@ -24,7 +24,7 @@ func TestStrongerLogin(t *testing.T) {
 		t.Fatalf("the first login's acr is %q, want silver", got)
 	}
 
-	// A program with the same session is told what it lacks.
+	// An API client with the same session gets a challenge.
 	a := thief(t, john, g).call(g.url + "/transfer")
 	if got := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized ||
 		!strings.Contains(got, `error="insufficient_user_authentication"`) || !strings.Contains(got, `acr_values="gold"`) {
@@ -49,7 +49,7 @@ func TestStrongerLogin(t *testing.T) {
 		t.Errorf("a gold login has to be repeated: the browser is at %s", tab.url())
 	}
 
-	// What Keycloak can't give ends on a page, and the session is as before.
+	// A level that Keycloak doesn't support leads to a page, and the session doesn't change.
 	tab.open(g.url + "/vault")
 	if tab.status() != http.StatusForbidden || tab.text("h1") != "A stronger login is needed" {
 		t.Errorf("/vault ends at %s with %d %q, want 403", tab.url(), tab.status(), tab.text("h1"))
@@ -64,7 +64,7 @@ func TestStrongerLogin(t *testing.T) {
 	}
 }
 
-// A person whose login is too long ago logs in again, although Keycloak knows them still.
+// TestFresherLogin checks that a user whose login is too old logs in again, despite a session at Keycloak.
 func TestFresherLogin(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -80,7 +80,7 @@ func TestFresherLogin(t *testing.T) {
 	if got := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || !strings.Contains(got, `max_age="15"`) {
 		t.Errorf("a program is answered %d %q, want the challenge of RFC 9470", a.status, got)
 	}
-	tab.open(g.url + "/second") // other rules don't mind
+	tab.open(g.url + "/second") // other rules don't require a recent login
 	if tab.url() != g.url+"/second" {
 		t.Fatalf("the browser is at %s", tab.url())
 	}
@@ -96,7 +96,7 @@ func TestFresherLogin(t *testing.T) {
 	}
 }
 
-// authTime is when the person logged in whose token arrived at a request URI.
+// authTime returns the auth_time of the token in the last request for a request target.
 func authTime(t *testing.T, up *upstream, uri string) time.Time {
 	t.Helper()
 	at, _ := mustBearer(t, up.mustArrival(t, uri)).claims["auth_time"].(float64)

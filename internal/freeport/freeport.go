@@ -1,4 +1,4 @@
-// Package freeport finds ports for what the tests start.
+// Package freeport returns free ports for servers that tests start.
 package freeport
 
 import (
@@ -10,11 +10,11 @@ import (
 	"syscall"
 )
 
-var handedOut sync.Map
+var handedOut sync.Map // all ports that Port has returned, as int keys
 
-// Port returns a loopback port on which nobody listens: below the range from which the kernel takes ports for outgoing
-// connections, and never twice in this process. It finds out by connecting: a listener for a look would live on for a moment
-// in any child that is just being started.
+// Port returns a loopback port without a listener. The port is below the kernel's range for outgoing connections, and Port never
+// returns it again in this process. It tests a port by connecting to it: a child process that starts at the same moment could
+// inherit a listener and keep the port in use.
 func Port() int {
 	for {
 		port := 12000 + rand.IntN(18000)

@@ -202,7 +202,7 @@ func TestNoKeysNeeded(t *testing.T) {
 func TestByteOrderMark(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	for _, e := range []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Introspection, provider.Userinfo} {
-		p.MarkBytes(e)
+		p.AddByteOrderMark(e)
 	}
 	answer, err := c.Password(t.Context(), "john", "doe", Caller{})
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestAudienceParameter: Auth0's way is only taken where it is switched on.
+// TestAudienceParameter checks that the parameter audience has an effect only with Config.AudienceParameter.
 func TestAudienceParameter(t *testing.T) {
 	for _, tc := range []struct {
-		listens  bool
+		enabled  bool
 		audience []string
 		expected any
 	}{
@@ -25,9 +25,12 @@ func TestAudienceParameter(t *testing.T) {
 		{false, []string{"https://api.test"}, "app"},
 	} {
 		c := config()
-		c.AudienceParameter = tc.listens
+		c.AudienceParameter = tc.enabled
 		p := provider.Start(t, c)
-		for grant, more := range map[string]url.Values{"client_credentials": nil, "password": {"username": {"john"}, "password": {"doe"}, "scope": {"openid"}}} {
+		for grant, more := range map[string]url.Values{
+			"client_credentials": nil,
+			"password":           {"username": {"john"}, "password": {"doe"}, "scope": {"openid"}},
+		} {
 			form := url.Values{"grant_type": {grant}, "audience": tc.audience, "organization": {"ignored"}}
 			maps.Copy(form, more)
 			r, answer := post(t, p.URL+"/token", "app", "s3cret", form)
@@ -44,7 +47,7 @@ func TestAudienceParameter(t *testing.T) {
 	}
 }
 
-// TestAudienceAtLogin: it holds for the tokens of a code and of every refresh after it.
+// TestAudienceAtLogin checks that the audience of an authorization request applies to refreshed tokens, too.
 func TestAudienceAtLogin(t *testing.T) {
 	c := config()
 	c.AudienceParameter = true
@@ -71,11 +74,13 @@ func TestNoOpenIDForClients(t *testing.T) {
 		c := config()
 		c.NoOpenIDForClients = strict
 		p := provider.Start(t, c)
-		_, answer := post(t, p.URL+"/token", "app", "s3cret", url.Values{"grant_type": {"client_credentials"}, "scope": {"openid orders:read"}})
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {"openid orders:read"}}
+		_, answer := post(t, p.URL+"/token", "app", "s3cret", form)
 		if got, _ := answer["error"].(string); got != expected {
 			t.Errorf("strict %v: got %v", strict, answer)
 		}
-		if _, answer := post(t, p.URL+"/token", "app", "s3cret", url.Values{"grant_type": {"client_credentials"}, "scope": {"orders:read"}}); answer["error"] != nil {
+		form.Set("scope", "orders:read")
+		if _, answer := post(t, p.URL+"/token", "app", "s3cret", form); answer["error"] != nil {
 			t.Errorf("without openid: got %v", answer)
 		}
 	}

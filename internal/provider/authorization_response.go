@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// redirectCode issues an authorization code for the user of s and sends it to the client.
 func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *authorizationRequest, s *session) {
 	g := &grant{
 		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
@@ -16,12 +17,14 @@ func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *autho
 	p.redirect(w, r, a, map[string]any{"code": p.state.addCode(c, p.now())})
 }
 
+// redirectError sends an error to the client's redirect URI (RFC 6749 §4.1.2.1).
 func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, a *authorizationRequest, e *oauthError) {
 	p.redirect(w, r, a, map[string]any{"error": e.Code, "error_description": e.Description})
 }
 
-// redirect sends an authorization response with state and iss (RFC 6749 §4.1.2, RFC 9207 §2): in the query of a redirect, or
-// in a form. 303 turns the login form's POST into a GET, so that no password travels on (RFC 9700 §4.12).
+// redirect sends an authorization response with state and iss (RFC 6749 §4.1.2, RFC 9207 §2), in the query of a redirect or
+// by response_mode form_post. The status 303 turns the POST of the login form into a GET, so that the browser doesn't send
+// the password to the client (RFC 9700 §4.12).
 func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authorizationRequest, answer map[string]any) {
 	answer["iss"] = p.Issuer()
 	if state := a.params.Get("state"); state != "" {
@@ -43,7 +46,7 @@ func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authoriza
 	http.Redirect(w, r, withQuery(a.redirectURI, params), http.StatusSeeOther)
 }
 
-// withQuery keeps the query that a redirect URI has already (RFC 6749 §3.1.2).
+// withQuery adds parameters to a redirect URI and keeps the query that it already has (RFC 6749 §3.1.2).
 func withQuery(uri string, query url.Values) string {
 	switch {
 	case len(query) == 0:

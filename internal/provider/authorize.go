@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// An authorizationRequest is one that may be answered by a redirect: its client and redirect URI are known to be good
-// (OIDC Core §3.1.2.1).
+// An authorizationRequest is an authorization request (OIDC Core §3.1.2.1) whose client and redirect URI are registered, so
+// that responses and errors may be redirected.
 type authorizationRequest struct {
-	params      url.Values // as they came: the login page carries them on
+	params      url.Values // all request parameters; the login form's action repeats them
 	client      *Client
 	redirectURI string
 	scope       []string
 	prompt      []string
 	maxAge      *time.Duration
-	acr         []string // requested, of those that can be satisfied
-	hintedSub   string   // of id_token_hint
+	acr         []string // the requested acr_values that Config.ACRValues lists
+	hintedSub   string   // the sub of id_token_hint, or ""
 }
 
-// authorize is the authorization endpoint: it answers with a code, an error, or the login page.
+// authorize serves the authorization endpoint. The response is a code, an error, or the login page.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	if r.Method == http.MethodPost {
@@ -37,24 +37,24 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	case a.satisfiedBy(session, p.now()):
 		p.redirectCode(w, r, a, session)
 	case slices.Contains(a.prompt, "none"):
-		p.redirectError(w, r, a, refusal("login_required", "Nobody is logged in, or not as the client asked for."))
+		p.redirectError(w, r, a, refusal("login_required", "The user is not logged in, or the session doesn't satisfy the request."))
 	default:
 		p.loginPage(w, a, a.params.Get("login_hint"), "")
 	}
 }
 
-// readAuthorization reads an authorization request. It returns nil if there is nowhere that an answer may be sent to, and
-// has written a page then (RFC 6749 §4.1.2.1); an error is to be redirected.
+// readAuthorization parses an authorization request. If the client or the redirect URI isn't registered, it writes an error
+// page and returns nil (RFC 6749 §4.1.2.1). The caller sends a returned error to the redirect URI.
 func (p *Provider) readAuthorization(w http.ResponseWriter, params url.Values) (*authorizationRequest, *oauthError) {
 	a := &authorizationRequest{params: params, client: p.client(params.Get("client_id")), redirectURI: params.Get("redirect_uri")}
 	switch {
 	case a.client == nil || len(params["client_id"]) > 1:
 		writeMessage(w, http.StatusBadRequest, "Unknown application",
-			"The link that led here names no application that is registered at this provider.")
+			"The link names an application that isn't registered at this provider.")
 		return nil, nil
 	case !registered(a.client.RedirectURIs, a.redirectURI) || len(params["redirect_uri"]) > 1:
 		writeMessage(w, http.StatusBadRequest, "Wrong address",
-			"The link that led here names a redirect_uri that isn't registered for "+a.client.Name+".")
+			"The link has a redirect_uri that isn't registered for "+a.client.Name+".")
 		return nil, nil
 	}
 	for _, check := range []func(*authorizationRequest) *oauthError{
@@ -72,17 +72,17 @@ func (p *Provider) readAuthorization(w http.ResponseWriter, params url.Values) (
 	return a, nil
 }
 
-// registered compares redirect URIs as strings, so that no two parsers can differ about them. Loopback URIs that are
-// registered without a port match with any (RFC 8252 §7.3).
-func registered(uris []string, asked string) bool {
+// registered reports whether a requested redirect URI is one of uris. It compares strings, so that parser differences don't
+// matter. A loopback URI that is registered without a port matches any port (RFC 8252 §7.3).
+func registered(uris []string, requested string) bool {
 	for _, uri := range uris {
-		if uri == asked {
+		if uri == requested {
 			return true
 		}
 		for _, origin := range []string{"http://127.0.0.1", "http://[::1]", "http://localhost"} {
 			rest, loopback := strings.CutPrefix(uri, origin)
-			port, ported := strings.CutPrefix(asked, origin+":")
-			if !loopback || !ported || rest != "" && rest[0] != '/' {
+			port, hasPort := strings.CutPrefix(requested, origin+":")
+			if !loopback || !hasPort || rest != "" && rest[0] != '/' {
 				continue
 			}
 			if n, err := strconv.ParseUint(strings.TrimSuffix(port, rest), 10, 16); err == nil && n > 0 && strings.HasSuffix(port, rest) {
@@ -93,65 +93,66 @@ func registered(uris []string, asked string) bool {
 	return false
 }
 
-// repeatedParameters refuses a parameter that comes twice (RFC 6749 §3.1). Parameters that aren't known are ignored.
+// repeatedParameters rejects a known parameter that is sent more than once (RFC 6749 §3.1). It ignores unknown parameters.
 func repeatedParameters(a *authorizationRequest) *oauthError {
 	for _, name := range []string{"response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age", "login_hint",
 		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method"} {
 		if len(a.params[name]) > 1 {
-			return badRequest("The parameter " + name + " comes twice.")
+			return repeatedParameter(name)
 		}
 	}
 	return nil
 }
 
-// unsupportedParameters refuses by the names of OIDC Core §3.1.2.6.
+// unsupportedParameters rejects what this provider doesn't support, with the error codes of OIDC Core §3.1.2.6.
 func unsupportedParameters(a *authorizationRequest) *oauthError {
 	mode := a.params.Get("response_mode")
 	switch {
 	case a.params.Has("request"):
 		return refusal("request_not_supported", "Request objects aren't supported.")
 	case a.params.Has("request_uri"):
-		return refusal("request_uri_not_supported", "A request_uri isn't supported.")
+		return refusal("request_uri_not_supported", "The request_uri parameter isn't supported.")
 	case a.params.Has("registration"):
-		return refusal("registration_not_supported", "Registration on the way isn't supported.")
+		return refusal("registration_not_supported", "The registration parameter isn't supported.")
 	case !a.params.Has("response_type"):
 		return badRequest("The response_type is missing.")
 	case a.params.Get("response_type") != "code":
-		return refusal("unsupported_response_type", "The only response_type is code.")
+		return refusal("unsupported_response_type", "The only supported response_type is code.")
 	case mode != "" && mode != "query" && mode != "form_post":
-		return badRequest("The response_mode is neither query nor form_post.")
+		return badRequest("The response_mode must be query or form_post.")
 	}
 	return nil
 }
 
-// checkChallenge judges the code challenge (RFC 7636 §4.2): base64url of a SHA-256. plain protects nothing.
+// checkChallenge checks the PKCE code challenge (RFC 7636 §4.2). It rejects the method plain, which protects nothing.
 func checkChallenge(a *authorizationRequest) *oauthError {
 	challenge, method := a.params.Get("code_challenge"), a.params.Get("code_challenge_method")
 	switch {
 	case challenge == "" && a.client.AuthMethod == "none":
-		return badRequest("A public client has to send a code_challenge.")
+		return badRequest("A public client must send a code_challenge.")
 	case challenge == "" && method != "":
 		return badRequest("The code_challenge is missing.")
 	case challenge != "" && method != "S256":
-		return badRequest("The only code_challenge_method is S256.")
+		return badRequest("The only supported code_challenge_method is S256.")
 	case challenge != "" && len(challenge) != 43:
-		return badRequest("The code_challenge is no SHA-256 in base64url.")
+		return badRequest("The code_challenge isn't a base64url-encoded SHA-256 hash.")
 	}
 	return nil
 }
 
+// readScope requires the scope openid (OIDC Core §3.1.2.1).
 func (p *Provider) readScope(a *authorizationRequest) *oauthError {
 	if !slices.Contains(strings.Fields(a.params.Get("scope")), "openid") {
-		return refusal("invalid_scope", "The scope has to name openid.")
+		return refusal("invalid_scope", "The scope must include openid.")
 	}
-	a.scope = p.grantable(a.params.Get("scope"))
+	a.scope = p.grantedScopes(a.params.Get("scope"))
 	return nil
 }
 
-// grantable are the scopes that are granted of those asked for: the known ones (RFC 6749 §3.3).
-func (p *Provider) grantable(asked string) []string {
+// grantedScopes returns the requested scopes that this provider supports, without duplicates (RFC 6749 §3.3).
+func (p *Provider) grantedScopes(requested string) []string {
 	var granted []string
-	for _, s := range strings.Fields(asked) {
+	for _, s := range strings.Fields(requested) {
 		if slices.Contains(p.scopes(), s) && !slices.Contains(granted, s) {
 			granted = append(granted, s)
 		}
@@ -159,20 +160,21 @@ func (p *Provider) grantable(asked string) []string {
 	return granted
 }
 
-// readPrompt reads what the person shall be asked. Consent was given when the client was registered.
+// readPrompt parses prompt (OIDC Core §3.1.2.1). The value consent has no effect: registered clients have the user's consent.
 func readPrompt(a *authorizationRequest) *oauthError {
 	a.prompt = strings.Fields(a.params.Get("prompt"))
 	for _, v := range a.prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, v) {
-			return badRequest("The prompt has a value that isn't known.")
+			return badRequest("The prompt has an unknown value.")
 		}
 		if v == "none" && len(a.prompt) > 1 {
-			return badRequest("The prompt none goes with no other.")
+			return badRequest("The prompt none can't be combined with other values.")
 		}
 	}
 	return nil
 }
 
+// readMaxAge parses max_age, in seconds.
 func readMaxAge(a *authorizationRequest) *oauthError {
 	v := a.params.Get("max_age")
 	if v == "" {
@@ -180,13 +182,14 @@ func readMaxAge(a *authorizationRequest) *oauthError {
 	}
 	seconds, err := strconv.ParseUint(v, 10, 31)
 	if err != nil {
-		return badRequest("The max_age is no number of seconds.")
+		return badRequest("The max_age isn't a number of seconds.")
 	}
 	age := time.Duration(seconds) * time.Second
 	a.maxAge = &age
 	return nil
 }
 
+// readHint reads the sub of id_token_hint.
 func (p *Provider) readHint(a *authorizationRequest) *oauthError {
 	hint := a.params.Get("id_token_hint")
 	if hint == "" {
@@ -194,13 +197,14 @@ func (p *Provider) readHint(a *authorizationRequest) *oauthError {
 	}
 	claims, err := p.idTokenHint(hint)
 	if err != nil {
-		return badRequest("The id_token_hint is none of this provider's ID tokens.")
+		return badRequest("The id_token_hint isn't an ID token of this provider.")
 	}
 	a.hintedSub, _ = claims["sub"].(string)
 	return nil
 }
 
-// satisfiedBy reports whether a session spares the form (OIDC Core §3.1.2.3). A max_age of 0 never is satisfied.
+// satisfiedBy reports whether s, which may be nil, satisfies the request without a new login (OIDC Core §3.1.2.3). A max_age
+// of 0 always requires a login.
 func (a *authorizationRequest) satisfiedBy(s *session, now time.Time) bool {
 	return s != nil &&
 		!slices.Contains(a.prompt, "login") && !slices.Contains(a.prompt, "select_account") &&

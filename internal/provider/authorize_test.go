@@ -13,9 +13,9 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestAuthorizationCode lets an independent client log in.
+// TestAuthorizationCode logs in with the clients of go-oidc and x/oauth2.
 func TestAuthorizationCode(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	independent, err := oidc.NewProvider(t.Context(), p.Issuer())
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,8 @@ func TestAuthorizationCode(t *testing.T) {
 			if err := id.Claims(&claims); err != nil {
 				t.Fatal(err)
 			}
-			if claims.AZP != clientID || claims.SID == "" || claims.AuthTime == 0 || claims.Email != "john@example.com" || len(claims.Groups) != 1 {
+			if claims.AZP != clientID || claims.SID == "" || claims.AuthTime == 0 || claims.Email != "john@example.com" ||
+				len(claims.Groups) != 1 {
 				t.Errorf("got the claims %+v", claims)
 			}
 			info, err := independent.UserInfo(t.Context(), oauth2.StaticTokenSource(token))
@@ -63,9 +64,9 @@ func TestAuthorizationCode(t *testing.T) {
 	}
 }
 
-// TestAuthorizationErrors: an error is redirected only where the client has registered the address.
+// TestAuthorizationErrors checks that errors are redirected to registered redirect URIs only.
 func TestAuthorizationErrors(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 	for name, tc := range map[string]struct {
 		change   url.Values
@@ -98,7 +99,8 @@ func TestAuthorizationErrors(t *testing.T) {
 		"id_token_hint":                {url.Values{"id_token_hint": {"x.y.z"}}, "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			params := url.Values{"client_id": {"app"}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid"}, "state": {"a&b"}}
+			params := url.Values{"client_id": {"app"}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid"},
+				"state": {"a&b"}}
 			for k, v := range tc.change {
 				params[k] = v
 			}
@@ -122,7 +124,7 @@ func TestAuthorizationErrors(t *testing.T) {
 }
 
 func TestLoopbackRedirectURI(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	for uri, expected := range map[string]int{
 		"http://127.0.0.1/cb":                   http.StatusOK,
 		"http://127.0.0.1:49152/cb":             http.StatusOK,
@@ -150,9 +152,9 @@ func TestLoopbackRedirectURI(t *testing.T) {
 	}
 }
 
-// TestSessionAtTheProvider: a second login needs a form only if the client asks for one.
+// TestSessionAtTheProvider checks which requests need the login form although the user has a session.
 func TestSessionAtTheProvider(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	b := browser(p)
 	c := oauthConfig(p, "app", "s3cret")
 	mustLogIn(t, p, b, c.AuthCodeURL("st"))
@@ -196,9 +198,9 @@ func TestSessionAtTheProvider(t *testing.T) {
 	}
 }
 
-// TestStepUp: acr, auth_time and sid tell of the login that was asked for.
+// TestStepUp checks acr, auth_time and sid after a second login with acr_values.
 func TestStepUp(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	b := browser(p)
 	c := oauthConfig(p, "app", "s3cret")
 	verify := oidc.NewVerifier(p.Issuer(), oidc.NewRemoteKeySet(t.Context(), p.URL+"/jwks"), &oidc.Config{ClientID: "app", Now: clock.Now})
@@ -230,7 +232,7 @@ func TestStepUp(t *testing.T) {
 }
 
 func TestLoginPage(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	address := oauthConfig(p, "app", "s3cret").AuthCodeURL("st", oauth2.SetAuthURLParam("login_hint", `"><script>x`))
 	page, err := browser(p).Get(address)
 	if err != nil {
@@ -244,7 +246,8 @@ func TestLoginPage(t *testing.T) {
 	}
 	page.Body.Close()
 	policy := page.Header.Get("Content-Security-Policy")
-	if !strings.HasSuffix(policy, "form-action 'self' http://app.test") || !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") {
+	if !strings.HasSuffix(policy, "form-action 'self' http://app.test") ||
+		!strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") {
 		t.Errorf("got the policy %q", policy)
 	}
 	for _, name := range []string{"john", "jane", "nobody", ""} {
@@ -259,9 +262,9 @@ func TestLoginPage(t *testing.T) {
 	}
 }
 
-// TestForeignForms: another site can neither log a person in nor out.
+// TestForeignForms checks that forms of other sites can neither log a user in nor out.
 func TestForeignForms(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	query := strings.SplitN(oauthConfig(p, "app", "s3cret").AuthCodeURL("st"), "?", 2)[1]
 	for _, path := range []string{"/login?" + query, "/logout/confirm"} {
 		r, _ := http.NewRequest(http.MethodPost, p.URL+path, strings.NewReader("username=john&password=doe"))
@@ -273,9 +276,9 @@ func TestForeignForms(t *testing.T) {
 	}
 }
 
-// TestIssuerWithPath: as Keycloak's realms are.
+// TestIssuerWithPath checks an issuer URL with a path, such as that of a Keycloak realm.
 func TestIssuerWithPath(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	p.SetIssuer(p.URL + "/realms/main/")
 	independent, err := oidc.NewProvider(t.Context(), p.URL+"/realms/main")
 	if err != nil {

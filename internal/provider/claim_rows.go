@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A claimRow is a claim as people read it; a member of an object has a row of its own, named like realm_access.roles.
+// A claimRow is a claim in the table of the whoami page. Each member of an object has a row of its own, with a name such as
+// realm_access.roles.
 type claimRow struct {
 	Name, Meaning string
 	Values        []string
@@ -18,17 +19,18 @@ type claimRow struct {
 	Time          *moment
 }
 
-// knownClaims are those that come first, and what they mean in a few words.
+// knownClaims lists the claims that the table shows first, with short explanations.
 var knownClaims = []struct{ name, meaning string }{
-	{"sub", "subject: who it is about"}, {"name", ""}, {"preferred_username", ""}, {"email", ""}, {"email_verified", ""},
-	{"groups", ""}, {"realm_access.roles", ""}, {"scope", "what was allowed"}, {"iss", "issuer"}, {"aud", "audience: whom it is for"},
-	{"client_id", "who asked for it"}, {"azp", "who asked for it"}, {"exp", "expires"}, {"iat", "issued"}, {"nbf", "not before"},
-	{"auth_time", "time of the login"}, {"acr", "how strong the login was"}, {"amr", "how the login was done"},
-	{"sid", "session at the provider"}, {"nonce", "ties it to the login request"}, {"at_hash", "ties it to the access token"},
-	{"jti", "its own name"},
+	{"sub", "subject: the user or client"}, {"name", ""}, {"preferred_username", ""}, {"email", ""}, {"email_verified", ""},
+	{"groups", ""}, {"realm_access.roles", ""}, {"scope", "granted scopes"}, {"iss", "issuer"},
+	{"aud", "audience: the intended recipients"},
+	{"client_id", "the client"}, {"azp", "authorized party: the client"}, {"exp", "expires"}, {"iat", "issued"}, {"nbf", "not before"},
+	{"auth_time", "time of the login"}, {"acr", "authentication level of the login"}, {"amr", "authentication methods of the login"},
+	{"sid", "session at the provider"}, {"nonce", "binds the token to the authorization request"},
+	{"at_hash", "binds the token to the access token"}, {"jti", "unique ID of the token"},
 }
 
-// claimRows are the known claims in their order, then all others by name.
+// claimRows returns the rows of knownClaims in their order, then all other claims sorted by name.
 func claimRows(claims map[string]any, now time.Time) []claimRow {
 	rank, meaning := map[string]int{}, map[string]string{}
 	for i, k := range knownClaims {
@@ -39,13 +41,14 @@ func claimRows(claims map[string]any, now time.Time) []claimRow {
 		r := &rows[i]
 		r.Meaning = meaning[r.Name]
 		if t, ok := numericDate(claims[r.Name]); ok && slices.Contains([]string{"exp", "iat", "nbf", "auth_time", "updated_at"}, r.Name) {
-			r.Time = momentOf(t, now)
+			r.Time = newMoment(t, now)
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b claimRow) int { return cmp.Compare(rank[a.Name], rank[b.Name]) })
 	return rows
 }
 
+// flatten returns a row for each member of object and of the objects in it, sorted by name.
 func flatten(prefix string, object map[string]any) []claimRow {
 	var rows []claimRow
 	for _, name := range slices.Sorted(maps.Keys(object)) {
@@ -60,18 +63,18 @@ func flatten(prefix string, object map[string]any) []claimRow {
 		case []any:
 			row.List = true
 			for _, e := range v {
-				row.Values = append(row.Values, text(e))
+				row.Values = append(row.Values, claimText(e))
 			}
 		default:
-			row.Values = []string{text(v)}
+			row.Values = []string{claimText(v)}
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// text is a string as it is, unless it is a token itself, and anything else as JSON.
-func text(v any) string {
+// claimText returns a string unchanged, except that it shortens JWTs in it, and any other value as JSON.
+func claimText(v any) string {
 	if s, ok := v.(string); ok {
 		return shortenJWTs(s)
 	}
@@ -82,13 +85,13 @@ func text(v any) string {
 	return string(b)
 }
 
-// A moment is a time, seen from now.
+// A moment is a time with its distance from now.
 type moment struct {
 	Machine, Absolute, Relative string
 	Past                        bool
 }
 
-func momentOf(t, now time.Time) *moment {
+func newMoment(t, now time.Time) *moment {
 	m := &moment{
 		Machine: t.UTC().Format(time.RFC3339), Absolute: t.UTC().Format("2 January 2006, 15:04:05 UTC"), Past: !t.After(now),
 	}
@@ -97,15 +100,15 @@ func momentOf(t, now time.Time) *moment {
 	case d < time.Second:
 		m.Relative = "now"
 	case m.Past:
-		m.Relative = spell(d) + " ago"
+		m.Relative = formatDuration(d) + " ago"
 	default:
-		m.Relative = "in " + spell(d)
+		m.Relative = "in " + formatDuration(d)
 	}
 	return m
 }
 
-// spell writes a duration in its two largest units.
-func spell(d time.Duration) string {
+// formatDuration formats d in its two largest units.
+func formatDuration(d time.Duration) string {
 	count := func(n time.Duration, unit string) string {
 		if n == 1 {
 			return "1 " + unit
@@ -133,7 +136,7 @@ func spell(d time.Duration) string {
 	return big + " " + small
 }
 
-// numericDate reads RFC 7519 §2's dates; those out of any calendar are none.
+// numericDate parses a NumericDate (RFC 7519 §2). It rejects negative values and years far beyond any token's lifetime.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	if !ok {

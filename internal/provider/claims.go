@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// scopeClaims are the standard claims by the scope that allows them (OIDC Core §5.4).
+// scopeClaims lists the standard claims that each scope requests (OIDC Core §5.4).
 var scopeClaims = map[string][]string{
 	"profile": {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
 		"website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
@@ -14,7 +14,7 @@ var scopeClaims = map[string][]string{
 	"phone":   {"phone_number", "phone_number_verified"},
 }
 
-// claimScope is the scope that a standard claim needs; a claim that isn't here needs none.
+// claimScope maps each claim of scopeClaims to its scope. Other claims don't need a scope.
 var claimScope = func() map[string]string {
 	needs := map[string]string{}
 	for scope, claims := range scopeClaims {
@@ -25,6 +25,7 @@ var claimScope = func() map[string]string {
 	return needs
 }()
 
+// sub returns the claim sub, or the username if the user doesn't have that claim.
 func (u *User) sub() string {
 	if sub, ok := u.Claims["sub"].(string); ok {
 		return sub
@@ -32,7 +33,7 @@ func (u *User) sub() string {
 	return u.Username
 }
 
-// claims are what the scopes allow to be said of the user.
+// claims returns a new map of the user's claims that the scopes allow.
 func (u *User) claims(scopes []string) map[string]any {
 	all := map[string]any{"preferred_username": u.Username}
 	maps.Copy(all, u.Claims)
@@ -44,7 +45,7 @@ func (u *User) claims(scopes []string) map[string]any {
 	return all
 }
 
-// claimNames are the claims that any token of this provider may have, for the metadata.
+// claimNames returns the names for claims_supported.
 func (p *Provider) claimNames() []string {
 	names := map[string]bool{"preferred_username": true}
 	for _, n := range []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"} {

@@ -9,48 +9,48 @@ import (
 // A Client is a registered client (RFC 6749 §2).
 type Client struct {
 	ID     string
-	Secret string // empty: a public client, which has to use PKCE
-	Name   string // shown on the login page; default ID
+	Secret string // empty for a public client, which must use PKCE, and for a client that authenticates by key or certificate
+	Name   string // shown on the login page; default: ID
 
-	// AuthMethod is client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth,
-	// self_signed_tls_client_auth or none (OIDC Core §9, RFC 8705 §2); no other is accepted from this client. The default is
-	// client_secret_basic, for a public client none.
+	// AuthMethod is the only client authentication method that the provider accepts from this client: client_secret_basic,
+	// client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none
+	// (OIDC Core §9, RFC 8705 §2). The default is client_secret_basic, or none if Secret is empty.
 	AuthMethod string
 
-	// What proves the client where no secret does.
-	AuthSigningAlg string             // the one alg of its assertions; default: any that fits AuthMethod
-	JWKS           jose.JSONWebKeySet // its public keys for private_key_jwt; the certificates (x5c) for self_signed_tls_client_auth
-	JWKSURI        string             // where they are instead; asked again for a kid that isn't known
-	TLSSubjectDN   string             // for tls_client_auth: as RFC 4514 writes it, such as CN=app,O=Example
-	TLSThumbprint  string             // for self_signed_tls_client_auth: SHA-256 of the certificate, hexadecimal or base64url
+	// Client authentication by key or certificate.
+	AuthSigningAlg string             // the only alg of client assertions; default: any that AuthMethod allows
+	JWKS           jose.JSONWebKeySet // public keys for private_key_jwt; certificates (x5c) for self_signed_tls_client_auth
+	JWKSURI        string             // URL of the key set, instead of JWKS; fetched again for an unknown kid
+	TLSSubjectDN   string             // for tls_client_auth: in RFC 4514 form, such as CN=app,O=Example
+	TLSThumbprint  string             // for self_signed_tls_client_auth: SHA-256 of the certificate, in hexadecimal or base64url
 
-	// A foreign issuer may speak for the client, as Kubernetes does with a service account token: with all three set,
-	// private_key_jwt takes assertions of AssertionIssuer about AssertionSubject, signed with AssertionJWKS, and no others.
+	// If these three fields are set, private_key_jwt accepts only assertions that a foreign issuer signs for the client, such
+	// as Kubernetes service account tokens: iss is AssertionIssuer, sub is AssertionSubject, and the key is in AssertionJWKS.
 	AssertionIssuer  string
 	AssertionSubject string
 	AssertionJWKS    jose.JSONWebKeySet
 
-	// RedirectURIs are compared as strings (RFC 9700 §2.1). A URI with a loopback host and no port stands for every port
-	// (RFC 8252 §7.3): http://127.0.0.1/oauth2/callback.
+	// RedirectURIs are compared as strings (RFC 9700 §2.1), except that a URI with a loopback host and no port, such as
+	// http://127.0.0.1/oauth2/callback, matches every port (RFC 8252 §7.3).
 	RedirectURIs           []string
-	PostLogoutRedirectURIs []string // compared likewise
+	PostLogoutRedirectURIs []string // compared in the same way
 
-	// Tokens whose aud doesn't name the client aren't active for it, and can't be exchanged, with OnlyOwnAudience, as at
-	// Keycloak. RFC 9701 §5 demands that of signed introspection answers anyway, unless AnyAudience lifts it.
+	// OnlyOwnAudience limits introspection and token exchange to tokens whose aud contains the client's ID, as Keycloak does.
+	// RFC 9701 §5 requires that limit for signed introspection responses; AnyAudience disables it.
 	OnlyOwnAudience bool
 	AnyAudience     bool
 
-	IntrospectionSignedResponseAlg string // of answers that are asked for as a JWT; RS256 (default), PS256, ES256 or EdDSA
-	UserinfoSignedResponseAlg      string // likewise, and then userinfo is always signed; default: only if Accept asks, RS256
+	IntrospectionSignedResponseAlg string // RS256 (default), PS256, ES256 or EdDSA
+	UserinfoSignedResponseAlg      string // if set, userinfo is always signed; default: RS256, and only if Accept prefers a JWT
 
-	AccessTokenAudience []string       // aud of access tokens; default ID
-	AccessTokenLifetime time.Duration  // default Config.AccessTokenLifetime
+	AccessTokenAudience []string       // aud of access tokens; default: ID
+	AccessTokenLifetime time.Duration  // default: Config.AccessTokenLifetime
 	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
-	BoundTokens         bool           // bind access tokens to the client's certificate (RFC 8705 §3); a public client's refresh tokens, too
+	BoundTokens         bool           // bind access tokens, and a public client's refresh tokens, to its certificate (RFC 8705 §3)
 	IDTokenAlg          string         // RS256 (default), PS256, ES256 or EdDSA
-	KeepRefreshToken    bool           // a refresh token stays good after its use; the default is rotation
-	NoRefreshToken      bool           // issue none
-	Claims              map[string]any // of the client's own tokens (client_credentials)
+	KeepRefreshToken    bool           // don't rotate refresh tokens
+	NoRefreshToken      bool           // don't issue refresh tokens
+	Claims              map[string]any // claims of tokens of the client_credentials grant
 }
 
 func (c Client) withDefaults() Client {

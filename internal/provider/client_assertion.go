@@ -10,8 +10,8 @@ import (
 
 const (
 	assertionType     = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-	assertionLifetime = 10 * time.Minute // at most: so long is its jti remembered
-	clockSkew         = 10 * time.Second // of who made a JWT before it is used
+	assertionLifetime = 10 * time.Minute // the maximum; the provider stores a jti until the assertion expires
+	clockSkew         = 10 * time.Second // how far nbf and iat of a JWT may be in the future
 )
 
 var (
@@ -20,7 +20,7 @@ var (
 		jose.ES384, jose.ES512, jose.EdDSA}
 )
 
-// authenticateAssertion authenticates by client_secret_jwt or private_key_jwt (OIDC Core §9, RFC 7523 §2.2 and §3).
+// authenticateAssertion authenticates a client by client_secret_jwt or private_key_jwt (OIDC Core §9, RFC 7523 §2.2 and §3).
 func (p *Provider) authenticateAssertion(r *http.Request, e Endpoint, c *credentials) (*Client, error) {
 	refuse := func(reason string) (*Client, error) { // RFC 7521 §4.2.1
 		e := invalidClient(r)
@@ -30,14 +30,13 @@ func (p *Provider) authenticateAssertion(r *http.Request, e Endpoint, c *credent
 	if kind := r.PostForm.Get("client_assertion_type"); kind != assertionType || c.assertion == "" {
 		return nil, badRequest("The client_assertion is missing, or its client_assertion_type isn't " + assertionType + ".")
 	}
-	said := payload(c.assertion) // not yet proved: it finds the keys that do
-	client := p.clientOf(said)
+	client := p.assertedClient(payload(c.assertion)) // the claims aren't verified yet: they select the keys
 	if client == nil || c.id != "" && c.id != client.ID {
-		return refuse("The client assertion isn't about a client that is known here, or about another than client_id.")
+		return refuse("The client assertion names an unknown client, or another client than client_id.")
 	}
 	claims, err := p.verifyAssertion(client, c.assertion)
 	if err != nil {
-		return refuse("The client assertion isn't signed as it should be: " + err.Error() + ".")
+		return refuse("The client assertion can't be verified: " + err.Error() + ".")
 	}
 	check := p.checkOwnAssertion
 	if client.AssertionIssuer != "" {
@@ -49,8 +48,8 @@ func (p *Provider) authenticateAssertion(r *http.Request, e Endpoint, c *credent
 	return client, nil
 }
 
-// clientOf finds the client that an assertion is about: by its own name, or by the name that a foreign issuer has for it.
-func (p *Provider) clientOf(claims map[string]any) *Client {
+// assertedClient returns the client that the iss and sub of an assertion identify, or nil.
+func (p *Provider) assertedClient(claims map[string]any) *Client {
 	iss, _ := claims["iss"].(string)
 	sub, _ := claims["sub"].(string)
 	for i := range p.config.Clients {
@@ -68,8 +67,9 @@ func (p *Provider) clientOf(claims map[string]any) *Client {
 	return nil
 }
 
-// checkOwnAssertion judges what a client says of itself. It is stricter than RFC 7523 §3 in what servers differ about, so
-// that who passes here passes elsewhere: aud is one string, a jti is good for one use, and exp is near.
+// checkOwnAssertion checks the claims of an assertion that the client signed itself and returns what is wrong, or "". It is
+// as strict as the strictest authorization servers, so that an accepted client works with all of them: aud is one string,
+// each jti is accepted once, and exp is at most assertionLifetime away.
 func (p *Provider) checkOwnAssertion(c *Client, claims map[string]any, e Endpoint) string {
 	now := p.now()
 	exp, hasExp := numericDate(claims["exp"])
@@ -77,13 +77,13 @@ func (p *Provider) checkOwnAssertion(c *Client, claims map[string]any, e Endpoin
 	aud, isString := claims["aud"].(string)
 	switch {
 	case !isString:
-		return "The client assertion's aud isn't one string."
+		return "The aud of the client assertion isn't a string."
 	case !slices.Contains(p.assertionAudiences(e), aud):
 		return "The client assertion is for another audience."
 	case !hasExp:
 		return "The client assertion has no exp."
 	case exp.Sub(now) > assertionLifetime:
-		return "The client assertion's exp is more than 10 minutes ahead."
+		return "The exp of the client assertion is more than 10 minutes in the future."
 	case jti == "":
 		return "The client assertion has no jti."
 	}
@@ -91,13 +91,14 @@ func (p *Provider) checkOwnAssertion(c *Client, claims map[string]any, e Endpoin
 		return "The client assertion " + reason + "."
 	}
 	if !p.state.useOnce(c.ID+" "+jti, exp, now) {
-		return "The client assertion's jti was used before."
+		return "The jti of the client assertion was used before."
 	}
 	return ""
 }
 
-// checkForeignAssertion judges what another issuer says of a client, by RFC 7523 §3 alone: Kubernetes' tokens live for an
-// hour, are used until then, and have a list as aud.
+// checkForeignAssertion checks the claims of an assertion that another issuer signed and returns what is wrong, or "". It
+// requires only what RFC 7523 §3 does: Kubernetes service account tokens have a list as aud, last for an hour and are used
+// repeatedly.
 func (p *Provider) checkForeignAssertion(_ *Client, claims map[string]any, e Endpoint) string {
 	if !slices.ContainsFunc(audiences(claims), func(aud string) bool { return slices.Contains(p.assertionAudiences(e), aud) }) {
 		return "The client assertion is for another audience."
@@ -111,7 +112,7 @@ func (p *Provider) checkForeignAssertion(_ *Client, claims map[string]any, e End
 	return ""
 }
 
-// assertionAudiences are the names of this server: its issuer, its token endpoint, and the endpoint that is asked.
+// assertionAudiences returns the accepted values of aud: the issuer, the token endpoint and the requested endpoint.
 func (p *Provider) assertionAudiences(e Endpoint) []string {
 	names := []string{p.Issuer(), p.Issuer() + string(Token), p.Issuer() + string(e)}
 	if p.MTLSURL != "" {
@@ -120,7 +121,7 @@ func (p *Provider) assertionAudiences(e Endpoint) []string {
 	return names
 }
 
-// checkTimes says what is wrong with a JWT's exp, nbf and iat, or "" (RFC 7519 §4.1). One that isn't there isn't wrong.
+// checkTimes returns what is wrong with the exp, nbf or iat of a JWT (RFC 7519 §4.1), or "". It doesn't require them.
 func checkTimes(claims map[string]any, now time.Time) string {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		value, present := claims[name]
@@ -128,7 +129,7 @@ func checkTimes(claims map[string]any, now time.Time) string {
 		switch {
 		case !present:
 		case !ok:
-			return "has an " + name + " that is no time"
+			return "has an " + name + " that isn't a time"
 		case name == "exp" && !now.Before(t):
 			return "has expired"
 		case name != "exp" && t.After(now.Add(clockSkew)):
@@ -138,7 +139,7 @@ func checkTimes(claims map[string]any, now time.Time) string {
 	return ""
 }
 
-// audiences is aud as a list (RFC 7519 §4.1.3).
+// audiences returns aud as a list (RFC 7519 §4.1.3).
 func audiences(claims map[string]any) []string {
 	switch aud := claims["aud"].(type) {
 	case string:

@@ -20,7 +20,7 @@ import (
 
 const longSecret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" // enough for HS512 (RFC 7518 §3.2)
 
-// assertionKeys are a private key of each kind, by kid.
+// assertionKeys generates a private key of each kind and returns them by kid.
 func assertionKeys(t *testing.T) map[string]any {
 	t.Helper()
 	r, err1 := rsa.GenerateKey(rand.Reader, 2048)
@@ -36,8 +36,8 @@ func assertionKeys(t *testing.T) map[string]any {
 	return map[string]any{"rsa": r, "p256": e256, "p384": e384, "p521": e521, "ed": d}
 }
 
-// published is what a client publishes of its keys.
-func published(keys map[string]any, kids ...string) (set jose.JSONWebKeySet) {
+// publicKeys returns the key set with the public keys of these kids.
+func publicKeys(keys map[string]any, kids ...string) (set jose.JSONWebKeySet) {
 	for _, kid := range kids {
 		private := jose.JSONWebKey{Key: keys[kid], KeyID: kid, Use: "sig"}
 		set.Keys = append(set.Keys, private.Public())
@@ -45,9 +45,10 @@ func published(keys map[string]any, kids ...string) (set jose.JSONWebKeySet) {
 	return set
 }
 
-// assertionClaims are those of a good client assertion, changed as a test wants; nil removes one.
+// assertionClaims returns the claims of a valid client assertion with changes; nil removes a claim.
 func assertionClaims(p *provider.Provider, clientID string, now time.Time, change map[string]any) map[string]any {
-	claims := map[string]any{"iss": clientID, "sub": clientID, "aud": p.Issuer(), "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": rand.Text()}
+	claims := map[string]any{"iss": clientID, "sub": clientID, "aud": p.Issuer(), "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(),
+		"jti": rand.Text()}
 	maps.Copy(claims, change)
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 	return claims
@@ -60,7 +61,8 @@ func assertionForm(assertion string, more url.Values) url.Values {
 	return form
 }
 
-func startedWith(t *testing.T, clients ...provider.Client) (*provider.Provider, *clock) {
+// startWith is like start, with additional clients.
+func startWith(t *testing.T, clients ...provider.Client) (*provider.Provider, *clock) {
 	t.Helper()
 	c, k := config(), &clock{now: time.Now()}
 	c.Now, c.Clients = k.Now, append(c.Clients, clients...)
@@ -69,12 +71,12 @@ func startedWith(t *testing.T, clients ...provider.Client) (*provider.Provider, 
 
 func TestAssertionAlgs(t *testing.T) {
 	keys := assertionKeys(t)
-	p, clock := startedWith(t,
+	p, clock := startWith(t,
 		provider.Client{ID: "jwt", Secret: longSecret, AuthMethod: "client_secret_jwt"},
 		provider.Client{ID: "short", Secret: "s3cret", AuthMethod: "client_secret_jwt"},
 		provider.Client{ID: "hs512", Secret: longSecret, AuthMethod: "client_secret_jwt", AuthSigningAlg: "HS512"},
-		provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: published(keys, "rsa", "p256", "p384", "p521", "ed")},
-		provider.Client{ID: "one", AuthMethod: "private_key_jwt", AuthSigningAlg: "ES256", JWKS: published(keys, "p256")},
+		provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: publicKeys(keys, "rsa", "p256", "p384", "p521", "ed")},
+		provider.Client{ID: "one", AuthMethod: "private_key_jwt", AuthSigningAlg: "ES256", JWKS: publicKeys(keys, "p256")},
 	)
 	secret := []byte(longSecret)
 	for _, tc := range []struct {
@@ -123,7 +125,7 @@ func TestAssertionAlgs(t *testing.T) {
 
 func TestAssertionClaims(t *testing.T) {
 	keys := assertionKeys(t)
-	p, clock := startedWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: published(keys, "ed")})
+	p, clock := startWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: publicKeys(keys, "ed")})
 	now := clock.Now()
 	in := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	for name, tc := range map[string]struct {
@@ -132,16 +134,17 @@ func TestAssertionClaims(t *testing.T) {
 		typ      any
 		expected string
 	}{
-		"good":                    {nil, nil, "JWT", ""},
-		"no typ":                  {nil, nil, nil, ""},
-		"explicit typ":            {nil, nil, "client-authentication+jwt", ""},
-		"access token's typ":      {nil, nil, "at+jwt", "invalid_client"},
-		"with client_id":          {nil, url.Values{"client_id": {"key"}}, "JWT", ""},
-		"other client_id":         {nil, url.Values{"client_id": {"app"}}, "JWT", "invalid_client"},
-		"two client_ids":          {nil, url.Values{"client_id": {"key", "key"}}, "JWT", "invalid_request"},
-		"and a secret":            {nil, url.Values{"client_id": {"key"}, "client_secret": {"x"}}, "JWT", "invalid_request"},
-		"no type":                 {nil, url.Values{"client_assertion_type": nil}, "JWT", "invalid_request"},
-		"SAML":                    {nil, url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}, "JWT", "invalid_request"},
+		"good":               {nil, nil, "JWT", ""},
+		"no typ":             {nil, nil, nil, ""},
+		"explicit typ":       {nil, nil, "client-authentication+jwt", ""},
+		"access token's typ": {nil, nil, "at+jwt", "invalid_client"},
+		"with client_id":     {nil, url.Values{"client_id": {"key"}}, "JWT", ""},
+		"other client_id":    {nil, url.Values{"client_id": {"app"}}, "JWT", "invalid_client"},
+		"two client_ids":     {nil, url.Values{"client_id": {"key", "key"}}, "JWT", "invalid_request"},
+		"and a secret":       {nil, url.Values{"client_id": {"key"}, "client_secret": {"x"}}, "JWT", "invalid_request"},
+		"no type":            {nil, url.Values{"client_assertion_type": nil}, "JWT", "invalid_request"},
+		"SAML": {nil, url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}},
+			"JWT", "invalid_request"},
 		"no assertion":            {nil, url.Values{"client_assertion": nil}, "JWT", "invalid_request"},
 		"garbage":                 {nil, url.Values{"client_assertion": {"x.y.z"}}, "JWT", "invalid_client"},
 		"no iss":                  {map[string]any{"iss": nil}, nil, "JWT", "invalid_client"},
@@ -176,9 +179,9 @@ func TestAssertionClaims(t *testing.T) {
 	}
 }
 
-// TestAssertionOnce: a jti is good for one use at all endpoints together, and each endpoint takes its own name as aud.
+// TestAssertionOnce checks that all endpoints together accept a jti once, and that each accepts its own URL as aud.
 func TestAssertionOnce(t *testing.T) {
-	p, clock := startedWith(t, provider.Client{ID: "jwt", Secret: longSecret, AuthMethod: "client_secret_jwt"})
+	p, clock := startWith(t, provider.Client{ID: "jwt", Secret: longSecret, AuthMethod: "client_secret_jwt"})
 	ask := func(path, assertion string) int {
 		r, _ := post(t, p.URL+path, "", "", assertionForm(assertion, url.Values{"token": {"x"}}))
 		return r.StatusCode
@@ -199,7 +202,7 @@ func TestAssertionOnce(t *testing.T) {
 	}
 	wrong := made(map[string]any{"jti": "mine", "aud": "https://evil.test"})
 	if ask("/token", wrong) != 401 || ask("/token", made(map[string]any{"jti": "mine"})) != 200 {
-		t.Error("expected a refused assertion not to use its jti up")
+		t.Error("expected the jti of a rejected assertion to stay unused")
 	}
 	var good sync.Map
 	var all sync.WaitGroup
@@ -222,25 +225,27 @@ func TestAssertionOnce(t *testing.T) {
 	}
 }
 
-// TestAssertionAtAlias: the alias is a name of the endpoint, too, with a certificate or without.
+// TestAssertionAtAlias checks that aud may be the mTLS alias of the endpoint.
 func TestAssertionAtAlias(t *testing.T) {
 	c := config()
 	c.Clients = append(c.Clients, provider.Client{ID: "jwt", Secret: longSecret, AuthMethod: "client_secret_jwt"})
 	p := provider.StartTLS(t, c)
 	for _, aud := range []string{p.Issuer(), p.URL + "/token", p.MTLSURL + "/token"} {
-		assertion := p.SignJWT(assertionClaims(p, "jwt", time.Now(), map[string]any{"aud": aud}), provider.WithAlg("HS256"), provider.WithKey([]byte(longSecret)))
+		assertion := p.SignJWT(assertionClaims(p, "jwt", time.Now(), map[string]any{"aud": aud}), provider.WithAlg("HS256"),
+			provider.WithKey([]byte(longSecret)))
 		if status, answer := ask(t, p, nil, p.MTLSURL+"/token", assertionForm(assertion, nil)); status != http.StatusOK {
 			t.Errorf("aud %s: got %d %v", aud, status, answer)
 		}
 	}
 }
 
-// TestAssertionWithExtension: an assertion that asks for an extension proves nobody (RFC 7515 §4.1.11), b64 (RFC 7797 §7) included.
+// TestAssertionWithExtension checks that assertions with crit are rejected (RFC 7515 §4.1.11), also with b64 (RFC 7797 §7).
 func TestAssertionWithExtension(t *testing.T) {
 	keys := assertionKeys(t)
-	p, clock := startedWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: published(keys, "ed")})
+	p, clock := startWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKS: publicKeys(keys, "ed")})
 	for name, header := range map[string]map[string]any{
-		"none": {}, "unknown": {"crit": []string{"x"}, "x": 1}, "b64": {"crit": []string{"b64"}, "b64": true}, "empty": {"crit": []string{}},
+		"none": {}, "unknown": {"crit": []string{"x"}, "x": 1},
+		"b64": {"crit": []string{"b64"}, "b64": true}, "empty": {"crit": []string{}},
 	} {
 		options := []provider.SignOption{provider.WithAlg("EdDSA"), provider.WithKey(keys["ed"]), provider.WithHeader("kid", "ed")}
 		for k, v := range header {

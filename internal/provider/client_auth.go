@@ -7,24 +7,24 @@ import (
 	"net/url"
 )
 
-// The methods of client authentication (OIDC Core §9, RFC 8705 §2); those by certificate need TLS.
+// The supported methods of client authentication (OIDC Core §9, RFC 8705 §2). mtlsMethods need StartTLS.
 var (
 	authMethods = []string{"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"}
 	mtlsMethods = []string{"tls_client_auth", "self_signed_tls_client_auth"}
 )
 
-// credentials are what a request says of its client; nothing of it is judged yet.
+// credentials are the client credentials of a request, not verified yet.
 type credentials struct {
-	id        string // "" if only the assertion says it
+	id        string // "" if the request doesn't have client_id
 	secret    string
 	assertion string
-	method    string // client_secret_basic, client_secret_post, assertion, or none: then a certificate may do it
+	method    string // client_secret_basic, client_secret_post, assertion, or none, with which a certificate may authenticate
 }
 
-// authenticate finds out which client asks (RFC 6749 §2.3). Only the client's registered method is accepted, and only one
-// at a time.
+// authenticate authenticates the client of a request to endpoint e (RFC 6749 §2.3). It accepts only the registered method of
+// the client, and only one method in a request.
 func (p *Provider) authenticate(r *http.Request, e Endpoint) (*Client, error) {
-	c, err := presented(r)
+	c, err := parseCredentials(r)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (p *Provider) authenticate(r *http.Request, e Endpoint) (*Client, error) {
 	}
 	switch client.AuthMethod {
 	case "tls_client_auth", "self_signed_tls_client_auth":
-		if c.method == "none" && p.certified(client, r) {
+		if c.method == "none" && p.verifyClientCert(client, r) {
 			return client, nil
 		}
 	case c.method:
@@ -48,27 +48,27 @@ func (p *Provider) authenticate(r *http.Request, e Endpoint) (*Client, error) {
 	return nil, invalidClient(r)
 }
 
-// presented reads the client's credentials and says by which method they came.
-func presented(r *http.Request) (*credentials, error) {
+// parseCredentials returns the client credentials of a request and the method that it uses.
+func parseCredentials(r *http.Request) (*credentials, error) {
 	form := r.PostForm
 	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
 		if len(form[name]) > 1 {
-			return nil, badRequest("The parameter " + name + " comes twice.")
+			return nil, repeatedParameter(name)
 		}
 	}
 	user, password, basic := r.BasicAuth()
-	ways := 0
+	methods := 0
 	for _, present := range []bool{basic, form.Has("client_secret"), form.Has("client_assertion") || form.Has("client_assertion_type")} {
 		if present {
-			ways++
+			methods++
 		}
 	}
 	c := &credentials{id: form.Get("client_id"), secret: form.Get("client_secret"), assertion: form.Get("client_assertion")}
 	switch {
-	case ways > 1:
-		return nil, badRequest("The client authenticates in two ways at once.")
+	case methods > 1:
+		return nil, badRequest("The request uses more than one method of client authentication.")
 	case basic:
-		// RFC 6749 §2.3.1: both were form-encoded before they were joined.
+		// RFC 6749 §2.3.1: the client ID and the secret are form-encoded.
 		id, err1 := url.QueryUnescape(user)
 		secret, err2 := url.QueryUnescape(password)
 		if err1 != nil || err2 != nil || form.Has("client_id") && c.id != id {
@@ -79,7 +79,7 @@ func presented(r *http.Request) (*credentials, error) {
 		return nil, invalidClient(r)
 	case form.Has("client_secret"):
 		c.method = "client_secret_post"
-	case ways == 1:
+	case methods == 1:
 		c.method = "assertion"
 	default:
 		c.method = "none"
@@ -87,7 +87,8 @@ func presented(r *http.Request) (*credentials, error) {
 	return c, nil
 }
 
-// invalidClient answers the scheme that was tried, as RFC 6749 §5.2 demands.
+// invalidClient returns the error invalid_client, with a challenge if the request has an Authorization header
+// (RFC 6749 §5.2).
 func invalidClient(r *http.Request) *oauthError {
 	e := &oauthError{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "The client authentication failed."}
 	if r.Header.Get("Authorization") != "" {
@@ -96,6 +97,7 @@ func invalidClient(r *http.Request) *oauthError {
 	return e
 }
 
+// equal compares secrets in constant time.
 func equal(want, got string) bool {
 	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(got))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1

@@ -15,12 +15,12 @@ import (
 	"sallyport/internal/provider"
 )
 
-// tlsClient trusts the provider and shows a certificate to who asks; nil for none.
+// tlsClient returns a client that trusts the provider and sends cert, unless it is nil, to servers that request one.
 func tlsClient(t *testing.T, p *provider.Provider, cert *tls.Certificate) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(p.CAPEM()) {
-		t.Fatal("the authority has no certificate")
+		t.Fatal("the provider has no CA certificate")
 	}
 	c := &tls.Config{RootCAs: roots}
 	if cert != nil {
@@ -31,7 +31,7 @@ func tlsClient(t *testing.T, p *provider.Provider, cert *tls.Certificate) *http.
 	return &http.Client{Transport: transport}
 }
 
-// ask posts a form with a certificate.
+// ask posts a form with a client certificate.
 func ask(t *testing.T, p *provider.Provider, cert *tls.Certificate, address string, form url.Values) (int, map[string]any) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, address, strings.NewReader(form.Encode()))
@@ -62,7 +62,7 @@ func TestClientCertificates(t *testing.T) {
 	for name, tc := range map[string]struct {
 		client   string
 		cert     *tls.Certificate
-		front    bool // to the endpoints that ask for no certificate
+		front    bool // use the listener that doesn't request a certificate
 		more     url.Values
 		expected int
 	}{
@@ -95,7 +95,8 @@ func TestClientCertificates(t *testing.T) {
 				for k, v := range tc.more {
 					form[k] = v
 				}
-				if got, answer := ask(t, p, tc.cert, at+path, form); got != tc.expected || got == 401 && answer["error"] != "invalid_client" {
+				got, answer := ask(t, p, tc.cert, at+path, form)
+				if got != tc.expected || got == 401 && answer["error"] != "invalid_client" {
 					t.Errorf("%s: expected %d, got %d %v", path, tc.expected, got, answer)
 				}
 			}
@@ -103,17 +104,19 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// TestBoundTokens: a token is good with its certificate only (RFC 8705 §3), a public client's refresh token too (§4).
+// TestBoundTokens checks that access tokens (RFC 8705 §3) and a public client's refresh tokens (§4) need their certificate.
 func TestBoundTokens(t *testing.T) {
 	c := config()
 	c.Clients = []provider.Client{
-		{ID: "bound", Secret: "s3cret", AuthMethod: "client_secret_post", BoundTokens: true, OpaqueAccessTokens: true, KeepRefreshToken: true},
+		{ID: "bound", Secret: "s3cret", AuthMethod: "client_secret_post", BoundTokens: true, OpaqueAccessTokens: true,
+			KeepRefreshToken: true},
 		{ID: "public", BoundTokens: true},
 	}
 	p := provider.StartTLS(t, c)
 	app, other := p.ClientCert("app"), p.ClientCert("other")
 	password := func(client string) url.Values {
-		return url.Values{"grant_type": {"password"}, "client_id": {client}, "client_secret": {"s3cret"}, "username": {"john"}, "password": {"doe"}, "scope": {"openid"}}
+		return url.Values{"grant_type": {"password"}, "client_id": {client}, "client_secret": {"s3cret"}, "username": {"john"},
+			"password": {"doe"}, "scope": {"openid"}}
 	}
 	if got, answer := ask(t, p, nil, p.MTLSURL+"/token", password("bound")); got != 400 || answer["error"] != "invalid_request" {
 		t.Errorf("without a certificate: got %d %v", got, answer)
@@ -128,11 +131,13 @@ func TestBoundTokens(t *testing.T) {
 			t.Errorf("userinfo: expected %d, got %d %v", expected, got, answer)
 		}
 	}
-	_, answer := ask(t, p, nil, p.URL+"/introspect", url.Values{"client_id": {"bound"}, "client_secret": {"s3cret"}, "token": access["access_token"]})
+	_, answer := ask(t, p, nil, p.URL+"/introspect", url.Values{"client_id": {"bound"}, "client_secret": {"s3cret"},
+		"token": access["access_token"]})
 	if cnf, _ := answer["cnf"].(map[string]any); cnf["x5t#S256"] != provider.Thumbprint(app.Certificate[0]) {
 		t.Errorf("introspection: got %v", answer)
 	}
-	refresh := url.Values{"grant_type": {"refresh_token"}, "client_id": {"bound"}, "client_secret": {"s3cret"}, "refresh_token": {tokens["refresh_token"].(string)}}
+	refresh := url.Values{"grant_type": {"refresh_token"}, "client_id": {"bound"}, "client_secret": {"s3cret"},
+		"refresh_token": {tokens["refresh_token"].(string)}}
 	if got, answer := ask(t, p, &other, p.MTLSURL+"/token", refresh); got != 200 {
 		t.Errorf("a new certificate: got %d %v", got, answer)
 	}

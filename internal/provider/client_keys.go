@@ -14,7 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// clientKeys are the key sets that clients publish, by address.
+// clientKeys caches the key sets of clients, by JWKSURI.
 type clientKeys struct {
 	mu   sync.Mutex
 	sets map[string]jose.JSONWebKeySet
@@ -22,21 +22,21 @@ type clientKeys struct {
 
 const (
 	keysTimeout = 5 * time.Second
-	maxKeys     = 1 << 20 // bytes of a key set
+	maxKeys     = 1 << 20 // the maximum size of a key set, in bytes
 )
 
-// verifyAssertion returns the claims of a JWT that proves a client, if its key and its alg are the client's.
+// verifyAssertion verifies the signature of a client assertion with the keys of client c and returns its claims.
 func (p *Provider) verifyAssertion(c *Client, token string) (map[string]any, error) {
 	jws, err := jose.ParseSignedCompact(token, assertionAlgs(c))
 	if err != nil {
-		return nil, errors.New("it is no JWT with an alg that this client may use")
+		return nil, errors.New("it isn't a JWT with an alg that this client may use")
 	}
 	header := jws.Signatures[0].Header
 	if !assertionTyp(header) {
-		return nil, errors.New("its typ is another kind of JWT's")
+		return nil, errors.New("its typ is that of another kind of JWT")
 	}
-	if _, critical := header.ExtraHeaders["crit"]; critical { // go-jose knows b64 (RFC 7797), which no JWT may ask for (§7)
-		return nil, errors.New("its header has crit, and no extension is understood")
+	if _, critical := header.ExtraHeaders["crit"]; critical { // go-jose supports b64 (RFC 7797), which JWTs must not use (§7)
+		return nil, errors.New("its header has crit, and no extension is supported")
 	}
 	var verified []byte
 	if c.AuthMethod == "client_secret_jwt" {
@@ -50,6 +50,7 @@ func (p *Provider) verifyAssertion(c *Client, token string) (map[string]any, err
 	return decodeClaims(verified)
 }
 
+// assertionAlgs returns the algs that client c may sign with.
 func assertionAlgs(c *Client) []jose.SignatureAlgorithm {
 	algs := asymmetricAlgs
 	if c.AuthMethod == "client_secret_jwt" {
@@ -61,33 +62,35 @@ func assertionAlgs(c *Client) []jose.SignatureAlgorithm {
 	return slices.DeleteFunc(slices.Clone(algs), func(a jose.SignatureAlgorithm) bool { return string(a) != c.AuthSigningAlg })
 }
 
-// assertionTyp keeps other JWTs of the same key from being assertions (RFC 8725 §3.11).
+// assertionTyp reports whether typ allows a JWT as a client assertion, so that other JWTs of the same key are rejected
+// (RFC 8725 §3.11).
 func assertionTyp(header jose.Header) bool {
 	value, present := header.ExtraHeaders[jose.HeaderType]
 	typ, _ := value.(string)
 	return !present || strings.EqualFold(typ, "JWT") || strings.EqualFold(typ, "client-authentication+jwt")
 }
 
+// verifyWithClientKey verifies jws with a key of client c. It fetches the key set again if that has no key with the kid.
 func (p *Provider) verifyWithClientKey(c *Client, jws *jose.JSONWebSignature) ([]byte, error) {
 	header := jws.Signatures[0].Header
 	if c.AssertionIssuer != "" {
-		return verifyWithOne(c.AssertionJWKS, jws)
+		return verifyWithMatchingKey(c.AssertionJWKS, jws)
 	}
-	set, fresh, err := p.clientKeys.of(c, false)
+	set, fresh, err := p.clientKeys.keySet(c, false)
 	if err != nil {
 		return nil, err
 	}
 	if !fresh && !slices.ContainsFunc(set.Keys, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID }) {
-		if set, _, err = p.clientKeys.of(c, true); err != nil {
+		if set, _, err = p.clientKeys.keySet(c, true); err != nil {
 			return nil, err
 		}
 	}
-	return verifyWithOne(set, jws)
+	return verifyWithMatchingKey(set, jws)
 }
 
-// verifyWithOne verifies with the key that kid names; without a kid there may be only one that could be meant (OIDC Core
-// §10.1).
-func verifyWithOne(set jose.JSONWebKeySet, jws *jose.JSONWebSignature) ([]byte, error) {
+// verifyWithMatchingKey verifies jws with the key that has its kid. Without a kid, set must have exactly one suitable key
+// (OIDC Core §10.1).
+func verifyWithMatchingKey(set jose.JSONWebKeySet, jws *jose.JSONWebSignature) ([]byte, error) {
 	header := jws.Signatures[0].Header
 	var fit []jose.JSONWebKey
 	for _, k := range set.Keys {
@@ -103,19 +106,19 @@ func verifyWithOne(set jose.JSONWebKeySet, jws *jose.JSONWebSignature) ([]byte, 
 	return jws.Verify(fit[0])
 }
 
-// of returns a client's keys and whether they are as new as can be: those at an address are fetched once, and again if again
-// is set.
-func (k *clientKeys) of(c *Client, again bool) (set jose.JSONWebKeySet, fresh bool, err error) {
+// keySet returns the keys of client c. It fetches those at JWKSURI on first use, and again if refetch is set; fresh is false
+// if they come from the cache.
+func (k *clientKeys) keySet(c *Client, refetch bool) (set jose.JSONWebKeySet, fresh bool, err error) {
 	if c.JWKSURI == "" {
 		return c.JWKS, true, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if set, known := k.sets[c.JWKSURI]; known && !again {
+	if set, known := k.sets[c.JWKSURI]; known && !refetch {
 		return set, false, nil
 	}
 	if set, err = fetchKeys(c.JWKSURI); err != nil {
-		return set, false, fmt.Errorf("the client's keys can't be had: %w", err)
+		return set, false, fmt.Errorf("the client's keys can't be fetched: %w", err)
 	}
 	if k.sets == nil {
 		k.sets = map[string]jose.JSONWebKeySet{}
@@ -124,7 +127,7 @@ func (k *clientKeys) of(c *Client, again bool) (set jose.JSONWebKeySet, fresh bo
 	return set, true, nil
 }
 
-// fetchKeys reads a key set key by key: one of a kind that isn't known doesn't spoil the others (RFC 7517 §5).
+// fetchKeys fetches a key set and ignores keys that it can't parse (RFC 7517 §5).
 func fetchKeys(address string) (set jose.JSONWebKeySet, err error) {
 	r, err := (&http.Client{Timeout: keysTimeout}).Get(address)
 	if err != nil {
@@ -140,9 +143,9 @@ func fetchKeys(address string) (set jose.JSONWebKeySet, err error) {
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxKeys)).Decode(&raw); err != nil {
 		return set, err
 	}
-	for _, one := range raw.Keys {
+	for _, encoded := range raw.Keys {
 		var key jose.JSONWebKey
-		if json.Unmarshal(one, &key) == nil {
+		if json.Unmarshal(encoded, &key) == nil {
 			set.Keys = append(set.Keys, key)
 		}
 	}

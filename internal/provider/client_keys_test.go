@@ -17,11 +17,11 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestJWKSURI: keys are fetched once, and again for a kid that isn't known; unknown kinds of keys don't matter.
+// TestJWKSURI checks that keys are fetched once, and again for an unknown kid, and that unknown key types are ignored.
 func TestJWKSURI(t *testing.T) {
 	keys := assertionKeys(t)
 	var mu sync.Mutex
-	served, fetched := published(keys, "p256"), 0
+	served, fetched := publicKeys(keys, "p256"), 0
 	set := func(s jose.JSONWebKeySet) { mu.Lock(); served = s; mu.Unlock() }
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
@@ -35,9 +35,10 @@ func TestJWKSURI(t *testing.T) {
 		fmt.Fprintf(w, `{"keys":[%s]}`, strings.Join(list, ","))
 	}))
 	defer up.Close()
-	p, clock := startedWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKSURI: up.URL})
+	p, clock := startWith(t, provider.Client{ID: "key", AuthMethod: "private_key_jwt", JWKSURI: up.URL})
 	ask := func(alg, kid string) int {
-		assertion := p.SignJWT(assertionClaims(p, "key", clock.Now(), nil), provider.WithAlg(alg), provider.WithKey(keys[kid]), provider.WithHeader("kid", kid))
+		assertion := p.SignJWT(assertionClaims(p, "key", clock.Now(), nil), provider.WithAlg(alg), provider.WithKey(keys[kid]),
+			provider.WithHeader("kid", kid))
 		r, _ := post(t, p.URL+"/token", "", "", assertionForm(assertion, nil))
 		return r.StatusCode
 	}
@@ -46,11 +47,11 @@ func TestJWKSURI(t *testing.T) {
 		set               jose.JSONWebKeySet
 		expected, fetches int
 	}{
-		{"ES256", "p256", published(keys, "p256"), 200, 1},
-		{"ES256", "p256", published(keys, "p256"), 200, 1},
-		{"EdDSA", "ed", published(keys, "p256"), 401, 2},
-		{"EdDSA", "ed", published(keys, "ed"), 200, 3},
-		{"ES256", "p256", published(keys, "ed"), 401, 4},
+		{"ES256", "p256", publicKeys(keys, "p256"), 200, 1},
+		{"ES256", "p256", publicKeys(keys, "p256"), 200, 1},
+		{"EdDSA", "ed", publicKeys(keys, "p256"), 401, 2},
+		{"EdDSA", "ed", publicKeys(keys, "ed"), 200, 3},
+		{"ES256", "p256", publicKeys(keys, "ed"), 401, 4},
 	} {
 		set(tc.set)
 		got := ask(tc.alg, tc.kid)
@@ -62,16 +63,16 @@ func TestJWKSURI(t *testing.T) {
 	}
 	up.Close()
 	if got := ask("ES256", "p256"); got != 401 {
-		t.Errorf("keys that can't be had: expected 401, got %d", got)
+		t.Errorf("keys that can't be fetched: expected 401, got %d", got)
 	}
 }
 
-// TestForeignAssertion: a Kubernetes service account token says who the client is (RFC 7523 §3).
+// TestForeignAssertion checks client authentication by a Kubernetes service account token (RFC 7523 §3).
 func TestForeignAssertion(t *testing.T) {
 	keys := assertionKeys(t)
 	const cluster, account = "https://kubernetes.default.svc.cluster.local", "system:serviceaccount:gate:sallyport"
-	p, clock := startedWith(t, provider.Client{ID: "pod", AuthMethod: "private_key_jwt", AssertionIssuer: cluster, AssertionSubject: account,
-		AssertionJWKS: published(keys, "rsa"), JWKS: published(keys, "ed")})
+	p, clock := startWith(t, provider.Client{ID: "pod", AuthMethod: "private_key_jwt", JWKS: publicKeys(keys, "ed"),
+		AssertionIssuer: cluster, AssertionSubject: account, AssertionJWKS: publicKeys(keys, "rsa")})
 	now := clock.Now()
 	for name, tc := range map[string]struct {
 		change   map[string]any
@@ -97,8 +98,9 @@ func TestForeignAssertion(t *testing.T) {
 			maps.Copy(claims, tc.change)
 			maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 			alg := map[string]string{"rsa": "RS256", "ed": "EdDSA"}[tc.kid]
-			assertion := p.SignJWT(claims, provider.WithAlg(alg), provider.WithKey(keys[tc.kid]), provider.WithHeader("kid", tc.kid), provider.WithHeader("typ", nil))
-			for range 2 { // Kubernetes' tokens are used until they expire
+			assertion := p.SignJWT(claims, provider.WithAlg(alg), provider.WithKey(keys[tc.kid]), provider.WithHeader("kid", tc.kid),
+				provider.WithHeader("typ", nil))
+			for range 2 { // these tokens are used until they expire
 				_, answer := post(t, p.URL+"/token", "", "", assertionForm(assertion, tc.more))
 				if got, _ := answer["error"].(string); got != tc.expected {
 					t.Errorf("expected %q, got %v", tc.expected, answer)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// controls are how a test makes the provider misbehave and learns what it was asked.
+// controls let a test change responses and inspect requests.
 type controls struct {
 	mu       sync.Mutex
 	lifetime time.Duration
@@ -16,31 +16,33 @@ type controls struct {
 	last     map[Endpoint]lastRequest
 	broken   map[Endpoint]http.HandlerFunc
 	wants    []*want
-	answers  map[Endpoint]func(map[string]any)
-	signed   map[Endpoint]func(map[string]any)
-	access   func(map[string]any)
-	id       func(map[string]any)
-	head     func(map[string]any)
-	marked   map[Endpoint]bool // whose JSON begins with a byte order mark
+	bom      map[Endpoint]bool // whether JSON responses begin with a byte order mark
+
+	// The functions of the Adjust methods.
+	answers       map[Endpoint]func(map[string]any)
+	signedAnswers map[Endpoint]func(map[string]any)
+	accessToken   func(map[string]any)
+	idToken       func(map[string]any)
+	header        func(map[string]any)
 }
 
-// A want is an assertion on every request to an endpoint.
+// A want is a check of every request to an endpoint.
 type want struct {
 	endpoint Endpoint
 	check    func(*http.Request) error
-	asked    int
+	requests int
 	failures []error
 }
 
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
 	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
-	c.broken, c.marked = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}
-	c.answers, c.signed = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
+	c.broken, c.bom = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}
+	c.answers, c.signedAnswers = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
 }
 
-// arrived counts and checks a request and returns what shall serve it instead, or nil.
-func (c *controls) arrived(e Endpoint, r *http.Request) http.HandlerFunc {
+// recordRequest counts and checks a request and returns the handler that Break has set for the endpoint, or nil.
+func (c *controls) recordRequest(e Endpoint, r *http.Request) http.HandlerFunc {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[e]++
@@ -52,7 +54,7 @@ func (c *controls) arrived(e Endpoint, r *http.Request) http.HandlerFunc {
 		if w.endpoint != e {
 			continue
 		}
-		w.asked++
+		w.requests++
 		if err := w.check(r); err != nil {
 			w.failures = append(w.failures, fmt.Errorf("%s %s: %w", r.Method, e, err))
 		}
@@ -60,54 +62,54 @@ func (c *controls) arrived(e Endpoint, r *http.Request) http.HandlerFunc {
 	return c.broken[e]
 }
 
-// Want checks every request to an endpoint from now on, with its form parsed: in r.Form all of it, in r.PostForm the body's.
-// check must not call the provider. Its errors, and that nobody asked at all, are failures.
+// Want calls check for every further request to an endpoint, after ParseForm. check must not call methods of p. Failures
+// reports its errors, and an endpoint that received no request.
 func (p *Provider) Want(e Endpoint, check func(*http.Request) error) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	p.controls.wants = append(p.controls.wants, &want{endpoint: e, check: check})
 }
 
-// Failures are what Want has found so far. Start's cleanup reports them, too.
+// Failures returns the errors of all checks of Want so far. The cleanup of Start reports them with TB.Errorf.
 func (p *Provider) Failures() []error {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	var all []error
 	for _, w := range p.controls.wants {
 		all = append(all, w.failures...)
-		if w.asked == 0 {
+		if w.requests == 0 {
 			all = append(all, fmt.Errorf("%s: expected a request, got none", w.endpoint))
 		}
 	}
 	return all
 }
 
-// Requests is how often an endpoint was asked, served or broken.
+// Requests returns the number of requests to an endpoint, including those of a handler of Break.
 func (p *Provider) Requests(e Endpoint) int {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	return p.controls.requests[e]
 }
 
-// Grants is how often tokens were asked for with a grant_type, in vain or not.
+// Grants returns the number of token requests with a grant_type, including rejected ones.
 func (p *Provider) Grants(grantType string) int {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	return p.controls.grants[grantType]
 }
 
-// RefreshCount is how often a refresh was asked for.
+// RefreshCount returns the number of token requests with the grant_type refresh_token.
 func (p *Provider) RefreshCount() int { return p.Grants("refresh_token") }
 
-// Break lets h serve an endpoint; nil mends it.
+// Break makes h serve an endpoint; nil restores the endpoint.
 func (p *Provider) Break(e Endpoint, h http.HandlerFunc) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	p.controls.broken[e] = h
 }
 
-// Hold makes requests to an endpoint wait until release is called or the client goes away; after that they are served as
-// always. Each one that begins to wait sends on waiting, which has room for 1000.
+// Hold blocks requests to an endpoint until release is called or the client disconnects; then the endpoint serves them. Each
+// blocked request sends a value on waiting, which has a buffer of 1000.
 func (p *Provider) Hold(e Endpoint) (waiting <-chan struct{}, release func()) {
 	arrived, released := make(chan struct{}, 1000), make(chan struct{})
 	p.Break(e, func(w http.ResponseWriter, r *http.Request) {
@@ -127,41 +129,42 @@ func (p *Provider) Hold(e Endpoint) (waiting <-chan struct{}, release func()) {
 	})
 }
 
-// AdjustAnswer lets f change an endpoint's good answers before they are sent: the JSON object, or for Authorization the
-// parameters of the redirect or the form. nil ends it.
+// AdjustAnswer makes f change the successful responses of an endpoint before they are sent: the JSON object, or for
+// Authorization the parameters of the authorization response. nil removes f.
 func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	p.controls.answers[e] = f
 }
 
-// AdjustSignedAnswer lets f change the claims of the JWT that an endpoint answers with, after AdjustAnswer: for Introspection
-// iss, aud, iat and token_introspection, for Userinfo and Claims all of it. nil ends it.
+// AdjustSignedAnswer makes f change the claims of JWT responses of an endpoint, after AdjustAnswer. For Introspection these
+// are iss, aud, iat and token_introspection. nil removes f.
 func (p *Provider) AdjustSignedAnswer(e Endpoint, f func(claims map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
-	p.controls.signed[e] = f
+	p.controls.signedAnswers[e] = f
 }
 
-// AdjustIDToken lets f change the claims of ID tokens before they are signed; nil ends it.
+// AdjustIDToken makes f change the claims of ID tokens before they are signed; nil removes f.
 func (p *Provider) AdjustIDToken(f func(claims map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
-	p.controls.id = f
+	p.controls.idToken = f
 }
 
-// AdjustAccessToken lets f change the claims of access tokens before they are signed; nil ends it.
+// AdjustAccessToken makes f change the claims of access tokens before they are signed; nil removes f.
 func (p *Provider) AdjustAccessToken(f func(claims map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
-	p.controls.access = f
+	p.controls.accessToken = f
 }
 
-// AdjustHeader lets f change the header of all JWTs before they are signed; a nil value removes a parameter. nil ends it.
+// AdjustHeader makes f change the header of all JWTs before they are signed. A parameter that f sets to nil is removed. A nil
+// f removes the adjustment.
 func (p *Provider) AdjustHeader(f func(header map[string]any)) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
-	p.controls.head = f
+	p.controls.header = f
 }
 
 func (c *controls) adjust(e Endpoint, answer map[string]any) {
@@ -175,29 +178,29 @@ func (c *controls) adjust(e Endpoint, answer map[string]any) {
 
 func (c *controls) adjustSigned(e Endpoint, claims map[string]any) {
 	c.mu.Lock()
-	f := c.signed[e]
+	f := c.signedAnswers[e]
 	c.mu.Unlock()
 	if f != nil {
 		f(claims)
 	}
 }
 
-// MarkBytes begins an endpoint's good JSON answers with a byte order mark from now on, as some servers do.
-func (p *Provider) MarkBytes(e Endpoint) {
+// AddByteOrderMark makes all further successful JSON responses of an endpoint begin with a byte order mark.
+func (p *Provider) AddByteOrderMark(e Endpoint) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
-	p.controls.marked[e] = true
+	p.controls.bom[e] = true
 }
 
-func (c *controls) marks(e Endpoint) bool {
+func (c *controls) hasBOM(e Endpoint) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.marked[e]
+	return c.bom[e]
 }
 
 func (c *controls) adjustIDToken(claims map[string]any) {
 	c.mu.Lock()
-	f := c.id
+	f := c.idToken
 	c.mu.Unlock()
 	if f != nil {
 		f(claims)
@@ -206,7 +209,7 @@ func (c *controls) adjustIDToken(claims map[string]any) {
 
 func (c *controls) adjustHeader(header map[string]any) {
 	c.mu.Lock()
-	f := c.head
+	f := c.header
 	c.mu.Unlock()
 	if f != nil {
 		f(header)
@@ -215,7 +218,7 @@ func (c *controls) adjustHeader(header map[string]any) {
 
 func (c *controls) adjustAccessToken(claims map[string]any) {
 	c.mu.Lock()
-	f := c.access
+	f := c.accessToken
 	c.mu.Unlock()
 	if f != nil {
 		f(claims)
@@ -228,7 +231,7 @@ func (c *controls) accessTokenLifetime() time.Duration {
 	return c.lifetime
 }
 
-// SetAccessTokenLifetime is for tokens issued from now on, of clients that have no lifetime of their own.
+// SetAccessTokenLifetime sets the lifetime of all further tokens of clients that don't set AccessTokenLifetime.
 func (p *Provider) SetAccessTokenLifetime(d time.Duration) {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()

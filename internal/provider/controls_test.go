@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// recorder is a test whose outcome is looked at.
+// A recorder is a provider.TB that records errors.
 type recorder struct {
 	cleanups []func()
 	errors   []string
@@ -46,8 +46,8 @@ func TestWant(t *testing.T) {
 		f()
 	}
 	expected := []string{
-		`the provider was asked wrongly: POST /token: resource: expected https://api.test, got ""`,
-		`the provider was asked wrongly: /userinfo: expected a request, got none`,
+		`unexpected request to the provider: POST /token: resource: expected https://api.test, got ""`,
+		`unexpected request to the provider: /userinfo: expected a request, got none`,
 	}
 	if strings.Join(tb.errors, "\n") != strings.Join(expected, "\n") {
 		t.Errorf("got %q", tb.errors)
@@ -58,7 +58,7 @@ func TestWant(t *testing.T) {
 }
 
 func TestBreakAndHold(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	p.Break(provider.JWKS, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
 	if r, _ := get(t, p.URL+"/jwks", ""); r.StatusCode != 500 {
 		t.Errorf("broken: got %s", r.Status)
@@ -94,7 +94,7 @@ func TestBreakAndHold(t *testing.T) {
 }
 
 func TestCloseAndReopen(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	p.Close()
 	if _, err := http.Get(p.URL + "/jwks"); err == nil {
 		t.Error("expected a closed provider not to answer")
@@ -106,7 +106,7 @@ func TestCloseAndReopen(t *testing.T) {
 }
 
 func TestAdjust(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	p.AdjustAnswer(provider.Token, func(a map[string]any) { a["expires_in"] = 0; delete(a, "refresh_token") })
 	p.AdjustIDToken(func(c map[string]any) { c["nonce"] = "another" })
@@ -127,7 +127,7 @@ func TestAdjust(t *testing.T) {
 	}
 }
 
-// claims reads a JWT without verifying it.
+// claims decodes the claims of a JWT without verifying it.
 func claims(t *testing.T, token string) (c map[string]any) {
 	t.Helper()
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256})
@@ -140,16 +140,17 @@ func claims(t *testing.T, token string) (c map[string]any) {
 	return c
 }
 
-// TestSign lets an independent library judge what the provider signs, and what it forges.
+// TestSign verifies the provider's tokens, including forged ones, with go-oidc.
 func TestSign(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	keySet := func() oidc.KeySet { return oidc.NewRemoteKeySet(t.Context(), p.URL+"/jwks") }
 	verify := func(token string) error {
-		_, err := oidc.NewVerifier(p.Issuer(), keySet(), &oidc.Config{ClientID: "app", SupportedSigningAlgs: []string{"RS256", "RS512", "PS256", "ES256", "EdDSA"}}).
+		_, err := oidc.NewVerifier(p.Issuer(), keySet(), &oidc.Config{ClientID: "app",
+			SupportedSigningAlgs: []string{"RS256", "RS512", "PS256", "ES256", "EdDSA"}}).
 			Verify(t.Context(), token)
 		return err
 	}
@@ -206,7 +207,7 @@ func TestSign(t *testing.T) {
 }
 
 func TestMintedTokens(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	token := p.AccessToken("john", "app", map[string]any{"aud": []string{"a", "b"}, "email": nil, "exp": clock.Now().Unix() + 1})
 	c := claims(t, token)
 	if c["sub"] != "u-1" || c["client_id"] != "app" || c["email"] != nil || len(c["aud"].([]any)) != 2 || c["realm_access"] == nil ||
@@ -236,11 +237,12 @@ func TestMintedTokens(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	if r, _ := get(t, p.URL+"/token", ""); r.StatusCode != 405 || r.Header.Get("Allow") != "POST" {
 		t.Errorf("got %s, Allow %s", r.Status, r.Header.Get("Allow"))
 	}
-	if r, answer := post(t, p.URL+"/token", "app", "s3cret", map[string][]string{"x": {strings.Repeat("x", 65<<10)}}); r.StatusCode != 400 || answer["error"] != "invalid_request" {
+	r, answer := post(t, p.URL+"/token", "app", "s3cret", map[string][]string{"x": {strings.Repeat("x", 65<<10)}})
+	if r.StatusCode != 400 || answer["error"] != "invalid_request" {
 		t.Errorf("a long body: got %s %v", r.Status, answer)
 	}
 }

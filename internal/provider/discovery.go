@@ -9,14 +9,15 @@ import (
 
 var standardScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
-// scopes are those that the provider grants.
+// scopes returns all supported scopes.
 func (p *Provider) scopes() []string { return slices.Concat(standardScopes, p.config.Scopes) }
 
-// metadata serves the metadata (OIDC Discovery §3, RFC 8414 §2, RFC 9207 §3) at one of its two addresses.
+// metadata returns the handler of the metadata (OIDC Discovery §3, RFC 8414 §2, RFC 9207 §3); e is Discovery or
+// ServerMetadata.
 func (p *Provider) metadata(e Endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		all := p.endpoints()
-		for _, part := range []map[string]any{p.abilities(), p.clientAuthentication(), p.mutualTLS()} {
+		for _, part := range []map[string]any{p.capabilities(), p.clientAuthentication(), p.mutualTLS()} {
 			maps.Copy(all, part)
 		}
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -39,17 +40,19 @@ func (p *Provider) endpoints() map[string]any {
 	}
 }
 
-func (p *Provider) abilities() map[string]any {
+func (p *Provider) capabilities() map[string]any {
 	return map[string]any{
 		"scopes_supported":         p.scopes(),
 		"response_types_supported": []string{"code"},
 		"response_modes_supported": []string{"query", "form_post"},
-		"grant_types_supported":    []string{"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer},
-		"subject_types_supported":  []string{"public"},
-		"acr_values_supported":     p.config.ACRValues,
-		"prompt_values_supported":  []string{"none", "login", "consent", "select_account"},
-		"claim_types_supported":    []string{"normal", "aggregated", "distributed"},
-		"claims_supported":         p.claimNames(),
+		"grant_types_supported": []string{
+			"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer,
+		},
+		"subject_types_supported": []string{"public"},
+		"acr_values_supported":    p.config.ACRValues,
+		"prompt_values_supported": []string{"none", "login", "consent", "select_account"},
+		"claim_types_supported":   []string{"normal", "aggregated", "distributed"},
+		"claims_supported":        p.claimNames(),
 
 		"id_token_signing_alg_values_supported":      signingAlgs,
 		"userinfo_signing_alg_values_supported":      signingAlgs,
@@ -63,22 +66,22 @@ func (p *Provider) abilities() map[string]any {
 	}
 }
 
-// clientAuthentication lists the methods for each endpoint; who has no secret can't introspect (RFC 7662 §2.1).
+// clientAuthentication returns the authentication methods of each endpoint. Public clients can't introspect (RFC 7662 §2.1).
 func (p *Provider) clientAuthentication() map[string]any {
 	methods, algs := slices.Clone(authMethods), slices.Concat(hmacAlgs, asymmetricAlgs)
 	if p.MTLSURL != "" {
 		methods = append(methods, mtlsMethods...)
 	}
-	some := map[string]any{}
+	metadata := map[string]any{}
 	for _, endpoint := range []string{"token", "introspection", "revocation"} {
-		some[endpoint+"_endpoint_auth_methods_supported"] = append(slices.Clone(methods), "none")
-		some[endpoint+"_endpoint_auth_signing_alg_values_supported"] = algs
+		metadata[endpoint+"_endpoint_auth_methods_supported"] = append(slices.Clone(methods), "none")
+		metadata[endpoint+"_endpoint_auth_signing_alg_values_supported"] = algs
 	}
-	some["introspection_endpoint_auth_methods_supported"] = methods
-	return some
+	metadata["introspection_endpoint_auth_methods_supported"] = methods
+	return metadata
 }
 
-// mutualTLS tells where clients with a certificate have to go (RFC 8705 §3.3 and §5); nothing without TLS.
+// mutualTLS returns the mTLS metadata (RFC 8705 §3.3 and §5), or nil without StartTLS.
 func (p *Provider) mutualTLS() map[string]any {
 	if p.MTLSURL == "" {
 		return nil
@@ -96,7 +99,7 @@ func (p *Provider) mutualTLS() map[string]any {
 func (p *Provider) jwks(w http.ResponseWriter, _ *http.Request) {
 	encoded, err := json.Marshal(p.keys.published())
 	if err != nil {
-		panic(err) // our own keys
+		panic(err) // impossible: the provider generates its keys
 	}
 	var set map[string]any
 	if err := json.Unmarshal(encoded, &set); err != nil {

@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// Aggregated and distributed claims (OIDC Core §5.6.2). The provider is its own claims provider: it signs the one kind and
-// hands the other out at an endpoint of its own, to whom has the access token that _claim_sources gives.
+// This file implements aggregated and distributed claims (OIDC Core §5.6.2). The provider is also the claims provider: it signs
+// aggregated claims, and serves distributed claims at the endpoint Claims for the access token in _claim_sources.
 
-// A claimSource is what an access token for the claims endpoint leads to.
+// A claimSource holds the distributed claims of one access token for the claims endpoint.
 type claimSource struct {
 	claims map[string]any
 	expiry time.Time
 }
 
-// claims are what the scopes allow to be said of whose grant it is, with the user's aggregated and distributed claims moved
-// to their sources. They are the caller's own.
+// claims returns a new map of the claims that the scopes allow for the user or client of the grant. The user's aggregated and
+// distributed claims are in _claim_sources.
 func (p *Provider) claims(g *grant, scope []string) map[string]any {
 	claims := g.claims(scope)
 	if g.user == nil {
 		return claims
 	}
 	names, sources := map[string]any{}, map[string]any{}
-	move := func(source string, which []string, make func(map[string]any) map[string]any) {
+	move := func(source string, selected []string, newSource func(map[string]any) map[string]any) {
 		moved := map[string]any{}
 		for name, v := range claims {
-			if slices.Contains(which, name) && name != "sub" {
+			if slices.Contains(selected, name) && name != "sub" {
 				moved[name], names[name] = v, source
 			}
 		}
@@ -36,7 +36,7 @@ func (p *Provider) claims(g *grant, scope []string) map[string]any {
 			delete(claims, name)
 		}
 		if len(moved) > 0 {
-			sources[source] = make(moved)
+			sources[source] = newSource(moved)
 		}
 	}
 	move("aggregated", g.user.Aggregated, p.aggregate)
@@ -47,25 +47,27 @@ func (p *Provider) claims(g *grant, scope []string) map[string]any {
 	return claims
 }
 
+// aggregate returns the claim source of aggregated claims: a JWT.
 func (p *Provider) aggregate(claims map[string]any) map[string]any {
-	return map[string]any{"JWT": p.SignJWT(p.sourced(claims))}
+	return map[string]any{"JWT": p.SignJWT(p.addIssuerClaims(claims))}
 }
 
+// distribute returns the claim source of distributed claims: the claims endpoint and a new access token.
 func (p *Provider) distribute(claims map[string]any) map[string]any {
 	now := p.now()
 	s := &claimSource{claims: claims, expiry: now.Add(p.controls.accessTokenLifetime())}
 	return map[string]any{"endpoint": p.Issuer() + string(Claims), "access_token": p.state.addSource(s, now)}
 }
 
-// sourced are claims as their provider signs them: with its iss, and without a sub, which isn't needed (§5.6.2).
-func (p *Provider) sourced(claims map[string]any) map[string]any {
+// addIssuerClaims adds iss, iat and exp to claims and returns them. A sub isn't required (§5.6.2).
+func (p *Provider) addIssuerClaims(claims map[string]any) map[string]any {
 	now := p.now()
 	claims["iss"], claims["iat"] = p.Issuer(), now.Unix()
 	claims["exp"] = now.Add(p.controls.accessTokenLifetime()).Unix()
 	return claims
 }
 
-// claimsEndpoint hands distributed claims out as a JWT.
+// claimsEndpoint serves distributed claims as a JWT.
 func (p *Provider) claimsEndpoint(w http.ResponseWriter, r *http.Request) {
 	token, refused := bearer(r)
 	if refused != nil {
@@ -74,11 +76,11 @@ func (p *Provider) claimsEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	claims := p.state.source(token, p.now())
 	if claims == nil {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token leads to no claims, or no longer."))
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is unknown or has expired."))
 		return
 	}
 	p.controls.adjust(Claims, claims)
-	p.answerJWT(w, Claims, mediaJWT, "RS256", p.sourced(claims))
+	p.answerJWT(w, Claims, mediaJWT, "RS256", p.addIssuerClaims(claims))
 }
 
 func (s *state) addSource(c *claimSource, now time.Time) string {
@@ -90,7 +92,7 @@ func (s *state) addSource(c *claimSource, now time.Time) string {
 	return name
 }
 
-// source returns the claims that a token leads to, as the caller's own, or nil.
+// source returns a copy of the claims for an access token, or nil if the token is unknown or expired.
 func (s *state) source(token string, now time.Time) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

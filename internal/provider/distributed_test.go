@@ -9,7 +9,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestDistributedClaims follows _claim_sources wherever claims are told (OIDC Core §5.6.2).
+// TestDistributedClaims follows _claim_sources of the userinfo response and of tokens (OIDC Core §5.6.2).
 func TestDistributedClaims(t *testing.T) {
 	c, k := config(), &clock{now: time.Now()}
 	c.Now = k.Now
@@ -17,13 +17,14 @@ func TestDistributedClaims(t *testing.T) {
 	p := provider.Start(t, c)
 	access := p.AccessToken("john", "app", map[string]any{"scope": "openid email"})
 	_, info := get(t, p.URL+"/userinfo", access)
-	for name, told := range map[string]map[string]any{"userinfo": info, "ID token": claims(t, p.IDToken("john", "app", nil)), "access token": claims(t, access)} {
+	for name, got := range map[string]map[string]any{"userinfo": info, "ID token": claims(t, p.IDToken("john", "app", nil)),
+		"access token": claims(t, access)} {
 		names := map[string]any{"email": "aggregated", "groups": "distributed", "realm_access": "distributed"}
-		if told["sub"] != "u-1" || told["email"] != nil || told["groups"] != nil || !reflect.DeepEqual(told["_claim_names"], names) {
-			t.Errorf("%s: got %v", name, told)
+		if got["sub"] != "u-1" || got["email"] != nil || got["groups"] != nil || !reflect.DeepEqual(got["_claim_names"], names) {
+			t.Errorf("%s: got %v", name, got)
 			continue
 		}
-		sources := told["_claim_sources"].(map[string]any)
+		sources := got["_claim_sources"].(map[string]any)
 		aggregated := verified(t, p, sources["aggregated"].(map[string]any)["JWT"].(string), "RS256", "JWT")
 		if aggregated["email"] != "john@example.com" || aggregated["iss"] != p.Issuer() || aggregated["sub"] != nil {
 			t.Errorf("%s: the aggregated claims are %v", name, aggregated)
@@ -33,7 +34,8 @@ func TestDistributedClaims(t *testing.T) {
 			t.Errorf("%s: got the endpoint %v", name, source["endpoint"])
 		}
 		answer, distributed := claimsFrom(t, p, source["access_token"].(string))
-		if answer.StatusCode != 200 || distributed["realm_access"] == nil || !reflect.DeepEqual(distributed["groups"], []any{"staff"}) || distributed["sub"] != nil {
+		if answer.StatusCode != 200 || distributed["realm_access"] == nil || !reflect.DeepEqual(distributed["groups"], []any{"staff"}) ||
+			distributed["sub"] != nil {
 			t.Errorf("%s: the distributed claims are %s %v", name, answer.Status, distributed)
 		}
 		k.advance(5 * time.Minute)
@@ -48,17 +50,18 @@ func TestDistributedClaims(t *testing.T) {
 		}
 	}
 	if _, info := get(t, p.URL+"/userinfo", p.AccessToken("jane", "app", nil)); info["_claim_names"] != nil {
-		t.Errorf("somebody without such claims: got %v", info)
+		t.Errorf("a user without such claims: got %v", info)
 	}
 }
 
+// claimsFrom requests distributed claims and verifies the response.
 func claimsFrom(t *testing.T, p *provider.Provider, token string) (*http.Response, map[string]any) {
 	t.Helper()
 	r, _ := http.NewRequest(http.MethodGet, p.URL+string(provider.Claims), nil)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	answer, body := asked(t, r, "")
+	answer, body := do(t, r, "")
 	if answer.StatusCode != http.StatusOK {
 		return answer, nil
 	}

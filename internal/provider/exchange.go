@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Token exchange (RFC 8693): its grant type and the token types of §3 that are known here.
+// The grant type of token exchange (RFC 8693) and the supported token types of §3.
 const (
 	grantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -17,12 +17,12 @@ const (
 	typeJWT          = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// grantExchange is RFC 8693 §2: a token for a subject, and for an actor who acts for it, becomes one for another audience.
+// grantExchange implements token exchange (RFC 8693 §2).
 func (p *Provider) grantExchange(t *tokenRequest) (map[string]any, error) {
 	if t.client.AuthMethod == "none" {
 		return nil, refusal("unauthorized_client", "A public client can't exchange tokens.")
 	}
-	subject, act, err := p.exchanged(t)
+	subject, act, err := p.readParties(t)
 	if err != nil {
 		return nil, err
 	}
@@ -35,15 +35,15 @@ func (p *Provider) grantExchange(t *tokenRequest) (map[string]any, error) {
 	return p.issueExchanged(t, g)
 }
 
-// exchanged reads the subject token and the actor token and says who acts for the subject.
-func (p *Provider) exchanged(t *tokenRequest) (subject *party, act map[string]any, err error) {
+// readParties verifies the subject token and the actor token. act is the act claim of the new token, or nil.
+func (p *Provider) readParties(t *tokenRequest) (subject *party, act map[string]any, err error) {
 	token, kind := t.form.Get("subject_token"), t.form.Get("subject_token_type")
 	actorToken, actorKind := t.form.Get("actor_token"), t.form.Get("actor_token_type")
 	switch {
 	case token == "" || kind == "":
 		return nil, nil, badRequest("The subject_token or the subject_token_type is missing.")
 	case actorToken == "" && actorKind != "":
-		return nil, nil, badRequest("The actor_token_type comes without an actor_token.") // §2.1: it must not
+		return nil, nil, badRequest("The actor_token_type needs an actor_token.") // §2.1
 	case actorToken != "" && actorKind == "":
 		return nil, nil, badRequest("The actor_token_type is missing.")
 	}
@@ -51,48 +51,49 @@ func (p *Provider) exchanged(t *tokenRequest) (subject *party, act map[string]an
 	if reason != "" {
 		return nil, nil, badRequest("The subject_token " + reason + ".") // §2.2.2: not invalid_grant
 	}
-	actor := &party{iss: p.Issuer(), claims: map[string]any{"sub": t.client.ID}} // who asks, unless a token says otherwise
+	actor := &party{iss: p.Issuer(), claims: map[string]any{"sub": t.client.ID}} // the default
 	act, _ = subject.claims["act"].(map[string]any)
 	if actorToken != "" {
 		if actor, reason = p.party(t.client, actorToken, actorKind); reason != "" {
 			return nil, nil, badRequest("The actor_token " + reason + ".")
 		}
-		act = actor.actFor(subject)
+		act = actor.actClaim(subject)
 	}
-	if !subject.mayBeActedForBy(actor) {
+	if !subject.allowsActor(actor) {
 		return nil, nil, badRequest("The subject_token's may_act names another actor.")
 	}
 	return subject, act, nil
 }
 
-// exchangeTarget is whom the new token is for: the resources and audiences together (§2.1); nil for the client's default.
+// exchangeTarget returns the audience of the new token: all resources and audiences of the request (§2.1). It is empty for the
+// client's default.
 func (p *Provider) exchangeTarget(form url.Values) ([]string, error) {
-	resources := given(form["resource"])
+	resources := nonEmpty(form["resource"])
 	for _, r := range resources {
 		if u, err := url.Parse(r); err != nil || !u.IsAbs() || strings.Contains(r, "#") {
 			return nil, refusal("invalid_target", "A resource isn't an absolute URI without a fragment.") // RFC 8707 §2
 		}
 	}
-	targets := slices.Concat(resources, given(form["audience"]))
+	targets := slices.Concat(resources, nonEmpty(form["audience"]))
 	for _, target := range targets {
 		if p.config.ExchangeAudiences != nil && !slices.Contains(p.config.ExchangeAudiences, target) {
-			return nil, refusal("invalid_target", "No token is issued for one of the audiences.")
+			return nil, refusal("invalid_target", "A requested audience isn't allowed.")
 		}
 	}
 	return targets, nil
 }
 
-// exchangeScope is what was asked for and is known, or else what the subject token had. There is no refresh token, whose
-// scope is left out.
+// exchangeScope returns the scope of the new token: the requested scopes, by default those of the subject token. It never
+// contains offline_access, because the response has no refresh token.
 func (p *Provider) exchangeScope(form url.Values, subject *party) []string {
-	asked := form.Get("scope")
-	if asked == "" {
-		asked, _ = subject.claims["scope"].(string)
+	requested := form.Get("scope")
+	if requested == "" {
+		requested, _ = subject.claims["scope"].(string)
 	}
-	return slices.DeleteFunc(p.grantable(asked), func(s string) bool { return s == "offline_access" })
+	return slices.DeleteFunc(p.grantedScopes(requested), func(s string) bool { return s == "offline_access" })
 }
 
-// issueExchanged answers in the shape of §2.2.1: whatever the new token is, it stands in access_token.
+// issueExchanged issues the requested token type. The response has it in access_token, whatever its type (§2.2.1).
 func (p *Provider) issueExchanged(t *tokenRequest, g *grant) (map[string]any, error) {
 	kind := t.form.Get("requested_token_type")
 	answer := map[string]any{"issued_token_type": kind, "scope": strings.Join(g.scope, " ")}
@@ -107,7 +108,7 @@ func (p *Provider) issueExchanged(t *tokenRequest, g *grant) (map[string]any, er
 	case kind == typeIDToken:
 		answer["access_token"], answer["token_type"] = p.newIDToken(g, issuance{scope: g.scope}, "", p.now(), lifetime), "N_A"
 	default:
-		return nil, badRequest("No token of the requested_token_type is issued to this client.")
+		return nil, badRequest("The requested_token_type isn't supported for this client.")
 	}
 	answer["expires_in"] = int64(lifetime / time.Second)
 	return answer, nil

@@ -17,21 +17,23 @@ const (
 	jwtType       = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// trusting starts a provider that trusts another, which has a user that the first doesn't know.
-func trusting(t *testing.T, change func(*provider.Config)) (p, other *provider.Provider) {
+// startTrusting starts a provider and a second one that it trusts, which has a user that the first doesn't have.
+func startTrusting(t *testing.T, change func(*provider.Config)) (p, other *provider.Provider) {
 	t.Helper()
 	c := config()
 	c.Users = append(c.Users, provider.User{Username: "ann", Claims: map[string]any{"sub": "a-9", "department": "ships"}})
 	other = provider.Start(t, c)
 	c = config()
 	c.TrustedIssuers = []*provider.Provider{other}
-	c.Clients = append(c.Clients, provider.Client{ID: "strict", Secret: "s3cret", OnlyOwnAudience: true, AccessTokenAudience: []string{"api"}})
+	c.Clients = append(c.Clients, provider.Client{ID: "strict", Secret: "s3cret", OnlyOwnAudience: true,
+		AccessTokenAudience: []string{"api"}})
 	if change != nil {
 		change(&c)
 	}
 	return provider.Start(t, c), other
 }
 
+// exchange sends a token exchange request and returns the response.
 func exchange(t *testing.T, p *provider.Provider, client string, form url.Values) map[string]any {
 	t.Helper()
 	all := url.Values{"grant_type": {tokenExchange}, "subject_token_type": {accessType}}
@@ -44,22 +46,27 @@ func exchange(t *testing.T, p *provider.Provider, client string, form url.Values
 }
 
 func TestExchange(t *testing.T) {
-	p, other := trusting(t, nil)
+	p, other := startTrusting(t, nil)
 	mine := p.AccessToken("john", "app", map[string]any{"scope": "openid profile orders:read"})
-	answer := exchange(t, p, "app", url.Values{"subject_token": {mine}, "audience": {"a", "b"}, "resource": {"https://api.test/x"}, "scope": {"orders:read unknown"}})
-	if answer["issued_token_type"] != accessType || answer["token_type"] != "Bearer" || answer["expires_in"] != 300.0 || answer["scope"] != "orders:read" ||
+	answer := exchange(t, p, "app", url.Values{"subject_token": {mine}, "audience": {"a", "b"}, "resource": {"https://api.test/x"},
+		"scope": {"orders:read unknown"}})
+	if answer["issued_token_type"] != accessType || answer["token_type"] != "Bearer" || answer["expires_in"] != 300.0 ||
+		answer["scope"] != "orders:read" ||
 		answer["refresh_token"] != nil || answer["id_token"] != nil {
 		t.Errorf("got %v", answer)
 	}
 	c := claims(t, answer["access_token"].(string))
-	if c["sub"] != "u-1" || c["client_id"] != "app" || c["act"] != nil || !reflect.DeepEqual(c["aud"], []any{"https://api.test/x", "a", "b"}) {
+	if c["sub"] != "u-1" || c["client_id"] != "app" || c["act"] != nil ||
+		!reflect.DeepEqual(c["aud"], []any{"https://api.test/x", "a", "b"}) {
 		t.Errorf("got the claims %v", c)
 	}
 	if !active(t, p, answer["access_token"].(string)) {
 		t.Error("expected the new token to be active")
 	}
-	answer = exchange(t, p, "strict", url.Values{"subject_token": {p.AccessToken("john", "app", map[string]any{"aud": []string{"x", "strict"}, "scope": "openid profile"})}})
-	if c = claims(t, answer["access_token"].(string)); c["aud"] != "api" || c["scope"] != "openid profile" || c["client_id"] != "strict" || c["name"] != "John Doe" {
+	answer = exchange(t, p, "strict", url.Values{"subject_token": {p.AccessToken("john", "app",
+		map[string]any{"aud": []string{"x", "strict"}, "scope": "openid profile"})}})
+	if c = claims(t, answer["access_token"].(string)); c["aud"] != "api" || c["scope"] != "openid profile" || c["client_id"] != "strict" ||
+		c["name"] != "John Doe" {
 		t.Errorf("by default: got the claims %v", c)
 	}
 	for name, tc := range map[string]struct{ subject, sub, claim string }{
@@ -69,14 +76,15 @@ func TestExchange(t *testing.T) {
 		"its own client":         {p.AccessToken("", "post", nil), "post", "groups"},
 	} {
 		answer := exchange(t, p, "app", url.Values{"subject_token": {tc.subject}})
-		if c := claims(t, answer["access_token"].(string)); c["iss"] != p.Issuer() || c["sub"] != tc.sub || c[tc.claim] == nil || c["client_id"] != "app" {
+		if c := claims(t, answer["access_token"].(string)); c["iss"] != p.Issuer() || c["sub"] != tc.sub || c[tc.claim] == nil ||
+			c["client_id"] != "app" {
 			t.Errorf("%s: got the claims %v", name, c)
 		}
 	}
 }
 
 func TestExchangeTypes(t *testing.T) {
-	p, other := trusting(t, nil)
+	p, other := startTrusting(t, nil)
 	tokens := mustTokens(t, p, oauthConfig(p, "app", "s3cret"))
 	opaque := p.AccessToken("john", "opaque", nil)
 	for name, tc := range map[string]struct {
@@ -128,7 +136,7 @@ func TestExchangeTypes(t *testing.T) {
 }
 
 func TestExchangeRefused(t *testing.T) {
-	p, other := trusting(t, func(c *provider.Config) { c.ExchangeAudiences = []string{"api", "https://api.test"} })
+	p, other := startTrusting(t, func(c *provider.Config) { c.ExchangeAudiences = []string{"api", "https://api.test"} })
 	clockwise := func(seconds int64) map[string]any {
 		c := claims(t, other.AccessToken("john", "app", nil))
 		return map[string]any{"exp": int64(c["iat"].(float64)) + seconds}
@@ -158,17 +166,22 @@ func TestExchangeRefused(t *testing.T) {
 		"bad actor":           {"app", url.Values{"actor_token": {"x"}, "actor_token_type": {accessType}}, "invalid_request"},
 		"garbage":             {"app", url.Values{"subject_token": {"x"}}, "invalid_request"},
 		"revoked":             {"app", url.Values{"subject_token": {revoked}}, "invalid_request"},
-		"never issued":        {"app", url.Values{"subject_token": {p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "u-1", "exp": 1 << 33}, provider.WithHeader("typ", "at+jwt"))}}, "invalid_request"},
-		"foreign, unknown":    {"app", url.Values{"subject_token": {untrusted.AccessToken("john", "app", nil)}}, "invalid_request"},
-		"foreign, forged":     {"app", url.Values{"subject_token": {other.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "u-1", "exp": 1 << 33})}}, "invalid_request"},
-		"foreign, old key":    {"app", url.Values{"subject_token": {gone}}, "invalid_request"},
-		"foreign, good":       {"app", url.Values{"subject_token": {other.AccessToken("john", "app", clockwise(60))}}, ""},
-		"foreign, expired":    {"app", url.Values{"subject_token": {other.AccessToken("john", "app", clockwise(-60))}}, "invalid_request"},
-		"foreign, no exp":     {"app", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"exp": nil})}}, "invalid_request"},
-		"foreign, no sub":     {"app", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"sub": nil})}}, "invalid_request"},
+		"never issued": {"app", url.Values{"subject_token": {p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "u-1",
+			"exp": 1 << 33}, provider.WithHeader("typ", "at+jwt"))}}, "invalid_request"},
+		"foreign, unknown": {"app", url.Values{"subject_token": {untrusted.AccessToken("john", "app", nil)}}, "invalid_request"},
+		"foreign, forged": {"app", url.Values{"subject_token": {other.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "u-1",
+			"exp": 1 << 33})}}, "invalid_request"},
+		"foreign, old key": {"app", url.Values{"subject_token": {gone}}, "invalid_request"},
+		"foreign, good":    {"app", url.Values{"subject_token": {other.AccessToken("john", "app", clockwise(60))}}, ""},
+		"foreign, expired": {"app", url.Values{"subject_token": {other.AccessToken("john", "app", clockwise(-60))}}, "invalid_request"},
+		"foreign, no exp": {"app", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"exp": nil})}},
+			"invalid_request"},
+		"foreign, no sub": {"app", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"sub": nil})}},
+			"invalid_request"},
 		"not for this client": {"strict", nil, "invalid_request"},
 		"foreign, not for it": {"strict", url.Values{"subject_token": {other.AccessToken("john", "app", nil)}}, "invalid_request"},
-		"for this client":     {"strict", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"aud": "strict"})}}, ""},
+		"for this client": {"strict", url.Values{"subject_token": {other.AccessToken("john", "app", map[string]any{"aud": "strict"})}},
+			""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			form := url.Values{"subject_token": {good}}
@@ -178,15 +191,16 @@ func TestExchangeRefused(t *testing.T) {
 			}
 		})
 	}
-	public := url.Values{"grant_type": {tokenExchange}, "client_id": {"public"}, "subject_token": {good}, "subject_token_type": {accessType}}
+	public := url.Values{"grant_type": {tokenExchange}, "client_id": {"public"}, "subject_token": {good},
+		"subject_token_type": {accessType}}
 	if _, answer := post(t, p.URL+"/token", "", "", public); answer["error"] != "unauthorized_client" {
 		t.Errorf("a public client: got %v", answer)
 	}
 }
 
-// TestExchangeActor: act names who acts, and inside it who acted before (RFC 8693 §4.1); may_act limits who may (§4.4).
+// TestExchangeActor checks the claims act (RFC 8693 §4.1) and may_act (§4.4).
 func TestExchangeActor(t *testing.T) {
-	p, other := trusting(t, nil)
+	p, other := startTrusting(t, nil)
 	act := func(iss *provider.Provider, sub string, before map[string]any) map[string]any {
 		a := map[string]any{"iss": iss.Issuer(), "sub": sub}
 		if before != nil {
@@ -216,12 +230,12 @@ func TestExchangeActor(t *testing.T) {
 		actor    string
 		expected any
 	}{
-		"the actor":          {map[string]any{"sub": "u-1"}, p.AccessToken("john", "app", nil), nil},
-		"another":            {map[string]any{"sub": "u-2"}, p.AccessToken("john", "app", nil), "invalid_request"},
-		"another issuer's":   {map[string]any{"sub": "u-1", "iss": p.Issuer()}, other.AccessToken("john", "app", nil), "invalid_request"},
-		"the client itself":  {map[string]any{"sub": "app"}, "", nil},
-		"another client":     {map[string]any{"sub": "post"}, "", "invalid_request"},
-		"somebody's mistake": {map[string]any{"sub": map[string]any{}}, "", "invalid_request"},
+		"the actor":         {map[string]any{"sub": "u-1"}, p.AccessToken("john", "app", nil), nil},
+		"another":           {map[string]any{"sub": "u-2"}, p.AccessToken("john", "app", nil), "invalid_request"},
+		"another issuer's":  {map[string]any{"sub": "u-1", "iss": p.Issuer()}, other.AccessToken("john", "app", nil), "invalid_request"},
+		"the client itself": {map[string]any{"sub": "app"}, "", nil},
+		"another client":    {map[string]any{"sub": "post"}, "", "invalid_request"},
+		"not a string":      {map[string]any{"sub": map[string]any{}}, "", "invalid_request"},
 	} {
 		form := url.Values{"subject_token": {p.AccessToken("john", "app", map[string]any{"may_act": tc.mayAct})}}
 		if tc.actor != "" {

@@ -7,9 +7,9 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestExpiresIn: a test can take expires_in away, or set it to 0, whatever the grant.
+// TestExpiresIn checks that AdjustAnswer can change expires_in for every grant.
 func TestExpiresIn(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	token := func() string { return mustTokens(t, p, c).RefreshToken }
 	for grant, form := range map[string]func() url.Values{

@@ -12,10 +12,10 @@ import (
 	"slices"
 )
 
-// formPostScript sends the page's form off; a browser without scripts shows its button.
+// formPostScript submits the form. Without scripts the user presses the button.
 const formPostScript = `document.getElementById("form-post").submit()`
 
-// formPostPolicy lets that one script run, named by its hash.
+// formPostPolicy is the part of Content-Security-Policy that allows formPostScript, by its hash.
 var formPostPolicy = func() string {
 	sum := sha256.Sum256([]byte(formPostScript))
 	return "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -23,15 +23,15 @@ var formPostPolicy = func() string {
 
 type formField struct{ Name, Value string }
 
-// formPost answers by a page that posts itself to the client (OAuth 2.0 Form Post Response Mode §2). Its policy has no
-// form-action, which would hold for the redirects after the form, too: where the client leads on to is its own affair.
+// formPost sends an authorization response as a page whose form posts it to the client (OAuth 2.0 Form Post Response Mode §2).
+// The page has no form-action policy, because browsers would apply that to the client's redirects after the form, too.
 func formPost(w http.ResponseWriter, a *authorizationRequest, answer url.Values) {
 	var fields []formField
 	for _, name := range slices.Sorted(maps.Keys(answer)) {
 		fields = append(fields, formField{name, answer.Get(name)})
 	}
 	writeHTML(w, http.StatusOK, "form_post.html", struct {
-		Action template.URL // registered, whatever its scheme
+		Action template.URL // a registered redirect URI, with any scheme
 		Client string
 		Fields []formField
 	}{template.URL(a.redirectURI), a.client.Name, fields}, formPostPolicy) // #nosec G203
@@ -42,8 +42,8 @@ var (
 	formPostInput  = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 
-// readFormPost does what the page's script does, for LogIn: it returns where the form goes and what it holds.
-func readFormPost(page string) (action string, form url.Values, found bool) {
+// readFormPost returns the action and the fields of a page that formPost wrote, for LogIn.
+func readFormPost(page string) (action string, form url.Values, ok bool) {
 	m := formPostAction.FindStringSubmatch(page)
 	if m == nil {
 		return "", nil, false

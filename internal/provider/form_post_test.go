@@ -16,16 +16,16 @@ import (
 	"sallyport/internal/provider"
 )
 
-// aClient is a redirection endpoint that keeps what it got last.
-type aClient struct {
+// A redirectEndpoint is a client's redirection endpoint that stores its last request.
+type redirectEndpoint struct {
 	*httptest.Server
 	method string
 	form   url.Values
 	header http.Header
 }
 
-func startClient(t *testing.T) *aClient {
-	c := &aClient{}
+func startClient(t *testing.T) *redirectEndpoint {
+	c := &redirectEndpoint{}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
 		c.method, c.form, c.header = r.Method, r.PostForm, r.Header
@@ -35,11 +35,11 @@ func startClient(t *testing.T) *aClient {
 	return c
 }
 
-// TestFormPost: LogIn sends the page's form on, with the login form before it and without, and for an error.
+// TestFormPost checks that LogIn submits the form of a form_post response, with and without a login form, and for an error.
 func TestFormPost(t *testing.T) {
 	client := startClient(t)
 	callback := client.URL + "/cb?a=b&c=%22"
-	p, _ := startedWith(t, provider.Client{ID: "form", Secret: "s3cret", RedirectURIs: []string{callback}})
+	p, _ := startWith(t, provider.Client{ID: "form", Secret: "s3cret", RedirectURIs: []string{callback}})
 	c := oauthConfig(p, "form", "s3cret")
 	c.RedirectURL = callback
 	jar, _ := cookiejar.New(nil)
@@ -58,11 +58,13 @@ func TestFormPost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := text(t, r); got != "welcome" || client.method != http.MethodPost || client.form.Get("error") != tc.expected || client.form.Get("state") != state ||
+		if got := text(t, r); got != "welcome" || client.method != http.MethodPost || client.form.Get("error") != tc.expected ||
+			client.form.Get("state") != state ||
 			client.form.Get("iss") != p.Issuer() || client.form.Has("code") != (tc.expected == "") {
 			t.Errorf("%s: the client got %s %v and said %q", name, client.method, client.form, got)
 		}
-		if client.header.Get("Origin") != "null" || client.header.Get("Sec-Fetch-Site") != "cross-site" || client.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		if client.header.Get("Origin") != "null" || client.header.Get("Sec-Fetch-Site") != "cross-site" ||
+			client.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 			t.Errorf("%s: the client got the header %v", name, client.header)
 		}
 		if tc.expected == "" {
@@ -71,15 +73,16 @@ func TestFormPost(t *testing.T) {
 			}
 		}
 	}
-	r, err := p.LogIn(b, c.AuthCodeURL(state, oauth2.SetAuthURLParam("response_mode", "form_post"), oauth2.SetAuthURLParam("prompt", "login")), "john", "wrong")
+	r, err := p.LogIn(b, c.AuthCodeURL(state, oauth2.SetAuthURLParam("response_mode", "form_post"),
+		oauth2.SetAuthURLParam("prompt", "login")), "john", "wrong")
 	if err != nil || r.StatusCode != http.StatusForbidden || !strings.Contains(text(t, r), `role="alert"`) {
 		t.Errorf("a wrong password: got %v, %v", r, err)
 	}
 }
 
-// TestFormPostPage: its script is the one that its policy allows, and no data gets into it.
+// TestFormPostPage checks that the policy allows the page's script, and that the script contains no data.
 func TestFormPostPage(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	p.AdjustAnswer(provider.Authorization, func(a map[string]any) { a["code"] = "</script><script>alert(1)" })
 	b := browser(p)
 	mustLogIn(t, p, b, oauthConfig(p, "app", "s3cret").AuthCodeURL("st"))
@@ -96,7 +99,8 @@ func TestFormPostPage(t *testing.T) {
 	if !strings.HasSuffix(policy, "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
 		t.Errorf("got the policy %q for the script %q", policy, scripts[0][1])
 	}
-	if r.Header.Get("Cache-Control") != "no-store" || !strings.Contains(body, `action="`+callback+`"`) || !strings.Contains(body, `id="continue"`) {
+	if r.Header.Get("Cache-Control") != "no-store" || !strings.Contains(body, `action="`+callback+`"`) ||
+		!strings.Contains(body, `id="continue"`) {
 		t.Errorf("got %v %s", r.Header, body)
 	}
 }

@@ -8,14 +8,16 @@ import (
 	"strings"
 )
 
-// introspect tells a client about a token, its own or another's (RFC 7662 §2).
+// introspect serves the introspection endpoint (RFC 7662 §2).
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 	client, token, refused := p.readToken(r, Introspection)
 	switch {
 	case refused != nil:
 		p.refuse(w, refused)
-	case client.AuthMethod == "none": // §2.1: or else anybody could try out tokens
-		p.refuse(w, &oauthError{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "A public client can't introspect."})
+	case client.AuthMethod == "none": // §2.1: the endpoint must prevent token scanning
+		p.refuse(w, &oauthError{
+			Status: http.StatusUnauthorized, Code: "invalid_client", Description: "A public client can't introspect.",
+		})
 	case prefers(r, mediaIntrospectionJWT):
 		p.introspectJWT(w, client, token)
 	default:
@@ -23,8 +25,8 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// introspectJWT is RFC 9701 §5: a token for somebody else isn't active. No sub and no exp is beside token_introspection, so
-// that the answer isn't taken for an access token.
+// introspectJWT sends a signed introspection response (RFC 9701 §5), in which a token for another audience isn't active. The
+// JWT has no sub and no exp, so that it can't be used as an access token.
 func (p *Provider) introspectJWT(w http.ResponseWriter, client *Client, token string) {
 	about := p.introspection(client, token, !client.AnyAudience)
 	p.controls.adjust(Introspection, about)
@@ -33,10 +35,11 @@ func (p *Provider) introspectJWT(w http.ResponseWriter, client *Client, token st
 	})
 }
 
-// introspection is what a client is told about a token; with onlyOwn, about access tokens whose aud names it.
-func (p *Provider) introspection(client *Client, token string, onlyOwn bool) map[string]any {
+// introspection returns the introspection response about a token for a client. With onlyOwnAudience, access tokens whose aud
+// doesn't contain the client's ID aren't active.
+func (p *Provider) introspection(client *Client, token string, onlyOwnAudience bool) map[string]any {
 	now := p.now()
-	if t := p.state.active(token, now); t != nil && (!onlyOwn || slices.Contains(audiences(t.claims), client.ID)) {
+	if t := p.state.active(token, now); t != nil && (!onlyOwnAudience || slices.Contains(audiences(t.claims), client.ID)) {
 		answer := maps.Clone(t.claims)
 		maps.Copy(answer, map[string]any{"active": true, "token_type": "Bearer"})
 		if t.grant.user != nil {
@@ -49,21 +52,22 @@ func (p *Provider) introspection(client *Client, token string, onlyOwn bool) map
 		answer["active"] = true
 		return answer
 	}
-	return map[string]any{"active": false} // §2.2: and nothing about why
+	return map[string]any{"active": false} // §2.2: without a reason
 }
 
-// refreshTokenClaims are what a refresh token would say if it weren't opaque.
+// refreshTokenClaims returns the claims of a refresh token, which is opaque.
 func (p *Provider) refreshTokenClaims(t *refreshToken) map[string]any {
 	return map[string]any{
-		"iss": p.Issuer(), "sub": t.grant.sub(), "client_id": t.grant.client.ID, "exp": t.expiry.Unix(), "scope": strings.Join(t.grant.scope, " "),
+		"iss": p.Issuer(), "sub": t.grant.sub(), "client_id": t.grant.client.ID, "exp": t.expiry.Unix(),
+		"scope": strings.Join(t.grant.scope, " "),
 	}
 }
 
-// revoke is RFC 7009 §2: the answer is 200 without a body for tokens that nobody knows, too.
+// revoke serves the revocation endpoint (RFC 7009 §2). The response is 200 without a body, also for unknown tokens.
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	client, token, refused := p.readToken(r, Revocation)
 	if refused == nil && !p.state.revoke(token, client) {
-		refused = badRequest("The token is another client's.")
+		refused = badRequest("The token was issued to another client.")
 	}
 	if refused != nil {
 		p.refuse(w, refused)
@@ -72,7 +76,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// readToken reads what introspection and revocation have in common.
+// readToken authenticates the client of an introspection or revocation request and returns it with the token.
 func (p *Provider) readToken(r *http.Request, e Endpoint) (*Client, string, *oauthError) {
 	client, err := p.authenticate(r, e)
 	var refused *oauthError
@@ -80,7 +84,7 @@ func (p *Provider) readToken(r *http.Request, e Endpoint) (*Client, string, *oau
 	case errors.As(err, &refused):
 		return nil, "", refused
 	case len(r.PostForm["token"]) != 1:
-		return nil, "", badRequest("There has to be one token.")
+		return nil, "", badRequest("The request must have exactly one token.")
 	}
 	return client, r.PostForm.Get("token"), nil
 }

@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// An issuance says what a token response shall hold.
+// An issuance describes the tokens of a token response.
 type issuance struct {
 	scope      []string // of the access token: the grant's or less
 	nonce      string   // of the ID token
-	refresh    bool     // a refresh token, too, unless the client has none
-	thumbprint string   // of the certificate that the access token is bound to; "" for none
+	refresh    bool     // issue a refresh token, unless Client.NoRefreshToken is set
+	thumbprint string   // of the certificate that the tokens are bound to, or ""
 }
 
-// issue makes a token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+// issue issues tokens and returns the token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
 func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	now := p.now()
 	lifetime := p.lifetime(g.client)
 	access := p.newAccessToken(g, i, now, lifetime)
 	answer := map[string]any{
-		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second), "scope": strings.Join(i.scope, " "),
+		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second),
+		"scope": strings.Join(i.scope, " "),
 	}
 	if i.refresh && !g.client.NoRefreshToken {
 		answer["refresh_token"] = p.state.addRefresh(g, i.thumbprint, now, p.config.RefreshTokenLifetime)
@@ -36,7 +37,7 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	return answer
 }
 
-// newAccessToken makes an access token and remembers it, so that it can be introspected and revoked.
+// newAccessToken issues an access token.
 func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime time.Duration) string {
 	claims := p.accessTokenClaims(g, i.scope, now, lifetime)
 	if i.thumbprint != "" {
@@ -46,6 +47,7 @@ func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime 
 	return p.mint(g, claims, now.Add(lifetime), now)
 }
 
+// mint creates an access token with claims, a JWT or an opaque one, and stores it for introspection and revocation.
 func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) string {
 	token := "opaque_" + rand.Text()
 	if !g.client.OpaqueAccessTokens {
@@ -55,7 +57,7 @@ func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) 
 	return token
 }
 
-// accessTokenClaims are those of RFC 9068 §2.2, after what may be said of the user.
+// accessTokenClaims returns the claims of a new access token: those of RFC 9068 §2.2 and the user's.
 func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
 	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
@@ -78,14 +80,14 @@ func (g *grant) accessTokenAudience() []string {
 	return g.client.AccessTokenAudience
 }
 
-// newIDToken makes the ID token that goes with an access token.
+// newIDToken issues an ID token. access is the access token of the same response, or "".
 func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
 	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
 	p.controls.adjustIDToken(claims)
 	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
 }
 
-// idTokenClaims are those of OIDC Core §2 and §3.1.3.6, after what may be said of the user.
+// idTokenClaims returns the claims of a new ID token: those of OIDC Core §2 and §3.1.3.6 and the user's.
 func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) map[string]any {
 	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
@@ -103,7 +105,7 @@ func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string,
 	return claims
 }
 
-// claims are what the scopes allow to be said of whose grant it is. They are the caller's own.
+// claims returns a new map of the user's claims that the scopes allow, or for a client's own grant of the client's claims.
 func (g *grant) claims(scope []string) map[string]any {
 	if g.user != nil {
 		return g.user.claims(scope)
@@ -113,6 +115,7 @@ func (g *grant) claims(scope []string) map[string]any {
 	return claims
 }
 
+// lifetime returns the lifetime of access tokens and ID tokens of client c.
 func (p *Provider) lifetime(c *Client) time.Duration {
 	if c.AccessTokenLifetime != 0 {
 		return c.AccessTokenLifetime
@@ -120,7 +123,7 @@ func (p *Provider) lifetime(c *Client) time.Duration {
 	return p.controls.accessTokenLifetime()
 }
 
-// audience is a list as aud has it: one value alone is a string (RFC 7519 §4.1.3).
+// audience returns list as a value of aud: a single value is a string (RFC 7519 §4.1.3).
 func audience(list []string) any {
 	if len(list) == 1 {
 		return list[0]
@@ -128,7 +131,8 @@ func audience(list []string) any {
 	return list
 }
 
-// atHash is the left half of the access token's hash (OIDC Core §3.1.3.6): SHA-256, for Ed25519 SHA-512, which it has inside.
+// atHash returns the at_hash of an access token (OIDC Core §3.1.3.6): the left half of its SHA-256 hash, or for Ed25519 of its
+// SHA-512 hash, which Ed25519 itself uses.
 func atHash(alg, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	half := sum[:16]

@@ -4,13 +4,13 @@ import "slices"
 
 const grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// grantJWTBearer is RFC 7523 §2.1: a JWT that an issuer made for this server is a grant. At Microsoft it is an access token
-// that was made for the client, who asks on its user's behalf.
+// grantJWTBearer implements the JWT bearer grant (RFC 7523 §2.1). With Config.OnBehalfOf it is Microsoft's on-behalf-of flow:
+// the assertion is an access token for the client.
 func (p *Provider) grantJWTBearer(t *tokenRequest) (map[string]any, error) {
 	use := t.form.Get("requested_token_use")
 	switch {
 	case t.client.AuthMethod == "none":
-		return nil, refusal("unauthorized_client", "A public client has no such grant.")
+		return nil, refusal("unauthorized_client", "A public client can't use this grant.")
 	case t.form.Get("assertion") == "":
 		return nil, badRequest("The assertion is missing.")
 	case p.config.OnBehalfOf && use != "on_behalf_of":
@@ -24,24 +24,25 @@ func (p *Provider) grantJWTBearer(t *tokenRequest) (map[string]any, error) {
 	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
 }
 
-// assertion judges a JWT as a grant (RFC 7523 §3): its aud has to name this server or, on behalf of a user, the client.
+// assertion verifies the assertion of a JWT bearer grant (RFC 7523 §3) and returns its subject. The aud must contain this
+// server or, with Config.OnBehalfOf, the client. reason, if not empty, says what is wrong.
 func (p *Provider) assertion(t *tokenRequest) (_ *party, reason string) {
 	token := t.form.Get("assertion")
 	j, reason := p.verifyTrusted(token)
 	if reason != "" {
 		return nil, reason
 	}
-	here := []string{p.Issuer(), p.Issuer() + string(Token)}
+	accepted := []string{p.Issuer(), p.Issuer() + string(Token)}
 	if p.config.OnBehalfOf {
-		here = []string{t.client.ID}
+		accepted = []string{t.client.ID}
 	}
 	switch {
-	case !slices.ContainsFunc(audiences(j.claims), func(aud string) bool { return slices.Contains(here, aud) }):
+	case !slices.ContainsFunc(audiences(j.claims), func(aud string) bool { return slices.Contains(accepted, aud) }):
 		return nil, "is for another audience"
 	case p.config.OnBehalfOf && !j.accessToken:
-		return nil, "is no access token"
+		return nil, "isn't an access token"
 	case j.issuer == p && j.accessToken && p.state.active(token, p.now()) == nil:
 		return nil, "was revoked or never issued"
 	}
-	return p.partyIn(j), ""
+	return p.trustedParty(j), ""
 }

@@ -11,8 +11,8 @@ import (
 const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 func TestJWTBearer(t *testing.T) {
-	p, other := trusting(t, nil)
-	behalf, another := trusting(t, func(c *provider.Config) { c.OnBehalfOf = true })
+	p, other := startTrusting(t, nil)
+	behalf, another := startTrusting(t, func(c *provider.Config) { c.OnBehalfOf = true })
 	revoked := p.AccessToken("john", "app", map[string]any{"aud": p.Issuer()})
 	p.Revoke(revoked)
 	for name, tc := range map[string]struct {
@@ -21,24 +21,28 @@ func TestJWTBearer(t *testing.T) {
 		change    url.Values
 		expected  string
 	}{
-		"its own":              {p, p.AccessToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, ""},
-		"a trusted issuer's":   {p, other.AccessToken("john", "app", map[string]any{"aud": []string{"x", p.URL + "/token"}}), nil, ""},
-		"an ID token":          {p, other.IDToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, ""},
-		"for somebody else":    {p, other.AccessToken("john", "app", nil), nil, "invalid_grant"},
-		"expired":              {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "exp": 1}), nil, "invalid_grant"},
-		"no exp":               {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "exp": nil}), nil, "invalid_grant"},
-		"no sub":               {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "sub": nil}), nil, "invalid_grant"},
-		"an unknown issuer's":  {p, another.AccessToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, "invalid_grant"},
-		"opaque":               {p, p.AccessToken("john", "opaque", map[string]any{"aud": p.Issuer()}), nil, "invalid_grant"},
-		"revoked":              {p, revoked, nil, "invalid_grant"},
-		"no assertion":         {p, "", nil, "invalid_request"},
-		"two assertions":       {p, "", url.Values{"assertion": {"a", "b"}}, "invalid_request"},
-		"on behalf, elsewhere": {p, p.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}}, "invalid_grant"},
-		"on behalf":            {behalf, behalf.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}}, ""},
-		"on behalf, unsaid":    {behalf, behalf.AccessToken("john", "app", nil), nil, "invalid_request"},
-		"another use":          {behalf, behalf.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"x"}}, "invalid_request"},
-		"on behalf, not for":   {behalf, behalf.AccessToken("john", "post", nil), url.Values{"requested_token_use": {"on_behalf_of"}}, "invalid_grant"},
-		"on behalf, ID token":  {behalf, behalf.IDToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}}, "invalid_grant"},
+		"its own":             {p, p.AccessToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, ""},
+		"a trusted issuer's":  {p, other.AccessToken("john", "app", map[string]any{"aud": []string{"x", p.URL + "/token"}}), nil, ""},
+		"an ID token":         {p, other.IDToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, ""},
+		"another audience":    {p, other.AccessToken("john", "app", nil), nil, "invalid_grant"},
+		"expired":             {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "exp": 1}), nil, "invalid_grant"},
+		"no exp":              {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "exp": nil}), nil, "invalid_grant"},
+		"no sub":              {p, other.AccessToken("john", "app", map[string]any{"aud": p.Issuer(), "sub": nil}), nil, "invalid_grant"},
+		"an unknown issuer's": {p, another.AccessToken("john", "app", map[string]any{"aud": p.Issuer()}), nil, "invalid_grant"},
+		"opaque":              {p, p.AccessToken("john", "opaque", map[string]any{"aud": p.Issuer()}), nil, "invalid_grant"},
+		"revoked":             {p, revoked, nil, "invalid_grant"},
+		"no assertion":        {p, "", nil, "invalid_request"},
+		"two assertions":      {p, "", url.Values{"assertion": {"a", "b"}}, "invalid_request"},
+		"on behalf, elsewhere": {p, p.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}},
+			"invalid_grant"},
+		"on behalf":         {behalf, behalf.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}}, ""},
+		"on behalf, unsaid": {behalf, behalf.AccessToken("john", "app", nil), nil, "invalid_request"},
+		"another use": {behalf, behalf.AccessToken("john", "app", nil), url.Values{"requested_token_use": {"x"}},
+			"invalid_request"},
+		"on behalf, not for": {behalf, behalf.AccessToken("john", "post", nil), url.Values{"requested_token_use": {"on_behalf_of"}},
+			"invalid_grant"},
+		"on behalf, ID token": {behalf, behalf.IDToken("john", "app", nil), url.Values{"requested_token_use": {"on_behalf_of"}},
+			"invalid_grant"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			form := url.Values{"grant_type": {jwtBearer}, "assertion": {tc.assertion}, "scope": {"openid profile offline_access"}}
@@ -51,12 +55,14 @@ func TestJWTBearer(t *testing.T) {
 				return
 			}
 			c := claims(t, answer["access_token"].(string))
-			if c["sub"] != "u-1" || c["client_id"] != "app" || c["name"] != "John Doe" || answer["refresh_token"] != nil || answer["issued_token_type"] != nil {
+			if c["sub"] != "u-1" || c["client_id"] != "app" || c["name"] != "John Doe" || answer["refresh_token"] != nil ||
+				answer["issued_token_type"] != nil {
 				t.Errorf("got %v with the claims %v", answer, c)
 			}
 		})
 	}
-	public := url.Values{"grant_type": {jwtBearer}, "client_id": {"public"}, "assertion": {p.AccessToken("john", "app", map[string]any{"aud": p.Issuer()})}}
+	public := url.Values{"grant_type": {jwtBearer}, "client_id": {"public"},
+		"assertion": {p.AccessToken("john", "app", map[string]any{"aud": p.Issuer()})}}
 	if _, answer := post(t, p.URL+"/token", "", "", public); answer["error"] != "unauthorized_client" {
 		t.Errorf("a public client: got %v", answer)
 	}

@@ -16,17 +16,19 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// signingAlgs are those that the provider has a key for.
+// signingAlgs are the algorithms that the provider has a key for.
 var signingAlgs = []string{"RS256", "PS256", "ES256", "EdDSA"}
 
-// keys are the provider's signing keys. The zero value has none: rotate makes the first.
+// keys holds the provider's signing keys. The zero value is empty; rotate generates the first keys.
 type keys struct {
-	mu      sync.RWMutex
-	current []jose.JSONWebKey // private, one for each of signingAlgs
-	old     []jose.JSONWebKey // still published
-	gone    []jose.JSONWebKey // published once: an ID token that they signed is still good as a hint
+	mu        sync.RWMutex
+	current   []jose.JSONWebKey // private keys, one for each of signingAlgs
+	old       []jose.JSONWebKey // replaced, but still published
+	withdrawn []jose.JSONWebKey // no longer published; they verify id_token_hint only
 }
 
+// rotate replaces the current keys by new ones. With keepOld the replaced keys stay published; with keepIDs the new keys have
+// the kids of the replaced ones.
 func (k *keys) rotate(keepOld, keepIDs bool) {
 	fresh := newKeys()
 	k.mu.Lock()
@@ -39,27 +41,27 @@ func (k *keys) rotate(keepOld, keepIDs bool) {
 	if keepOld {
 		k.old = append(k.old, k.current...)
 	} else {
-		k.gone = slices.Concat(k.gone, k.old, k.current)
+		k.withdrawn = slices.Concat(k.withdrawn, k.old, k.current)
 		k.old = nil
 	}
 	k.current = fresh
 }
 
-// newKeys makes a key for each algorithm; PS256 shares the RSA key, which is what costs.
+// newKeys generates a key for each of signingAlgs. RS256 and PS256 share one RSA key, because generating it is slow.
 func newKeys() []jose.JSONWebKey {
 	r, err1 := rsa.GenerateKey(rand.Reader, 2048)
 	_, d, err2 := ed25519.GenerateKey(rand.Reader)
 	if err := errors.Join(err1, err2); err != nil {
-		panic(err) // no randomness: there is nothing to be done
+		panic(err) // crypto/rand failed
 	}
-	var made []jose.JSONWebKey
+	var all []jose.JSONWebKey
 	for i, key := range []any{r, r, newECDSA(), d} {
-		made = append(made, jose.JSONWebKey{Key: key, KeyID: rand.Text(), Algorithm: signingAlgs[i], Use: "sig"})
+		all = append(all, jose.JSONWebKey{Key: key, KeyID: rand.Text(), Algorithm: signingAlgs[i], Use: "sig"})
 	}
-	return made
+	return all
 }
 
-// published are the public keys, the current ones first.
+// published returns the public keys, the current ones first.
 func (k *keys) published() jose.JSONWebKeySet {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -70,8 +72,8 @@ func (k *keys) published() jose.JSONWebKeySet {
 	return set
 }
 
-// signer is the current key for alg.
-func (k *keys) signer(alg string) (key jose.JSONWebKey, found bool) {
+// signingKey returns the current private key for alg.
+func (k *keys) signingKey(alg string) (key jose.JSONWebKey, ok bool) {
 	if alg == "Ed25519" { // RFC 9864 §2.2
 		alg = "EdDSA"
 	}
@@ -84,16 +86,16 @@ func (k *keys) signer(alg string) (key jose.JSONWebKey, found bool) {
 	return k.current[i], true
 }
 
-// verify returns the claims of a JWT that this provider signed, whenever that was.
+// verify verifies a JWT with all keys that this provider ever had and returns its claims.
 func (k *keys) verify(token string) (map[string]any, error) {
 	k.mu.RLock()
-	ever := slices.Concat(k.current, k.old, k.gone)
+	all := slices.Concat(k.current, k.old, k.withdrawn)
 	k.mu.RUnlock()
-	claims, _, err := verifyWith(ever, token)
+	claims, _, err := verifyWith(all, token)
 	return claims, err
 }
 
-// verifyPublished verifies a JWT as a stranger would: with the keys that are published now.
+// verifyPublished verifies a JWT with the published keys, as another server would.
 func (k *keys) verifyPublished(token string) (map[string]any, jose.Header, error) {
 	return verifyWith(k.published().Keys, token)
 }
@@ -115,31 +117,32 @@ func verifyWith(keys []jose.JSONWebKey, token string) (claims map[string]any, he
 		claims, err = decodeClaims(payload)
 		return claims, header, err
 	}
-	return nil, header, errors.New("it isn't signed by this provider")
+	return nil, header, errors.New("it isn't signed with a key of this provider")
 }
 
+// decodeClaims decodes the claims of a JWT. Numbers are json.Number.
 func decodeClaims(payload []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.UseNumber()
 	var claims map[string]any
 	err := d.Decode(&claims)
 	if err == nil && claims == nil {
-		err = errors.New("the claims are no object")
+		err = errors.New("the claims aren't an object")
 	}
 	return claims, err
 }
 
-// RotateKeys makes new signing keys. The old ones stay published if keepOld is set; without them, what they signed no
-// longer verifies.
+// RotateKeys replaces the signing keys. With keepOld the old keys stay published; otherwise tokens that they signed no longer
+// verify.
 func (p *Provider) RotateKeys(keepOld bool) { p.keys.rotate(keepOld, false) }
 
-// ReplaceKeys makes new signing keys under the names of the old ones, as an issuer does that restores a backup or names its key
-// by hand.
+// ReplaceKeys replaces the signing keys by new ones with the same kids, as happens when an issuer configures its kids by hand.
+// The old keys are no longer published.
 func (p *Provider) ReplaceKeys() { p.keys.rotate(false, true) }
 
-// PublicKeyPEM is the RS256 key that everybody can have: what a forger uses as an HMAC secret (RFC 8725 §2.1).
+// PublicKeyPEM returns the public RS256 key, which tests use as an HMAC secret to forge tokens (RFC 8725 §2.1).
 func (p *Provider) PublicKeyPEM() []byte {
-	key, _ := p.keys.signer("RS256")
+	key, _ := p.keys.signingKey("RS256")
 	der, err := x509.MarshalPKIXPublicKey(key.Key.(crypto.Signer).Public())
 	if err != nil {
 		panic(err)

@@ -7,21 +7,21 @@ import (
 	"slices"
 )
 
-// A lastRequest is what a test may look at after the fact.
+// A lastRequest is the last request to an endpoint.
 type lastRequest struct {
 	form   url.Values
 	header http.Header
 }
 
-// LastForm is the last request's parameters, of its query and its body together; nil if there was no request. It is the
-// caller's own.
+// LastForm returns a copy of the parameters of the last request to an endpoint, from its query and its body. It returns nil
+// before the first request.
 func (p *Provider) LastForm(e Endpoint) url.Values {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()
 	return cloneValues(p.controls.last[e].form)
 }
 
-// LastHeader is the last request's header; nil if there was no request. It is the caller's own.
+// LastHeader returns a copy of the header of the last request to an endpoint, or nil before the first request.
 func (p *Provider) LastHeader(e Endpoint) http.Header {
 	p.controls.mu.Lock()
 	defer p.controls.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// login takes the login page's form. Who comes by a link of their own, or by the browser's back button, sees the page again.
+// login serves the login page's form. A GET, such as after the browser's back button, is an authorization request again.
 func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		p.authorize(w, r)
@@ -32,13 +32,13 @@ func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	case user == nil:
 		p.loginPage(w, a, username, "The username or the password is wrong.")
 	case a.hintedSub != "" && a.hintedSub != user.sub():
-		p.redirectError(w, r, a, refusal("login_required", "Somebody else than id_token_hint names has logged in."))
+		p.redirectError(w, r, a, refusal("login_required", "Another user than that of id_token_hint has logged in."))
 	default:
-		p.redirectCode(w, r, a, p.begin(w, r, a, user))
+		p.redirectCode(w, r, a, p.beginSession(w, r, a, user))
 	}
 }
 
-// sameOrigin refuses another site's form: it would log a person in as somebody else, or out.
+// sameOrigin rejects forms of other sites, which could log the user out or in as another user (CSRF).
 func sameOrigin(w http.ResponseWriter, r *http.Request) bool {
 	if http.NewCrossOriginProtection().Check(r) == nil {
 		return true
@@ -47,7 +47,7 @@ func sameOrigin(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// checkPassword returns the user, or nil. It takes as long for a name that doesn't exist.
+// checkPassword returns the user, or nil. An unknown username takes as long as a wrong password.
 func (p *Provider) checkPassword(username, password string) *User {
 	user := p.user(username)
 	expected := ""
@@ -60,23 +60,24 @@ func (p *Provider) checkPassword(username, password string) *User {
 	return user
 }
 
-// begin begins a session at the provider and sets its cookie.
-func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a *authorizationRequest, user *User) *session {
+// beginSession starts a session at the provider and sets its cookie.
+func (p *Provider) beginSession(w http.ResponseWriter, r *http.Request, a *authorizationRequest, user *User) *session {
 	now := p.now()
 	s := session{user: user, authTime: now, acr: p.config.ACRValues[0], expiry: now.Add(p.config.SessionLifetime)}
 	if len(a.acr) > 0 {
 		s.acr = a.acr[0]
 	}
-	value := p.state.begin(p.cookieValue(r), s)
+	value := p.state.beginSession(p.cookieValue(r), s)
 	p.setCookie(w, value, p.config.SessionLifetime)
 	return p.state.session(value, now)
 }
 
+// session returns the session of the request's cookie, or nil.
 func (p *Provider) session(r *http.Request) *session {
 	return p.state.session(p.cookieValue(r), p.now())
 }
 
-// cookieName differs between issuers: cookies know no ports, and loopback is one host.
+// cookieName returns a name that depends on the issuer: providers on other ports of the same host share the cookie jar.
 func (p *Provider) cookieName() string {
 	sum := sha256.Sum256([]byte(p.Issuer()))
 	return "provider_" + hex.EncodeToString(sum[:4])
@@ -90,7 +91,7 @@ func (p *Provider) cookieValue(r *http.Request) string {
 	return c.Value
 }
 
-// setCookie sets the session's cookie; an empty value clears it. Lax, because clients on other sites lead here.
+// setCookie sets the session cookie; an empty value deletes it. SameSite is Lax, because clients on other sites redirect here.
 func (p *Provider) setCookie(w http.ResponseWriter, value string, lifetime time.Duration) {
 	c := &http.Cookie{
 		Name: p.cookieName(), Value: value, Path: p.path() + "/", MaxAge: int(lifetime / time.Second),
@@ -102,8 +103,8 @@ func (p *Provider) setCookie(w http.ResponseWriter, value string, lifetime time.
 	http.SetCookie(w, c)
 }
 
-// loginPage shows the form, with complaint if there was a wrong attempt. The request's parameters travel in the form's
-// address, so that nothing is kept for those who never log in.
+// loginPage writes the login form, with complaint if it isn't empty. The form's action has the parameters of the
+// authorization request, so that the provider needs no state before the login.
 func (p *Provider) loginPage(w http.ResponseWriter, a *authorizationRequest, username, complaint string) {
 	status := http.StatusOK
 	if complaint != "" {
@@ -111,12 +112,12 @@ func (p *Provider) loginPage(w http.ResponseWriter, a *authorizationRequest, use
 	}
 	writePage(w, status, "login.html", struct {
 		Action, Client, Username, Complaint, Hint string
-	}{p.path() + string(Login) + "?" + a.params.Encode(), a.client.Name, username, complaint, p.config.Hint}, origin(a.redirectURI))
+	}{p.path() + string(Login) + "?" + a.params.Encode(), a.client.Name, username, complaint, p.config.Hint}, cspSource(a.redirectURI))
 }
 
-// origin is what Content-Security-Policy calls the place where a redirect URI leads: browsers check form-action for the
-// redirect after a form, too.
-func origin(uri string) string {
+// cspSource returns the Content-Security-Policy source of a redirect URI, for form-action: browsers apply that to the redirect
+// after the form, too.
+func cspSource(uri string) string {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:

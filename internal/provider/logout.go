@@ -6,60 +6,62 @@ import (
 	"net/url"
 )
 
-// An endRequest is a request to log out whose parameters are good (RP-Initiated Logout §2).
-type endRequest struct {
-	client *Client // nil if the request names none
-	sub    string  // of the hint
-	sid    string
-	next   string // post_logout_redirect_uri with state, or ""
+// A logoutRequest is a valid logout request (RP-Initiated Logout §2).
+type logoutRequest struct {
+	client *Client // nil if the request has neither client_id nor id_token_hint
+	sub    string  // of id_token_hint, or ""
+	sid    string  // of id_token_hint, or ""
+	next   string  // post_logout_redirect_uri with state, or ""
 }
 
-// endSession ends a session at the client's request: at once if an ID token shows whose it is, else after asking.
+// endSession serves the end session endpoint. It ends the session at once if id_token_hint identifies it, and asks the user
+// otherwise.
 func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	if r.Method == http.MethodPost {
 		params = r.PostForm
 	}
-	e := p.readEndRequest(w, params)
+	e := p.readLogoutRequest(w, params)
 	if e == nil {
 		return
 	}
 	if s := p.session(r); e.sub == "" || s != nil && (s.user.sub() != e.sub || e.sid != "" && s.sid != e.sid) {
-		p.askLogout(w, s, e, params)
+		p.confirmLogout(w, s, e, params)
 		return
 	}
-	p.state.end(e.sid)
-	p.loggedOut(w, r, e)
+	p.state.endSession(e.sid)
+	p.finishLogout(w, r, e)
 }
 
-// endSessionConfirmed takes the logout page's form.
+// endSessionConfirmed serves the form of the logout page.
 func (p *Provider) endSessionConfirmed(w http.ResponseWriter, r *http.Request) {
 	if !sameOrigin(w, r) {
 		return
 	}
-	if e := p.readEndRequest(w, r.URL.Query()); e != nil {
-		p.loggedOut(w, r, e)
+	if e := p.readLogoutRequest(w, r.URL.Query()); e != nil {
+		p.finishLogout(w, r, e)
 	}
 }
 
-// readEndRequest reads a request to log out. It returns nil, and has written a page, if the request is wrong: then nobody
-// is sent anywhere.
-func (p *Provider) readEndRequest(w http.ResponseWriter, params url.Values) *endRequest {
-	e := &endRequest{client: p.client(params.Get("client_id"))}
+// readLogoutRequest parses a logout request. If the request is invalid, it writes an error page, without a redirect, and
+// returns nil.
+func (p *Provider) readLogoutRequest(w http.ResponseWriter, params url.Values) *logoutRequest {
+	e := &logoutRequest{client: p.client(params.Get("client_id"))}
 	err := e.readHint(p, params)
 	if err == nil {
 		err = e.readNext(params)
 	}
 	if err != nil {
-		writeMessage(w, http.StatusBadRequest, "This logout can't be done", err.Error())
+		writeMessage(w, http.StatusBadRequest, "Invalid logout request", err.Error())
 		return nil
 	}
 	return e
 }
 
-func (e *endRequest) readHint(p *Provider, params url.Values) error {
+// readHint sets the fields that come from id_token_hint. Its errors are texts for the error page.
+func (e *logoutRequest) readHint(p *Provider, params url.Values) error {
 	if params.Has("client_id") && e.client == nil {
-		return errors.New("The link that led here names no application that is registered at this provider.")
+		return errors.New("The link names an application that isn't registered at this provider.")
 	}
 	hint := params.Get("id_token_hint")
 	if hint == "" {
@@ -67,11 +69,11 @@ func (e *endRequest) readHint(p *Provider, params url.Values) error {
 	}
 	claims, err := p.idTokenHint(hint)
 	if err != nil {
-		return errors.New("The link that led here carries an id_token_hint that this provider didn't issue.")
+		return errors.New("The link has an id_token_hint that this provider didn't issue.")
 	}
 	azp, _ := claims["azp"].(string)
 	if e.client != nil && e.client.ID != azp {
-		return errors.New("The link that led here names another application than its id_token_hint.")
+		return errors.New("The link names another application than its id_token_hint.")
 	}
 	e.client = p.client(azp)
 	e.sub, _ = claims["sub"].(string)
@@ -79,14 +81,15 @@ func (e *endRequest) readHint(p *Provider, params url.Values) error {
 	return nil
 }
 
-// readNext allows only what the client has registered (RP-Initiated Logout §3).
-func (e *endRequest) readNext(params url.Values) error {
+// readNext sets next from post_logout_redirect_uri, which must be registered (RP-Initiated Logout §3). Its errors are texts for
+// the error page.
+func (e *logoutRequest) readNext(params url.Values) error {
 	uri := params.Get("post_logout_redirect_uri")
 	if uri == "" {
 		return nil
 	}
 	if e.client == nil || !registered(e.client.PostLogoutRedirectURIs, uri) || len(params["post_logout_redirect_uri"]) > 1 {
-		return errors.New("The link that led here names a post_logout_redirect_uri that isn't registered.")
+		return errors.New("The link has a post_logout_redirect_uri that isn't registered.")
 	}
 	query := url.Values{}
 	if state := params.Get("state"); state != "" {
@@ -96,7 +99,7 @@ func (e *endRequest) readNext(params url.Values) error {
 	return nil
 }
 
-// idTokenHint returns the claims of an ID token of ours, expired or not (RP-Initiated Logout §2).
+// idTokenHint returns the claims of an ID token that this provider issued, expired or not (RP-Initiated Logout §2).
 func (p *Provider) idTokenHint(hint string) (map[string]any, error) {
 	claims, err := p.keys.verify(hint)
 	if err != nil {
@@ -105,14 +108,14 @@ func (p *Provider) idTokenHint(hint string) (map[string]any, error) {
 	_, isAccessToken := claims["client_id"]
 	sub, _ := claims["sub"].(string)
 	if claims["iss"] != p.Issuer() || sub == "" || isAccessToken {
-		return nil, errors.New("it is no ID token of this issuer")
+		return nil, errors.New("it isn't an ID token of this issuer")
 	}
 	return claims, nil
 }
 
-// askLogout lets the person confirm, so that no other site's link logs anybody out.
-func (p *Provider) askLogout(w http.ResponseWriter, s *session, e *endRequest, params url.Values) {
-	data := struct{ Action, Username, Client string }{Action: p.path() + string(EndSessionYes) + "?" + params.Encode()}
+// confirmLogout writes a page that asks the user to confirm, so that a link of another site can't log users out.
+func (p *Provider) confirmLogout(w http.ResponseWriter, s *session, e *logoutRequest, params url.Values) {
+	data := struct{ Action, Username, Client string }{Action: p.path() + string(EndSessionConfirm) + "?" + params.Encode()}
 	if s != nil {
 		data.Username = s.user.Username
 	}
@@ -121,15 +124,15 @@ func (p *Provider) askLogout(w http.ResponseWriter, s *session, e *endRequest, p
 	}
 	target := ""
 	if e.next != "" {
-		target = origin(e.next)
+		target = cspSource(e.next)
 	}
 	writePage(w, http.StatusOK, "logout.html", data, target)
 }
 
-// loggedOut ends the browser's own session, if it has one, and sends the person on.
-func (p *Provider) loggedOut(w http.ResponseWriter, r *http.Request, e *endRequest) {
+// finishLogout ends the browser's session, if it has one, and redirects to e.next or writes a page.
+func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, e *logoutRequest) {
 	if s := p.session(r); s != nil {
-		p.state.end(s.sid)
+		p.state.endSession(s.sid)
 	}
 	p.setCookie(w, "", 0)
 	if e.next == "" {

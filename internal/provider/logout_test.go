@@ -10,25 +10,30 @@ import (
 )
 
 func TestLogout(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	bye := "http://app.test/bye"
 	hint := func(overrides map[string]any) string { return p.IDToken("john", "app", overrides) }
 	for name, tc := range map[string]struct {
 		params   url.Values
-		expected string // where it leads, "" for a page
+		expected string // the redirect's Location, or "" for a page
 		status   int
 		ended    bool
 	}{
-		"hint and address":      {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye}, "state": {"a&b"}}, bye + "?state=a%26b", 303, true},
-		"expired hint":          {url.Values{"id_token_hint": {hint(map[string]any{"exp": 1})}, "post_logout_redirect_uri": {bye}}, bye, 303, true},
-		"hint alone":            {url.Values{"id_token_hint": {hint(nil)}}, "", 200, true},
-		"nothing":               {nil, "", 200, false},
-		"client, but no hint":   {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {bye}}, "", 200, false},
-		"somebody else's hint":  {url.Values{"id_token_hint": {p.IDToken("jane", "app", nil)}, "post_logout_redirect_uri": {bye}}, "", 200, false},
-		"foreign address":       {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {"https://evil.test/"}}, "", 400, false},
-		"longer address":        {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye + "/more"}}, "", 400, false},
-		"two addresses":         {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye, bye}}, "", 400, false},
-		"other client's":        {url.Values{"id_token_hint": {p.IDToken("john", "post", nil)}, "post_logout_redirect_uri": {bye}}, "", 400, false},
+		"hint and address": {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye}, "state": {"a&b"}},
+			bye + "?state=a%26b", 303, true},
+		"expired hint": {url.Values{"id_token_hint": {hint(map[string]any{"exp": 1})}, "post_logout_redirect_uri": {bye}}, bye,
+			303, true},
+		"hint alone":          {url.Values{"id_token_hint": {hint(nil)}}, "", 200, true},
+		"nothing":             {nil, "", 200, false},
+		"client, but no hint": {url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {bye}}, "", 200, false},
+		"another user's hint": {url.Values{"id_token_hint": {p.IDToken("jane", "app", nil)}, "post_logout_redirect_uri": {bye}}, "", 200,
+			false},
+		"foreign address": {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {"https://evil.test/"}}, "", 400,
+			false},
+		"longer address": {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye + "/more"}}, "", 400, false},
+		"two addresses":  {url.Values{"id_token_hint": {hint(nil)}, "post_logout_redirect_uri": {bye, bye}}, "", 400, false},
+		"other client's": {url.Values{"id_token_hint": {p.IDToken("john", "post", nil)}, "post_logout_redirect_uri": {bye}}, "", 400,
+			false},
 		"address, but no hint":  {url.Values{"post_logout_redirect_uri": {bye}}, "", 400, false},
 		"two clients":           {url.Values{"id_token_hint": {hint(nil)}, "client_id": {"post"}}, "", 400, false},
 		"unknown client":        {url.Values{"client_id": {"nobody"}}, "", 400, false},
@@ -55,9 +60,9 @@ func TestLogout(t *testing.T) {
 	}
 }
 
-// TestLogoutConfirmed: what isn't proved by a hint is asked, and then goes on to the registered address.
+// TestLogoutConfirmed checks that a logout without id_token_hint needs a confirmation and redirects to the registered URI.
 func TestLogoutConfirmed(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	b := browser(p)
 	login := oauthConfig(p, "app", "s3cret").AuthCodeURL("st")
 	mustLogIn(t, p, b, login)
@@ -80,7 +85,8 @@ func TestLogoutConfirmed(t *testing.T) {
 	if got := r.Header.Get("Location"); got != "http://app.test/bye?state=s" {
 		t.Errorf("led to %q", got)
 	}
-	if r, err = b.Post(p.URL+"/logout/confirm?post_logout_redirect_uri=https://evil.test", "", nil); err != nil || r.Header.Get("Location") != "" {
+	if r, err = b.Post(p.URL+"/logout/confirm?post_logout_redirect_uri=https://evil.test", "", nil); err != nil ||
+		r.Header.Get("Location") != "" {
 		t.Errorf("led to %q, %v", r.Header.Get("Location"), err)
 	}
 	if again, err := b.Get(login); err != nil || again.StatusCode != http.StatusOK {
@@ -88,9 +94,9 @@ func TestLogoutConfirmed(t *testing.T) {
 	}
 }
 
-// TestLogoutEndsRefresh: what the session gave ends with it, except for offline access.
+// TestLogoutEndsRefresh checks that a logout revokes the session's refresh tokens, except those with offline_access.
 func TestLogoutEndsRefresh(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	online := oauthConfig(p, "app", "s3cret")
 	offline := oauthConfig(p, "app", "s3cret")
 	offline.Scopes = append(offline.Scopes, "offline_access")
@@ -104,7 +110,7 @@ func TestLogoutEndsRefresh(t *testing.T) {
 	}
 	ends, stays := tokens(online), tokens(offline)
 	elsewhere := mustTokens(t, p, online)
-	// The hint alone does it, wherever it comes from: the client may have lost the browser.
+	// The hint suffices without the session cookie.
 	if r, _ := get(t, p.URL+"/logout?id_token_hint="+ends.Extra("id_token").(string), ""); r.StatusCode != http.StatusOK {
 		t.Fatalf("got %s", r.Status)
 	}

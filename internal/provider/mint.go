@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// AccessToken issues an access token to a client without being asked: for a user, or with an empty username for the client
-// itself. It has every scope. overrides replace claims, nil removes one. It panics if either isn't configured.
+// AccessToken issues an access token of a client without a request: for a user, or with an empty username for the client
+// itself. The scope of a user's token is all scopes except offline_access, that of a client's token is Config.Scopes.
+// overrides replace claims; a nil value removes one. AccessToken panics if the client or the user isn't configured.
 func (p *Provider) AccessToken(username, clientID string, overrides map[string]any) string {
 	g, now := p.mustGrant(username, clientID), p.now()
 	lifetime := p.lifetime(g.client)
@@ -20,13 +21,14 @@ func (p *Provider) AccessToken(username, clientID string, overrides map[string]a
 	return p.mint(g, claims, expiry, now)
 }
 
-// IDToken issues an ID token to a client without being asked, likewise.
+// IDToken issues an ID token of a client without a request. The parameters are those of AccessToken.
 func (p *Provider) IDToken(username, clientID string, overrides map[string]any) string {
 	g := p.mustGrant(username, clientID)
 	claims := p.idTokenClaims(g, g.scope, "", "", p.now(), p.lifetime(g.client))
 	return p.SignJWT(override(claims, overrides), WithAlg(g.client.IDTokenAlg))
 }
 
+// mustGrant returns a new grant of the client for the user, or with an empty username for the client itself.
 func (p *Provider) mustGrant(username, clientID string) *grant {
 	g := &grant{client: p.client(clientID), user: p.user(username), scope: slices.Clone(p.config.Scopes), authTime: p.now()}
 	if g.client == nil || g.user == nil && username != "" {
@@ -38,6 +40,7 @@ func (p *Provider) mustGrant(username, clientID string) *grant {
 	return g
 }
 
+// override adds overrides to claims and removes nil values.
 func override(claims, overrides map[string]any) map[string]any {
 	maps.Copy(claims, overrides)
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })

@@ -1,12 +1,13 @@
-// Package provider is a small OpenID Provider over real HTTP. It is the login of `sallyport demo` and the issuer that the
-// tests run against: New makes a handler for the one, Start and StartTLS a server with test controls for the other.
+// Package provider is a small OpenID Provider for `sallyport demo` and for tests. New returns an http.Handler; Start and StartTLS
+// start a server for a test, which can change its responses and inspect its requests.
 //
-// It obeys the standards that a relying party meets: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated
-// Logout, RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9207 and 9701. It is no product: it keeps all in memory, knows passwords in clear, asks for no consent and
-// doesn't slow down who guesses.
+// It implements what relying parties use: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated Logout,
+// RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9207 and 9701. It is not for production: it stores everything in
+// memory and passwords in clear text, doesn't ask for consent and doesn't limit password guesses.
 package provider
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,45 +16,53 @@ import (
 	"time"
 )
 
-// A Config describes a provider. The zero value of every field is fine.
+// A Config configures a Provider. All fields are optional.
 type Config struct {
-	Issuer  string // the URL that it is reached at, without a slash at the end; SetIssuer and Start set it later
+	Issuer  string // the issuer URL, without a trailing slash; by default Start and StartTLS set it
 	Clients []Client
 	Users   []User
 
-	Scopes    []string // granted when asked for, besides openid, profile, email, address, phone and offline_access
-	ACRValues []string // what a login can satisfy, its own level first; default "1"
+	Scopes    []string // supported scopes besides openid, profile, email, address, phone and offline_access
+	ACRValues []string // supported acr values; the first is the default of a login; default: "1"
 
-	TrustedIssuers    []*Provider // whose JWTs are good subject tokens, actor tokens and assertions, too; the same sub is the same user
-	ExchangeAudiences []string    // whom token exchange issues for; nil: anybody
-	OnBehalfOf        bool        // the jwt-bearer grant is Microsoft's: requested_token_use=on_behalf_of, with an access token for the client
+	// TrustedIssuers are the issuers whose JWTs are accepted as subject tokens, actor tokens and assertions. A user with the
+	// same sub there is the same user.
+	TrustedIssuers    []*Provider
+	ExchangeAudiences []string // audiences that token exchange allows; nil allows all
 
-	AudienceParameter  bool // the parameter audience says whom access tokens are for, as at Auth0; else it is ignored, save by token exchange
-	NoOpenIDForClients bool // client_credentials refuses the scope openid, which it ignores otherwise
+	// OnBehalfOf makes the JWT bearer grant that of Microsoft: it requires requested_token_use=on_behalf_of, and the assertion
+	// is an access token for the client.
+	OnBehalfOf bool
 
-	AccessTokenLifetime  time.Duration // default 5 minutes; ID tokens last as long
-	RefreshTokenLifetime time.Duration // default 12 hours
-	SessionLifetime      time.Duration // of the login at the provider itself, by which a second client needs no form; default 12 hours
+	// AudienceParameter makes the parameter audience choose the aud of access tokens, as Auth0 does. Otherwise only token
+	// exchange uses the parameter.
+	AudienceParameter  bool
+	NoOpenIDForClients bool // reject the scope openid in the client_credentials grant, instead of ignoring it
 
-	Hint string           // shown on the login page, such as whom to log in as
-	Now  func() time.Time // default time.Now
+	AccessTokenLifetime  time.Duration // of access tokens and ID tokens; default: 5 minutes
+	RefreshTokenLifetime time.Duration // default: 12 hours
+	SessionLifetime      time.Duration // of the session at the provider, which makes later logins need no form; default: 12 hours
+
+	Hint string           // a sentence for the login page
+	Now  func() time.Time // default: time.Now
 }
 
-// A User can log in.
+// A User is a user of the provider.
 type User struct {
 	Username string
 	Password string
-	// Claims go into tokens and userinfo: the standard ones of OIDC Core §5.1 as the scopes allow (§5.4), all others
-	// always. Without sub and preferred_username, Username is both.
+	// Claims are the claims in tokens and userinfo. The standard claims of OIDC Core §5.1 need their scopes (§5.4), others need
+	// none. The default of sub and preferred_username is Username.
 	Claims map[string]any
-	// Names of claims that are told by a source (OIDC Core §5.6.2): signed beside the others, or at the claims endpoint.
+	// Aggregated and Distributed name the claims that the provider returns as aggregated and distributed claims (OIDC Core
+	// §5.6.2).
 	Aggregated, Distributed []string
 }
 
-// A Provider is an OpenID Provider. Its methods may be used while it serves.
+// A Provider is an OpenID Provider. Its methods are safe for concurrent use.
 type Provider struct {
-	URL     string // where Start made it listen
-	MTLSURL string // where StartTLS made the listener that asks for client certificates; mtls_endpoint_aliases leads there
+	URL     string // of the listener of Start or StartTLS
+	MTLSURL string // of the listener of StartTLS that requests client certificates, for mtls_endpoint_aliases; "" without StartTLS
 
 	config     Config
 	keys       keys
@@ -61,16 +70,16 @@ type Provider struct {
 	state      state
 	controls   controls
 	mux        *http.ServeMux
-	serve      map[Endpoint]http.Handler // as they are when nothing is broken
+	serve      map[Endpoint]http.Handler // the handlers that Break replaces
 	server     server
 
-	serverMetadata http.Handler // at an address that isn't below the issuer's path
+	serverMetadata http.Handler // not in mux, because its path isn't below that of the issuer
 
 	mu     sync.RWMutex
 	issuer string // guarded by mu
 }
 
-// New returns a provider. Its Issuer must be known before it is asked for anything.
+// New returns a provider. If Config.Issuer is empty, the caller must call SetIssuer before the first request.
 func New(c Config) *Provider {
 	p := &Provider{config: c.withDefaults(), issuer: strings.TrimSuffix(c.Issuer, "/")}
 	p.keys.rotate(false, false)
@@ -81,14 +90,9 @@ func New(c Config) *Provider {
 }
 
 func (c Config) withDefaults() Config {
-	lasts := func(d *time.Duration, standard time.Duration) {
-		if *d == 0 {
-			*d = standard
-		}
-	}
-	lasts(&c.AccessTokenLifetime, 5*time.Minute)
-	lasts(&c.RefreshTokenLifetime, 12*time.Hour)
-	lasts(&c.SessionLifetime, 12*time.Hour)
+	c.AccessTokenLifetime = cmp.Or(c.AccessTokenLifetime, 5*time.Minute)
+	c.RefreshTokenLifetime = cmp.Or(c.RefreshTokenLifetime, 12*time.Hour)
+	c.SessionLifetime = cmp.Or(c.SessionLifetime, 12*time.Hour)
 	if len(c.ACRValues) == 0 {
 		c.ACRValues = []string{"1"}
 	}
@@ -102,21 +106,21 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Issuer is the iss of what this provider issues.
+// Issuer returns the issuer URL, without a trailing slash.
 func (p *Provider) Issuer() string {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.issuer
 }
 
-// SetIssuer changes the URL that the provider says it is reached at. With a path in it the endpoints are below that path.
+// SetIssuer sets the issuer URL. If it has a path, the endpoints are below that path.
 func (p *Provider) SetIssuer(issuer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.issuer = strings.TrimSuffix(issuer, "/")
 }
 
-// path is the path of the issuer, below which the endpoints are; "" for most.
+// path returns the path of the issuer URL, or "".
 func (p *Provider) path() string {
 	u, err := url.Parse(p.Issuer())
 	if err != nil {
@@ -125,6 +129,7 @@ func (p *Provider) path() string {
 	return strings.TrimSuffix(u.Path, "/")
 }
 
+// client returns the client with this ID, or nil.
 func (p *Provider) client(id string) *Client {
 	for i := range p.config.Clients {
 		if p.config.Clients[i].ID == id {
@@ -134,6 +139,7 @@ func (p *Provider) client(id string) *Client {
 	return nil
 }
 
+// user returns the user with this username, or nil.
 func (p *Provider) user(username string) *User {
 	for i := range p.config.Users {
 		if p.config.Users[i].Username == username {

@@ -18,12 +18,13 @@ import (
 
 const callback = "http://app.test/oauth2/callback"
 
-// config has a client of each kind and two users.
+// config returns a configuration with a client of each kind and two users.
 func config() provider.Config {
 	return provider.Config{
 		Clients: []provider.Client{
 			{ID: "app", Secret: "s3cret", RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{"http://app.test/bye"}},
-			{ID: "post", Secret: "s3cret", AuthMethod: "client_secret_post", RedirectURIs: []string{callback}, Claims: map[string]any{"groups": []string{"robots"}}},
+			{ID: "post", Secret: "s3cret", AuthMethod: "client_secret_post", RedirectURIs: []string{callback},
+				Claims: map[string]any{"groups": []string{"robots"}}},
 			{ID: "public", RedirectURIs: []string{callback, "http://127.0.0.1/cb"}},
 			{ID: "odd:id &+", Secret: "a b+c%&:ü", RedirectURIs: []string{callback}},
 			{ID: "opaque", Secret: "s3cret", RedirectURIs: []string{callback}, OpaqueAccessTokens: true, KeepRefreshToken: true,
@@ -39,7 +40,7 @@ func config() provider.Config {
 	}
 }
 
-// A clock is a time that only a test moves.
+// A clock is a time that only advance changes.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -57,7 +58,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func started(t *testing.T) (*provider.Provider, *clock) {
+// start starts a provider with config and a clock.
+func start(t *testing.T) (*provider.Provider, *clock) {
 	t.Helper()
 	c := config()
 	k := &clock{now: time.Now()}
@@ -65,7 +67,7 @@ func started(t *testing.T) (*provider.Provider, *clock) {
 	return provider.Start(t, c), k
 }
 
-// browser keeps cookies and stops at the first redirect away from the provider.
+// browser returns a client that stores cookies and stops at the first redirect to another server.
 func browser(p *provider.Provider) *http.Client {
 	jar, _ := cookiejar.New(nil)
 	return &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
@@ -92,7 +94,7 @@ func mustLogIn(t *testing.T, p *provider.Provider, b *http.Client, address strin
 	return redirected(t, r)
 }
 
-// redirected expects a redirect to the client and returns its parameters.
+// redirected checks that r is a redirect to the client and returns its parameters.
 func redirected(t *testing.T, r *http.Response) url.Values {
 	t.Helper()
 	if r.StatusCode != http.StatusSeeOther {
@@ -120,7 +122,7 @@ func mustTokens(t *testing.T, p *provider.Provider, c *oauth2.Config) *oauth2.To
 	return token
 }
 
-// post sends a form with a client's Basic authentication, if there is one, and reads the JSON that comes back.
+// post sends a form, with Basic authentication if clientID isn't empty, and decodes the JSON response.
 func post(t *testing.T, address, clientID, secret string, form url.Values) (*http.Response, map[string]any) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, address, strings.NewReader(form.Encode()))

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// A receivedToken is a token that came in a header.
+// A receivedToken is a token in a request header.
 type receivedToken struct {
 	Kind, Header, Short string
-	Expiry              *moment // nil if it doesn't say
+	Expiry              *moment // nil if the token has no exp
 	Claims              []claimRow
-	payload             map[string]any // nil if it is opaque
+	payload             map[string]any // nil if the token isn't a JWT
 }
 
-// receivedTokens finds the access token and, after it, the ID token.
+// receivedTokens returns the access token in Authorization and the ID token in X-ID-Token, in this order.
 func receivedTokens(r *http.Request, now time.Time) []receivedToken {
 	var tokens []receivedToken
 	add := func(kind, header, token string) {
 		t := receivedToken{Kind: kind, Header: header, Short: shorten(token), payload: payload(token)}
 		t.Claims = claimRows(t.payload, now)
 		if exp, ok := numericDate(t.payload["exp"]); ok {
-			t.Expiry = momentOf(exp, now)
+			t.Expiry = newMoment(exp, now)
 		}
 		tokens = append(tokens, t)
 	}
@@ -39,7 +39,7 @@ func receivedTokens(r *http.Request, now time.Time) []receivedToken {
 	return tokens
 }
 
-// payload decodes a JWT's claims; nil if it is none.
+// payload decodes the claims of a JWT without verifying it. It returns nil if token isn't a JWT.
 func payload(token string) map[string]any {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -56,33 +56,37 @@ func payload(token string) map[string]any {
 	return claims
 }
 
-// shorten keeps enough of a secret to tell two apart, and too little to use one.
+// shorten returns the beginning of a secret, enough to distinguish two secrets and too little to use one, with its length.
 func shorten(secret string) string {
 	keep := min(10, len(secret)/4)
 	return fmt.Sprintf("%s… (%d characters)", strings.ToValidUTF8(secret[:keep], ""), len(secret))
 }
 
+// secretName matches the lower-case names of header fields whose values are secrets.
+var secretName = regexp.MustCompile(`token|secret|password|api-key`)
+
 var jwtLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
 
-// shortenJWTs shortens every JWT in a text.
+// shortenJWTs shortens every JWT in s.
 func shortenJWTs(s string) string { return jwtLike.ReplaceAllStringFunc(s, shorten) }
 
 type receivedHeader struct{ Name, Value string }
 
-// receivedHeaders are the request's headers by name, with their secrets shortened.
+// receivedHeaders returns the header fields of the request, sorted by name, with shortened secrets.
 func receivedHeaders(r *http.Request) []receivedHeader {
 	list := []receivedHeader{{"Host", r.Host}}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		var shown []string
+		var values []string
 		for _, v := range r.Header[name] {
-			shown = append(shown, shownValue(name, v))
+			values = append(values, redactedValue(name, v))
 		}
-		list = append(list, receivedHeader{name, strings.Join(shown, ", ")})
+		list = append(list, receivedHeader{name, strings.Join(values, ", ")})
 	}
 	return list
 }
 
-func shownValue(name, value string) string {
+// redactedValue returns the value of a header field with shortened secrets.
+func redactedValue(name, value string) string {
 	lower := strings.ToLower(name)
 	switch {
 	case strings.Contains(lower, "authorization"):
@@ -92,15 +96,15 @@ func shownValue(name, value string) string {
 		}
 		return scheme + " " + shorten(secret)
 	case lower == "cookie":
-		return shownCookies(value)
-	case slices.ContainsFunc([]string{"token", "secret", "password", "api-key"}, func(s string) bool { return strings.Contains(lower, s) }):
+		return redactedCookies(value)
+	case secretName.MatchString(lower):
 		return shorten(value)
 	}
 	return shortenJWTs(value)
 }
 
-// shownCookies shows the names: a cookie's value is mostly somebody's session.
-func shownCookies(value string) string {
+// redactedCookies returns a Cookie header with shortened values, because a value may identify a session.
+func redactedCookies(value string) string {
 	pairs := strings.Split(value, ";")
 	for i, pair := range pairs {
 		name, secret, ok := strings.Cut(strings.TrimSpace(pair), "=")

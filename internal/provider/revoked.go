@@ -2,11 +2,11 @@ package provider
 
 import "time"
 
-// RevokeAll ends all logins and revokes all that was issued. What is a JWT still verifies.
+// RevokeAll ends all sessions and revokes all codes and tokens. The signatures of JWTs stay valid.
 func (p *Provider) RevokeAll() { p.state.revokeAll() }
 
-// Revoked reports whether an access or refresh token was revoked, by a client or by a test, itself or with all of its grant. A
-// token that isn't known, or has expired long ago, wasn't.
+// Revoked reports whether an access or refresh token or its grant was revoked, by a client or by a test. It reports false for
+// unknown tokens and for tokens that expired long ago.
 func (p *Provider) Revoked(token string) bool {
 	s := &p.state
 	s.mu.Lock()
@@ -18,19 +18,20 @@ func (p *Provider) Revoked(token string) bool {
 	return t != nil && (t.revoked || t.grant.revoked)
 }
 
-// Revoke revokes one access or refresh token and leaves the others of its grant alone, unlike a client's revocation of a
-// refresh token. It panics if the token isn't known.
+// Revoke revokes one access or refresh token. Unlike the revocation of a refresh token by a client, it doesn't revoke other
+// tokens of the grant. It panics if the token is unknown.
 func (p *Provider) Revoke(token string) {
-	p.state.change(token, func(revoked *bool, _ *time.Time) { *revoked = true })
+	p.state.update(token, func(revoked *bool, _ *time.Time) { *revoked = true })
 }
 
-// Expire makes one access or refresh token expire now, whatever a JWT says of itself. It panics if the token isn't known.
+// Expire makes one access or refresh token expire now, whatever the exp of a JWT. It panics if the token is unknown.
 func (p *Provider) Expire(token string) {
 	now := p.now()
-	p.state.change(token, func(_ *bool, expiry *time.Time) { *expiry = now })
+	p.state.update(token, func(_ *bool, expiry *time.Time) { *expiry = now })
 }
 
-func (s *state) change(token string, f func(revoked *bool, expiry *time.Time)) {
+// update calls f with the fields of a token. It panics if the token is unknown.
+func (s *state) update(token string, f func(revoked *bool, expiry *time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.refresh[token]; t != nil {
@@ -39,7 +40,7 @@ func (s *state) change(token string, f func(revoked *bool, expiry *time.Time)) {
 	}
 	t := s.access[token]
 	if t == nil {
-		panic("the provider doesn't know the token " + shorten(token))
+		panic("unknown token " + shorten(token))
 	}
 	f(&t.revoked, &t.expiry)
 }

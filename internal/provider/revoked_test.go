@@ -8,25 +8,25 @@ import (
 )
 
 func TestRevokedAndRevoke(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	revokeByClient := func(token string) {
 		post(t, p.URL+"/revoke", "app", "s3cret", url.Values{"token": {token}})
 	}
 	for name, tc := range map[string]struct {
 		do                                       func(*oauth2.Token)
-		access, refresh                          bool // what Revoked says after
+		access, refresh                          bool // the expected results of Revoked
 		activeAccess, activeRefresh, refreshable bool
 	}{
-		"nothing":                    {func(*oauth2.Token) {}, false, false, true, true, true},
-		"a client, access token":     {func(o *oauth2.Token) { revokeByClient(o.AccessToken) }, true, false, false, true, true},
-		"a client, refresh token":    {func(o *oauth2.Token) { revokeByClient(o.RefreshToken) }, true, true, false, false, false},
-		"Revoke, access token":       {func(o *oauth2.Token) { p.Revoke(o.AccessToken) }, true, false, false, true, true},
-		"Revoke, refresh token":      {func(o *oauth2.Token) { p.Revoke(o.RefreshToken) }, false, true, true, false, false},
-		"Expire, access token":       {func(o *oauth2.Token) { p.Expire(o.AccessToken) }, false, false, false, true, true},
-		"Expire, refresh token":      {func(o *oauth2.Token) { p.Expire(o.RefreshToken) }, false, false, true, false, false},
-		"RevokeAll":                  {func(*oauth2.Token) { p.RevokeAll() }, true, true, false, false, false},
-		"a client, somebody's token": {func(*oauth2.Token) { revokeByClient("unknown") }, false, false, true, true, true},
+		"nothing":                 {func(*oauth2.Token) {}, false, false, true, true, true},
+		"a client, access token":  {func(o *oauth2.Token) { revokeByClient(o.AccessToken) }, true, false, false, true, true},
+		"a client, refresh token": {func(o *oauth2.Token) { revokeByClient(o.RefreshToken) }, true, true, false, false, false},
+		"Revoke, access token":    {func(o *oauth2.Token) { p.Revoke(o.AccessToken) }, true, false, false, true, true},
+		"Revoke, refresh token":   {func(o *oauth2.Token) { p.Revoke(o.RefreshToken) }, false, true, true, false, false},
+		"Expire, access token":    {func(o *oauth2.Token) { p.Expire(o.AccessToken) }, false, false, false, true, true},
+		"Expire, refresh token":   {func(o *oauth2.Token) { p.Expire(o.RefreshToken) }, false, false, true, false, false},
+		"RevokeAll":               {func(*oauth2.Token) { p.RevokeAll() }, true, true, false, false, false},
+		"a client, unknown token": {func(*oauth2.Token) { revokeByClient("unknown") }, false, false, true, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := c.PasswordCredentialsToken(t.Context(), "john", "doe")
@@ -48,14 +48,14 @@ func TestRevokedAndRevoke(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("expected a panic: the test names a token that isn't there")
+			t.Error("expected a panic for an unknown token")
 		}
 	}()
 	p.Revoke("unknown")
 }
 
 func TestLastRequest(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	if p.LastForm("/token") != nil || p.LastHeader("/token") != nil {
 		t.Error("expected nothing before the first request")
 	}

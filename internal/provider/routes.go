@@ -8,27 +8,28 @@ import (
 	"strings"
 )
 
-// An Endpoint is one of the provider's endpoints, as test controls name it.
+// An Endpoint is the path of an endpoint.
 type Endpoint string
 
-// The endpoints, with the path of each below the issuer; ServerMetadata's is before the issuer's own path (RFC 8414 §3.1).
+// The endpoints. Their paths are below the path of the issuer, except that ServerMetadata precedes it (RFC 8414 §3.1).
 const (
-	Discovery      Endpoint = "/.well-known/openid-configuration"
-	ServerMetadata Endpoint = "/.well-known/oauth-authorization-server"
-	JWKS           Endpoint = "/jwks"
-	Authorization  Endpoint = "/authorize"
-	Login          Endpoint = "/login" // where the login page's form goes
-	Token          Endpoint = "/token"
-	Userinfo       Endpoint = "/userinfo"
-	Claims         Endpoint = "/claims" // where distributed claims are had
-	Introspection  Endpoint = "/introspect"
-	Revocation     Endpoint = "/revoke"
-	EndSession     Endpoint = "/logout"
-	EndSessionYes  Endpoint = "/logout/confirm" // where the logout page's form goes
+	Discovery         Endpoint = "/.well-known/openid-configuration"
+	ServerMetadata    Endpoint = "/.well-known/oauth-authorization-server"
+	JWKS              Endpoint = "/jwks"
+	Authorization     Endpoint = "/authorize"
+	Login             Endpoint = "/login" // for the form of the login page
+	Token             Endpoint = "/token"
+	Userinfo          Endpoint = "/userinfo"
+	Claims            Endpoint = "/claims" // for distributed claims
+	Introspection     Endpoint = "/introspect"
+	Revocation        Endpoint = "/revoke"
+	EndSession        Endpoint = "/logout"
+	EndSessionConfirm Endpoint = "/logout/confirm" // for the form of the logout page
 )
 
-const maxBody = 64 << 10 // of a form: no request here has reason for more
+const maxBody = 64 << 10 // the maximum size of a form, in bytes
 
+// routes returns the endpoints' handler and sets p.serve and p.serverMetadata.
 func (p *Provider) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	p.serve = map[Endpoint]http.Handler{}
@@ -48,7 +49,7 @@ func (p *Provider) routes() *http.ServeMux {
 		{Introspection, "POST", p.introspect},
 		{Revocation, "POST", p.revoke},
 		{EndSession, "GET HEAD POST", p.endSession},
-		{EndSessionYes, "POST", p.endSessionConfirmed},
+		{EndSessionConfirm, "POST", p.endSessionConfirmed},
 	} {
 		serve := p.methods(strings.Fields(e.methods), e.serve)
 		p.serve[e.endpoint] = serve
@@ -59,12 +60,12 @@ func (p *Provider) routes() *http.ServeMux {
 		mux.Handle(string(e.endpoint), p.endpoint(e.endpoint, serve))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeMessage(w, http.StatusNotFound, "Not found", "There is nothing at this address.")
+		writeMessage(w, http.StatusNotFound, "Not found", "This page doesn't exist.")
 	})
 	return mux
 }
 
-// ServeHTTP serves the endpoints below the issuer's path, and the one that is before it.
+// ServeHTTP serves the endpoints.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := p.path()
 	if r.URL.Path == string(ServerMetadata)+path {
@@ -74,28 +75,29 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.StripPrefix(path, p.mux).ServeHTTP(w, r)
 }
 
-// endpoint reads a request's form and lets the test controls have their say before it is served.
+// endpoint parses the form of a request and applies the test controls before serve runs.
 func (p *Provider) endpoint(e Endpoint, serve http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		err := r.ParseForm()
-		broken := p.controls.arrived(e, r)
+		broken := p.controls.recordRequest(e, r)
 		switch {
 		case broken != nil:
 			broken(w, r)
 		case err != nil:
-			p.refuse(w, badRequest("The parameters can't be read."))
+			p.refuse(w, badRequest("The parameters can't be parsed."))
 		default:
 			serve.ServeHTTP(w, r)
 		}
 	})
 }
 
+// methods rejects requests with other methods than allowed.
 func (p *Provider) methods(allowed []string, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(allowed, r.Method) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			e := badRequest("This endpoint doesn't take " + r.Method + ".")
+			e := badRequest("This endpoint doesn't support " + r.Method + ".")
 			e.Status = http.StatusMethodNotAllowed
 			p.refuse(w, e)
 			return
@@ -104,9 +106,9 @@ func (p *Provider) methods(allowed []string, serve http.HandlerFunc) http.Handle
 	})
 }
 
-// An oauthError is a refusal as RFC 6749 §4.1.2.1 and §5.2 have it.
+// An oauthError is an OAuth error response (RFC 6749 §4.1.2.1 and §5.2).
 type oauthError struct {
-	Status      int // of a direct answer; a redirected one has none
+	Status      int // of a direct response; redirects ignore it
 	Code        string
 	Description string
 	Challenge   string // WWW-Authenticate
@@ -116,11 +118,16 @@ func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
 
 func badRequest(description string) *oauthError { return refusal("invalid_request", description) }
 
+// repeatedParameter returns the error for a parameter that is sent more than once.
+func repeatedParameter(name string) *oauthError {
+	return badRequest("The parameter " + name + " is sent more than once.")
+}
+
 func refusal(code, description string) *oauthError {
 	return &oauthError{Status: http.StatusBadRequest, Code: code, Description: description}
 }
 
-// refuse answers a program (RFC 6749 §5.2).
+// refuse sends an error response as JSON (RFC 6749 §5.2).
 func (p *Provider) refuse(w http.ResponseWriter, e *oauthError) {
 	if e.Challenge != "" {
 		w.Header().Set("WWW-Authenticate", e.Challenge)
@@ -128,33 +135,33 @@ func (p *Provider) refuse(w http.ResponseWriter, e *oauthError) {
 	writeJSON(w, e.Status, map[string]any{"error": e.Code, "error_description": e.Description})
 }
 
-// answer sends an endpoint's answer, after the test's adjustments.
+// answer sends the successful JSON response of an endpoint, after AdjustAnswer.
 func (p *Provider) answer(w http.ResponseWriter, e Endpoint, answer map[string]any) {
 	answer = maps.Clone(answer)
 	p.controls.adjust(e, answer)
-	if p.controls.marks(e) {
-		w = &marked{ResponseWriter: w}
+	if p.controls.hasBOM(e) {
+		w = &bomWriter{ResponseWriter: w}
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// marked begins a body with a byte order mark.
-type marked struct {
+// A bomWriter begins the body with a byte order mark.
+type bomWriter struct {
 	http.ResponseWriter
-	begun bool
+	started bool
 }
 
-func (m *marked) Write(b []byte) (int, error) {
-	if !m.begun {
-		m.begun = true
-		if _, err := m.ResponseWriter.Write([]byte("\xef\xbb\xbf")); err != nil {
+func (w *bomWriter) Write(b []byte) (int, error) {
+	if !w.started {
+		w.started = true
+		if _, err := w.ResponseWriter.Write([]byte("\xef\xbb\xbf")); err != nil {
 			return 0, err
 		}
 	}
-	return m.ResponseWriter.Write(b)
+	return w.ResponseWriter.Write(b)
 }
 
-// writeJSON forbids keeping what it writes, as RFC 6749 §5.1 asks for tokens; metadata and keys overwrite that.
+// writeJSON writes a JSON response. By default it sets Cache-Control: no-store, which token responses require (RFC 6749 §5.1).
 func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -165,5 +172,5 @@ func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	e.Encode(body) // what fails here is the connection
+	e.Encode(body) // an error means that the connection failed
 }

@@ -14,22 +14,22 @@ import (
 	"strings"
 )
 
-// A SignOption makes a JWT differ from what the provider itself would issue: tests forge with it.
+// A SignOption changes how SignJWT and SignPayload sign, for forged and unusual JWTs in tests.
 type SignOption func(*signing)
 
 type signing struct {
 	header map[string]any
 	alg    string
-	key    any // nil: the provider's own for alg
+	key    any // nil: the provider's key for alg
 }
 
-// WithAlg signs with alg: RS, PS, ES or HS with 256, 384 or 512, EdDSA, Ed25519, or none, which leaves the signature empty.
+// WithAlg sets alg: RS, PS, ES or HS with 256, 384 or 512, EdDSA, Ed25519, or none, with which the signature is empty.
 func WithAlg(alg string) SignOption { return func(s *signing) { s.alg = alg } }
 
-// WithKey signs with another key: a private key, or []byte for HMAC. The header's kid stays the provider's.
+// WithKey sets the key: a private key, or []byte for HMAC. The kid in the header stays that of the provider's key.
 func WithKey(key any) SignOption { return func(s *signing) { s.key = key } }
 
-// WithHeader sets a header parameter, whatever the key is; nil removes it.
+// WithHeader sets a header parameter; nil removes it.
 func WithHeader(name string, value any) SignOption {
 	return func(s *signing) {
 		if s.header == nil {
@@ -39,8 +39,8 @@ func WithHeader(name string, value any) SignOption {
 	}
 }
 
-// SignJWT signs claims as they are: RS256 with the provider's key and typ JWT, unless the options say otherwise. It
-// panics if the key doesn't fit the algorithm.
+// SignJWT signs claims without changing them. The default is alg RS256, typ JWT and the provider's key. It panics if the key
+// doesn't fit the algorithm.
 func (p *Provider) SignJWT(claims map[string]any, opts ...SignOption) string {
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -49,16 +49,16 @@ func (p *Provider) SignJWT(claims map[string]any, opts ...SignOption) string {
 	return p.SignPayload(payload, opts...)
 }
 
-// SignPayload is SignJWT for a payload that no map can hold, such as one with a name twice or no JSON at all.
+// SignPayload is like SignJWT, but for any payload, such as one with duplicate names or invalid JSON.
 func (p *Provider) SignPayload(payload []byte, opts ...SignOption) string {
 	s := &signing{alg: "RS256"}
 	for _, o := range opts {
 		o(s)
 	}
 	header := map[string]any{"alg": s.alg, "typ": "JWT"}
-	own, found := p.keys.signer(s.alg)
-	if !found {
-		own, _ = p.keys.signer(ownAlg(s.alg))
+	own, ok := p.keys.signingKey(s.alg)
+	if !ok {
+		own, _ = p.keys.signingKey(keyAlg(s.alg))
 	}
 	header["kid"] = own.KeyID
 	if s.key == nil {
@@ -75,8 +75,8 @@ func (p *Provider) SignPayload(payload []byte, opts ...SignOption) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(sign(s.alg, s.key, []byte(input)))
 }
 
-// ownAlg names the key that stands in where there is none for alg itself: RS384 is signed with the key of RS256.
-func ownAlg(alg string) string {
+// keyAlg returns the alg of the key that signs for an alg without a key of its own: RS384 uses the key of RS256.
+func keyAlg(alg string) string {
 	switch {
 	case strings.HasPrefix(alg, "PS"):
 		return "PS256"
@@ -97,7 +97,7 @@ func sign(alg string, key any, input []byte) []byte {
 	size := alg[max(0, len(alg)-3):]
 	hash, ok := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[size]
 	if !ok {
-		panic("there is no algorithm " + alg)
+		panic("unknown algorithm " + alg)
 	}
 	h := hash.New()
 	h.Write(input)
@@ -108,6 +108,7 @@ func sign(alg string, key any, input []byte) []byte {
 	return signature
 }
 
+// signHash signs with RSA, ECDSA or HMAC. sum is the hash of input.
 func signHash(family string, key any, hash crypto.Hash, sum, input []byte) ([]byte, error) {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
@@ -128,10 +129,10 @@ func signHash(family string, key any, hash crypto.Hash, sum, input []byte) ([]by
 			return mac.Sum(nil), nil
 		}
 	}
-	return nil, fmt.Errorf("%s can't be made with a %T", family, key)
+	return nil, fmt.Errorf("%s signatures need another key than a %T", family, key)
 }
 
-// signECDSA joins R and S, each as long as the curve's order (RFC 7518 §3.4).
+// signECDSA returns R and S, each padded to the size of the curve (RFC 7518 §3.4).
 func signECDSA(key *ecdsa.PrivateKey, sum []byte) ([]byte, error) {
 	r, s, err := ecdsa.Sign(rand.Reader, key, sum)
 	if err != nil {

@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// Media types of signed answers (RFC 7519 §10.3.1, RFC 9701 §10.2).
+// Media types of signed responses (RFC 7519 §10.3.1, RFC 9701 §10.2).
 const (
 	mediaJWT              = "application/jwt"
 	mediaIntrospectionJWT = "application/token-introspection+jwt"
 )
 
-// answerJWT sends an answer as a JWT, after the test's adjustments. The media type's last part is its typ.
+// answerJWT sends the successful response of an endpoint as a JWT, after AdjustSignedAnswer. typ is media without
+// application/, or JWT for mediaJWT.
 func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg string, claims map[string]any) {
 	claims = maps.Clone(claims)
 	p.controls.adjustSigned(e, claims)
@@ -29,7 +30,7 @@ func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg strin
 	w.Write([]byte(p.SignJWT(claims, WithAlg(alg), WithHeader("typ", typ))))
 }
 
-// prefers reports whether a request asks for a media type by name, and not less than for JSON (RFC 9110 §12.5.1).
+// prefers reports whether the Accept header names media, with at least the weight of JSON (RFC 9110 §12.5.1).
 func prefers(r *http.Request, media string) bool {
 	weight := map[string]float64{}
 	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {

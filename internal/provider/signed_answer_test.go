@@ -15,8 +15,8 @@ import (
 
 const introspectionJWT = "application/token-introspection+jwt"
 
-// asked sends a request with an Accept header and returns the answer with its body.
-func asked(t *testing.T, r *http.Request, accept string) (*http.Response, string) {
+// do sends a request with an Accept header and returns the response and its body.
+func do(t *testing.T, r *http.Request, accept string) (*http.Response, string) {
 	t.Helper()
 	if accept != "" {
 		r.Header.Set("Accept", accept)
@@ -33,7 +33,7 @@ func asked(t *testing.T, r *http.Request, accept string) (*http.Response, string
 	return answer, string(body)
 }
 
-// verified lets go-jose verify a JWT with the published keys.
+// verified verifies a JWT with the published keys and returns its claims.
 func verified(t *testing.T, p *provider.Provider, token, alg, typ string) (c map[string]any) {
 	t.Helper()
 	r, err := http.Get(p.URL + "/jwks")
@@ -68,16 +68,17 @@ func introspectAs(t *testing.T, p *provider.Provider, client, token, accept stri
 	r, _ := http.NewRequest(http.MethodPost, p.URL+"/introspect", strings.NewReader(url.Values{"token": {token}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, "s3cret")
-	return asked(t, r, accept)
+	return do(t, r, accept)
 }
 
-// TestIntrospectionJWT: RFC 9701.
+// TestIntrospectionJWT checks signed introspection responses (RFC 9701).
 func TestIntrospectionJWT(t *testing.T) {
-	p, clock := startedWith(t, provider.Client{ID: "es", Secret: "s3cret", IntrospectionSignedResponseAlg: "ES256"})
+	p, clock := startWith(t, provider.Client{ID: "es", Secret: "s3cret", IntrospectionSignedResponseAlg: "ES256"})
 	token := p.AccessToken("john", "app", map[string]any{"aud": []string{"app", "es"}})
 	for client, alg := range map[string]string{"app": "RS256", "es": "ES256"} {
 		r, body := introspectAs(t, p, client, token, introspectionJWT)
-		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != introspectionJWT || r.Header.Get("Cache-Control") != "no-store" {
+		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != introspectionJWT ||
+			r.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: got %s, %q", client, r.Status, got)
 		}
 		c := verified(t, p, body, alg, "token-introspection+jwt")
@@ -90,7 +91,8 @@ func TestIntrospectionJWT(t *testing.T) {
 		}
 	}
 	for accept, signed := range map[string]bool{"": false, "*/*": false, "application/json": false, "application/jwt": false,
-		introspectionJWT + ", application/json;q=0.5": true, "application/json, " + introspectionJWT + ";q=0.5": false, introspectionJWT + ";q=0": false} {
+		introspectionJWT + ", application/json;q=0.5": true, "application/json, " + introspectionJWT + ";q=0.5": false,
+		introspectionJWT + ";q=0": false} {
 		r, _ := introspectAs(t, p, "app", token, accept)
 		if got := r.Header.Get("Content-Type") == introspectionJWT; got != signed {
 			t.Errorf("Accept: %s: got %s", accept, r.Header.Get("Content-Type"))
@@ -99,17 +101,19 @@ func TestIntrospectionJWT(t *testing.T) {
 	p.AdjustAnswer(provider.Introspection, func(a map[string]any) { a["active"] = "yes" })
 	p.AdjustSignedAnswer(provider.Introspection, func(c map[string]any) { c["aud"] = "another" })
 	_, body := introspectAs(t, p, "app", token, introspectionJWT)
-	if c := verified(t, p, body, "RS256", "token-introspection+jwt"); c["aud"] != "another" || c["token_introspection"].(map[string]any)["active"] != "yes" {
+	if c := verified(t, p, body, "RS256", "token-introspection+jwt"); c["aud"] != "another" ||
+		c["token_introspection"].(map[string]any)["active"] != "yes" {
 		t.Errorf("adjusted: got %v", c)
 	}
-	if r, _ := introspectAs(t, p, "public", token, introspectionJWT); r.StatusCode != http.StatusUnauthorized || r.Header.Get("Content-Type") != "application/json" {
+	if r, _ := introspectAs(t, p, "public", token, introspectionJWT); r.StatusCode != http.StatusUnauthorized ||
+		r.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("a refusal: got %s, %s", r.Status, r.Header.Get("Content-Type"))
 	}
 }
 
-// TestIntrospectionAudience: who may learn of a token that isn't for them.
+// TestIntrospectionAudience checks which clients may introspect tokens for another audience.
 func TestIntrospectionAudience(t *testing.T) {
-	p, _ := startedWith(t,
+	p, _ := startWith(t,
 		provider.Client{ID: "own", Secret: "s3cret", OnlyOwnAudience: true},
 		provider.Client{ID: "any", Secret: "s3cret", AnyAudience: true},
 	)
@@ -140,7 +144,7 @@ func TestIntrospectionAudience(t *testing.T) {
 }
 
 func TestUserinfoJWT(t *testing.T) {
-	p, _ := startedWith(t, provider.Client{ID: "signed", Secret: "s3cret", UserinfoSignedResponseAlg: "PS256"})
+	p, _ := startWith(t, provider.Client{ID: "signed", Secret: "s3cret", UserinfoSignedResponseAlg: "PS256"})
 	for name, tc := range map[string]struct{ client, accept, alg string }{
 		"plain":               {"app", "", ""},
 		"JSON":                {"app", "application/json", ""},
@@ -151,7 +155,7 @@ func TestUserinfoJWT(t *testing.T) {
 	} {
 		r, _ := http.NewRequest(http.MethodGet, p.URL+"/userinfo", nil)
 		r.Header.Set("Authorization", "Bearer "+p.AccessToken("john", tc.client, nil))
-		answer, body := asked(t, r, tc.accept)
+		answer, body := do(t, r, tc.accept)
 		if tc.alg == "" {
 			if got := answer.Header.Get("Content-Type"); got != "application/json" || strings.Contains(body, `"iss"`) {
 				t.Errorf("%s: got %s %s", name, got, body)
@@ -159,7 +163,8 @@ func TestUserinfoJWT(t *testing.T) {
 			continue
 		}
 		c := verified(t, p, body, tc.alg, "JWT")
-		if answer.Header.Get("Content-Type") != "application/jwt" || c["iss"] != p.Issuer() || c["aud"] != tc.client || c["sub"] != "u-1" || c["email"] == nil {
+		if answer.Header.Get("Content-Type") != "application/jwt" || c["iss"] != p.Issuer() || c["aud"] != tc.client || c["sub"] != "u-1" ||
+			c["email"] == nil {
 			t.Errorf("%s: got %s %v", name, answer.Header.Get("Content-Type"), c)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TB is what Start needs of testing.TB: a binary that serves a demo must not link the testing package.
+// TB is the part of testing.TB that Start needs. The demo's binary must not link the testing package.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -18,38 +18,38 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// server is what Start and StartTLS make.
+// A server holds the listeners of Start and StartTLS.
 type server struct {
 	tb TB
-	ca *authority // nil without TLS
+	ca *testCA // nil without StartTLS
 
-	mu    sync.Mutex
-	doors []*door
+	mu        sync.Mutex
+	listeners []*listener
 }
 
-// A door is a listener and what is served there.
-type door struct {
+// A listener is a TCP address with the handler that serves it.
+type listener struct {
 	addr  string
 	serve http.Handler
-	tls   *tls.Config  // nil: plain http
+	tls   *tls.Config  // nil for plain HTTP
 	http  *http.Server // nil while closed
 }
 
-// Start serves a provider on a free port of 127.0.0.1 until the test ends, and then reports what Want has found. Its Issuer
-// is its URL, unless the configuration names another.
+// Start serves a provider on a free port of 127.0.0.1 until the test ends, and then reports the failures of Want. By default
+// the issuer is the provider's URL.
 func Start(tb TB, c Config) *Provider {
 	tb.Helper()
 	p := New(c)
 	p.server.tb = tb
-	front := &door{addr: "127.0.0.1:0", serve: p}
-	p.server.doors = []*door{front}
+	front := &listener{addr: "127.0.0.1:0", serve: p}
+	p.server.listeners = []*listener{front}
 	p.Reopen()
-	p.started(c, "http://"+front.addr)
+	p.finishStart(c, "http://"+front.addr)
 	return p
 }
 
-// started is the end of every start.
-func (p *Provider) started(c Config, url string) {
+// finishStart sets URL, and by default the issuer, and registers the cleanup of the test.
+func (p *Provider) finishStart(c Config, url string) {
 	p.URL = url
 	if c.Issuer == "" {
 		p.SetIssuer(url)
@@ -58,53 +58,54 @@ func (p *Provider) started(c Config, url string) {
 	tb.Cleanup(func() {
 		p.Close()
 		for _, err := range p.Failures() {
-			tb.Errorf("the provider was asked wrongly: %v", err)
+			tb.Errorf("unexpected request to the provider: %v", err)
 		}
 	})
 }
 
-// Close ends the listeners and all connections: the issuer can't be reached until Reopen.
+// Close closes the listeners and all connections, so that the provider can't be reached until Reopen.
 func (p *Provider) Close() {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
-	for _, d := range p.server.doors {
-		if d.http != nil {
-			d.http.Close()
-			d.http = nil
+	for _, l := range p.server.listeners {
+		if l.http != nil {
+			l.http.Close()
+			l.http = nil
 		}
 	}
 }
 
-// Reopen listens again, at the addresses of before.
+// Reopen listens on the same addresses again.
 func (p *Provider) Reopen() {
 	s := &p.server
 	s.tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.doors {
-		if d.http != nil {
+	for _, l := range s.listeners {
+		if l.http != nil {
 			continue
 		}
-		if err := d.open(); err != nil {
+		if err := l.open(); err != nil {
 			s.tb.Fatalf("the provider can't listen: %v", err)
 			return
 		}
 	}
 }
 
-func (d *door) open() error {
-	l, err := net.Listen("tcp", d.addr)
+// open listens and serves in the background. It sets addr to the address that the kernel chose.
+func (l *listener) open() error {
+	tcp, err := net.Listen("tcp", l.addr)
 	if err != nil {
 		return err
 	}
-	d.addr = l.Addr().String()
-	d.http = &http.Server{Handler: d.serve, ReadHeaderTimeout: 10 * time.Second}
-	if d.tls == nil {
-		go d.http.Serve(l)
+	l.addr = tcp.Addr().String()
+	l.http = &http.Server{Handler: l.serve, ReadHeaderTimeout: 10 * time.Second}
+	if l.tls == nil {
+		go l.http.Serve(tcp)
 		return nil
 	}
-	d.http.TLSConfig = d.tls.Clone()
-	d.http.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that a test lets fail
-	go d.http.ServeTLS(l, "", "")
+	l.http.TLSConfig = l.tls.Clone()
+	l.http.ErrorLog = log.New(io.Discard, "", 0) // tests cause failed handshakes
+	go l.http.ServeTLS(tcp, "", "")
 	return nil
 }

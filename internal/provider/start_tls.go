@@ -8,28 +8,29 @@ import (
 	"strings"
 )
 
-// mtlsEndpoints are those with an alias for clients with a certificate (RFC 8705 §5).
+// mtlsEndpoints are the endpoints in mtls_endpoint_aliases (RFC 8705 §5).
 var mtlsEndpoints = []Endpoint{Token, Userinfo, Introspection, Revocation}
 
-// StartTLS is Start over https, with certificates of an authority made for it. It listens twice: URL never asks for a client
-// certificate, so that a client that ignores mtls_endpoint_aliases comes without one and fails; MTLSURL asks for one and
-// serves nothing but the aliases: the token, userinfo, introspection and revocation endpoints. It takes any certificate, or
-// none, and leaves the judgement to the endpoint.
+// StartTLS is like Start, but serves HTTPS with a certificate of a new certification authority, on two ports. The listener at URL
+// doesn't request client certificates, so that a client that ignores mtls_endpoint_aliases fails to authenticate. The listener
+// at MTLSURL requests a client certificate, but accepts any or none, and serves only the token, userinfo, introspection and
+// revocation endpoints, which verify it.
 func StartTLS(tb TB, c Config) *Provider {
 	tb.Helper()
 	p := New(c)
-	p.server.tb, p.server.ca = tb, newAuthority()
-	certificate := []tls.Certificate{p.server.ca.server()}
-	front := &door{addr: "127.0.0.1:0", serve: p, tls: &tls.Config{Certificates: certificate}}
-	aliases := &door{addr: "127.0.0.1:0", serve: http.HandlerFunc(p.serveAliases),
+	p.server.tb, p.server.ca = tb, newTestCA()
+	certificate := []tls.Certificate{p.server.ca.localhostCert()}
+	front := &listener{addr: "127.0.0.1:0", serve: p, tls: &tls.Config{Certificates: certificate}}
+	aliases := &listener{addr: "127.0.0.1:0", serve: http.HandlerFunc(p.serveAliases),
 		tls: &tls.Config{Certificates: certificate, ClientAuth: tls.RequestClientCert}}
-	p.server.doors = []*door{front, aliases}
+	p.server.listeners = []*listener{front, aliases}
 	p.Reopen()
 	p.MTLSURL = "https://" + aliases.addr
-	p.started(c, "https://"+front.addr)
+	p.finishStart(c, "https://"+front.addr)
 	return p
 }
 
+// serveAliases serves mtlsEndpoints only.
 func (p *Provider) serveAliases(w http.ResponseWriter, r *http.Request) {
 	e, below := strings.CutPrefix(r.URL.Path, p.path())
 	if !below || !slices.Contains(mtlsEndpoints, Endpoint(e)) {
@@ -39,7 +40,7 @@ func (p *Provider) serveAliases(w http.ResponseWriter, r *http.Request) {
 	p.ServeHTTP(w, r)
 }
 
-// alias is the URL of an endpoint for clients with a certificate; "" without TLS.
+// alias returns the URL of an endpoint at MTLSURL, or "" without StartTLS.
 func (p *Provider) alias(e Endpoint) string {
 	if p.MTLSURL == "" {
 		return ""
@@ -47,7 +48,7 @@ func (p *Provider) alias(e Endpoint) string {
 	return p.MTLSURL + p.path() + string(e)
 }
 
-// CAPEM is the certificate of the authority that StartTLS made: who trusts it, trusts the provider's https. nil without TLS.
+// CAPEM returns the certificate of the authority that issued the provider's server certificate, or nil without StartTLS.
 func (p *Provider) CAPEM() []byte {
 	if p.server.ca == nil {
 		return nil
@@ -55,9 +56,8 @@ func (p *Provider) CAPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.ca.cert.Raw})
 }
 
-// ClientCert makes a client certificate of that authority whose subject is CN=cn. It panics without TLS.
-func (p *Provider) ClientCert(cn string) tls.Certificate { return p.server.ca.client(cn) }
+// ClientCert issues a client certificate of the same authority with the subject CN=cn. It panics without StartTLS.
+func (p *Provider) ClientCert(cn string) tls.Certificate { return p.server.ca.clientCert(cn) }
 
-// ServerCert makes a certificate of that authority for another server, which its clients call by that name. It panics without
-// TLS.
-func (p *Provider) ServerCert(host string) tls.Certificate { return p.server.ca.named(host) }
+// ServerCert issues a certificate of the same authority for another server with this host name. It panics without StartTLS.
+func (p *Provider) ServerCert(host string) tls.Certificate { return p.server.ca.serverCert(host) }

@@ -15,7 +15,7 @@ func TestStartTLS(t *testing.T) {
 	p := provider.StartTLS(t, config())
 	trusting := tlsClient(t, p, nil)
 	if _, err := http.Get(p.URL + "/jwks"); err == nil {
-		t.Error("expected who doesn't know the authority not to trust the provider")
+		t.Error("expected a client without the CA certificate to fail")
 	}
 	if _, err := oidc.NewProvider(oidc.ClientContext(t.Context(), trusting), p.Issuer()); err != nil {
 		t.Errorf("an independent client: %v", err)
@@ -51,9 +51,9 @@ func withTransport(c *http.Client, transport http.RoundTripper) *http.Client {
 	return c
 }
 
-// TestAliases: mtls_endpoint_aliases and the methods that need it are said only where there is TLS (RFC 8705 §5).
+// TestAliases checks that only StartTLS has mtls_endpoint_aliases and the mTLS authentication methods (RFC 8705 §5).
 func TestAliases(t *testing.T) {
-	plain, _ := started(t)
+	plain, _ := start(t)
 	_, without := get(t, plain.URL+string(provider.Discovery), "")
 	if without["mtls_endpoint_aliases"] != nil || without["tls_client_certificate_bound_access_tokens"] != nil {
 		t.Errorf("without TLS: got %v", without)
@@ -82,9 +82,9 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// TestServerMetadata: the same at RFC 8414's address, which is before the issuer's path, with controls of its own.
+// TestServerMetadata checks that the path of RFC 8414 §3.1 serves the same metadata and is an endpoint of its own.
 func TestServerMetadata(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	p.AdjustAnswer(provider.ServerMetadata, func(a map[string]any) { a["service_documentation"] = "x" })
 	for _, path := range []string{"", "/realms/main"} {
 		p.SetIssuer(p.URL + path)
@@ -106,7 +106,7 @@ func TestServerMetadata(t *testing.T) {
 	}
 }
 
-// TestCertificatePEM: the files are what crypto/tls, and so the gate, reads.
+// TestCertificatePEM checks that crypto/tls can read the files.
 func TestCertificatePEM(t *testing.T) {
 	made := provider.SelfSignedCert("app")
 	read, err := tls.X509KeyPair(provider.CertificatePEM(made))

@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// A session is a login at the provider itself: it spares the next client's login the form.
+// A session is a user's session at the provider. With it, authorization requests of other clients need no login form.
 type session struct {
-	sid      string // as clients know it; the cookie's value is another
+	sid      string // the claim sid; not the value of the cookie
 	user     *User
 	authTime time.Time
 	acr      string
 	expiry   time.Time
 }
 
-// A grant is what one login, one password or one client's own secret gave to a client. All tokens that come from it are
-// revoked together (RFC 6749 §4.1.2, RFC 9700 §4.14.2). Only revoked changes, guarded by state.mu.
+// A grant is the authorization that a client got from a login, a password, a token or its own credentials. All its tokens can be
+// revoked together (RFC 6749 §4.1.2, RFC 9700 §4.14.2). All fields except revoked are read-only; state.mu guards revoked.
 type grant struct {
 	client   *Client
-	user     *User // nil: the client itself
+	user     *User // nil for the client itself
 	scope    []string
-	audience []string       // of its access tokens; nil: the client's
-	act      map[string]any // who acts for the user (RFC 8693 §4.1); nil for nobody
-	session  session        // zero if there is none
+	audience []string       // of access tokens; empty for Client.AccessTokenAudience
+	act      map[string]any // the act claim (RFC 8693 §4.1), or nil
+	session  session        // zero without a login form
 	nonce    string
 	authTime time.Time
 	revoked  bool
 }
 
+// sub returns the sub of tokens: that of the user, or the client's ID.
 func (g *grant) sub() string {
 	if g.user == nil {
 		return g.client.ID
@@ -47,7 +48,7 @@ type code struct {
 
 type refreshToken struct {
 	grant      *grant
-	thumbprint string // of the certificate that a public client must show again; "" for none
+	thumbprint string // of the certificate that a public client's token is bound to, or ""
 	expiry     time.Time
 	used       bool
 	revoked    bool
@@ -55,21 +56,21 @@ type refreshToken struct {
 
 type accessToken struct {
 	grant   *grant
-	claims  map[string]any // what it says, or would say if it weren't opaque; not to be changed
+	claims  map[string]any // also of an opaque token; read-only
 	expiry  time.Time
 	revoked bool
 }
 
-// state is what the provider remembers, by the secret that finds it.
+// state holds the provider's sessions, codes and tokens. The maps' keys are the secret values.
 type state struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	codes    map[string]*code
 	refresh  map[string]*refreshToken
 	access   map[string]*accessToken
-	used     map[string]time.Time // the jti of assertions, each with its client, until they expire
-	sources  map[string]*claimSource
-	swept    time.Time
+	usedJTIs map[string]time.Time    // expiry of client assertions, by client ID and jti
+	sources  map[string]*claimSource // by the access token for the claims endpoint
+	swept    time.Time               // when sweep last deleted expired entries
 }
 
 const (
@@ -80,11 +81,11 @@ const (
 func (s *state) init() {
 	s.sessions, s.codes = map[string]*session{}, map[string]*code{}
 	s.refresh, s.access = map[string]*refreshToken{}, map[string]*accessToken{}
-	s.used, s.sources = map[string]time.Time{}, map[string]*claimSource{}
+	s.usedJTIs, s.sources = map[string]time.Time{}, map[string]*claimSource{}
 }
 
-// sweep forgets what has expired; mu must be held. A used code is kept beyond its expiry until the next sweep, a used
-// refresh token until its expiry, so that their reuse is noticed.
+// sweep deletes expired entries; mu must be held. Used codes stay for sweepEvery after their expiry and used refresh tokens until
+// their expiry, so that the provider detects their reuse.
 func (s *state) sweep(now time.Time) {
 	if now.Sub(s.swept) < sweepEvery {
 		return
@@ -95,26 +96,26 @@ func (s *state) sweep(now time.Time) {
 	maps.DeleteFunc(s.refresh, func(_ string, v *refreshToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.access, func(_ string, v *accessToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.sources, func(_ string, v *claimSource) bool { return now.After(v.expiry) })
-	maps.DeleteFunc(s.used, func(_ string, v time.Time) bool { return now.After(v) })
+	maps.DeleteFunc(s.usedJTIs, func(_ string, v time.Time) bool { return now.After(v) })
 }
 
-// begin keeps a new session in place of the one with the cookie before; the same user's keeps its sid.
-func (s *state) begin(before string, v session) (cookie string) {
+// beginSession stores a new session and deletes the one with the previous cookie. It keeps the sid if the user is the same.
+func (s *state) beginSession(previous string, v session) (cookie string) {
 	cookie, v.sid = rand.Text(), rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(v.authTime)
-	if old := s.sessions[before]; old != nil {
+	if old := s.sessions[previous]; old != nil {
 		if old.user == v.user {
 			v.sid = old.sid
 		}
-		delete(s.sessions, before)
+		delete(s.sessions, previous)
 	}
 	s.sessions[cookie] = &v
 	return cookie
 }
 
-// session is the living session with a cookie, or nil.
+// session returns the session with this cookie, or nil if it is unknown or expired.
 func (s *state) session(cookie string, now time.Time) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,21 +126,21 @@ func (s *state) session(cookie string, now time.Time) *session {
 	return v
 }
 
-// end ends the session with a sid, and the refresh tokens that came from it, except those for offline access
-// (OIDC Back-Channel Logout §2.7).
-func (s *state) end(sid string) {
+// endSession ends the session with a sid and revokes its grants, except those with offline_access (OIDC Back-Channel Logout
+// §2.7).
+func (s *state) endSession(sid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.sessions, func(_ string, v *session) bool { return v.sid == sid })
-	s.each(func(g *grant) {
+	s.eachGrant(func(g *grant) {
 		if g.session.sid == sid && !slices.Contains(g.scope, "offline_access") {
 			g.revoked = true
 		}
 	})
 }
 
-// each calls f for every grant, for some more than once; mu must be held.
-func (s *state) each(f func(*grant)) {
+// eachGrant calls f for every grant, for some more than once; mu must be held.
+func (s *state) eachGrant(f func(*grant)) {
 	for _, c := range s.codes {
 		f(c.grant)
 	}

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// A tokenRequest is a client's request for tokens. The client is authenticated.
+// A tokenRequest is a token request of an authenticated client.
 type tokenRequest struct {
 	client     *Client
 	form       url.Values
-	thumbprint string // of the certificate that the tokens are to be bound to; "" for none
+	thumbprint string // of the certificate to bind the tokens to, or ""
 }
 
-// token is the token endpoint (RFC 6749 §3.2).
+// token serves the token endpoint (RFC 6749 §3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	t, err := p.readTokenRequest(r)
 	var answer map[string]any
@@ -30,6 +30,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, Token, answer)
 }
 
+// readTokenRequest authenticates the client and checks the parameters that all grants have.
 func (p *Provider) readTokenRequest(r *http.Request) (*tokenRequest, error) {
 	client, err := p.authenticate(r, Token)
 	if err != nil {
@@ -37,21 +38,21 @@ func (p *Provider) readTokenRequest(r *http.Request) (*tokenRequest, error) {
 	}
 	for name, values := range r.PostForm {
 		if len(values) > 1 && name != "resource" && name != "audience" { // RFC 6749 §3.2; RFC 8707 §2, RFC 8693 §2.1
-			return nil, badRequest("The parameter " + name + " comes twice.")
+			return nil, repeatedParameter(name)
 		}
 	}
 	t := &tokenRequest{client: client, form: r.PostForm}
 	if client.BoundTokens {
 		cert := certificate(r)
 		if cert == nil {
-			return nil, badRequest("This client's access tokens are bound to its certificate, and it has shown none.")
+			return nil, badRequest("The client's access tokens need a client certificate.")
 		}
 		t.thumbprint = Thumbprint(cert.Raw)
 	}
 	return t, nil
 }
 
-// grant gives tokens for what a client brings.
+// grant handles a token request by its grant_type and returns the token response.
 func (p *Provider) grant(t *tokenRequest) (map[string]any, error) {
 	switch t.form.Get("grant_type") {
 	case "authorization_code":
@@ -69,10 +70,10 @@ func (p *Provider) grant(t *tokenRequest) (map[string]any, error) {
 	case "":
 		return nil, badRequest("The grant_type is missing.")
 	}
-	return nil, refusal("unsupported_grant_type", "This grant_type isn't known here.")
+	return nil, refusal("unsupported_grant_type", "The grant_type isn't supported.")
 }
 
-// grantCode is RFC 6749 §4.1.3.
+// grantCode implements the authorization_code grant (RFC 6749 §4.1.3).
 func (p *Provider) grantCode(t *tokenRequest) (map[string]any, error) {
 	if t.form.Get("code") == "" {
 		return nil, badRequest("The code is missing.")
@@ -84,7 +85,7 @@ func (p *Provider) grantCode(t *tokenRequest) (map[string]any, error) {
 	return p.issue(g, issuance{scope: g.scope, nonce: g.nonce, refresh: true, thumbprint: t.thumbprint}), nil
 }
 
-// grantRefresh is RFC 6749 §6. The new ID token has no nonce (OIDC Core §12.2).
+// grantRefresh implements the refresh_token grant (RFC 6749 §6). The new ID token has no nonce (OIDC Core §12.2).
 func (p *Provider) grantRefresh(t *tokenRequest) (map[string]any, error) {
 	if t.form.Get("refresh_token") == "" {
 		return nil, badRequest("The refresh_token is missing.")
@@ -100,21 +101,21 @@ func (p *Provider) grantRefresh(t *tokenRequest) (map[string]any, error) {
 	return p.issue(g, issuance{scope: scope, refresh: !t.client.KeepRefreshToken, thumbprint: t.thumbprint}), nil
 }
 
-// grantClient is RFC 6749 §4.4: no refresh token, nobody who could have an ID token.
+// grantClient implements the client_credentials grant (RFC 6749 §4.4), without refresh token and ID token.
 func (p *Provider) grantClient(t *tokenRequest) (map[string]any, error) {
 	if t.client.AuthMethod == "none" {
-		return nil, refusal("unauthorized_client", "A public client has no tokens of its own.")
+		return nil, refusal("unauthorized_client", "A public client can't use this grant.")
 	}
-	scope := p.grantable(t.form.Get("scope"))
+	scope := p.grantedScopes(t.form.Get("scope"))
 	if p.config.NoOpenIDForClients && slices.Contains(scope, "openid") {
-		return nil, refusal("invalid_scope", "A client's own tokens can't have the scope openid.")
+		return nil, refusal("invalid_scope", "The client_credentials grant doesn't support the scope openid.")
 	}
 	aboutUsers := func(scope string) bool { return slices.Contains(standardScopes, scope) }
 	g := &grant{client: t.client, scope: slices.DeleteFunc(scope, aboutUsers), audience: p.audienceParameter(t.form)}
 	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
 }
 
-// grantPassword is RFC 6749 §4.3.
+// grantPassword implements the password grant (RFC 6749 §4.3).
 func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
 	if !t.form.Has("username") || !t.form.Has("password") {
 		return nil, badRequest("The username or the password is missing.")
@@ -123,19 +124,22 @@ func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
 	if user == nil {
 		return nil, refusal("invalid_grant", "The username or the password is wrong.")
 	}
-	g := &grant{client: t.client, user: user, scope: p.grantable(t.form.Get("scope")), audience: p.audienceParameter(t.form), authTime: p.now()}
+	g := &grant{
+		client: t.client, user: user, scope: p.grantedScopes(t.form.Get("scope")), audience: p.audienceParameter(t.form),
+		authTime: p.now(),
+	}
 	return p.issue(g, issuance{scope: g.scope, refresh: true, thumbprint: t.thumbprint}), nil
 }
 
-// audienceParameter is whom access tokens are asked for, if the provider listens to that; nil for the client's default.
+// audienceParameter returns the values of the parameter audience if Config.AudienceParameter is set, and nil otherwise.
 func (p *Provider) audienceParameter(form url.Values) []string {
 	if !p.config.AudienceParameter {
 		return nil
 	}
-	return given(form["audience"])
+	return nonEmpty(form["audience"])
 }
 
-// given are the values that aren't empty: an empty parameter counts as left out (RFC 6749 §3.2).
-func given(values []string) []string {
+// nonEmpty returns the values that aren't empty, because an empty parameter counts as omitted (RFC 6749 §3.2).
+func nonEmpty(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }

@@ -13,7 +13,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// refusal is the error code of a refused token request.
+// refusal returns the error code of a rejected token request, or "".
 func refusal(err error) string {
 	var e *oauth2.RetrieveError
 	if errors.As(err, &e) {
@@ -22,7 +22,7 @@ func refusal(err error) string {
 	return ""
 }
 
-// active asks the provider about a token.
+// active introspects a token.
 func active(t *testing.T, p *provider.Provider, token string) bool {
 	t.Helper()
 	_, answer := post(t, p.URL+"/introspect", "app", "s3cret", url.Values{"token": {token}})
@@ -30,7 +30,7 @@ func active(t *testing.T, p *provider.Provider, token string) bool {
 }
 
 func TestCodeOnlyOnce(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	verifier := oauth2.GenerateVerifier()
 	code := mustLogIn(t, p, browser(p), c.AuthCodeURL("st", oauth2.S256ChallengeOption(verifier))).Get("code")
@@ -53,7 +53,7 @@ func TestCodeOnlyOnce(t *testing.T) {
 }
 
 func TestCodeRefused(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	verifier := oauth2.GenerateVerifier()
 	for name, tc := range map[string]struct {
 		challenged bool
@@ -83,7 +83,8 @@ func TestCodeRefused(t *testing.T) {
 			}
 			code := mustLogIn(t, p, browser(p), oauthConfig(p, "app", "").AuthCodeURL("st", opts...)).Get("code")
 			clock.advance(tc.late)
-			form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+			form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback},
+				"code_verifier": {verifier}}
 			for k, v := range tc.change {
 				form[k] = v
 			}
@@ -99,7 +100,7 @@ func TestCodeRefused(t *testing.T) {
 }
 
 func TestClientAuthentication(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	for name, tc := range map[string]struct {
 		basicID, basicSecret string
 		form                 url.Values
@@ -140,7 +141,7 @@ func TestClientAuthentication(t *testing.T) {
 }
 
 func TestRefresh(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	first := mustTokens(t, p, oauthConfig(p, "app", "s3cret"))
 	refresh := func(token string, more url.Values) (string, map[string]any) {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
@@ -179,9 +180,9 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestRefreshAtOnce: of many that bring one token, one gets new ones.
+// TestRefreshAtOnce checks that one of many concurrent refreshes with the same token succeeds.
 func TestRefreshAtOnce(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	token := mustTokens(t, p, c)
 	var good sync.Map
@@ -202,7 +203,7 @@ func TestRefreshAtOnce(t *testing.T) {
 }
 
 func TestKeptRefreshToken(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	c := oauthConfig(p, "opaque", "s3cret")
 	token := mustTokens(t, p, c)
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.RefreshToken}}
@@ -218,7 +219,7 @@ func TestKeptRefreshToken(t *testing.T) {
 }
 
 func TestPasswordGrant(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	token, err := c.PasswordCredentialsToken(t.Context(), "john", "doe")
 	if err != nil || token.Extra("id_token") == nil || token.RefreshToken == "" {
@@ -232,11 +233,12 @@ func TestPasswordGrant(t *testing.T) {
 }
 
 func TestIntrospection(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	token := mustTokens(t, p, oauthConfig(p, "opaque", "s3cret"))
 	_, answer := post(t, p.URL+"/introspect", "app", "s3cret", url.Values{"token": {token.AccessToken}})
 	aud, _ := answer["aud"].([]any)
-	if answer["active"] != true || answer["sub"] != "u-1" || answer["client_id"] != "opaque" || answer["username"] != "john" || len(aud) != 2 {
+	if answer["active"] != true || answer["sub"] != "u-1" || answer["client_id"] != "opaque" || answer["username"] != "john" ||
+		len(aud) != 2 {
 		t.Errorf("got %v", answer)
 	}
 	if active(t, p, token.RefreshToken) {
@@ -251,13 +253,14 @@ func TestIntrospection(t *testing.T) {
 		}
 	}
 	clock.advance(5 * time.Minute)
-	if _, answer := post(t, p.URL+"/introspect", "app", "s3cret", url.Values{"token": {token.AccessToken}}); len(answer) != 1 || answer["active"] != false {
+	if _, answer := post(t, p.URL+"/introspect", "app", "s3cret", url.Values{"token": {token.AccessToken}}); len(answer) != 1 ||
+		answer["active"] != false {
 		t.Errorf("expired: expected only active, got %v", answer)
 	}
 }
 
 func TestRevocation(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	c := oauthConfig(p, "app", "s3cret")
 	token := mustTokens(t, p, c)
 	revoke := func(clientID, token string) int {
@@ -280,7 +283,7 @@ func TestRevocation(t *testing.T) {
 }
 
 func TestUserinfo(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	good := p.AccessToken("john", "app", map[string]any{"scope": "openid profile"})
 	_, claims := get(t, p.URL+"/userinfo", good)
 	if claims["sub"] != "u-1" || claims["name"] != "John Doe" || claims["email"] != nil || claims["groups"] == nil {
@@ -296,11 +299,13 @@ func TestUserinfo(t *testing.T) {
 		"none":         {"", "", `Bearer realm="provider"`, 401},
 		"in the query": {"", "?access_token=" + good, `Bearer realm="provider"`, 401},
 		"garbage":      {"x", "", `Bearer realm="provider", error="invalid_token"`, 401},
-		"no openid":    {p.AccessToken("john", "app", map[string]any{"scope": "profile"}), "", `Bearer realm="provider", error="insufficient_scope"`, 403},
+		"no openid": {p.AccessToken("john", "app", map[string]any{"scope": "profile"}), "",
+			`Bearer realm="provider", error="insufficient_scope"`, 403},
 		"client's own": {p.AccessToken("", "app", nil), "", `Bearer realm="provider", error="insufficient_scope"`, 403},
 	} {
 		r, _ := get(t, p.URL+"/userinfo"+tc.query, tc.token)
-		if got := r.Header.Get("WWW-Authenticate"); r.StatusCode != tc.status || len(got) < len(tc.challenge) || got[:len(tc.challenge)] != tc.challenge {
+		if got := r.Header.Get("WWW-Authenticate"); r.StatusCode != tc.status || len(got) < len(tc.challenge) ||
+			got[:len(tc.challenge)] != tc.challenge {
 			t.Errorf("%s: expected %d %s, got %s %s", name, tc.status, tc.challenge, r.Status, got)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// userinfo tells what the access token's scopes allow (OIDC Core §5.3).
+// userinfo serves the userinfo endpoint (OIDC Core §5.3).
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	token, refused := bearer(r)
 	if refused != nil {
@@ -16,23 +16,24 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	t := p.state.active(token, p.now())
 	if t == nil {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token isn't good here, or no longer."))
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is unknown, expired or revoked."))
 		return
 	}
-	if !boundTo(t.claims, certificate(r)) {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is bound to a certificate that wasn't shown."))
+	if !bindingAllows(t.claims, certificate(r)) {
+		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is bound to another client certificate."))
 		return
 	}
 	scope, _ := t.claims["scope"].(string)
 	scopes := strings.Fields(scope)
 	if t.grant.user == nil || !slices.Contains(scopes, "openid") {
-		p.refuse(w, challenge(http.StatusForbidden, "insufficient_scope", "The access token hasn't the scope openid."))
+		p.refuse(w, challenge(http.StatusForbidden, "insufficient_scope", "The access token doesn't have the scope openid."))
 		return
 	}
 	p.answerUserinfo(w, r, t.grant, p.claims(t.grant, scopes))
 }
 
-// answerUserinfo signs the answer for a client that is registered so or asks for it, with iss and aud (OIDC Core §5.3.2).
+// answerUserinfo sends the userinfo response. It is a JWT with iss and aud (OIDC Core §5.3.2) if the client is registered for
+// that or the request prefers it.
 func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *grant, claims map[string]any) {
 	alg := g.client.UserinfoSignedResponseAlg
 	if alg == "" && !prefers(r, mediaJWT) {
@@ -44,7 +45,8 @@ func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *gra
 	p.answerJWT(w, Userinfo, mediaJWT, cmp.Or(alg, "RS256"), claims)
 }
 
-// bearer finds the access token in the header or in a form, never in the query (RFC 6750 §2, RFC 9700 §4.3.2).
+// bearer returns the access token in the Authorization header or the form, never one in the query (RFC 6750 §2, RFC 9700
+// §4.3.2).
 func bearer(r *http.Request) (token string, refused *oauthError) {
 	scheme, inHeader, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	inForm := r.PostForm.Get("access_token")
@@ -55,12 +57,14 @@ func bearer(r *http.Request) (token string, refused *oauthError) {
 		return inForm, nil
 	case scheme == "" && inForm == "":
 		e := challenge(http.StatusUnauthorized, "invalid_token", "The access token is missing.")
-		e.Challenge = `Bearer realm="provider"` // RFC 6750 §3.1: no error code for who didn't authenticate
+		e.Challenge = `Bearer realm="provider"` // RFC 6750 §3.1: no error code without authentication
 		return "", e
 	}
-	return "", challenge(http.StatusBadRequest, "invalid_request", "The access token comes twice, or with another scheme.")
+	return "", challenge(http.StatusBadRequest, "invalid_request",
+		"The request has more than one access token, or another authentication scheme.")
 }
 
+// challenge returns an error with a Bearer challenge (RFC 6750 §3).
 func challenge(status int, code, description string) *oauthError {
 	return &oauthError{Status: status, Code: code, Description: description,
 		Challenge: `Bearer realm="provider", error="` + code + `", error_description="` + description + `"`}

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// A WhoamiConfig describes the demo's service.
+// A WhoamiConfig configures Whoami. All fields are optional.
 type WhoamiConfig struct {
-	LogoutPath string // default /oauth2/logout
-	Title      string // default "Sallyport demo"
-	Hint       string // a sentence for the page
-	Now        func() time.Time
+	LogoutPath string           // default: /oauth2/logout
+	Title      string           // default: Sallyport demo
+	Hint       string           // a sentence for the page
+	Now        func() time.Time // default: time.Now
 }
 
-// Whoami is the service behind the gate in the demo: it shows people, and tells programs, what it received. It verifies
-// nothing, as a service behind a gate may, and never repeats a whole token, because its answers reach the browser.
+// Whoami returns the upstream of the demo. It shows the request that it received, as HTML or as JSON. It doesn't verify tokens,
+// which the proxy has done, and shortens them, because its responses reach the browser.
 func Whoami(o WhoamiConfig) http.Handler {
 	o.LogoutPath = cmp.Or(o.LogoutPath, "/oauth2/logout")
 	o.Title = cmp.Or(o.Title, "Sallyport demo")
@@ -34,17 +34,17 @@ func (o WhoamiConfig) serve(w http.ResponseWriter, r *http.Request) {
 		writeWhoami(w, r, tokens)
 		return
 	}
-	// The logout goes on to the provider: form-action can't be said here.
+	// No form-action policy: the logout redirects to the provider, whose address isn't known here.
 	writeHTML(w, http.StatusOK, "whoami.html", struct {
 		WhoamiConfig
 		Method, Target string
 		Person         *person
 		Tokens         []receivedToken
 		Headers        []receivedHeader
-	}{o, r.Method, shortenJWTs(r.URL.RequestURI()), personOf(tokens), tokens, receivedHeaders(r)}, "")
+	}{o, r.Method, shortenJWTs(r.URL.RequestURI()), newPerson(tokens), tokens, receivedHeaders(r)}, "")
 }
 
-// writeWhoami answers a program.
+// writeWhoami writes the JSON response.
 func writeWhoami(w http.ResponseWriter, r *http.Request, tokens []receivedToken) {
 	headers := map[string]string{}
 	for _, h := range receivedHeaders(r) {
@@ -54,7 +54,7 @@ func writeWhoami(w http.ResponseWriter, r *http.Request, tokens []receivedToken)
 		"method": r.Method, "path": shortenJWTs(r.URL.Path), "query": shortenJWTs(r.URL.RawQuery),
 		"headers": headers, "user": nil, "claims": nil,
 	}
-	if p := personOf(tokens); p != nil {
+	if p := newPerson(tokens); p != nil {
 		answer["user"] = p.Name
 	}
 	for _, t := range tokens {
@@ -66,14 +66,14 @@ func writeWhoami(w http.ResponseWriter, r *http.Request, tokens []receivedToken)
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// A person is whose request it is, in the words of the tokens.
+// A person is the user of the request, with claims of the tokens.
 type person struct {
 	Name, Detail, Initial string
 	Groups                []string
 }
 
-// personOf returns nil if no token came. An ID token knows a person best; a client has only a sub.
-func personOf(tokens []receivedToken) *person {
+// newPerson returns the user of the tokens, or nil without tokens. It prefers the claims of the ID token.
+func newPerson(tokens []receivedToken) *person {
 	if len(tokens) == 0 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func personOf(tokens []receivedToken) *person {
 		}
 		return ""
 	}
-	p := &person{Name: cmp.Or(claim("name", "preferred_username", "email", "sub", "client_id"), "Somebody")}
+	p := &person{Name: cmp.Or(claim("name", "preferred_username", "email", "sub", "client_id"), "Unknown user")}
 	p.Detail = claim("email", "preferred_username", "sub")
 	if p.Detail == p.Name {
 		p.Detail = ""

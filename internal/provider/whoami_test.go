@@ -15,12 +15,13 @@ func whoami(t *testing.T, target string, header http.Header, now time.Time) *htt
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	r.Header = header
 	w := httptest.NewRecorder()
-	provider.Whoami(provider.WhoamiConfig{LogoutPath: "/x/logout", Hint: "Hello <you>", Now: func() time.Time { return now }}).ServeHTTP(w, r)
+	h := provider.Whoami(provider.WhoamiConfig{LogoutPath: "/x/logout", Hint: "Hello <you>", Now: func() time.Time { return now }})
+	h.ServeHTTP(w, r)
 	return w
 }
 
 func TestWhoamiPage(t *testing.T) {
-	p, clock := started(t)
+	p, clock := start(t)
 	now := clock.Now()
 	access := p.AccessToken("john", "app", map[string]any{"note": `<script>alert(1)</script>`, "exp": now.Unix() + 95})
 	id := p.IDToken("john", "app", map[string]any{"exp": now.Unix() - 7200})
@@ -31,8 +32,10 @@ func TestWhoamiPage(t *testing.T) {
 	}, time.Unix(now.Unix(), 0))
 	body := w.Body.String()
 	for _, expected := range []string{
-		"<title>Sallyport demo</title>", "John Doe", "john@example.com", "<li>admin</li><li>staff</li>", `action="/x/logout"`, `method="post"`,
-		"expires in 1 minute 35 seconds", "expired 2 hours ago", "realm_access.roles", "&lt;script&gt;", "Hello &lt;you&gt;", "X-User", `href="/api/whoami"`,
+		"<title>Sallyport demo</title>", "John Doe", "john@example.com", "<li>admin</li><li>staff</li>",
+		`action="/x/logout"`, `method="post"`,
+		"expires in 1 minute 35 seconds", "expired 2 hours ago", "realm_access.roles", "&lt;script&gt;", "Hello &lt;you&gt;",
+		"X-User", `href="/api/whoami"`,
 	} {
 		if !strings.Contains(body, expected) {
 			t.Errorf("expected %q in the page", expected)
@@ -56,21 +59,24 @@ func TestWhoamiNobody(t *testing.T) {
 }
 
 func TestWhoamiJSON(t *testing.T) {
-	p, _ := started(t)
+	p, _ := start(t)
 	access := p.AccessToken("john", "app", nil)
 	up := httptest.NewServer(provider.Whoami(provider.WhoamiConfig{}))
 	defer up.Close()
 	_, answer := get(t, up.URL+"/some/path?a=b", access)
 	user, claims := answer["user"], answer["claims"].(map[string]any)
-	if answer["method"] != "GET" || answer["path"] != "/some/path" || answer["query"] != "a=b" || user != "John Doe" || claims["sub"] != "u-1" {
+	if answer["method"] != "GET" || answer["path"] != "/some/path" || answer["query"] != "a=b" || user != "John Doe" ||
+		claims["sub"] != "u-1" {
 		t.Errorf("got %v", answer)
 	}
 	if got, _ := answer["headers"].(map[string]any)["Authorization"].(string); !strings.HasPrefix(got, "Bearer eyJ") || len(got) > 60 {
 		t.Errorf("got the header %q", got)
 	}
 	for name, value := range map[string]string{
-		"none": "", "opaque": "Bearer abcdefghijkl", "no JSON": "Bearer eyJhbGciOiJub25lIn0.AAAA.x", "another scheme": "Basic abc", "empty": "Bearer ",
-		"odd dates": "Bearer " + p.SignJWT(map[string]any{"exp": "soon", "iat": -1, "auth_time": 1e300, "name": "", "sub": map[string]any{}}),
+		"none": "", "opaque": "Bearer abcdefghijkl", "no JSON": "Bearer eyJhbGciOiJub25lIn0.AAAA.x",
+		"another scheme": "Basic abc", "empty": "Bearer ",
+		"odd dates": "Bearer " + p.SignJWT(map[string]any{"exp": "soon", "iat": -1, "auth_time": 1e300, "name": "",
+			"sub": map[string]any{}}),
 	} {
 		for _, accept := range []string{"text/html", "application/json"} {
 			if w := whoami(t, "/", http.Header{"Accept": {accept}, "Authorization": {value}}, time.Now()); w.Code != http.StatusOK {

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// LogIn goes where a browser would: it opens address, which may be this provider's or a page that leads to it, fills in
-// the login form if it meets one, sends a form_post answer on, and returns what comes of it. The browser needs a cookie jar
-// and has to follow redirects, at least as far as the form.
+// LogIn acts as a browser: it opens address, which is an authorization request or a page that redirects to one, submits the
+// login form if the provider shows it, submits the form of a form_post response, and returns the last response. browser
+// needs a cookie jar and must follow redirects to the provider.
 func (p *Provider) LogIn(browser *http.Client, address, username, password string) (*http.Response, error) {
 	page, err := open(browser, http.MethodGet, address, "")
 	if err != nil {
 		return nil, err
 	}
-	if p.shows(page, Authorization) {
+	if p.servedBy(page, Authorization) {
 		body, err := readPage(page)
 		if err != nil {
 			return nil, err
 		}
-		if _, _, sent := readFormPost(body); !sent { // it may be: who is logged in meets no login form
+		if _, _, isFormPost := readFormPost(body); !isFormPost { // with a session the provider shows no login form
 			form := url.Values{"username": {username}, "password": {password}}
 			page, err = open(browser, http.MethodPost, p.Issuer()+string(Login)+"?"+page.Request.URL.RawQuery, form.Encode())
 			if err != nil {
@@ -30,18 +30,18 @@ func (p *Provider) LogIn(browser *http.Client, address, username, password strin
 			}
 		}
 	}
-	if !p.shows(page, Authorization) && !p.shows(page, Login) {
-		return page, nil // sent on, or refused
+	if !p.servedBy(page, Authorization) && !p.servedBy(page, Login) {
+		return page, nil // redirected, or an error page
 	}
 	return sendFormPost(browser, page)
 }
 
-// shows reports whether a page is what one of the provider's endpoints answered.
-func (p *Provider) shows(page *http.Response, e Endpoint) bool {
+// servedBy reports whether page is a successful response of the provider's endpoint e.
+func (p *Provider) servedBy(page *http.Response, e Endpoint) bool {
 	return page.StatusCode == http.StatusOK && strings.HasPrefix(page.Request.URL.String(), p.Issuer()+string(e)+"?")
 }
 
-// readPage reads a page and leaves it readable.
+// readPage returns the body of page and resets page.Body, so that the caller can read it again.
 func readPage(page *http.Response) (string, error) {
 	defer page.Body.Close()
 	body, err := io.ReadAll(page.Body)
@@ -49,7 +49,8 @@ func readPage(page *http.Response) (string, error) {
 	return string(body), err
 }
 
-// sendFormPost sends on the form of a form_post answer; any other page is returned as it is.
+// sendFormPost submits the form of a form_post response and returns the client's response. It returns any other page
+// unchanged.
 func sendFormPost(browser *http.Client, page *http.Response) (*http.Response, error) {
 	body, err := readPage(page)
 	if err != nil {
@@ -60,14 +61,14 @@ func sendFormPost(browser *http.Client, page *http.Response) (*http.Response, er
 		return page, nil
 	}
 	return open(browser, http.MethodPost, action, form.Encode(),
-		"Origin", "null", "Sec-Fetch-Site", "cross-site") // null: our pages' Referrer-Policy hides the origin from other sites
+		"Origin", "null", "Sec-Fetch-Site", "cross-site") // null: the page's Referrer-Policy hides the origin from other sites
 }
 
-// open asks as a person's browser does for a page; header holds more names and values.
+// open sends a browser's navigation request. header holds the names and values of additional header fields, in turn.
 func open(browser *http.Client, method, address, form string, header ...string) (*http.Response, error) {
 	r, err := http.NewRequest(method, address, strings.NewReader(form))
 	if err != nil {
-		return nil, fmt.Errorf("the address %q: %w", address, err)
+		return nil, fmt.Errorf("address %q: %w", address, err)
 	}
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")

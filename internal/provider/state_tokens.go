@@ -9,6 +9,7 @@ import (
 	"time"
 )
 
+// addCode stores an authorization code and returns its value.
 func (s *state) addCode(c *code, now time.Time) string {
 	name := rand.Text()
 	c.expiry = now.Add(codeLifetime)
@@ -19,8 +20,8 @@ func (s *state) addCode(c *code, now time.Time) string {
 	return name
 }
 
-// redeem uses a code up: it is spent by the first attempt of its client, right or wrong. A second one revokes what the
-// first was given (RFC 6749 §4.1.2).
+// redeem returns the grant of an authorization code. The first attempt of the client uses the code, even if it fails; a second
+// attempt revokes the grant (RFC 6749 §4.1.2).
 func (s *state) redeem(name string, client *Client, redirectURI, verifier string, now time.Time) (*grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,16 +40,16 @@ func (s *state) redeem(name string, client *Client, redirectURI, verifier string
 	case c.grant.revoked:
 		return nil, refusal("invalid_grant", "The login has ended.")
 	case c.redirectURI != redirectURI:
-		return nil, refusal("invalid_grant", "The redirect_uri isn't the one that the code was sent to.")
-	case !c.proves(verifier):
-		return nil, refusal("invalid_grant", "The code_verifier doesn't fit the code_challenge.")
+		return nil, refusal("invalid_grant", "The redirect_uri differs from that of the authorization request.")
+	case !c.matchesVerifier(verifier):
+		return nil, refusal("invalid_grant", "The code_verifier doesn't match the code_challenge.")
 	}
 	return c.grant, nil
 }
 
-// proves compares a verifier with the challenge (RFC 7636 §4.6). A verifier without a challenge fails too: somebody has
-// taken the challenge away (RFC 9700 §4.8).
-func (c *code) proves(verifier string) bool {
+// matchesVerifier reports whether verifier matches the code challenge (RFC 7636 §4.6). A verifier without a challenge doesn't:
+// an attacker may have removed the challenge (RFC 9700 §4.8).
+func (c *code) matchesVerifier(verifier string) bool {
 	if c.challenge == "" || verifier == "" {
 		return c.challenge == verifier
 	}
@@ -56,8 +57,8 @@ func (c *code) proves(verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(c.challenge)) == 1
 }
 
-// addRefresh keeps a new refresh token. A public client's is bound to the certificate, because nothing else says whose it is
-// (RFC 8705 §4); any other client may change its certificate.
+// addRefresh stores a new refresh token and returns its value. Only that of a public client is bound to the certificate
+// (RFC 8705 §4): other clients authenticate, and may replace their certificates.
 func (s *state) addRefresh(g *grant, thumbprint string, now time.Time, lifetime time.Duration) string {
 	name := rand.Text()
 	if g.client.AuthMethod != "none" {
@@ -69,8 +70,9 @@ func (s *state) addRefresh(g *grant, thumbprint string, now time.Time, lifetime 
 	return name
 }
 
-// useRefresh checks a refresh token and, if the client's are rotated, uses it up. A second use means that two have it:
-// the grant ends for both (RFC 9700 §4.14.2). scope is what is asked for, empty for all that was granted.
+// useRefresh returns the grant of a refresh token and, unless the client has KeepRefreshToken, invalidates the token. A second
+// use revokes the grant, because the token may be stolen (RFC 9700 §4.14.2). scope is the requested scope; if it is empty,
+// all granted scopes.
 func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,9 +90,9 @@ func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*gra
 	case t.thumbprint != "" && t.thumbprint != r.thumbprint:
 		return nil, refusal("invalid_grant", "The refresh token is bound to another certificate.")
 	}
-	for _, asked := range scope {
-		if !slices.Contains(t.grant.scope, asked) {
-			return nil, refusal("invalid_scope", "The scope is wider than what was granted.")
+	for _, requested := range scope {
+		if !slices.Contains(t.grant.scope, requested) {
+			return nil, refusal("invalid_scope", "The scope exceeds the granted scope.")
 		}
 	}
 	t.used = !r.client.KeepRefreshToken
@@ -104,7 +106,7 @@ func (s *state) addAccess(token string, t *accessToken, now time.Time) {
 	s.access[token] = t
 }
 
-// active finds a good access token: one that was issued here, hasn't expired and wasn't revoked.
+// active returns the access token with this value, or nil if it is unknown, expired or revoked.
 func (s *state) active(token string, now time.Time) *accessToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +117,7 @@ func (s *state) active(token string, now time.Time) *accessToken {
 	return t
 }
 
-// activeRefresh finds a good refresh token.
+// activeRefresh returns the refresh token with this value, or nil if it is unknown, used, expired or revoked.
 func (s *state) activeRefresh(token string, now time.Time) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,20 +128,20 @@ func (s *state) activeRefresh(token string, now time.Time) *refreshToken {
 	return t
 }
 
-// useOnce reports whether a name is used for the first time before its expiry.
-func (s *state) useOnce(name string, expiry, now time.Time) bool {
+// useOnce reports whether this is the first use of a jti. It stores the jti until expiry.
+func (s *state) useOnce(jti string, expiry, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(now)
-	if _, before := s.used[name]; before {
+	if _, used := s.usedJTIs[jti]; used {
 		return false
 	}
-	s.used[name] = expiry
+	s.usedJTIs[jti] = expiry
 	return true
 }
 
-// revoke revokes an access token alone, or with a refresh token the whole grant (RFC 7009 §2.1). It reports false, and
-// does nothing, if the token is another client's; a token that isn't known is as good as revoked.
+// revoke revokes an access token, or the whole grant of a refresh token (RFC 7009 §2.1). It reports false, without revoking, if
+// the token was issued to another client, and true if the token is unknown.
 func (s *state) revoke(token string, client *Client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,10 +156,10 @@ func (s *state) revoke(token string, client *Client) bool {
 	return true
 }
 
-// revokeAll ends all sessions and all that was issued.
+// revokeAll ends all sessions and revokes all grants.
 func (s *state) revokeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.sessions)
-	s.each(func(g *grant) { g.revoked = true })
+	s.eachGrant(func(g *grant) { g.revoked = true })
 }

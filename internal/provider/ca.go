@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// An authority is a self-made certification authority: StartTLS has one for its servers and their clients.
-type authority struct {
+// A testCA is the certification authority that StartTLS creates to issue server and client certificates.
+type testCA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// certificateLifetime is long and begins in the past, because a test's clock may be anywhere near.
+// certificateLifetime is long, and certificates are valid from yesterday on, so that tests can move their clocks.
 const certificateLifetime = 10 * 365 * 24 * time.Hour
 
-func newAuthority() *authority {
+func newTestCA() *testCA {
 	key := newECDSA()
 	template := certificateTemplate("Provider's test authority")
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
-	return &authority{cert: createCertificate(template, template, key, key), key: key}
+	return &testCA{cert: createCertificate(template, template, key, key), key: key}
 }
 
-// server makes a certificate for the addresses that Start listens at.
-func (a *authority) server() tls.Certificate {
+// localhostCert issues a server certificate for the addresses that StartTLS listens on.
+func (a *testCA) localhostCert() tls.Certificate {
 	template := certificateTemplate("localhost")
 	template.DNSNames = []string{"localhost"}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
@@ -41,27 +41,28 @@ func (a *authority) server() tls.Certificate {
 	return a.issue(template)
 }
 
-// named makes a certificate for a server of that name, at whatever address.
-func (a *authority) named(host string) tls.Certificate {
+// serverCert issues a server certificate for a host name.
+func (a *testCA) serverCert(host string) tls.Certificate {
 	template := certificateTemplate(host)
 	template.DNSNames = []string{host}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	return a.issue(template)
 }
 
-func (a *authority) client(cn string) tls.Certificate {
+// clientCert issues a client certificate with the subject CN=cn.
+func (a *testCA) clientCert(cn string) tls.Certificate {
 	template := certificateTemplate(cn)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(template)
 }
 
-func (a *authority) issue(template *x509.Certificate) tls.Certificate {
+func (a *testCA) issue(template *x509.Certificate) tls.Certificate {
 	key := newECDSA()
 	cert := createCertificate(template, a.cert, key, a.key)
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 }
 
-func (a *authority) pool() *x509.CertPool {
+func (a *testCA) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
@@ -70,7 +71,7 @@ func (a *authority) pool() *x509.CertPool {
 func certificateTemplate(cn string) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		panic(err) // no randomness: there is nothing to be done
+		panic(err) // crypto/rand failed
 	}
 	now := time.Now()
 	return &x509.Certificate{
@@ -82,7 +83,7 @@ func certificateTemplate(cn string) *x509.Certificate {
 func createCertificate(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
 	if err != nil {
-		panic(err) // our own template
+		panic(err) // the template is fixed
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -99,7 +100,7 @@ func newECDSA() *ecdsa.PrivateKey {
 	return key
 }
 
-// SelfSignedCert makes a client certificate that no authority stands behind, for self_signed_tls_client_auth.
+// SelfSignedCert creates a self-signed client certificate, for self_signed_tls_client_auth.
 func SelfSignedCert(cn string) tls.Certificate {
 	key := newECDSA()
 	template := certificateTemplate(cn)
@@ -108,20 +109,20 @@ func SelfSignedCert(cn string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 }
 
-// Thumbprint is a certificate's SHA-256 in base64url, as x5t#S256 has it (RFC 8705 §3.1).
+// Thumbprint returns the base64url-encoded SHA-256 hash of a DER certificate, the value of x5t#S256 (RFC 8705 §3.1).
 func Thumbprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// CertificatePEM writes a certificate and its key as the two PEM files that most programs want.
+// CertificatePEM returns a certificate chain and its private key (PKCS #8) in PEM form.
 func CertificatePEM(c tls.Certificate) (cert, key []byte) {
 	for _, der := range c.Certificate {
 		cert = append(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {
-		panic(err) // no certificate of ours has such a key
+		panic(err) // this package creates ECDSA keys only
 	}
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
