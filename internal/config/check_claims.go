@@ -33,7 +33,7 @@ func checkClaims(r *report, routes []Route) map[string]claim {
 func checkPublicPath(process *block, taken map[string]claim, path string) {
 	for _, key := range slices.Sorted(maps.Keys(taken)) {
 		if _, rest, _ := strings.Cut(key, "/"); "/"+rest == path {
-			process.complain("keys.public_path", "%s belongs to the route at %s already: choose another, such as /openid-connect/jwks",
+			process.Complain("keys.public_path", "%s belongs to the route at %s already: choose another, such as /openid-connect/jwks",
 				quote(path), taken[key].mark)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/check"
 	"sallyport/internal/flow"
 	"sallyport/internal/oidc"
 )
@@ -47,8 +48,8 @@ func checkSessionCookies(routes []Route) {
 // meets reports whether a browser can send both cookies with one request, or one in place of the other.
 func (u *cookieUse) meets(other *cookieUse) bool {
 	a, b := u.part, other.part
-	ours, theirs := a.OIDC.Flow.SessionCookiePath, b.OIDC.Flow.SessionCookiePath
-	if !pathCovers(ours, theirs) && !pathCovers(theirs, ours) {
+	ours, theirs := a.OIDC.Flow.SessionCookie.Path, b.OIDC.Flow.SessionCookie.Path
+	if !check.PathCovers(ours, theirs) && !check.PathCovers(theirs, ours) {
 		return false
 	}
 	return a.cookieReaches(b) || b.cookieReaches(a)
@@ -56,7 +57,7 @@ func (u *cookieUse) meets(other *cookieUse) bool {
 
 // cookieReaches reports whether a browser sends the route's session cookie to a host of the other route.
 func (r *Route) cookieReaches(other *Route) bool {
-	if domain := r.OIDC.Flow.SessionCookieDomain; domain != "" {
+	if domain := r.OIDC.Flow.SessionCookie.Domain; domain != "" {
 		return hostsMeet([]string{domain, "*." + domain}, other.browserHosts())
 	}
 	return hostsMeet(r.browserHosts(), other.browserHosts())
@@ -72,7 +73,7 @@ func (r *Route) browserHosts() []string {
 
 func hostsMeet(a, b []string) bool {
 	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(x string) bool {
-		return slices.ContainsFunc(b, func(y string) bool { return hostCovers(x, y) || hostCovers(y, x) })
+		return slices.ContainsFunc(b, func(y string) bool { return check.HostCovers(x, y) || check.HostCovers(y, x) })
 	})
 }
 
@@ -121,11 +122,11 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_idling_timeout", s.IdlingTimeout == t.IdlingTimeout},
 		{"session_rolling_timeout", s.RollingTimeout == t.RollingTimeout},
 		{"session_absolute_timeout", s.AbsoluteTimeout == t.AbsoluteTimeout},
-		{"session_cookie_path", a.SessionCookiePath == b.SessionCookiePath},
-		{"session_cookie_domain", a.SessionCookieDomain == b.SessionCookieDomain},
-		{"session_cookie_same_site", a.SessionCookieSameSite == b.SessionCookieSameSite},
-		{"session_cookie_http_only", a.SessionCookieHTTPOnly == b.SessionCookieHTTPOnly},
-		{"session_cookie_secure", reflect.DeepEqual(a.SessionCookieSecure, b.SessionCookieSecure)},
+		{"session_cookie_path", a.SessionCookie.Path == b.SessionCookie.Path},
+		{"session_cookie_domain", a.SessionCookie.Domain == b.SessionCookie.Domain},
+		{"session_cookie_same_site", a.SessionCookie.SameSite == b.SessionCookie.SameSite},
+		{"session_cookie_http_only", a.SessionCookie.HTTPOnly == b.SessionCookie.HTTPOnly},
+		{"session_cookie_secure", reflect.DeepEqual(a.SessionCookie.Secure, b.SessionCookie.Secure)},
 		{"refresh_tokens", a.RefreshTokens == b.RefreshTokens},
 	}
 }

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
-	"regexp"
+	"slices"
 	"strings"
+
+	"sallyport/internal/check"
 )
 
 // A block is a part of the configuration while it is read and checked: a route with its oidc block, a rule, or the keys of
@@ -40,11 +43,11 @@ func (b *block) find(path string) *entry {
 	return &entry{mark: b.home}
 }
 
-// has reports whether a key is written, with another value than null.
-func (b *block) has(path string) bool { return b.entries[path] != nil && b.entries[path].set }
+// IsSet reports whether a key is written, with another value than null.
+func (b *block) IsSet(path string) bool { return b.entries[path] != nil && b.entries[path].set }
 
-// complain reports a mistake in the value of a key, unless one is reported already.
-func (b *block) complain(path, format string, args ...any) {
+// Complain reports a mistake in the value of a key, unless one is reported already.
+func (b *block) Complain(path, format string, args ...any) {
 	e := b.find(path)
 	if e.bad {
 		return
@@ -55,8 +58,8 @@ func (b *block) complain(path, format string, args ...any) {
 	}
 }
 
-// warn reports what one should know of a key.
-func (b *block) warn(path, format string, args ...any) {
+// Warn reports what one should know of a key.
+func (b *block) Warn(path, format string, args ...any) {
 	b.warning(b.find(path).mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
 }
 
@@ -70,12 +73,39 @@ func (b *block) spoil(path string, v *value, format string, args ...any) {
 	}
 }
 
-// shown is a value as it stands in the file, for a message.
-func (b *block) shown(path string) string { return quote(b.find(path).text) }
+// IsBad reports whether a mistake of a key, or of what encloses it, is reported already.
+func (b *block) IsBad(path string) bool { return b.find(path).bad }
 
-var position = regexp.MustCompile(`\[\d+\]`)
+// Missing reports a key that must be there, at the oidc block.
+func (b *block) Missing(key, write string) {
+	if !b.find(key).bad {
+		b.problem(b.find("oidc").mark, "%s is missing: write %s", key, write)
+	}
+}
 
-func keyName(path string) string { return position.ReplaceAllString(path, "") }
+// Shown returns a value as it stands in the file, quoted for a message.
+func (b *block) Shown(path string) string { return check.Quote(b.find(path).text) }
+
+// Place returns where a key stands, as seen from another key.
+func (b *block) Place(key, from string) string { return b.find(key).mark.from(b.find(from).mark) }
+
+// InOrder returns headers as their settings are read: what a block inherits from another file comes before its own.
+func (b *block) InOrder(all []check.SentHeader) []check.SentHeader {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(x, y check.SentHeader) int {
+		m, n := b.find(x.Key).mark, b.find(y.Key).mark
+		own := func(m mark) int {
+			if m.file == b.home.file {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(own(m), own(n)), cmp.Compare(m.line, n.line))
+	})
+	return all
+}
+
+func keyName(path string) string { return check.KeyName(path) }
 
 // enter remembers where a key stands.
 func (b *block) enter(path string, v *value, f *field) {
@@ -111,7 +141,7 @@ func (b *block) field(scope, prefix string, v *value, f *field, out reflect.Valu
 	case p != nil && !p.value.null:
 		b.value(scope, path, p.value, f, out)
 		if f.required && out.IsZero() {
-			b.complain(path, "it is empty: write %s", f.wants(f.typ))
+			b.Complain(path, "it is empty: write %s", f.wants(f.typ))
 		}
 	case f.required:
 		b.problem(v.mark, "%s is missing: add it", keyName(path))

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"sallyport/internal/check"
 )
 
 // ownDialect are the lists that have checks of their own for texts of other tools, and those whose elements are nothing but
@@ -18,15 +20,15 @@ var ownDialect = []string{
 // as well.
 func (r *Route) checkTexts(b *block, part reflect.Value) {
 	eachText(shapeOf(part.Type()), "", part, func(key, text string) {
-		r.checkValue(b, key, text, keyName(key) == "acl.deny")
+		b.checker().Value(key, text, r.Route.Literal, keyName(key) == "acl.deny")
 	})
 }
 
 // checkProcessTexts warns of those of the process, where no route can say that one is meant as it stands.
 func checkProcessTexts(b *block, f *File) {
 	eachText(shapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
-		if isList(text) || valuePattern.MatchString(text) || valueSign.MatchString(text) {
-			b.warn(key, "%s is one value and compared as it stands: several are a list, and there are no patterns", b.shown(key))
+		if check.LooksLikePattern(text) {
+			b.Warn(key, "%s is one value and compared as it stands: several are a list, and there are no patterns", b.Shown(key))
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"sallyport/internal/check"
 )
 
 var (
@@ -77,12 +79,12 @@ func environment(name string) (string, error) {
 func fileText(name string) (string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return "", fmt.Errorf("${file:%s} can't be read: %w", name, cause(err))
+		return "", fmt.Errorf("${file:%s} can't be read: %w", name, check.Cause(err))
 	}
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("${file:%s} isn't a regular file", name)
 	}
-	data, err := readFile(name)
+	data, err := check.ReadFile(name)
 	if err != nil {
 		return "", fmt.Errorf("${file:%s} can't be read: %w", name, err)
 	}

@@ -21,15 +21,7 @@ func load(name string, alone bool, read func(*report) *value) (*File, error) {
 	if root := read(l.report); root != nil {
 		l.environment(root, alone)
 		l.root(root)
-		checkProcess(l.process, l.file)
-		for i := range l.file.Routes {
-			l.file.Routes[i].check()
-		}
-		checkSessionCookies(l.file.Routes)
-		checkConsumers(l.process, l.file)
-		checkKeys(l.process, l.file)
-		checkOAuth2(l.process, l.file)
-		checkPublicPath(l.process, checkClaims(l.report, l.file.Routes), l.file.Keys.PublicPath)
+		l.check()
 	}
 	if err := l.err(); err != nil {
 		return nil, err

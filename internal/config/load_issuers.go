@@ -3,8 +3,8 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 
+	"sallyport/internal/check"
 	"sallyport/internal/flow"
 )
 
@@ -67,12 +67,6 @@ func (l *loader) issuer(route *block, r *Route, shared, v *value) Issuer {
 	return i
 }
 
-// on reports whether a flow is on, in any entry where there are several.
-func (r *Route) on(method flow.Method) bool {
-	return slices.Contains(r.OIDC.Flow.AuthMethods, method) ||
-		slices.ContainsFunc(r.entries, func(i Issuer) bool { return slices.Contains(i.OIDC.Flow.AuthMethods, method) })
-}
-
 // parts are the oidc blocks of a route, each as a route of its own: one, or one for each issuer.
 func (r *Route) parts() []Route {
 	if len(r.Issuers) == 0 {
@@ -108,25 +102,25 @@ func (r *Route) checkIssuers() {
 	names := map[string]bool{}
 	for n := range r.Issuers {
 		i := &r.Issuers[n]
-		i.block.must("name", !names[i.Name], "%s is the name of an issuer before: choose another", quote(i.Name))
-		i.block.one("name", i.Name, func(text string) error {
-			if !token.MatchString(text) || len(text) > 64 {
+		i.block.checker().Must("name", !names[i.Name], "%s is the name of an issuer before: choose another", quote(i.Name))
+		i.block.checker().One("name", i.Name, func(text string) error {
+			if !check.IsToken(text) || len(text) > 64 {
 				return fmt.Errorf("it stands in addresses: write letters, digits, - and _")
 			}
 			return nil
 		})
-		i.block.each("login_domains", i.LoginDomains, checkMailDomain)
+		i.block.checker().Each("login_domains", i.LoginDomains, check.MailDomain)
 		names[i.Name] = true
 	}
 	for n := range r.Rules {
 		rule := &r.Rules[n]
-		rule.block.must("login_issuer", rule.LoginIssuer == "" || names[rule.LoginIssuer], "no entry of issuers has the name %s", quote(rule.LoginIssuer))
+		rule.block.checker().Must("login_issuer", rule.LoginIssuer == "" || names[rule.LoginIssuer], "no entry of issuers has the name %s", quote(rule.LoginIssuer))
 	}
 	issuers := map[string]string{}
 	for _, part := range r.parts() {
 		s := &part.OIDC.Flow.Client
 		if other, found := issuers[s.Issuer]; found && s.Issuer != "" && len(r.Issuers) > 0 {
-			part.block.complain("issuer", "%s is the issuer of the entry at %s already: a token would belong to both", quote(s.Issuer), other)
+			part.block.Complain("issuer", "%s is the issuer of the entry at %s already: a token would belong to both", quote(s.Issuer), other)
 		}
 		issuers[s.Issuer] = part.block.home.from(b.home)
 	}
@@ -150,10 +144,10 @@ func (r *Route) checkPlaces() {
 			if reflect.DeepEqual(f.in(&here.OIDC), f.in(&there.OIDC)) {
 				continue
 			}
-			if !here.block.has(f.name) {
+			if !here.block.IsSet(f.name) {
 				here, there = there, here
 			}
-			here.block.complain(f.name, "the entry %s has another value, and a request is read before it is known which issuer it is about: "+
+			here.block.Complain(f.name, "the entry %s has another value, and a request is read before it is known which issuer it is about: "+
 				"write it once, beside issuers", quote(there.Name))
 		}
 	}
@@ -173,7 +167,7 @@ func (r *Route) checkOneResource() {
 		case first == nil:
 			first = i
 		case !reflect.DeepEqual(m, first.OIDC.Flow.ProtectedResourceMetadata):
-			i.block.complain(key, "the entry %s has another value, and a route is one resource: "+
+			i.block.Complain(key, "the entry %s has another value, and a route is one resource: "+
 				"write it in one entry, with all authorization_servers", quote(first.Name))
 		}
 	}

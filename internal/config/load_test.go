@@ -241,7 +241,7 @@ func TestFileLimits(t *testing.T) {
 	if err == nil || !strings.HasSuffix(err.Error(), "none.yaml: the file can't be read: no such file or directory") {
 		t.Errorf("a missing file: %v", err)
 	}
-	_, err = loadText(t, minimal+strings.Repeat("#", maxFile))
+	_, err = loadText(t, minimal+strings.Repeat("#", 1<<20))
 	if err == nil || !strings.HasSuffix(err.Error(), "the file can't be read: it is longer than 1 MiB") {
 		t.Errorf("a long file: %v", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sallyport/internal/check"
 )
 
 // errWanted says that a text isn't a value of the type.
@@ -189,13 +191,4 @@ func duration(text string, unit time.Duration) (time.Duration, error) {
 	return time.Duration(math.Round(n * float64(unit))), err
 }
 
-var userinfo = regexp.MustCompile(`://[^/?#]*@`)
-
-// quote shows a value in a message: not all of it if it is long, and no password of a URL.
-func quote(text string) string {
-	text = userinfo.ReplaceAllString(text, "://...@")
-	if len(text) > 100 {
-		text = strings.ToValidUTF8(text[:100], "") + "..."
-	}
-	return strconv.Quote(text)
-}
+func quote(text string) string { return check.Quote(text) }

@@ -23,6 +23,8 @@ import (
 //	scalar:"true"     a single value given for the whole struct is this field
 //	lines:"true"      of a string: line breaks and tabs may stand in it
 //	group:"issuer"    a route that writes the key issuer doesn't inherit this key
+//	per_client:"true" of a list: it is read by the index of client_id
+//	prefix:"a_"       of an inline struct: before the names of its keys
 //	place:"true"      where in a request something stands that is read before it is known of which issuer: all entries of issuers agree
 type shape struct {
 	fields []field
@@ -47,6 +49,8 @@ type field struct {
 	lines    bool
 	group    string
 	place    bool
+
+	perClient bool
 }
 
 var (
@@ -62,7 +66,7 @@ func shapeOf(t reflect.Type) *shape {
 		return known.(*shape)
 	}
 	s := &shape{byName: map[string]*field{}}
-	s.collect(t, nil)
+	s.collect(t, nil, "")
 	for i := range s.fields {
 		f := &s.fields[i]
 		if s.byName[f.name] != nil {
@@ -77,7 +81,7 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-func (s *shape) collect(t reflect.Type, index []int) {
+func (s *shape) collect(t reflect.Type, index []int, prefix string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(append([]int(nil), index...), i)
@@ -85,9 +89,9 @@ func (s *shape) collect(t reflect.Type, index []int) {
 		switch {
 		case name == "-" || !f.IsExported():
 		case option == "inline" || f.Anonymous && name == "":
-			s.collect(f.Type, at)
+			s.collect(f.Type, at, prefix+f.Tag.Get("prefix"))
 		case name != "":
-			s.fields = append(s.fields, newField(f, name, at))
+			s.fields = append(s.fields, newField(f, prefix+name, at))
 		default:
 			panic(fmt.Sprintf("config: %v.%s has no yaml tag", t, f.Name))
 		}
@@ -99,6 +103,7 @@ func newField(f reflect.StructField, name string, index []int) field {
 	out := field{
 		name: name, index: index, typ: f.Type, min: tag.Get("min"), max: tag.Get("max"), required: tag.Get("required") == "true",
 		group: tag.Get("group"), lines: tag.Get("lines") == "true", place: tag.Get("place") == "true", unit: time.Second,
+		perClient: tag.Get("per_client") == "true",
 	}
 	if tag.Get("unit") == "ms" {
 		out.unit = time.Millisecond

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sallyport/internal/check"
 )
 
 // A Source reads a configuration. It can be called again, for a reload. Its error is Problems: everything that is wrong.
@@ -21,7 +23,7 @@ func FromFile(name string) Source {
 // FromReader reads the text of a configuration once, of at most 1 MiB, and the files and variables that it names at each call.
 // Relative paths in it are relative to the working directory.
 func FromReader(in io.Reader) Source {
-	data, err := limited(in)
+	data, err := check.ReadLimited(in)
 	return func() (*File, error) {
 		return load(standardInput, false, func(r *report) *value {
 			if err != nil {
@@ -152,7 +154,7 @@ func (r *report) unknownVariables() {
 }
 
 func didYouMean(name string, names []string) string {
-	if near := nearest(name, names); near != "" {
+	if near := check.Nearest(name, names); near != "" {
 		return ", did you mean " + near + "?"
 	}
 	return ": a configuration file can read any, as in client_id: ${env:NAME}"

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"gopkg.in/yaml.v3"
-)
 
-// maxFile is the longest configuration file and the longest file that ${file:} reads, in bytes.
-const maxFile = 1 << 20
+	"sallyport/internal/check"
+)
 
 // A value is a node of a YAML file that knows its place. Unlike yaml.Node it keeps it when it is merged into a block of
 // another file.
@@ -60,42 +57,12 @@ func (v *value) put(p pair) {
 
 // read returns the mapping that a file holds, or nil after reporting why there is none.
 func (r *report) read(name string) *value {
-	data, err := readFile(name)
+	data, err := check.ReadFile(name)
 	if err != nil {
 		r.problem(mark{name, 0}, "the file can't be read: %v", err)
 		return nil
 	}
 	return r.parse(name, data)
-}
-
-// readFile returns a file's bytes. Its errors don't repeat the name.
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	return limited(f)
-}
-
-// limited reads at most maxFile bytes.
-func limited(in io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
-	if err != nil {
-		return nil, cause(err)
-	}
-	if len(data) > maxFile {
-		return nil, errors.New("it is longer than 1 MiB")
-	}
-	return data, nil
-}
-
-func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }
 
 // parse turns a file's text into its tree. What YAML allows and a configuration doesn't need is reported and left out:

@@ -20,7 +20,7 @@ import (
 
 // AuthorizationCodeSettings are the authorization request's parameters and the login cookie's.
 type AuthorizationCodeSettings struct {
-	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer"` // default: oauth2/callback under the route's first path
+	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback under the route's first path
 	ResponseType                   []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
 	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
 	MaxAge                         *time.Duration `yaml:"max_age" group:"issuer"`
@@ -29,13 +29,9 @@ type AuthorizationCodeSettings struct {
 	AuthorizationQueryArgsClient   []string       `yaml:"authorization_query_args_client" group:"issuer"`     // copied from the client's query
 	RequireProofKeyForCodeExchange *bool          `yaml:"require_proof_key_for_code_exchange" group:"issuer"` // only false switches PKCE off
 
-	AuthorizationCookieName     string        `yaml:"authorization_cookie_name" default:"authorization"`
-	AuthorizationCookiePath     string        `yaml:"authorization_cookie_path" default:"/"`
-	AuthorizationCookieDomain   string        `yaml:"authorization_cookie_domain"`
-	AuthorizationCookieSameSite string        `yaml:"authorization_cookie_same_site" default:"Lax" enum:"Default,Lax,None,Strict"`
-	AuthorizationCookieHTTPOnly bool          `yaml:"authorization_cookie_http_only" default:"true"`
-	AuthorizationCookieSecure   *bool         `yaml:"authorization_cookie_secure"`
-	AuthorizationRollingTimeout time.Duration `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
+	AuthorizationCookieName     string         `yaml:"authorization_cookie_name" default:"authorization"`
+	AuthorizationCookie         CookieSettings `yaml:",inline" prefix:"authorization_cookie_"`
+	AuthorizationRollingTimeout time.Duration  `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
 
 	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: a stolen ID token could be slipped in
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
@@ -63,7 +59,7 @@ type authorizationCode struct {
 
 var authorizationCodeKind = Kind{
 	Name: "authorization_code", new: func(b *base, _ *Kind) auth.Flow { return b.login }, role: logsIn, on: true, beginsSession: true,
-	asks: oidc.Examination{Login: true},
+	asks: oidc.Examination{Login: true}, check: checkAuthorizationCode,
 	paths: func(s *Settings, base string) (all []OwnPath) {
 		key := "paths"
 		if len(s.RedirectURI) > 0 {

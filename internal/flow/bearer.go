@@ -4,8 +4,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -27,7 +29,7 @@ type bearer struct {
 
 var bearerKind = Kind{
 	Name: "bearer", new: newBearer, role: proves, on: true, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
-	judges: []tokenKind{jwts},
+	judges: []tokenKind{jwts}, exchangeable: true, check: checkBearer,
 }
 
 func newBearer(b *base, _ *Kind) auth.Flow {
@@ -101,4 +103,15 @@ func tokenError(err error) error {
 		}
 	}
 	return auth.InvalidToken("token_invalid", err)
+}
+
+// checkBearer judges the settings of access tokens, whichever flow judges the tokens.
+func checkBearer(s *Settings, c check.Checker, _ *kindContext) {
+	cookie := slices.Contains(s.BearerTokenParamType, string(auth.InCookie))
+	c.Must("bearer_token_param_type", !cookie || s.BearerTokenCookieName != "", "cookie needs the cookie's name: add bearer_token_cookie_name")
+	c.Must("bearer_token_cookie_name", cookie || s.BearerTokenCookieName == "",
+		"it isn't read, because bearer_token_param_type has no cookie: add it there")
+	c.One("bearer_token_cookie_name", s.BearerTokenCookieName, check.CookieName)
+	c.One("bearer_token_header_name", s.BearerTokenHeaderName, check.Header)
+	c.One("jwt_session_cookie", s.JWTSessionCookie, check.ParamName)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 // A cookie is how one cookie of the gate is set (RFC 6265 §4.1.2). Over https its name gets the prefix that makes
@@ -20,13 +21,24 @@ type cookie struct {
 	secureName string // with the prefix
 }
 
-func newCookie(name, path, domain, sameSite string, httpOnly bool, secure *bool) cookie {
+// CookieSettings are the attributes of one of the gate's cookies (RFC 6265 §4.1.2).
+type CookieSettings struct {
+	Path     string `yaml:"path" default:"/"`
+	Domain   string `yaml:"domain"`
+	SameSite string `yaml:"same_site" default:"Lax" enum:"Default,Lax,None,Strict"`
+	HTTPOnly bool   `yaml:"http_only" default:"true"`
+	Secure   *bool  `yaml:"secure"` // default: where the client came by https
+}
+
+func newCookie(name string, s CookieSettings) cookie {
 	modes := map[string]http.SameSite{"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode}
 	prefix := "__Secure-"
-	if domain == "" && path == "/" {
+	if s.Domain == "" && s.Path == "/" {
 		prefix = "__Host-"
 	}
-	return cookie{name: name, path: path, domain: domain, sameSite: modes[sameSite], httpOnly: httpOnly, secure: secure, secureName: prefix + name}
+	return cookie{
+		name: name, path: s.Path, domain: s.Domain, sameSite: modes[s.SameSite], httpOnly: s.HTTPOnly, secure: s.Secure, secureName: prefix + name,
+	}
 }
 
 func (c *cookie) isSecure(r *auth.Request) bool {
@@ -58,4 +70,22 @@ func (c *cookie) set(h http.Header, r *auth.Request, name, value string, maxAge 
 func safeReturn(requestURI string) bool {
 	return strings.HasPrefix(requestURI, "/") && !strings.HasPrefix(requestURI, "//") && !strings.HasPrefix(requestURI, "/\\") &&
 		!strings.ContainsAny(requestURI, "\r\n\t\\")
+}
+
+// check judges the attributes of a cookie; prefix begins the settings' keys.
+func (s *CookieSettings) check(c check.Checker, prefix string, r *check.Route) {
+	c.One(prefix+"path", s.Path, check.CookiePath)
+	c.One(prefix+"domain", s.Domain, r.CheckDomain)
+	off := s.Secure != nil && !*s.Secure
+	c.Must(prefix+"same_site", s.SameSite != "None" || !off, "browsers refuse None without Secure: write Lax, or take %ssecure: false out", prefix)
+	if off {
+		c.Warn(prefix+"secure", "the cookie travels in the clear where a page is asked for over http")
+	}
+	c.Must(prefix+"secure", s.Secure == nil || off || !r.RefusesSecure(),
+		"browsers refuse Secure cookies at %s: take it out, or write a public_url with https", r.PublicURL)
+}
+
+// reaches reports whether a browser sends the cookie with a request for a path.
+func (s *CookieSettings) reaches(path string) bool {
+	return s.Path == "/" || check.PathCovers(s.Path, path)
 }

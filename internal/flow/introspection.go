@@ -2,6 +2,7 @@ package flow
 
 import (
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -22,6 +23,7 @@ type introspection struct {
 var introspectionKind = Kind{
 	Name: "introspection", new: func(b *base, _ *Kind) auth.Flow { return b.introspection }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
 	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Introspect: true},
+	check: checkIntrospection,
 }
 
 func newIntrospection(b *base) *introspection {
@@ -54,4 +56,10 @@ func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identit
 		return nil, tokenError(err)
 	}
 	return identity, nil
+}
+
+func checkIntrospection(s *Settings, c check.Checker, _ *kindContext) {
+	c.Each("introspection_headers_client", s.IntrospectionHeadersClient, check.Header)
+	c.Each("introspection_post_args_client", s.IntrospectionPostArgsClient, oidc.CheckTokenArg)
+	c.Each("introspection_post_args_client_headers", s.IntrospectionPostArgsClientHeaders, oidc.CheckTokenArg)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -26,7 +27,10 @@ type Kind struct {
 	judges  []tokenKind      // the access tokens on which its verdict is final, if no kind before it in table judges them
 	asks    oidc.Examination // what it needs of the authorization server
 
-	paths func(s *Settings, base string) []OwnPath // that it answers itself, on a route whose first path is base
+	exchangeable bool // token_exchange may exchange the access tokens that it proves
+
+	check func(*Settings, check.Checker, *kindContext) // reports what is wrong with its settings
+	paths func(s *Settings, base string) []OwnPath     // that it answers itself, on a route whose first path is base
 }
 
 // A role is what a flow is to a route with several issuers, and which steps follow its success.

@@ -104,13 +104,11 @@ func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 76
 
 // loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
 func loginCookie(b *base) cookie {
-	s := b.AuthorizationCodeSettings
-	name := s.AuthorizationCookieName + "_" + mark(b.issuer().URL(), b.Clients[0].ID, b.Session.Audience) + "_"
-	sameSite := s.AuthorizationCookieSameSite
-	if s.ResponseMode == "form_post" {
-		sameSite = "None" // the provider's page posts from its own site
+	attributes := b.AuthorizationCookie
+	if b.ResponseMode == "form_post" {
+		attributes.SameSite = "None" // the provider's page posts from its own site
 	}
-	return newCookie(name, s.AuthorizationCookiePath, s.AuthorizationCookieDomain, sameSite, s.AuthorizationCookieHTTPOnly, s.AuthorizationCookieSecure)
+	return newCookie(b.AuthorizationCookieName+"_"+mark(b.issuer().URL(), b.Clients[0].ID, b.Session.Audience)+"_", attributes)
 }
 
 // cookieName is the name under which the browser keeps the login of a state.

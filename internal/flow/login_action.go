@@ -17,7 +17,7 @@ type LoginSettings struct {
 	LoginAction       string   `yaml:"login_action" default:"redirect" enum:"redirect,response,upstream"`
 	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // none unless written
 	LoginRedirectMode string   `yaml:"login_redirect_mode" default:"fragment" enum:"fragment,query"`
-	LoginRedirectURI  []string `yaml:"login_redirect_uri" group:"issuer"` // default: the page that was asked for
+	LoginRedirectURI  []string `yaml:"login_redirect_uri" group:"issuer" per_client:"true"` // default: the page that was asked for
 	PreserveQueryArgs bool     `yaml:"preserve_query_args" default:"true"`
 }
 

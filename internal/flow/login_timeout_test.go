@@ -20,7 +20,7 @@ func TestLoginTimesOut(t *testing.T) {
 	}
 	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	now := begun
-	f := &authorizationCode{keyring: k, now: func() time.Time { return now }, cookie: newCookie("a_", "/", "", "Lax", true, nil), home: "/"}
+	f := &authorizationCode{keyring: k, now: func() time.Time { return now }, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), home: "/"}
 	f.settings.AuthorizationRollingTimeout = 10 * time.Minute
 	asked := &auth.Request{Request: httptest.NewRequest("GET", "/page?x=1", nil), Origin: "http://127.0.0.1"}
 	l := newLogin(asked, nil, "app", nil, begun)

@@ -20,7 +20,7 @@ import (
 // LogoutSettings say what a logout is, what it ends and where a person goes then.
 type LogoutSettings struct {
 	EndSessionMethod         string   `yaml:"end_session_method" default:"auto" enum:"auto,get"`              // how the browser goes to the provider's logout
-	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer"`                             // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
+	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer" per_client:"true"`           // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
 	LogoutMethods            []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // for the three triggers below
 	LogoutQueryArg           string   `yaml:"logout_query_arg"`                                               // its presence in the query is a logout
 	LogoutPostArg            string   `yaml:"logout_post_arg"`                                                // its presence in a form is one

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -22,6 +23,7 @@ type refreshToken struct {
 
 var refreshTokenKind = Kind{
 	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true}, clientsGrant: true,
+	check:  checkRefreshToken,
 	places: func(s *Settings) []string { return s.RefreshTokenParamType }, placesKey: "refresh_token_param_type",
 	schemes: func(s *Settings) []string {
 		if headerName(s.RefreshTokenParamName) == authorization.Name {
@@ -62,4 +64,15 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, grantError("refresh_token_refused", err)
 	}
 	return f.response.result(t, used(token)), nil
+}
+
+func checkRefreshToken(s *Settings, c check.Checker, x *kindContext) {
+	const key = "refresh_token_param_name"
+	c.One(key, s.RefreshTokenParamName, check.ParamName)
+	if x.on && s.RefreshTokenParamName == "" {
+		c.Complain("auth_methods", "refresh_token needs refresh_token_param_name, the header or parameter that it is read from: "+
+			"add it, such as refresh_token_param_name: x_refresh_token")
+	}
+	c.Must(key, s.RefreshTokenParamName == "" || x.onAnywhere,
+		"it isn't read, because auth_methods has no refresh_token: add it there")
 }

@@ -2,12 +2,14 @@ package flow
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 // ResourceSettings advertise the route as an OAuth protected resource.
@@ -63,7 +65,7 @@ type resource struct {
 
 // resourceKind is on where protected_resource_metadata is set, and stands in no list.
 var resourceKind = Kind{
-	new: newResource, role: publishes,
+	new: newResource, role: publishes, check: checkResource,
 	paths: func(s *Settings, _ string) []OwnPath {
 		const key = "protected_resource_metadata"
 		return []OwnPath{{Endpoint: "resource metadata", Path: s.ProtectedResourceMetadata.Path(), Key: key, Shared: true}}
@@ -113,4 +115,28 @@ func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: f.body, Header: http.Header{
 		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "Access-Control-Allow-Origin": {"*"},
 	}}}, nil
+}
+
+// checkResource judges protected_resource_metadata (RFC 9728 §1.2, §2).
+func checkResource(s *Settings, c check.Checker, _ *kindContext) {
+	const key = "protected_resource_metadata."
+	m := s.ProtectedResourceMetadata
+	if m == nil {
+		return
+	}
+	c.One(key+"resource", m.Resource, func(text string) error {
+		u, err := check.ParseURL(text, "https", "http")
+		switch {
+		case err != nil:
+			return err
+		case u.Fragment != "" || u.RawQuery != "":
+			return errors.New("a resource here has no query and no fragment: write it up to the ? or #")
+		case u.Scheme == "http" && !auth.Loopback(text):
+			return errors.New("a resource is reached by https: write https://")
+		}
+		return nil
+	})
+	c.Each(key+"authorization_servers", m.AuthorizationServers, func(text string) error { return check.URL(text, "https", "http") })
+	c.Each(key+"scopes_supported", m.ScopesSupported, check.Scope)
+	c.One(key+"metadata_endpoint", m.MetadataEndpoint, check.Path)
 }

@@ -277,6 +277,9 @@ func defaults(settings reflect.Value) {
 		f, tag := settings.Field(n), settings.Type().Field(n).Tag
 		text, has := tag.Lookup("default")
 		switch {
+		case f.Type() == reflect.TypeFor[[]flow.Method]():
+			_, names := flow.Method("").Choices(tag.Get("yaml"))
+			f.Set(reflect.ValueOf(methodsOf(strings.Join(names, " "))))
 		case !has && f.Kind() == reflect.Struct:
 			defaults(f)
 		case !has:

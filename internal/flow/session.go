@@ -15,16 +15,12 @@ import (
 
 // SessionSettings are the session cookie's attributes and what a session does besides proving who it is.
 type SessionSettings struct {
-	SessionCookieName     string   `yaml:"session_cookie_name"` // default session_ and 8 hex digits of the issuer, client and audience
-	SessionCookiePath     string   `yaml:"session_cookie_path" default:"/"`
-	SessionCookieDomain   string   `yaml:"session_cookie_domain"`
-	SessionCookieSameSite string   `yaml:"session_cookie_same_site" default:"Lax" enum:"Default,Lax,None,Strict"`
-	SessionCookieHTTPOnly bool     `yaml:"session_cookie_http_only" default:"true"`
-	SessionCookieSecure   *bool    `yaml:"session_cookie_secure"`
-	RefreshTokens         bool     `yaml:"refresh_tokens" default:"true"`
-	Reverify              bool     `yaml:"reverify" default:"false"` // the tokens of a session are verified at each request
-	DisableSession        []Method `yaml:"disable_session"`          // flows whose success begins no session
-	TrustedOrigins        []string `yaml:"trusted_origins"`          // besides the request's own, for an Upgrade that a cookie or Basic authenticates
+	SessionCookieName string         `yaml:"session_cookie_name"` // default session_ and 8 hex digits of the issuer, client and audience
+	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
+	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
+	Reverify          bool           `yaml:"reverify" default:"false"` // the tokens of a session are verified at each request
+	DisableSession    []Method       `yaml:"disable_session"`          // flows whose success begins no session
+	TrustedOrigins    []string       `yaml:"trusted_origins"`          // besides the request's own, for an Upgrade that a cookie or Basic authenticates
 }
 
 const (
@@ -53,7 +49,8 @@ type sessions struct {
 }
 
 var sessionKind = Kind{
-	Name: "session", new: func(b *base, _ *Kind) auth.Flow { return b.sessions }, role: remembers, on: true,
+	Name: "session", new: func(b *base, _ *Kind) auth.Flow { return b.sessions }, role: remembers, on: true, exchangeable: true,
+	check: checkSession,
 	paths: func(_ *Settings, base string) []OwnPath {
 		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
 	},

@@ -50,8 +50,7 @@ func SessionCookieNames(s *Settings, several bool) []string {
 
 func sessionCookies(s *Settings, several bool) (all []cookie) {
 	for _, name := range SessionCookieNames(s, several) {
-		c := newCookie(name, s.SessionCookiePath, s.SessionCookieDomain, s.SessionCookieSameSite, s.SessionCookieHTTPOnly, s.SessionCookieSecure)
-		all = append(all, c)
+		all = append(all, newCookie(name, s.SessionCookie))
 	}
 	return all
 }

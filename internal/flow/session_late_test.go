@@ -28,7 +28,7 @@ func newLateRig(t *testing.T, change func(*Settings)) *lateRig {
 	r.provider = provider.Start(t, provider.Config{
 		Clients: []provider.Client{{ID: "app", Secret: "app-secret"}}, Users: []provider.User{{Username: "john", Password: "doe"}},
 	})
-	s := &Settings{SessionSettings: SessionSettings{SessionCookieName: "s", SessionCookiePath: "/", SessionCookieSameSite: "Lax"}}
+	s := &Settings{SessionSettings: SessionSettings{SessionCookieName: "s", SessionCookie: CookieSettings{Path: "/", SameSite: "Lax"}}}
 	s.Client.Issuer, s.Client.ClientID, s.Client.VerifySignature, s.Client.VerifyClaims = r.provider.URL, []string{"app"}, true, true
 	s.Client.Timeout, s.Client.SSLVerify, s.Client.Keepalive, s.Client.CallsPerClient = 5*time.Second, true, true, 32
 	s.Session.Storage, s.Session.Audience, s.Session.RollingTimeout = "memory", defaultAudience, time.Hour

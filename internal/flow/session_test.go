@@ -74,7 +74,7 @@ func TestPlantable(t *testing.T) {
 // name, or nobody can say.
 func TestClearing(t *testing.T) {
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "http://127.0.0.1"}
-	f := &sessions{cookies: []cookie{newCookie("s", "/", "", "Lax", true, nil)}}
+	f := &sessions{cookies: []cookie{newCookie("s", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}}
 	for err, clears := range map[error]bool{
 		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
 	} {

@@ -81,10 +81,10 @@ func rigSettings(issuer string) *Settings {
 		AuthMethods: []Method{"session", "authorization_code"},
 		Session:     session.Settings{Storage: "memory", Audience: "default", IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour, AbsoluteTimeout: 24 * time.Hour},
 		AuthorizationCodeSettings: AuthorizationCodeSettings{
-			ResponseType: []string{"code"}, ResponseMode: "query", AuthorizationCookieName: "authorization", AuthorizationCookiePath: "/",
-			AuthorizationCookieSameSite: "Lax", AuthorizationCookieHTTPOnly: true, AuthorizationRollingTimeout: 10 * time.Minute, VerifyNonce: true,
+			ResponseType: []string{"code"}, ResponseMode: "query", AuthorizationCookieName: "authorization", AuthorizationCookie: CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true},
+			AuthorizationRollingTimeout: 10 * time.Minute, VerifyNonce: true,
 		},
-		SessionSettings: SessionSettings{SessionCookiePath: "/", SessionCookieSameSite: "Lax", SessionCookieHTTPOnly: true, RefreshTokens: true,
+		SessionSettings: SessionSettings{SessionCookie: CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}, RefreshTokens: true,
 			DisableSession: []Method{"client_credentials", "password", "refresh_token"}},
 		BearerSettings:            BearerSettings{BearerTokenParamType: []string{"header"}, CredentialBodyLimit: 64 << 10},
 		RefreshTokenSettings:      RefreshTokenSettings{RefreshTokenParamType: []string{"header"}, RefreshTokenParamName: "x_refresh_token"},

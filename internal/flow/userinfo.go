@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -30,6 +31,7 @@ type userinfo struct {
 var userinfoKind = Kind{
 	Name: "userinfo", new: func(b *base, _ *Kind) auth.Flow { return b.userinfo }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
 	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Userinfo: true},
+	check: checkUserinfo,
 }
 
 func newUserinfo(b *base) *userinfo {
@@ -108,4 +110,13 @@ func (f *sessions) renewUserinfo(ctx context.Context, client *oidc.Client, i *au
 		renewed.Userinfo, renewed.UserinfoJWT = u.Claims, u.JWT
 	}
 	return &renewed, nil
+}
+
+func checkUserinfo(s *Settings, c check.Checker, x *kindContext) {
+	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
+	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
+	if x.on && s.Client.UserinfoAccept == "application/json" && !x.AnyAudience {
+		c.Complain("auth_methods", "userinfo doesn't say for whom a token was issued, so nobody could pass: use introspection, or have userinfo signed "+
+			"(userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
+	}
 }

@@ -60,11 +60,11 @@ type EndpointSettings struct {
 // first entry.
 type ClientSettings struct {
 	ClientID                []string      `yaml:"client_id" group:"issuer"`
-	ClientSecret            []auth.Secret `yaml:"client_secret" group:"issuer"`
-	ClientAuth              []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
-	ClientAlg               []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519"`
-	ClientJWK               []JWK         `yaml:"client_jwk" group:"issuer"`            // for private_key_jwt; without it the gate uses keys that it makes and publishes
-	ClientAssertionFile     []string      `yaml:"client_assertion_file" group:"issuer"` // for private_key_jwt: an assertion that somebody else writes, read again when it changes
+	ClientSecret            []auth.Secret `yaml:"client_secret" group:"issuer" per_client:"true"`
+	ClientAuth              []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none" per_client:"true"`
+	ClientAlg               []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" per_client:"true"`
+	ClientJWK               []JWK         `yaml:"client_jwk" group:"issuer" per_client:"true"`            // for private_key_jwt; without it the gate uses keys that it makes and publishes
+	ClientAssertionFile     []string      `yaml:"client_assertion_file" group:"issuer" per_client:"true"` // for private_key_jwt: an assertion that somebody else writes, read again when it changes
 	ClientAssertionAudience string        `yaml:"client_assertion_audience" group:"issuer" default:"issuer" enum:"issuer,token_endpoint"`
 	ClientArg               string        `yaml:"client_arg" default:"client_id"` // the parameter by which a request chooses the client
 

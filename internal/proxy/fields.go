@@ -145,46 +145,57 @@ func claim(path []string) func(*auth.Identity) any {
 	}
 }
 
-// upstream lists what the upstream receives, besides the access token.
-func (h *HeaderSettings) upstream() []field {
-	return fieldsOf([]field{
-		{header: h.UpstreamAccessTokenJWKHeader, value: accessTokenJWK},
-		{header: h.UpstreamIDTokenHeader, value: idToken, whole: true},
-		{header: h.UpstreamIDTokenJWKHeader, value: idTokenJWK},
-		{header: h.UpstreamRefreshTokenHeader, value: refreshToken, whole: true},
-		{header: h.UpstreamUserInfoHeader, value: userinfo},
-		{header: h.UpstreamUserInfoJWTHeader, value: userinfoJWT, whole: true},
-		{header: h.UpstreamIntrospectionHeader, value: introspection},
-		{header: h.UpstreamIntrospectionJWTHeader, value: introspectionJWT, whole: true},
-	}, h.UpstreamHeaders, h.UpstreamHeadersNames, h.UpstreamHeadersClaims)
+// An identityField is a field with the setting that names its header.
+type identityField struct {
+	key string
+	field
 }
 
-// downstream lists what the client receives.
+// known returns the headers that hold a token, a key or a whole claim set.
+func (h *IdentityHeaders) known() []identityField {
+	return []identityField{
+		{"access_token_jwk_header", field{header: h.AccessTokenJWKHeader, value: accessTokenJWK}},
+		{"id_token_header", field{header: h.IDTokenHeader, value: idToken, whole: true}},
+		{"id_token_jwk_header", field{header: h.IDTokenJWKHeader, value: idTokenJWK}},
+		{"refresh_token_header", field{header: h.RefreshTokenHeader, value: refreshToken, whole: true}},
+		{"user_info_header", field{header: h.UserInfoHeader, value: userinfo}},
+		{"user_info_jwt_header", field{header: h.UserInfoJWTHeader, value: userinfoJWT, whole: true}},
+		{"introspection_header", field{header: h.IntrospectionHeader, value: introspection}},
+		{"introspection_jwt_header", field{header: h.IntrospectionJWTHeader, value: introspectionJWT, whole: true}},
+	}
+}
+
+// fields returns the headers that are configured: those known, and the claims in both spellings.
+func (h *IdentityHeaders) fields() []field {
+	var all []field
+	for _, k := range h.known() {
+		all = append(all, k.field)
+	}
+	all = append(all, mappedFields(h.Headers)...)
+	for i, name := range h.HeadersNames {
+		all = append(all, field{header: name, value: claim([]string{h.HeadersClaims[i]})})
+	}
+	return configured(all)
+}
+
+// downstream returns the headers that the client receives.
 func (h *HeaderSettings) downstream() []field {
 	name, prefix := splitScheme(&h.DownstreamAccessTokenHeader)
-	return fieldsOf([]field{
-		{header: name, prefix: prefix, value: accessToken, whole: true},
-		{header: h.DownstreamAccessTokenJWKHeader, value: accessTokenJWK},
-		{header: h.DownstreamIDTokenHeader, value: idToken, whole: true},
-		{header: h.DownstreamIDTokenJWKHeader, value: idTokenJWK},
-		{header: h.DownstreamRefreshTokenHeader, value: refreshToken, whole: true},
-		{header: h.DownstreamUserInfoHeader, value: userinfo},
-		{header: h.DownstreamUserInfoJWTHeader, value: userinfoJWT, whole: true},
-		{header: h.DownstreamIntrospectionHeader, value: introspection},
-		{header: h.DownstreamIntrospectionJWTHeader, value: introspectionJWT, whole: true},
-	}, h.DownstreamHeaders, h.DownstreamHeadersNames, h.DownstreamHeadersClaims)
+	token := field{header: name, prefix: prefix, value: accessToken, whole: true}
+	return append(configured([]field{token}), h.Downstream.fields()...)
 }
 
-// fieldsOf are those that are configured, and both spellings of the claims that become headers.
-func fieldsOf(known []field, mappings []HeaderMapping, names, claims []string) []field {
+// mappedFields returns the headers of claims at any depth.
+func mappedFields(mappings []HeaderMapping) (all []field) {
 	for _, m := range mappings {
-		known = append(known, field{header: m.Header, value: claim(m.Path)})
+		all = append(all, field{header: m.Header, value: claim(m.Path)})
 	}
-	for i, name := range names {
-		known = append(known, field{header: name, value: claim([]string{claims[i]})})
-	}
-	var on []field
-	for _, f := range known {
+	return configured(all)
+}
+
+// configured returns the fields that have a header, with its canonical name.
+func configured(all []field) (on []field) {
+	for _, f := range all {
 		if f.header != "" {
 			f.header = canonical(f.header)
 			on = append(on, f)

@@ -23,7 +23,7 @@ func FuzzStrip(f *testing.F) {
 		f.Add("X-Roles", cookie)
 	}
 	mapped := func(header string) View {
-		return View{Headers: HeaderSettings{UpstreamHeaders: []HeaderMapping{{Header: header, Path: []string{"email"}}}}}
+		return View{Headers: HeaderSettings{Upstream: IdentityHeaders{Headers: []HeaderMapping{{Header: header, Path: []string{"email"}}}}}}
 	}
 	other := mapped("X-Other-Mail")
 	route := &Route{View: mapped("X-Mail"), Views: map[string]*View{"https://other.example.com": &other}, CookieNames: []string{"session"}}

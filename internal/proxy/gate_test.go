@@ -63,7 +63,7 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 	route := &Route{
 		Name: "app", Paths: []string{"/"}, Chain: auth.Chain{{Flow: tokens}}, Policy: authz.NewPolicy(settings, authz.ACLSettings{}, authz.NewDirectory(nil), nil), Upstream: up, Realm: "idp.example.com",
 		View: View{
-			Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}},
+			Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), Upstream: IdentityHeaders{Headers: []HeaderMapping{{"X-User", []string{"sub"}}}}},
 			Errors:  ErrorSettings{UnauthorizedErrorMessage: "Unauthorized", ForbiddenErrorMessage: "Forbidden", ExposeErrorCode: true},
 		},
 		CookieNames: []string{"session_x"},

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"sallyport/internal/auth"
 )
 
 // removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
@@ -36,9 +38,9 @@ var (
 
 // SetsItself reports whether a header towards the upstream is the gate's own, in any spelling: no claim may be sent as it.
 func SetsItself(name string) bool {
-	name = Fold(name)
-	return slices.ContainsFunc(ownNames, func(own string) bool { return Fold(own) == name }) ||
-		slices.ContainsFunc(ownPrefixes, func(own string) bool { return strings.HasPrefix(name, Fold(own)) })
+	name = auth.FoldHeader(name)
+	return slices.ContainsFunc(ownNames, func(own string) bool { return auth.FoldHeader(own) == name }) ||
+		slices.ContainsFunc(ownPrefixes, func(own string) bool { return strings.HasPrefix(name, auth.FoldHeader(own)) })
 }
 
 // methodOverrides make an upstream run another method than the one that was judged. They pass where the route's allow says so.
@@ -46,7 +48,7 @@ var methodOverrides = []string{
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Method-Override", "Http-Method-Override", "X-Method", "X-Original-Method",
 }
 
-// A nameSet holds header names as Fold writes them.
+// A nameSet holds header names as auth.FoldHeader writes them.
 type nameSet struct {
 	names    map[string]struct{}
 	prefixes []string
@@ -58,7 +60,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	s := &nameSet{names: map[string]struct{}{}}
 	add := func(names ...string) {
 		for _, n := range names {
-			s.names[Fold(n)] = struct{}{}
+			s.names[auth.FoldHeader(n)] = struct{}{}
 		}
 	}
 	add(removedNames...)
@@ -66,11 +68,11 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 		add(methodOverrides...)
 	}
 	for _, p := range removedPrefixes {
-		s.prefixes = append(s.prefixes, Fold(p))
+		s.prefixes = append(s.prefixes, auth.FoldHeader(p))
 	}
 	for _, r := range routes {
 		for _, v := range r.allViews() {
-			for _, f := range v.Headers.upstream() {
+			for _, f := range v.Headers.Upstream.fields() {
 				add(f.header)
 			}
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
@@ -87,26 +89,9 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	return s
 }
 
-// Fold returns a header's name in the one spelling of all that an upstream may read alike: upper case, and - for every sign.
-func Fold(name string) string { return string(appendFolded(nil, name)) }
-
-func appendFolded(b []byte, name string) []byte {
-	for i := range len(name) {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z':
-			b = append(b, c-'a'+'A')
-		case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-			b = append(b, c)
-		default:
-			b = append(b, '-')
-		}
-	}
-	return b
-}
-
 func (s *nameSet) has(name string) bool {
 	var buf [64]byte
-	folded := appendFolded(buf[:0], name)
+	folded := auth.AppendFolded(buf[:0], name)
 	if _, found := s.names[string(folded)]; found {
 		return true
 	}

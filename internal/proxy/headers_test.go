@@ -14,8 +14,10 @@ func token() *string {
 }
 
 func TestStripRemovesEverySpelling(t *testing.T) {
-	other := &Route{View: View{Headers: HeaderSettings{UpstreamHeaders: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}, UpstreamIDTokenHeader: "X-Id-Token"}}}
-	p := planFor(t, &Route{View: View{Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), UpstreamHeaders: []HeaderMapping{{"X-User", []string{"sub"}}}}}}, other)
+	other := &Route{View: View{Headers: HeaderSettings{Upstream: IdentityHeaders{
+		Headers: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}, IDTokenHeader: "X-Id-Token",
+	}}}}
+	p := planFor(t, &Route{View: View{Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), Upstream: IdentityHeaders{Headers: []HeaderMapping{{"X-User", []string{"sub"}}}}}}}, other)
 	for _, name := range []string{
 		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization",
 		"X-Consumer-Id", "X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
@@ -78,9 +80,10 @@ func TestOwnCookiesStayHere(t *testing.T) {
 func TestSetWritesClaims(t *testing.T) {
 	mapping := func(name string) HeaderMapping { return HeaderMapping{"X-" + name, []string{name}} }
 	r := routeFor(t, &Route{View: View{Headers: HeaderSettings{
-		UpstreamAccessTokenHeader: token(), UpstreamIDTokenHeader: "x_id_token",
-		UpstreamHeaders: []HeaderMapping{mapping("s"), mapping("n"), mapping("b"), mapping("o"), mapping("l"), mapping("bad"), mapping("long"), mapping("null"),
-			{"X-Nested", []string{"o", "k"}}, mapping("idonly")},
+		UpstreamAccessTokenHeader: token(), Upstream: IdentityHeaders{IDTokenHeader: "x_id_token", Headers: []HeaderMapping{
+			mapping("s"), mapping("n"), mapping("b"), mapping("o"), mapping("l"), mapping("bad"), mapping("long"), mapping("null"),
+			{"X-Nested", []string{"o", "k"}}, mapping("idonly"),
+		}},
 	}}})
 	identity := &auth.Identity{
 		AccessToken: auth.Claims{"s": "Zoë", "n": int64(7), "b": true, "o": map[string]any{"k": "v"}, "l": []any{"a", "b"},

@@ -35,5 +35,5 @@ func paramName(pair string) string {
 		name = decoded
 	}
 	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00") // as PHP reads it, which takes any sign for _, too
-	return Fold(name)
+	return auth.FoldHeader(name)
 }

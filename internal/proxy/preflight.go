@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/authz"
 )
 
@@ -50,7 +51,7 @@ func onlyPreflight(out *http.Request, credentials []string) {
 func withoutCredentials(query string, names []string) string {
 	folded := make([]string, len(names))
 	for n, name := range names {
-		folded[n] = Fold(name)
+		folded[n] = auth.FoldHeader(name)
 	}
 	credential := func(pair string) bool {
 		return slices.ContainsFunc(strings.Split(pair, ";"), func(part string) bool {

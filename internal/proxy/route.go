@@ -79,7 +79,7 @@ func newRoute(given *Route, s *shared) (*route, error) {
 }
 
 func newView(v *View, removed *nameSet, cookies *cookieSet) *view {
-	p := &headerPlan{removed: removed, cookies: cookies, upstream: v.Headers.upstream(), downstream: v.Headers.downstream()}
+	p := &headerPlan{removed: removed, cookies: cookies, upstream: v.Headers.Upstream.fields(), downstream: v.Headers.downstream()}
 	p.tokenHeader, p.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
 	return &view{v, p}
 }

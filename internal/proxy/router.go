@@ -188,7 +188,7 @@ func newRules(list []*Rule) *rules {
 	var paths []string // in the order in which they are named first
 	at := map[string][]*rule{}
 	for n, given := range list {
-		rule := &rule{Rule: given, order: n, fields: fieldsOf(nil, given.Headers.UpstreamHeaders, nil, nil)}
+		rule := &rule{Rule: given, order: n, fields: mappedFields(given.Headers.UpstreamHeaders)}
 		r.all = append(r.all, rule)
 		for _, path := range orAny(rule.Paths) {
 			if at[path] == nil {

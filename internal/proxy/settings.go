@@ -40,31 +40,26 @@ type UpstreamSettings struct {
 type HeaderSettings struct {
 	HideCredentials bool `yaml:"hide_credentials" default:"true"` // the upstream doesn't see the credential where the client put it
 
-	UpstreamAccessTokenHeader      *string         `yaml:"upstream_access_token_header" default:"authorization:bearer"` // header or header:scheme; null: none
-	UpstreamAccessTokenJWKHeader   string          `yaml:"upstream_access_token_jwk_header"`
-	UpstreamIDTokenHeader          string          `yaml:"upstream_id_token_header"`
-	UpstreamIDTokenJWKHeader       string          `yaml:"upstream_id_token_jwk_header"`
-	UpstreamRefreshTokenHeader     string          `yaml:"upstream_refresh_token_header"`
-	UpstreamUserInfoHeader         string          `yaml:"upstream_user_info_header"`
-	UpstreamUserInfoJWTHeader      string          `yaml:"upstream_user_info_jwt_header"`
-	UpstreamIntrospectionHeader    string          `yaml:"upstream_introspection_header"`
-	UpstreamIntrospectionJWTHeader string          `yaml:"upstream_introspection_jwt_header"`
-	UpstreamHeaders                []HeaderMapping `yaml:"upstream_headers"`
-	UpstreamHeadersClaims          []string        `yaml:"upstream_headers_claims"` // top-level claims, by index with the names
-	UpstreamHeadersNames           []string        `yaml:"upstream_headers_names"`
+	UpstreamAccessTokenHeader   *string `yaml:"upstream_access_token_header" default:"authorization:bearer"` // header or header:scheme; null: none
+	DownstreamAccessTokenHeader string  `yaml:"downstream_access_token_header"`                              // header or header:scheme
 
-	DownstreamAccessTokenHeader      string          `yaml:"downstream_access_token_header"` // header or header:scheme
-	DownstreamAccessTokenJWKHeader   string          `yaml:"downstream_access_token_jwk_header"`
-	DownstreamIDTokenHeader          string          `yaml:"downstream_id_token_header"`
-	DownstreamIDTokenJWKHeader       string          `yaml:"downstream_id_token_jwk_header"`
-	DownstreamRefreshTokenHeader     string          `yaml:"downstream_refresh_token_header"`
-	DownstreamUserInfoHeader         string          `yaml:"downstream_user_info_header"`
-	DownstreamUserInfoJWTHeader      string          `yaml:"downstream_user_info_jwt_header"`
-	DownstreamIntrospectionHeader    string          `yaml:"downstream_introspection_header"`
-	DownstreamIntrospectionJWTHeader string          `yaml:"downstream_introspection_jwt_header"`
-	DownstreamHeaders                []HeaderMapping `yaml:"downstream_headers"`
-	DownstreamHeadersClaims          []string        `yaml:"downstream_headers_claims"`
-	DownstreamHeadersNames           []string        `yaml:"downstream_headers_names"`
+	Upstream   IdentityHeaders `yaml:",inline" prefix:"upstream_"`
+	Downstream IdentityHeaders `yaml:",inline" prefix:"downstream_"`
+}
+
+// IdentityHeaders name the headers that hold what is known of an identity, besides its access token.
+type IdentityHeaders struct {
+	AccessTokenJWKHeader   string          `yaml:"access_token_jwk_header"`
+	IDTokenHeader          string          `yaml:"id_token_header"`
+	IDTokenJWKHeader       string          `yaml:"id_token_jwk_header"`
+	RefreshTokenHeader     string          `yaml:"refresh_token_header"`
+	UserInfoHeader         string          `yaml:"user_info_header"`
+	UserInfoJWTHeader      string          `yaml:"user_info_jwt_header"`
+	IntrospectionHeader    string          `yaml:"introspection_header"`
+	IntrospectionJWTHeader string          `yaml:"introspection_jwt_header"`
+	Headers                []HeaderMapping `yaml:"headers"`
+	HeadersClaims          []string        `yaml:"headers_claims"` // top-level claims, by index with the names
+	HeadersNames           []string        `yaml:"headers_names"`
 }
 
 // RuleHeaderSettings are what the upstream receives besides where a rule is the one.
@@ -81,10 +76,10 @@ type HeaderMapping struct {
 // ErrorSettings are the part of the oidc: block that says how refusals look.
 type ErrorSettings struct {
 	UnauthorizedErrorMessage string   `yaml:"unauthorized_error_message" default:"Unauthorized"`
-	UnauthorizedRedirectURI  []string `yaml:"unauthorized_redirect_uri" group:"issuer"`
+	UnauthorizedRedirectURI  []string `yaml:"unauthorized_redirect_uri" group:"issuer" per_client:"true"`
 	ForbiddenErrorMessage    string   `yaml:"forbidden_error_message" default:"Forbidden"`
-	ForbiddenRedirectURI     []string `yaml:"forbidden_redirect_uri" group:"issuer"`
-	UnexpectedRedirectURI    []string `yaml:"unexpected_redirect_uri" group:"issuer"`
+	ForbiddenRedirectURI     []string `yaml:"forbidden_redirect_uri" group:"issuer" per_client:"true"`
+	UnexpectedRedirectURI    []string `yaml:"unexpected_redirect_uri" group:"issuer" per_client:"true"`
 	ExposeErrorCode          bool     `yaml:"expose_error_code" default:"true"` // error in WWW-Authenticate (RFC 6750 §3)
 	DisplayErrors            bool     `yaml:"display_errors" default:"false"`   // inner detail in answers: for debugging only
 }

@@ -1,4 +1,4 @@
-package config
+package check
 
 import (
 	"errors"
@@ -27,44 +27,44 @@ var (
 	hostPattern = regexp.MustCompile("[*{}$<>()|^~\\[\\]!'\";,=&+]")
 )
 
-// literal reports whether the route takes texts of a kind as they stand: claims, paths or values.
-func (r *Route) literal(kind string) bool { return slices.Contains(r.Route.Literal, kind) }
+// A Literal says which texts of a route are meant as they stand, by route.literal.
+type Literal []string
 
-// checkPaths judges paths of the route, or of a rule, which then is who reads them.
-func (r *Route) checkPaths(b *block, paths []string, rule *Rule) {
+// Has reports whether texts of a kind are meant as they stand: claims, paths or values.
+func (l Literal) Has(kind string) bool { return slices.Contains(l, kind) }
+
+// Paths judges the paths of a route or a rule. protects says that the paths keep requests out, so that one that matches nothing would
+// protect nothing; opens says that they let requests in.
+func (c Checker) Paths(paths []string, l Literal, protects, opens bool) {
 	for i, p := range paths {
-		if key := fmt.Sprintf("paths[%d]", i); !r.literal("paths") {
-			r.checkPathDialect(b, key, p, rule)
+		if key := fmt.Sprintf("paths[%d]", i); !l.Has("paths") {
+			c.pathDialect(key, p, protects, opens)
 		}
 	}
-	b.each("paths", paths, checkPath)
+	c.Each("paths", paths, Path)
 }
 
-func (r *Route) checkPathDialect(b *block, key, p string, rule *Rule) {
+func (c Checker) pathDialect(key, p string, protects, opens bool) {
 	switch {
 	case pathList.MatchString(p):
-		b.complain(key, "%s: several paths are a list: write each as an element of its own", b.shown(key))
+		c.Complain(key, "%s: several paths are a list: write each as an element of its own", c.Shown(key))
 	case strings.TrimSpace(p) != p:
-		b.complain(key, "%s: a space at its beginning or end matches nothing: take it out", b.shown(key))
-	case pathPattern.MatchString(p):
-		b.complain(key, "%s: %s", b.shown(key), noPattern(p, rule))
-	case !pathGroup.MatchString(p):
-	case rule != nil && rule.protects():
-		b.complain(key, "%s: %s", b.shown(key), noPattern(p, rule))
-	default:
-		b.warn(key, "%s is taken as it stands, its parentheses too: where that is meant, write literal: [paths] under route:",
-			b.shown(key))
+		c.Complain(key, "%s: a space at its beginning or end matches nothing: take it out", c.Shown(key))
+	case pathPattern.MatchString(p), pathGroup.MatchString(p) && protects:
+		c.Complain(key, "%s: %s", c.Shown(key), noPattern(p, opens))
+	case pathGroup.MatchString(p):
+		c.Warn(key, "%s is taken as it stands, its parentheses too: where that is meant, write literal: [paths] under route:", c.Shown(key))
 	}
 }
 
-// protects reports whether the rule keeps somebody out.
-func (r *Rule) protects() bool { return r.Auth != "off" }
+// IsPathPattern reports whether a path looks like a pattern, or like several paths in one text.
+func IsPathPattern(p string) bool { return pathPattern.MatchString(p) || pathList.MatchString(p) }
 
 // noPattern says what a path is, and what to write in the place of a pattern. A rule that opens something is never advised
 // to take a shorter path, which would open more.
-func noPattern(p string, rule *Rule) string {
+func noPattern(p string, opens bool) string {
 	const literal = ", or literal: [paths] under route: if it is meant as it stands"
-	if rule != nil && !rule.protects() {
+	if opens {
 		return "a path is no pattern: write each path in full" + literal
 	}
 	prefix := plainPrefix(p)
@@ -95,8 +95,8 @@ var (
 	errVariable    = errors.New("a URL has no variables: write it as it is sent, with $ as %24 where that is meant")
 )
 
-// checkURLDialect refuses placeholders, wildcards and variables in a URL, which are sent as they stand (RFC 3986 §2).
-func checkURLDialect(text string) error {
+// urlDialect refuses placeholders, wildcards and variables in a URL, which are sent as they stand (RFC 3986 §2).
+func urlDialect(text string) error {
 	switch {
 	case urlPattern.MatchString(text):
 		return errPlaceholder
@@ -106,20 +106,25 @@ func checkURLDialect(text string) error {
 	return nil
 }
 
-// checkValue judges a value that is compared with claims, or sent, as it stands. In a list that keeps people out a value
-// that matches nothing lets everybody in.
-func (r *Route) checkValue(b *block, key, text string, denies bool) {
+// Value judges a value that is compared with claims, or sent, as it stands. denies says that it is in a list that keeps requests
+// out: a value that matches nothing would let all of them in.
+func (c Checker) Value(key, text string, l Literal, denies bool) {
 	const literal = ", or literal: [values] under route: if it is meant as it stands"
 	switch {
-	case r.literal("values") || text == "":
+	case l.Has("values") || text == "":
 	case isList(text):
-		b.complain(key, "%s is one value with a comma: write several as a list%s", b.shown(key), literal)
+		c.Complain(key, "%s is one value with a comma: write several as a list%s", c.Shown(key), literal)
 	case valuePattern.MatchString(text), denies && valueSign.MatchString(text):
-		b.complain(key, "%s is compared as it stands, because a value is no pattern: %s%s", b.shown(key), instead(keyName(key), text), literal)
+		c.Complain(key, "%s is compared as it stands, because a value is no pattern: %s%s", c.Shown(key), instead(KeyName(key), text), literal)
 	case valueSign.MatchString(text):
-		b.warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:",
-			b.shown(key))
+		c.Warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:",
+			c.Shown(key))
 	}
+}
+
+// LooksLikePattern reports whether a value looks like a list or a pattern.
+func LooksLikePattern(text string) bool {
+	return isList(text) || valuePattern.MatchString(text) || valueSign.MatchString(text)
 }
 
 // isList reports whether a value looks like several with commas between them. The parts of a distinguished name, as groups

@@ -1,4 +1,4 @@
-package config
+package check
 
 import (
 	"errors"
@@ -7,13 +7,14 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
-	"sallyport/internal/proxy"
+	"sallyport/internal/auth"
 )
 
-// What the settings' texts look like. Each function says what is wrong with a text, and what to write instead, or returns
-// nil; none repeats the text.
+// The functions below judge a setting's text. Each returns an error that says what is wrong and what to write instead, without the
+// text itself, or nil.
 
 var (
 	token    = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110 §5.6.2
@@ -22,7 +23,8 @@ var (
 	control  = regexp.MustCompile(`[\x00-\x1f\x7f]`)
 )
 
-func checkPath(p string) error {
+// Path judges a path of a route or a rule: a prefix of whole segments, decoded.
+func Path(p string) error {
 	segments := strings.Split(p, "/")
 	switch {
 	case !strings.HasPrefix(p, "/"):
@@ -39,7 +41,8 @@ func checkPath(p string) error {
 	return nil
 }
 
-func checkHost(h string) error {
+// Host judges a host of a route or a rule: a name, an address or *.domain.
+func Host(h string) error {
 	name, wild := strings.CutPrefix(h, "*.")
 	address, err := netip.ParseAddr(h)
 	switch {
@@ -71,15 +74,16 @@ func checkHost(h string) error {
 	return nil
 }
 
-// checkServerName is for the one name that a certificate must have.
-func checkServerName(name string) error {
+// ServerName judges the one name that a certificate must have.
+func ServerName(name string) error {
 	if strings.HasPrefix(name, "*.") {
 		return errors.New("it is the one name that is asked for, and no wildcard: write app.example.com")
 	}
-	return checkHost(name)
+	return Host(name)
 }
 
-func checkMethod(m string) error {
+// Method judges a method of a rule.
+func Method(m string) error {
 	switch {
 	case m == "*" || m == "ANY" || m == "ALL":
 		return errors.New("a rule without methods takes every method: take it out")
@@ -93,8 +97,8 @@ func checkMethod(m string) error {
 	return nil
 }
 
-// parseURL reads an absolute URL with one of the schemes and without user information, which would end up in logs.
-func parseURL(text string, schemes ...string) (*url.URL, error) {
+// ParseURL parses an absolute URL with one of the schemes and without user information, which would end up in logs.
+func ParseURL(text string, schemes ...string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme):
@@ -104,11 +108,12 @@ func parseURL(text string, schemes ...string) (*url.URL, error) {
 	case net.ParseIP(u.Hostname()) == nil && hostPattern.MatchString(u.Hostname()):
 		return nil, errors.New("its host is no pattern, no list and no variable: write one host's name")
 	}
-	return u, checkURLDialect(text)
+	return u, urlDialect(text)
 }
 
-func checkURL(text string, schemes ...string) error {
-	u, err := parseURL(text, schemes...)
+// URL judges an absolute URL without query and fragment.
+func URL(text string, schemes ...string) error {
+	u, err := ParseURL(text, schemes...)
 	if err != nil {
 		return err
 	}
@@ -118,9 +123,9 @@ func checkURL(text string, schemes ...string) error {
 	return nil
 }
 
-// checkOrigin is for what is compared with the Origin header and with scheme://host of requests (RFC 6454 §6.2).
-func checkOrigin(text string) error {
-	u, err := parseURL(text, "https", "http")
+// Origin judges what is compared with the Origin header and with scheme://host of requests (RFC 6454 §6.2).
+func Origin(text string) error {
+	u, err := ParseURL(text, "https", "http")
 	switch {
 	case err != nil:
 		return err
@@ -134,16 +139,16 @@ func checkOrigin(text string) error {
 	return nil
 }
 
-// checkTarget is for where a browser is sent: an absolute URL, or an absolute path on the request's origin.
-func checkTarget(text string) error {
+// Target judges where a browser is sent: an absolute URL, or an absolute path on the request's origin.
+func Target(text string) error {
 	if strings.HasPrefix(text, "/") {
 		u, err := url.Parse(text)
 		if err != nil || u.Host != "" || strings.HasPrefix(text, "//") || strings.ContainsAny(text, "\\") {
 			return errors.New("expected a path such as /bye, or an absolute URL")
 		}
-		return checkURLDialect(text)
+		return urlDialect(text)
 	}
-	if _, err := parseURL(text, "https", "http"); errors.Is(err, errPlaceholder) || errors.Is(err, errVariable) {
+	if _, err := ParseURL(text, "https", "http"); errors.Is(err, errPlaceholder) || errors.Is(err, errVariable) {
 		return err
 	} else if err != nil {
 		return errors.New("expected an absolute URL such as https://app.example.com/bye, or a path such as /bye")
@@ -165,30 +170,34 @@ const (
 	own     = "the gate sets it itself: choose another header"
 )
 
-// checkHeader is for headers that the upstream receives.
-func checkHeader(name string) error {
+// ErrOwnHeader says that a header is one that the gate sets itself.
+var ErrOwnHeader = errors.New(own)
+
+// Header judges the name of a header that the gate sends.
+func Header(name string) error {
 	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a header's name (RFC 9110 §5.1): write letters, digits and -")
 	}
-	if why := fixedHeaders[strings.ToLower(proxy.Fold(name))]; why != "" {
+	if why := fixedHeaders[strings.ToLower(auth.FoldHeader(name))]; why != "" {
 		return errors.New(why)
 	}
 	return nil
 }
 
-// checkResponseHeader is for headers that the client receives.
-func checkResponseHeader(name string) error {
-	switch strings.ToLower(proxy.Fold(name)) {
+// ResponseHeader judges the name of a header that the client receives.
+func ResponseHeader(name string) error {
+	switch strings.ToLower(auth.FoldHeader(name)) {
 	case "set-cookie", "location", "www-authenticate", "authorization", "content-security-policy", "cache-control":
 		return errors.New("it means something of its own in a response: choose another header")
 	}
-	return checkHeader(name)
+	return Header(name)
 }
 
 // namePattern are characters that a name may have by its standard, and that stand for patterns and variables in other tools.
 const namePattern = "$*^|"
 
-func checkCookieName(name string) error {
+// CookieName judges the name of a cookie without prefix.
+func CookieName(name string) error {
 	lower := strings.ToLower(name)
 	switch {
 	case !token.MatchString(name) || strings.ContainsAny(name, namePattern):
@@ -199,7 +208,8 @@ func checkCookieName(name string) error {
 	return nil
 }
 
-func checkCookiePath(path string) error {
+// CookiePath judges the Path of a cookie.
+func CookiePath(path string) error {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, ";") || control.MatchString(path) {
 		return errors.New("expected a path such as /")
 	}
@@ -210,18 +220,19 @@ func checkCookiePath(path string) error {
 	return nil
 }
 
-// checkMailDomain is for the part of addresses after the @, which is compared in lower case.
-func checkMailDomain(domain string) error {
+// MailDomain judges the part of mail addresses after the @, which is compared in lower case.
+func MailDomain(domain string) error {
 	switch {
 	case domain == "*":
 		return errors.New("without it every domain may pass: take the key out")
 	case strings.ContainsAny(domain, "@*, "):
 		return errors.New("a domain is written whole and by itself, without @ and *: write [example.com, example.org]")
 	}
-	return checkCookieDomain(domain)
+	return CookieDomain(domain)
 }
 
-func checkCookieDomain(domain string) error {
+// CookieDomain judges the Domain of a cookie.
+func CookieDomain(domain string) error {
 	if strings.HasPrefix(domain, ".") {
 		return errors.New("a domain covers its subdomains without a dot in front: leave the dot out")
 	}
@@ -231,14 +242,55 @@ func checkCookieDomain(domain string) error {
 	return nil
 }
 
-// hostCovers reports whether pattern, a host or *.domain, takes requests for host, which may be a pattern too.
-func hostCovers(pattern, host string) bool {
+// HostCovers reports whether pattern, a host or *.domain, takes requests for host, which may be a pattern too.
+func HostCovers(pattern, host string) bool {
 	suffix, wild := strings.CutPrefix(pattern, "*")
 	return pattern == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
 }
 
-// pathCovers reports whether path is prefix or below it.
-func pathCovers(prefix, path string) bool {
+// PathCovers reports whether path is prefix or below it.
+func PathCovers(prefix, path string) bool {
 	prefix = strings.TrimSuffix(prefix, "/")
 	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// NotEmpty judges an element of a list that may hold any text.
+func NotEmpty(text string) error {
+	if text == "" {
+		return errors.New("it is empty: write a value, or take it out")
+	}
+	return nil
+}
+
+// Scope judges one scope (RFC 6749 §3.3).
+func Scope(text string) error {
+	if text == "" || strings.ContainsAny(text, " \t\r\n\"\\") {
+		return errors.New("one scope is one element (RFC 6749 §3.3): write [openid, profile]")
+	}
+	return nil
+}
+
+// ParamName judges the name of a parameter, or of a header with _ for -.
+func ParamName(name string) error {
+	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
+		return errors.New("it isn't a parameter's name: write letters, digits, - and _")
+	}
+	return nil
+}
+
+// IsToken reports whether a text is a token (RFC 9110 §5.6.2).
+func IsToken(text string) bool { return token.MatchString(text) }
+
+// HasControls reports whether a text holds line breaks or other control characters.
+func HasControls(text string) bool { return control.MatchString(text) }
+
+var userinfo = regexp.MustCompile(`://[^/?#]*@`)
+
+// Quote shows a value in a message: not all of it if it is long, and without the password of a URL.
+func Quote(text string) string {
+	text = userinfo.ReplaceAllString(text, "://...@")
+	if len(text) > 100 {
+		text = strings.ToValidUTF8(text[:100], "") + "..."
+	}
+	return strconv.Quote(text)
 }

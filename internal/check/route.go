@@ -1,0 +1,93 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// A Route is what the checks of a room know of the route to which its settings belong.
+type Route struct {
+	Hosts     []string
+	Paths     []string
+	PublicURL string // empty: the origin of each request
+	Literal   Literal
+}
+
+// CheckRedirectURI judges the URI of a redirection endpoint, whose path the gate serves itself (RFC 6749 §3.1.2).
+func (r *Route) CheckRedirectURI(text string) error {
+	path := text
+	if !strings.HasPrefix(text, "/") {
+		u, err := ParseURL(text, "https", "http")
+		if err != nil {
+			return errors.New("expected an absolute URL such as https://app.example.com/oauth2/callback, or a path such as /oauth2/callback")
+		}
+		if u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "?#") {
+			return errors.New("a redirect URI here has no query and no fragment: write it up to the ? or #")
+		}
+		if path = u.Path; path == "" {
+			return errors.New("it has no path: write one that only logins use, such as /oauth2/callback")
+		}
+		if public := r.PublicURL; public != "" && public != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("a login begins and ends on one origin, and public_url is %s: write %s%s", public, public, path)
+		}
+		if len(r.Hosts) > 0 && !r.hasHost(u.Hostname()) {
+			return errors.New("its host isn't among the hosts of the route: add it there, or write one of those")
+		}
+	}
+	if path == "/" {
+		return errors.New("the gate answers this path itself, so it can't be /: write /oauth2/callback")
+	}
+	if !r.Literal.Has("paths") && IsPathPattern(path) {
+		return errors.New("the issuer sends people to exactly this path, so it is no pattern and no list: write one such as /oauth2/callback")
+	}
+	return Path(path)
+}
+
+func (r *Route) hasHost(host string) bool {
+	return slices.ContainsFunc(r.Hosts, func(h string) bool { return HostCovers(h, host) })
+}
+
+// CheckSuffix judges the end of a path, which is compared as it stands.
+func (r *Route) CheckSuffix(suffix string) error {
+	if !r.Literal.Has("paths") && pathPattern.MatchString(suffix) || strings.ContainsAny(suffix, "?#%") || strings.TrimSpace(suffix) != suffix {
+		return errors.New("it is the end of a path as it stands, decoded, and no pattern: write one such as /logout")
+	}
+	return nil
+}
+
+// CheckDomain judges a cookie's Domain: a browser refuses a cookie for a domain that isn't the host's (RFC 6265 §5.3).
+func (r *Route) CheckDomain(domain string) error {
+	if err := CookieDomain(domain); err != nil {
+		return err
+	}
+	hosts := r.Hosts
+	if u, err := url.Parse(r.PublicURL); err == nil && u.Host != "" {
+		hosts = []string{u.Hostname()} // where browsers are
+	}
+	for _, h := range hosts {
+		if h = strings.TrimPrefix(h, "*."); h != domain && !strings.HasSuffix(h, "."+domain) {
+			return fmt.Errorf("browsers refuse it from %s: write a domain that all hosts of the route are in", h)
+		}
+	}
+	return nil
+}
+
+// RefusesSecure reports whether browsers refuse Secure cookies from the route, because public_url is http.
+func (r *Route) RefusesSecure() bool {
+	u, err := url.Parse(r.PublicURL)
+	return err == nil && u.Host != "" && u.Scheme != "https" && !auth.Loopback(r.PublicURL)
+}
+
+// CheckPublicURL warns of a public_url whose host finds no route.
+func (r *Route) CheckPublicURL(c Checker) {
+	u, err := url.Parse(r.PublicURL)
+	if err == nil && u.Host != "" && len(r.Hosts) > 0 && !r.hasHost(u.Hostname()) {
+		c.Warn("public_url", "hosts has no %s, so a request that comes with that Host header finds no route: add it, unless the proxy in front sends another",
+			u.Hostname())
+	}
+}

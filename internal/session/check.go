@@ -1,0 +1,29 @@
+package session
+
+import (
+	"fmt"
+
+	"sallyport/internal/check"
+)
+
+// Check reports what is wrong with the settings, by key. used says that a flow keeps sessions.
+func (s *Settings) Check(c check.Checker, used bool) {
+	c.Secrets("session_secret", s.Secret)
+	s.Redis.Check(c, "redis")
+	if c.IsSet("redis") && s.Storage == "memory" {
+		c.Warn("redis", "it isn't used, because session_storage is memory: write session_storage: redis")
+	}
+	if !used {
+		return
+	}
+	for i, secret := range s.Secret {
+		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
+	}
+	if s.Storage == "redis" && len(s.Secret) == 0 {
+		c.Warn("session_storage", "without session_secret each process makes one up, so no restart and no other replica can read what Redis holds: "+
+			"write session_secret (openssl rand -base64 32)")
+	}
+	if s.IdlingTimeout == 0 && s.RollingTimeout == 0 && s.AbsoluteTimeout == 0 {
+		c.Warn("session_absolute_timeout", "all three session timeouts are 0, so a session that somebody has stolen never ends: write one of them")
+	}
+}
