@@ -74,7 +74,7 @@ func newAuthorizationCode(s *Settings, d *Deps) auth.Flow {
 	return &authorizationCode{
 		hidden: hidden, settings: s.AuthorizationCodeSettings, request: s.Client.TokenRequestSettings, clients: d.clients, sessions: newSession(s, d).(*sessions),
 		keyring: d.Keyring, cookie: loginCookie(s, d), paths: CallbackPaths(s.RedirectURI, d.Base), home: d.Base, after: newLoginAction(s, d),
-		replay: newReplay(s, "authorization_code"), search: d.search(s), now: d.Now, log: d.Log,
+		replay: newReplay(s, oidc.GrantAuthorizationCode), search: d.search(s), now: d.Now, log: d.Log,
 		keeps: !slices.Contains(s.DisableSession, "authorization_code"),
 	}
 }
@@ -312,18 +312,18 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
-	want.Grant = "authorization_code"
+	want.Grant = oidc.GrantAuthorizationCode
 	if want.Expected && f.settings.VerifyNonce {
 		want.Nonce = l.nonce()
 	}
 	answered := *t
-	if answered.Identity, err = client.Issued(r.Context(), "session", t.Tokens, want); err != nil {
+	if answered.Identity, err = client.Issued(r.Context(), t.Tokens, want); err != nil {
 		return nil, err
 	}
 	if err := l.checkStrength(answered.Identity); err != nil {
 		return nil, err
 	}
-	res := f.replay.result(&answered, nil)
+	res := f.replay.result(&sessionKind, &answered, nil)
 	if f.search != nil {
 		return f.search.search(r, res)
 	}

@@ -52,7 +52,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 			return nil, err
 		}
 	}
-	return b.presented.result(token, identity)
+	return b.presented.result(&bearerKind, token, identity)
 }
 
 // ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.

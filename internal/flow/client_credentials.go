@@ -31,7 +31,7 @@ var clientCredentialsKind = Kind{
 
 func newClientCredentials(s *Settings, d *Deps) auth.Flow {
 	return &clientCredentials{
-		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "client_credentials"), kinds: d.kinds,
+		places: newPlaces(s.ClientCredentialsParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, oidc.GrantClientCredentials), kinds: d.kinds,
 		spellings: spellings{newKinds(d.HashKey)},
 	}
 }
@@ -52,7 +52,7 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 	if who.basic {
 		f.kinds.remember(who)
 	}
-	return f.replay.result(t, who.at), nil
+	return f.replay.result(&clientCredentialsKind, t, who.at), nil
 }
 
 // ask asks for a token in each way to read the credentials, until one is accepted.

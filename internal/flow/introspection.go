@@ -41,7 +41,7 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.presented.result(token, identity)
+	return f.presented.result(&introspectionKind, token, identity)
 }
 
 // introspect asks about a token. Its error is final.

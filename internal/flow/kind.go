@@ -21,6 +21,13 @@ type Kind struct {
 	role    role
 }
 
+// proved returns a copy of i that names this kind as the flow that proved it. The identity itself may be cached and shared.
+func (k *Kind) proved(i *auth.Identity) *auth.Identity {
+	named := *i
+	named.Flow = k.Name
+	return &named
+}
+
 // A role is what a flow is to a route with several issuers, and what may follow its success.
 type role int
 

@@ -32,7 +32,7 @@ var passwordKind = Kind{
 }
 
 func newPassword(s *Settings, d *Deps) auth.Flow {
-	return &password{places: newPlaces(s.PasswordParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "password"), kinds: d.kinds}
+	return &password{places: newPlaces(s.PasswordParamType, s), clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, oidc.GrantPassword), kinds: d.kinds}
 }
 
 // Authenticate takes a Basic header that could be either for a person's first and for a client's then: only if the issuer
@@ -58,7 +58,7 @@ func (f *password) Authenticate(r *auth.Request) (*auth.Result, error) {
 		}
 		return nil, err
 	}
-	return f.replay.result(t, who.at), nil
+	return f.replay.result(&passwordKind, t, who.at), nil
 }
 
 // kinds remember which Basic credentials are a client's, on routes where they could be a person's too: so that the issuer

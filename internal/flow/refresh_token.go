@@ -32,7 +32,7 @@ var refreshTokenKind = Kind{
 }
 
 func newRefreshToken(s *Settings, d *Deps) auth.Flow {
-	return &refreshToken{places: newPlaces(s.RefreshTokenParamType, s), name: s.RefreshTokenParamName, clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, "refresh_token")}
+	return &refreshToken{places: newPlaces(s.RefreshTokenParamType, s), name: s.RefreshTokenParamName, clients: d.clients, copied: d.tokenArgs(s), replay: newReplay(s, oidc.GrantRefreshToken)}
 }
 
 func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
@@ -58,5 +58,5 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, grantError("refresh_token_refused", err)
 	}
-	return f.replay.result(t, used(token)), nil
+	return f.replay.result(&refreshTokenKind, t, used(token)), nil
 }

@@ -15,7 +15,7 @@ type TokenClientSettings struct {
 	TokenHeadersGrants  []string `yaml:"token_headers_grants" enum:"authorization_code,client_credentials,password,refresh_token"`
 }
 
-// replay makes a token response the result of a flow.
+// replay turns a token response into the result of a flow.
 type replay struct {
 	on     bool
 	prefix string
@@ -26,8 +26,9 @@ func newReplay(s *Settings, grant string) replay {
 	return replay{on: len(grants) == 0 || slices.Contains(grants, grant), prefix: s.TokenHeadersPrefix}
 }
 
-func (p *replay) result(t *oidc.TokenResponse, at []auth.Param) *auth.Result {
-	res := &auth.Result{Identity: t.Identity, Used: at, Issued: t.Answer}
+// result returns the result of a flow of kind k that sent the credential in at to the token endpoint.
+func (p *replay) result(k *Kind, t *oidc.TokenResponse, at []auth.Param) *auth.Result {
+	res := &auth.Result{Identity: k.proved(t.Identity), Used: at, Issued: t.Answer}
 	if !p.on || len(t.Header) == 0 {
 		return res
 	}

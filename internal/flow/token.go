@@ -141,12 +141,13 @@ func (p *presented) mine(r *auth.Request, k *Kind) (found, error) {
 	return f, err
 }
 
-// result is what a flow answers that has proved a token: its binding is judged at every request, whatever proved it.
-func (p *presented) result(f found, i *auth.Identity) (*auth.Result, error) {
+// result returns what a flow of kind k answers after it has proved a token. The token's binding is checked at every request, whatever proved
+// the token.
+func (p *presented) result(k *Kind, f found, i *auth.Identity) (*auth.Result, error) {
 	if err := p.binding.check(i); err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: i, Used: used(f)}, nil
+	return &auth.Result{Identity: k.proved(i), Used: used(f)}, nil
 }
 
 // places of access tokens.

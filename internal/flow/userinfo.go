@@ -52,8 +52,8 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return f.presented.result(token, &auth.Identity{
-		Flow: "userinfo", Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
+	return f.presented.result(&userinfoKind, token, &auth.Identity{
+		Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
 		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
 	})
 }

@@ -69,7 +69,7 @@ func (i *Issuer) verifyAccessToken(ctx context.Context, t *jwt, p proof) (*Verif
 		return nil, nil, err
 	}
 	return &VerifiedToken{NotBefore: nbf, Identity: &auth.Identity{
-		Flow: "bearer", Issuer: i.url, ClientID: claims.String("client_id"), Subject: claims.String("sub"),
+		Issuer: i.url, ClientID: claims.String("client_id"), Subject: claims.String("sub"),
 		AccessToken: claims, AccessTokenJWK: by.jwk, Presented: true,
 		Tokens: auth.Tokens{AccessToken: t.text, TokenType: "Bearer", Scope: claims.String("scope"), Expiry: exp},
 	}}, by, nil

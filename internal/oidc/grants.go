@@ -15,6 +15,14 @@ import (
 	"sallyport/internal/cache"
 )
 
+// The grant types of RFC 6749.
+const (
+	GrantAuthorizationCode = "authorization_code" // §4.1.3
+	GrantPassword          = "password"           // §4.3.2
+	GrantClientCredentials = "client_credentials" // §4.4.2
+	GrantRefreshToken      = "refresh_token"      // §6
+)
+
 // Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
 func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, by Caller) (*TokenResponse, error) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
@@ -143,7 +151,7 @@ func (c *Client) granted(ctx context.Context, kept *cache.Cache[*TokenResponse],
 		if g.as != nil {
 			tokens.IDToken = "" // it is for the caller's client, and about no person
 		}
-		if t.Identity, err = c.Issued(ctx, g.flow, tokens, IDTokenWant{}); err != nil {
+		if t.Identity, err = c.Issued(ctx, tokens, IDTokenWant{Grant: g.flow}); err != nil {
 			if !errors.Is(err, ErrUnavailable) {
 				err = fmt.Errorf("%w: what it has issued: %w", ErrUnavailable, err)
 			}

@@ -71,7 +71,7 @@ func (c *Client) introspectedIdentity(token string, i *Introspection) (*auth.Ide
 		return nil, err
 	}
 	return &auth.Identity{
-		Flow: "introspection", Issuer: c.issuer.url, ClientID: i.Claims.String("client_id"), Subject: i.Claims.String("sub"),
+		Issuer: c.issuer.url, ClientID: i.Claims.String("client_id"), Subject: i.Claims.String("sub"),
 		Introspection: i.Claims, IntrospectionJWT: i.JWT, Presented: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: i.Claims.String("scope"), Expiry: exp},
 	}, nil

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,9 @@ import (
 )
 
 // Issued returns what tokens prove that the gate was issued itself: the ID token, if there is one, in full, and the access
-// token, if it is signed for us to verify. flow is who asked for them.
-func (c *Client) Issued(ctx context.Context, flow string, t auth.Tokens, want IDTokenWant) (*auth.Identity, error) {
-	i := &auth.Identity{Flow: flow, Issuer: c.issuer.url, ClientID: c.ID, Tokens: t}
+// token, if it is signed for us to verify. The caller sets Identity.Flow.
+func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*auth.Identity, error) {
+	i := &auth.Identity{Issuer: c.issuer.url, ClientID: c.ID, Tokens: t}
 	switch {
 	case t.IDToken == "" && want.Expected:
 		return nil, fmt.Errorf("%w: the token response has no ID token although scopes has openid: let client_id use openid at the issuer, "+
@@ -21,14 +20,14 @@ func (c *Client) Issued(ctx context.Context, flow string, t auth.Tokens, want ID
 		return nil, fmt.Errorf("%w: the token response has no token that can be used: its token_type is %q, expected Bearer", ErrNotSetUp, clip(t.TokenType))
 	}
 	if t.IDToken != "" {
-		want.AccessToken, want.Grant = t.AccessToken, cmp.Or(want.Grant, flow)
+		want.AccessToken = t.AccessToken
 		claims, key, err := c.IDToken(ctx, t.IDToken, want)
 		if err != nil {
 			return nil, fmt.Errorf("the ID token: %w", err)
 		}
 		i.IDToken, i.IDTokenJWK, i.Subject = claims, key, claims.String("sub")
 	}
-	return i, c.proveAccessToken(ctx, i, cmp.Or(want.Grant, flow))
+	return i, c.proveAccessToken(ctx, i, want.Grant)
 }
 
 // Reissued returns what refreshed tokens prove: the ID token and the access token are each about the subject of the one before.
