@@ -65,8 +65,8 @@ func TestRoomsAreApart(t *testing.T) {
 		}
 		begun := time.Now()
 		for name, reserve := range map[string]func() (func(), error){
-			"the gate's own": func() (func(), error) { return a.forGate(t.Context()) },
-			"keys":           func() (func(), error) { return a.forKeys(t.Context()) },
+			"the gate's own": func() (func(), error) { return a.admitOwn(t.Context()) },
+			"keys":           func() (func(), error) { return a.admitKeys(t.Context()) },
 		} {
 			if _, err := reserve(); err != nil || time.Since(begun) != 0 {
 				t.Errorf("%s: %v, after %v", name, err, time.Since(begun))
@@ -97,13 +97,13 @@ func TestFailuresOfOneClient(t *testing.T) {
 			}
 			return n
 		}
-		if n := places(stranger); n != placesFailed {
-			t.Errorf("after its failures the address has %d places, expected %d", n, placesFailed)
+		if n := places(stranger); n != failedCalls {
+			t.Errorf("after its failures the address has %d places, expected %d", n, failedCalls)
 		}
 		if n := places(other); n != 32 {
 			t.Errorf("another address has %d places, expected 32", n)
 		}
-		time.Sleep(failuresFor)
+		time.Sleep(failurePeriod)
 		if n := places(stranger); n != 32 {
 			t.Errorf("later the address has %d places, expected 32", n)
 		}

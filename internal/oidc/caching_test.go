@@ -78,8 +78,8 @@ func TestRotatedRefreshToken(t *testing.T) {
 		calls  int
 	}{
 		{"at the same time", "app", time.Second, 1},
-		{"reused", "app", 2 * rotatedServes, 2},
-		{"not rotated", "keeps", 2 * rotatedServes, 1},
+		{"reused", "app", 2 * rotatedLifetime, 2},
+		{"not rotated", "keeps", 2 * rotatedLifetime, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, client, now := begin(t, func(s *Settings) {

@@ -117,7 +117,7 @@ func TestEveryClientAuthentication(t *testing.T) {
 				certificate(c.tls, &s.ClientSettings)
 			}
 			client := begun{p, now}.client(t, s)
-			_, err := client.token(t.Context(), "authorization_code", url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+			_, err := client.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
 			if (err == nil) != c.ok || errors.Is(err, ErrRefused) {
 				t.Errorf("token endpoint: %v", err)
 			}
@@ -147,12 +147,13 @@ func TestAssertion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claims, err := readPayload(jwt)
+		parsed, err := parseJWT(jwt)
 		if err != nil {
 			t.Fatal(err)
 		}
+		claims := parsed.claims
 		exp, _ := claims.Time("exp")
-		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" || exp.Sub(now.Now()) != assertionLife || seen[claims["jti"]] {
+		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" || exp.Sub(now.Now()) != assertionLifetime || seen[claims["jti"]] {
 			t.Errorf("the assertion is %v", claims)
 		}
 		seen[claims["jti"]] = true
@@ -189,7 +190,7 @@ func TestAssertionFile(t *testing.T) {
 	}
 	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"pod"}, ClientAssertionFile: []string{name}}})
 	ask := func() error {
-		_, err := c.token(t.Context(), "authorization_code", url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+		_, err := c.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
 		return err
 	}
 	if err := ask(); err == nil || !strings.Contains(err.Error(), "client_assertion_file") {

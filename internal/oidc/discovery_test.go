@@ -22,16 +22,16 @@ var odd = []any{"text", 5, true, []any{}, []any{5}, []any{map[string]any{}}, map
 // reads that member notices.
 func TestEachMemberByItself(t *testing.T) {
 	whole := metadataOf(t, func(map[string]any) {})
-	for n := range reflect.TypeFor[Metadata]().NumField() {
-		name := reflect.TypeFor[Metadata]().Field(n).Tag.Get("json")
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Metadata]()) {
+		name := field.Tag.Get("json")
 		if name == "" || name == "issuer" {
 			continue
 		}
 		for _, v := range odd {
 			got := metadataOf(t, func(m map[string]any) { m[name] = v })
-			got.bad, got.raw = whole.bad, whole.raw
+			got.unusable, got.raw = whole.unusable, whole.raw
 			want := *whole
-			reflect.ValueOf(&want).Elem().Field(n).Set(reflect.ValueOf(got).Elem().Field(n))
+			reflect.ValueOf(&want).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(got).Elem().FieldByIndex(field.Index))
 			if !reflect.DeepEqual(*got, want) {
 				t.Errorf("%s: %v: the metadata is\n%+v, expected\n%+v", name, v, got, &want)
 			}
@@ -43,13 +43,12 @@ func TestEachMemberByItself(t *testing.T) {
 func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	t.Helper()
 	document := map[string]any{"issuer": "https://idp.example.com", "authorization_response_iss_parameter_supported": true}
-	for n := range reflect.TypeFor[Metadata]().NumField() {
-		f := reflect.TypeFor[Metadata]().Field(n)
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Metadata]()) {
 		if f.Type == reflect.TypeFor[[]string]() {
 			document[f.Tag.Get("json")] = []any{"a", "b"}
 		}
 	}
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		announce(document, e.member, "https://idp.example.com/"+e.setting)
 	}
 	change(document)
@@ -57,13 +56,13 @@ func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Issuer{url: "https://idp.example.com", documentURL: "https://idp.example.com/x"}
+	i := &Issuer{issuerConfig: issuerConfig{url: "https://idp.example.com", documentURL: "https://idp.example.com/x"}}
 	m := &Metadata{}
 	skipped, err := readMembers(b, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.settle(&EndpointSettings{}, skipped, i.checkEndpoint)
+	m.applySettings(&EndpointSettings{}, skipped, i.checkEndpoint)
 	return m
 }
 
@@ -85,7 +84,7 @@ func announce(document map[string]any, member string, v any) {
 // another.
 func TestBadEndpoints(t *testing.T) {
 	p, _, now := begin(t, nil)
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		for _, v := range []any{"/relative", "ftp://idp/x", 5, []any{}, "https://", " https://idp/x"} {
 			for _, configured := range []bool{false, true} {
 				c := clientOf(t, p, now, func(s *Settings) {
@@ -131,7 +130,7 @@ func configure(s *EndpointSettings, setting, value string) {
 // TestUsesOfBadEndpoints: each use of an endpoint that can't be used says so.
 func TestUsesOfBadEndpoints(t *testing.T) {
 	uses := map[string]func(*testing.T, *Client) error{
-		"jwks_endpoint": func(t *testing.T, c *Client) error { _, _, err := c.issuer.currentKeys(t.Context()); return err },
+		"jwks_endpoint": func(t *testing.T, c *Client) error { _, err := c.issuer.keys.get(t.Context()); return err },
 		"authorization_endpoint": func(t *testing.T, c *Client) error {
 			_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{})
 			return err
@@ -143,7 +142,7 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 		"end_session_endpoint":   func(t *testing.T, c *Client) error { _, _, err := c.EndSession(t.Context(), "", "", ""); return err },
 	}
 	p, c, _ := begin(t, asJSON)
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		use := uses[strings.TrimPrefix(e.setting, "mtls_")]
 		c.issuer.Forget()
 		c.certificate = strings.HasPrefix(e.setting, "mtls_")

@@ -67,11 +67,11 @@ func FuzzTokenAnswer(f *testing.F) {
 	asked := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		object, err := decodeObject(body)
-		refused := (&Client{ID: "app"}).refusal("session", &Metadata{}, 400, object, nil)
+		refused := (&Client{ID: "app"}).tokenError(sessionGrant, &Metadata{}, 400, object, nil)
 		if errors.Is(refused, ErrRefused) == errors.Is(refused, ErrUnavailable) {
 			t.Errorf("%q is %v, expected a verdict or none", body, refused)
 		}
-		tokens, _, errTokens := readTokens(object, asked, "session")
+		tokens, _, errTokens := readTokens(object, asked, false)
 		if err != nil || errTokens != nil {
 			return
 		}

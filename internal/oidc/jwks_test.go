@@ -105,7 +105,7 @@ func TestOddKeys(t *testing.T) {
 			t.Errorf("%s: another key: %v", name, err)
 		}
 		before := log.Len()
-		if err := client.issuer.share(t.Context(), "keys", client.issuer.fetchKeys); err != nil || log.Len() != before {
+		if err := client.issuer.keys.share(t.Context(), client.issuer.fetchKeys); err != nil || log.Len() != before {
 			t.Errorf("%s: the second fetch: %v; the log goes on:\n%s", name, err, log.String()[before:])
 		}
 	}
@@ -115,11 +115,11 @@ func TestOddKeys(t *testing.T) {
 func TestManyKeys(t *testing.T) {
 	one := json.RawMessage(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)
 	keys, odd := parseKeys(slices.Repeat([]json.RawMessage{one}, maxKeys+5))
-	if len(keys) != maxKeys || len(odd) != 1 || odd[0].member != "keys" {
+	if len(keys) != maxKeys || len(odd) != 1 || odd[0].name != "keys" {
 		t.Errorf("got %d keys, %v", len(keys), odd)
 	}
 	keys, odd = parseKeys([]json.RawMessage{[]byte(`{"kty":"OKP","kid":"a","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)})
-	if len(keys) != 0 || len(odd) != 1 || !errors.Is(odd[0].reason, errTwice) {
+	if len(keys) != 0 || len(odd) != 1 || !errors.Is(odd[0].reason, errRepeated) {
 		t.Errorf("a key with two names: %v, %v", keys, odd)
 	}
 }

@@ -42,10 +42,10 @@ func TestNewKeys(t *testing.T) {
 				t.Errorf("a token that the issuer answered: %v", err)
 			}
 			rotate(p)
-			now.advance(issuersBrake)
+			now.advance(issuerFetchInterval)
 			again := p.SignJWT(good(p, now.Now()))
 			if i, err := c.issuer.IssuedAccessToken(t.Context(), again, false); err != nil || i == nil {
-				t.Errorf("an access token that the issuer answered %v later: %v, %v", issuersBrake, i, err)
+				t.Errorf("an access token that the issuer answered %v later: %v, %v", issuerFetchInterval, i, err)
 			}
 		})
 	}
@@ -119,16 +119,16 @@ func TestNoBrake(t *testing.T) {
 func TestAFetchThatBeganBefore(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
-	before := published(t, p)
+	before := publishedKeys(t, p)
 	p.RotateKeys(false)
-	after := published(t, p)
+	after := publishedKeys(t, p)
 	token := p.SignJWT(good(p, now.Now()))
 	synctest.Test(t, func(t *testing.T) {
 		answers, verdict := make(chan []byte), make(chan error, 1)
 		c.issuer.http = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(<-answers)), Request: r}, nil
 		})}
-		go c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys)
+		go c.issuer.keys.share(t.Context(), c.issuer.fetchKeys)
 		synctest.Wait() // the fetch has begun
 		go func() {
 			_, err := c.issuer.AccessToken(t.Context(), token)
@@ -147,8 +147,8 @@ func TestAFetchThatBeganBefore(t *testing.T) {
 	})
 }
 
-// published is the provider's key set.
-func published(t *testing.T, p *provider.Provider) []byte {
+// publishedKeys returns the key set of the provider.
+func publishedKeys(t *testing.T, p *provider.Provider) []byte {
 	t.Helper()
 	res, err := http.Get(p.URL + string(provider.JWKS))
 	if err != nil {
@@ -170,12 +170,12 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // other, one fetches.
 func TestTwoWhoFoundAFetchDue(t *testing.T) {
 	p, c, _ := begin(t, nil)
-	_, keys, err := c.issuer.currentKeys(t.Context())
+	keys, err := c.issuer.keys.get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := c.issuer.fetchKeysFor(t.Context(), fromCaller, keys); err != nil {
+		if err := c.issuer.keys.fetchFor(t.Context(), fromRequest, keys); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,13 +228,13 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	}
 	p.RotateKeys(false)
 	p.Break(provider.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
-	now.advance(metadataLifetime)
-	if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err == nil {
+	now.advance(documentLifetime)
+	if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err == nil {
 		t.Fatal("the fetch succeeded")
 	}
 	p.Break(provider.JWKS, nil)
-	now.advance(keysMustRenew - metadataLifetime)
-	c.issuer.tokens.clear()
+	now.advance(keysMustRenew - documentLifetime)
+	c.issuer.keys.tokens.clear()
 	if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
 		t.Errorf("with a key that was withdrawn %v ago: %v", keysMustRenew, err)
 	}
@@ -244,19 +244,19 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 func TestWithdrawnMeanwhile(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
-	read, err := readPresented(token)
+	read, err := parseRequestJWT(token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, by, err := c.issuer.verifyAccessToken(t.Context(), read, proof{algs: asymmetric})
+	v, by, err := c.issuer.verifyAccessToken(t.Context(), read, signatureRules{algorithms: asymmetric})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.RotateKeys(false)
-	if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err != nil {
+	if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err != nil {
 		t.Fatal(err)
 	}
-	c.issuer.remember(sum(token), v, by)
+	c.issuer.keys.remember(sumOf(token), v, by)
 	if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
 		t.Errorf("got %v", err)
 	}
@@ -271,7 +271,7 @@ func TestAKeyThatChangesItsUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		changeKeys(p, change)
-		if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err != nil {
+		if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {

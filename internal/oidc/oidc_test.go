@@ -242,7 +242,7 @@ func TestIssuerDownAndBack(t *testing.T) {
 		t.Fatalf("after its return: %v", err)
 	}
 	p.Close()
-	now.advance(2 * metadataLifetime)
+	now.advance(2 * documentLifetime)
 	if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()))); err != nil {
 		t.Errorf("kept keys while it is down: %v", err)
 	}

@@ -23,10 +23,10 @@ func TestOneFetchInTheBackground(t *testing.T) {
 	defer release()
 	_, releaseMetadata := p.Hold(provider.Discovery)
 	defer releaseMetadata()
-	now.advance(metadataLifetime)
+	now.advance(documentLifetime)
 	before := runtime.NumGoroutine()
 	for range 1000 {
-		c.issuer.tokens.clear() // or the kept verdict would need no keys
+		c.issuer.keys.tokens.clear() // or the kept verdict would need no keys
 		if _, err := c.issuer.AccessToken(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}

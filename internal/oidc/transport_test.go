@@ -40,7 +40,7 @@ func TestNoWayOutOfTLS(t *testing.T) {
 	var plain atomic.Int64
 	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain.Add(1); io.WriteString(w, `{"keys":[]}`) }))
 	defer open.Close()
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		i := secureIssuer(t, func(m map[string]any, _ string) { announce(m, e.member, open.URL+"/x") }, nil)
 		m, err := i.Metadata(t.Context())
 		if err != nil {
@@ -53,7 +53,7 @@ func TestNoWayOutOfTLS(t *testing.T) {
 	i := secureIssuer(t, func(m map[string]any, base string) { m["jwks_uri"] = base + "/moved" }, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, open.URL+"/keys", http.StatusFound)
 	})
-	i.currentKeys(t.Context())
+	i.keys.get(t.Context())
 	if n := plain.Load(); n != 0 {
 		t.Errorf("%d requests left TLS", n)
 	}

@@ -8,8 +8,8 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Issued returns what tokens prove that the gate was issued itself: the ID token, if there is one, in full, and the access
-// token, if it is signed for us to verify. The caller sets Identity.Flow.
+// Issued verifies the tokens of a token response, and returns the identity that they prove: by the ID token, if there is one, and by the access
+// token, if the issuer's keys verify it. The caller sets Identity.Flow, which is empty.
 func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*auth.Identity, error) {
 	i := &auth.Identity{Issuer: c.issuer.url, ClientID: c.ID, Tokens: t}
 	switch {
@@ -17,7 +17,8 @@ func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*
 		return nil, fmt.Errorf("%w: the token response has no ID token although scopes has openid: let client_id use openid at the issuer, "+
 			"or take it out of scopes", ErrNotSetUp)
 	case t.IDToken == "" && t.AccessToken == "":
-		return nil, fmt.Errorf("%w: the token response has no token that can be used: its token_type is %q, expected Bearer", ErrNotSetUp, clip(t.TokenType))
+		return nil, fmt.Errorf("%w: the token response has no token that can be used: its token_type is %q, expected Bearer",
+			ErrNotSetUp, clip(t.TokenType))
 	}
 	if t.IDToken != "" {
 		want.AccessToken = t.AccessToken
@@ -27,11 +28,11 @@ func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*
 		}
 		i.IDToken, i.IDTokenJWK, i.Subject = claims, key, claims.String("sub")
 	}
-	return i, c.proveAccessToken(ctx, i, want.Grant)
+	return i, c.addAccessToken(ctx, i, want.Grant)
 }
 
-// Reissued returns what refreshed tokens prove: the ID token and the access token are each about the subject of the one before.
-// The ID token before stays where the answer has none (OIDC Core §12.2).
+// Reissued verifies the refreshed tokens of a session, and returns the identity that they prove. The ID token and the access token must each be
+// about the same subject as the one before. Without a new ID token the old one stays (OIDC Core §12.2).
 func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tokens) (*auth.Identity, error) {
 	i := &auth.Identity{
 		Flow: before.Flow, Issuer: before.Issuer, ClientID: before.ClientID, Subject: before.Subject,
@@ -40,7 +41,7 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.IDToken == "" {
 		i.Tokens.IDToken = before.Tokens.IDToken
 	} else {
-		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{Grant: "session", AccessToken: t.AccessToken, Previous: before.IDToken})
+		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{Grant: requestSession, AccessToken: t.AccessToken, Previous: before.IDToken})
 		if err != nil {
 			return nil, fmt.Errorf("the refreshed ID token: %w", err)
 		}
@@ -49,7 +50,7 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.Scope == "" {
 		i.Tokens.Scope = before.Tokens.Scope // RFC 6749 §6: unchanged
 	}
-	if err := c.proveAccessToken(ctx, i, "session"); err != nil {
+	if err := c.addAccessToken(ctx, i, requestSession); err != nil {
 		return nil, err
 	}
 	if was, is := before.AccessToken.String("sub"), i.AccessToken.String("sub"); was != "" && is != "" && was != is {
@@ -58,48 +59,48 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	return i, nil
 }
 
-// proveAccessToken adds the access token's claims, and its own exp where that comes before expires_in. Some issuers give the
-// two tokens different subs: the ID token's counts.
-func (c *Client) proveAccessToken(ctx context.Context, i *auth.Identity, grant string) error {
+// addAccessToken verifies the access token of an identity, and adds its claims. Its exp counts if it is before expires_in. If the sub differs
+// from the ID token's, as some issuers do, the ID token's counts. Request is the name of the token request in ignore_signature.
+func (c *Client) addAccessToken(ctx context.Context, i *auth.Identity, request string) error {
 	if i.Tokens.AccessToken == "" {
 		return nil
 	}
-	proved, err := c.issuer.IssuedAccessToken(ctx, i.Tokens.AccessToken, c.ignoresSignature(grant))
-	if err != nil || proved == nil {
+	issued, err := c.issuer.IssuedAccessToken(ctx, i.Tokens.AccessToken, c.ignoresSignature(request))
+	if err != nil || issued == nil {
 		return err
 	}
-	i.AccessToken, i.AccessTokenJWK = proved.AccessToken, proved.AccessTokenJWK
+	i.AccessToken, i.AccessTokenJWK = issued.AccessToken, issued.AccessTokenJWK
 	if i.Subject == "" {
-		i.Subject = proved.Subject
+		i.Subject = issued.Subject
 	}
-	exp, known := proved.Tokens.Expiry, i.Tokens.Expiry
+	exp, known := issued.Tokens.Expiry, i.Tokens.Expiry
 	if !exp.IsZero() && (known.IsZero() || exp.Before(known)) {
 		i.Tokens.Expiry = exp
 	}
 	return nil
 }
 
-// Reverify verifies the tokens of a session again: by the keys that the issuer has now. The error wraps ErrUnavailable if they
-// can't be had.
+// Reverify verifies the tokens of a session again, with the issuer's current keys. The error wraps ErrUnavailable if the keys can't be
+// fetched.
 func (c *Client) Reverify(ctx context.Context, i *auth.Identity) error {
 	switch {
 	case i.AccessToken != nil:
-		_, err := c.issuer.kept(ctx, i.Tokens.AccessToken, readIssued, nil)
-		return err
+		return c.issuer.reverifyAccessToken(ctx, i.Tokens.AccessToken)
 	case i.Tokens.IDToken != "":
 		return c.reverifyIDToken(ctx, i.Tokens.IDToken)
 	}
 	return nil
 }
 
-// reverifyIDToken verifies the signature alone: a session may outlive its ID token. An expired one causes no fetch of the keys.
+// reverifyIDToken verifies only the signature, because a session may outlive its ID token. An expired token causes no fetch of keys.
 func (c *Client) reverifyIDToken(ctx context.Context, token string) error {
-	t, err := readIssued(token)
+	t, err := parseJWT(token)
 	if err != nil {
 		return err
 	}
-	p := c.issued("session", []string{c.idTokenAlg})
-	p.from, p.mayPass = fromCaller, func(claims auth.Claims) bool { _, _, err := c.issuer.checkTimes(claims); return err == nil }
-	_, err = c.issuer.prove(ctx, t, p)
+	rules := c.responseRules(requestSession, []string{c.idTokenAlg})
+	rules.origin = fromRequest
+	rules.mayPass = func(claims auth.Claims) bool { _, _, err := c.issuer.checkTimes(claims); return err == nil }
+	_, err = c.issuer.verifySignature(ctx, t, rules)
 	return err
 }
