@@ -90,7 +90,8 @@ func (r *Request) readBody(limit int64) ([]byte, error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &Error{Status: http.StatusRequestTimeout, Code: "invalid_request", Reason: "body_stalled",
-			Description: "The rest of the request did not arrive in time.", Err: fmt.Errorf("after %d bytes of the body: %w", len(raw), err)}
+			Description: "The rest of the request did not arrive in time.",
+			Err:         fmt.Errorf("after %d bytes of the body: %w", len(raw), err)}
 	case err != nil:
 		return nil, InvalidRequest("body_unreadable", err)
 	case int64(len(raw)) > limit:

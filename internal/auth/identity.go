@@ -37,8 +37,8 @@ type Identity struct {
 	// false for tokens that the gate was issued.
 	Presented bool `json:"presented,omitempty"`
 
-	// OnBehalfOf is the user for whom an access token of the built-in authorization server acts, if a login has proved who that is. A policy
-	// must let both pass: the token, and its user.
+	// OnBehalfOf is the user for whom an access token of the built-in authorization server acts, if a login has proved who that is. A
+	// policy must let both pass: the token, and its user.
 	OnBehalfOf *User `json:"on_behalf_of,omitempty"`
 }
 

@@ -97,9 +97,9 @@ func (i *Issuer) checkSubject(c auth.Claims) error {
 	return nil
 }
 
-// IssuedAccessToken verifies an access token that was issued to the gate. It returns nil without an error for a token that is opaque or that
-// the issuer's keys don't verify: such a token isn't made for its client to read (RFC 6749 §1.4). The error wraps ErrUnavailable
-// if the keys can't be fetched. With insecure the signature isn't verified.
+// IssuedAccessToken verifies an access token that was issued to the gate. It returns nil without an error for a token that is opaque or
+// that the issuer's keys don't verify: such a token isn't made for its client to read (RFC 6749 §1.4). The error wraps ErrUnavailable if
+// the keys can't be fetched. With insecure the signature isn't verified.
 func (i *Issuer) IssuedAccessToken(ctx context.Context, token string, insecure bool) (*auth.Identity, error) {
 	var v *verifiedToken
 	t, err := parseJWT(token)
@@ -127,6 +127,7 @@ func (i *Issuer) logUnread(err error) {
 		}
 	}
 	if i.logged.add(reason) {
-		i.log.Info("claims of access tokens aren't read, so those of ID tokens, userinfo or introspection count alone", "issuer", i.url, "error", err)
+		i.log.Info("claims of access tokens aren't read, so those of ID tokens, userinfo or introspection count alone",
+			"issuer", i.url, "error", err)
 	}
 }

@@ -25,8 +25,8 @@ func checkHeaderType(typ string) error {
 // otherTokenTypes are values of the claim typ of JWTs that are not access tokens.
 var otherTokenTypes = []string{"ID", "Serialized-ID", "Refresh", "Offline", "Logout", "InitialAccessToken", "RegistrationAccessToken"}
 
-// checkTokenUse refuses claims of another kind of token: a security event (RFC 8417), an ID token, or a refresh or logout token of Keycloak.
-// HeaderType is the typ of the header.
+// checkTokenUse refuses claims of another kind of token: a security event (RFC 8417), an ID token, or a refresh or logout token of
+// Keycloak. HeaderType is the typ of the header.
 func checkTokenUse(headerType string, c auth.Claims) error {
 	if _, ok := c["events"]; ok {
 		return fmt.Errorf("%w: it has events, as security event tokens have", ErrNotAccessToken)

@@ -24,9 +24,9 @@ const (
 )
 
 // An admission bounds the calls in flight to one issuer, so that a slow issuer can't make the gate collect goroutines and connections. The
-// calls that callers cause, the gate's own calls, and those for keys have separate limits: no caller can hold up the refresh of a session or
-// the fetch of keys. Of the callers' calls each client address has a share; an address that causes many failures has a smaller one for a
-// while. A call over a limit waits, in order, for half of the time-out.
+// calls that callers cause, the gate's own calls, and those for keys have separate limits: no caller can hold up the refresh of a session
+// or the fetch of keys. Of the callers' calls each client address has a share; an address that causes many failures has a smaller one for
+// a while. A call over a limit waits, in order, for half of the time-out.
 type admission struct {
 	callers, own, keys callLimit
 	share              int64 // calls of one client address
@@ -83,7 +83,8 @@ func (a *admission) admit(ctx context.Context, caller netip.Addr) (leave func(fa
 	a.stopWaiting(c)
 	if err != nil {
 		a.quit(address, c, false)
-		return nil, fmt.Errorf("%w: no place among the %d of one client address became free (calls_per_client)", ErrUnavailable, a.share/weight)
+		return nil, fmt.Errorf("%w: no place among the %d of one client address became free (calls_per_client)",
+			ErrUnavailable, a.share/weight)
 	}
 	if err := a.callers.acquire(ctx); err != nil {
 		c.share.Release(weight)

@@ -139,7 +139,8 @@ func TestManyGoodTokensFromOneAddress(t *testing.T) {
 
 // TestCallsPerClient: an issuer's setting is the share of one client address.
 func TestCallsPerClient(t *testing.T) {
-	i, err := NewIssuer(Config{IssuerSettings: IssuerSettings{Issuer: "https://idp.example.com", CallsPerClient: 1, HTTPSettings: HTTPSettings{Timeout: 2 * time.Millisecond}}})
+	i, err := NewIssuer(Config{IssuerSettings: IssuerSettings{
+		Issuer: "https://idp.example.com", CallsPerClient: 1, HTTPSettings: HTTPSettings{Timeout: 2 * time.Millisecond}}})
 	if err != nil {
 		t.Fatal(err)
 	}

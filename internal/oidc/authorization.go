@@ -63,8 +63,8 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	return u.String(), nil
 }
 
-// CheckResponseIssuer checks the parameter iss of an authorization response against mix-up attacks (RFC 9207 §2.4). The parameter is required
-// if the issuer's metadata announces it.
+// CheckResponseIssuer checks the parameter iss of an authorization response against mix-up attacks (RFC 9207 §2.4). The parameter is
+// required if the issuer's metadata announces it.
 func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
@@ -82,13 +82,16 @@ func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 // ResponseError returns the error of an authorization response (RFC 6749 §4.1.2.1, OIDC Core §3.1.2.6). It wraps ErrNotSetUp if only the
 // operator can correct it.
 func (c *Client) ResponseError(code, description string) error {
-	err := &oauth2.RetrieveError{Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: clip(code), ErrorDescription: clip(description)}
+	err := &oauth2.RetrieveError{
+		Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: clip(code), ErrorDescription: clip(description),
+	}
 	remedy, known := map[string]string{
-		"unauthorized_client":        "let client_id use authorization codes at the issuer",
-		"unsupported_response_type":  "let client_id use response_type code at the issuer",
-		"unsupported_response_mode":  "change response_mode",
-		"invalid_scope":              "let client_id use the scopes at the issuer, or change scopes",
-		"invalid_request":            "compare redirect_uri, scopes, audience and authorization_query_args_names with what the issuer expects of client_id",
+		"unauthorized_client":       "let client_id use authorization codes at the issuer",
+		"unsupported_response_type": "let client_id use response_type code at the issuer",
+		"unsupported_response_mode": "change response_mode",
+		"invalid_scope":             "let client_id use the scopes at the issuer, or change scopes",
+		"invalid_request": "compare redirect_uri, scopes, audience and authorization_query_args_names " +
+			"with what the issuer expects of client_id",
 		"invalid_target":             "change audience",
 		"invalid_request_object":     "the issuer asks for a request object",
 		"invalid_request_uri":        "the issuer asks for a request object",

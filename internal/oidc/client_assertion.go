@@ -21,8 +21,8 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // assertionLifetime is the lifetime of an assertion, which is sent at once and used once.
 const assertionLifetime = time.Minute
 
-// assertionFor returns the JWT that authenticates a client (RFC 7523 §2.2, OIDC Core §9): signed with its secret or its private key, or read
-// from client_assertion_file.
+// assertionFor returns the JWT that authenticates a client (RFC 7523 §2.2, OIDC Core §9): signed with its secret or its private key, or
+// read from client_assertion_file.
 func (c *Client) assertionFor(method string, m *Metadata, client Credentials) (string, error) {
 	if method == "client_secret_jwt" {
 		alg := c.alg
@@ -38,7 +38,8 @@ func (c *Client) assertionFor(method string, m *Metadata, client Credentials) (s
 	key := c.jwk
 	if key == nil {
 		if c.keys == nil {
-			return "", errors.New("there is neither client_jwk nor client_assertion_file, and the gate makes no keys: write keys: beside routes:")
+			return "", errors.New("there is neither client_jwk nor client_assertion_file, and the gate makes no keys: " +
+				"write keys: beside routes:")
 		}
 		var err error
 		if key, err = c.keys(alg); err != nil {
@@ -110,8 +111,8 @@ func (c *Client) assert(m *Metadata, id string, key jose.SigningKey, certificate
 // maxAssertion is how much of client_assertion_file is read, in bytes.
 const maxAssertion = 64 << 10
 
-// An assertionFile is a client_assertion_file: another program renews the assertion in it, such as Kubernetes the token of a service account.
-// Then the client needs no secret.
+// An assertionFile is a client_assertion_file: another program renews the assertion in it, such as Kubernetes the token of a service
+// account. Then the client needs no secret.
 type assertionFile struct {
 	name string
 

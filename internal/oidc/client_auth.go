@@ -44,11 +44,13 @@ func (c *Client) endpointAuth(m *Metadata, e endpoint) endpointAuth {
 		return endpointAuth{setting: "revocation_endpoint", mtlsSetting: "mtls_revocation_endpoint",
 			method: s.RevocationEndpointAuthMethod, methods: orElse(m.RevocationAuthMethods, m.TokenAuthMethods)}
 	}
-	return endpointAuth{setting: "token_endpoint", mtlsSetting: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods}
+	return endpointAuth{
+		setting: "token_endpoint", mtlsSetting: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods,
+	}
 }
 
-// address returns the address of an endpoint. A client with a certificate uses the endpoint for such clients, if the issuer has one. If that
-// can't be used it is an error, because the other endpoint doesn't request the certificate.
+// address returns the address of an endpoint. A client with a certificate uses the endpoint for such clients, if the issuer has one. If
+// that can't be used it is an error, because the other endpoint doesn't request the certificate.
 func (c *Client) address(m *Metadata, e endpointAuth) (string, error) {
 	if c.certificate {
 		if address, err := m.require(e.mtlsSetting); err == nil || m.unusable[e.mtlsSetting] != nil {

@@ -30,7 +30,8 @@ type begun struct {
 func (b begun) client(t *testing.T, s Settings) *Client {
 	t.Helper()
 	s.Issuer, s.RediscoveryLifetime = b.provider.URL, 30*time.Second
-	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify, s.VerifySignature, s.VerifyClaims = 2*time.Second, true, true, true, true, true
+	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify = 2*time.Second, true, true, true
+	s.VerifySignature, s.VerifyClaims = true, true
 	s.IntrospectionTokenParamName, s.IntrospectionAccept, s.IDTokenSignedResponseAlg = "token", "application/json", "RS256"
 	if b.provider.MTLSURL != "" {
 		s.CAFile = filepath.Join(t.TempDir(), "ca.pem")
@@ -62,7 +63,8 @@ func write(t *testing.T, name string, b []byte) string {
 // TestEveryClientAuthentication proves a client in each way at each of three endpoints, and wrongly.
 func TestEveryClientAuthentication(t *testing.T) {
 	const secret = "a secret of 32 bytes: +/%& =é ok"
-	jwk := JWK{Kty: "EC", Crv: "P-256", Kid: "k1", X: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", Y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+	jwk := JWK{Kty: "EC", Crv: "P-256", Kid: "k1",
+		X: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", Y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 		D: "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}
 	private, err := jwk.private()
 	if err != nil {
@@ -95,21 +97,32 @@ func TestEveryClientAuthentication(t *testing.T) {
 		tls      string
 		ok       bool
 	}{
-		"client_secret_basic":         {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{secret}}, "", true},
-		"client_secret_post":          {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_post"}}, "", true},
-		"client_secret_jwt":           {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_jwt"}}, "", true},
-		"private_key_jwt":             {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"}}, "", true},
-		"tls_client_auth":             {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "tls", true},
-		"self_signed_tls_client_auth": {ClientSettings{ClientID: []string{"self"}, ClientAuth: []string{"self_signed_tls_client_auth"}}, "self", true},
-		"for an audience that it takes, too": {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"},
+		"client_secret_basic": {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{secret}}, "", true},
+		"client_secret_post": {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_post"}}, "", true},
+		"client_secret_jwt": {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_jwt"}}, "", true},
+		"private_key_jwt": {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk},
+			ClientAlg: []string{"ES256"}}, "", true},
+		"tls_client_auth": {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "tls", true},
+		"self_signed_tls_client_auth": {ClientSettings{ClientID: []string{"self"},
+			ClientAuth: []string{"self_signed_tls_client_auth"}}, "self", true},
+		"for an audience that it takes, too": {ClientSettings{
+			ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"},
 			ClientAssertionAudience: "token_endpoint"}, "", true},
 
-		"a wrong secret":                  {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{"wrong"}}, "", false},
-		"another method":                  {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_basic"}}, "", false},
-		"an assertion by a wrong secret":  {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{"another secret of thirty-two bytes"}, ClientAuth: []string{"client_secret_jwt"}}, "", false},
-		"an assertion by a key of nobody": {ClientSettings{ClientID: []string{"key"}, ClientAuth: []string{"private_key_jwt"}, ClientAlg: []string{"ES256"}}, "", false},
-		"another's certificate":           {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "somebody", false},
-		"no certificate":                  {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "", false},
+		"a wrong secret": {ClientSettings{ClientID: []string{"basic:id"},
+			ClientSecret: []auth.Secret{"wrong"}}, "", false},
+		"another method": {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_basic"}}, "", false},
+		"an assertion by a wrong secret": {ClientSettings{ClientID: []string{"hmac"},
+			ClientSecret: []auth.Secret{"another secret of thirty-two bytes"},
+			ClientAuth:   []string{"client_secret_jwt"}}, "", false},
+		"an assertion by a key of nobody": {ClientSettings{ClientID: []string{"key"}, ClientAuth: []string{"private_key_jwt"},
+			ClientAlg: []string{"ES256"}}, "", false},
+		"another's certificate": {ClientSettings{ClientID: []string{"tls"},
+			ClientAuth: []string{"tls_client_auth"}}, "somebody", false},
+		"no certificate": {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Settings{ClientSettings: c.settings}
@@ -136,7 +149,8 @@ func TestEveryClientAuthentication(t *testing.T) {
 func TestAssertion(t *testing.T) {
 	now := newClock()
 	p := provider.Start(t, provider.Config{Now: now.Now})
-	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"a secret of thirty-two bytes, yes"}, ClientAuth: []string{"client_secret_jwt"}}})
+	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"app"},
+		ClientSecret: []auth.Secret{"a secret of thirty-two bytes, yes"}, ClientAuth: []string{"client_secret_jwt"}}})
 	m, err := c.issuer.Metadata(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +167,8 @@ func TestAssertion(t *testing.T) {
 		}
 		claims := parsed.claims
 		exp, _ := claims.Time("exp")
-		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" || exp.Sub(now.Now()) != assertionLifetime || seen[claims["jti"]] {
+		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" ||
+			exp.Sub(now.Now()) != assertionLifetime || seen[claims["jti"]] {
 			t.Errorf("the assertion is %v", claims)
 		}
 		seen[claims["jti"]] = true
@@ -172,10 +187,12 @@ func TestAssertionFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := provider.Start(t, provider.Config{Now: now.Now, Clients: []provider.Client{{ID: "pod", AuthMethod: "private_key_jwt",
-		AssertionIssuer: "https://kubernetes.default.svc", AssertionSubject: "system:serviceaccount:default:gate", AssertionJWKS: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}}}}})
+		AssertionIssuer: "https://kubernetes.default.svc", AssertionSubject: "system:serviceaccount:default:gate",
+		AssertionJWKS: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}}}}})
 	name := filepath.Join(t.TempDir(), "token")
 	assertion := func(jti string) string {
-		payload, _ := json.Marshal(map[string]any{"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:default:gate", "aud": []string{p.Issuer()},
+		payload, _ := json.Marshal(map[string]any{"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:default:gate",
+			"aud": []string{p.Issuer()},
 			"iat": now.Now().Unix(), "exp": now.Now().Add(time.Hour).Unix(), "jti": jti})
 		s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, nil)
 		if err != nil {

@@ -67,7 +67,8 @@ func newClientCaches(config ClientConfig) (c clientCaches) {
 // newResponseCache returns a cache of responses. An error that wraps refusal is a response, too, and cached.
 func newResponseCache[V any](c ClientConfig, t cache.Times, shared *cache.Shared, size func(V) int, refusal error) *cache.Cache[V] {
 	return cache.New(cache.Config[V]{
-		Times: t, Bytes: responseCacheBytes, Size: size, Limit: 2*c.Issuer.settings.Timeout + time.Second, Now: c.Issuer.now, Shared: shared,
+		Times: t, Bytes: responseCacheBytes, Size: size, Limit: 2*c.Issuer.settings.Timeout + time.Second,
+		Now: c.Issuer.now, Shared: shared,
 		Away: ErrUnavailable, Verdict: func(err error) bool { return errors.Is(err, refusal) },
 	})
 }

@@ -33,7 +33,8 @@ type JWK struct {
 	DQ     auth.Secret `yaml:"dq"`
 	QI     auth.Secret `yaml:"qi"`
 
-	X5U     string   `yaml:"x5u"` // these four are copied into the header of assertions (RFC 7515 §4.1.5 to §4.1.8), as some servers require
+	// These are copied into the header of assertions (RFC 7515 §4.1.5 to §4.1.8), as some servers require.
+	X5U     string   `yaml:"x5u"`
 	X5C     []string `yaml:"x5c"`
 	X5T     string   `yaml:"x5t"`
 	X5TS256 string   `yaml:"x5t#S256"`

@@ -45,7 +45,8 @@ func (i *Issuer) fetchMetadata(ctx context.Context) (*Metadata, error) {
 func (i *Issuer) checkMetadata(m *Metadata, ignored []ignoredMember) error {
 	for _, member := range ignored {
 		if member.name == "issuer" {
-			return fmt.Errorf("%w: its metadata's issuer: %w: expected %q: write using_pseudo_issuer: true and the endpoints to do without metadata",
+			return fmt.Errorf("%w: its metadata's issuer: %w: expected %q: "+
+				"write using_pseudo_issuer: true and the endpoints to do without metadata",
 				ErrNotSetUp, member.reason, i.url)
 		}
 	}

@@ -19,9 +19,9 @@ const maxSources = 8
 // HasElsewhere reports whether a claim set refers to aggregated or distributed claims (OIDC Core §5.6.2).
 func HasElsewhere(claims auth.Claims) bool { return claims["_claim_names"] != nil }
 
-// ResolveClaims returns claims with their aggregated and distributed claims added (OIDC Core §5.6.2): those of a JWT in the claim set, or at an
-// endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. ResolveClaims returns the claims of the other
-// sources even if one fails; then the error says which and why.
+// ResolveClaims returns claims with their aggregated and distributed claims added (OIDC Core §5.6.2): those of a JWT in the claim set, or
+// at an endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. ResolveClaims returns the claims of the
+// other sources even if one fails; then the error says which and why.
 func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Caller) (auth.Claims, error) {
 	sources, err := json.Marshal([]any{claims["_claim_names"], claims["_claim_sources"]})
 	if err != nil {

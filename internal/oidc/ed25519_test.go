@@ -29,13 +29,16 @@ func TestEd25519(t *testing.T) {
 					t.Errorf("key %v, access token %s: a forged one passes", inKey, inToken)
 				}
 				claims["at_hash"] = halfHash(inToken, "at")
-				if _, _, err := c.IDToken(t.Context(), p.SignJWT(claims, provider.WithAlg(inToken)), IDTokenWant{AccessToken: "at"}); err != nil {
+				if _, _, err := c.IDToken(t.Context(), p.SignJWT(claims, provider.WithAlg(inToken)),
+					IDTokenWant{AccessToken: "at"}); err != nil {
 					t.Errorf("key %v, ID token %s, id_token_signed_response_alg %s: %v", inKey, inToken, inSettings, err)
 				}
 				if _, _, err := c.IDToken(t.Context(), p.SignJWT(claims), IDTokenWant{}); err == nil {
 					t.Error("an ID token of another algorithm passes")
 				}
-				p.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["id_token_signing_alg_values_supported"] = []string{inToken} })
+				p.AdjustAnswer(provider.Discovery, func(m map[string]any) {
+					m["id_token_signing_alg_values_supported"] = []string{inToken}
+				})
 				c.issuer.Forget()
 				_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{})
 				p.AdjustAnswer(provider.Discovery, nil)
@@ -53,14 +56,16 @@ func TestEd25519Assertion(t *testing.T) {
 	text := base64.RawURLEncoding.EncodeToString
 	jwk := JWK{Kty: "OKP", Crv: "Ed25519", Kid: "k1", X: text(public), D: auth.Secret(text(private.Seed()))}
 	p := provider.Start(t, provider.Config{})
+	m := &Metadata{ProviderConfig: gooidc.ProviderConfig{IssuerURL: p.Issuer()}}
 	for _, c := range []struct{ setting, inKey, want string }{
-		{"EdDSA", "", "EdDSA"}, {"Ed25519", "", "Ed25519"}, {"", "EdDSA", "EdDSA"}, {"", "Ed25519", "Ed25519"}, {"Ed25519", "EdDSA", "Ed25519"},
+		{"EdDSA", "", "EdDSA"}, {"Ed25519", "", "Ed25519"}, {"", "EdDSA", "EdDSA"}, {"", "Ed25519", "Ed25519"},
+		{"Ed25519", "EdDSA", "Ed25519"},
 	} {
 		jwk.Alg = c.inKey
 		client := begun{p, newClock()}.client(t, Settings{ClientSettings: ClientSettings{
 			ClientID: []string{"app"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{c.setting},
 		}})
-		assertion, err := client.assertionFor("private_key_jwt", &Metadata{ProviderConfig: gooidc.ProviderConfig{IssuerURL: p.Issuer()}}, Credentials{ID: "app"})
+		assertion, err := client.assertionFor("private_key_jwt", m, Credentials{ID: "app"})
 		if err != nil {
 			t.Errorf("%+v: %v", c, err)
 			continue
@@ -75,8 +80,10 @@ func TestEd25519Assertion(t *testing.T) {
 			t.Errorf("%+v: the header is %+v, %v", c, header, err)
 		}
 	}
-	made := begun{p, newClock()}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientAlg: []string{"Ed25519"}}})
-	assertion, err := made.assertionFor("private_key_jwt", &Metadata{ProviderConfig: gooidc.ProviderConfig{IssuerURL: p.Issuer()}}, Credentials{ID: "app"})
+	made := begun{p, newClock()}.client(t, Settings{ClientSettings: ClientSettings{
+		ClientID: []string{"app"}, ClientAlg: []string{"Ed25519"},
+	}})
+	assertion, err := made.assertionFor("private_key_jwt", m, Credentials{ID: "app"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,8 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		}
 		f := Finding{Good, fmt.Sprintf("%s: %s is announced", what, wanted)}
 		if !hasAlgorithm(supported, wanted) { // compares other values exactly
-			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s", what, wanted, key, strings.Join(supported, ", "))}
+			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s",
+				what, wanted, key, strings.Join(supported, ", "))}
 		}
 		all = append(all, f)
 	}
@@ -113,7 +114,8 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 	return all
 }
 
-// examineClient authenticates the client in a request with a made-up code or token. A server that refuses only that has accepted the client.
+// examineClient authenticates the client in a request with a made-up code or token. A server that refuses only that has accepted the
+// client.
 func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) Finding {
 	switch {
 	case (e.Login || e.Token) && m.TokenURL != "":
@@ -184,10 +186,12 @@ func redirectFinding(r *response, redirectURI string) Finding {
 		if slices.Contains([]string{"", "login_required", "interaction_required", "consent_required", "account_selection_required"}, code) {
 			return Finding{Good, fmt.Sprintf("redirect URI: %s is registered", redirectURI)}
 		}
-		return Finding{Bad, fmt.Sprintf("login: the issuer answers with %s %s", clip(code), clip(location.Query().Get("error_description")))}
+		return Finding{Bad, fmt.Sprintf("login: the issuer answers with %s %s",
+			clip(code), clip(location.Query().Get("error_description")))}
 	}
 	if r.status >= 400 {
-		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client", r.status, redirectURI)}
+		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client",
+			r.status, redirectURI)}
 	}
 	return Finding{Unknown, fmt.Sprintf("redirect URI: the answer doesn't tell (%d): see that %s is registered for this client",
 		r.status, redirectURI)}

@@ -82,7 +82,9 @@ func FuzzTokenAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q is read, and is no JSON object: %v", body, err)
 		}
-		got := map[string]string{"access_token": tokens.AccessToken, "refresh_token": tokens.RefreshToken, "id_token": tokens.IDToken, "scope": tokens.Scope}
+		got := map[string]string{
+			"access_token": tokens.AccessToken, "refresh_token": tokens.RefreshToken, "id_token": tokens.IDToken, "scope": tokens.Scope,
+		}
 		maps.DeleteFunc(got, func(_, value string) bool { return value == "" })
 		for name, value := range got {
 			if list := members[name]; len(list) != 1 || !reflect.DeepEqual(list[0], value) {

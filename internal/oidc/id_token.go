@@ -166,8 +166,8 @@ func checkBinding(claims auth.Claims, want IDTokenWant, alg string) error {
 	return nil
 }
 
-// halfHash returns the left half of a hash of value in base64url (OIDC Core §3.1.3.6). The name of alg has the size of the hash; Ed25519 uses
-// SHA-512.
+// halfHash returns the left half of a hash of value in base64url (OIDC Core §3.1.3.6). The name of alg has the size of the hash; Ed25519
+// uses SHA-512.
 func halfHash(alg, value string) string {
 	var sum []byte
 	switch {

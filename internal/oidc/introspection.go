@@ -103,7 +103,8 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 		return nil, err
 	}
 	if r.status == http.StatusBadRequest || r.status == http.StatusUnauthorized && !challengesClient(r.header) {
-		return nil, fmt.Errorf("%w: its introspection endpoint answered %d: if it does so for every token, look at client_id and client_secret",
+		return nil, fmt.Errorf("%w: its introspection endpoint answered %d: "+
+			"if it does so for every token, look at client_id and client_secret",
 			ErrInactive, r.status)
 	}
 	if r.status != http.StatusOK {
@@ -130,7 +131,8 @@ func (c *Client) readIntrospection(ctx context.Context, r *response) (auth.Claim
 	if kind != typeIntrospectionJWT && kind != "application/jwt" {
 		switch accept := c.settings.IntrospectionAccept; {
 		case accept != "application/json" && kind == "application/json":
-			return nil, "", fmt.Errorf("%w: its introspection answer is %q, and introspection_accept is %s: let the issuer sign it, or change that",
+			return nil, "", fmt.Errorf("%w: its introspection answer is %q, and introspection_accept is %s: "+
+				"let the issuer sign it, or change that",
 				ErrNotSetUp, kind, accept)
 		case accept != "application/json":
 			return nil, "", fmt.Errorf("%w: its introspection answer is %q, expected the signed %s", ErrUnavailable, clip(kind), accept)
@@ -152,8 +154,9 @@ func (c *Client) readIntrospection(ctx context.Context, r *response) (auth.Claim
 // typeIntrospectionJWT is the media type of a signed introspection response (RFC 9701 §5).
 const typeIntrospectionJWT = "application/token-introspection+jwt"
 
-// signedIntrospection verifies a signed response (RFC 9701 §5): the issuer signed it, the gate's client is its audience, and the introspection
-// is one of its claims. Servers that are older than the standard send application/jwt, and may send the introspection as the claims.
+// signedIntrospection verifies a signed response (RFC 9701 §5): the issuer signed it, the gate's client is its audience, and the
+// introspection is one of its claims. Servers that are older than the standard send application/jwt, and may send the introspection as the
+// claims.
 func (c *Client) signedIntrospection(ctx context.Context, jwt, kind string) (auth.Claims, error) {
 	t, err := parseJWT(jwt)
 	if err != nil {

@@ -20,7 +20,8 @@ func TestLongTokens(t *testing.T) {
 		t.Fatalf("an access token of 24 kB that was issued: %v, %v", identity, err)
 	}
 	for range 2 { // verified, then kept
-		if err := c.Reverify(t.Context(), &auth.Identity{AccessToken: identity.AccessToken, Tokens: auth.Tokens{AccessToken: token}}); err != nil {
+		if err := c.Reverify(t.Context(), &auth.Identity{AccessToken: identity.AccessToken,
+			Tokens: auth.Tokens{AccessToken: token}}); err != nil {
 			t.Errorf("verified again: %v", err)
 		}
 	}

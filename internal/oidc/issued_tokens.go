@@ -8,13 +8,14 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Issued verifies the tokens of a token response, and returns the identity that they prove: by the ID token, if there is one, and by the access
-// token, if the issuer's keys verify it. The caller sets Identity.Flow, which is empty.
+// Issued verifies the tokens of a token response, and returns the identity that they prove: by the ID token, if there is one, and by the
+// access token, if the issuer's keys verify it. The caller sets Identity.Flow, which is empty.
 func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*auth.Identity, error) {
 	i := &auth.Identity{Issuer: c.issuer.url, ClientID: c.ID, Tokens: t}
 	switch {
 	case t.IDToken == "" && want.Expected:
-		return nil, fmt.Errorf("%w: the token response has no ID token although scopes has openid: let client_id use openid at the issuer, "+
+		return nil, fmt.Errorf("%w: the token response has no ID token although scopes has openid: "+
+			"let client_id use openid at the issuer, "+
 			"or take it out of scopes", ErrNotSetUp)
 	case t.IDToken == "" && t.AccessToken == "":
 		return nil, fmt.Errorf("%w: the token response has no token that can be used: its token_type is %q, expected Bearer",
@@ -31,8 +32,8 @@ func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*
 	return i, c.addAccessToken(ctx, i, want.Grant)
 }
 
-// Reissued verifies the refreshed tokens of a session, and returns the identity that they prove. The ID token and the access token must each be
-// about the same subject as the one before. Without a new ID token the old one stays (OIDC Core §12.2).
+// Reissued verifies the refreshed tokens of a session, and returns the identity that they prove. The ID token and the access token must
+// each be about the same subject as the one before. Without a new ID token the old one stays (OIDC Core §12.2).
 func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tokens) (*auth.Identity, error) {
 	i := &auth.Identity{
 		Flow: before.Flow, Issuer: before.Issuer, ClientID: before.ClientID, Subject: before.Subject,
@@ -41,7 +42,9 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.IDToken == "" {
 		i.Tokens.IDToken = before.Tokens.IDToken
 	} else {
-		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{Grant: requestSession, AccessToken: t.AccessToken, Previous: before.IDToken})
+		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{
+			Grant: requestSession, AccessToken: t.AccessToken, Previous: before.IDToken,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("the refreshed ID token: %w", err)
 		}
@@ -59,8 +62,8 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	return i, nil
 }
 
-// addAccessToken verifies the access token of an identity, and adds its claims. Its exp counts if it is before expires_in. If the sub differs
-// from the ID token's, as some issuers do, the ID token's counts. Request is the name of the token request in ignore_signature.
+// addAccessToken verifies the access token of an identity, and adds its claims. Its exp counts if it is before expires_in. If the sub
+// differs from the ID token's, as some issuers do, the ID token's counts. Request is the name of the token request in ignore_signature.
 func (c *Client) addAccessToken(ctx context.Context, i *auth.Identity, request string) error {
 	if i.Tokens.AccessToken == "" {
 		return nil

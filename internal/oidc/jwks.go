@@ -107,8 +107,8 @@ func (k *keyStore) fetchDue(from origin, tried *keySet) (set *keySet, due bool, 
 	return s.value, k.since(k.caused[from]) >= k.interval[from], nil
 }
 
-// storeKeys records the end of a fetch. A nil set says that no key set could be fetched: the old keys stay, and grow older. With a set and an
-// error, some key sets could not be fetched, and the next fetch comes sooner.
+// storeKeys records the end of a fetch. A nil set says that no key set could be fetched: the old keys stay, and grow older. With a set and
+// an error, some key sets could not be fetched, and the next fetch comes sooner.
 func (k *keyStore) storeKeys(set *keySet, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -126,8 +126,8 @@ func (k *keyStore) storeKeys(set *keySet, err error) {
 	}
 }
 
-// fetchKeys fetches the key sets of the issuer and stores their keys. A key set that can't be fetched counts as it was fetched last, so that
-// its failure doesn't lose the keys of the others.
+// fetchKeys fetches the key sets of the issuer and stores their keys. A key set that can't be fetched counts as it was fetched last, so
+// that its failure doesn't lose the keys of the others.
 func (i *Issuer) fetchKeys(ctx context.Context) error {
 	m, err := i.Metadata(ctx)
 	if err != nil {
@@ -178,7 +178,8 @@ func (i *Issuer) fetchKeySet(ctx context.Context, address string) ([]key, error)
 	keys, ignoredKeys := parseKeys(set.Keys)
 	i.logIgnored(address, append(ignored, ignoredKeys...))
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: the key set %s has no usable key: expected a member keys with one (RFC 7517 §5)", ErrUnavailable, address)
+		return nil, fmt.Errorf("%w: the key set %s has no usable key: expected a member keys with one (RFC 7517 §5)",
+			ErrUnavailable, address)
 	}
 	return keys, nil
 }

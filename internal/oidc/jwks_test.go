@@ -98,7 +98,8 @@ func TestOddKeys(t *testing.T) {
 			}
 		})
 		_, err := client.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now())))
-		if (err == nil) != c.good || !strings.Contains(log.String(), c.logged) || c.good && strings.Contains(log.String(), "the key with kid") {
+		if (err == nil) != c.good || !strings.Contains(log.String(), c.logged) ||
+			c.good && strings.Contains(log.String(), "the key with kid") {
 			t.Errorf("%s: %v; the log:\n%s", name, err, log.String())
 		}
 		if _, err := client.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()), provider.WithAlg("ES256"))); err != nil {
@@ -118,7 +119,9 @@ func TestManyKeys(t *testing.T) {
 	if len(keys) != maxKeys || len(odd) != 1 || odd[0].name != "keys" {
 		t.Errorf("got %d keys, %v", len(keys), odd)
 	}
-	keys, odd = parseKeys([]json.RawMessage{[]byte(`{"kty":"OKP","kid":"a","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)})
+	keys, odd = parseKeys([]json.RawMessage{[]byte(
+		`{"kty":"OKP","kid":"a","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
+	)})
 	if len(keys) != 0 || len(odd) != 1 || !errors.Is(odd[0].reason, errRepeated) {
 		t.Errorf("a key with two names: %v, %v", keys, odd)
 	}

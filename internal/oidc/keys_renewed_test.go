@@ -37,7 +37,9 @@ func TestNewKeys(t *testing.T) {
 			if _, err := c.issuer.AccessToken(t.Context(), forged); err == nil && name != "without a kid" {
 				t.Error("a forged token passes")
 			}
-			issued := p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Unix() + 60, "iat": now.Now().Unix()})
+			issued := p.SignJWT(map[string]any{
+				"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Unix() + 60, "iat": now.Now().Unix(),
+			})
 			if _, _, err := c.IDToken(t.Context(), issued, IDTokenWant{Grant: "authorization_code"}); err != nil {
 				t.Errorf("a token that the issuer answered: %v", err)
 			}

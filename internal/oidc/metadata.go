@@ -64,7 +64,8 @@ var metadataEndpoints = []struct {
 		func(m *Metadata) *string { return &m.MTLS.IntrospectionEndpoint },
 		func(s *EndpointSettings) string { return s.MTLSIntrospectionEndpoint }},
 	{"mtls_revocation_endpoint", "mtls_endpoint_aliases.revocation_endpoint",
-		func(m *Metadata) *string { return &m.MTLS.RevocationEndpoint }, func(s *EndpointSettings) string { return s.MTLSRevocationEndpoint }},
+		func(m *Metadata) *string { return &m.MTLS.RevocationEndpoint },
+		func(s *EndpointSettings) string { return s.MTLSRevocationEndpoint }},
 }
 
 // applySettings replaces announced endpoints by configured ones, and removes those that check refuses. Ignored lists the members that could

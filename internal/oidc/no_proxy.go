@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A directHost is one entry of no_proxy: an address, a network, or a domain with all below it, each with or without a port, as curl and Go's
-// net/http read the variable of that name. A host name is never resolved to compare it with a network.
+// A directHost is one entry of no_proxy: an address, a network, or a domain with all below it, each with or without a port, as curl and
+// Go's net/http read the variable of that name. A host name is never resolved to compare it with a network.
 type directHost struct {
 	all     bool         // "*"
 	network netip.Prefix // invalid: domain is set

@@ -57,8 +57,13 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Settings)) *Client {
 	t.Helper()
 	s := Settings{
-		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
-		ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256"},
+		IssuerSettings: IssuerSettings{
+			VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32,
+			HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true},
+		},
+		ClientSettings: ClientSettings{
+			ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256",
+		},
 	}
 	if change != nil {
 		change(&s)
@@ -76,7 +81,10 @@ func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Setti
 
 // good are the claims of an access token that passes.
 func good(p *provider.Provider, now time.Time) map[string]any {
-	return map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app", "client_id": "app", "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": "1"}
+	return map[string]any{
+		"iss": p.Issuer(), "sub": "john", "aud": "app", "client_id": "app",
+		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": "1",
+	}
 }
 
 func TestAccessTokenKinds(t *testing.T) {
@@ -145,7 +153,8 @@ func TestAccessTokenKinds(t *testing.T) {
 		{"token_use id", p.SignJWT(with("token_use", "id"), typ("at+jwt")), ErrNotAccessToken},
 		{"typ ID in at+jwt", p.SignJWT(with("typ", "ID"), typ("at+jwt")), ErrNotAccessToken},
 		{"empty sub", p.SignJWT(with("sub", ""), typ("at+jwt")), errAny},
-		{"b64 in crit", p.SignJWT(good(p, now.Now()), provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true)), errAny},
+		{"b64 in crit", p.SignJWT(good(p, now.Now()), provider.WithHeader("crit", []string{"b64"}),
+			provider.WithHeader("b64", true)), errAny},
 		{"typ ID", p.SignJWT(with("typ", "ID"), typ("JWT")), ErrNotAccessToken},
 		{"typ Refresh", p.SignJWT(with("typ", "Refresh"), typ("JWT")), ErrNotAccessToken},
 		{"events", p.SignJWT(with("events", map[string]any{}), typ("at+jwt")), ErrNotAccessToken},
@@ -290,8 +299,10 @@ func TestWellKnown(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"https://idp/realms/x": {"https://idp/realms/x", "https://idp/realms/x/.well-known/openid-configuration"},
 		"https://idp/":         {"https://idp/", "https://idp/.well-known/openid-configuration"},
-		"https://idp/x/.well-known/openid-configuration":            {"https://idp/x", "https://idp/x/.well-known/openid-configuration"},
-		"https://idp/.well-known/oauth-authorization-server/tenant": {"https://idp/tenant", "https://idp/.well-known/oauth-authorization-server/tenant"},
+		"https://idp/x/.well-known/openid-configuration": {"https://idp/x", "https://idp/x/.well-known/openid-configuration"},
+		"https://idp/.well-known/oauth-authorization-server/tenant": {
+			"https://idp/tenant", "https://idp/.well-known/oauth-authorization-server/tenant",
+		},
 	} {
 		if issuer, document := wellKnown(in); issuer != want[0] || document != want[1] {
 			t.Errorf("%s: %s, %s", in, issuer, document)

@@ -22,7 +22,8 @@ func (o *outage) load() error {
 
 // record takes the response or the error of a call. A gateway's error counts as a failure; a call that its caller cancelled doesn't count.
 func (o *outage) record(res *http.Response, err error) {
-	if err == nil && slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, res.StatusCode) {
+	gateway := []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	if err == nil && slices.Contains(gateway, res.StatusCode) {
 		err = fmt.Errorf("%s answered %s", res.Request.URL.Path, res.Status)
 	}
 	switch {

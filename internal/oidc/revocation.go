@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// Revoke revokes a token at the authorization server (RFC 7009 §2.1). Hint is the token_type_hint: access_token or refresh_token. Param is the
-// name of the parameter with the token, for servers that don't call it token.
+// Revoke revokes a token at the authorization server (RFC 7009 §2.1). Hint is the token_type_hint: access_token or refresh_token. Param is
+// the name of the parameter with the token, for servers that don't call it token.
 func (c *Client) Revoke(ctx context.Context, token, hint, param string) error {
 	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {

@@ -22,17 +22,23 @@ type Settings struct {
 
 // IssuerSettings name an issuer and say how it is reached. Routes with equal settings share its metadata, keys and verified tokens.
 type IssuerSettings struct {
-	Issuer                 string        `yaml:"issuer" group:"issuer"`                              // base URL or complete well-known URL (OIDC Discovery §4)
-	UsingPseudoIssuer      bool          `yaml:"using_pseudo_issuer" group:"issuer" default:"false"` // no metadata is fetched: endpoints and keys are configured
-	IssuersAllowed         []string      `yaml:"issuers_allowed" group:"issuer"`                     // accepted iss values; default the metadata's issuer
-	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`                     // key sets besides the issuer's own
-	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"`             // added to discovery and key requests
+	// Issuer is a base URL, or a complete well-known URL (OIDC Discovery §4).
+	Issuer string `yaml:"issuer" group:"issuer"`
+	// UsingPseudoIssuer switches off the fetch of metadata: the endpoints are configured.
+	UsingPseudoIssuer bool `yaml:"using_pseudo_issuer" group:"issuer" default:"false"`
+	// IssuersAllowed lists the accepted values of iss; default the metadata's issuer.
+	IssuersAllowed         []string      `yaml:"issuers_allowed" group:"issuer"`
+	ExtraJWKSURIs          []string      `yaml:"extra_jwks_uris" group:"issuer"`         // key sets besides the issuer's own
+	DiscoveryHeadersNames  []string      `yaml:"discovery_headers_names" group:"issuer"` // added to discovery and key requests
 	DiscoveryHeadersValues []auth.Secret `yaml:"discovery_headers_values" group:"issuer"`
-	RediscoveryLifetime    time.Duration `yaml:"rediscovery_lifetime" default:"30"`    // least time between two fetches of the keys that tokens in requests cause
-	Leeway                 time.Duration `yaml:"leeway" default:"0"`                   // for exp, nbf, iat, auth_time
-	VerifySignature        bool          `yaml:"verify_signature" default:"true"`      // false is insecure: anyone can write a token
-	VerifyClaims           bool          `yaml:"verify_claims" default:"true"`         // false is insecure: iss, aud of ID tokens, exp, nbf aren't checked
-	EnableHSSignatures     bool          `yaml:"enable_hs_signatures" default:"false"` // accepts tokens that are signed with client_secret, too
+	// RediscoveryLifetime is the least time between two fetches of keys that tokens in requests cause.
+	RediscoveryLifetime time.Duration `yaml:"rediscovery_lifetime" default:"30"`
+	Leeway              time.Duration `yaml:"leeway" default:"0"`              // for exp, nbf, iat, auth_time
+	VerifySignature     bool          `yaml:"verify_signature" default:"true"` // false is insecure: anyone can write a token
+	// VerifyClaims is insecure if false: iss, aud of ID tokens, exp and nbf aren't checked.
+	VerifyClaims bool `yaml:"verify_claims" default:"true"`
+	// EnableHSSignatures accepts tokens that are signed with client_secret, too.
+	EnableHSSignatures bool `yaml:"enable_hs_signatures" default:"false"`
 
 	// CallsPerClient bounds the calls in flight that one client address causes. Further calls wait.
 	CallsPerClient int `yaml:"calls_per_client" default:"32" min:"1" max:"256"`
@@ -43,29 +49,32 @@ type IssuerSettings struct {
 
 // EndpointSettings replace the endpoints in the metadata.
 type EndpointSettings struct {
-	JWKSEndpoint              string `yaml:"jwks_endpoint" group:"issuer"`
-	AuthorizationEndpoint     string `yaml:"authorization_endpoint" group:"issuer"`
-	TokenEndpoint             string `yaml:"token_endpoint" group:"issuer"`
-	IntrospectionEndpoint     string `yaml:"introspection_endpoint" group:"issuer"`
-	RevocationEndpoint        string `yaml:"revocation_endpoint" group:"issuer"`
-	UserinfoEndpoint          string `yaml:"userinfo_endpoint" group:"issuer"`
-	EndSessionEndpoint        string `yaml:"end_session_endpoint" group:"issuer"`
-	MTLSTokenEndpoint         string `yaml:"mtls_token_endpoint" group:"issuer"` // for a client certificate; replaces mtls_endpoint_aliases (RFC 8705 §5)
+	JWKSEndpoint          string `yaml:"jwks_endpoint" group:"issuer"`
+	AuthorizationEndpoint string `yaml:"authorization_endpoint" group:"issuer"`
+	TokenEndpoint         string `yaml:"token_endpoint" group:"issuer"`
+	IntrospectionEndpoint string `yaml:"introspection_endpoint" group:"issuer"`
+	RevocationEndpoint    string `yaml:"revocation_endpoint" group:"issuer"`
+	UserinfoEndpoint      string `yaml:"userinfo_endpoint" group:"issuer"`
+	EndSessionEndpoint    string `yaml:"end_session_endpoint" group:"issuer"`
+	// The endpoints for clients with a certificate replace mtls_endpoint_aliases (RFC 8705 §5).
+	MTLSTokenEndpoint         string `yaml:"mtls_token_endpoint" group:"issuer"`
 	MTLSIntrospectionEndpoint string `yaml:"mtls_introspection_endpoint" group:"issuer"`
 	MTLSRevocationEndpoint    string `yaml:"mtls_revocation_endpoint" group:"issuer"`
 }
 
-// ClientSettings are the settings of the gate's clients of the issuer. The lists belong together by the index of client_id; of a list without
-// that index the first entry counts: see At.
+// ClientSettings are the settings of the gate's clients of the issuer. The lists belong together by the index of client_id; of a list
+// without that index the first entry counts: see At.
 type ClientSettings struct {
-	ClientID                []string      `yaml:"client_id" group:"issuer"`
-	ClientSecret            []auth.Secret `yaml:"client_secret" group:"issuer"`
-	ClientAuth              []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
-	ClientAlg               []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519"`
-	ClientJWK               []JWK         `yaml:"client_jwk" group:"issuer"`            // for private_key_jwt; without it the gate generates and publishes keys
-	ClientAssertionFile     []string      `yaml:"client_assertion_file" group:"issuer"` // for private_key_jwt: an assertion that another program writes, read again when it changes
-	ClientAssertionAudience string        `yaml:"client_assertion_audience" group:"issuer" default:"issuer" enum:"issuer,token_endpoint"`
-	ClientArg               string        `yaml:"client_arg" default:"client_id"` // the parameter by which a request chooses the client
+	ClientID     []string      `yaml:"client_id" group:"issuer"`
+	ClientSecret []auth.Secret `yaml:"client_secret" group:"issuer"`
+	ClientAuth   []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
+	ClientAlg    []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519"`
+	// ClientJWK has the keys for private_key_jwt. Without one the gate generates and publishes keys.
+	ClientJWK []JWK `yaml:"client_jwk" group:"issuer"`
+	// ClientAssertionFile names files for private_key_jwt: another program writes an assertion, which is read again when it changes.
+	ClientAssertionFile     []string `yaml:"client_assertion_file" group:"issuer"`
+	ClientAssertionAudience string   `yaml:"client_assertion_audience" group:"issuer" default:"issuer" enum:"issuer,token_endpoint"`
+	ClientArg               string   `yaml:"client_arg" default:"client_id"` // the parameter by which a request chooses the client
 
 	TokenEndpointAuthMethod         string `yaml:"token_endpoint_auth_method" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
 	IntrospectionEndpointAuthMethod string `yaml:"introspection_endpoint_auth_method" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
@@ -75,10 +84,13 @@ type ClientSettings struct {
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
-	IDTokenSignedResponseAlg string   `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519,HS256,HS384,HS512"`
-	IDTokenAudiencesTrusted  []string `yaml:"id_token_audiences_trusted" group:"issuer"`                                                                                          // further aud of an ID token without azp
-	IgnoreSignature          []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"` // insecure: JWTs in responses to these requests aren't verified
-	VerifyParameters         bool     `yaml:"verify_parameters" default:"false"`                                                                                                  // refuses to request what the metadata doesn't announce
+	IDTokenSignedResponseAlg string `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519,HS256,HS384,HS512"`
+	// IDTokenAudiencesTrusted lists the further audiences that an ID token without azp may have.
+	IDTokenAudiencesTrusted []string `yaml:"id_token_audiences_trusted" group:"issuer"`
+	// IgnoreSignature is insecure: the signatures of JWTs in responses to these requests aren't verified.
+	IgnoreSignature []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"`
+	// VerifyParameters refuses to request what the metadata doesn't announce.
+	VerifyParameters bool `yaml:"verify_parameters" default:"false"`
 }
 
 // The values of ignore_signature besides the grant types: requests whose response may have a JWT.
@@ -96,7 +108,8 @@ type TokenRequestSettings struct {
 	TokenHeadersValues  []auth.Secret `yaml:"token_headers_values" group:"issuer"`
 	TokenPostArgsNames  []string      `yaml:"token_post_args_names" group:"issuer"`
 	TokenPostArgsValues []auth.Secret `yaml:"token_post_args_values" group:"issuer"`
-	TokenHeadersReplay  []string      `yaml:"token_headers_replay" group:"issuer"` // headers of the response that the gate sends to its client
+	// TokenHeadersReplay names headers of the token response that the gate sends to its client.
+	TokenHeadersReplay []string `yaml:"token_headers_replay" group:"issuer"`
 }
 
 // IntrospectionSettings are the settings of introspection requests (RFC 7662 §2.1) and responses.
@@ -126,10 +139,11 @@ type CacheSettings struct {
 	CacheIntrospection bool          `yaml:"cache_introspection" default:"true"`
 	CacheUserInfo      bool          `yaml:"cache_user_info" default:"true"`
 	CacheTTL           time.Duration `yaml:"cache_ttl" default:"3600"` // of a response without an expiry
-	CacheTTLMax        time.Duration `yaml:"cache_ttl_max"`            // 0: no limit for tokens; 60 s for introspection and userinfo, so that a revoked token stops
-	CacheTTLMin        time.Duration `yaml:"cache_ttl_min"`
-	CacheTTLNeg        time.Duration `yaml:"cache_ttl_neg" default:"5"`       // of a refusal; 0: not cached
-	CacheTTLResurrect  time.Duration `yaml:"cache_ttl_resurrect" default:"0"` // how long an old response serves while the issuer is down
+	// CacheTTLMax is by default unlimited for tokens, and 60 s for introspection and userinfo, so that a revoked token stops.
+	CacheTTLMax       time.Duration `yaml:"cache_ttl_max"`
+	CacheTTLMin       time.Duration `yaml:"cache_ttl_min"`
+	CacheTTLNeg       time.Duration `yaml:"cache_ttl_neg" default:"5"`       // of a refusal; 0: not cached
+	CacheTTLResurrect time.Duration `yaml:"cache_ttl_resurrect" default:"0"` // how long an old response serves while the issuer is down
 }
 
 // HTTPSettings say how the authorization server is reached.
@@ -141,6 +155,7 @@ type HTTPSettings struct {
 	HTTPProxyAuthorization  auth.Secret   `yaml:"http_proxy_authorization" group:"http_proxy"`
 	HTTPSProxy              string        `yaml:"https_proxy"`
 	HTTPSProxyAuthorization auth.Secret   `yaml:"https_proxy_authorization" group:"https_proxy"`
-	NoProxy                 string        `yaml:"no_proxy"` // comma-separated hosts, domains, addresses, each with :port or without; networks
-	Keepalive               bool          `yaml:"keepalive" default:"true"`
+	// NoProxy lists hosts, domains and addresses, each with or without a port, and networks, separated by commas.
+	NoProxy   string `yaml:"no_proxy"`
+	Keepalive bool   `yaml:"keepalive" default:"true"`
 }

@@ -29,8 +29,8 @@ type verifiedToken struct {
 	notBefore time.Time // zero if the token has no nbf
 }
 
-// A tokenCache holds verified access tokens. What changes with time or route isn't cached: expiry, audience and policies are checked on every
-// request. The cache is bounded in bytes and time.
+// A tokenCache holds verified access tokens. What changes with time or route isn't cached: expiry, audience and policies are checked on
+// every request. The cache is bounded in bytes and time.
 type tokenCache struct {
 	entries *otter.Cache[tokenSum, *verifiedToken]
 }

@@ -60,7 +60,8 @@ func (c *Client) remedy(g tokenGrant, code string, m *Metadata) string {
 	case "unsupported_grant_type":
 		return fmt.Sprintf("the issuer has no such grant: take %s out of auth_methods", g.name) + announced(m.GrantTypes)
 	case "invalid_scope":
-		return fmt.Sprintf("let client_id (%s) use the scopes at the issuer, or change scopes (%s)", c.ID, strings.Join(c.settings.Scopes, " ")) +
+		return fmt.Sprintf("let client_id (%s) use the scopes at the issuer, or change scopes (%s)",
+			c.ID, strings.Join(c.settings.Scopes, " ")) +
 			announced(m.Scopes)
 	case "invalid_target":
 		return fmt.Sprintf("change audience (%s)", strings.Join(c.settings.Audience, " "))

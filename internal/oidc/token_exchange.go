@@ -15,23 +15,25 @@ import (
 
 // TokenExchangeSettings say which access tokens are exchanged before the request goes to the upstream, and how.
 type TokenExchangeSettings struct {
-	TokenExchange         *TokenExchange `yaml:"token_exchange" group:"issuer"`          // nil: none
-	TokenExchangeEndpoint string         `yaml:"token_exchange_endpoint" group:"issuer"` // of no standard: it gets the access token as bearer token, and answers with another
-	CacheTokenExchange    bool           `yaml:"cache_token_exchange" default:"true"`    // caches its responses
+	TokenExchange *TokenExchange `yaml:"token_exchange" group:"issuer"` // nil: none
+	// TokenExchangeEndpoint is of no standard: it gets the access token as bearer token, and answers with another token.
+	TokenExchangeEndpoint string `yaml:"token_exchange_endpoint" group:"issuer"`
+	CacheTokenExchange    bool   `yaml:"cache_token_exchange" default:"true"` // caches its responses
 }
 
 // TokenExchange configures token exchange (RFC 8693), or the JWT bearer grant (RFC 7523 §2.1) for issuers that have only that.
 type TokenExchange struct {
-	GrantType           string               `yaml:"grant_type" default:"token_exchange" enum:"token_exchange,jwt_bearer"`
-	Provider            string               `yaml:"provider" default:"standard" enum:"standard,microsoft"` // microsoft: its on-behalf-of flow
+	GrantType string `yaml:"grant_type" default:"token_exchange" enum:"token_exchange,jwt_bearer"`
+	// Provider microsoft has the on-behalf-of flow.
+	Provider            string               `yaml:"provider" default:"standard" enum:"standard,microsoft"`
 	SubjectTokenIssuers []SubjectTokenIssuer `yaml:"subject_token_issuers" required:"true" min:"1"`
 	Request             ExchangeRequest      `yaml:"request"`
 	MapIdentitiesFrom   string               `yaml:"map_identities_from" default:"exchanged_tokens" enum:"exchanged_tokens,subject_token"`
 	Cache               ExchangeCache        `yaml:"cache"`
 }
 
-// A SubjectTokenIssuer is an issuer whose access tokens are exchanged: those of another issuer always, those of the route's own issuer if the
-// conditions hold.
+// A SubjectTokenIssuer is an issuer whose access tokens are exchanged: those of another issuer always, those of the route's own issuer if
+// the conditions hold.
 type SubjectTokenIssuer struct {
 	Issuer           string      `yaml:"issuer" required:"true"`          // the token's iss
 	JWKSURI          string      `yaml:"jwks_uri"`                        // its keys; default by discovery

@@ -43,8 +43,8 @@ func eachPair(names []string, values []auth.Secret, add func(name, value string)
 	}
 }
 
-// token sends a token request (RFC 6749 §3.2). Its error wraps ErrRefused if the server refuses the credential in the request, ErrNotSetUp if
-// only the operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
+// token sends a token request (RFC 6749 §3.2). Its error wraps ErrRefused if the server refuses the credential in the request, ErrNotSetUp
+// if only the operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
 func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra Extra, as *Credentials) (*TokenResponse, error) {
 	header := http.Header{}
 	for name, values := range extra.Header {

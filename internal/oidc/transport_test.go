@@ -22,7 +22,9 @@ func TestAPostIsNotRedirected(t *testing.T) {
 	var got atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))
 	defer elsewhere.Close()
-	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+	for _, status := range []int{
+		http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+	} {
 		p, c, _ := begin(t, nil)
 		p.Break(provider.Token, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		if _, err := c.Password(t.Context(), "john", "doe", Caller{}); !errors.Is(err, ErrUnavailable) {
@@ -38,7 +40,10 @@ func TestAPostIsNotRedirected(t *testing.T) {
 // redirection.
 func TestNoWayOutOfTLS(t *testing.T) {
 	var plain atomic.Int64
-	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain.Add(1); io.WriteString(w, `{"keys":[]}`) }))
+	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		plain.Add(1)
+		io.WriteString(w, `{"keys":[]}`)
+	}))
 	defer open.Close()
 	for _, e := range metadataEndpoints {
 		i := secureIssuer(t, func(m map[string]any, _ string) { announce(m, e.member, open.URL+"/x") }, nil)
@@ -46,11 +51,14 @@ func TestNoWayOutOfTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if address, err := m.require(e.setting); address != "" || !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "without TLS") {
+		if address, err := m.require(e.setting); address != "" || !errors.Is(err, ErrUnavailable) ||
+			!strings.Contains(err.Error(), "without TLS") {
 			t.Errorf("%s: %q, %v", e.member, address, err)
 		}
 	}
-	i := secureIssuer(t, func(m map[string]any, base string) { m["jwks_uri"] = base + "/moved" }, func(w http.ResponseWriter, r *http.Request) {
+	i := secureIssuer(t, func(m map[string]any, base string) {
+		m["jwks_uri"] = base + "/moved"
+	}, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, open.URL+"/keys", http.StatusFound)
 	})
 	i.keys.get(t.Context())
@@ -77,7 +85,8 @@ func secureIssuer(t *testing.T, change func(metadata map[string]any, base string
 	t.Cleanup(server.Close)
 	base = server.URL
 	i, err := NewIssuer(Config{Log: slog.New(slog.DiscardHandler), IssuerSettings: IssuerSettings{
-		Issuer: base, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second}, // the certificate isn't judged here
+		Issuer: base, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second},
+		// the certificate isn't verified here
 	}})
 	if err != nil {
 		t.Fatal(err)
