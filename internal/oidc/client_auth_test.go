@@ -21,7 +21,7 @@ import (
 	"sallyport/internal/signer"
 )
 
-// begun is a provider and a client of it whose settings a test chooses.
+// begun is a provider that runs.
 type begun struct {
 	provider *provider.Provider
 	now      *clock
@@ -60,7 +60,7 @@ func write(t *testing.T, name string, b []byte) string {
 	return name
 }
 
-// TestEveryClientAuthentication proves a client in each way at each of three endpoints, and wrongly.
+// TestEveryClientAuthentication authenticates a client by each method at each of three endpoints, with good and bad credentials.
 func TestEveryClientAuthentication(t *testing.T) {
 	const secret = "a secret of 32 bytes: +/%& =é ok"
 	jwk := JWK{Kty: "EC", Crv: "P-256", Kid: "k1",
@@ -145,7 +145,7 @@ func TestEveryClientAuthentication(t *testing.T) {
 	}
 }
 
-// An assertion is for the issuer alone, lives shortly, and is another each time (RFC 7523 §3).
+// TestAssertion checks that an assertion has the issuer as its only audience, a short lifetime, and a jti of its own (RFC 7523 §3).
 func TestAssertion(t *testing.T) {
 	now := newClock()
 	p := provider.Start(t, provider.Config{Now: now.Now})
@@ -175,7 +175,7 @@ func TestAssertion(t *testing.T) {
 	}
 }
 
-// A file with an assertion that somebody else keeps fresh, such as Kubernetes, is read again when it changes.
+// TestAssertionFile checks that client_assertion_file is read again after another program has changed it.
 func TestAssertionFile(t *testing.T) {
 	now := newClock()
 	key := &jose.JSONWebKey{KeyID: "cluster"}

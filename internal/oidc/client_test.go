@@ -157,8 +157,8 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// TestOneCallersRefusal: that our client is refused together with one caller's grant or token says nothing to other callers: some
-// servers answer invalid_client to a spent refresh token, and 401 to an unknown token.
+// TestOneCallersRefusal checks that a refusal of the gate's client in one caller's request doesn't affect other callers, because some
+// servers answer invalid_client to a used refresh token, and 401 to an unknown token.
 func TestOneCallersRefusal(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -210,7 +210,7 @@ func TestOneCallersRefusal(t *testing.T) {
 	}
 }
 
-// asJSON are the defaults of introspection.
+// asJSON sets the defaults of introspection.
 func asJSON(s *Settings) {
 	s.IntrospectionTokenParamName, s.IntrospectionAccept = "token", "application/json"
 }
@@ -250,7 +250,7 @@ func TestResponseIssuer(t *testing.T) {
 	}
 }
 
-// TestProxies: a plain request goes through http_proxy with its credential, no_proxy goes around it.
+// TestProxies checks that a request without TLS goes through http_proxy with the proxy's credential, and past it with no_proxy.
 func TestProxies(t *testing.T) {
 	asked := make(chan *http.Request, 10)
 	via := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,12 +14,11 @@ import (
 	"sallyport/internal/provider"
 )
 
-// odd are values that are of no type that metadata has, each for itself or for its members.
+// odd lists values that the members of metadata can't have.
 var odd = []any{"text", 5, true, []any{}, []any{5}, []any{map[string]any{}}, map[string]any{}, nil, "/relative",
 	"javascript:alert(1)", "://", "https://"}
 
-// TestEachMemberByItself gives each member of the metadata a value that it can't have, one after the other: nothing but what
-// reads that member notices.
+// TestEachMemberByItself sets one member of the metadata after another to a value that it can't have. No other member is affected.
 func TestEachMemberByItself(t *testing.T) {
 	whole := metadataOf(t, func(map[string]any) {})
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Metadata]()) {
@@ -39,7 +38,7 @@ func TestEachMemberByItself(t *testing.T) {
 	}
 }
 
-// metadataOf is what an issuer's client reads of metadata that says all that there is, after a change.
+// metadataOf returns metadata that has all members, after a change of the document.
 func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	t.Helper()
 	document := map[string]any{"issuer": "https://idp.example.com", "authorization_response_iss_parameter_supported": true}
@@ -66,7 +65,7 @@ func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	return m
 }
 
-// announce writes an endpoint into metadata, where its alias belongs too.
+// announce sets an endpoint in a metadata document, also within mtls_endpoint_aliases.
 func announce(document map[string]any, member string, v any) {
 	if alias, found := strings.CutPrefix(member, "mtls_endpoint_aliases."); found {
 		aliases, _ := document["mtls_endpoint_aliases"].(map[string]any)
@@ -80,8 +79,8 @@ func announce(document map[string]any, member string, v any) {
 	document[member] = v
 }
 
-// TestBadEndpoints: an endpoint that can't be used costs whoever uses it a clear error, and nobody once the settings have
-// another.
+// TestBadEndpoints checks that an announced endpoint which can't be used is a clear error when it is needed, and none if a setting
+// replaces it.
 func TestBadEndpoints(t *testing.T) {
 	p, _, now := begin(t, nil)
 	for _, e := range metadataEndpoints {
@@ -127,7 +126,7 @@ func configure(s *EndpointSettings, setting, value string) {
 	}
 }
 
-// TestUsesOfBadEndpoints: each use of an endpoint that can't be used says so.
+// TestUsesOfBadEndpoints checks the error of each use of an announced endpoint that can't be used.
 func TestUsesOfBadEndpoints(t *testing.T) {
 	uses := map[string]func(*testing.T, *Client) error{
 		"jwks_endpoint": func(t *testing.T, c *Client) error { _, err := c.issuer.keys.get(t.Context()); return err },
@@ -166,7 +165,7 @@ func TestMetadataMustBeTheIssuers(t *testing.T) {
 	}
 }
 
-// TestMetadataTwice: of a member that stands there twice nobody knows which counts. The issuer must be known.
+// TestMetadataTwice checks that a repeated member of metadata counts as absent. A repeated issuer is an error.
 func TestMetadataTwice(t *testing.T) {
 	for member, want := range map[string]string{
 		"token_endpoint": "token_endpoint: it stands there twice: write token_endpoint", "issuer": "issuer: it stands there twice",
@@ -183,7 +182,7 @@ func TestMetadataTwice(t *testing.T) {
 	}
 }
 
-// TestNoKeysNeeded: an issuer without keys serves whoever needs none.
+// TestNoKeysNeeded checks that an issuer without keys serves introspection.
 func TestNoKeysNeeded(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	token := p.AccessToken("john", "app", nil)
@@ -197,7 +196,7 @@ func TestNoKeysNeeded(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark: each JSON answer may begin with one (RFC 8259 §8.1).
+// TestByteOrderMark checks that JSON may begin with a byte order mark (RFC 8259 §8.1).
 func TestByteOrderMark(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	for _, e := range []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Introspection, provider.Userinfo} {
@@ -221,7 +220,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// TestOddClaims: optional claims of a type that nobody expects cost no token (here those that the library reads, too).
+// TestOddClaims checks that optional claims of an unexpected type don't refuse a token.
 func TestOddClaims(t *testing.T) {
 	p, c, now := begin(t, nil)
 	for name, v := range map[string]any{"_claim_names": []any{}, "_claim_sources": []any{}, "address": []any{}, "roles": "x"} {
@@ -239,7 +238,7 @@ func TestOddClaims(t *testing.T) {
 	}
 }
 
-// TestToldOnce: the log has each part of the answers that is ignored once, however often it comes.
+// TestToldOnce checks that each ignored member of responses is logged once.
 func TestToldOnce(t *testing.T) {
 	p, c, _ := begin(t, nil)
 	var log bytes.Buffer
@@ -263,7 +262,8 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
-// TestSignedAnswersAfterARotation: answers that the issuer signs with a new key are read, whatever strangers have sent before.
+// TestSignedAnswersAfterARotation checks that responses signed with a new key are verified, also if forged tokens have caused a fetch of
+// keys before.
 func TestSignedAnswersAfterARotation(t *testing.T) {
 	for name, ask := range map[string]func(*provider.Provider, *Client) error{
 		"introspection": func(p *provider.Provider, c *Client) error {

@@ -13,7 +13,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestEd25519 combines the two names of one algorithm (RFC 9864 §2.2): in tokens, keys and settings.
+// TestEd25519 combines the two names of EdDSA (RFC 9864 §2.2) in tokens, keys and settings.
 func TestEd25519(t *testing.T) {
 	p, _, now := begin(t, nil)
 	for _, inKey := range []any{"EdDSA", "Ed25519", nil} {
@@ -50,7 +50,7 @@ func TestEd25519(t *testing.T) {
 	}
 }
 
-// TestEd25519Assertion: a client signs by the name that its settings or its key say.
+// TestEd25519Assertion checks that an assertion has the alg of the settings or of the key.
 func TestEd25519Assertion(t *testing.T) {
 	public, private, _ := ed25519.GenerateKey(rand.Reader)
 	text := base64.RawURLEncoding.EncodeToString

@@ -16,9 +16,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// FuzzJWT: of all that a stranger can write around the parts of a good token (its three letters stand for them, because each
-// process that fuzzes has keys of its own) nothing but that token is an access token, and a token that go-jose reads has the
-// shape that IsJWS looks for.
+// FuzzJWT puts the parts of a good token together with other text. Only the token itself is an access token, and every token that go-jose
+// parses has the form that IsJWS expects. {H}, {P} and {S} stand for the parts, because each fuzzing process has other keys.
 func FuzzJWT(f *testing.F) {
 	p, c, now := begin(f, nil)
 	good := p.SignJWT(good(p, now.Now()))
@@ -49,8 +48,8 @@ func FuzzJWT(f *testing.F) {
 	})
 }
 
-// FuzzTokenAnswer: the tokens of a token response are its members of exactly these names that stand there once, and none of
-// them lasts for more than a year.
+// FuzzTokenAnswer checks that the tokens of a token response are the members with exactly these names, not repeated, and that they expire
+// within a year.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"a","token_type":"Bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"s"}`,

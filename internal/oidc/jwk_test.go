@@ -19,12 +19,12 @@ import (
 	"sallyport/internal/provider"
 )
 
-// example is RFC 7517's (A.2).
+// example is the EC key of RFC 7517 A.2.
 var example = JWK{Kty: "EC", Crv: "P-256",
 	X: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", Y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
 	D: "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}
 
-// certificate is one of a key, as x5c has it; nil: of somebody's.
+// certificate returns a certificate of a key in the form of x5c; of another key if it is nil.
 func certificate(t *testing.T, of *JWK) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -45,7 +45,7 @@ func certificate(t *testing.T, of *JWK) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// TestJWK signs with a configured key: of each kind, and with all that it says of itself and of its certificate.
+// TestJWK signs with configured keys of each type. The header has the parameters of the key and of its certificate.
 func TestJWK(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestJWK(t *testing.T) {
 	}
 }
 
-// TestJWKCheck refuses keys that can't sign.
+// TestJWKCheck checks that keys which can't sign are refused.
 func TestJWKCheck(t *testing.T) {
 	for want, change := range map[string]func(*JWK){
 		"d is missing":                  func(j *JWK) { j.D = "" },

@@ -14,8 +14,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestNewKeys: a key that the issuer has just begun to sign with is found, under a new name or an old one: at once, however short
-// ago the first fetch was, and however strangers try to hold that up.
+// TestNewKeys checks that a key with which the issuer has just begun to sign is fetched at once, with a new or an old kid, soon after the
+// first fetch and in spite of forged tokens.
 func TestNewKeys(t *testing.T) {
 	change := map[string]func(*provider.Provider){
 		"a new kid":          func(p *provider.Provider) { p.RotateKeys(false) },
@@ -66,8 +66,8 @@ func changeKeys(p *provider.Provider, members map[string]any) {
 	})
 }
 
-// TestStrangersFetchKeysSeldom: whatever strangers send, it causes one fetch in rediscovery_lifetime, and none if the token would
-// be refused anyway.
+// TestStrangersFetchKeysSeldom checks that tokens in requests cause one fetch of keys in rediscovery_lifetime, and none if their claims
+// are refused.
 func TestStrangersFetchKeysSeldom(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
@@ -105,7 +105,7 @@ func TestStrangersFetchKeysSeldom(t *testing.T) {
 	}
 }
 
-// TestNoBrake: without rediscovery_lifetime each token causes a fetch: one.
+// TestNoBrake checks that without rediscovery_lifetime each token causes exactly one fetch.
 func TestNoBrake(t *testing.T) {
 	p, c, now := begin(t, func(s *Settings) { s.RediscoveryLifetime = 0 })
 	c.issuer.Warm(t.Context())
@@ -117,7 +117,8 @@ func TestNoBrake(t *testing.T) {
 	}
 }
 
-// TestAFetchThatBeganBefore: a token that waited for a fetch which began before the issuer had its new key causes another one.
+// TestAFetchThatBeganBefore checks that a token which waited for a fetch that began before the issuer published its new key causes another
+// fetch.
 func TestAFetchThatBeganBefore(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
@@ -168,8 +169,7 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestTwoWhoFoundAFetchDue: of two callers who found at the same time that the keys are to be fetched, and didn't wait for each
-// other, one fetches.
+// TestTwoWhoFoundAFetchDue checks that of two callers which found at the same time that a fetch is due, one fetches.
 func TestTwoWhoFoundAFetchDue(t *testing.T) {
 	p, c, _ := begin(t, nil)
 	keys, err := c.issuer.keys.get(t.Context())
@@ -186,7 +186,7 @@ func TestTwoWhoFoundAFetchDue(t *testing.T) {
 	}
 }
 
-// TestIssuersBrake: tokens of the issuer itself that nothing verifies cause a fetch every 5 s.
+// TestIssuersBrake checks that tokens from the issuer that no key verifies cause a fetch every 5 s.
 func TestIssuersBrake(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
@@ -199,7 +199,7 @@ func TestIssuersBrake(t *testing.T) {
 	}
 }
 
-// TestAFailedFetchIsNoVerdict: while the keys can't be fetched nobody knows whether a token with an unknown key is good, and the
+// TestAFailedFetchIsNoVerdict checks that while the keys can't be fetched, a token with an unknown key gets ErrUnavailable, and that the
 // next fetch comes sooner.
 func TestAFailedFetchIsNoVerdict(t *testing.T) {
 	p, c, now := begin(t, nil)
@@ -219,7 +219,7 @@ func TestAFailedFetchIsNoVerdict(t *testing.T) {
 	}
 }
 
-// TestAFailedFetchKeepsNoKeyLonger: a fetch that fails doesn't make the kept keys any younger.
+// TestAFailedFetchKeepsNoKeyLonger checks that a fetch that fails doesn't prolong the use of the old keys.
 func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	p, c, now := begin(t, nil)
 	claims := good(p, now.Now())
@@ -242,7 +242,7 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	}
 }
 
-// TestWithdrawnMeanwhile: what a key verified that was withdrawn while it did isn't kept.
+// TestWithdrawnMeanwhile checks that a token isn't cached if the key that verified it was withdrawn during the verification.
 func TestWithdrawnMeanwhile(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
@@ -264,7 +264,7 @@ func TestWithdrawnMeanwhile(t *testing.T) {
 	}
 }
 
-// TestAKeyThatChangesItsUse: what a key verified isn't kept after its set has given it to something else.
+// TestAKeyThatChangesItsUse checks that verified tokens are dropped from the cache when the use or alg of their key changes.
 func TestAKeyThatChangesItsUse(t *testing.T) {
 	for name, change := range map[string]map[string]any{"use": {"use": "enc"}, "alg": {"alg": "RS512"}} {
 		p, c, now := begin(t, nil)
@@ -282,7 +282,7 @@ func TestAKeyThatChangesItsUse(t *testing.T) {
 	}
 }
 
-// TestKeySetsApart: of several key sets one that can't be had loses none of the others, and is asked for again soon.
+// TestKeySetsApart checks that a key set which can't be fetched doesn't affect the others, and is fetched again soon.
 func TestKeySetsApart(t *testing.T) {
 	other := provider.Start(t, provider.Config{})
 	p, c, now := begin(t, func(s *Settings) { s.ExtraJWKSURIs = []string{other.URL + "/jwks"} })

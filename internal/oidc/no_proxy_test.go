@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestNoProxy: which URLs go past the proxy, as they do for curl and net/http.
+// TestNoProxy checks which URLs bypass the proxy, as for curl and net/http.
 func TestNoProxy(t *testing.T) {
 	for _, c := range []struct {
 		noProxy, address string

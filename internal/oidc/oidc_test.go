@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// clock is a time that a test moves.
+// A clock is a time that a test sets.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -38,7 +38,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// begin starts a provider with the client app and the user john, and our client of it.
+// begin starts a provider with the client app and the user john, and returns the gate's client of it.
 func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *clock) {
 	t.Helper()
 	now := newClock()
@@ -53,7 +53,7 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 	return p, clientOf(t, p, now, change), now
 }
 
-// clientOf is our client of a provider that has begun.
+// clientOf returns the gate's client of a provider that runs.
 func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Settings)) *Client {
 	t.Helper()
 	s := Settings{
@@ -79,7 +79,7 @@ func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Setti
 	return clients[0]
 }
 
-// good are the claims of an access token that passes.
+// good returns the claims of an access token that passes.
 func good(p *provider.Provider, now time.Time) map[string]any {
 	return map[string]any{
 		"iss": p.Issuer(), "sub": "john", "aud": "app", "client_id": "app",
@@ -185,14 +185,14 @@ func TestAccessTokenKinds(t *testing.T) {
 
 var errAny = errors.New("any")
 
-// respelt returns the same bytes of a signature in another spelling: the last sign of 342 has four bits that mean nothing.
+// respelt returns a token whose signature has other unused bits: the last of its 342 characters has four of them.
 func respelt(token string) string {
 	const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(token) - 1
 	return token[:last] + string(signs[strings.IndexByte(signs, token[last])|1])
 }
 
-// twice adds a member to the JSON of claims, whose name may be there already.
+// twice appends a member to the JSON of claims, which may have it already.
 func twice(t *testing.T, claims map[string]any, name, value string) []byte {
 	b, err := json.Marshal(claims)
 	if err != nil {
@@ -219,7 +219,7 @@ func TestAccessTokenIsVerifiedOnceAndJudgedEachTime(t *testing.T) {
 	}
 }
 
-// TestWithdrawnKeyProvesNothing: a token that a key verified which is gone from the set isn't served from the cache.
+// TestWithdrawnKeyProvesNothing checks that the cache has no token of a key that was withdrawn.
 func TestWithdrawnKeyProvesNothing(t *testing.T) {
 	p, c, now := begin(t, nil)
 	old := p.SignJWT(good(p, now.Now()))

@@ -8,11 +8,10 @@ import (
 	"sallyport/internal/provider"
 )
 
-// strangers is how many forged tokens are tried. Each costs a verification, so they aren't a million: nothing is kept of
-// any, which its number can't change.
+// strangers is the number of forged tokens. Each costs a verification.
 const strangers = 5_000
 
-// Forged tokens leave nothing behind, cause one call, and push out no good one.
+// TestForgedTokensAreNotKept checks that forged tokens aren't cached, evict no good token, and cause at most one call.
 func TestForgedTokensAreNotKept(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))

@@ -16,8 +16,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestAPostIsNotRedirected: a token request carries secrets, which go to no other address than the endpoint's, whatever the
-// endpoint answers.
+// TestAPostIsNotRedirected checks that a token request, which carries secrets, follows no redirect.
 func TestAPostIsNotRedirected(t *testing.T) {
 	var got atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))
@@ -36,8 +35,7 @@ func TestAPostIsNotRedirected(t *testing.T) {
 	}
 }
 
-// TestNoWayOutOfTLS: an issuer that is reached by https sends nobody to an endpoint without TLS, by its metadata or by a
-// redirection.
+// TestNoWayOutOfTLS checks that no request to an issuer with https goes to an endpoint without TLS, by its metadata or by a redirect.
 func TestNoWayOutOfTLS(t *testing.T) {
 	var plain atomic.Int64
 	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -67,7 +65,7 @@ func TestNoWayOutOfTLS(t *testing.T) {
 	}
 }
 
-// secureIssuer is an issuer that is reached by https. Paths besides its metadata's are other's to answer.
+// secureIssuer returns an issuer with https. Other answers the requests for paths besides that of the metadata.
 func secureIssuer(t *testing.T, change func(metadata map[string]any, base string), other http.HandlerFunc) *Issuer {
 	t.Helper()
 	var base string
@@ -94,8 +92,7 @@ func secureIssuer(t *testing.T, change func(metadata map[string]any, base string
 	return i
 }
 
-// TestKeysForOtherUses: a key that its set gives to encryption, or to another algorithm, verifies no signature (RFC 7517 §4.2,
-// §4.4).
+// TestKeysForOtherUses checks that a key for encryption, or for another algorithm, verifies no signature (RFC 7517 §4.2, §4.4).
 func TestKeysForOtherUses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string]any
