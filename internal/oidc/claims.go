@@ -26,7 +26,7 @@ func (i *Issuer) checkTimes(c auth.Claims) (exp, nbf time.Time, err error) {
 	case !i.settings.VerifyClaims:
 		return exp, nbf, nil
 	case !okExp || !okNbf || !okIat:
-		return exp, nbf, errors.New("exp, nbf or iat is no NumericDate (RFC 7519 §2)")
+		return exp, nbf, errors.New("exp, nbf or iat isn't a NumericDate (RFC 7519 §2)")
 	case exp.IsZero():
 		return exp, nbf, errors.New("exp is missing")
 	case i.now().Add(i.settings.Leeway + clockSkew).Before(iat):
@@ -68,13 +68,13 @@ func audiences(claims auth.Claims) ([]string, error) {
 		for _, a := range aud {
 			s, ok := a.(string)
 			if !ok {
-				return nil, errors.New("aud holds something else than strings")
+				return nil, errors.New("aud has an element that isn't a string")
 			}
 			all = append(all, s)
 		}
 		return all, nil
 	}
-	return nil, errors.New("aud is missing or no string")
+	return nil, errors.New("aud is missing, or neither a string nor a list")
 }
 
 // clip shortens a text from outside for a log line.

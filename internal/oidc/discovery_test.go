@@ -168,7 +168,7 @@ func TestMetadataMustBeTheIssuers(t *testing.T) {
 // TestMetadataTwice checks that a repeated member of metadata counts as absent. A repeated issuer is an error.
 func TestMetadataTwice(t *testing.T) {
 	for member, want := range map[string]string{
-		"token_endpoint": "token_endpoint: it stands there twice: write token_endpoint", "issuer": "issuer: it stands there twice",
+		"token_endpoint": "token_endpoint: the member is repeated: write token_endpoint", "issuer": "issuer: the member is repeated",
 	} {
 		p, c, _ := begin(t, nil)
 		p.Break(provider.Discovery, func(w http.ResponseWriter, _ *http.Request) {

@@ -128,7 +128,7 @@ func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string
 		}
 	}
 	if about, given := claims["sub"]; given && about != sub {
-		return errors.New("sub: it is about somebody else")
+		return errors.New("sub: the source is about another subject")
 	}
 	if claims["exp"] == nil {
 		return nil

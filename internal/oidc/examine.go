@@ -148,7 +148,7 @@ func (c *Client) clientFinding(err error) Finding {
 		return Finding{Bad, fmt.Sprintf("client %s: its client_secret is wrong, or it may not use authorization codes: "+
 			"compare it, and allow it that grant (%v)", c.ID, err)}
 	}
-	return Finding{Unknown, fmt.Sprintf("client %s: the answer doesn't tell: %v", c.ID, err)}
+	return Finding{Unknown, fmt.Sprintf("client %s: the response doesn't say: %v", c.ID, err)}
 }
 
 // examineRedirect sends an authorization request with prompt=none. The server redirects it to a registered redirect URI, and shows an error
@@ -193,6 +193,6 @@ func redirectFinding(r *response, redirectURI string) Finding {
 		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client",
 			r.status, redirectURI)}
 	}
-	return Finding{Unknown, fmt.Sprintf("redirect URI: the answer doesn't tell (%d): see that %s is registered for this client",
+	return Finding{Unknown, fmt.Sprintf("redirect URI: the response doesn't say (%d): see that %s is registered for this client",
 		r.status, redirectURI)}
 }

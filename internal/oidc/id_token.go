@@ -79,7 +79,7 @@ func (c *Client) checkIDTokenAlg(t *jwt, m *Metadata, rules signatureRules) erro
 		announced = " (the issuer announces " + strings.Join(m.Algorithms, ", ") + ")"
 	}
 	if !hasAlgorithm(slices.Concat(asymmetric, symmetric), t.header.Alg) {
-		return fmt.Errorf("its alg is %q, which is never taken: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
+		return fmt.Errorf("its alg is %q, which is never accepted: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
 	}
 	return fmt.Errorf("it is signed with %q, and id_token_signed_response_alg is %s: write what the issuer signs with%s",
 		clip(t.header.Alg), c.idTokenAlg, announced)
@@ -154,14 +154,14 @@ func (c *Client) checkFreshness(claims auth.Claims, maxAge *time.Duration) error
 // (OIDC Core §3.1.3.6, §3.1.3.7).
 func checkBinding(claims auth.Claims, want IDTokenWant, alg string) error {
 	if want.Nonce != "" && subtle.ConstantTimeCompare([]byte(claims.String("nonce")), []byte(want.Nonce)) != 1 {
-		return errors.New("nonce isn't the one that was sent")
+		return errors.New("nonce: expected that of the authorization request")
 	}
 	hash, present := claims["at_hash"]
 	if !present || want.AccessToken == "" {
 		return nil
 	}
 	if hash != halfHash(alg, want.AccessToken) {
-		return errors.New("at_hash isn't the access token's")
+		return errors.New("at_hash: expected the hash of the access token")
 	}
 	return nil
 }
@@ -191,12 +191,12 @@ func checkContinuity(claims, previous auth.Claims) error {
 	}
 	for _, name := range []string{"iss", "sub"} {
 		if claims[name] != previous[name] {
-			return fmt.Errorf("%s: the refreshed ID token names another than the one before", name)
+			return fmt.Errorf("%s: the refreshed ID token has another value than the one before", name)
 		}
 	}
 	for _, name := range []string{"nonce", "auth_time"} {
 		if now, ok := claims[name]; ok && previous[name] != nil && now != previous[name] {
-			return fmt.Errorf("%s: the refreshed ID token names another than the one before", name)
+			return fmt.Errorf("%s: the refreshed ID token has another value than the one before", name)
 		}
 	}
 	return nil

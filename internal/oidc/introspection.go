@@ -14,7 +14,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// ErrInactive says that the authorization server says that a token is not active.
+// ErrInactive says that a token is not active, by the authorization server (RFC 7662 §2.2).
 var ErrInactive = errors.New("token_inactive")
 
 // An Introspection is the introspection response for an active token (RFC 7662 §2.2). It is immutable.
@@ -68,7 +68,7 @@ func (c *Client) introspectedIdentity(token string, i *Introspection) (*auth.Ide
 	exp, okExp := i.Claims.Time("exp")
 	nbf, okNbf := i.Claims.Time("nbf")
 	if !okExp || !okNbf {
-		return nil, errors.New("exp or nbf of the introspection answer is no NumericDate (RFC 7519 §2)")
+		return nil, errors.New("exp or nbf of the introspection answer isn't a NumericDate (RFC 7519 §2)")
 	}
 	if err := c.issuer.checkValidity(exp, nbf); err != nil {
 		return nil, err

@@ -3,8 +3,8 @@
 //
 // From coreos/go-oidc it takes the type of provider metadata ([gooidc.ProviderConfig]), the names of the algorithms and the scope openid.
 // It verifies signatures with go-jose itself, because go-oidc's verifier reads claim names case-insensitively ("ISS" counts as iss),
-// refuses tokens for the type of claims that the gate doesn't use, and reports errors as text, so that a failed fetch of keys (503) could
-// not be told from a bad signature (401).
+// refuses tokens for the type of claims that the gate doesn't use, and returns errors as text: a failed fetch of keys (503) would look
+// like a bad signature (401).
 package oidc
 
 import (

@@ -14,7 +14,7 @@ import (
 var (
 	errNotObject = errors.New("expected a JSON object")
 	errTrailing  = errors.New("bytes after the JSON object")
-	errRepeated  = errors.New("it stands there twice") // of a repeated member, different readers take different values
+	errRepeated  = errors.New("the member is repeated") // different readers take different values of it
 )
 
 // decodeObject decodes one JSON object. It compares names exactly and refuses a repeated name, of which different readers take different

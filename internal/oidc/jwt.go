@@ -12,7 +12,7 @@ import (
 const maxJWT = 16 << 10
 
 // errTooLong says that the JWT of a request is longer than maxJWT.
-var errTooLong = fmt.Errorf("a JWT of more than %d bytes isn't looked at", maxJWT)
+var errTooLong = fmt.Errorf("the JWT is longer than %d bytes", maxJWT)
 
 // A jwt is a parsed JWT (RFC 7519). Its signature isn't verified yet: until verifySignature succeeds, its claims may only refuse it early
 // or choose the issuer whose keys verify it.
@@ -41,8 +41,8 @@ func parseJWT(token string) (*jwt, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-jose wants to be told which algorithms are acceptable. That depends on the use of the token: verifySignature checks it before it
-	// tries a key, so here the token's own passes.
+	// Any alg passes here, also none, because the acceptable ones depend on the use of the token: verifySignature checks alg before it uses
+	// a key.
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(header.Alg)})
 	if err != nil {
 		return nil, err

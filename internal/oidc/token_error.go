@@ -35,7 +35,7 @@ func (c *Client) tokenError(g tokenGrant, m *Metadata, status int, body auth.Cla
 	case slices.Contains(g.refusals, code) || chosen:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case body["error"] == nil && status == http.StatusOK: // the body isn't a JSON object
-		return fmt.Errorf("%w: its token endpoint answered with something else than tokens: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: its token response is not a JSON object: %w", ErrUnavailable, err)
 	case body["error"] == nil:
 		return fmt.Errorf("%w: %w", statusError("token endpoint", status, "token_endpoint"), err)
 	}

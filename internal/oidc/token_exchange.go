@@ -212,7 +212,7 @@ func (c *Client) replace(ctx context.Context, accessToken string) (*TokenRespons
 	case res.status != http.StatusOK:
 		return nil, statusError("token_exchange_endpoint", res.status, "token_exchange_endpoint")
 	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, fmt.Errorf("%w: token_exchange_endpoint answered something that is no token", ErrUnavailable)
+		return nil, fmt.Errorf("%w: token_exchange_endpoint answered with something that isn't a token", ErrUnavailable)
 	}
 	return &TokenResponse{Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer"}}, nil
 }

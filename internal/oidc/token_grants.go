@@ -195,7 +195,7 @@ func (c *Client) grantIdentity(ctx context.Context, g grantRequest, t *TokenResp
 	identity, err := c.Issued(ctx, tokens, IDTokenWant{Grant: g.name})
 	switch {
 	case err != nil && !errors.Is(err, ErrUnavailable):
-		return nil, fmt.Errorf("%w: what it has issued: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: the tokens that it issued: %w", ErrUnavailable, err)
 	case err != nil:
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func readTokens(body auth.Claims, sent time.Time, exchange bool) (t auth.Tokens,
 	bearer := t.TokenType == "" || strings.EqualFold(t.TokenType, "Bearer") || exchange && strings.EqualFold(t.TokenType, "N_A")
 	if !bearer {
 		ignored = append(ignored,
-			ignoredMember{"access_token", fmt.Errorf("token_type is %q, expected Bearer: it is sent nowhere", clip(t.TokenType))})
+			ignoredMember{"access_token", fmt.Errorf("token_type is %q, expected Bearer: it is not used", clip(t.TokenType))})
 		t.AccessToken = ""
 		delete(body, "access_token")
 	}
