@@ -304,3 +304,20 @@ func TestKeySetsApart(t *testing.T) {
 		}
 	}
 }
+
+// TestForgottenMeanwhile checks that a verification whose keys are dropped during it ends with ErrUnavailable.
+func TestForgottenMeanwhile(t *testing.T) {
+	p, c, now := begin(t, nil)
+	parsed, err := parseRequestJWT(p.SignJWT(good(p, now.Now()), provider.WithHeader("kid", "unknown")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried, err := c.issuer.keys.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.issuer.Forget()
+	if _, err := c.issuer.keys.verifyRenewed(t.Context(), parsed.jws, fromRequest, tried); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
