@@ -138,6 +138,9 @@ type Entry struct {
 // authenticate asks the flow, then takes the steps. The headers of a result aren't lost when a step fails.
 func (e *Entry) authenticate(r *Request) (*Result, error) {
 	res, err := e.Flow.Authenticate(r)
+	if err == nil {
+		res = res.named(e.Name)
+	}
 	for _, step := range e.Steps {
 		if err != nil {
 			break
@@ -151,6 +154,17 @@ func (e *Entry) authenticate(r *Request) (*Result, error) {
 		return res, err
 	}
 	return nil, e.refusal(err)
+}
+
+// named returns r with an identity that names the flow which proved it, unless it does already. The identity itself may be shared.
+func (r *Result) named(flow string) *Result {
+	if r.Identity == nil || r.Identity.Flow != "" {
+		return r
+	}
+	out, identity := *r, *r.Identity
+	identity.Flow = flow
+	out.Identity = &identity
+	return &out
 }
 
 // refusal returns an error of the entry's with the names of the flow and the issuer, unless it has them already.

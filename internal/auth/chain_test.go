@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A reads is a flow that answers as it is told, and a Challenger if it has an answer.
+// A reads is a flow with a fixed result, and a Challenger if it has an answer.
 type reads func() (*Result, error)
 
 func (f reads) Authenticate(*Request) (*Result, error) { return f() }
@@ -33,7 +33,7 @@ func good() (*Result, error) {
 
 func bad() (*Result, error) { return nil, InvalidToken("token_expired", errors.New("an hour ago")) }
 
-// The search ends at the first credential, good or bad; what flows before it say to the client isn't lost.
+// The chain ends at the first credential, good or bad. The response headers of the flows before it are kept.
 func TestChain(t *testing.T) {
 	never := reads(func() (*Result, error) { t.Error("a flow was asked after the search had ended"); return none() })
 	for _, c := range []struct {
@@ -74,7 +74,7 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// A result that comes from a cache serves others at the same time: merging headers into it makes another.
+// Merging headers into a result makes a copy, because a cached result serves other requests at the same time.
 func TestChainLeavesResultsAlone(t *testing.T) {
 	kept := &Result{Header: http.Header{"X": {"1"}}}
 	chain := chainOf(reads(cleared), reads(func() (*Result, error) { return kept, nil }))
@@ -98,7 +98,7 @@ func (c challenges) Challenge(*Request, Login) (*Answer, error) {
 	return &Answer{Status: c.status}, nil
 }
 
-// The last flow that can challenge does: a login comes before a 401.
+// The last flow that can challenge a request does: a login comes before a 401.
 func TestChainChallenge(t *testing.T) {
 	unauthorized, login, cant := challenges{none, http.StatusUnauthorized}, challenges{none, http.StatusFound}, challenges{reads: none}
 	for _, c := range []struct {

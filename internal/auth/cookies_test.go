@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCookiesAreBounded: a request with thousands of cookies, which HTTP/2 sends in a few bytes, is refused, however they are
-// spread over lines.
+// TestCookiesAreBounded checks that a request with thousands of cookies, which HTTP/2 sends in a few bytes, is refused, however they are
+// spread over header lines.
 func TestCookiesAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		cookies []string

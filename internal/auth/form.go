@@ -14,26 +14,25 @@ import (
 	"strings"
 )
 
-// A Form is the body of a request, read whole because a flow looks for credentials in it. Its bytes go on to the upstream.
+// A Form is the body of a request, which is read whole because a flow reads credentials from it. The body is still forwarded.
 type Form struct {
 	Values url.Values // of a JSON object: its string members
 	raw    []byte
 	json   []member // of a JSON body, in order
 }
 
-// A member is one member of a JSON object. A name can stand there twice: then both are kept, and judged as two.
+// A member is a member of a JSON object. A repeated name makes two members.
 type member struct {
 	name  string
 	text  []byte // the name as it is written
 	value json.RawMessage
 }
 
-// bodyMethods are those whose body has a defined meaning: a credential in the body of any other is none (RFC 6750 §2.2, RFC
-// 9110 §9.3).
+// bodyMethods lists the methods whose body may carry a credential (RFC 6750 §2.2, RFC 9110 §9.3).
 var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch}
 
-// Form returns the parameters of the body if that is a form or a JSON object, parsed once. Other bodies, and those of methods
-// that define none, aren't touched. The error is an *Error: see ReadBody.
+// Form returns the parameters of a body that is a form or a JSON object. It parses the body once. It doesn't read other bodies, and those
+// of methods that define no body. The error is an *Error: see ReadBody.
 func (r *Request) Form(limit int64) (*Form, error) {
 	if r.form != nil {
 		return r.form, nil
@@ -63,9 +62,9 @@ func (r *Request) Form(limit int64) (*Form, error) {
 	return f, nil
 }
 
-// ReadBody reads the body whole and puts it back, so that it can be sent on. The error is an *Error: 413 for more than limit
-// bytes, 408 if the client stopped sending, 400 for what can't be read. It stays: a body of which a part is gone is neither
-// read again nor forwarded.
+// ReadBody reads the whole body, and replaces it by a copy that can be forwarded. The error is an *Error: 413 for more than limit bytes,
+// 408 if the client stopped sending, 400 if the body can't be read. Later calls return the same error, because a body that was read in
+// part can't be read again or forwarded.
 func (r *Request) ReadBody(limit int64) ([]byte, error) {
 	if r.bodyErr != nil {
 		return nil, r.bodyErr
@@ -79,7 +78,7 @@ func (r *Request) ReadBody(limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// BodyErr returns why the body could not be read whole, or nil if it was or nobody has tried.
+// BodyErr returns the error of ReadBody. It is nil if the body was not read.
 func (r *Request) BodyErr() error { return r.bodyErr }
 
 func (r *Request) readBody(limit int64) ([]byte, error) {
@@ -90,7 +89,8 @@ func (r *Request) readBody(limit int64) ([]byte, error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &Error{Status: http.StatusRequestTimeout, Code: "invalid_request", Reason: "body_stalled",
-			Description: "The rest of the request did not arrive in time.", Err: fmt.Errorf("after %d bytes of the body: %w", len(raw), err)}
+			Description: "The rest of the request did not arrive in time.",
+			Err:         fmt.Errorf("after %d bytes of the body: %w", len(raw), err)}
 	case err != nil:
 		return nil, InvalidRequest("body_unreadable", err)
 	case int64(len(raw)) > limit:
@@ -110,7 +110,7 @@ func (r *Request) setBody(raw []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
 }
 
-// readJSON reads the members of the object. What isn't one has no parameters.
+// readJSON parses a body that is one JSON object. Any other body has no parameters.
 func (f *Form) readJSON() {
 	d := json.NewDecoder(bytes.NewReader(f.raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -145,8 +145,8 @@ func (f *Form) readJSON() {
 	}
 }
 
-// HideBody takes parameters out of the body that is sent on, and leaves the others as they were written. It does nothing to a
-// body that wasn't read.
+// HideBody removes parameters from the body that is forwarded, and leaves the others as they were written. It doesn't change a body that
+// was not read.
 func (r *Request) HideBody(names []string) {
 	if r.form == nil || len(r.form.raw) == 0 || len(names) == 0 {
 		return
@@ -172,7 +172,7 @@ func (r *Request) HideBody(names []string) {
 	r.setBody(b.Bytes())
 }
 
-// WithoutParams takes parameters out of an encoded query or form, and leaves the others as they were written.
+// WithoutParams removes parameters from an encoded query or form, and leaves the others as they were written.
 func WithoutParams(encoded string, names []string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(encoded, "&") {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// FuzzHideForm: what is hidden in a form is nowhere in what goes on, and every other pair stays byte for byte and in order.
+// FuzzHideForm checks that a hidden parameter of a form isn't forwarded, and that every other pair stays byte for byte and in order.
 func FuzzHideForm(f *testing.F) {
 	for _, seed := range []string{"a=1&token=t%2B1&b=%zz", "token=1&token=2", "%74oken=1&x", "token",
 		"&&token=%zz&", "token;=1", "a;token=1", "to+ken=1", "=token", "token==&%00=\xff"} {
@@ -36,11 +36,12 @@ func FuzzHideForm(f *testing.F) {
 	})
 }
 
-// FuzzHideJSON: what is hidden in a JSON object is no member of what goes on, and every other member stays byte for byte and
-// in order. What is no JSON object stays whole.
+// FuzzHideJSON checks that a hidden member of a JSON object isn't forwarded, and that every other member stays byte for byte and in order.
+// A body that isn't a JSON object stays as it is.
 func FuzzHideJSON(f *testing.F) {
 	for _, seed := range []string{
-		`{"a": [1, 2], "token": "t", "n": 1.0e2}`, `{"token":"1","token":"2"}`, `{"\u0074oken":"1"}`, `{"<":1,"token":{},"a\ud800":"\ud800"}`,
+		`{"a": [1, 2], "token": "t", "n": 1.0e2}`, `{"token":"1","token":"2"}`, `{"\u0074oken":"1"}`,
+		`{"<":1,"token":{},"a\ud800":"\ud800"}`,
 		`{ "token" : 1 }`, `{"Token":1}`, `["token"]`, `{"token":"1"} {}`, `{"token":"1"`, `{"token"}`, "\ufeff{}",
 		`null`, "{\"\xff\":\"\xff\",\"token\":1}", "{}\n",
 	} {
@@ -63,7 +64,7 @@ func FuzzHideJSON(f *testing.F) {
 	})
 }
 
-// hidden returns what goes on of a body without token.
+// hidden returns the body that is forwarded without the parameter token.
 func hidden(t *testing.T, kind, body string) string {
 	r := &Request{Request: httptest.NewRequest("POST", "/", strings.NewReader(body))}
 	r.Header.Set("Content-Type", kind)
@@ -79,7 +80,7 @@ func hidden(t *testing.T, kind, body string) string {
 	return string(rest)
 }
 
-// textsOf lists the members of a JSON object: the name, and name and value as they are written.
+// textsOf returns the members of a JSON object: the name, and the text of name and value.
 func textsOf(body string) (members [][3]string, err error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(body), &object); err != nil || object == nil {

@@ -9,32 +9,32 @@ import (
 	"time"
 )
 
-// An Identity is what a credential proved. It is immutable: caches and sessions share it between requests. Its claim
-// sets are kept apart and never merged, because they have different issuers, audiences and freshness.
+// An Identity is what a credential proves. It is immutable: caches and sessions share it between requests. Its claim sets are never merged,
+// because they differ in issuer, audience and age.
 type Identity struct {
-	Flow     string `json:"flow"`      // which flow proved it: "bearer", "session", ...
-	Issuer   string `json:"iss"`       // the configured issuer whose keys proved it
-	ClientID string `json:"client_id"` // the client that the gate was to this issuer
+	Flow     string `json:"flow"`      // the flow that proved it, by its name in auth_methods
+	Issuer   string `json:"iss"`       // the URL of the issuer that proved it
+	ClientID string `json:"client_id"` // the client of the tokens
 	Subject  string `json:"sub"`
 
-	AccessToken   Claims `json:"access_token,omitempty"` // verified; nil if the token is opaque
+	AccessToken   Claims `json:"access_token,omitempty"` // nil if the token is opaque
 	IDToken       Claims `json:"id_token,omitempty"`
 	Introspection Claims `json:"introspection,omitempty"` // RFC 7662 §2.2
 	Userinfo      Claims `json:"userinfo,omitempty"`      // OIDC Core §5.3
 
 	Tokens Tokens `json:"tokens"`
 
-	AccessTokenJWK   string `json:"access_token_jwk,omitempty"`  // the public key that verified it, as JSON
-	IDTokenJWK       string `json:"id_token_jwk,omitempty"`      // likewise
-	IntrospectionJWT string `json:"introspection_jwt,omitempty"` // the answer as it was signed (RFC 9701)
-	UserinfoJWT      string `json:"userinfo_jwt,omitempty"`      // the answer as it was signed (OIDC Core §5.3.2)
+	AccessTokenJWK   string `json:"access_token_jwk,omitempty"`  // the public key that verified the access token, as JSON
+	IDTokenJWK       string `json:"id_token_jwk,omitempty"`      // likewise of the ID token
+	IntrospectionJWT string `json:"introspection_jwt,omitempty"` // the response, if it was signed (RFC 9701)
+	UserinfoJWT      string `json:"userinfo_jwt,omitempty"`      // the response, if it was signed (OIDC Core §5.3.2)
 
-	// MappedFrom is what consumers and credentials are mapped from, if not from the claim sets above: the claims of the
-	// token that was exchanged for this one.
+	// MappedFrom has the claims of the token that was exchanged for this one, if consumers and credentials are mapped from those. It is
+	// nil if they are mapped from the claim sets above.
 	MappedFrom Claims `json:"mapped_from,omitempty"`
 
-	// Presented says that the caller brought the token itself, so that its audience must name one of our clients; it is
-	// false for tokens that the gate was issued.
+	// Presented says that the request carried the token, so that its audience must name one of the gate's clients. It is false for tokens
+	// that were issued to the gate.
 	Presented bool `json:"presented,omitempty"`
 
 	// Session says that a session proved it, which a login or an earlier credential began.
@@ -43,21 +43,21 @@ type Identity struct {
 	// BuiltIn says that the built-in authorization server has issued the access token.
 	BuiltIn bool `json:"built_in,omitempty"`
 
-	// OnBehalfOf is the user for whom an access token of the built-in authorization server acts, if a login has proved who that is. A policy
-	// must let both pass: the token, and its user.
+	// OnBehalfOf is the user for whom an access token of the built-in authorization server acts, if the user has logged in. A policy must
+	// let both the token and the user pass.
 	OnBehalfOf *User `json:"on_behalf_of,omitempty"`
 }
 
 // A User is the user for whom an access token acts, as policies judge the user. It is immutable.
 type User struct {
 	Issuer string `json:"iss"` // at which the user logged in
-	// Identity has the token's claims, and where the token is silent those that the login has proved. So a policy finds the
-	// token's own scope and audience, and the user's groups.
+	// Identity has the claims of the token, and for claims that the token doesn't have those of the login. So a policy finds the scope and
+	// audience of the token, and the groups of the user.
 	Identity *Identity `json:"identity"`
 }
 
-// Judged returns the one claim set that policies see: the access token's, else the introspection result, else the ID
-// token's (a session whose access token is opaque), else what userinfo says (a token that nothing else judges), else none.
+// Judged returns the one claim set that policies see: that of the access token, else of its introspection, else of the ID token (for a
+// session whose access token is opaque), else of userinfo. It returns nil if there is none.
 func (i *Identity) Judged() Claims {
 	switch {
 	case i == nil:
@@ -82,7 +82,7 @@ const (
 	UserinfoClaims
 )
 
-// Claims returns one claim set; nil if there is none, or nobody.
+// Claims returns one claim set. It returns nil if the identity is nil, or doesn't have the set.
 func (i *Identity) Claims(set ClaimSet) Claims {
 	switch {
 	case i == nil:
@@ -93,7 +93,8 @@ func (i *Identity) Claims(set ClaimSet) Claims {
 	return i.Userinfo
 }
 
-// LookupTime finds the NumericDate at a top-level name in the first claim set that has it; the zero time if there is none.
+// LookupTime returns the NumericDate of a top-level claim from the first claim set that has it, in the order of Lookup. It returns false if
+// no set has the claim, or if it is no date.
 func (i *Identity) LookupTime(name string) (time.Time, bool) {
 	v, found := i.Lookup([]string{name})
 	if !found {
@@ -102,7 +103,7 @@ func (i *Identity) LookupTime(name string) (time.Time, bool) {
 	return Claims{name: v}.Time(name)
 }
 
-// Lookup finds the claim at path in the first claim set that has it: access token, introspection, ID token, userinfo.
+// Lookup returns the claim at path from the first claim set that has it: access token, introspection, ID token, userinfo.
 func (i *Identity) Lookup(path []string) (any, bool) {
 	if i == nil {
 		return nil, false
@@ -115,7 +116,7 @@ func (i *Identity) Lookup(path []string) (any, bool) {
 	return nil, false
 }
 
-// Tokens are what an authorization server issued (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+// Tokens are the tokens of a token response (RFC 6749 §5.1, OIDC Core §3.1.3.3). They never print, so that a log line can't leak them.
 type Tokens struct {
 	AccessToken  string    `json:"access_token,omitempty"`
 	TokenType    string    `json:"token_type,omitempty"`
@@ -150,8 +151,8 @@ func (c Claims) String(name string) string {
 	return s
 }
 
-// Time returns the NumericDate (RFC 7519 §2) at a top-level name. ok is false if the claim is present but no date;
-// an absent claim is the zero time.
+// Time returns the NumericDate (RFC 7519 §2) at a top-level name: the zero time if the claim is absent. ok is false if it is present and
+// not a date.
 func (c Claims) Time(name string) (t time.Time, ok bool) {
 	v, present := c[name]
 	if !present || v == nil {
@@ -170,7 +171,8 @@ func (c Claims) Time(name string) (t time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// unix refuses seconds that time.Time can't order, such as 1e300 or NaN: such a date must not become a valid one.
+// unix returns the time of seconds since 1970. It refuses those that time.Time can't compare, such as 1e300 or NaN, because they could
+// make an expired token valid.
 func unix(sec float64) (time.Time, bool) {
 	if !(sec >= 0 && sec < 1<<38) {
 		return time.Time{}, false
@@ -179,7 +181,7 @@ func unix(sec float64) (time.Time, bool) {
 	return time.Unix(whole, int64((sec-float64(whole))*1e9)), true
 }
 
-// Words returns the values of a scope claim: one string is split at its spaces (RFC 6749 §3.3), all else is as for Values.
+// Words returns the values of a scope claim. It splits a string at its spaces (RFC 6749 §3.3); else it is like Values.
 func (c Claims) Words(path []string) []string {
 	if v, _ := c.At(path); v != nil {
 		if s, isString := v.(string); isString {
@@ -189,8 +191,8 @@ func (c Claims) Words(path []string) []string {
 	return c.Values(path)
 }
 
-// Values returns the values at path as a policy compares them: a string as it is, a list's elements, a number or boolean as
-// JSON writes it. Objects have none.
+// Values returns the values at path as strings, as policies compare them: a string as it is, the elements of a list, a number or boolean as
+// JSON writes it. An object has no values.
 func (c Claims) Values(path []string) []string {
 	v, ok := c.At(path)
 	if !ok || v == "" {
@@ -240,7 +242,7 @@ func (c *Claims) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// plain replaces every json.Number below v.
+// plain replaces every json.Number in v by an int64 or float64.
 func plain(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -260,8 +262,6 @@ func plain(v any) any {
 	}
 	return v
 }
-
-// Tokens never print: a stray %v in a log must not leak a credential.
 
 func (Tokens) String() string       { return redacted }
 func (Tokens) GoString() string     { return redacted }

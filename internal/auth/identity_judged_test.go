@@ -2,7 +2,7 @@ package auth
 
 import "testing"
 
-// TestJudged: policies see one claim set of an identity, and never the ID token beside an access token that the caller brought.
+// TestJudged checks that policies see one claim set of an identity, and never the ID token beside an access token of the request.
 func TestJudged(t *testing.T) {
 	set := func(name string) Claims { return Claims{"set": name} }
 	for want, all := range map[string][]*Identity{

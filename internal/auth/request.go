@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// A Request is one client request as the gate judges it. Match makes it; nobody changes it after.
+// A Request is a client's request as flows and policies see it. The router makes it, and it is not changed after that.
 type Request struct {
 	*http.Request
 	Origin     string            // scheme://host as the client sees it
-	AskedAt    string            // the origin that the request itself names; public_url may be another; empty: Origin
-	Hostname   string            // by which the route is found: lower case, without port, brackets and final dot
-	Path       string            // decoded once: what is judged is what is sent
-	RawPath    string            // the same as it is sent: escaped
-	Readings   []string          // the other ways in which the upstream may read the path: only where its route allows a trick
-	ClientAddr netip.Addr        // after trusted_proxies; the zero Addr if it is unknown, which is nobody's
-	ClientCert *x509.Certificate // from the listener or a trusted proxy's header
+	AskedAt    string            // the origin in the request itself, if public_url is another; empty: Origin
+	Hostname   string            // the host that chooses the route: lower case, without port, brackets and final dot
+	Path       string            // decoded once: rules match the path that is forwarded
+	RawPath    string            // the same, escaped, as it is forwarded
+	Readings   []string          // other ways in which the upstream may read the path; only on routes that allow ambiguous paths
+	ClientAddr netip.Addr        // by trusted_proxies; the zero Addr if it is unknown
+	ClientCert *x509.Certificate // of the connection, or from a trusted proxy's header
 	ID         string
 
 	cookies []*http.Cookie // parsed at the first use
 	parsed  bool
 	query   url.Values
 	form    *Form
-	bodyErr error // why the body could not be read whole
+	bodyErr error // why the body could not be read
 }
 
-// In is where in a request something stands.
+// In is a place in a request.
 type In string
 
 // The places of credentials.
@@ -42,13 +42,13 @@ const (
 	InCookie In = "cookie"
 )
 
-// A Param is a place in a request that held a credential.
+// A Param is the header, parameter or cookie that had a credential.
 type Param struct {
 	In   In
 	Name string
 }
 
-// Client returns the client's address for logs and upstreams; "unknown" (RFC 7239 §6.2) if nobody has said what it is.
+// Client returns the client's address for logs and upstreams: "unknown" (RFC 7239 §6.2) if it is not known.
 func (r *Request) Client() string {
 	if !r.ClientAddr.IsValid() {
 		return "unknown"
@@ -56,8 +56,8 @@ func (r *Request) Client() string {
 	return r.ClientAddr.String()
 }
 
-// Target returns the path and the query as they are sent to the upstream. It is what a link or a redirect to the same page holds: an
-// escape that came as one must come back as one.
+// Target returns the path and the query as they are forwarded. Links and redirects to the same page use it, because they must have the same
+// escapes.
 func (r *Request) Target() string {
 	path := cmp.Or(r.RawPath, r.URL.EscapedPath())
 	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
@@ -69,7 +69,7 @@ func (r *Request) Target() string {
 // Secure reports whether the client reached the gate over https.
 func (r *Request) Secure() bool { return strings.HasPrefix(r.Origin, "https://") }
 
-// CookieValues returns the values of every cookie with this name: a client can send several.
+// CookieValues returns the values of all cookies with this name.
 func (r *Request) CookieValues(name string) []string {
 	if len(r.Header["Cookie"]) == 0 {
 		return nil
@@ -83,11 +83,11 @@ func (r *Request) CookieValues(name string) []string {
 	return values
 }
 
-// maxCookies bounds the cookies of a request. Browsers keep about 180 for one host; over HTTP/2 a client can send thousands in
-// a few bytes.
+// maxCookies bounds the cookies of a request. Browsers store about 180 for one host; over HTTP/2 a client can send thousands in a few
+// bytes.
 const maxCookies = 500
 
-// CheckCookies refuses a request with more cookies than are looked at: what the gate doesn't see the upstream would.
+// CheckCookies refuses a request with more than maxCookies. The rest can't be ignored, because the upstream would read it.
 func (r *Request) CheckCookies() error {
 	n := len(r.Header["Cookie"])
 	for _, line := range r.Header["Cookie"] {
@@ -99,7 +99,7 @@ func (r *Request) CheckCookies() error {
 	return nil
 }
 
-// AllCookies returns the request's cookies, parsed once.
+// AllCookies returns the request's cookies. It parses them once.
 func (r *Request) AllCookies() []*http.Cookie {
 	if !r.parsed {
 		r.cookies, r.parsed = r.Request.Cookies(), true
@@ -107,7 +107,7 @@ func (r *Request) AllCookies() []*http.Cookie {
 	return r.cookies
 }
 
-// Query returns the query's parameters, parsed once. Pairs that net/url can't read are left out.
+// Query returns the parameters of the query. It parses them once, and leaves out pairs that net/url can't parse.
 func (r *Request) Query() url.Values {
 	if r.query == nil {
 		r.query, _ = url.ParseQuery(r.URL.RawQuery)
@@ -118,9 +118,8 @@ func (r *Request) Query() url.Values {
 	return r.query
 }
 
-// Navigation reports whether a person's browser asked for a page that it will show at the top level: the only kind of
-// request for which a login begins. Prefetches, frames, scripts, upgrades and unsafe methods are none (Fetch Metadata). With
-// always it needn't say that it reads HTML.
+// Navigation reports whether a browser requests a page that it shows at the top level. A login begins only for such a request. Prefetches,
+// frames, scripts, upgrades and unsafe methods are none (Fetch Metadata). With always, Accept need not have text/html.
 func (r *Request) Navigation(always bool) bool {
 	h := r.Header
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || !always && !r.WantsHTML() {
@@ -132,21 +131,20 @@ func (r *Request) Navigation(always bool) bool {
 	return r.Opened()
 }
 
-// Opened reports whether a browser opens the address as a page at the top level, whatever site it comes from: no prefetch,
-// script, picture or frame says so (Fetch Metadata). A client that sends no Fetch Metadata passes.
+// Opened reports whether the request is for a page at the top level, from any site, and not for a prefetch, script, image or frame (Fetch
+// Metadata). It returns true for a client that sends no Fetch Metadata.
 func (r *Request) Opened() bool {
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	return !r.prefetch() && (mode == "" || mode == "navigate") && (dest == "" || dest == "document")
 }
 
-// OpenedInFrame reports whether a browser says that it opens the address as a page in a frame.
+// OpenedInFrame reports whether the request is for a page in a frame (Fetch Metadata).
 func (r *Request) OpenedInFrame() bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return !r.prefetch() && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "iframe" || dest == "frame")
 }
 
-// prefetch reports whether the browser asks ahead, for a page that nobody has opened yet: by Sec-Purpose (Fetch), or by the
-// names that older browsers give it.
+// prefetch reports whether the request is a prefetch: by Sec-Purpose (Fetch), or by the headers of older browsers.
 func (r *Request) prefetch() bool {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		for _, purpose := range r.Header.Values(name) {
@@ -158,10 +156,9 @@ func (r *Request) prefetch() bool {
 	return false
 }
 
-// MayChange reports whether the request may change something for the person whose cookie it carries: no other site caused
-// it (Fetch Metadata). A GET or HEAD must besides be a navigation at the top level that is no prefetch, and must say so; a
-// script, a picture and a frame are refused, as is a client that sends no Fetch Metadata. Other methods without Fetch
-// Metadata pass, because SameSite=Lax keeps the cookie from foreign ones.
+// MayChange reports whether the request may change something for the user whose cookie it carries, because no other site caused it (Fetch
+// Metadata). A GET or HEAD must also be a navigation at the top level and no prefetch: scripts, images, frames, and clients that send no
+// Fetch Metadata are refused. Other methods pass without Fetch Metadata, because other sites' requests have no cookie with SameSite=Lax.
 func (r *Request) MayChange() bool {
 	h := r.Header
 	site := h.Get("Sec-Fetch-Site")
@@ -172,14 +169,13 @@ func (r *Request) MayChange() bool {
 	return own && h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document" && !r.prefetch()
 }
 
-// Preflight reports whether a browser asks by this request what a script may ask (Fetch, CORS-preflight): it never carries
-// a credential.
+// Preflight reports whether the request is a CORS preflight (Fetch), which never carries a credential.
 func (r *Request) Preflight() bool {
 	h := r.Header
 	return r.Method == http.MethodOptions && h.Get("Origin") != "" && h.Get("Access-Control-Request-Method") != ""
 }
 
-// WantsHTML reports whether the client reads HTML pages: its Accept names text/html.
+// WantsHTML reports whether Accept has text/html.
 func (r *Request) WantsHTML() bool {
 	for _, accept := range r.Header.Values("Accept") {
 		if strings.Contains(strings.ToLower(accept), "text/html") {

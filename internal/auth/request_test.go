@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A login begins for a person's page at the top level, and for nothing else.
+// A login begins only for a page that a browser shows at the top level.
 func TestNavigation(t *testing.T) {
 	page := map[string]string{"Accept": "text/html,application/xhtml+xml"}
 	for _, c := range []struct {
@@ -45,7 +45,7 @@ func TestNavigation(t *testing.T) {
 	}
 }
 
-// By GET only a person's own navigation changes something; by other methods whatever no other site caused.
+// A GET may change something only if it is the user's own navigation, another method if no other site caused it.
 func TestMayChange(t *testing.T) {
 	for _, c := range []struct {
 		name                      string
@@ -82,7 +82,7 @@ func TestMayChange(t *testing.T) {
 	}
 }
 
-// What is read of a body goes on as it came, but for what is hidden.
+// A body that was read is forwarded unchanged, except for hidden parameters.
 func TestForm(t *testing.T) {
 	const form, json = "application/x-www-form-urlencoded", "application/json; charset=utf-8"
 	for _, c := range []struct {
@@ -119,7 +119,7 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// A body that is too long to be read whole is refused, to the byte.
+// A body of one byte more than the limit is refused.
 func TestFormLimit(t *testing.T) {
 	for n, want := range map[int]int{64: 0, 65: http.StatusRequestEntityTooLarge} {
 		r := &Request{Request: httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("a", n)))}
@@ -135,7 +135,7 @@ func TestFormLimit(t *testing.T) {
 	}
 }
 
-// TestFormMethods: a body is read by the methods that define one; by any other it goes on as it came.
+// TestFormMethods checks that only the bodies of methods that define one are read. Other bodies are forwarded unchanged.
 func TestFormMethods(t *testing.T) {
 	const body = "access_token=x"
 	for method, reads := range map[string]bool{

@@ -2,7 +2,7 @@ package auth
 
 import "log/slog"
 
-// A Secret is a string that no formatter, encoder or logger prints. Expose it with string(s), where it leaves the process.
+// A Secret is a string that formatters, encoders and loggers print as [redacted]. Use string(s) where it must leave the process.
 type Secret string
 
 const redacted = "[redacted]"

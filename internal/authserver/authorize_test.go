@@ -162,7 +162,7 @@ func TestLogin(t *testing.T) {
 	if q := g.redirected(a, err, appURI); q.Get("error") != "consent_required" {
 		t.Errorf("got %v", q)
 	}
-	g.user = &auth.Identity{Flow: Flow, BuiltIn: true, Subject: "john"}
+	g.user = &auth.Identity{Flow: "kong_oauth2", BuiltIn: true, Subject: "john"}
 	a, err = g.browse(asking())
 	if q := g.redirected(a, err, appURI); q.Get("error") != "access_denied" {
 		t.Errorf("a token of ours: got %v", q)
@@ -303,7 +303,7 @@ func TestAnswersThatAreStale(t *testing.T) {
 	if _, err := gone.reply(sealed); auth.AsError(err).Reason != "oauth2_authorization_request" {
 		t.Errorf("a client that is gone: got %v", err)
 	}
-	g.user = &auth.Identity{Flow: Flow, BuiltIn: true, Subject: "john"}
+	g.user = &auth.Identity{Flow: "kong_oauth2", BuiltIn: true, Subject: "john"}
 	a, err = g.reply(ask())
 	if q := g.redirected(a, err, appURI); q.Get("error") != "access_denied" {
 		t.Errorf("a token of ours: got %v", q)

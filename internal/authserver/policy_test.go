@@ -208,7 +208,7 @@ func TestATokenActsForItsUser(t *testing.T) {
 				len(claims.Values([]string{"groups"})) != 1 {
 				r.Errorf("the policy sees %v", claims)
 			}
-			if u.Flow != Flow || !u.Presented || u.Issuer != i.Issuer || u.ClientID != "app" || u.Subject != "john" || u.IDToken.String("email") == "" ||
+			if !u.BuiltIn || !u.Presented || u.Issuer != i.Issuer || u.ClientID != "app" || u.Subject != "john" || u.IDToken.String("email") == "" ||
 				u.Userinfo.String("hd") == "" || u.MappedFrom["team"] != "blue" || u.MappedFrom["client_id"] != "app" {
 				r.Errorf("it acts for %+v", u)
 			}

@@ -43,7 +43,7 @@ func TestClientCredentials(t *testing.T) {
 		if exp, _ := i.Introspection["exp"].(int64); exp < now+7190 || exp > now+7200 || i.Tokens.Expiry.Unix() != exp {
 			r.Errorf("exp is %v", i.Introspection["exp"])
 		}
-		if i.Flow != "kong_oauth2" || i.Issuer != origin+base || i.ClientID != "app" || i.Subject != "app" || i.Tokens.Scope != "write read" || !i.Presented {
+		if !i.BuiltIn || i.Issuer != origin+base || i.ClientID != "app" || i.Subject != "app" || i.Tokens.Scope != "write read" || !i.Presented {
 			r.Errorf("got %+v", i)
 		}
 		if _, user := i.Introspection["authenticated_userid"]; user {

@@ -12,9 +12,6 @@ import (
 	"sallyport/internal/cache"
 )
 
-// Flow is the name of what access tokens of this issuer prove, as auth_methods has it.
-const Flow = "kong_oauth2"
-
 // Verify returns what an access token of this issuer proves, or an error that wraps ErrUnknown: it never was one, has
 // expired or was revoked, or its client is no more; or that wraps ErrUnavailable.
 //
@@ -77,7 +74,7 @@ func (r *record) identity(token string) *auth.Identity {
 		claims["authenticated_userid"] = r.UserID
 	}
 	i := &auth.Identity{
-		Flow: Flow, Issuer: r.Issuer, ClientID: r.ClientID, Subject: r.Subject, Introspection: claims, Presented: true, BuiltIn: true,
+		Issuer: r.Issuer, ClientID: r.ClientID, Subject: r.Subject, Introspection: claims, Presented: true, BuiltIn: true,
 		Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer", Scope: r.Scope, Expiry: r.expiry()},
 	}
 	i.OnBehalfOf = r.onBehalfOf(i)

@@ -125,15 +125,15 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
-	want.Grant = string(authorizationCodeKind.Name)
+	want.Grant = oidc.GrantAuthorizationCode
 	if want.Expected && f.settings.VerifyNonce {
 		want.Nonce = l.nonce()
 	}
 	answered := *t
-	if answered.Identity, err = client.Issued(r.Context(), string(sessionKind.Name), t.Tokens, want); err != nil {
+	if answered.Identity, err = client.Issued(r.Context(), t.Tokens, want); err != nil {
 		return nil, err
 	}
-	answered.Identity.Session = true
+	answered.Identity.Flow, answered.Identity.Session = string(sessionKind.Name), true
 	if err := l.checkStrength(answered.Identity); err != nil {
 		return nil, err
 	}

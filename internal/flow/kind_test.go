@@ -18,7 +18,7 @@ func (badge) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if name == "" {
 		return nil, auth.ErrNoCredential
 	}
-	return &auth.Result{Identity: &auth.Identity{Flow: "badge", Subject: name}}, nil
+	return &auth.Result{Identity: &auth.Identity{Subject: name}}, nil
 }
 
 // TestAddedKind: a flow is added by its Kind alone.

@@ -54,7 +54,7 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, tokenError(err)
 	}
 	return f.tokens.result(token, &auth.Identity{
-		Flow: "userinfo", Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
+		Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
 		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
 	})
 }

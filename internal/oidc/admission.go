@@ -11,106 +11,109 @@ import (
 )
 
 const (
-	maxCalls     = 256 // to one issuer in flight, that callers have caused
-	maxOwnCalls  = 64  // that the gate makes for itself: refreshes of sessions, revocations
-	maxKeyCalls  = 8   // for metadata and keys
-	maxWaiting   = 512 // calls that wait for a place, of one client address
-	maxFailures  = 64  // of one client address, after which it has fewer places
-	placesFailed = 4   // that it has then
-	failuresFor  = 10 * time.Second
+	maxCalls    = 256 // in flight to one issuer, that callers cause
+	maxOwnCalls = 64  // of the gate itself: refreshes of sessions, revocations
+	maxKeyCalls = 8   // for metadata and keys
+	maxWaiting  = 512 // calls of one client address that wait
+
+	maxFailures   = 64 // of one client address within failurePeriod; then it may have fewer calls in flight
+	failedCalls   = 4  // how many it may have then
+	failurePeriod = 10 * time.Second
+
+	maxAddresses = 10_000 // client addresses that are remembered
 )
 
-// An admission bounds the calls to one issuer in flight, so that a slow issuer can't make the gate collect goroutines and
-// connections. The calls that callers cause, the gate's own, and those for keys have rooms of their own: no caller takes the
-// place of a session's refresh or of a key fetch. Within the callers' room each client address has its share. A call waits
-// for a place for half of the time-out, in turn; one address that causes many failures has fewer places, for a while.
+// An admission bounds the calls in flight to one issuer, so that a slow issuer can't make the gate collect goroutines and connections. The
+// calls that callers cause, the gate's own calls, and those for keys have separate limits: no caller can hold up the refresh of a session
+// or the fetch of keys. Of the callers' calls each client address has a share; an address that causes many failures has a smaller one for
+// a while. A call over a limit waits, in order, for half of the time-out.
 type admission struct {
-	callers, own, keys room
-	share              int64         // places of one client address
-	patience           time.Duration // how long a call waits for a place
+	callers, own, keys callLimit
+	share              int64 // calls of one client address
+	maxWait            time.Duration
 	now                func() time.Time
 
-	mu      sync.Mutex // guards what is below
-	clients map[netip.Prefix]*client
+	mu        sync.Mutex // guards what is below
+	addresses map[netip.Prefix]*addressCalls
 }
 
-// A room has places for calls in flight.
-type room struct {
+// A callLimit bounds calls in flight.
+type callLimit struct {
 	*semaphore.Weighted
 	size int64
 }
 
-func newRoom(size int64) room { return room{semaphore.NewWeighted(size), size} }
+func newCallLimit(size int64) callLimit { return callLimit{semaphore.NewWeighted(size), size} }
 
-// take takes a place, when one is free.
-func (r room) take(ctx context.Context) error {
-	if err := r.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, r.size)
+// acquire waits until another call may begin.
+func (l callLimit) acquire(ctx context.Context) error {
+	if err := l.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("%w: %d calls to it are in flight", ErrUnavailable, l.size)
 	}
 	return nil
 }
 
-// A client is a client address that has calls in flight, waits for a place, or has failed lately. All clients whose address is
-// unknown are one.
-type client struct {
-	places  *semaphore.Weighted
+// addressCalls counts the calls of one client address. All unknown addresses are one.
+type addressCalls struct {
+	share   *semaphore.Weighted
 	pending int // calls that wait or are in flight
 	waiting int
 	failed  int       // calls in the current period
-	since   time.Time // its begin
+	since   time.Time // the begin of the period
 }
 
 func newAdmission(share int, timeout time.Duration, now func() time.Time) *admission {
 	return &admission{
-		callers: newRoom(maxCalls), own: newRoom(maxOwnCalls), keys: newRoom(maxKeyCalls),
-		share: int64(share), patience: timeout / 2, now: now, clients: map[netip.Prefix]*client{},
+		callers: newCallLimit(maxCalls), own: newCallLimit(maxOwnCalls), keys: newCallLimit(maxKeyCalls),
+		share: int64(share), maxWait: timeout / 2, now: now, addresses: map[netip.Prefix]*addressCalls{},
 	}
 }
 
-// admit takes a place for a call that a client address has caused, and one of that address's share. The call's end gives both
-// back; failed says that what the client sent was refused, or that the issuer didn't answer.
+// admit waits until a call that a client address causes may begin. The caller must call leave when the call has ended; failed says that the
+// issuer refused what the client sent, or didn't answer.
 func (a *admission) admit(ctx context.Context, caller netip.Addr) (leave func(failed bool), err error) {
-	ctx, cancel := context.WithTimeout(ctx, a.patience)
+	ctx, cancel := context.WithTimeout(ctx, a.maxWait)
 	defer cancel()
-	who := network(caller)
-	c, weight, err := a.join(who)
+	address := addressPrefix(caller)
+	c, weight, err := a.join(address)
 	if err != nil {
 		return nil, err
 	}
-	err = c.places.Acquire(ctx, weight)
-	a.seated(c)
+	err = c.share.Acquire(ctx, weight)
+	a.stopWaiting(c)
 	if err != nil {
-		a.quit(who, c, false)
-		return nil, fmt.Errorf("%w: no place among the %d of one client address became free (calls_per_client)", ErrUnavailable, a.share/weight)
+		a.quit(address, c, false)
+		return nil, fmt.Errorf("%w: no place among the %d of one client address became free (calls_per_client)",
+			ErrUnavailable, a.share/weight)
 	}
-	if err := a.callers.take(ctx); err != nil {
-		c.places.Release(weight)
-		a.quit(who, c, false)
+	if err := a.callers.acquire(ctx); err != nil {
+		c.share.Release(weight)
+		a.quit(address, c, false)
 		return nil, err
 	}
 	return func(failed bool) {
 		a.callers.Release(1)
-		c.places.Release(weight)
-		a.quit(who, c, failed)
+		c.share.Release(weight)
+		a.quit(address, c, failed)
 	}, nil
 }
 
-// join counts a call of a client address, and returns how much of the address's share it takes: more, after many failures.
-func (a *admission) join(who netip.Prefix) (*client, int64, error) {
+// join counts a new call of a client address. Weight is how much of the address's share the call takes: more than 1 after many failures.
+func (a *admission) join(address netip.Prefix) (c *addressCalls, weight int64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := a.clients[who]
+	c = a.addresses[address]
 	if c == nil {
-		a.forget()
-		c = &client{places: semaphore.NewWeighted(a.share), since: a.now()}
-		a.clients[who] = c
+		a.evict()
+		c = &addressCalls{share: semaphore.NewWeighted(a.share), since: a.now()}
+		a.addresses[address] = c
 	}
-	if a.now().Sub(c.since) >= failuresFor {
+	if a.now().Sub(c.since) >= failurePeriod {
 		c.failed, c.since = 0, a.now()
 	}
-	weight := int64(1)
+	weight = 1
 	if c.failed >= maxFailures {
-		weight = max(a.share/placesFailed, 1)
+		weight = max(a.share/failedCalls, 1)
 	}
 	if c.waiting >= maxWaiting {
 		return nil, 0, fmt.Errorf("%w: %d calls of one client address wait for a place (calls_per_client)", ErrUnavailable, maxWaiting)
@@ -120,65 +123,62 @@ func (a *admission) join(who netip.Prefix) (*client, int64, error) {
 	return c, weight, nil
 }
 
-func (a *admission) seated(c *client) {
+func (a *admission) stopWaiting(c *addressCalls) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c.waiting--
 }
 
-func (a *admission) quit(who netip.Prefix, c *client, failed bool) {
+// quit ends a call that joined.
+func (a *admission) quit(address netip.Prefix, c *addressCalls, failed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if failed {
 		c.failed++
 	}
-	if c.pending--; c.pending == 0 && c.failed == 0 && a.clients[who] == c {
-		delete(a.clients, who)
+	if c.pending--; c.pending == 0 && c.failed == 0 && a.addresses[address] == c {
+		delete(a.addresses, address)
 	}
 }
 
-// maxClients bounds the client addresses whose failures are remembered.
-const maxClients = 10_000
-
-// forget drops all addresses that have nothing in flight, if there are too many.
-func (a *admission) forget() {
-	if len(a.clients) < maxClients {
+// evict drops the addresses without pending calls if there are too many.
+func (a *admission) evict() {
+	if len(a.addresses) < maxAddresses {
 		return
 	}
-	for who, c := range a.clients {
+	for address, c := range a.addresses {
 		if c.pending == 0 {
-			delete(a.clients, who)
+			delete(a.addresses, address)
 		}
 	}
 }
 
-// reserve takes a place in one of the gate's own rooms.
-func (a *admission) reserve(ctx context.Context, r room) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, a.patience)
-	defer cancel()
-	if err := r.take(ctx); err != nil {
-		return nil, err
-	}
-	return func() { r.Release(1) }, nil
-}
-
-// forGate takes a place for a call that the gate makes for itself.
-func (a *admission) forGate(ctx context.Context) (leave func(), err error) {
+// admitOwn waits until a call that the gate makes for itself may begin. The caller must call leave when it has ended.
+func (a *admission) admitOwn(ctx context.Context) (leave func(), err error) {
 	return a.reserve(ctx, a.own)
 }
 
-// forKeys takes a place for a fetch of metadata or keys.
-func (a *admission) forKeys(ctx context.Context) (leave func(), err error) {
+// admitKeys waits until a fetch of metadata or keys may begin. The caller must call leave when it has ended.
+func (a *admission) admitKeys(ctx context.Context) (leave func(), err error) {
 	return a.reserve(ctx, a.keys)
 }
 
-// network returns the addresses that count as one client's: an IPv6 address stands for its /64, which one machine has to
-// itself. It returns the zero Prefix for an unknown address.
-func network(a netip.Addr) netip.Prefix {
+func (a *admission) reserve(ctx context.Context, l callLimit) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.maxWait)
+	defer cancel()
+	if err := l.acquire(ctx); err != nil {
+		return nil, err
+	}
+	return func() { l.Release(1) }, nil
+}
+
+// addressPrefix returns the network that counts as one client address: of IPv6 the /64, which one machine usually has to itself. It returns
+// the zero Prefix for an unknown address.
+func addressPrefix(a netip.Addr) netip.Prefix {
 	bits := a.BitLen()
 	if a.Is6() {
 		bits = 64
 	}
-	p, _ := a.WithZone("").Prefix(bits) // the bits suit the address
+	p, _ := a.WithZone("").Prefix(bits) // bits are valid for the address
 	return p
 }

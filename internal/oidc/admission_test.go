@@ -13,8 +13,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// One client's places are bounded: an IPv4 address's, a /64's, and those of all clients together whose address is unknown. A
-// call beyond them waits for half of the time-out, and gets the first place that is free.
+// The calls of one client address are bounded: of an IPv4 address, of an IPv6 /64, and of all clients whose address is unknown. A further
+// call waits for half of the time-out, and begins when another one ends.
 func TestAdmissionOfOneClient(t *testing.T) {
 	for _, c := range []struct{ first, same, other netip.Addr }{
 		{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.8")},
@@ -53,7 +53,7 @@ func mustAdmit(t *testing.T, a *admission, caller netip.Addr) func(bool) {
 	return leave
 }
 
-// Callers who take all places leave the gate's own: refreshes of sessions, and metadata and keys.
+// Calls that clients cause don't use up the limits of refreshes of sessions, and of fetches of metadata and keys.
 func TestRoomsAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission(32, 10*time.Second, time.Now)
@@ -65,8 +65,8 @@ func TestRoomsAreApart(t *testing.T) {
 		}
 		begun := time.Now()
 		for name, reserve := range map[string]func() (func(), error){
-			"the gate's own": func() (func(), error) { return a.forGate(t.Context()) },
-			"keys":           func() (func(), error) { return a.forKeys(t.Context()) },
+			"the gate's own": func() (func(), error) { return a.admitOwn(t.Context()) },
+			"keys":           func() (func(), error) { return a.admitKeys(t.Context()) },
 		} {
 			if _, err := reserve(); err != nil || time.Since(begun) != 0 {
 				t.Errorf("%s: %v, after %v", name, err, time.Since(begun))
@@ -75,7 +75,7 @@ func TestRoomsAreApart(t *testing.T) {
 	})
 }
 
-// An address from which many calls were refused has fewer places for a while, and still some: good requests from there pass.
+// An address whose calls were often refused may have fewer calls in flight for a while, but still some: its good requests pass.
 func TestFailuresOfOneClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission(32, 10*time.Second, time.Now)
@@ -97,20 +97,20 @@ func TestFailuresOfOneClient(t *testing.T) {
 			}
 			return n
 		}
-		if n := places(stranger); n != placesFailed {
-			t.Errorf("after its failures the address has %d places, expected %d", n, placesFailed)
+		if n := places(stranger); n != failedCalls {
+			t.Errorf("after its failures the address has %d places, expected %d", n, failedCalls)
 		}
 		if n := places(other); n != 32 {
 			t.Errorf("another address has %d places, expected 32", n)
 		}
-		time.Sleep(failuresFor)
+		time.Sleep(failurePeriod)
 		if n := places(stranger); n != 32 {
 			t.Errorf("later the address has %d places, expected 32", n)
 		}
 	})
 }
 
-// A hundred good opaque tokens at once from one address, as an office's or another gateway's, all pass.
+// A hundred good opaque tokens at once from one address, such as that of an office or another gateway, all pass.
 func TestManyGoodTokensFromOneAddress(t *testing.T) {
 	p, c, _ := begin(t, asJSON)
 	serve := func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"active":true,"sub":"john"}`) }
@@ -137,9 +137,10 @@ func TestManyGoodTokensFromOneAddress(t *testing.T) {
 	all.Wait()
 }
 
-// TestCallsPerClient: an issuer's setting is the share of one client address.
+// TestCallsPerClient checks that calls_per_client bounds the calls of one client address.
 func TestCallsPerClient(t *testing.T) {
-	i, err := NewIssuer(Config{IssuerSettings: IssuerSettings{Issuer: "https://idp.example.com", CallsPerClient: 1, HTTPSettings: HTTPSettings{Timeout: 2 * time.Millisecond}}})
+	i, err := NewIssuer(Config{IssuerSettings: IssuerSettings{
+		Issuer: "https://idp.example.com", CallsPerClient: 1, HTTPSettings: HTTPSettings{Timeout: 2 * time.Millisecond}}})
 	if err != nil {
 		t.Fatal(err)
 	}

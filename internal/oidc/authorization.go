@@ -3,23 +3,27 @@ package oidc
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
 )
 
-// AuthorizationRequest is what is sent to the authorization endpoint (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
+// An AuthorizationRequest has the parameters of an authorization request (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
 type AuthorizationRequest struct {
 	RedirectURI   string
 	State         string
 	Nonce         string
-	CodeChallenge string // S256 (RFC 7636 §4.2); empty: no PKCE
+	CodeChallenge string // of the method S256 (RFC 7636 §4.2); empty: no PKCE
 	Scopes        []string
 	ResponseMode  string     // empty: the provider's default, query
-	Args          url.Values // further parameters; they never replace the ones above
+	Args          url.Values // further parameters; they never replace those above
 }
 
-// AuthorizationURL is where the browser is sent to log in.
+// AuthorizationURL returns the URL of an authorization request, to which the browser is redirected for a login.
 func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (string, error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
@@ -45,7 +49,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	q.Set("redirect_uri", a.RedirectURI)
 	q.Set("scope", strings.Join(a.Scopes, " "))
 	q.Set("state", a.State)
-	if slices.Contains(a.Scopes, "openid") {
+	if slices.Contains(a.Scopes, gooidc.ScopeOpenID) {
 		q.Set("nonce", a.Nonce)
 	}
 	if a.ResponseMode != "" {
@@ -59,8 +63,8 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	return u.String(), nil
 }
 
-// CheckResponseIssuer judges the iss parameter of an authorization response (RFC 9207 §2.4): required where the issuer
-// announces it, and never another's. It is what stops mix-up attacks.
+// CheckResponseIssuer checks the parameter iss of an authorization response against mix-up attacks (RFC 9207 §2.4). The parameter is
+// required if the issuer's metadata announces it.
 func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
@@ -69,31 +73,34 @@ func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	if len(iss) == 0 && !m.IssInResponse {
 		return nil
 	}
-	if len(iss) != 1 || iss[0] != m.Issuer {
-		return fmt.Errorf("iss in the authorization response: expected %q, got %q", m.Issuer, clip(strings.Join(iss, " ")))
+	if len(iss) != 1 || iss[0] != m.IssuerURL {
+		return fmt.Errorf("iss in the authorization response: expected %q, got %q", m.IssuerURL, clip(strings.Join(iss, " ")))
 	}
 	return nil
 }
 
-// EndSession returns where the browser is sent to log out at the provider, as an address and the parameters that go there by GET or
-// POST (RP-Initiated Logout §2). The address is "" if the issuer has no such endpoint; one that is
-// announced and can't be used is an error. IDToken may be empty: then the provider asks
-// the person, and hint, if there is one, tells it who that is.
-func (c *Client) EndSession(ctx context.Context, idToken, hint, postLogoutRedirectURI string) (address string, params url.Values, err error) {
-	m, err := c.issuer.Metadata(ctx)
-	if err != nil || m.EndSessionEndpoint == "" && m.bad["end_session_endpoint"] == nil {
-		return "", nil, err
+// ResponseError returns the error of an authorization response (RFC 6749 §4.1.2.1, OIDC Core §3.1.2.6). It wraps ErrNotSetUp if only the
+// operator can correct it.
+func (c *Client) ResponseError(code, description string) error {
+	err := &oauth2.RetrieveError{
+		Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: clip(code), ErrorDescription: clip(description),
 	}
-	if address, err = m.require("end_session_endpoint"); err != nil {
-		return "", nil, err
+	remedy, known := map[string]string{
+		"unauthorized_client":       "let client_id use authorization codes at the issuer",
+		"unsupported_response_type": "let client_id use response_type code at the issuer",
+		"unsupported_response_mode": "change response_mode",
+		"invalid_scope":             "let client_id use the scopes at the issuer, or change scopes",
+		"invalid_request": "compare redirect_uri, scopes, audience and authorization_query_args_names " +
+			"with what the issuer expects of client_id",
+		"invalid_target":             "change audience",
+		"invalid_request_object":     "the issuer asks for a request object",
+		"invalid_request_uri":        "the issuer asks for a request object",
+		"request_not_supported":      "take request out of authorization_query_args_names",
+		"request_uri_not_supported":  "take request_uri out of authorization_query_args_names",
+		"registration_not_supported": "take registration out of authorization_query_args_names",
+	}[code]
+	if !known {
+		return err
 	}
-	params = url.Values{"client_id": {c.ID}}
-	for name, value := range map[string]string{
-		"id_token_hint": idToken, "logout_hint": hint, "post_logout_redirect_uri": postLogoutRedirectURI,
-	} {
-		if value != "" {
-			params.Set(name, value)
-		}
-	}
-	return address, params, nil
+	return fmt.Errorf("%w: the authorization endpoint answered: %w: %s", ErrNotSetUp, err, remedy)
 }

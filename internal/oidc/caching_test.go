@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestCacheTimes asks for the same twice, some time apart, and counts the calls: how long what names no expiry is kept.
+// TestCacheTimes sends the same request twice, some time apart, and counts the calls. The response names no expiry.
 func TestCacheTimes(t *testing.T) {
 	for _, c := range []struct {
 		what     string
@@ -39,7 +39,8 @@ func TestCacheTimes(t *testing.T) {
 	}
 }
 
-// TestExchangeTTL: token_exchange.cache.ttl ends a kept exchange, and the token's expiry does so sooner.
+// TestExchangeTTL checks that token_exchange.cache.ttl bounds how long an exchanged token is cached, and that the token's expiry ends it
+// sooner.
 func TestExchangeTTL(t *testing.T) {
 	for _, c := range []struct {
 		ttl, apart time.Duration
@@ -68,8 +69,8 @@ func TestExchangeTTL(t *testing.T) {
 	}
 }
 
-// TestRotatedRefreshToken: requests that bring a refresh token together share its one use. After that the authorization server
-// judges its reuse, however long the access token lives; a refresh token that wasn't rotated may be answered from the cache.
+// TestRotatedRefreshToken checks that requests which send a refresh token at the same time share one use of it. A later request goes to
+// the authorization server, however long the access token is valid, unless the refresh token wasn't rotated.
 func TestRotatedRefreshToken(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -78,8 +79,8 @@ func TestRotatedRefreshToken(t *testing.T) {
 		calls  int
 	}{
 		{"at the same time", "app", time.Second, 1},
-		{"reused", "app", 2 * rotatedServes, 2},
-		{"not rotated", "keeps", 2 * rotatedServes, 1},
+		{"reused", "app", 2 * rotatedLifetime, 2},
+		{"not rotated", "keeps", 2 * rotatedLifetime, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, client, now := begin(t, func(s *Settings) {

@@ -10,54 +10,57 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Credentials are a client's that isn't ours: a caller's own, which we pass on.
+// Credentials are the client_id and secret of a client.
 type Credentials struct {
 	ID     string
 	Secret auth.Secret
 }
 
-// An endpoint is where a client proves itself.
+// An endpoint is one at which clients authenticate.
 type endpoint int
 
 const (
 	tokenEndpoint endpoint = iota
 	introspectionEndpoint
 	revocationEndpoint
-	endpoints // how many there are
+	endpoints // the number of endpoints
 )
 
-// place is where an endpoint is, and how a client proves itself there.
-type place struct {
-	name    string   // of the setting
-	mtls    string   // likewise, for a client with a certificate (RFC 8705 §5)
-	method  string   // configured for this endpoint
-	methods []string // that the metadata offers
+// endpointAuth says how clients authenticate at an endpoint.
+type endpointAuth struct {
+	setting     string   // the setting with the endpoint's address
+	mtlsSetting string   // likewise, for a client with a certificate (RFC 8705 §5)
+	method      string   // the configured authentication method of this endpoint
+	methods     []string // the methods in the metadata
 }
 
-func (c *Client) place(m *Metadata, e endpoint) place {
+func (c *Client) endpointAuth(m *Metadata, e endpoint) endpointAuth {
 	s := &c.settings.ClientSettings
 	switch e {
 	case introspectionEndpoint:
-		return place{name: "introspection_endpoint", mtls: "mtls_introspection_endpoint",
+		return endpointAuth{setting: "introspection_endpoint", mtlsSetting: "mtls_introspection_endpoint",
 			method: s.IntrospectionEndpointAuthMethod, methods: orElse(m.IntrospectionAuthMethods, m.TokenAuthMethods)}
 	case revocationEndpoint:
-		return place{name: "revocation_endpoint", mtls: "mtls_revocation_endpoint",
+		return endpointAuth{setting: "revocation_endpoint", mtlsSetting: "mtls_revocation_endpoint",
 			method: s.RevocationEndpointAuthMethod, methods: orElse(m.RevocationAuthMethods, m.TokenAuthMethods)}
 	}
-	return place{name: "token_endpoint", mtls: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods}
+	return endpointAuth{
+		setting: "token_endpoint", mtlsSetting: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods,
+	}
 }
 
-// address is where the client goes. A client with a certificate goes to the endpoint that asks for one, if there is such an
-// endpoint; one that is announced and can't be used is an error, for the other endpoint doesn't ask.
-func (c *Client) address(m *Metadata, p place) (string, error) {
+// address returns the address of an endpoint. A client with a certificate uses the endpoint for such clients, if the issuer has one. If
+// that can't be used it is an error, because the other endpoint doesn't request the certificate.
+func (c *Client) address(m *Metadata, e endpointAuth) (string, error) {
 	if c.certificate {
-		if address, err := m.require(p.mtls); err == nil || m.bad[p.mtls] != nil {
+		if address, err := m.require(e.mtlsSetting); err == nil || m.unusable[e.mtlsSetting] != nil {
 			return address, err
 		}
 	}
-	return m.require(p.name)
+	return m.require(e.setting)
 }
 
+// orElse returns list, or otherwise if list is empty.
 func orElse(list, otherwise []string) []string {
 	if len(list) > 0 {
 		return list
@@ -65,45 +68,44 @@ func orElse(list, otherwise []string) []string {
 	return otherwise
 }
 
-// authenticate adds the client's authentication to a request and returns where it goes (RFC 6749 §2.3, OIDC Core §9,
-// RFC 8705 §2).
+// authenticate adds the authentication of a client to a request (RFC 6749 §2.3, OIDC Core §9, RFC 8705 §2), and returns the address of the
+// endpoint. A nil as is the gate's own client.
 func (c *Client) authenticate(m *Metadata, e endpoint, form url.Values, header http.Header, as *Credentials) (address string, err error) {
-	p := c.place(m, e)
+	p := c.endpointAuth(m, e)
 	if address, err = c.address(m, p); err != nil {
 		return "", err
 	}
-	who := Credentials{c.ID, c.secret}
+	client := Credentials{c.ID, c.secret}
 	method := c.authMethod(p)
 	if as != nil {
-		who, method = *as, callersMethod(method, p)
+		client, method = *as, secretMethod(method, p)
 	}
 	switch method {
 	case "client_secret_basic":
-		// RFC 6749 §2.3.1: both are form-encoded before they are joined.
-		pair := &http.Request{Header: header}
-		pair.SetBasicAuth(url.QueryEscape(who.ID), url.QueryEscape(string(who.Secret)))
+		// RFC 6749 §2.3.1: both are form-encoded before they are joined
+		r := &http.Request{Header: header}
+		r.SetBasicAuth(url.QueryEscape(client.ID), url.QueryEscape(string(client.Secret)))
 		return address, nil
 	case "client_secret_post":
-		form.Set("client_secret", string(who.Secret))
+		form.Set("client_secret", string(client.Secret))
 	case "client_secret_jwt", "private_key_jwt":
 		form.Set("client_assertion_type", assertionType)
-		assertion, err := c.assertionFor(method, m, who)
+		assertion, err := c.assertionFor(method, m, client)
 		if err != nil {
 			return "", fmt.Errorf("%w: %s: %w", ErrUnavailable, method, err)
 		}
 		form.Set("client_assertion", assertion)
-	case "tls_client_auth", "self_signed_tls_client_auth", "none": // client_id says who; the connection proves it, or nothing does
+	case "tls_client_auth", "self_signed_tls_client_auth", "none": // client_id identifies the client
 	default:
 		return "", fmt.Errorf("client_auth: %s isn't known", method)
 	}
-	form.Set("client_id", who.ID)
+	form.Set("client_id", client.ID)
 	return address, nil
 }
 
-// authMethod is the configured method, the endpoint's own first, else the best that the client has something for and the
-// metadata offers, else client_secret_basic. Nothing is ever tried out: some servers lock a client at its first wrong
-// authentication.
-func (c *Client) authMethod(p place) string {
+// authMethod returns the method by which the gate's client authenticates: the one configured for the endpoint or for the client, else the
+// best for which the client has a credential. It never tries several, because some servers lock a client at its first failure.
+func (c *Client) authMethod(p endpointAuth) string {
 	if configured := cmp.Or(p.method, c.auth); configured != "" {
 		return configured
 	}
@@ -121,11 +123,11 @@ func (c *Client) authMethod(p place) string {
 	return "none"
 }
 
-// callersMethod is how a caller's own client proves itself: by its secret, which is all that we are given. Of our own
-// method only what works by a secret counts.
-func callersMethod(ours string, p place) string {
-	if slices.Contains([]string{"client_secret_basic", "client_secret_post", "client_secret_jwt"}, ours) {
-		return ours
+// secretMethod returns the method by which a caller's own client authenticates, of which the gate has only the secret. It is the method of
+// the gate's own client if that uses a secret.
+func secretMethod(own string, p endpointAuth) string {
+	if slices.Contains([]string{"client_secret_basic", "client_secret_post", "client_secret_jwt"}, own) {
+		return own
 	}
 	if slices.Contains(p.methods, "client_secret_post") && !slices.Contains(p.methods, "client_secret_basic") {
 		return "client_secret_post"

@@ -21,7 +21,7 @@ import (
 	"sallyport/internal/signer"
 )
 
-// begun is a provider and a client of it whose settings a test chooses.
+// begun is a provider that runs.
 type begun struct {
 	provider *provider.Provider
 	now      *clock
@@ -30,7 +30,8 @@ type begun struct {
 func (b begun) client(t *testing.T, s Settings) *Client {
 	t.Helper()
 	s.Issuer, s.RediscoveryLifetime = b.provider.URL, 30*time.Second
-	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify, s.VerifySignature, s.VerifyClaims = 2*time.Second, true, true, true, true, true
+	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify = 2*time.Second, true, true, true
+	s.VerifySignature, s.VerifyClaims = true, true
 	s.IntrospectionTokenParamName, s.IntrospectionAccept, s.IDTokenSignedResponseAlg = "token", "application/json", "RS256"
 	if b.provider.MTLSURL != "" {
 		s.CAFile = filepath.Join(t.TempDir(), "ca.pem")
@@ -59,10 +60,11 @@ func write(t *testing.T, name string, b []byte) string {
 	return name
 }
 
-// TestEveryClientAuthentication proves a client in each way at each of three endpoints, and wrongly.
+// TestEveryClientAuthentication authenticates a client by each method at each of three endpoints, with good and bad credentials.
 func TestEveryClientAuthentication(t *testing.T) {
 	const secret = "a secret of 32 bytes: +/%& =é ok"
-	jwk := JWK{Kty: "EC", Crv: "P-256", Kid: "k1", X: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", Y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+	jwk := JWK{Kty: "EC", Crv: "P-256", Kid: "k1",
+		X: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", Y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 		D: "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}
 	private, err := jwk.private()
 	if err != nil {
@@ -95,21 +97,32 @@ func TestEveryClientAuthentication(t *testing.T) {
 		tls      string
 		ok       bool
 	}{
-		"client_secret_basic":         {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{secret}}, "", true},
-		"client_secret_post":          {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_post"}}, "", true},
-		"client_secret_jwt":           {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_jwt"}}, "", true},
-		"private_key_jwt":             {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"}}, "", true},
-		"tls_client_auth":             {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "tls", true},
-		"self_signed_tls_client_auth": {ClientSettings{ClientID: []string{"self"}, ClientAuth: []string{"self_signed_tls_client_auth"}}, "self", true},
-		"for an audience that it takes, too": {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"},
+		"client_secret_basic": {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{secret}}, "", true},
+		"client_secret_post": {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_post"}}, "", true},
+		"client_secret_jwt": {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_jwt"}}, "", true},
+		"private_key_jwt": {ClientSettings{ClientID: []string{"key"}, ClientJWK: []JWK{jwk},
+			ClientAlg: []string{"ES256"}}, "", true},
+		"tls_client_auth": {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "tls", true},
+		"self_signed_tls_client_auth": {ClientSettings{ClientID: []string{"self"},
+			ClientAuth: []string{"self_signed_tls_client_auth"}}, "self", true},
+		"for an audience that it takes, too": {ClientSettings{
+			ClientID: []string{"key"}, ClientJWK: []JWK{jwk}, ClientAlg: []string{"ES256"},
 			ClientAssertionAudience: "token_endpoint"}, "", true},
 
-		"a wrong secret":                  {ClientSettings{ClientID: []string{"basic:id"}, ClientSecret: []auth.Secret{"wrong"}}, "", false},
-		"another method":                  {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret}, ClientAuth: []string{"client_secret_basic"}}, "", false},
-		"an assertion by a wrong secret":  {ClientSettings{ClientID: []string{"hmac"}, ClientSecret: []auth.Secret{"another secret of thirty-two bytes"}, ClientAuth: []string{"client_secret_jwt"}}, "", false},
-		"an assertion by a key of nobody": {ClientSettings{ClientID: []string{"key"}, ClientAuth: []string{"private_key_jwt"}, ClientAlg: []string{"ES256"}}, "", false},
-		"another's certificate":           {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "somebody", false},
-		"no certificate":                  {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "", false},
+		"a wrong secret": {ClientSettings{ClientID: []string{"basic:id"},
+			ClientSecret: []auth.Secret{"wrong"}}, "", false},
+		"another method": {ClientSettings{ClientID: []string{"post"}, ClientSecret: []auth.Secret{secret},
+			ClientAuth: []string{"client_secret_basic"}}, "", false},
+		"an assertion by a wrong secret": {ClientSettings{ClientID: []string{"hmac"},
+			ClientSecret: []auth.Secret{"another secret of thirty-two bytes"},
+			ClientAuth:   []string{"client_secret_jwt"}}, "", false},
+		"an assertion by a key of nobody": {ClientSettings{ClientID: []string{"key"}, ClientAuth: []string{"private_key_jwt"},
+			ClientAlg: []string{"ES256"}}, "", false},
+		"another's certificate": {ClientSettings{ClientID: []string{"tls"},
+			ClientAuth: []string{"tls_client_auth"}}, "somebody", false},
+		"no certificate": {ClientSettings{ClientID: []string{"tls"}, ClientAuth: []string{"tls_client_auth"}}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Settings{ClientSettings: c.settings}
@@ -117,7 +130,7 @@ func TestEveryClientAuthentication(t *testing.T) {
 				certificate(c.tls, &s.ClientSettings)
 			}
 			client := begun{p, now}.client(t, s)
-			_, err := client.token(t.Context(), "authorization_code", url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+			_, err := client.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
 			if (err == nil) != c.ok || errors.Is(err, ErrRefused) {
 				t.Errorf("token endpoint: %v", err)
 			}
@@ -132,11 +145,12 @@ func TestEveryClientAuthentication(t *testing.T) {
 	}
 }
 
-// An assertion is for the issuer alone, lives shortly, and is another each time (RFC 7523 §3).
+// TestAssertion checks that an assertion has the issuer as its only audience, a short lifetime, and a jti of its own (RFC 7523 §3).
 func TestAssertion(t *testing.T) {
 	now := newClock()
 	p := provider.Start(t, provider.Config{Now: now.Now})
-	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"a secret of thirty-two bytes, yes"}, ClientAuth: []string{"client_secret_jwt"}}})
+	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"app"},
+		ClientSecret: []auth.Secret{"a secret of thirty-two bytes, yes"}, ClientAuth: []string{"client_secret_jwt"}}})
 	m, err := c.issuer.Metadata(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -147,19 +161,21 @@ func TestAssertion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claims, err := readPayload(jwt)
+		parsed, err := parseJWT(jwt)
 		if err != nil {
 			t.Fatal(err)
 		}
+		claims := parsed.claims
 		exp, _ := claims.Time("exp")
-		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" || exp.Sub(now.Now()) != assertionLife || seen[claims["jti"]] {
+		if claims["aud"] != p.Issuer() || claims["iss"] != "app" || claims["sub"] != "app" ||
+			exp.Sub(now.Now()) != assertionLifetime || seen[claims["jti"]] {
 			t.Errorf("the assertion is %v", claims)
 		}
 		seen[claims["jti"]] = true
 	}
 }
 
-// A file with an assertion that somebody else keeps fresh, such as Kubernetes, is read again when it changes.
+// TestAssertionFile checks that client_assertion_file is read again after another program has changed it.
 func TestAssertionFile(t *testing.T) {
 	now := newClock()
 	key := &jose.JSONWebKey{KeyID: "cluster"}
@@ -171,10 +187,12 @@ func TestAssertionFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := provider.Start(t, provider.Config{Now: now.Now, Clients: []provider.Client{{ID: "pod", AuthMethod: "private_key_jwt",
-		AssertionIssuer: "https://kubernetes.default.svc", AssertionSubject: "system:serviceaccount:default:gate", AssertionJWKS: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}}}}})
+		AssertionIssuer: "https://kubernetes.default.svc", AssertionSubject: "system:serviceaccount:default:gate",
+		AssertionJWKS: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}}}}})
 	name := filepath.Join(t.TempDir(), "token")
 	assertion := func(jti string) string {
-		payload, _ := json.Marshal(map[string]any{"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:default:gate", "aud": []string{p.Issuer()},
+		payload, _ := json.Marshal(map[string]any{"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:default:gate",
+			"aud": []string{p.Issuer()},
 			"iat": now.Now().Unix(), "exp": now.Now().Add(time.Hour).Unix(), "jti": jti})
 		s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, nil)
 		if err != nil {
@@ -189,7 +207,7 @@ func TestAssertionFile(t *testing.T) {
 	}
 	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"pod"}, ClientAssertionFile: []string{name}}})
 	ask := func() error {
-		_, err := c.token(t.Context(), "authorization_code", url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+		_, err := c.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
 		return err
 	}
 	if err := ask(); err == nil || !strings.Contains(err.Error(), "client_assertion_file") {

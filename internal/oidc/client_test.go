@@ -16,7 +16,8 @@ import (
 func TestIDToken(t *testing.T) {
 	p, c, now := begin(t, nil)
 	claims := func(name string, v any) map[string]any {
-		m := map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Add(time.Minute).Unix(), "iat": now.Now().Unix(), "nonce": "n"}
+		m := map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app",
+			"exp": now.Now().Add(time.Minute).Unix(), "iat": now.Now().Unix(), "nonce": "n"}
 		m[name] = v
 		if v == nil {
 			delete(m, name)
@@ -34,8 +35,10 @@ func TestIDToken(t *testing.T) {
 		{"good", p.SignJWT(claims("", nil)), want, true},
 		{"at_hash", p.SignJWT(claims("at_hash", halfHash("RS256", "at"))), want, true},
 		{"azp", p.SignJWT(claims("azp", "app")), want, true},
-		{"two audiences with azp", p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "john", "aud": []string{"app", "x"}, "azp": "app", "exp": now.Now().Add(time.Minute).Unix(), "iat": now.Now().Unix(), "nonce": "n"}), want, true},
-		{"auth_time within max_age", p.SignJWT(claims("auth_time", now.Now().Add(-time.Minute).Unix())), IDTokenWant{Nonce: "n", MaxAge: &hour}, true},
+		{"two audiences with azp", p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "john", "aud": []string{"app", "x"}, "azp": "app",
+			"exp": now.Now().Add(time.Minute).Unix(), "iat": now.Now().Unix(), "nonce": "n"}), want, true},
+		{"auth_time within max_age", p.SignJWT(claims("auth_time", now.Now().Add(-time.Minute).Unix())),
+			IDTokenWant{Nonce: "n", MaxAge: &hour}, true},
 
 		{"nonce of another login", p.SignJWT(claims("nonce", "m")), want, false},
 		{"no nonce", p.SignJWT(claims("nonce", nil)), want, false},
@@ -57,10 +60,14 @@ func TestIDToken(t *testing.T) {
 		{"none", p.SignJWT(claims("", nil), provider.WithAlg("none")), want, false},
 		{"an access token", p.AccessToken("john", "app", map[string]any{"nonce": "n"}), want, false},
 		{"no auth_time", p.SignJWT(claims("", nil)), IDTokenWant{Nonce: "n", MaxAge: &hour}, false},
-		{"auth_time too old", p.SignJWT(claims("auth_time", now.Now().Add(-2*time.Hour).Unix())), IDTokenWant{Nonce: "n", MaxAge: &hour}, false},
-		{"refreshed for somebody else", p.SignJWT(claims("sub", "jane")), IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john"}}, false},
-		{"refreshed with another login", p.SignJWT(claims("auth_time", 5)), IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "auth_time": int64(4)}}, false},
-		{"refreshed", p.SignJWT(claims("nonce", nil)), IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "nonce": "n"}}, true},
+		{"auth_time too old", p.SignJWT(claims("auth_time", now.Now().Add(-2*time.Hour).Unix())),
+			IDTokenWant{Nonce: "n", MaxAge: &hour}, false},
+		{"refreshed for somebody else", p.SignJWT(claims("sub", "jane")),
+			IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john"}}, false},
+		{"refreshed with another login", p.SignJWT(claims("auth_time", 5)),
+			IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "auth_time": int64(4)}}, false},
+		{"refreshed", p.SignJWT(claims("nonce", nil)),
+			IDTokenWant{Previous: auth.Claims{"iss": p.Issuer(), "sub": "john", "nonce": "n"}}, true},
 	} {
 		if _, _, err := c.IDToken(t.Context(), test.token, test.want); (err == nil) != test.ok {
 			t.Errorf("%s: %v, expected ok %v", test.name, err, test.ok)
@@ -76,7 +83,8 @@ func TestClientAuthentication(t *testing.T) {
 			return ok && id == "app" && secret == "s+e%2Fcr%25t" && !r.PostForm.Has("client_secret") && !r.PostForm.Has("client_id")
 		},
 		"client_secret_post": func(r *http.Request) bool {
-			return r.Header.Get("Authorization") == "" && r.PostForm.Get("client_id") == "app" && r.PostForm.Get("client_secret") == "s e/cr%t"
+			return r.Header.Get("Authorization") == "" && r.PostForm.Get("client_id") == "app" &&
+				r.PostForm.Get("client_secret") == "s e/cr%t"
 		},
 		"none": func(r *http.Request) bool {
 			return r.Header.Get("Authorization") == "" && r.PostForm.Get("client_id") == "app" && !r.PostForm.Has("client_secret")
@@ -116,7 +124,8 @@ func TestTokenAnswers(t *testing.T) {
 		{200, `{"access_token":"a"}`, false, false, time.Time{}},
 		{200, `{"access_token":"a","expires_in":"soon"}`, false, false, time.Time{}},
 		{200, `{"access_token":"a","expires_in":[60]}`, false, false, time.Time{}},
-		{200, `{"access_token":"a","scope":["a"],"id_token":{},"refresh_token":5,"token_type":[],"issued_token_type":1}`, false, false, time.Time{}},
+		{200, `{"access_token":"a","scope":["a"],"id_token":{},"refresh_token":5,"token_type":[],"issued_token_type":1}`,
+			false, false, time.Time{}},
 		{200, "\xef\xbb\xbf" + `{"access_token":"a","expires_in":60}`, false, false, now.Now().Add(time.Minute)},
 		{200, `{"access_token":["a"]}`, false, true, time.Time{}},
 		{200, `{"access_token":"a","access_token":"b"}`, false, true, time.Time{}},
@@ -148,8 +157,8 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// TestOneCallersRefusal: that our client is refused together with one caller's grant or token says nothing to other callers: some
-// servers answer invalid_client to a spent refresh token, and 401 to an unknown token.
+// TestOneCallersRefusal checks that a refusal of the gate's client in one caller's request doesn't affect other callers, because some
+// servers answer invalid_client to a used refresh token, and 401 to an unknown token.
 func TestOneCallersRefusal(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -186,7 +195,8 @@ func TestOneCallersRefusal(t *testing.T) {
 		})
 		for range 10 {
 			err := c.ask(t, client)
-			if err == nil || errors.Is(err, ErrInactive) != (c.want == ErrInactive) || errors.Is(err, ErrNotSetUp) != (c.want == ErrNotSetUp) || IsOutage(err) {
+			if err == nil || errors.Is(err, ErrInactive) != (c.want == ErrInactive) ||
+				errors.Is(err, ErrNotSetUp) != (c.want == ErrNotSetUp) || IsOutage(err) {
 				t.Errorf("%s: %v", c.name, err)
 			}
 		}
@@ -200,7 +210,7 @@ func TestOneCallersRefusal(t *testing.T) {
 	}
 }
 
-// asJSON are the defaults of introspection.
+// asJSON sets the defaults of introspection.
 func asJSON(s *Settings) {
 	s.IntrospectionTokenParamName, s.IntrospectionAccept = "token", "application/json"
 }
@@ -212,13 +222,16 @@ func introspectUnknown(t *testing.T, c *Client) error {
 
 func TestAuthorizationURL(t *testing.T) {
 	_, c, _ := begin(t, nil)
-	address, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: "https://app/cb", State: "s", Nonce: "n", CodeChallenge: "c",
+	address, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: "https://app/cb",
+		State: "s", Nonce: "n", CodeChallenge: "c",
 		Scopes: []string{"openid", "email"}, Args: url.Values{"prompt": {"login"}, "state": {"forged"}, "client_id": {"forged"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	u, _ := url.Parse(address)
-	want := url.Values{"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {"https://app/cb"}, "scope": {"openid email"}, "state": {"s"}, "nonce": {"n"},
+	want := url.Values{"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {"https://app/cb"},
+		"scope": {"openid email"}, "state": {"s"},
+		"nonce":          {"n"},
 		"code_challenge": {"c"}, "code_challenge_method": {"S256"}, "prompt": {"login"}}
 	if got := u.Query(); got.Encode() != want.Encode() {
 		t.Errorf("got %s\nexpected %s", got.Encode(), want.Encode())
@@ -237,7 +250,7 @@ func TestResponseIssuer(t *testing.T) {
 	}
 }
 
-// TestProxies: a plain request goes through http_proxy with its credential, no_proxy goes around it.
+// TestProxies checks that a request without TLS goes through http_proxy with the proxy's credential, and past it with no_proxy.
 func TestProxies(t *testing.T) {
 	asked := make(chan *http.Request, 10)
 	via := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

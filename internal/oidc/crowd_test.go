@@ -12,8 +12,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// While an issuer hangs, thousands of requests that bring one token don't pile up: a bounded number waits for the one call, and the
-// others learn at once that the issuer can't be asked.
+// While an issuer hangs, a bounded number of requests with one token waits for the one call. Further requests get an error at once.
 func TestACrowdAtAHangingIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
 		hangs provider.Endpoint
@@ -56,7 +55,7 @@ func TestACrowdAtAHangingIssuer(t *testing.T) {
 // crowdSize is less than the goroutines that the race detector can tell apart.
 const crowdSize = cache.MaxWaiting + 2000
 
-// crowd asks crowdSize times at once, and counts what comes of it.
+// crowd calls ask crowdSize times at once, and counts the results.
 func crowd(t *testing.T, ask func(context.Context) error) (refused, answered *atomic.Int64) {
 	refused, answered = new(atomic.Int64), new(atomic.Int64)
 	for range crowdSize {

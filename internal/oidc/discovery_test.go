@@ -14,24 +14,23 @@ import (
 	"sallyport/internal/provider"
 )
 
-// odd are values that are of no type that metadata has, each for itself or for its members.
+// odd lists values that the members of metadata can't have.
 var odd = []any{"text", 5, true, []any{}, []any{5}, []any{map[string]any{}}, map[string]any{}, nil, "/relative",
 	"javascript:alert(1)", "://", "https://"}
 
-// TestEachMemberByItself gives each member of the metadata a value that it can't have, one after the other: nothing but what
-// reads that member notices.
+// TestEachMemberByItself sets one member of the metadata after another to a value that it can't have. No other member is affected.
 func TestEachMemberByItself(t *testing.T) {
 	whole := metadataOf(t, func(map[string]any) {})
-	for n := range reflect.TypeFor[Metadata]().NumField() {
-		name := reflect.TypeFor[Metadata]().Field(n).Tag.Get("json")
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Metadata]()) {
+		name := field.Tag.Get("json")
 		if name == "" || name == "issuer" {
 			continue
 		}
 		for _, v := range odd {
 			got := metadataOf(t, func(m map[string]any) { m[name] = v })
-			got.bad, got.raw = whole.bad, whole.raw
+			got.unusable, got.raw = whole.unusable, whole.raw
 			want := *whole
-			reflect.ValueOf(&want).Elem().Field(n).Set(reflect.ValueOf(got).Elem().Field(n))
+			reflect.ValueOf(&want).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(got).Elem().FieldByIndex(field.Index))
 			if !reflect.DeepEqual(*got, want) {
 				t.Errorf("%s: %v: the metadata is\n%+v, expected\n%+v", name, v, got, &want)
 			}
@@ -39,17 +38,16 @@ func TestEachMemberByItself(t *testing.T) {
 	}
 }
 
-// metadataOf is what an issuer's client reads of metadata that says all that there is, after a change.
+// metadataOf returns metadata that has all members, after a change of the document.
 func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	t.Helper()
 	document := map[string]any{"issuer": "https://idp.example.com", "authorization_response_iss_parameter_supported": true}
-	for n := range reflect.TypeFor[Metadata]().NumField() {
-		f := reflect.TypeFor[Metadata]().Field(n)
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Metadata]()) {
 		if f.Type == reflect.TypeFor[[]string]() {
 			document[f.Tag.Get("json")] = []any{"a", "b"}
 		}
 	}
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		announce(document, e.member, "https://idp.example.com/"+e.setting)
 	}
 	change(document)
@@ -57,17 +55,17 @@ func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Issuer{url: "https://idp.example.com", documentURL: "https://idp.example.com/x"}
+	i := &Issuer{issuerConfig: issuerConfig{url: "https://idp.example.com", documentURL: "https://idp.example.com/x"}}
 	m := &Metadata{}
 	skipped, err := readMembers(b, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.settle(&EndpointSettings{}, skipped, i.checkEndpoint)
+	m.applySettings(&EndpointSettings{}, skipped, i.checkEndpoint)
 	return m
 }
 
-// announce writes an endpoint into metadata, where its alias belongs too.
+// announce sets an endpoint in a metadata document, also within mtls_endpoint_aliases.
 func announce(document map[string]any, member string, v any) {
 	if alias, found := strings.CutPrefix(member, "mtls_endpoint_aliases."); found {
 		aliases, _ := document["mtls_endpoint_aliases"].(map[string]any)
@@ -81,11 +79,11 @@ func announce(document map[string]any, member string, v any) {
 	document[member] = v
 }
 
-// TestBadEndpoints: an endpoint that can't be used costs whoever uses it a clear error, and nobody once the settings have
-// another.
+// TestBadEndpoints checks that an announced endpoint which can't be used is a clear error when it is needed, and none if a setting
+// replaces it.
 func TestBadEndpoints(t *testing.T) {
 	p, _, now := begin(t, nil)
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		for _, v := range []any{"/relative", "ftp://idp/x", 5, []any{}, "https://", " https://idp/x"} {
 			for _, configured := range []bool{false, true} {
 				c := clientOf(t, p, now, func(s *Settings) {
@@ -128,10 +126,10 @@ func configure(s *EndpointSettings, setting, value string) {
 	}
 }
 
-// TestUsesOfBadEndpoints: each use of an endpoint that can't be used says so.
+// TestUsesOfBadEndpoints checks the error of each use of an announced endpoint that can't be used.
 func TestUsesOfBadEndpoints(t *testing.T) {
 	uses := map[string]func(*testing.T, *Client) error{
-		"jwks_endpoint": func(t *testing.T, c *Client) error { _, _, err := c.issuer.currentKeys(t.Context()); return err },
+		"jwks_endpoint": func(t *testing.T, c *Client) error { _, err := c.issuer.keys.get(t.Context()); return err },
 		"authorization_endpoint": func(t *testing.T, c *Client) error {
 			_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{})
 			return err
@@ -143,7 +141,7 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 		"end_session_endpoint":   func(t *testing.T, c *Client) error { _, _, err := c.EndSession(t.Context(), "", "", ""); return err },
 	}
 	p, c, _ := begin(t, asJSON)
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		use := uses[strings.TrimPrefix(e.setting, "mtls_")]
 		c.issuer.Forget()
 		c.certificate = strings.HasPrefix(e.setting, "mtls_")
@@ -167,10 +165,10 @@ func TestMetadataMustBeTheIssuers(t *testing.T) {
 	}
 }
 
-// TestMetadataTwice: of a member that stands there twice nobody knows which counts. The issuer must be known.
+// TestMetadataTwice checks that a repeated member of metadata counts as absent. A repeated issuer is an error.
 func TestMetadataTwice(t *testing.T) {
 	for member, want := range map[string]string{
-		"token_endpoint": "token_endpoint: it stands there twice: write token_endpoint", "issuer": "issuer: it stands there twice",
+		"token_endpoint": "token_endpoint: the member is repeated: write token_endpoint", "issuer": "issuer: the member is repeated",
 	} {
 		p, c, _ := begin(t, nil)
 		p.Break(provider.Discovery, func(w http.ResponseWriter, _ *http.Request) {
@@ -184,7 +182,7 @@ func TestMetadataTwice(t *testing.T) {
 	}
 }
 
-// TestNoKeysNeeded: an issuer without keys serves whoever needs none.
+// TestNoKeysNeeded checks that an issuer without keys serves introspection.
 func TestNoKeysNeeded(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	token := p.AccessToken("john", "app", nil)
@@ -198,7 +196,7 @@ func TestNoKeysNeeded(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark: each JSON answer may begin with one (RFC 8259 §8.1).
+// TestByteOrderMark checks that JSON may begin with a byte order mark (RFC 8259 §8.1).
 func TestByteOrderMark(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	for _, e := range []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Introspection, provider.Userinfo} {
@@ -222,7 +220,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// TestOddClaims: optional claims of a type that nobody expects cost no token (here those that the library reads, too).
+// TestOddClaims checks that optional claims of an unexpected type don't refuse a token.
 func TestOddClaims(t *testing.T) {
 	p, c, now := begin(t, nil)
 	for name, v := range map[string]any{"_claim_names": []any{}, "_claim_sources": []any{}, "address": []any{}, "roles": "x"} {
@@ -240,7 +238,7 @@ func TestOddClaims(t *testing.T) {
 	}
 }
 
-// TestToldOnce: the log has each part of the answers that is ignored once, however often it comes.
+// TestToldOnce checks that each ignored member of responses is logged once.
 func TestToldOnce(t *testing.T) {
 	p, c, _ := begin(t, nil)
 	var log bytes.Buffer
@@ -264,7 +262,8 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
-// TestSignedAnswersAfterARotation: answers that the issuer signs with a new key are read, whatever strangers have sent before.
+// TestSignedAnswersAfterARotation checks that responses signed with a new key are verified, also if forged tokens have caused a fetch of
+// keys before.
 func TestSignedAnswersAfterARotation(t *testing.T) {
 	for name, ask := range map[string]func(*provider.Provider, *Client) error{
 		"introspection": func(p *provider.Provider, c *Client) error {

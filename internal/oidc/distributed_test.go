@@ -9,8 +9,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestClaimSources: a source needs neither iss, sub nor exp, but one that is about somebody else, has expired or is another
-// issuer's adds nothing.
+// TestClaimSources checks that a claim source needs neither iss, sub nor exp, and that a source about another subject, an expired one, and
+// one of another issuer add no claims.
 func TestClaimSources(t *testing.T) {
 	p, client, now := begin(t, nil)
 	critical := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}},
@@ -46,14 +46,14 @@ func TestClaimSources(t *testing.T) {
 	}
 }
 
-// resolve returns john's claims with those of an aggregated source.
+// resolve returns the claims of john with those of an aggregated source.
 func resolve(t *testing.T, c *Client, jwt string) (auth.Claims, error) {
 	return c.ResolveClaims(t.Context(), auth.Claims{
 		"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": jwt}},
 	}, Caller{})
 }
 
-// TestClaimSourceExpires: kept claims that were elsewhere end with their source.
+// TestClaimSourceExpires checks that cached claims of a source expire with it.
 func TestClaimSourceExpires(t *testing.T) {
 	p, client, now := begin(t, func(s *Settings) { s.CacheTTL = time.Hour })
 	source := p.SignJWT(map[string]any{"iss": p.Issuer(), "groups": []any{"staff"}, "exp": now.Now().Unix() + 20})

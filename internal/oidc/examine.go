@@ -13,7 +13,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Finding is one thing that Examine has found out.
+// A Finding is one result of Examine.
 type Finding struct {
 	Verdict Verdict
 	Text    string
@@ -28,25 +28,26 @@ const (
 	Unknown Verdict = "unknown"
 )
 
-// Examination is what a client is meant to do at its authorization server.
+// An Examination says what a client does at its authorization server, and so what Examine checks.
 type Examination struct {
-	Login       bool   // people log in: code, PKCE, redirect URI, ID tokens
-	Token       bool   // the token endpoint is asked by the client itself
+	Login       bool   // users log in: code, PKCE, redirect URI, ID tokens
+	Token       bool   // the client sends token requests
 	Introspect  bool   // tokens are introspected
-	Userinfo    bool   // userinfo is asked
+	Userinfo    bool   // the client sends userinfo requests
 	RedirectURI string // empty: it depends on the request
 }
 
-// And is what two flows want of one authorization server.
+// And returns what two flows need of one authorization server.
 func (e Examination) And(other Examination) Examination {
 	return Examination{
-		Login: e.Login || other.Login, Token: e.Token || other.Token, Introspect: e.Introspect || other.Introspect, Userinfo: e.Userinfo || other.Userinfo,
+		Login: e.Login || other.Login, Token: e.Token || other.Token,
+		Introspect: e.Introspect || other.Introspect, Userinfo: e.Userinfo || other.Userinfo,
 		RedirectURI: cmp.Or(e.RedirectURI, other.RedirectURI),
 	}
 }
 
-// Examine asks the authorization server what can be found out without a person and without changing anything, and says what the
-// gate needs and what is there. It authenticates the client once, as it is configured.
+// Examine checks whether the authorization server has what the gate needs. It needs no user and changes nothing at the server. It
+// authenticates the client once, by its settings.
 func (c *Client) Examine(ctx context.Context, e Examination) []Finding {
 	if err := c.issuer.Warm(ctx); err != nil {
 		return []Finding{{Bad, fmt.Sprintf("metadata and keys: %v", err)}}
@@ -64,29 +65,28 @@ func (c *Client) Examine(ctx context.Context, e Examination) []Finding {
 	return all
 }
 
-// examineKeys counts the keys. Without a login an issuer may have none, for introspection needs none.
+// examineKeys counts the usable keys. An issuer without keys is fine for introspection, but not for logins.
 func (i *Issuer) examineKeys(e Examination) Finding {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
+	set := i.keys.load().value
 	switch {
-	case i.keys != nil:
-		return Finding{Good, fmt.Sprintf("metadata and keys: %d usable keys", len(i.keys.list))}
+	case set != nil:
+		return Finding{Good, fmt.Sprintf("metadata and keys: %d usable keys", len(set.keys))}
 	case e.Login:
 		return Finding{Bad, "keys: the metadata has no jwks_uri, and ID tokens need keys: write jwks_endpoint"}
 	}
 	return Finding{Unknown, "keys: the metadata has no jwks_uri, so no token that is a JWT can be verified"}
 }
 
-// examineMetadata compares what the metadata announces with what is configured. What isn't announced may still be there.
+// examineMetadata compares the metadata with the settings. A list that the metadata doesn't have contradicts nothing.
 func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 	announced := func(what, key, wanted string, supported []string) {
 		if wanted == "" || len(supported) == 0 {
 			return
 		}
 		f := Finding{Good, fmt.Sprintf("%s: %s is announced", what, wanted)}
-		is := func(s string) bool { return sameAlgorithm(s, wanted) } // no other value has two names
-		if !slices.ContainsFunc(supported, is) {
-			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s", what, wanted, key, strings.Join(supported, ", "))}
+		if !hasAlgorithm(supported, wanted) { // compares other values exactly
+			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s",
+				what, wanted, key, strings.Join(supported, ", "))}
 		}
 		all = append(all, f)
 	}
@@ -94,33 +94,34 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		announced("client authentication", "client_auth", c.auth, m.TokenAuthMethods)
 	}
 	if e.Login {
-		announced("ID tokens", "id_token_signed_response_alg", c.idTokenAlg, m.IDTokenAlgs)
+		announced("ID tokens", "id_token_signed_response_alg", c.idTokenAlg, m.Algorithms)
 		announced("PKCE", "require_proof_key_for_code_exchange", "S256", m.CodeChallengeMethods)
 		for _, scope := range c.settings.Scopes {
 			announced("scopes", "scopes", scope, m.Scopes)
 		}
 	}
-	for _, needed := range []struct {
-		is  bool
-		key string
+	for _, e := range []struct {
+		needed  bool
+		setting string
 	}{
 		{e.Login, "authorization_endpoint"}, {e.Login || e.Token, "token_endpoint"},
 		{e.Introspect, "introspection_endpoint"}, {e.Userinfo, "userinfo_endpoint"},
 	} {
-		if _, err := m.require(needed.key); needed.is && err != nil {
-			all = append(all, Finding{Bad, fmt.Sprintf("%s: %v", needed.key, err)})
+		if _, err := m.require(e.setting); e.needed && err != nil {
+			all = append(all, Finding{Bad, fmt.Sprintf("%s: %v", e.setting, err)})
 		}
 	}
 	return all
 }
 
-// examineClient authenticates the client with something that can't be good: an answer about that is one from a server that has
-// accepted the client.
+// examineClient authenticates the client in a request with a made-up code or token. A server that refuses only that has accepted the
+// client.
 func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) Finding {
 	switch {
-	case (e.Login || e.Token) && m.TokenEndpoint != "":
-		_, err := c.token(ctx, "authorization_code", url.Values{
-			"grant_type": {"authorization_code"}, "code": {"sallyport-check"}, "redirect_uri": {e.RedirectURI}, "code_verifier": {strings.Repeat("c", 43)},
+	case (e.Login || e.Token) && m.TokenURL != "":
+		_, err := c.token(ctx, codeGrant, url.Values{
+			"grant_type": {GrantAuthorizationCode}, "code": {"sallyport-check"}, "redirect_uri": {e.RedirectURI},
+			"code_verifier": {strings.Repeat("c", 43)},
 		}, Extra{}, nil)
 		return c.clientFinding(err)
 	case e.Introspect && m.IntrospectionEndpoint != "":
@@ -132,6 +133,7 @@ func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) 
 	return Finding{Unknown, fmt.Sprintf("client %s: no flow of this route authenticates it", c.ID)}
 }
 
+// clientFinding says whether an error of the token endpoint is about the client.
 func (c *Client) clientFinding(err error) Finding {
 	var refused *oauth2.RetrieveError
 	switch {
@@ -140,15 +142,17 @@ func (c *Client) clientFinding(err error) Finding {
 	case !errors.As(err, &refused):
 		return Finding{Bad, fmt.Sprintf("client %s: %v", c.ID, err)}
 	case refused.ErrorCode == "invalid_client":
-		return Finding{Bad, fmt.Sprintf("client %s: the issuer refuses its authentication: compare client_id, client_secret and client_auth with what is registered (%v)", c.ID, err)}
+		return Finding{Bad, fmt.Sprintf("client %s: the issuer refuses its authentication: "+
+			"compare client_id, client_secret and client_auth with what is registered (%v)", c.ID, err)}
 	case refused.ErrorCode == "unauthorized_client":
-		return Finding{Bad, fmt.Sprintf("client %s: its client_secret is wrong, or it may not use authorization codes: compare it, and allow it that grant (%v)", c.ID, err)}
+		return Finding{Bad, fmt.Sprintf("client %s: its client_secret is wrong, or it may not use authorization codes: "+
+			"compare it, and allow it that grant (%v)", c.ID, err)}
 	}
-	return Finding{Unknown, fmt.Sprintf("client %s: the answer doesn't tell: %v", c.ID, err)}
+	return Finding{Unknown, fmt.Sprintf("client %s: the response doesn't say: %v", c.ID, err)}
 }
 
-// examineRedirect begins a login that no person sees (prompt=none): the server sends the browser back to a redirect URI that is
-// registered, and shows a page of its own for another one (RFC 6749 §4.1.2.1).
+// examineRedirect sends an authorization request with prompt=none. The server redirects it to a registered redirect URI, and shows an error
+// page for another one (RFC 6749 §4.1.2.1).
 func (c *Client) examineRedirect(ctx context.Context, e Examination) Finding {
 	if e.RedirectURI == "" {
 		return Finding{Unknown, "redirect URI: it depends on the request: write public_url or redirect_uri to have it checked"}
@@ -165,26 +169,30 @@ func (c *Client) examineRedirect(ctx context.Context, e Examination) Finding {
 		return Finding{Bad, fmt.Sprintf("redirect URI: %v", err)}
 	}
 	r.Header.Set("Accept", "text/html")
-	staying := *c.issuer.http
-	staying.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	a, err := c.issuer.do(&staying, r)
+	client := *c.issuer.http
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := c.issuer.do(&client, r)
 	if err != nil {
 		return Finding{Bad, fmt.Sprintf("redirect URI: %v", err)}
 	}
-	return redirectFinding(a, e.RedirectURI)
+	return redirectFinding(res, e.RedirectURI)
 }
 
-func redirectFinding(a *answer, redirectURI string) Finding {
-	location, err := url.Parse(a.header.Get("Location"))
-	if err == nil && a.status/100 == 3 && strings.HasPrefix(location.String(), redirectURI) {
+// redirectFinding says whether a response redirects to the redirect URI.
+func redirectFinding(r *response, redirectURI string) Finding {
+	location, err := url.Parse(r.header.Get("Location"))
+	if err == nil && r.status/100 == 3 && strings.HasPrefix(location.String(), redirectURI) {
 		code := location.Query().Get("error")
 		if slices.Contains([]string{"", "login_required", "interaction_required", "consent_required", "account_selection_required"}, code) {
 			return Finding{Good, fmt.Sprintf("redirect URI: %s is registered", redirectURI)}
 		}
-		return Finding{Bad, fmt.Sprintf("login: the issuer answers with %s %s", clip(code), clip(location.Query().Get("error_description")))}
+		return Finding{Bad, fmt.Sprintf("login: the issuer answers with %s %s",
+			clip(code), clip(location.Query().Get("error_description")))}
 	}
-	if a.status >= 400 {
-		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client", a.status, redirectURI)}
+	if r.status >= 400 {
+		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client",
+			r.status, redirectURI)}
 	}
-	return Finding{Unknown, fmt.Sprintf("redirect URI: the answer doesn't tell (%d): see that %s is registered for this client", a.status, redirectURI)}
+	return Finding{Unknown, fmt.Sprintf("redirect URI: the response doesn't say (%d): see that %s is registered for this client",
+		r.status, redirectURI)}
 }

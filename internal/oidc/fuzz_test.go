@@ -16,9 +16,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// FuzzJWT: of all that a stranger can write around the parts of a good token (its three letters stand for them, because each
-// process that fuzzes has keys of its own) nothing but that token is an access token, and a token that go-jose reads has the
-// shape that IsJWS looks for.
+// FuzzJWT puts the parts of a good token together with other text. Only the token itself is an access token, and every token that go-jose
+// parses has the form that IsJWS expects. {H}, {P} and {S} stand for the parts, because each fuzzing process has other keys.
 func FuzzJWT(f *testing.F) {
 	p, c, now := begin(f, nil)
 	good := p.SignJWT(good(p, now.Now()))
@@ -49,8 +48,8 @@ func FuzzJWT(f *testing.F) {
 	})
 }
 
-// FuzzTokenAnswer: the tokens of a token response are its members of exactly these names that stand there once, and none of
-// them lasts for more than a year.
+// FuzzTokenAnswer checks that the tokens of a token response are the members with exactly these names, not repeated, and that they expire
+// within a year.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"a","token_type":"Bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"s"}`,
@@ -67,11 +66,11 @@ func FuzzTokenAnswer(f *testing.F) {
 	asked := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		object, err := decodeObject(body)
-		refused := (&Client{ID: "app"}).refusal("session", &Metadata{}, 400, object, nil)
+		refused := (&Client{ID: "app"}).tokenError(sessionGrant, &Metadata{}, 400, object, nil)
 		if errors.Is(refused, ErrRefused) == errors.Is(refused, ErrUnavailable) {
 			t.Errorf("%q is %v, expected a verdict or none", body, refused)
 		}
-		tokens, _, errTokens := readTokens(object, asked, "session")
+		tokens, _, errTokens := readTokens(object, asked, false)
 		if err != nil || errTokens != nil {
 			return
 		}
@@ -82,7 +81,9 @@ func FuzzTokenAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q is read, and is no JSON object: %v", body, err)
 		}
-		got := map[string]string{"access_token": tokens.AccessToken, "refresh_token": tokens.RefreshToken, "id_token": tokens.IDToken, "scope": tokens.Scope}
+		got := map[string]string{
+			"access_token": tokens.AccessToken, "refresh_token": tokens.RefreshToken, "id_token": tokens.IDToken, "scope": tokens.Scope,
+		}
 		maps.DeleteFunc(got, func(_, value string) bool { return value == "" })
 		for name, value := range got {
 			if list := members[name]; len(list) != 1 || !reflect.DeepEqual(list[0], value) {

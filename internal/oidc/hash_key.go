@@ -8,15 +8,15 @@ import (
 	"sallyport/internal/cache"
 )
 
-// hashKey returns the key of the keys of a client's kept answers. It is made of all its settings, because they shape what
-// is asked and how the answer is judged: clients of other settings have none of its answers, in a cache that they share
-// either. It is the same in every process.
+// hashKey returns the secret with which a client hashes its cache keys. It is derived from all settings, because they shape requests and
+// the verification of responses: clients with other settings never get this client's responses, also from a cache that they share. It is
+// the same in every process.
 func hashKey(c ClientConfig) []byte {
 	key := cache.KeyOf(c.HashKey, leaves(nil, reflect.ValueOf(c.Settings))...)
 	return key[:]
 }
 
-// leaves adds the values in settings to all, in their order.
+// leaves appends the values in settings to all, in their order.
 func leaves(all []string, v reflect.Value) []string {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -35,7 +35,7 @@ func leaves(all []string, v reflect.Value) []string {
 			return append(all, "nil")
 		}
 		return leaves(append(all, "&"), v.Elem())
-	case reflect.String: // a secret, too, would print as none
+	case reflect.String: // fmt would redact a secret
 		return append(all, v.String())
 	}
 	return append(all, fmt.Sprint(v))

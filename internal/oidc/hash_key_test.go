@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// TestHashKey: what any two settings differ in makes other keys, secrets too; equal settings make equal ones.
+// TestHashKey checks that different settings, secrets among them, have different keys, and equal settings equal ones.
 func TestHashKey(t *testing.T) {
 	seen := map[string]string{}
 	for name, change := range map[string]func(*Settings){

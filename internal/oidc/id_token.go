@@ -15,26 +15,26 @@ import (
 	"sallyport/internal/auth"
 )
 
-// IDTokenWant is what an ID token must say to be the answer to our request.
+// An IDTokenWant has the values of our request with which an ID token must agree.
 type IDTokenWant struct {
-	Grant       string         // by which it was got, where ignore_signature may name it; empty: it was presented
-	Expected    bool           // openid was asked for, so there must be one
-	Nonce       string         // of the authorization request; empty at a refresh: there may be none
-	AccessToken string         // issued together with it
-	MaxAge      *time.Duration // requested; nil if it wasn't
+	// Grant names the request that the issuer answered with the token, as in ignore_signature. It is empty for a token that a client sent.
+	Grant       string
+	Expected    bool           // the scopes have openid, so the response must have an ID token
+	Nonce       string         // of the authorization request; empty: not checked
+	AccessToken string         // of the same response
+	MaxAge      *time.Duration // max_age of the authorization request; nil without it
 	Previous    auth.Claims    // at a refresh: the claims of the ID token before (OIDC Core §12.2)
 }
 
-// IDToken verifies an ID token in full (OIDC Core §3.1.3.7): signature with the pinned algorithm, iss, sub, aud, azp,
-// exp, iat, nonce, at_hash, auth_time. It returns the key that verified it, too, as JSON. The error wraps ErrUnavailable if
-// the issuer's keys can't be had.
+// IDToken verifies an ID token (OIDC Core §3.1.3.7): its signature with the configured algorithm, iss, sub, aud, azp, exp, iat, nonce,
+// at_hash and auth_time. It returns the claims, and the key that verified the signature as JSON. The error wraps ErrUnavailable if the
+// issuer's keys can't be fetched, and ErrNotSetUp if the settings contradict what the issuer sent.
 func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, string, error) {
-	p := c.issued(want.Grant, []string{c.idTokenAlg})
-	read := readIssued
+	parse, rules := parseJWT, c.responseRules(want.Grant, []string{c.idTokenAlg})
 	if want.Grant == "" {
-		p.from, read = fromCaller, readPresented
+		parse, rules.origin = parseRequestJWT, fromRequest
 	}
-	t, err := read(token)
+	t, err := parse(token)
 	if err != nil {
 		return nil, "", err
 	}
@@ -45,65 +45,60 @@ func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (a
 	if err != nil {
 		return nil, "", err
 	}
-	err = first(c.checkAlg(t, p, m), c.issuer.checkIssuer(t.claims, m), c.checkParties(t.claims))
-	if err != nil && p.from == fromIssuer { // it would be so at every login
-		err = fmt.Errorf("%w: %w", ErrNotSetUp, err)
-	}
-	fresh := c.checkFreshness(t.claims, want.MaxAge)
-	if p.from == fromIssuer && (errors.Is(fresh, ErrExpired) || errors.Is(fresh, ErrNotYetValid)) { // it has only just been issued
-		fresh = fmt.Errorf("%w: %w: compare the clocks of the gate and of the issuer, or write leeway", ErrNotSetUp, fresh)
-	}
-	err = first(err, fresh, checkBinding(t.claims, want, t.header.Alg), checkContinuity(t.claims, want.Previous))
-	if err != nil {
+	if err := c.checkIDToken(t, m, rules, want); err != nil {
 		return nil, "", err
 	}
-	by, err := c.issuer.prove(ctx, t, p)
+	by, err := c.issuer.verifySignature(ctx, t, rules)
 	if err != nil {
 		return nil, "", err
 	}
 	return t.claims, by.jwk, nil
 }
 
-// first returns the first of the errors that is one.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// checkIDToken checks all of an ID token but its signature. What is wrong with a token that the issuer has just sent is wrong at every
+// login, so that the error wraps ErrNotSetUp.
+func (c *Client) checkIDToken(t *jwt, m *Metadata, rules signatureRules, want IDTokenWant) error {
+	err := first(c.checkIDTokenAlg(t, m, rules), c.issuer.checkIssuer(t.claims, m), c.checkParties(t.claims))
+	if err != nil && rules.origin == fromIssuer {
+		err = fmt.Errorf("%w: %w", ErrNotSetUp, err)
 	}
-	return nil
+	times := c.checkFreshness(t.claims, want.MaxAge)
+	if rules.origin == fromIssuer && (errors.Is(times, ErrExpired) || errors.Is(times, ErrNotYetValid)) {
+		times = fmt.Errorf("%w: %w: compare the clocks of the gate and of the issuer, or write leeway", ErrNotSetUp, times)
+	}
+	return first(err, times, checkBinding(t.claims, want, t.header.Alg), checkContinuity(t.claims, want.Previous))
 }
 
-// checkAlg judges the algorithm that an ID token names: it is pinned. prove does so again, by what has verified the signature.
-func (c *Client) checkAlg(t *jwt, p proof, m *Metadata) error {
-	if p.unsigned || sameAlgorithm(t.header.Alg, c.idTokenAlg) {
+// checkIDTokenAlg refuses an alg other than the configured one. verifySignature refuses it, too; this error says which setting to change.
+func (c *Client) checkIDTokenAlg(t *jwt, m *Metadata, rules signatureRules) error {
+	if rules.insecure || sameAlgorithm(t.header.Alg, c.idTokenAlg) {
 		return nil
 	}
 	announced := ""
-	if len(m.IDTokenAlgs) > 0 {
-		announced = " (the issuer announces " + strings.Join(m.IDTokenAlgs, ", ") + ")"
+	if len(m.Algorithms) > 0 {
+		announced = " (the issuer announces " + strings.Join(m.Algorithms, ", ") + ")"
 	}
-	if !slices.ContainsFunc(slices.Concat(asymmetric, symmetric), func(alg string) bool { return sameAlgorithm(alg, t.header.Alg) }) {
-		return fmt.Errorf("its alg is %q, which is never taken: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
+	if !hasAlgorithm(slices.Concat(asymmetric, symmetric), t.header.Alg) {
+		return fmt.Errorf("its alg is %q, which is never accepted: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
 	}
 	return fmt.Errorf("it is signed with %q, and id_token_signed_response_alg is %s: write what the issuer signs with%s",
 		clip(t.header.Alg), c.idTokenAlg, announced)
 }
 
-// issued says how a JWT is proved that the issuer answered to a grant or call of this name.
-func (c *Client) issued(grant string, algs []string) proof {
-	return proof{algs: algs, unsigned: c.issuer.unsigned || c.ignoresSignature(grant), from: fromIssuer}
+// responseRules returns the rules for a JWT that the issuer sent in response to a request; ignore_signature may have the request's name.
+func (c *Client) responseRules(request string, algorithms []string) signatureRules {
+	insecure := !c.issuer.settings.VerifySignature || c.ignoresSignature(request)
+	return signatureRules{algorithms: algorithms, insecure: insecure, origin: fromIssuer}
 }
 
-// ignoresSignature reports whether the signatures of what a grant brings aren't verified: insecure, and only where
-// ignore_signature says so.
-func (c *Client) ignoresSignature(grant string) bool {
-	return grant != "" && slices.Contains(c.settings.IgnoreSignature, grant)
+// ignoresSignature reports whether ignore_signature names a request, so that signatures in the response are not verified.
+func (c *Client) ignoresSignature(request string) bool {
+	return request != "" && slices.Contains(c.settings.IgnoreSignature, request)
 }
 
-// checkParties judges sub, aud and azp (OIDC Core §2, §3.1.3.7 steps 3 to 5).
+// checkParties checks sub, aud and azp (OIDC Core §2, §3.1.3.7 steps 3 to 5).
 func (c *Client) checkParties(claims auth.Claims) error {
-	if c.issuer.lenient {
+	if !c.issuer.settings.VerifyClaims {
 		return nil
 	}
 	if sub := claims.String("sub"); sub == "" || len(sub) > 255 {
@@ -124,33 +119,16 @@ func (c *Client) checkParties(claims auth.Claims) error {
 	}
 	for _, other := range audience {
 		if !slices.Contains(c.settings.ClientID, other) && !slices.Contains(c.settings.IDTokenAudiencesTrusted, other) {
-			return fmt.Errorf("aud names %q besides client_id, and there is no azp: add it to id_token_audiences_trusted, if it may have our ID tokens", other)
+			return fmt.Errorf("aud names %q besides client_id, and there is no azp: "+
+				"add it to id_token_audiences_trusted, if it may have our ID tokens", other)
 		}
 	}
 	return nil
 }
 
-// audiences reads aud: a string or a list of strings (RFC 7519 §4.1.3).
-func audiences(claims auth.Claims) ([]string, error) {
-	switch aud := claims["aud"].(type) {
-	case string:
-		return []string{aud}, nil
-	case []any:
-		var all []string
-		for _, a := range aud {
-			s, ok := a.(string)
-			if !ok {
-				return nil, errors.New("aud holds something else than strings")
-			}
-			all = append(all, s)
-		}
-		return all, nil
-	}
-	return nil, errors.New("aud is missing or no string")
-}
-
+// checkFreshness checks exp, nbf and iat, and auth_time if the request had max_age.
 func (c *Client) checkFreshness(claims auth.Claims, maxAge *time.Duration) error {
-	if c.issuer.lenient {
+	if !c.issuer.settings.VerifyClaims {
 		return nil
 	}
 	if _, _, err := c.issuer.checkTimes(claims); err != nil {
@@ -166,29 +144,30 @@ func (c *Client) checkFreshness(claims auth.Claims, maxAge *time.Duration) error
 	if !ok || at.IsZero() {
 		return errors.New("auth_time is missing although max_age was asked for")
 	}
-	if age := c.issuer.now().Sub(at); age > *maxAge+c.issuer.leeway+clockSkew {
+	if age := c.issuer.now().Sub(at); age > *maxAge+c.issuer.settings.Leeway+clockSkew {
 		return fmt.Errorf("auth_time: the login is %s old, max_age is %s", age.Round(time.Second), *maxAge)
 	}
 	return nil
 }
 
-// checkBinding ties the ID token to our request and to the access token beside it (OIDC Core §3.1.3.6, §3.1.3.7).
+// checkBinding checks that the ID token belongs to our request, by its nonce, and to the access token of the same response, by its at_hash
+// (OIDC Core §3.1.3.6, §3.1.3.7).
 func checkBinding(claims auth.Claims, want IDTokenWant, alg string) error {
 	if want.Nonce != "" && subtle.ConstantTimeCompare([]byte(claims.String("nonce")), []byte(want.Nonce)) != 1 {
-		return errors.New("nonce isn't the one that was sent")
+		return errors.New("nonce: expected that of the authorization request")
 	}
 	hash, present := claims["at_hash"]
 	if !present || want.AccessToken == "" {
 		return nil
 	}
 	if hash != halfHash(alg, want.AccessToken) {
-		return errors.New("at_hash isn't the access token's")
+		return errors.New("at_hash: expected the hash of the access token")
 	}
 	return nil
 }
 
-// halfHash is the left half of a hash whose size the algorithm names, base64url (OIDC Core §3.1.3.6). EdDSA with Ed25519
-// has SHA-512 inside.
+// halfHash returns the left half of a hash of value in base64url (OIDC Core §3.1.3.6). The name of alg has the size of the hash; Ed25519
+// uses SHA-512.
 func halfHash(alg, value string) string {
 	var sum []byte
 	switch {
@@ -205,19 +184,19 @@ func halfHash(alg, value string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// checkContinuity obeys OIDC Core §12.2: a refreshed ID token is about the same person and login.
+// checkContinuity checks that a refreshed ID token is about the same subject and login as the one before (OIDC Core §12.2).
 func checkContinuity(claims, previous auth.Claims) error {
 	if previous == nil {
 		return nil
 	}
 	for _, name := range []string{"iss", "sub"} {
 		if claims[name] != previous[name] {
-			return fmt.Errorf("%s: the refreshed ID token names another than the one before", name)
+			return fmt.Errorf("%s: the refreshed ID token has another value than the one before", name)
 		}
 	}
 	for _, name := range []string{"nonce", "auth_time"} {
 		if now, ok := claims[name]; ok && previous[name] != nil && now != previous[name] {
-			return fmt.Errorf("%s: the refreshed ID token names another than the one before", name)
+			return fmt.Errorf("%s: the refreshed ID token has another value than the one before", name)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestIntrospectionAnswers: what the issuer says of a token is judged as a JWT's claims are.
+// TestIntrospectionAnswers checks that the claims of an introspection response are checked like those of a JWT.
 func TestIntrospectionAnswers(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	future, past := now.Now().Unix()+60, now.Now().Unix()-60
@@ -61,8 +61,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 	}
 }
 
-// TestNobodyIsAskedAboutOtherTokens: a JWT that says that it is no access token is refused before a server is asked, which may not
-// tell them apart.
+// TestNobodyIsAskedAboutOtherTokens checks that a JWT which says that it isn't an access token is refused without an introspection
+// request.
 func TestNobodyIsAskedAboutOtherTokens(t *testing.T) {
 	p, c, now := begin(t, asJSON)
 	claims := func(name string, v any) map[string]any {

@@ -8,8 +8,8 @@ import (
 	"sallyport/internal/auth"
 )
 
-// TestLongTokens: what the issuer has signed for the gate has no limit of its own, also when it is verified again; a stranger's has, and
-// the error says which.
+// TestLongTokens checks that a token which the issuer sent to the gate may be longer than maxJWT, also when it is verified again, and that
+// a token in a request may not.
 func TestLongTokens(t *testing.T) {
 	p, c, now := begin(t, nil)
 	claims := good(p, now.Now())
@@ -20,7 +20,8 @@ func TestLongTokens(t *testing.T) {
 		t.Fatalf("an access token of 24 kB that was issued: %v, %v", identity, err)
 	}
 	for range 2 { // verified, then kept
-		if err := c.Reverify(t.Context(), &auth.Identity{AccessToken: identity.AccessToken, Tokens: auth.Tokens{AccessToken: token}}); err != nil {
+		if err := c.Reverify(t.Context(), &auth.Identity{AccessToken: identity.AccessToken,
+			Tokens: auth.Tokens{AccessToken: token}}); err != nil {
 			t.Errorf("verified again: %v", err)
 		}
 	}

@@ -1,4 +1,10 @@
-// Package oidc is OAuth 2.0 and OpenID Connect as a client: a file per standard. It knows no routes and no cookies.
+// Package oidc is an OAuth 2.0 and OpenID Connect client, with a file for each standard, endpoint or type. It knows no routes, flows or
+// cookies.
+//
+// From coreos/go-oidc it takes the type of provider metadata ([gooidc.ProviderConfig]), the names of the algorithms and the scope openid.
+// It verifies signatures with go-jose itself, because go-oidc's verifier reads claim names case-insensitively ("ISS" counts as iss),
+// refuses tokens for the type of claims that the gate doesn't use, and returns errors as text: a failed fetch of keys (503) would look
+// like a bad signature (401).
 package oidc
 
 import (
@@ -6,118 +12,83 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/cache"
 )
 
-// ErrUnavailable is wrapped by every error that says the authorization server couldn't be asked: it is down, slow, or
-// answered with something that it shouldn't. It says nothing about the credential.
+// ErrUnavailable is wrapped by every error that says that the authorization server gave no usable answer: it is down, slow, or its response
+// is malformed. Such an error says nothing about the credential.
 var ErrUnavailable = errors.New("the authorization server can't be asked")
 
-const (
-	// keysMustRenew is when a request waits for the fetch of the keys, so that no withdrawn key is believed longer.
-	keysMustRenew = metadataLifetime + 5*time.Minute
+// maxDocument is the longest response that is read, in bytes: metadata, a key set, tokens or claims.
+const maxDocument = 1 << 20
 
-	metadataLifetime = time.Hour       // after it the metadata and keys are fetched anew; the old ones serve until that worked
-	retryAfterFail   = 3 * time.Second // between two attempts while nothing is known or a refresh failed
-	maxDocument      = 1 << 20         // bytes of a metadata document, key set or token response
-)
-
-// An Issuer is one authorization server as this process knows it: its metadata and keys, fetched on demand, kept while
-// it is down, and the access tokens that its keys verified. It is safe for concurrent use; routes share it.
+// An Issuer is one authorization server: its settings, the metadata and keys that it publishes, and the access tokens that its keys
+// verified. It is safe for concurrent use; routes share it.
 type Issuer struct {
-	url               string // as configured, without a well-known suffix
-	documentURL       string
-	allowed           []string // iss values besides the metadata's own
-	rediscovery       time.Duration
-	leeway            time.Duration
-	timeout           time.Duration
-	header            http.Header // for discovery and key requests
-	endpoints         EndpointSettings
-	pseudo            bool          // no metadata is fetched
-	unsigned          bool          // signatures aren't verified: insecure
-	lenient           bool          // claims aren't judged: insecure
-	hmac              []auth.Secret // that may verify, too
-	extraKeys         []string      // URLs of key sets besides the issuer's own
-	http              *http.Client
-	now               func() time.Time
-	log               *slog.Logger
-	calls             *admission // of calls in flight
-	tokens            *tokenCache
-	flight            *cache.Flight[string, struct{}]
-	renewingMetadata  atomic.Bool           // in the background
-	renewingKeys      atomic.Bool           // likewise
-	lost              atomic.Pointer[error] // see Lost
-	sets              map[string][]key      // by their URLs, as they were fetched; for fetchKeys alone, which runs once at a time
-	telling           sync.Mutex            // guards told
-	told              map[string]bool       // what the log has said of the issuer's answers
-	mu                sync.RWMutex          // guards what is below
-	metadata          *Metadata
-	metadataAt        time.Time // of the last fetch that worked
-	metadataTried     time.Time // of the last fetch
-	metadataErr       error     // of the last fetch
-	keys              *publicKeys
-	keysAt, keysTried time.Time
-	keysErr           error
-	caused            [origins]time.Time // the last fetch of the keys that a token of each origin caused
+	issuerConfig
+	calls    *admission
+	outage   outage
+	logged   onceSet // what the log already says of the issuer's responses
+	metadata *published[Metadata]
+	keys     *keyStore
 }
 
-// Config is what an Issuer is made from.
+// An issuerConfig is what NewIssuer is given. It is immutable.
+type issuerConfig struct {
+	url         string // the configured issuer, without a well-known suffix
+	documentURL string // of its metadata
+	settings    IssuerSettings
+	header      http.Header   // of requests for metadata and keys
+	secrets     []auth.Secret // that verify HMAC signatures; nil: those are refused
+	http        *http.Client
+	now         func() time.Time
+	log         *slog.Logger
+}
+
+// Config has the settings of an Issuer.
 type Config struct {
 	IssuerSettings
-	HMAC []auth.Secret    // with enable_hs_signatures: the secrets that verify
+	HMAC []auth.Secret    // with enable_hs_signatures: the secrets that verify signatures
 	Now  func() time.Time // default time.Now
-	Log  *slog.Logger
+	Log  *slog.Logger     // default slog.Default
 }
 
-// NewIssuer returns the issuer of the settings. It fetches nothing: an issuer that is down at start is asked again later.
+// NewIssuer returns the issuer of the settings. It sends no request: metadata and keys are fetched when they are needed.
 func NewIssuer(c Config) (*Issuer, error) {
 	client, err := newHTTPClient(c.HTTPSettings, nil)
 	if err != nil {
 		return nil, err
 	}
-	issuer, document := wellKnown(c.IssuerSettings.Issuer)
+	issuer, document := wellKnown(c.Issuer)
 	header := http.Header{}
 	for i, name := range c.DiscoveryHeadersNames {
 		header.Set(name, string(c.DiscoveryHeadersValues[i]))
 	}
-	now := cmpFunc(c.Now, time.Now)
-	return &Issuer{
-		calls: newAdmission(c.CallsPerClient, c.Timeout, now), flight: cache.NewFlight[string, struct{}](c.Timeout),
-		url: issuer, documentURL: document, allowed: c.IssuersAllowed, rediscovery: c.RediscoveryLifetime, leeway: c.Leeway,
-		timeout: c.Timeout, header: header, endpoints: c.EndpointSettings, pseudo: c.UsingPseudoIssuer,
-		unsigned: !c.VerifySignature, lenient: !c.VerifyClaims, hmac: c.HMAC, extraKeys: c.ExtraJWKSURIs, http: client, now: now,
-		log: cmp.Or(c.Log, slog.Default()), tokens: newTokenCache(), sets: map[string][]key{}, told: map[string]bool{},
-	}, nil
-}
-
-func cmpFunc(f, fallback func() time.Time) func() time.Time {
-	if f == nil {
-		return fallback
+	now := c.Now
+	if now == nil {
+		now = time.Now
 	}
-	return f
+	i := &Issuer{issuerConfig: issuerConfig{
+		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC, http: client, now: now,
+		log: cmp.Or(c.Log, slog.Default()),
+	}}
+	i.calls = newAdmission(c.CallsPerClient, c.Timeout, now)
+	i.metadata = &published[Metadata]{fetch: i.discover, now: now, flight: newFetchFlight(c.Timeout)}
+	i.keys = newKeyStore(i.fetchKeys, c.IssuerSettings, now)
+	return i, nil
 }
 
-// URL is the configured issuer without a well-known suffix: the name under which sessions remember it.
+// URL returns the configured issuer without a well-known suffix. Sessions store it as the issuer's name.
 func (i *Issuer) URL() string { return i.url }
 
-// IssuerOf is the issuer that a configured URL names: itself, or without a well-known suffix.
-func IssuerOf(configured string) string {
-	issuer, _ := wellKnown(configured)
-	return issuer
-}
-
-// Host is the issuer's host, the realm of challenges.
+// Host returns the host of the issuer's URL, which is the realm of challenges.
 func (i *Issuer) Host() string {
 	u, err := url.Parse(i.url)
 	if err != nil {
@@ -126,8 +97,14 @@ func (i *Issuer) Host() string {
 	return u.Host
 }
 
-// wellKnown returns the issuer that a configured URL names and where its metadata lives. A base URL gets the suffix
-// appended (OIDC Discovery §4); a complete URL is used as it is, in the inserted form of RFC 8414 §3.1 too.
+// IssuerOf returns the issuer that a configured URL names: the URL without a well-known suffix.
+func IssuerOf(configured string) string {
+	issuer, _ := wellKnown(configured)
+	return issuer
+}
+
+// wellKnown returns the issuer that a configured URL names, and the URL of its metadata. It appends the well-known suffix to a base URL
+// (OIDC Discovery §4), and takes a complete URL as it is, also in the form of RFC 8414 §3.1.
 func wellKnown(configured string) (issuer, document string) {
 	const suffix = "/.well-known/openid-configuration"
 	for _, name := range []string{suffix, "/.well-known/oauth-authorization-server"} {
@@ -138,64 +115,58 @@ func wellKnown(configured string) (issuer, document string) {
 	return configured, strings.TrimSuffix(configured, "/") + suffix
 }
 
-// acceptsIssuer reports whether a token's iss may be verified with this issuer's keys.
+// acceptsIssuer reports whether this issuer's keys may verify a token with this iss.
 func (i *Issuer) acceptsIssuer(iss string, m *Metadata) bool {
-	if len(i.allowed) > 0 {
-		return slices.Contains(i.allowed, iss)
+	if allowed := i.settings.IssuersAllowed; len(allowed) > 0 {
+		return slices.Contains(allowed, iss)
 	}
-	return iss == m.Issuer
+	return iss == m.IssuerURL
 }
 
-// Document is the metadata as it came, and when; nil before the first fetch that worked.
+// Metadata returns the issuer's metadata. It fetches the document if there is none yet; an old one is renewed in the background, and serves
+// as long as the issuer is down.
+func (i *Issuer) Metadata(ctx context.Context) (*Metadata, error) { return i.metadata.get(ctx) }
+
+// Document returns the metadata document as it was fetched, and the time of the fetch. It returns nil before the first successful fetch.
 func (i *Issuer) Document() (document []byte, fetched time.Time) {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	if i.metadata == nil {
+	s := i.metadata.load()
+	if s.value == nil {
 		return nil, time.Time{}
 	}
-	return i.metadata.raw, i.metadataAt
+	return s.value.raw, s.at
 }
 
-// PublicKeys are the known keys as they were published; empty before the first fetch that worked.
+// PublicKeys returns the issuer's keys as they were published. It returns an empty list before the first successful fetch.
 func (i *Issuer) PublicKeys() []json.RawMessage {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
 	all := []json.RawMessage{}
-	if i.keys == nil {
-		return all
-	}
-	for _, k := range i.keys.list {
-		all = append(all, json.RawMessage(k.text))
+	if set := i.keys.load().value; set != nil {
+		for _, k := range set.keys {
+			all = append(all, json.RawMessage(k.text))
+		}
 	}
 	return all
 }
 
-// Forget drops the metadata, the keys and what they verified: the next request fetches them anew.
+// Forget drops the metadata, the keys, and the tokens that they verified. The next request fetches them anew.
 func (i *Issuer) Forget() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.metadata, i.metadataAt, i.metadataTried, i.metadataErr = nil, time.Time{}, time.Time{}, nil
-	i.keys, i.keysAt, i.keysTried, i.keysErr = nil, time.Time{}, time.Time{}, nil
-	i.caused = [origins]time.Time{}
-	i.tokens.clear()
+	i.metadata.reset()
+	i.keys.reset()
 }
 
-// renew fetches in the background what is kept and old: one fetch, however many requests find it old.
-func (i *Issuer) renew(running *atomic.Bool, name string, fetch func(context.Context) error) {
-	if !running.CompareAndSwap(false, true) {
-		return
+// Warm fetches metadata and keys before the first request needs them. What fails is logged, and fetched again on demand. An issuer that
+// announces no keys needs none here.
+func (i *Issuer) Warm(ctx context.Context) error {
+	m, err := i.Metadata(ctx)
+	if err != nil {
+		return err
 	}
-	go func() {
-		defer running.Store(false)
-		i.share(context.Background(), name, fetch)
-	}()
-}
-
-// share runs fetch once for all callers that ask at the same moment. Its error wraps ErrUnavailable.
-func (i *Issuer) share(ctx context.Context, name string, fetch func(context.Context) error) error {
-	_, err := i.flight.Do(ctx, name, func(ctx context.Context) (struct{}, error) { return struct{}{}, fetch(ctx) })
-	if err != nil && !errors.Is(err, ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	if m.JWKSURL == "" && m.unusable["jwks_endpoint"] == nil && len(i.settings.ExtraJWKSURIs) == 0 {
+		return nil
 	}
+	_, err = i.keys.get(ctx)
 	return err
 }
+
+// Lost returns why the last call to the authorization server failed, or was answered with a gateway's error. It returns nil if the call
+// succeeded, or if there was no call yet.
+func (i *Issuer) Lost() error { return i.outage.load() }

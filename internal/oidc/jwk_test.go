@@ -19,11 +19,12 @@ import (
 	"sallyport/internal/provider"
 )
 
-// example is RFC 7517's (A.2).
-var example = JWK{Kty: "EC", Crv: "P-256", X: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", Y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+// example is the EC key of RFC 7517 A.2.
+var example = JWK{Kty: "EC", Crv: "P-256",
+	X: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", Y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
 	D: "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}
 
-// certificate is one of a key, as x5c has it; nil: of somebody's.
+// certificate returns a certificate of a key in the form of x5c; of another key if it is nil.
 func certificate(t *testing.T, of *JWK) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -44,7 +45,7 @@ func certificate(t *testing.T, of *JWK) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// TestJWK signs with a configured key: of each kind, and with all that it says of itself and of its certificate.
+// TestJWK signs with configured keys of each type. The header has the parameters of the key and of its certificate.
 func TestJWK(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -54,14 +55,17 @@ func TestJWK(t *testing.T) {
 	secret := func(n *big.Int) auth.Secret { return auth.Secret(text(n)) }
 	named := example
 	named.Use, named.KeyOps, named.Alg, named.Kid, named.Issuer = "sig", []string{"sign", "verify"}, "ES256", "k1", "https://ca.example.com"
-	named.X5U, named.X5C, named.X5T, named.X5TS256 = "https://app.example.com/cert.pem", []string{certificate(t, &example)}, "dGh1bWI", "dGh1bWIy"
+	named.X5U, named.X5C = "https://app.example.com/cert.pem", []string{certificate(t, &example)}
+	named.X5T, named.X5TS256 = "dGh1bWI", "dGh1bWIy"
 	for name, c := range map[string]struct {
 		jwk  JWK
 		want map[string]any
 	}{
-		"EC": {named, map[string]any{"alg": "ES256", "kid": "k1", "typ": "JWT", "x5u": "https://app.example.com/cert.pem", "x5c": []any{named.X5C[0]},
+		"EC": {named, map[string]any{"alg": "ES256", "kid": "k1", "typ": "JWT",
+			"x5u": "https://app.example.com/cert.pem", "x5c": []any{named.X5C[0]},
 			"x5t": "dGh1bWI", "x5t#S256": "dGh1bWIy"}},
-		"RSA": {JWK{Kty: "RSA", Alg: "PS256", N: text(rsaKey.N), E: "AQAB", D: secret(rsaKey.D), P: secret(rsaKey.Primes[0]), Q: secret(rsaKey.Primes[1]),
+		"RSA": {JWK{Kty: "RSA", Alg: "PS256", N: text(rsaKey.N), E: "AQAB", D: secret(rsaKey.D),
+			P: secret(rsaKey.Primes[0]), Q: secret(rsaKey.Primes[1]),
 			DP: secret(rsaKey.Precomputed.Dp), DQ: secret(rsaKey.Precomputed.Dq), QI: secret(rsaKey.Precomputed.Qinv)},
 			map[string]any{"alg": "PS256", "typ": "JWT"}},
 	} {
@@ -81,7 +85,8 @@ func TestJWK(t *testing.T) {
 		}
 		var header map[string]any
 		b, _, _ := strings.Cut(jwt, ".")
-		if b, err := base64.RawURLEncoding.DecodeString(b); err != nil || json.Unmarshal(b, &header) != nil || !reflect.DeepEqual(header, c.want) {
+		if b, err := base64.RawURLEncoding.DecodeString(b); err != nil || json.Unmarshal(b, &header) != nil ||
+			!reflect.DeepEqual(header, c.want) {
 			t.Errorf("%s: the header is %s, expected %v", name, b, c.want)
 		}
 		signed, err := jose.ParseSigned(jwt, []jose.SignatureAlgorithm{jose.ES256, jose.PS256})
@@ -98,7 +103,7 @@ func TestJWK(t *testing.T) {
 	}
 }
 
-// TestJWKCheck refuses keys that can't sign.
+// TestJWKCheck checks that keys which can't sign are refused.
 func TestJWKCheck(t *testing.T) {
 	for want, change := range map[string]func(*JWK){
 		"d is missing":                  func(j *JWK) { j.D = "" },

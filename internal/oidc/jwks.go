@@ -8,117 +8,162 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
-// retryLostSet is when the keys are fetched again if one set of several could not be.
-const retryLostSet = time.Minute
+const (
+	// keysMustRenew is the age from which on a request waits for new keys, so that a withdrawn key is trusted no longer.
+	keysMustRenew = documentLifetime + 5*time.Minute
 
-// currentKeys returns the kept keys, fetched first if there are none or they are old. err is why the last fetch failed.
-func (i *Issuer) currentKeys(ctx context.Context) (*Metadata, *publicKeys, error) {
-	m, err := i.Metadata(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	i.mu.RLock()
-	keys, at, tried, lastErr := i.keys, i.keysAt, i.keysTried, i.keysErr
-	i.mu.RUnlock()
-	switch {
-	case keys != nil && (i.since(at) < keysMustRenew || i.since(tried) < retryAfterFail):
-		if i.since(at) >= metadataLifetime && i.since(tried) >= retryAfterFail {
-			i.renew(&i.renewingKeys, "keys", i.fetchKeys) // the kept ones serve meanwhile
-		}
-		return m, keys, nil
-	case lastErr != nil && i.since(tried) < retryAfterFail:
-		return nil, nil, lastErr
-	}
-	err = i.share(ctx, "keys", i.fetchKeys)
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	if i.keys == nil {
-		return nil, nil, first(err, i.keysErr, ErrUnavailable)
-	}
-	return m, i.keys, nil
+	// retryLostSet is when the keys are fetched again after one of several key sets could not be fetched.
+	retryLostSet = time.Minute
+
+	// issuerFetchInterval is the least time between two fetches of keys that tokens from the issuer itself cause.
+	issuerFetchInterval = 5 * time.Second
+)
+
+// A keySet holds the keys of an issuer as one fetch found them (RFC 7517 §5). It is immutable.
+type keySet struct{ keys []key }
+
+// A keyStore keeps the key set of an issuer, and the access tokens that its keys verified.
+type keyStore struct {
+	published[keySet]
+	tokens   *tokenCache
+	interval [origins]time.Duration // the least time between two fetches that tokens of each origin cause
+	caused   [origins]time.Time     // the last fetch that a token of each origin caused; guarded by mu
+	byURL    map[string][]key       // the keys of each key set as last fetched; only fetchKeys uses it, of which one runs at a time
 }
 
-// issuersBrake is the least time between two fetches that the issuer's own tokens cause.
-const issuersBrake = 5 * time.Second
+func newKeyStore(fetch func(context.Context) error, s IssuerSettings, now func() time.Time) *keyStore {
+	return &keyStore{
+		published: published[keySet]{fetch: fetch, maxAge: keysMustRenew, now: now, flight: newFetchFlight(s.Timeout)},
+		tokens:    newTokenCache(),
+		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval},
+		byURL:     map[string][]key{},
+	}
+}
 
-// renewedKeys returns other keys than those that were tried for a token in vain, or the same if there are no others. It fetches
-// them if no token of that origin has caused a fetch lately: each origin has a brake of its own, so that strangers never delay
-// what the issuer has just signed. own says that this token has caused the fetch, and didn't wait for one that had begun before.
-// After a failed fetch nobody knows whether the token is good: then it is an error, and the next fetch may come sooner.
-func (i *Issuer) renewedKeys(ctx context.Context, from origin, tried *publicKeys) (keys *publicKeys, own bool, err error) {
-	keys, due, err := i.keysDue(from, tried)
+// reset drops the keys and the tokens that they verified.
+func (k *keyStore) reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.state, k.caused = fetchState[keySet]{}, [origins]time.Time{}
+	k.tokens.clear()
+}
+
+// remember caches a token that the current keys verified. A token that other keys verified isn't cached, because those may be withdrawn.
+func (k *keyStore) remember(sum tokenSum, t *verifiedToken, by verifiedBy) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if by.set == nil || by.set == k.state.value {
+		k.tokens.put(sum, t)
+	}
+}
+
+// renewed returns a key set that may verify a token which the set tried did not verify: the current set, if that is another, or one that it
+// fetches, unless a token of the same origin has caused a fetch lately. Each origin has an interval of its own, so that tokens in requests
+// never delay the verification of tokens that the issuer has just signed.
+//
+// Own reports whether this call caused the fetch; else the fetch may have begun before the issuer published its new key. If the last fetch
+// failed, the token may be good or bad: renewed returns the error, and the next fetch may come sooner.
+func (k *keyStore) renewed(ctx context.Context, from origin, tried *keySet) (set *keySet, own bool, err error) {
+	set, due, err := k.fetchDue(from, tried)
 	if !due {
-		return keys, false, err
+		return set, false, err
 	}
 	var began atomic.Bool
-	err = i.share(ctx, "keys", func(ctx context.Context) error {
+	err = k.share(ctx, func(ctx context.Context) error {
 		began.Store(true)
-		return i.fetchKeysFor(ctx, from, tried)
+		return k.fetchFor(ctx, from, tried)
 	})
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	return i.keys, began.Load(), err
+	return k.load().value, began.Load(), err
 }
 
-// fetchKeysFor fetches the keys, unless another fetch has ended since somebody found that this one is due.
-func (i *Issuer) fetchKeysFor(ctx context.Context, from origin, tried *publicKeys) error {
-	if _, due, err := i.keysDue(from, tried); !due {
+// fetchFor fetches the keys for a token, unless another fetch has ended since the caller found that one is due.
+func (k *keyStore) fetchFor(ctx context.Context, from origin, tried *keySet) error {
+	if _, due, err := k.fetchDue(from, tried); !due {
 		return err
 	}
-	err := i.fetchKeys(ctx)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.caused[from] = i.now()
+	err := k.fetch(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.caused[from] = k.now()
 	return err
 }
 
-// keysDue returns the kept keys, why the last fetch failed, and whether a token of an origin may cause another one.
-func (i *Issuer) keysDue(from origin, tried *publicKeys) (keys *publicKeys, due bool, err error) {
-	wait := i.rediscovery
-	if from == fromIssuer {
-		wait = issuersBrake
-	}
-	i.mu.RLock()
-	defer i.mu.RUnlock()
+// fetchDue returns the current key set, why the last fetch failed, and whether a token that the set tried did not verify may cause another
+// fetch.
+func (k *keyStore) fetchDue(from origin, tried *keySet) (set *keySet, due bool, err error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	s := k.state
 	switch {
-	case i.keys != tried:
-		return i.keys, false, nil
-	case i.keysErr != nil:
-		return i.keys, i.since(i.keysTried) >= retryAfterFail, i.keysErr
+	case s.value != tried:
+		return s.value, false, nil
+	case s.err != nil:
+		return s.value, k.since(s.tried) >= retryAfterFail, s.err
 	}
-	return i.keys, i.since(i.caused[from]) >= wait, nil
+	return s.value, k.since(k.caused[from]) >= k.interval[from], nil
 }
 
+// storeKeys records the end of a fetch. A nil set says that no key set could be fetched: the old keys stay, and grow older. With a set and
+// an error, some key sets could not be fetched, and the next fetch comes sooner.
+func (k *keyStore) storeKeys(set *keySet, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := &k.state
+	s.tried, s.err = k.now(), err
+	if set == nil {
+		return
+	}
+	if s.value != nil && lostKey(s.value.keys, set.keys) {
+		k.tokens.clear() // a key that was withdrawn may have verified them
+	}
+	s.value, s.at = set, k.now()
+	if err != nil {
+		s.at = s.at.Add(retryLostSet - documentLifetime)
+	}
+}
+
+// fetchKeys fetches the key sets of the issuer and stores their keys. A key set that can't be fetched counts as it was fetched last, so
+// that its failure doesn't lose the keys of the others.
 func (i *Issuer) fetchKeys(ctx context.Context) error {
 	m, err := i.Metadata(ctx)
 	if err != nil {
 		return err
 	}
-	addresses := slices.Clone(i.extraKeys)
+	addresses := slices.Clone(i.settings.ExtraJWKSURIs)
 	if own, errOwn := m.require("jwks_endpoint"); errOwn == nil {
 		addresses = append([]string{own}, addresses...)
 	} else if len(addresses) == 0 {
 		err = errOwn
 	}
 	var keys []key
-	some := false
+	fetched := false
 	for _, address := range addresses {
-		set, errSet := i.fetchSet(ctx, address)
+		set, errSet := i.fetchKeySet(ctx, address)
 		if errSet != nil {
-			set, err = i.sets[address], errors.Join(err, errSet) // one set that can't be had must not lose the others
+			set, err = i.keys.byURL[address], errors.Join(err, errSet)
 		} else {
-			some = true
+			fetched = true
 		}
-		i.sets[address] = set
+		i.keys.byURL[address] = set
 		keys = append(keys, set...)
 	}
-	i.keepKeys(keys, some, err)
+	if err != nil {
+		i.log.Warn("fetching keys failed", "issuer", i.url, "error", err)
+	}
+	var set *keySet
+	if fetched {
+		set = &keySet{keys}
+	}
+	i.keys.storeKeys(set, err)
 	return err
 }
 
-func (i *Issuer) fetchSet(ctx context.Context, address string) ([]key, error) {
+// fetchKeySet fetches one key set (RFC 7517 §5). A set without a usable key is an error.
+func (i *Issuer) fetchKeySet(ctx context.Context, address string) ([]key, error) {
 	b, err := i.get(ctx, address)
 	if err != nil {
 		return nil, err
@@ -126,35 +171,63 @@ func (i *Issuer) fetchSet(ctx context.Context, address string) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	odd, err := readMembers(b, &set)
+	ignored, err := readMembers(b, &set)
 	if err != nil {
 		return nil, fmt.Errorf("%w: GET %s: %w", ErrUnavailable, address, err)
 	}
-	keys, oddKeys := parseKeys(set.Keys)
-	i.tell(address, append(odd, oddKeys...))
+	keys, ignoredKeys := parseKeys(set.Keys)
+	i.logIgnored(address, append(ignored, ignoredKeys...))
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: the key set %s has no usable key: expected a member keys with one (RFC 7517 §5)", ErrUnavailable, address)
+		return nil, fmt.Errorf("%w: the key set %s has no usable key: expected a member keys with one (RFC 7517 §5)",
+			ErrUnavailable, address)
 	}
 	return keys, nil
 }
 
-// keepKeys takes the keys that were fetched; some says that at least one set was. After an error the others are due
-// again soon, and keys that couldn't be fetched are as old as they were.
-func (i *Issuer) keepKeys(keys []key, some bool, err error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keysTried, i.keysErr = i.now(), err
-	if err != nil {
-		i.log.Warn("fetching keys failed", "issuer", i.url, "error", err)
+// maxAttempts is how many keys of a set are tried for a token.
+const maxAttempts = 10
+
+// verify verifies the signature of jws by the keys that may have signed it, without those of the set tried, which may be nil.
+func (s *keySet) verify(jws *jose.JSONWebSignature, tried *keySet) (verifiedBy, error) {
+	header := jws.Signatures[0].Header
+	attempts := 0
+	for _, k := range candidates(s.keys, header.KeyID) {
+		if !k.fits(header.Algorithm) || tried != nil && hasKey(tried.keys, k) {
+			continue
+		}
+		if attempts++; attempts > maxAttempts {
+			break
+		}
+		if _, err := jws.Verify(k.verifier(header.Algorithm)); err == nil {
+			return verifiedBy{jwk: k.text, set: s}, nil
+		}
 	}
-	if !some {
-		return
+	return verifiedBy{}, errBadSignature
+}
+
+// candidates returns the keys that have a token's kid, followed by those without a kid. A token without a kid may be signed by any key
+// (RFC 7515 §4.1.4).
+func candidates(keys []key, kid string) []key {
+	if kid == "" {
+		return keys
 	}
-	if i.keys != nil && lostKey(i.keys.list, keys) {
-		i.tokens.clear() // what a withdrawn key verified is no longer proved
+	var named, unnamed []key
+	for _, k := range keys {
+		switch k.KeyID {
+		case kid:
+			named = append(named, k)
+		case "":
+			unnamed = append(unnamed, k)
+		}
 	}
-	i.keys, i.keysAt = &publicKeys{keys}, i.now()
-	if err != nil {
-		i.keysAt = i.keysAt.Add(retryLostSet - metadataLifetime)
-	}
+	return append(named, unnamed...)
+}
+
+// lostKey reports whether a key of old is not in current.
+func lostKey(old, current []key) bool {
+	return slices.ContainsFunc(old, func(k key) bool { return !hasKey(current, k) })
+}
+
+func hasKey(keys []key, k key) bool {
+	return slices.ContainsFunc(keys, func(other key) bool { return sameKey(other, k) })
 }

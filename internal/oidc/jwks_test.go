@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestCandidates: the key of a token's kid comes first, then those without one; ten signatures are the most.
+// TestCandidates checks that the keys with a token's kid come first, then those without one, and that maxAttempts of them are tried.
 func TestCandidates(t *testing.T) {
 	keys := []key{keyNamed("a"), keyNamed(""), keyNamed("b"), keyNamed("a"), keyNamed("")}
 	for kid, want := range map[string]string{"a": "a a - -", "b": "b - -", "c": "- -", "": "a - b a -"} {
@@ -45,7 +45,7 @@ func TestCandidates(t *testing.T) {
 
 func keyNamed(kid string) key { return key{JSONWebKey: jose.JSONWebKey{KeyID: kid}} }
 
-// strangersJWK is somebody's public key.
+// strangersJWK returns a new public key.
 func strangersJWK(t *testing.T) map[string]any {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -62,7 +62,7 @@ func strangersJWK(t *testing.T) map[string]any {
 	return all
 }
 
-// TestOddKeys: what a key says besides being one doesn't cost it, and one that can't be used costs itself alone.
+// TestOddKeys checks that a key's other members don't make it unusable, and that an unusable key doesn't affect the others.
 func TestOddKeys(t *testing.T) {
 	p, _, now := begin(t, nil)
 	for name, c := range map[string]struct {
@@ -98,28 +98,31 @@ func TestOddKeys(t *testing.T) {
 			}
 		})
 		_, err := client.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now())))
-		if (err == nil) != c.good || !strings.Contains(log.String(), c.logged) || c.good && strings.Contains(log.String(), "the key with kid") {
+		if (err == nil) != c.good || !strings.Contains(log.String(), c.logged) ||
+			c.good && strings.Contains(log.String(), "the key with kid") {
 			t.Errorf("%s: %v; the log:\n%s", name, err, log.String())
 		}
 		if _, err := client.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()), provider.WithAlg("ES256"))); err != nil {
 			t.Errorf("%s: another key: %v", name, err)
 		}
 		before := log.Len()
-		if err := client.issuer.share(t.Context(), "keys", client.issuer.fetchKeys); err != nil || log.Len() != before {
+		if err := client.issuer.keys.share(t.Context(), client.issuer.fetchKeys); err != nil || log.Len() != before {
 			t.Errorf("%s: the second fetch: %v; the log goes on:\n%s", name, err, log.String()[before:])
 		}
 	}
 }
 
-// TestManyKeys: of a set that is too long the first keys count.
+// TestManyKeys checks that of a key set that is too long the first keys count.
 func TestManyKeys(t *testing.T) {
 	one := json.RawMessage(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)
 	keys, odd := parseKeys(slices.Repeat([]json.RawMessage{one}, maxKeys+5))
-	if len(keys) != maxKeys || len(odd) != 1 || odd[0].member != "keys" {
+	if len(keys) != maxKeys || len(odd) != 1 || odd[0].name != "keys" {
 		t.Errorf("got %d keys, %v", len(keys), odd)
 	}
-	keys, odd = parseKeys([]json.RawMessage{[]byte(`{"kty":"OKP","kid":"a","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)})
-	if len(keys) != 0 || len(odd) != 1 || !errors.Is(odd[0].reason, errTwice) {
+	keys, odd = parseKeys([]json.RawMessage{[]byte(
+		`{"kty":"OKP","kid":"a","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
+	)})
+	if len(keys) != 0 || len(odd) != 1 || !errors.Is(odd[0].reason, errRepeated) {
 		t.Errorf("a key with two names: %v, %v", keys, odd)
 	}
 }

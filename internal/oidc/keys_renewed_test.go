@@ -14,8 +14,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestNewKeys: a key that the issuer has just begun to sign with is found, under a new name or an old one: at once, however short
-// ago the first fetch was, and however strangers try to hold that up.
+// TestNewKeys checks that a key with which the issuer has just begun to sign is fetched at once, with a new or an old kid, soon after the
+// first fetch and in spite of forged tokens.
 func TestNewKeys(t *testing.T) {
 	change := map[string]func(*provider.Provider){
 		"a new kid":          func(p *provider.Provider) { p.RotateKeys(false) },
@@ -37,15 +37,17 @@ func TestNewKeys(t *testing.T) {
 			if _, err := c.issuer.AccessToken(t.Context(), forged); err == nil && name != "without a kid" {
 				t.Error("a forged token passes")
 			}
-			issued := p.SignJWT(map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Unix() + 60, "iat": now.Now().Unix()})
+			issued := p.SignJWT(map[string]any{
+				"iss": p.Issuer(), "sub": "john", "aud": "app", "exp": now.Now().Unix() + 60, "iat": now.Now().Unix(),
+			})
 			if _, _, err := c.IDToken(t.Context(), issued, IDTokenWant{Grant: "authorization_code"}); err != nil {
 				t.Errorf("a token that the issuer answered: %v", err)
 			}
 			rotate(p)
-			now.advance(issuersBrake)
+			now.advance(issuerFetchInterval)
 			again := p.SignJWT(good(p, now.Now()))
 			if i, err := c.issuer.IssuedAccessToken(t.Context(), again, false); err != nil || i == nil {
-				t.Errorf("an access token that the issuer answered %v later: %v, %v", issuersBrake, i, err)
+				t.Errorf("an access token that the issuer answered %v later: %v, %v", issuerFetchInterval, i, err)
 			}
 		})
 	}
@@ -64,8 +66,8 @@ func changeKeys(p *provider.Provider, members map[string]any) {
 	})
 }
 
-// TestStrangersFetchKeysSeldom: whatever strangers send, it causes one fetch in rediscovery_lifetime, and none if the token would
-// be refused anyway.
+// TestStrangersFetchKeysSeldom checks that tokens in requests cause one fetch of keys in rediscovery_lifetime, and none if their claims
+// are refused.
 func TestStrangersFetchKeysSeldom(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
@@ -103,7 +105,7 @@ func TestStrangersFetchKeysSeldom(t *testing.T) {
 	}
 }
 
-// TestNoBrake: without rediscovery_lifetime each token causes a fetch: one.
+// TestNoBrake checks that without rediscovery_lifetime each token causes exactly one fetch.
 func TestNoBrake(t *testing.T) {
 	p, c, now := begin(t, func(s *Settings) { s.RediscoveryLifetime = 0 })
 	c.issuer.Warm(t.Context())
@@ -115,20 +117,21 @@ func TestNoBrake(t *testing.T) {
 	}
 }
 
-// TestAFetchThatBeganBefore: a token that waited for a fetch which began before the issuer had its new key causes another one.
+// TestAFetchThatBeganBefore checks that a token which waited for a fetch that began before the issuer published its new key causes another
+// fetch.
 func TestAFetchThatBeganBefore(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
-	before := published(t, p)
+	before := publishedKeys(t, p)
 	p.RotateKeys(false)
-	after := published(t, p)
+	after := publishedKeys(t, p)
 	token := p.SignJWT(good(p, now.Now()))
 	synctest.Test(t, func(t *testing.T) {
 		answers, verdict := make(chan []byte), make(chan error, 1)
 		c.issuer.http = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(<-answers)), Request: r}, nil
 		})}
-		go c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys)
+		go c.issuer.keys.share(t.Context(), c.issuer.fetchKeys)
 		synctest.Wait() // the fetch has begun
 		go func() {
 			_, err := c.issuer.AccessToken(t.Context(), token)
@@ -147,8 +150,8 @@ func TestAFetchThatBeganBefore(t *testing.T) {
 	})
 }
 
-// published is the provider's key set.
-func published(t *testing.T, p *provider.Provider) []byte {
+// publishedKeys returns the key set of the provider.
+func publishedKeys(t *testing.T, p *provider.Provider) []byte {
 	t.Helper()
 	res, err := http.Get(p.URL + string(provider.JWKS))
 	if err != nil {
@@ -166,16 +169,15 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestTwoWhoFoundAFetchDue: of two callers who found at the same time that the keys are to be fetched, and didn't wait for each
-// other, one fetches.
+// TestTwoWhoFoundAFetchDue checks that of two callers which found at the same time that a fetch is due, one fetches.
 func TestTwoWhoFoundAFetchDue(t *testing.T) {
 	p, c, _ := begin(t, nil)
-	_, keys, err := c.issuer.currentKeys(t.Context())
+	keys, err := c.issuer.keys.get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := c.issuer.fetchKeysFor(t.Context(), fromCaller, keys); err != nil {
+		if err := c.issuer.keys.fetchFor(t.Context(), fromRequest, keys); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -184,7 +186,7 @@ func TestTwoWhoFoundAFetchDue(t *testing.T) {
 	}
 }
 
-// TestIssuersBrake: tokens of the issuer itself that nothing verifies cause a fetch every 5 s.
+// TestIssuersBrake checks that tokens from the issuer that no key verifies cause a fetch every 5 s.
 func TestIssuersBrake(t *testing.T) {
 	p, c, now := begin(t, nil)
 	c.issuer.Warm(t.Context())
@@ -197,7 +199,7 @@ func TestIssuersBrake(t *testing.T) {
 	}
 }
 
-// TestAFailedFetchIsNoVerdict: while the keys can't be fetched nobody knows whether a token with an unknown key is good, and the
+// TestAFailedFetchIsNoVerdict checks that while the keys can't be fetched, a token with an unknown key gets ErrUnavailable, and that the
 // next fetch comes sooner.
 func TestAFailedFetchIsNoVerdict(t *testing.T) {
 	p, c, now := begin(t, nil)
@@ -217,7 +219,7 @@ func TestAFailedFetchIsNoVerdict(t *testing.T) {
 	}
 }
 
-// TestAFailedFetchKeepsNoKeyLonger: a fetch that fails doesn't make the kept keys any younger.
+// TestAFailedFetchKeepsNoKeyLonger checks that a fetch that fails doesn't prolong the use of the old keys.
 func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	p, c, now := begin(t, nil)
 	claims := good(p, now.Now())
@@ -228,41 +230,41 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	}
 	p.RotateKeys(false)
 	p.Break(provider.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
-	now.advance(metadataLifetime)
-	if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err == nil {
+	now.advance(documentLifetime)
+	if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err == nil {
 		t.Fatal("the fetch succeeded")
 	}
 	p.Break(provider.JWKS, nil)
-	now.advance(keysMustRenew - metadataLifetime)
-	c.issuer.tokens.clear()
+	now.advance(keysMustRenew - documentLifetime)
+	c.issuer.keys.tokens.clear()
 	if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
 		t.Errorf("with a key that was withdrawn %v ago: %v", keysMustRenew, err)
 	}
 }
 
-// TestWithdrawnMeanwhile: what a key verified that was withdrawn while it did isn't kept.
+// TestWithdrawnMeanwhile checks that a token isn't cached if the key that verified it was withdrawn during the verification.
 func TestWithdrawnMeanwhile(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
-	read, err := readPresented(token)
+	read, err := parseRequestJWT(token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, by, err := c.issuer.verifyAccessToken(t.Context(), read, proof{algs: asymmetric})
+	v, by, err := c.issuer.verifyAccessToken(t.Context(), read, signatureRules{algorithms: asymmetric})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.RotateKeys(false)
-	if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err != nil {
+	if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err != nil {
 		t.Fatal(err)
 	}
-	c.issuer.remember(sum(token), v, by)
+	c.issuer.keys.remember(sumOf(token), v, by)
 	if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestAKeyThatChangesItsUse: what a key verified isn't kept after its set has given it to something else.
+// TestAKeyThatChangesItsUse checks that verified tokens are dropped from the cache when the use or alg of their key changes.
 func TestAKeyThatChangesItsUse(t *testing.T) {
 	for name, change := range map[string]map[string]any{"use": {"use": "enc"}, "alg": {"alg": "RS512"}} {
 		p, c, now := begin(t, nil)
@@ -271,7 +273,7 @@ func TestAKeyThatChangesItsUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		changeKeys(p, change)
-		if err := c.issuer.share(t.Context(), "keys", c.issuer.fetchKeys); err != nil {
+		if err := c.issuer.keys.share(t.Context(), c.issuer.fetchKeys); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
@@ -280,7 +282,7 @@ func TestAKeyThatChangesItsUse(t *testing.T) {
 	}
 }
 
-// TestKeySetsApart: of several key sets one that can't be had loses none of the others, and is asked for again soon.
+// TestKeySetsApart checks that a key set which can't be fetched doesn't affect the others, and is fetched again soon.
 func TestKeySetsApart(t *testing.T) {
 	other := provider.Start(t, provider.Config{})
 	p, c, now := begin(t, func(s *Settings) { s.ExtraJWKSURIs = []string{other.URL + "/jwks"} })
@@ -300,5 +302,22 @@ func TestKeySetsApart(t *testing.T) {
 		if _, err := c.issuer.AccessToken(t.Context(), got); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("a key of the set that can't be had: %v", err)
 		}
+	}
+}
+
+// TestForgottenMeanwhile checks that a verification whose keys are dropped during it ends with ErrUnavailable.
+func TestForgottenMeanwhile(t *testing.T) {
+	p, c, now := begin(t, nil)
+	parsed, err := parseRequestJWT(p.SignJWT(good(p, now.Now()), provider.WithHeader("kid", "unknown")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried, err := c.issuer.keys.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.issuer.Forget()
+	if _, err := c.issuer.keys.verifyRenewed(t.Context(), parsed.jws, fromRequest, tried); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
 	}
 }

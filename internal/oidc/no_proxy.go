@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// A directHost is one entry of no_proxy, which is read as curl and Go's net/http read the variable of that name: an address,
-// a network, or a domain with all below it, each with a port or without. A name is never resolved to compare it with a network.
+// A directHost is one entry of no_proxy: an address, a network, or a domain with all below it, each with or without a port, as curl and
+// Go's net/http read the variable of that name. A host name is never resolved to compare it with a network.
 type directHost struct {
-	all     bool
+	all     bool         // "*"
 	network netip.Prefix // invalid: domain is set
 	domain  string
 	port    string // empty: every port
@@ -21,13 +21,13 @@ type directHost struct {
 
 var domainName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
 
-// CheckNoProxy says which entry of no_proxy can't be read, and what to write instead.
+// CheckNoProxy returns an error that names the first malformed entry of no_proxy, and shows what to write instead.
 func CheckNoProxy(text string) error {
 	_, err := parseNoProxy(text)
 	return err
 }
 
-// parseNoProxy reads entries with commas or spaces between them.
+// parseNoProxy parses a list of entries that are separated by commas or spaces.
 func parseNoProxy(text string) (all []directHost, err error) {
 	for entry := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == ' ' }) {
 		d, err := parseDirectHost(strings.ToLower(entry))
@@ -70,10 +70,10 @@ func errDirectHost(entry string) error {
 		"idp.example.com:8443", entry)
 }
 
-// allDigits finds the beginning of an address, which isn't a domain.
+// allDigits matches an incomplete address, which isn't a domain.
 var allDigits = regexp.MustCompile(`^[0-9.]+$`)
 
-// has reports whether a request to a URL goes past the proxy.
+// has reports whether a request to a URL bypasses the proxy.
 func (d *directHost) has(u *url.URL) bool {
 	if d.all {
 		return true

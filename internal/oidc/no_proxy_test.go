@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestNoProxy: which URLs go past the proxy, as they do for curl and net/http.
+// TestNoProxy checks which URLs bypass the proxy, as for curl and net/http.
 func TestNoProxy(t *testing.T) {
 	for _, c := range []struct {
 		noProxy, address string
@@ -53,7 +53,8 @@ func TestNoProxy(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"https://idp.example.com", "10.*", "*example.com", "10.", "192.168.", "idp.*.com", "idp.example.com:https", "10.0.0.0/99", "idp/x", "^idp", "idp:0",
+		"https://idp.example.com", "10.*", "*example.com", "10.", "192.168.", "idp.*.com", "idp.example.com:https",
+		"10.0.0.0/99", "idp/x", "^idp", "idp:0",
 	} {
 		if CheckNoProxy(bad) == nil {
 			t.Errorf("%s was accepted", bad)

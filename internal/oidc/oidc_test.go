@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// clock is a time that a test moves.
+// A clock is a time that a test sets.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -38,7 +38,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// begin starts a provider with the client app and the user john, and our client of it.
+// begin starts a provider with the client app and the user john, and returns the gate's client of it.
 func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *clock) {
 	t.Helper()
 	now := newClock()
@@ -53,12 +53,17 @@ func begin(t testing.TB, change func(*Settings)) (*provider.Provider, *Client, *
 	return p, clientOf(t, p, now, change), now
 }
 
-// clientOf is our client of a provider that has begun.
+// clientOf returns the gate's client of a provider that runs.
 func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Settings)) *Client {
 	t.Helper()
 	s := Settings{
-		IssuerSettings: IssuerSettings{VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true}},
-		ClientSettings: ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256"},
+		IssuerSettings: IssuerSettings{
+			VerifySignature: true, VerifyClaims: true, Issuer: p.URL, RediscoveryLifetime: 30 * time.Second, CallsPerClient: 32,
+			HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true},
+		},
+		ClientSettings: ClientSettings{
+			ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256",
+		},
 	}
 	if change != nil {
 		change(&s)
@@ -74,9 +79,12 @@ func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Setti
 	return clients[0]
 }
 
-// good are the claims of an access token that passes.
+// good returns the claims of an access token that passes.
 func good(p *provider.Provider, now time.Time) map[string]any {
-	return map[string]any{"iss": p.Issuer(), "sub": "john", "aud": "app", "client_id": "app", "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": "1"}
+	return map[string]any{
+		"iss": p.Issuer(), "sub": "john", "aud": "app", "client_id": "app",
+		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": "1",
+	}
 }
 
 func TestAccessTokenKinds(t *testing.T) {
@@ -145,7 +153,8 @@ func TestAccessTokenKinds(t *testing.T) {
 		{"token_use id", p.SignJWT(with("token_use", "id"), typ("at+jwt")), ErrNotAccessToken},
 		{"typ ID in at+jwt", p.SignJWT(with("typ", "ID"), typ("at+jwt")), ErrNotAccessToken},
 		{"empty sub", p.SignJWT(with("sub", ""), typ("at+jwt")), errAny},
-		{"b64 in crit", p.SignJWT(good(p, now.Now()), provider.WithHeader("crit", []string{"b64"}), provider.WithHeader("b64", true)), errAny},
+		{"b64 in crit", p.SignJWT(good(p, now.Now()), provider.WithHeader("crit", []string{"b64"}),
+			provider.WithHeader("b64", true)), errAny},
 		{"typ ID", p.SignJWT(with("typ", "ID"), typ("JWT")), ErrNotAccessToken},
 		{"typ Refresh", p.SignJWT(with("typ", "Refresh"), typ("JWT")), ErrNotAccessToken},
 		{"events", p.SignJWT(with("events", map[string]any{}), typ("at+jwt")), ErrNotAccessToken},
@@ -176,14 +185,14 @@ func TestAccessTokenKinds(t *testing.T) {
 
 var errAny = errors.New("any")
 
-// respelt returns the same bytes of a signature in another spelling: the last sign of 342 has four bits that mean nothing.
+// respelt returns a token whose signature has other unused bits: the last of its 342 characters has four of them.
 func respelt(token string) string {
 	const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(token) - 1
 	return token[:last] + string(signs[strings.IndexByte(signs, token[last])|1])
 }
 
-// twice adds a member to the JSON of claims, whose name may be there already.
+// twice appends a member to the JSON of claims, which may have it already.
 func twice(t *testing.T, claims map[string]any, name, value string) []byte {
 	b, err := json.Marshal(claims)
 	if err != nil {
@@ -210,7 +219,7 @@ func TestAccessTokenIsVerifiedOnceAndJudgedEachTime(t *testing.T) {
 	}
 }
 
-// TestWithdrawnKeyProvesNothing: a token that a key verified which is gone from the set isn't served from the cache.
+// TestWithdrawnKeyProvesNothing checks that the cache has no token of a key that was withdrawn.
 func TestWithdrawnKeyProvesNothing(t *testing.T) {
 	p, c, now := begin(t, nil)
 	old := p.SignJWT(good(p, now.Now()))
@@ -242,7 +251,7 @@ func TestIssuerDownAndBack(t *testing.T) {
 		t.Fatalf("after its return: %v", err)
 	}
 	p.Close()
-	now.advance(2 * metadataLifetime)
+	now.advance(2 * documentLifetime)
 	if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(good(p, now.Now()))); err != nil {
 		t.Errorf("kept keys while it is down: %v", err)
 	}
@@ -290,8 +299,10 @@ func TestWellKnown(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"https://idp/realms/x": {"https://idp/realms/x", "https://idp/realms/x/.well-known/openid-configuration"},
 		"https://idp/":         {"https://idp/", "https://idp/.well-known/openid-configuration"},
-		"https://idp/x/.well-known/openid-configuration":            {"https://idp/x", "https://idp/x/.well-known/openid-configuration"},
-		"https://idp/.well-known/oauth-authorization-server/tenant": {"https://idp/tenant", "https://idp/.well-known/oauth-authorization-server/tenant"},
+		"https://idp/x/.well-known/openid-configuration": {"https://idp/x", "https://idp/x/.well-known/openid-configuration"},
+		"https://idp/.well-known/oauth-authorization-server/tenant": {
+			"https://idp/tenant", "https://idp/.well-known/oauth-authorization-server/tenant",
+		},
 	} {
 		if issuer, document := wellKnown(in); issuer != want[0] || document != want[1] {
 			t.Errorf("%s: %s, %s", in, issuer, document)

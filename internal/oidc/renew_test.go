@@ -9,8 +9,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestOneFetchInTheBackground: while old keys and metadata are fetched from an issuer that hangs, requests are served with the kept
-// ones, and all of them together start one fetch of each.
+// TestOneFetchInTheBackground checks that old keys and metadata serve while the issuer hangs, and that all requests together start one
+// fetch of each.
 func TestOneFetchInTheBackground(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(map[string]any{
@@ -23,10 +23,10 @@ func TestOneFetchInTheBackground(t *testing.T) {
 	defer release()
 	_, releaseMetadata := p.Hold(provider.Discovery)
 	defer releaseMetadata()
-	now.advance(metadataLifetime)
+	now.advance(documentLifetime)
 	before := runtime.NumGoroutine()
 	for range 1000 {
-		c.issuer.tokens.clear() // or the kept verdict would need no keys
+		c.issuer.keys.tokens.clear() // or the kept verdict would need no keys
 		if _, err := c.issuer.AccessToken(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
@@ -36,8 +36,8 @@ func TestOneFetchInTheBackground(t *testing.T) {
 	}
 }
 
-// TestAWithdrawnKey: while the issuer answers, a key that it has withdrawn verifies nothing after keysMustRenew, and what it
-// verified before isn't kept after that.
+// TestAWithdrawnKey checks that a withdrawn key verifies no token after keysMustRenew, and that the tokens that it verified before are
+// dropped from the cache.
 func TestAWithdrawnKey(t *testing.T) {
 	p, c, now := begin(t, nil)
 	sign := func(jti string) string {

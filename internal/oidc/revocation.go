@@ -7,20 +7,20 @@ import (
 	"net/url"
 )
 
-// Revoke tells the authorization server that a token is to be good for nothing any more (RFC 7009 §2.1). hint is
-// access_token or refresh_token, param the name of the form's token, which is token almost everywhere.
+// Revoke revokes a token at the authorization server (RFC 7009 §2.1). Hint is the token_type_hint: access_token or refresh_token. Param is
+// the name of the parameter with the token, for servers that don't call it token.
 func (c *Client) Revoke(ctx context.Context, token, hint, param string) error {
-	leave, err := c.issuer.calls.forGate(ctx)
+	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	a, err := c.post(ctx, revocationEndpoint, url.Values{param: {token}, "token_type_hint": {hint}}, http.Header{}, nil)
+	r, err := c.post(ctx, revocationEndpoint, url.Values{param: {token}, "token_type_hint": {hint}}, http.Header{}, nil)
 	if err != nil {
 		return err
 	}
-	if a.status != http.StatusOK {
-		return fmt.Errorf("%w: its revocation endpoint answered %d, expected 200", ErrUnavailable, a.status)
+	if r.status != http.StatusOK {
+		return fmt.Errorf("%w: its revocation endpoint answered %d, expected 200", ErrUnavailable, r.status)
 	}
 	return nil
 }

@@ -8,11 +8,10 @@ import (
 	"sallyport/internal/provider"
 )
 
-// strangers is how many forged tokens are tried. Each costs a verification, so they aren't a million: nothing is kept of
-// any, which its number can't change.
+// strangers is the number of forged tokens. Each costs a verification.
 const strangers = 5_000
 
-// Forged tokens leave nothing behind, cause one call, and push out no good one.
+// TestForgedTokensAreNotKept checks that forged tokens aren't cached, evict no good token, and cause at most one call.
 func TestForgedTokensAreNotKept(t *testing.T) {
 	p, c, now := begin(t, nil)
 	token := p.SignJWT(good(p, now.Now()))
@@ -26,8 +25,8 @@ func TestForgedTokensAreNotKept(t *testing.T) {
 			t.Fatalf("a forged token: %v", err)
 		}
 	}
-	c.issuer.tokens.entries.CleanUp()
-	if kept, calls := c.issuer.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls > 1 {
+	c.issuer.keys.tokens.entries.CleanUp()
+	if kept, calls := c.issuer.keys.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls > 1 {
 		t.Errorf("after %d forged tokens %d tokens are kept and %d calls were made, expected 1 and at most 1", strangers, kept, calls)
 	}
 	if again, err := c.issuer.AccessToken(t.Context(), token); err != nil || again != first {

@@ -16,13 +16,14 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestAPostIsNotRedirected: a token request carries secrets, which go to no other address than the endpoint's, whatever the
-// endpoint answers.
+// TestAPostIsNotRedirected checks that a token request, which carries secrets, follows no redirect.
 func TestAPostIsNotRedirected(t *testing.T) {
 	var got atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))
 	defer elsewhere.Close()
-	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+	for _, status := range []int{
+		http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+	} {
 		p, c, _ := begin(t, nil)
 		p.Break(provider.Token, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		if _, err := c.Password(t.Context(), "john", "doe", Caller{}); !errors.Is(err, ErrUnavailable) {
@@ -34,32 +35,37 @@ func TestAPostIsNotRedirected(t *testing.T) {
 	}
 }
 
-// TestNoWayOutOfTLS: an issuer that is reached by https sends nobody to an endpoint without TLS, by its metadata or by a
-// redirection.
+// TestNoWayOutOfTLS checks that no request to an issuer with https goes to an endpoint without TLS, by its metadata or by a redirect.
 func TestNoWayOutOfTLS(t *testing.T) {
 	var plain atomic.Int64
-	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain.Add(1); io.WriteString(w, `{"keys":[]}`) }))
+	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		plain.Add(1)
+		io.WriteString(w, `{"keys":[]}`)
+	}))
 	defer open.Close()
-	for _, e := range endpointsOf {
+	for _, e := range metadataEndpoints {
 		i := secureIssuer(t, func(m map[string]any, _ string) { announce(m, e.member, open.URL+"/x") }, nil)
 		m, err := i.Metadata(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if address, err := m.require(e.setting); address != "" || !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "without TLS") {
+		if address, err := m.require(e.setting); address != "" || !errors.Is(err, ErrUnavailable) ||
+			!strings.Contains(err.Error(), "without TLS") {
 			t.Errorf("%s: %q, %v", e.member, address, err)
 		}
 	}
-	i := secureIssuer(t, func(m map[string]any, base string) { m["jwks_uri"] = base + "/moved" }, func(w http.ResponseWriter, r *http.Request) {
+	i := secureIssuer(t, func(m map[string]any, base string) {
+		m["jwks_uri"] = base + "/moved"
+	}, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, open.URL+"/keys", http.StatusFound)
 	})
-	i.currentKeys(t.Context())
+	i.keys.get(t.Context())
 	if n := plain.Load(); n != 0 {
 		t.Errorf("%d requests left TLS", n)
 	}
 }
 
-// secureIssuer is an issuer that is reached by https. Paths besides its metadata's are other's to answer.
+// secureIssuer returns an issuer with https. Other answers the requests for paths besides that of the metadata.
 func secureIssuer(t *testing.T, change func(metadata map[string]any, base string), other http.HandlerFunc) *Issuer {
 	t.Helper()
 	var base string
@@ -77,7 +83,8 @@ func secureIssuer(t *testing.T, change func(metadata map[string]any, base string
 	t.Cleanup(server.Close)
 	base = server.URL
 	i, err := NewIssuer(Config{Log: slog.New(slog.DiscardHandler), IssuerSettings: IssuerSettings{
-		Issuer: base, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second}, // the certificate isn't judged here
+		Issuer: base, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, HTTPSettings: HTTPSettings{Timeout: 2 * time.Second},
+		// the certificate isn't verified here
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -85,8 +92,7 @@ func secureIssuer(t *testing.T, change func(metadata map[string]any, base string
 	return i
 }
 
-// TestKeysForOtherUses: a key that its set gives to encryption, or to another algorithm, verifies no signature (RFC 7517 §4.2,
-// §4.4).
+// TestKeysForOtherUses checks that a key for encryption, or for another algorithm, verifies no signature (RFC 7517 §4.2, §4.4).
 func TestKeysForOtherUses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string]any

@@ -13,19 +13,20 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Userinfo is what the userinfo endpoint says of whose access token it is (OIDC Core §5.3). It is immutable.
+// Userinfo is the userinfo response for an access token (OIDC Core §5.3). It is immutable.
 type Userinfo struct {
 	Claims auth.Claims `json:"claims"`
-	JWT    string      `json:"jwt,omitempty"` // the answer, where it was a signed one (§5.3.2)
+	JWT    string      `json:"jwt,omitempty"` // the response, if it was signed (§5.3.2)
 }
 
-// ErrNobody says that the userinfo answer doesn't say about whom it is.
+// ErrNobody says that the userinfo response has no sub.
 var ErrNobody = errors.New("userinfo_subject")
 
+// size returns the rough size in memory, in bytes.
 func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 
-// Userinfo asks whose access token it is, or answers from what is kept. The error wraps ErrInactive if the endpoint refuses
-// the token, and is ErrNobody if the answer has no sub.
+// Userinfo requests the userinfo for an access token, or returns a cached response. The error wraps ErrInactive if the endpoint refuses the
+// token, and is ErrNobody if the response has no sub.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
 		leave, err := c.issuer.calls.admit(ctx, by.Address)
@@ -33,20 +34,19 @@ func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*
 			return nil, time.Time{}, err
 		}
 		u, err := c.userinfo(ctx, accessToken, by.Extra)
-		leave(refusedIn(err))
-		return u, time.Time{}, err // the answer is about a person, and says nothing of the token's life
+		leave(isRefusal(err))
+		return u, time.Time{}, err // the response doesn't say when the token expires
 	}
-	if c.userinfos == nil {
+	if c.caches.userinfo == nil {
 		u, _, err := load(ctx)
 		return u, err
 	}
-	return c.userinfos.Get(ctx, c.key([]string{"userinfo", accessToken}, by.Extra), load)
+	return c.caches.userinfo.Get(ctx, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)
 }
 
-// UserinfoAgain asks about a token of the gate's own, such as a refreshed one, whatever is kept. The error wraps ErrInactive if the
-// token opens no userinfo.
+// UserinfoAgain requests the userinfo for a refreshed access token of a session, past the cache. The error is as for Userinfo.
 func (c *Client) UserinfoAgain(ctx context.Context, accessToken string) (*Userinfo, error) {
-	leave, err := c.issuer.calls.forGate(ctx)
+	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (c *Client) UserinfoAgain(ctx context.Context, accessToken string) (*Userin
 	return c.userinfo(ctx, accessToken, Extra{})
 }
 
-// userinfo makes the call (OIDC Core §5.3.1), with the token in the header (RFC 6750 §2.1).
+// userinfo sends the userinfo request (OIDC Core §5.3.1) with the token in the header (RFC 6750 §2.1).
 func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) (*Userinfo, error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	}
 	s := &c.settings.UserinfoSettings
 	q := u.Query()
-	named(s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, q.Add)
+	eachPair(s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, q.Add)
 	for name, values := range extra.Args {
 		q[name] = values
 	}
@@ -82,44 +82,45 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	for name, values := range extra.Header {
 		r.Header[name] = values
 	}
-	named(s.UserinfoHeadersNames, s.UserinfoHeadersValues, r.Header.Set)
+	eachPair(s.UserinfoHeadersNames, s.UserinfoHeadersValues, r.Header.Set)
 	r.Header.Set("Accept", s.UserinfoAccept)
 	r.Header.Set("Authorization", "Bearer "+accessToken)
-	a, err := c.issuer.do(c.http, r)
+	res, err := c.issuer.do(c.http, r)
 	if err != nil {
 		return nil, err
 	}
-	switch a.status {
+	switch res.status {
 	case http.StatusOK:
-		return c.readUserinfo(ctx, a)
+		return c.readUserinfo(ctx, res)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
-		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, a.status)
+		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, res.status)
 	}
-	return nil, statusError("userinfo endpoint", a.status, "userinfo_endpoint")
+	return nil, statusError("userinfo endpoint", res.status, "userinfo_endpoint")
 }
 
-func (c *Client) readUserinfo(ctx context.Context, a *answer) (*Userinfo, error) {
-	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+// readUserinfo reads a response, which is JSON or a JWT.
+func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, error) {
+	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
 	u := &Userinfo{}
 	var err error
 	if kind == "application/jwt" {
-		u.JWT = a.jwt()
+		u.JWT = r.jwt()
 		u.Claims, err = c.signedUserinfo(ctx, u.JWT)
 	} else {
-		u.Claims, err = a.object()
+		u.Claims, err = r.object()
 	}
 	switch {
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
-	case err == nil && u.Claims.String("sub") == "": // OIDC Core §5.3.2: it must be there
+	case err == nil && u.Claims.String("sub") == "": // OIDC Core §5.3.2 requires it
 		return nil, ErrNobody
 	}
 	return u, err
 }
 
-// signedUserinfo verifies a signed answer: its iss and aud, where it has them, are the issuer's and ours (OIDC Core §5.3.2).
+// signedUserinfo verifies a signed response. Its iss and aud, if present, must be the issuer and the gate's client (OIDC Core §5.3.2).
 func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, error) {
-	t, err := readIssued(jwt)
+	t, err := parseJWT(jwt)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +138,6 @@ func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, e
 			return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
 		}
 	}
-	_, err = c.issuer.prove(ctx, t, c.issued("userinfo", c.issuer.algs()))
+	_, err = c.issuer.verifySignature(ctx, t, c.responseRules(requestUserinfo, c.issuer.algorithms()))
 	return t.claims, err
 }

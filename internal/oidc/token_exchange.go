@@ -13,34 +13,36 @@ import (
 	"sallyport/internal/cache"
 )
 
-// TokenExchangeSettings say which access tokens are exchanged before they go to the upstream, and how.
+// TokenExchangeSettings say which access tokens are exchanged before the request goes to the upstream, and how.
 type TokenExchangeSettings struct {
-	TokenExchange         *TokenExchange `yaml:"token_exchange" group:"issuer"`          // nil: none
-	TokenExchangeEndpoint string         `yaml:"token_exchange_endpoint" group:"issuer"` // no standard's: it is sent the access token as bearer, and answers with another
-	CacheTokenExchange    bool           `yaml:"cache_token_exchange" default:"true"`    // its answers
+	TokenExchange *TokenExchange `yaml:"token_exchange" group:"issuer"` // nil: none
+	// TokenExchangeEndpoint is of no standard: it gets the access token as bearer token, and answers with another token.
+	TokenExchangeEndpoint string `yaml:"token_exchange_endpoint" group:"issuer"`
+	CacheTokenExchange    bool   `yaml:"cache_token_exchange" default:"true"` // caches its responses
 }
 
-// TokenExchange is RFC 8693, or the JWT bearer grant (RFC 7523 §2.1) for issuers that have only that.
+// TokenExchange configures token exchange (RFC 8693), or the JWT bearer grant (RFC 7523 §2.1) for issuers that have only that.
 type TokenExchange struct {
-	GrantType           string               `yaml:"grant_type" default:"token_exchange" enum:"token_exchange,jwt_bearer"`
-	Provider            string               `yaml:"provider" default:"standard" enum:"standard,microsoft"` // microsoft: on behalf of
+	GrantType string `yaml:"grant_type" default:"token_exchange" enum:"token_exchange,jwt_bearer"`
+	// Provider microsoft has the on-behalf-of flow.
+	Provider            string               `yaml:"provider" default:"standard" enum:"standard,microsoft"`
 	SubjectTokenIssuers []SubjectTokenIssuer `yaml:"subject_token_issuers" required:"true" min:"1"`
 	Request             ExchangeRequest      `yaml:"request"`
 	MapIdentitiesFrom   string               `yaml:"map_identities_from" default:"exchanged_tokens" enum:"exchanged_tokens,subject_token"`
 	Cache               ExchangeCache        `yaml:"cache"`
 }
 
-// A SubjectTokenIssuer is an issuer whose access tokens are exchanged: always, or for the route's own issuer if the
-// conditions hold.
+// A SubjectTokenIssuer is an issuer whose access tokens are exchanged: those of another issuer always, those of the route's own issuer if
+// the conditions hold.
 type SubjectTokenIssuer struct {
 	Issuer           string      `yaml:"issuer" required:"true"`          // the token's iss
 	JWKSURI          string      `yaml:"jwks_uri"`                        // its keys; default by discovery
 	VerifySignature  bool        `yaml:"verify_signature" default:"true"` // always
-	AudienceRequired []string    `yaml:"audience_required"`               // default: one of client_id; any alone: no check
+	AudienceRequired []string    `yaml:"audience_required"`               // default: one of client_id; "any" alone: not checked
 	Conditions       *Conditions `yaml:"conditions"`
 }
 
-// Conditions must all hold.
+// Conditions select the tokens that are exchanged. All must hold.
 type Conditions struct {
 	HasAudience     []string `yaml:"has_audience"`
 	HasScopes       []string `yaml:"has_scopes"`
@@ -48,16 +50,16 @@ type Conditions struct {
 	MissingScopes   []string `yaml:"missing_scopes"`
 }
 
-// ExchangeRequest shapes the request besides the subject token.
+// ExchangeRequest has the parameters of the request besides the subject token.
 type ExchangeRequest struct {
 	Audience       []string      `yaml:"audience"` // default: audience
 	EmptyAudience  bool          `yaml:"empty_audience" default:"false"`
 	Scopes         []string      `yaml:"scopes"` // default: scopes
 	EmptyScopes    bool          `yaml:"empty_scopes" default:"false"`
-	HeadersNames   []string      `yaml:"headers_names"` // in the place of token_headers_*
+	HeadersNames   []string      `yaml:"headers_names"` // replace token_headers_*
 	HeadersValues  []auth.Secret `yaml:"headers_values"`
 	EmptyHeaders   bool          `yaml:"empty_headers" default:"false"`
-	PostArgsNames  []string      `yaml:"post_args_names"` // in the place of token_post_args_*
+	PostArgsNames  []string      `yaml:"post_args_names"` // replace token_post_args_*
 	PostArgsValues []auth.Secret `yaml:"post_args_values"`
 	EmptyPostArgs  bool          `yaml:"empty_post_args" default:"false"`
 	ActorToken     ActorToken    `yaml:"actor_token"`
@@ -67,7 +69,7 @@ type ExchangeRequest struct {
 	RequestedTokenType string `yaml:"requested_token_type" default:"urn:ietf:params:oauth:token-type:access_token" enum:"urn:ietf:params:oauth:token-type:access_token,urn:ietf:params:oauth:token-type:jwt"`
 }
 
-// ActorToken is who acts for the subject (RFC 8693 §1.1, delegation).
+// An ActorToken identifies the party that acts for the subject (RFC 8693 §1.1).
 type ActorToken struct {
 	Source      string      `yaml:"source" default:"none" enum:"none,config,header"`
 	HeaderName  string      `yaml:"header_name"`
@@ -75,10 +77,10 @@ type ActorToken struct {
 	Type        string      `yaml:"type" default:"urn:ietf:params:oauth:token-type:access_token"`
 }
 
-// ExchangeCache says whether exchanged tokens are kept.
+// ExchangeCache says whether exchanged tokens are cached.
 type ExchangeCache struct {
 	Enabled bool          `yaml:"enabled" default:"true"`
-	TTL     time.Duration `yaml:"ttl"` // 0: cache_ttl and the token's expiry alone; the expiry ends it sooner
+	TTL     time.Duration `yaml:"ttl"` // 0: cache_ttl; the token's expiry ends it sooner
 }
 
 const (
@@ -88,43 +90,40 @@ const (
 	typeJWT            = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// keepExchanged makes the caches of exchanges.
-func (c *Client) keepExchanged(config ClientConfig, times cache.Times, shared *cache.Shared) {
-	if x := config.TokenExchange; x != nil && x.Cache.Enabled {
-		if x.Cache.TTL > 0 {
-			times.TTL = x.Cache.TTL
-			if times.Max == 0 || x.Cache.TTL < times.Max {
-				times.Max = x.Cache.TTL
-			}
+// times returns the cache times of exchanged tokens.
+func (e ExchangeCache) times(t cache.Times) cache.Times {
+	if e.TTL > 0 {
+		t.TTL = e.TTL
+		if t.Max == 0 || e.TTL < t.Max {
+			t.Max = e.TTL
 		}
-		c.exchanged = newCache(c, times, shared, (*TokenResponse).size, ErrRefused)
 	}
-	if config.CacheTokenExchange {
-		c.replaced = newCache(c, times, nil, (*TokenResponse).size, ErrRefused)
-	}
+	return t
 }
 
-// Exchange returns the token that the authorization server gives for a subject token (RFC 8693 §2), or what is kept of an
-// earlier answer. actor may be empty. The error wraps ErrRefused for a verdict on the subject or actor token.
+// Exchange exchanges a subject token at the token endpoint (RFC 8693 §2), or returns a cached response. Actor is the actor token, or empty.
+// The error wraps ErrRefused if the server refuses one of the tokens.
 func (c *Client) Exchange(ctx context.Context, subject, actor string, by Caller) (*TokenResponse, error) {
 	x := c.settings.TokenExchange
 	form := c.exchangeForm(x, subject, actor)
-	extra := c.exchangeExtra(x, by.Extra)
-	g := grant{flow: "token_exchange", parts: []string{form.Encode()}, ask: func(ctx context.Context) (*TokenResponse, error) {
-		t, err := c.token(ctx, "token_exchange", form, extra, nil)
-		if err != nil {
-			return nil, err
-		}
-		if kind := t.IssuedTokenType; kind != "" && kind != typeAccessToken && kind != typeJWT {
-			return nil, fmt.Errorf("%w: its issued_token_type is %q, and only %s and %s are taken: change requested_token_type",
-				ErrNotSetUp, clip(kind), typeAccessToken, typeJWT)
-		}
-		return t, nil
-	}}
-	by.Extra = extra
-	return c.granted(ctx, c.exchanged, by, g)
+	by.Extra = exchangeExtra(&x.Request, by.Extra)
+	return c.cachedGrant(ctx, c.caches.exchanged, by, grantRequest{
+		tokenGrant: tokenExchangeGrant, credential: []string{form.Encode()},
+		send: func(ctx context.Context) (*TokenResponse, error) {
+			t, err := c.token(ctx, tokenExchangeGrant, form, by.Extra, nil)
+			if err != nil {
+				return nil, err
+			}
+			if kind := t.IssuedTokenType; kind != "" && kind != typeAccessToken && kind != typeJWT {
+				return nil, fmt.Errorf("%w: its issued_token_type is %q, and only %s and %s are taken: change requested_token_type",
+					ErrNotSetUp, clip(kind), typeAccessToken, typeJWT)
+			}
+			return t, nil
+		},
+	})
 }
 
+// exchangeForm returns the form of the request (RFC 8693 §2.1, RFC 7523 §2.1).
 func (c *Client) exchangeForm(x *TokenExchange, subject, actor string) url.Values {
 	form := url.Values{"grant_type": {grantTokenExchange}}
 	if x.GrantType == "jwt_bearer" {
@@ -151,7 +150,7 @@ func (c *Client) exchangeForm(x *TokenExchange, subject, actor string) url.Value
 	return form
 }
 
-// override is the request's own list, else the settings', else none.
+// override returns the request's own list, or else the settings' list; nil if empty says so.
 func override(own, settings []string, empty bool) []string {
 	switch {
 	case empty:
@@ -162,16 +161,15 @@ func override(own, settings []string, empty bool) []string {
 	return settings
 }
 
-// exchangeExtra is what an exchange has in the place of the settings' headers and arguments.
-func (c *Client) exchangeExtra(x *TokenExchange, extra Extra) Extra {
-	r := &x.Request
+// exchangeExtra adds the headers and arguments of an exchange to extra. They replace the settings' ones.
+func exchangeExtra(r *ExchangeRequest, extra Extra) Extra {
 	if len(r.HeadersNames) > 0 || r.EmptyHeaders {
 		extra.OwnHeader = true
 		extra.Header = extra.Header.Clone()
 		if extra.Header == nil {
 			extra.Header = http.Header{}
 		}
-		named(r.HeadersNames, r.HeadersValues, extra.Header.Set)
+		eachPair(r.HeadersNames, r.HeadersValues, extra.Header.Set)
 	}
 	if len(r.PostArgsNames) > 0 || r.EmptyPostArgs {
 		extra.OwnArgs = true
@@ -179,18 +177,18 @@ func (c *Client) exchangeExtra(x *TokenExchange, extra Extra) Extra {
 		for name, values := range extra.Args {
 			args[name] = values
 		}
-		named(r.PostArgsNames, r.PostArgsValues, args.Add)
+		eachPair(r.PostArgsNames, r.PostArgsValues, args.Add)
 		extra.Args = args
 	}
 	return extra
 }
 
-// Replace sends an access token to token_exchange_endpoint and returns the one that it answers with.
+// Replace sends an access token to token_exchange_endpoint, and returns the token in the response.
 func (c *Client) Replace(ctx context.Context, accessToken string, by Caller) (string, error) {
-	g := grant{flow: "token_exchange_endpoint", parts: []string{accessToken}, ask: func(ctx context.Context) (*TokenResponse, error) {
-		return c.replace(ctx, accessToken)
-	}}
-	t, err := c.granted(ctx, c.replaced, by, g)
+	t, err := c.cachedGrant(ctx, c.caches.replaced, by, grantRequest{
+		tokenGrant: endpointGrant, credential: []string{accessToken},
+		send: func(ctx context.Context) (*TokenResponse, error) { return c.replace(ctx, accessToken) },
+	})
 	if err != nil {
 		return "", err
 	}
@@ -203,18 +201,18 @@ func (c *Client) replace(ctx context.Context, accessToken string) (*TokenRespons
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r.Header.Set("Authorization", "Bearer "+accessToken)
-	a, err := c.issuer.do(c.http, r)
+	res, err := c.issuer.do(c.http, r)
 	if err != nil {
 		return nil, err
 	}
-	token := strings.TrimSpace(string(a.body))
+	token := strings.TrimSpace(string(res.body))
 	switch {
-	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return nil, fmt.Errorf("%w: token_exchange_endpoint answered %d", ErrRefused, a.status)
-	case a.status != http.StatusOK:
-		return nil, statusError("token_exchange_endpoint", a.status, "token_exchange_endpoint")
+	case res.status == http.StatusUnauthorized || res.status == http.StatusForbidden:
+		return nil, fmt.Errorf("%w: token_exchange_endpoint answered %d", ErrRefused, res.status)
+	case res.status != http.StatusOK:
+		return nil, statusError("token_exchange_endpoint", res.status, "token_exchange_endpoint")
 	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, fmt.Errorf("%w: token_exchange_endpoint answered something that is no token", ErrUnavailable)
+		return nil, fmt.Errorf("%w: token_exchange_endpoint answered with something that isn't a token", ErrUnavailable)
 	}
 	return &TokenResponse{Tokens: auth.Tokens{AccessToken: token, TokenType: "Bearer"}}, nil
 }

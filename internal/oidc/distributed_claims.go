@@ -13,26 +13,27 @@ import (
 	"sallyport/internal/auth"
 )
 
-// maxSources bounds the claim sources that one claim set may name: each can be a call.
+// maxSources bounds the claim sources of one claim set, because each may cost a request.
 const maxSources = 8
 
-// HasElsewhere reports whether some of a claim set's claims are elsewhere (OIDC Core §5.6.2).
+// HasElsewhere reports whether a claim set refers to aggregated or distributed claims (OIDC Core §5.6.2).
 func HasElsewhere(claims auth.Claims) bool { return claims["_claim_names"] != nil }
 
-// ResolveClaims returns claims with those added that _claim_names says are elsewhere (OIDC Core §5.6.2): in a JWT beside
-// them, or at an endpoint. Claims that are there already stay, and a source counts only if this issuer's keys have signed
-// it: nobody else's word is taken. What can't be had is left out; the error says what and why, and doesn't spoil the rest.
+// ResolveClaims returns claims with their aggregated and distributed claims added (OIDC Core §5.6.2): those of a JWT in the claim set, or
+// at an endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. ResolveClaims returns the claims of the
+// other sources even if one fails; then the error says which and why.
 func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Caller) (auth.Claims, error) {
 	sources, err := json.Marshal([]any{claims["_claim_names"], claims["_claim_sources"]})
 	if err != nil {
 		return claims, err
 	}
-	more, err := c.resolved.Get(ctx, c.key([]string{"distributed", claims.String("sub"), string(sources)}, Extra{}), func(ctx context.Context) (auth.Claims, time.Time, error) {
+	key := c.cacheKey([]string{"distributed", claims.String("sub"), string(sources)}, Extra{})
+	more, err := c.caches.distributed.Get(ctx, key, func(ctx context.Context) (auth.Claims, time.Time, error) {
 		return c.resolve(ctx, claims, by)
 	})
 	var partial *partialError
 	if errors.As(err, &partial) {
-		more = partial.found
+		more = partial.claims
 	}
 	if len(more) == 0 {
 		return claims, err
@@ -42,16 +43,16 @@ func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Calle
 	return all, err
 }
 
-// A partialError says which sources could not be had; the others' claims are in it. It isn't kept.
+// A partialError says which sources failed, and has the claims of the others. It isn't cached.
 type partialError struct {
-	found auth.Claims
-	err   error
+	claims auth.Claims
+	err    error
 }
 
 func (e *partialError) Error() string { return e.err.Error() }
 func (e *partialError) Unwrap() error { return e.err }
 
-// resolve returns the claims that are elsewhere, and when the first of their sources expires; zero if none does.
+// resolve returns the aggregated and distributed claims, and the earliest expiry of their sources; zero if no source expires.
 func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (more auth.Claims, expires time.Time, err error) {
 	names, _ := claims["_claim_names"].(map[string]any)
 	sources, _ := claims["_claim_sources"].(map[string]any)
@@ -66,18 +67,18 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (mo
 	}
 	more = auth.Claims{}
 	var errs []error
-	for _, source := range slices.Sorted(maps.Keys(bySource)) {
-		found, err := c.claimSource(ctx, sources[source], claims.String("sub"), by)
+	for _, name := range slices.Sorted(maps.Keys(bySource)) {
+		source, err := c.claimSource(ctx, sources[name], claims.String("sub"), by)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the claim source %q: %w", clip(source), err))
+			errs = append(errs, fmt.Errorf("the claim source %q: %w", clip(name), err))
 			continue
 		}
-		if exp, _ := found.Time("exp"); !exp.IsZero() && (expires.IsZero() || exp.Before(expires)) {
+		if exp, _ := source.Time("exp"); !exp.IsZero() && (expires.IsZero() || exp.Before(expires)) {
 			expires = exp
 		}
-		for _, name := range bySource[source] {
-			if v, ok := found[name]; ok {
-				more[name] = v
+		for _, claim := range bySource[name] {
+			if v, ok := source[claim]; ok {
+				more[claim] = v
 			}
 		}
 	}
@@ -87,8 +88,8 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (mo
 	return more, expires, nil
 }
 
-// claimSource returns the claims of one source, aggregated (JWT) or distributed (endpoint), about whom sub is. A source needs
-// no iss, sub or exp, but what it says of them counts: without iss the keys of this issuer that verify it say whose it is.
+// claimSource returns the claims of one source about the subject sub: of a JWT in the claim set (aggregated), or at an endpoint
+// (distributed). A source needs no iss, sub or exp, because this issuer's keys verify it; but those it has are checked.
 func (c *Client) claimSource(ctx context.Context, source any, sub string, by Caller) (auth.Claims, error) {
 	s, _ := source.(map[string]any)
 	jwt, _ := s["JWT"].(string)
@@ -99,23 +100,23 @@ func (c *Client) claimSource(ctx context.Context, source any, sub string, by Cal
 		}
 		token, _ := s["access_token"].(string)
 		jwt, err = c.fetchClaims(ctx, endpoint, token)
-		leave(false) // the issuer has named the endpoint
+		leave(false) // not a failure of the caller: the issuer named the endpoint
 		if err != nil {
 			return nil, err
 		}
 	}
-	t, err := readIssued(jwt)
+	t, err := parseJWT(jwt)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.checkSource(ctx, t.claims, sub); err != nil {
 		return nil, err
 	}
-	_, err = c.issuer.prove(ctx, t, proof{algs: asymmetric, from: fromIssuer}) // the issuer has named the source
+	_, err = c.issuer.verifySignature(ctx, t, signatureRules{algorithms: asymmetric, origin: fromIssuer})
 	return t.claims, err
 }
 
-// checkSource judges what a source says of itself.
+// checkSource checks iss, sub and the times of a source, where it has them.
 func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string) error {
 	if claims["iss"] != nil {
 		m, err := c.issuer.Metadata(ctx)
@@ -127,7 +128,7 @@ func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string
 		}
 	}
 	if about, given := claims["sub"]; given && about != sub {
-		return errors.New("sub: it is about somebody else")
+		return errors.New("sub: the source is about another subject")
 	}
 	if claims["exp"] == nil {
 		return nil
@@ -136,7 +137,7 @@ func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string
 	return err
 }
 
-// fetchClaims asks an endpoint that a claim names: with TLS wherever the issuer is reached with it.
+// fetchClaims fetches the JWT of a distributed source. The endpoint must use TLS if the issuer does.
 func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (string, error) {
 	if err := c.issuer.checkEndpoint(endpoint); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -149,12 +150,12 @@ func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (strin
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	r.Header.Set("Accept", "application/jwt")
-	a, err := c.issuer.do(c.issuer.http, r)
+	res, err := c.issuer.do(c.issuer.http, r)
 	if err != nil {
 		return "", err
 	}
-	if a.status != http.StatusOK {
-		return "", fmt.Errorf("%w: expected 200, got %d", ErrUnavailable, a.status)
+	if res.status != http.StatusOK {
+		return "", fmt.Errorf("%w: expected 200, got %d", ErrUnavailable, res.status)
 	}
-	return a.jwt(), nil
+	return res.jwt(), nil
 }

@@ -2,20 +2,18 @@ package oidc
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// checkParameters compares what we ask for with what the metadata announces (OIDC Discovery §3), where verify_parameters asks
-// for that: metadata is often incomplete, so what it doesn't mention at all is no contradiction.
+// checkParameters compares the parameters of a request with the metadata (OIDC Discovery §3), if verify_parameters is on. A list that the
+// metadata doesn't have contradicts nothing, because metadata is often incomplete.
 func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) error {
 	if !c.settings.VerifyParameters {
 		return nil
 	}
 	var missing []string
 	want := func(setting, value string, announced []string) {
-		has := func(a string) bool { return sameAlgorithm(a, value) } // no other value has two names
-		if value != "" && len(announced) > 0 && !slices.ContainsFunc(announced, has) {
+		if value != "" && len(announced) > 0 && !hasAlgorithm(announced, value) { // it compares other values exactly
 			missing = append(missing, fmt.Sprintf("%s %s (it has %s)", setting, value, strings.Join(announced, ", ")))
 		}
 	}
@@ -24,8 +22,8 @@ func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) er
 	}
 	want("response_type", "code", m.ResponseTypes)
 	want("response_mode", responseMode, m.ResponseModes)
-	want("id_token_signed_response_alg", c.idTokenAlg, m.IDTokenAlgs)
-	want("client_auth", c.authMethod(c.place(m, tokenEndpoint)), m.TokenAuthMethods)
+	want("id_token_signed_response_alg", c.idTokenAlg, m.Algorithms)
+	want("client_auth", c.authMethod(c.endpointAuth(m, tokenEndpoint)), m.TokenAuthMethods)
 	if pkce {
 		want("code_challenge_method", "S256", m.CodeChallengeMethods)
 	}

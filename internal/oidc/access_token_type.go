@@ -1,0 +1,79 @@
+package oidc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// ErrNotAccessToken says that a JWT is not an access token.
+var ErrNotAccessToken = errors.New("not_an_access_token")
+
+// checkHeaderType refuses a typ that names another kind of JWT (RFC 8725 §3.11): logout+jwt, dpop+jwt, secevent+jwt,
+// token-introspection+jwt, oauth-authz-req+jwt, and those to come. An access token has at+jwt (RFC 9068 §2.1), the unspecific JWT, or no
+// typ.
+func checkHeaderType(typ string) error {
+	if slices.Contains([]string{"at+jwt", "jwt", ""}, typ) {
+		return nil
+	}
+	return fmt.Errorf("%w: its typ is %q, expected at+jwt, JWT or none", ErrNotAccessToken, clip(typ))
+}
+
+// otherTokenTypes are values of the claim typ of JWTs that are not access tokens.
+var otherTokenTypes = []string{"ID", "Serialized-ID", "Refresh", "Offline", "Logout", "InitialAccessToken", "RegistrationAccessToken"}
+
+// checkTokenUse refuses claims of another kind of token: a security event (RFC 8417), an ID token, or a refresh or logout token of
+// Keycloak. HeaderType is the typ of the header.
+func checkTokenUse(headerType string, c auth.Claims) error {
+	if _, ok := c["events"]; ok {
+		return fmt.Errorf("%w: it has events, as security event tokens have", ErrNotAccessToken)
+	}
+	typ, use := c.String("typ"), c.String("token_use")
+	if slices.ContainsFunc(otherTokenTypes, func(other string) bool { return strings.EqualFold(typ, other) }) {
+		return fmt.Errorf("%w: it says typ %s", ErrNotAccessToken, typ)
+	}
+	if use != "" && use != "access" && use != "access_token" {
+		return fmt.Errorf("%w: it says token_use %s", ErrNotAccessToken, clip(use))
+	}
+	names := []string{"at_hash", "c_hash", "s_hash", "nonce"}
+	if headerType == "at+jwt" || typ == "Bearer" || typ == "DPoP" || use != "" {
+		names = names[:3] // it says that it is an access token: a nonce alone doesn't make it an ID token
+	}
+	for _, name := range names {
+		if _, ok := c[name]; ok {
+			return fmt.Errorf("%w: it has %s, as ID tokens have", ErrNotAccessToken, name)
+		}
+	}
+	return nil
+}
+
+// CheckUnread refuses a JWT whose unverified header or claims say that it is not an access token, or whose header has crit. It is called
+// before the authorization server is asked about the token, because the server may not distinguish its kinds of tokens. An opaque token
+// passes.
+func CheckUnread(token string) error {
+	if len(token) > maxJWT {
+		return nil
+	}
+	parts, err := decodeJWS(token)
+	if err != nil {
+		return nil
+	}
+	header, err := parseHeader(parts[0])
+	switch {
+	case errors.Is(err, errCritical):
+		return err
+	case err != nil:
+		return nil
+	}
+	if err := checkHeaderType(header.Typ); err != nil {
+		return err
+	}
+	claims, err := decodeObject(parts[1])
+	if err != nil {
+		return nil
+	}
+	return checkTokenUse(header.Typ, claims)
+}

@@ -1,0 +1,127 @@
+package oidc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// newHTTPClient returns the HTTP client for one authorization server. It has a time-out, and uses only the configured proxies. With
+// certificate, which it calls for each connection, the gate's client authenticates by TLS (RFC 8705 §2).
+func newHTTPClient(s HTTPSettings, certificate func() (*tls.Certificate, error)) (*http.Client, error) {
+	t := &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: s.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.SSLVerify}, // #nosec G402: ssl_verify
+		TLSHandshakeTimeout:    s.Timeout,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		DisableKeepAlives:      !s.Keepalive,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	if certificate != nil {
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate() }
+	}
+	if s.CAFile != "" {
+		pool, err := caPool(s.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	p, err := newProxies(s)
+	if err != nil {
+		return nil, err
+	}
+	t.Proxy, t.GetProxyConnectHeader = p.choose, p.connectHeader
+	return &http.Client{Transport: &proxyTransport{Transport: t, proxies: p}, Timeout: s.Timeout, CheckRedirect: checkRedirect}, nil
+}
+
+// checkRedirect follows redirects of GET only, because a POST carries secrets, and never from https to http.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if first.Method != http.MethodGet || len(via) > 3 || first.URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// caPool returns the system's certificate authorities and those of a PEM file.
+func caPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+// do sends a request, which was admitted before, and reads the whole body of at most maxDocument bytes. Its error wraps ErrUnavailable.
+func (i *Issuer) do(client *http.Client, r *http.Request) (*response, error) {
+	res, err := client.Do(r)
+	i.outage.record(res, err)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		if errors.As(err, new(*tls.CertificateVerificationError)) {
+			err = fmt.Errorf("%w: if the certificate is right, write the file of its authority as ca_file", err)
+		}
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+	}
+	if len(body) > maxDocument {
+		return nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
+	}
+	return &response{res.StatusCode, res.Header, body}, nil
+}
+
+// withoutQuery removes the query from the URL in an error of net/http, because it may have a token.
+func withoutQuery(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		bare, _, _ := strings.Cut(e.URL, "?")
+		return &url.Error{Op: e.Op, URL: bare, Err: e.Err}
+	}
+	return err
+}
+
+// get fetches metadata or a key set, and returns its JSON. The error wraps ErrUnavailable.
+func (i *Issuer) get(ctx context.Context, address string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	leave, err := i.calls.admitKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	r.Header = i.header.Clone()
+	r.Header.Set("Accept", "application/json")
+	res, err := i.do(i.http, r)
+	if err != nil {
+		return nil, err
+	}
+	if res.status != http.StatusOK {
+		return nil, fmt.Errorf("%w: GET %s: expected 200, got %d", ErrUnavailable, address, res.status)
+	}
+	return res.json(), nil
+}
