@@ -154,8 +154,8 @@ func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id}, nil
 }
 
-// Look returns the session of an ID as Open does, and changes nothing.
-func (s *Sessions) Look(ctx context.Context, id ID) (*Session, error) {
+// Peek returns the session of an ID as Open does, and changes nothing.
+func (s *Sessions) Peek(ctx context.Context, id ID) (*Session, error) {
 	e, err := s.read(ctx, id)
 	if err != nil {
 		return nil, err
@@ -206,10 +206,10 @@ func (s *Sessions) End(ctx context.Context, id ID) error {
 	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
 }
 
-// EndIf ends a session that was read, or whose refresh returned it, if the store still has the same under its ID. Else the
+// EndIfUnchanged ends a session that was read, or whose refresh returned it, if the store still has the same under its ID. Else the
 // error is ErrChanged: another request has refreshed or rotated it, and what was judged of it no longer counts. A session that
 // is gone has ended.
-func (s *Sessions) EndIf(ctx context.Context, id ID, read *Session) error {
+func (s *Sessions) EndIfUnchanged(ctx context.Context, id ID, read *Session) error {
 	e, err := s.store.load(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):

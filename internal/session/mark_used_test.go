@@ -11,7 +11,7 @@ func TestOnce(t *testing.T) {
 		a, b := r.sessions(usual), r.sessions(usual)
 		once := func(s *Sessions, secret string, want bool) func() {
 			t.Helper()
-			giveBack, first, err := s.Once(t.Context(), []byte(secret), time.Minute)
+			giveBack, first, err := s.MarkUsed(t.Context(), []byte(secret), time.Minute)
 			if err != nil || first != want {
 				t.Fatalf("%s: first %v, %v, expected %v", secret, first, err, want)
 			}

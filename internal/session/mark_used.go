@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Once marks what may be used once, such as a login's authorization response, as used for the time given, among all replicas
+// MarkUsed marks what may be used once, such as a login's authorization response, as used for the time given, among all replicas
 // that share the store. secret names it; no store learns it. first is false if it was used before. giveBack takes the mark off
 // again; it is nil unless first. The error wraps ErrUnavailable: then nobody knows.
-func (s *Sessions) Once(ctx context.Context, secret []byte, life time.Duration) (giveBack func(context.Context), first bool, err error) {
+func (s *Sessions) MarkUsed(ctx context.Context, secret []byte, life time.Duration) (giveBack func(context.Context), first bool, err error) {
 	sum := sha256.Sum256(append([]byte("sallyport v1 used once\x00"), secret...))
 	id, holder := ID(sum[:len(ID{})]), rand.Text()
 	first, err = s.store.lease(ctx, id, holder, life) // a command that the client sends again finds its own holder
