@@ -19,7 +19,7 @@ var house = map[string]string{
 	"internal/authz":      "auth",
 	"internal/flow":       "oidc session authserver cache redis keyring auth",
 	"internal/oidc":       "cache auth",
-	"internal/session":    "keyring redis auth",
+	"internal/session":    "keyring redis cache auth",
 	"internal/signer":     "redis keyring auth",
 	"internal/authserver": "keyring redis cache auth",
 	"internal/cache":      "keyring",

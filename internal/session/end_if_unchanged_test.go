@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// EndIfUnchanged ends the session that was judged, and none that another replica has refreshed or rotated since.
+// EndIfUnchanged ends the session that was read, but not one that another replica has refreshed or rotated since.
 func TestEndIf(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(r *rig, replica *Sessions, id ID)
@@ -42,7 +42,7 @@ func TestEndIf(t *testing.T) {
 	}
 }
 
-// EndIfUnchanged ends what a refresh has returned, too.
+// EndIfUnchanged also ends a session that Update returned.
 func TestEndIfRefreshed(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, i := r.sessions(usual), &issuer{clock: r.clock}

@@ -17,16 +17,16 @@ func isNotFound(err error) bool {
 func TestStartOpenEnd(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, replica := r.sessions(usual), r.sessions(usual)
-		a := john()
-		id := r.start(s, nil, a)
-		for range 2 { // decoded, and from what is kept decoded
+		login := john()
+		id := r.start(s, nil, login)
+		for range 2 { // decoded from the record, and cached
 			for _, s := range []*Sessions{s, replica} {
 				opened := r.open(s, id)
 				if opened.ID != id || opened.Rotated {
 					t.Error("the ID changed")
 				}
-				if got := opened.Session.Login; !reflect.DeepEqual(got, a) {
-					t.Errorf("got %+v, expected %+v", got, a)
+				if got := opened.Session.Login; !reflect.DeepEqual(got, login) {
+					t.Errorf("got %+v, expected %+v", got, login)
 				}
 			}
 		}
@@ -52,12 +52,12 @@ func TestTimeouts(t *testing.T) {
 	const m = time.Minute
 	cases := map[string]struct {
 		timeouts timeouts
-		used     []time.Duration // after each the session is used and alive
-		over     time.Duration   // after the last of them it is over; zero: never
+		used     []time.Duration // pauses, after each of which the session is valid
+		over     time.Duration   // after the last use it has ended; zero: never
 	}{
 		"idling":                   {timeouts{15 * m, 0, 0}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
 		"idling, not used at all":  {timeouts{15 * m, 0, 0}, nil, 15 * m},
-		"idling, short":            {timeouts{20 * time.Second, 0, 0}, []time.Duration{15 * time.Second, 15 * time.Second}, 21 * time.Second},
+		"idling, short":            {timeouts{m / 3, 0, 0}, []time.Duration{m / 4, m / 4}, 21 * time.Second},
 		"rolling, not rotated":     {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
 		"rolling, shorter":         {timeouts{90 * m, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
 		"absolute, however used":   {timeouts{15 * m, 0, 60 * m}, []time.Duration{14 * m, 14 * m, 14 * m, 14 * m}, 4 * m},
@@ -83,7 +83,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// Through rotations a session lives on, until the absolute timeout.
+// A session is rotated repeatedly until the absolute timeout.
 func TestRotationGoesOnUntilTheAbsoluteTimeout(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(timeouts{rolling: time.Hour, absolute: 4 * time.Hour})
@@ -157,7 +157,7 @@ func TestRotationUnderParallelRequests(t *testing.T) {
 	})
 }
 
-// A request that has read the session before its rotation must not prolong the life of the old ID.
+// A request that read the session before its rotation does not extend the life of the old ID.
 func TestGraceIsNotProlonged(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)
@@ -170,7 +170,7 @@ func TestGraceIsNotProlonged(t *testing.T) {
 		if _, err := s.move(context.Background(), e); err != nil {
 			t.Fatal(err)
 		}
-		r.clock.offset.Add(int64(2 * time.Minute)) // Redis still has it, as if it had been touched
+		r.clock.offset.Add(int64(2 * time.Minute)) // Redis still has the record, as after a touch
 		r.gone(other, old)
 		r.gone(s, old)
 	})
@@ -202,7 +202,7 @@ func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 			"by a login": func(id ID) error { _, _, err := other.Start(context.Background(), &id, john()); return err },
 		} {
 			old := r.start(s, nil, john())
-			e, err := s.store.load(context.Background(), old) // what rotate works on
+			e, err := s.store.load(context.Background(), old) // as rotate reads it
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,14 +213,15 @@ func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 				t.Errorf("%s: got %v, %v, expected %v", name, moved, err, ErrNotFound)
 			}
 			r.gone(s, old)
-			if n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject); err != nil || n != 0 && name != "by a login" {
+			n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject)
+			if err != nil || n != 0 && name != "by a login" {
 				t.Errorf("%s: %d sessions are left, %v", name, n, err)
 			}
 		}
 	})
 }
 
-// A refresh that comes between makes a rotation start anew, and nothing of it stays.
+// A refresh during a rotation undoes the rotation.
 func TestRefreshDuringRotation(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)
@@ -232,7 +233,7 @@ func TestRefreshDuringRotation(t *testing.T) {
 		r.quicker(other, id)
 		now, err := s.move(t.Context(), e)
 		if err != nil || now.id != id || now.session.Login.Identity.Tokens.AccessToken != "the other's" {
-			t.Errorf("got %v, %v, expected the refreshed session under its ID", now, err)
+			t.Errorf("got %v, %v, expected the refreshed session under the old ID", now, err)
 		}
 		if n, err := s.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
 			t.Errorf("%d sessions, %v, expected one", n, err)
@@ -240,7 +241,7 @@ func TestRefreshDuringRotation(t *testing.T) {
 	})
 }
 
-// A login makes a new ID, whatever the browser had (session fixation), and ends what that stood for.
+// A login makes a new ID whatever ID the browser has (session fixation), and ends the former session.
 func TestALoginEndsTheOneBefore(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s := r.sessions(timeouts{rolling: time.Hour})
@@ -255,7 +256,7 @@ func TestALoginEndsTheOneBefore(t *testing.T) {
 		}
 		r.gone(s, old)
 		r.gone(s, rotated)
-		unknown := newID() // planted, or long over
+		unknown := newID() // planted by an attacker, or expired
 		if fresh := r.start(s, &unknown, john()); fresh == unknown || r.open(s, fresh).ID != fresh {
 			t.Error("an ID without a session was believed")
 		}
@@ -263,8 +264,8 @@ func TestALoginEndsTheOneBefore(t *testing.T) {
 	})
 }
 
-// A request that still brings an ID which a login or a rotation has replaced is told so: the browser has a newer cookie of
-// that name, which must not be cleared. Other ends are ends.
+// A request with an ID that a login or a rotation replaced gets ErrReplaced: the browser has a newer cookie of that name, which
+// must not be deleted. An ID whose session ended in another way does not.
 func TestReplacedIDs(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(timeouts{rolling: time.Hour}), r.sessions(timeouts{rolling: time.Hour})
@@ -311,9 +312,9 @@ func TestLogoutFromAnywhere(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, replica := r.sessions(usual), r.sessions(usual)
 		ctx, login := context.Background(), func(issuer, subject, sid string) Login {
-			a := john()
-			a.Issuer, a.Subject, a.SID = issuer, subject, sid
-			return a
+			l := john()
+			l.Issuer, l.Subject, l.SID = issuer, subject, sid
+			return l
 		}
 		laptop := r.start(s, nil, login("https://a", "john", "1"))
 		phone := r.start(s, nil, login("https://a", "john", "2"))
@@ -372,13 +373,13 @@ func TestSessionsAreImmutable(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
 	s := r.sessions(usual)
-	r.memory.max = 10
+	r.memory.entries.Max = 10
 	var ids []ID
 	for range 10 {
 		ids = append(ids, r.start(s, nil, john()))
 		r.pass(time.Minute)
 	}
-	r.open(s, ids[0]) // used: it is no longer the first to end
+	r.open(s, ids[0]) // used: it is no longer the first to expire
 	last := r.start(s, nil, john())
 	r.gone(s, ids[1])
 	for i, id := range append(ids[2:], ids[0], last) {
@@ -386,8 +387,8 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("session %d: %v", i, err)
 		}
 	}
-	if len(r.memory.entries) != 10 || r.log.String() == "" {
-		t.Errorf("%d sessions, expected 10 and a warning: %q", len(r.memory.entries), r.log.String())
+	if r.memory.entries.Len() != 10 || r.log.String() == "" {
+		t.Errorf("%d sessions, expected 10 and a warning: %q", r.memory.entries.Len(), r.log.String())
 	}
 }
 
@@ -396,23 +397,22 @@ func TestMemorySweeps(t *testing.T) {
 	s := r.sessions(usual)
 	var used ID
 	for i := range 100 {
-		a := john()
-		a.Subject = fmt.Sprint("sub ", i)
-		used = r.start(s, nil, a)
+		l := john()
+		l.Subject = fmt.Sprint("sub ", i)
+		used = r.start(s, nil, l)
 	}
 	r.memory.lease(t.Context(), newID(), "dead", time.Second)
 	r.pass(10 * time.Minute)
 	r.open(s, used)
 	r.pass(10 * time.Minute)
 	r.memory.sweep()
-	if len(r.memory.entries) != 1 || len(r.memory.queue) != 1 || len(r.memory.leases) != 0 || len(r.memory.index) != 2 {
-		t.Errorf("after the sweep: %d sessions, %d queued, %d leases, %d indexes; expected 1, 1, 0, 2",
-			len(r.memory.entries), len(r.memory.queue), len(r.memory.leases), len(r.memory.index))
+	if m := r.memory; m.entries.Len() != 1 || m.leases.Len() != 0 || len(m.index) != 2 {
+		t.Errorf("after the sweep: %d sessions, %d leases, %d index keys; expected 1, 0, 2", m.entries.Len(), m.leases.Len(), len(m.index))
 	}
 	r.open(s, used)
 	r.pass(time.Hour)
 	r.memory.sweep()
-	if len(r.memory.entries)+len(r.memory.queue)+len(r.memory.index) != 0 {
+	if r.memory.entries.Len()+len(r.memory.index) != 0 {
 		t.Error("something is left")
 	}
 }
