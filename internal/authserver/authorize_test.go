@@ -12,7 +12,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// browse asks as a browser does.
+// browse sends an authorization request as a browser does.
 func (g *gate) browse(asked url.Values) (*auth.Answer, error) {
 	res, err := g.serve("authorize", http.MethodGet, asked.Encode(), "")
 	if err != nil {
@@ -39,16 +39,16 @@ func (g *gate) redirected(a *auth.Answer, err error, to string) url.Values {
 	return q
 }
 
-// asked expects the question, and returns the form's sealed field.
+// asked expects the consent page, and returns the form's sealed field.
 func (g *gate) asked(a *auth.Answer, err error) string {
 	g.r.Helper()
 	if err != nil || a.Page == nil || len(a.Page.Fields) != 1 || !a.Page.Post || a.Page.Link != base+authorizePath {
-		g.r.Fatalf("got %+v, %v, expected the question", a, err)
+		g.r.Fatalf("got %+v, %v, expected the consent page", a, err)
 	}
 	return a.Page.Fields[0].Value
 }
 
-// reply answers the question.
+// reply submits the form of the consent page.
 func (g *gate) reply(sealed string, pairs ...string) (*auth.Answer, error) {
 	res, err := g.serve("authorize", http.MethodPost, "", form(append([]string{"consent", sealed}, pairs...)...).Encode())
 	if err != nil {
@@ -57,7 +57,7 @@ func (g *gate) reply(sealed string, pairs ...string) (*auth.Answer, error) {
 	return res.Answer, nil
 }
 
-// stale expects the page that an answer is out of date, and returns where it leads.
+// stale expects the error page for a form that is not valid any more, and returns its link.
 func (g *gate) stale(a *auth.Answer, err error) string {
 	g.r.Helper()
 	var e *auth.Error
@@ -73,7 +73,8 @@ func TestConsent(t *testing.T) {
 		a, err := g.browse(asking())
 		sealed := g.asked(a, err)
 		page := fmt.Sprintf("%s %s %s %q %s %s", a.Page.Title, a.Page.Text, a.Page.Action, a.Page.Items, a.Page.Link, a.Page.Refuse)
-		expected := `Allow access? The App asks for access in your name. If you allow it, you go on to https://app.example.com. It asks for: Allow ["read" "write"] /api/oauth2/authorize Don't allow`
+		expected := "Allow access? The App asks for access in your name. If you allow it, you go on to https://app.example.com. " +
+			`It asks for: Allow ["read" "write"] /api/oauth2/authorize Don't allow`
 		if page != expected {
 			r.Errorf("got      %s\nexpected %s", page, expected)
 		}
@@ -90,7 +91,7 @@ func TestConsent(t *testing.T) {
 			r.Errorf("got %+v", i)
 		}
 
-		a, err = g.browse(with(asking(), "scope", "read")) // allowed already
+		a, err = g.browse(with(asking(), "scope", "read")) // consent was given before
 		g.redirected(a, err, appURI+"?code=")
 		a, err = g.browse(with(asking(), "prompt", "none"))
 		g.redirected(a, err, appURI+"?code=")
@@ -104,7 +105,8 @@ func TestConsent(t *testing.T) {
 		g.asked(a, err)
 		g.user.Issuer = "https://idp.example.com"
 		a, err = g.reply(sealed, "refuse", "1")
-		if q := g.redirected(a, err, appURI+"?"); q.Get("error") != "access_denied" || q.Get("state") != "the state" || q.Get("code") != "" {
+		if q := g.redirected(a, err, appURI+"?"); q.Get("error") != "access_denied" ||
+			q.Get("state") != "the state" || q.Get("code") != "" {
 			r.Errorf("got %v", q)
 		}
 		a, err = g.browse(asking()) // John has changed his mind
@@ -131,7 +133,8 @@ func TestConsentIsNeverRememberedWhereOthersCanListen(t *testing.T) {
 
 func TestNoConsent(t *testing.T) {
 	g := memoryRig(t).gate()
-	asked := form("response_type", "code", "client_id", "first party", "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+	asked := form("response_type", "code", "client_id", "first party", "code_challenge",
+		challengeOf(verifier), "code_challenge_method", "S256")
 	a, err := g.browse(asked)
 	q := g.redirected(a, err, "https://first.example.com/?code=")
 	if q.Has("state") {
@@ -181,7 +184,7 @@ func TestNoLoginAtAll(t *testing.T) {
 	g.code(asking())
 }
 
-// As long as it isn't sure that the redirect URI is the client's, nothing goes there (RFC 6749 §4.1.2.1).
+// If the client or its redirect URI is not valid, the browser is not redirected (RFC 6749 §4.1.2.1).
 func TestAuthorizationRequestsThatGoNowhere(t *testing.T) {
 	g := memoryRig(t).gate()
 	for name, asked := range map[string]url.Values{
@@ -245,8 +248,9 @@ func TestAuthorizationRequestsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: got %v, expected %s", name, q, c.expected)
 		}
 		status, answer := c.g.post("authorize", with(c.asked, "provision_key", provision, "authenticated_userid", "john"))
-		q := strings.HasPrefix(answer.String("redirect_uri"), target) && strings.Contains(answer.String("redirect_uri"), "error="+c.expected)
-		if strings.HasPrefix(name, "prompt") { // the page elsewhere has asked
+		q := strings.HasPrefix(answer.String("redirect_uri"), target) &&
+			strings.Contains(answer.String("redirect_uri"), "error="+c.expected)
+		if strings.HasPrefix(name, "prompt") { // the external consent page has asked
 			continue
 		}
 		if status != 400 || !q {
@@ -257,7 +261,7 @@ func TestAuthorizationRequestsThatAreRefused(t *testing.T) {
 	lax.granted(with(redeeming(code), "code_verifier", ""))
 }
 
-// Nobody answers for another, nor for another request, nor too late.
+// A consent form is accepted only from the user who was asked, and only in time.
 func TestAnswersThatAreStale(t *testing.T) {
 	r := memoryRig(t)
 	g := r.gate()
@@ -274,7 +278,7 @@ func TestAnswersThatAreStale(t *testing.T) {
 	a, err = g.reply(sealed)
 	g.stale(a, err)
 	g.user = john
-	r.clock.offset.Add(int64(questionLife - time.Second))
+	r.clock.offset.Add(int64(consentTimeout - time.Second))
 	a, err = g.reply(sealed)
 	g.redirected(a, err, appURI)
 	r.clock.offset.Add(int64(2 * time.Second))
@@ -310,7 +314,7 @@ func TestAnswersThatAreStale(t *testing.T) {
 	}
 }
 
-// question is what a user was asked, whoever is logged in now.
+// question returns the sealed field of the consent page for a user.
 func (g *gate) question(user *auth.Identity) string {
 	g.r.Helper()
 	defer func(now *auth.Identity) { g.user = now }(g.user)
@@ -336,10 +340,11 @@ func TestTheConsentPageElsewhere(t *testing.T) {
 			form url.Values
 			code string
 		}{
-			"a wrong key":              {with(good, "provision_key", provision+"x"), "invalid_provision_key"},
-			"no key":                   {with(good, "provision_key", ""), "invalid_provision_key"},
-			"no user":                  {with(good, "authenticated_userid", ""), "invalid_authenticated_userid"},
-			"a long user":              {with(good, "authenticated_userid", strings.Repeat("x", maxUserID+1)), "invalid_authenticated_userid"},
+			"a wrong key": {with(good, "provision_key", provision+"x"), "invalid_provision_key"},
+			"no key":      {with(good, "provision_key", ""), "invalid_provision_key"},
+			"no user":     {with(good, "authenticated_userid", ""), "invalid_authenticated_userid"},
+			"a long user": {with(good, "authenticated_userid", strings.Repeat("x", maxUserID+1)),
+				"invalid_authenticated_userid"},
 			"an unknown client":        {with(good, "client_id", "nobody"), "invalid_request"},
 			"another redirect_uri":     {with(good, "redirect_uri", "https://evil.example.com/"), "invalid_request"},
 			"a wrong key and scope":    {with(good, "provision_key", "x", "scope", "admin"), "invalid_provision_key"},
@@ -351,7 +356,8 @@ func TestTheConsentPageElsewhere(t *testing.T) {
 			}
 		}
 		none := r.gate(func(s *Settings) { s.ProvisionKey = "" })
-		if status, answer := none.post("authorize", with(good, "provision_key", "")); status != 400 || answer["error"] != "invalid_provision_key" {
+		if status, answer := none.post("authorize", with(good, "provision_key", "")); status != 400 ||
+			answer["error"] != "invalid_provision_key" {
 			r.Errorf("without a key in the settings: got %d %v", status, answer)
 		}
 		if strings.Contains(r.log.String(), provision) || strings.Contains(r.log.String(), "john@") {
