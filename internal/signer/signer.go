@@ -33,7 +33,7 @@ type Settings struct {
 }
 
 // ErrUnavailable means that the keys could not be loaded or stored: the store can't be reached, or its record doesn't open.
-var ErrUnavailable = errors.New("the gate's keys can't be had")
+var ErrUnavailable = errors.New("the gate's keys can't be loaded or stored")
 
 // A Signer has the keys. It is safe for concurrent use.
 type Signer struct {
