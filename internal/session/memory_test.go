@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -82,5 +83,52 @@ func (r *rig) indexed(step int, ids []ID) {
 				r.Fatalf("step %d: %v lists a session that isn't stored", step, key.kind)
 			}
 		}
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	r.memory.entries.Max = 10
+	var ids []ID
+	for range 10 {
+		ids = append(ids, r.start(s, nil, john()))
+		r.pass(time.Minute)
+	}
+	r.open(s, ids[0]) // used: it is no longer the first to expire
+	last := r.start(s, nil, john())
+	r.gone(s, ids[1])
+	for i, id := range append(ids[2:], ids[0], last) {
+		if _, err := s.Open(t.Context(), id); err != nil {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	if r.memory.entries.Len() != 10 || r.log.String() == "" {
+		t.Errorf("%d sessions, expected 10 and a warning: %q", r.memory.entries.Len(), r.log.String())
+	}
+}
+
+func TestMemorySweeps(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	var used ID
+	for i := range 100 {
+		l := john()
+		l.Subject = fmt.Sprint("sub ", i)
+		used = r.start(s, nil, l)
+	}
+	r.memory.lease(t.Context(), newID(), "dead", time.Second)
+	r.pass(10 * time.Minute)
+	r.open(s, used)
+	r.pass(10 * time.Minute)
+	r.memory.sweep()
+	if m := r.memory; m.entries.Len() != 1 || m.leases.Len() != 0 || len(m.index) != 2 {
+		t.Errorf("after the sweep: %d sessions, %d leases, %d index keys; expected 1, 0, 2", m.entries.Len(), m.leases.Len(), len(m.index))
+	}
+	r.open(s, used)
+	r.pass(time.Hour)
+	r.memory.sweep()
+	if r.memory.entries.Len()+len(r.memory.index) != 0 {
+		t.Error("something is left")
 	}
 }
