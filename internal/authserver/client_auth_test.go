@@ -15,15 +15,15 @@ import (
 
 var cc = form("grant_type", "client_credentials")
 
-// A counting is a slow hash that counts its comparisons.
-type counting struct {
+// A countingHash is a slow hash that counts its comparisons.
+type countingHash struct {
 	right string
 	runs  *atomic.Int64
 }
 
-func (c counting) slow() bool { return true }
+func (c countingHash) slow() bool { return true }
 
-func (c counting) matches(secret string) bool {
+func (c countingHash) matches(secret string) bool {
 	c.runs.Add(1)
 	return secret == c.right
 }
@@ -34,7 +34,7 @@ func slowly(g *gate, hashes map[string]int) *atomic.Int64 {
 	for id, n := range hashes {
 		g.clients[id].hashes = nil
 		for range n {
-			g.clients[id].hashes = append(g.clients[id].hashes, counting{appSecret, runs})
+			g.clients[id].hashes = append(g.clients[id].hashes, countingHash{appSecret, runs})
 		}
 	}
 	g.Server.secrets = g.process.secrets.forClients(g.clients)

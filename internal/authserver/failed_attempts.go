@@ -52,7 +52,7 @@ func newFailedAttempts(now func() time.Time) *failedAttempts {
 	}
 }
 
-// An attempt is one that is running. It counts as failed unless succeed or cancel is called.
+// An attempt is one comparison of a secret. It counts as failed unless succeed or cancel is called.
 type attempt struct {
 	all     *failedAttempts
 	client  knownClient

@@ -24,13 +24,13 @@ type memoryStore struct {
 	mu       sync.Mutex // guards the fields below
 	tokens   *cache.ExpiringMap[digest, *record]
 	codes    *cache.ExpiringMap[digest, *record]
-	families *cache.ExpiringMap[digest, *members]
+	families *cache.ExpiringMap[digest, *familyEntry]
 	swept    time.Time
 	warned   time.Time // when a full store was last logged
 }
 
-// A members is a family with its access tokens.
-type members struct {
+// A familyEntry is a family with its access tokens.
+type familyEntry struct {
 	record *record
 	tokens []digest  // at most maxMembers, the newest first
 	until  time.Time // see issuance.until
@@ -41,7 +41,7 @@ func newMemoryStore(now func() time.Time, log *slog.Logger) *memoryStore {
 		now: now, log: log,
 		tokens:   cache.NewExpiringMap[digest](maxTokens, (*record).expiry),
 		codes:    cache.NewExpiringMap[digest](maxCodes, (*record).expiry),
-		families: cache.NewExpiringMap[digest](maxTokens, func(m *members) time.Time { return m.until }),
+		families: cache.NewExpiringMap[digest](maxTokens, func(f *familyEntry) time.Time { return f.until }),
 	}
 }
 
@@ -137,7 +137,7 @@ func (m *memoryStore) issue(next issuance, tokens []digest) {
 		}
 	}
 	m.put(next.token, next.access)
-	evicted, full := m.families.Put(familyDigest(next.family.Family), &members{next.family, alive, next.until()})
+	evicted, full := m.families.Put(familyDigest(next.family.Family), &familyEntry{next.family, alive, next.until()})
 	if !full {
 		return
 	}

@@ -65,7 +65,7 @@ type Config[V any] struct {
 type Cache[V any] struct {
 	config   Config[V]
 	entries  *otter.Cache[Key, *entry[V]]
-	negative *otter.Cache[Key, *negative]
+	negative *otter.Cache[Key, *negativeEntry]
 	flight   *Flight[Key, V]
 }
 
@@ -90,8 +90,8 @@ func (e *entry[V]) claimLoad(now time.Time) bool {
 	return now.UnixNano()-last >= int64(retryAfter) && e.failed.CompareAndSwap(last, now.UnixNano())
 }
 
-// A negative is a cached error.
-type negative struct {
+// A negativeEntry is a cached error.
+type negativeEntry struct {
 	err   error
 	until time.Time
 }
@@ -115,9 +115,9 @@ func New[V any](c Config[V]) *Cache[V] {
 				return max(e.Value.stale.Sub(c.Now()), time.Millisecond)
 			}),
 		}),
-		negative: otter.Must(&otter.Options[Key, *negative]{
+		negative: otter.Must(&otter.Options[Key, *negativeEntry]{
 			MaximumSize:      maxNegative,
-			ExpiryCalculator: otter.ExpiryWriting[Key, *negative](max(c.Negative, time.Millisecond)),
+			ExpiryCalculator: otter.ExpiryWriting[Key, *negativeEntry](max(c.Negative, time.Millisecond)),
 		}),
 	}
 }
@@ -193,7 +193,7 @@ func (c *Cache[V]) load(ctx context.Context, k Key, load Load[V]) (V, error) {
 	case c.config.Verdict(err):
 		c.entries.Invalidate(k)
 		if c.config.Negative > 0 {
-			c.negative.Set(k, &negative{err, c.config.Now().Add(c.config.Negative)})
+			c.negative.Set(k, &negativeEntry{err, c.config.Now().Add(c.config.Negative)})
 		}
 	}
 	return v, err

@@ -74,7 +74,7 @@ func TestTimes(t *testing.T) {
 		ends   time.Duration
 		serves time.Duration
 	}{
-		"a value's own expiry":                  {Times{TTL: time.Hour}, time.Minute, time.Minute},
+		"a value's own expiry":                 {Times{TTL: time.Hour}, time.Minute, time.Minute},
 		"none: the TTL":                        {Times{TTL: time.Hour}, 0, time.Hour},
 		"clamped":                              {Times{TTL: time.Hour, Max: 10 * time.Second}, time.Minute, 10 * time.Second},
 		"none, clamped":                        {Times{TTL: time.Hour, Max: 10 * time.Second}, 0, 10 * time.Second},

@@ -27,20 +27,20 @@ type memoryStore struct {
 	stopped  sync.WaitGroup
 
 	mu      sync.RWMutex // guards the fields below
-	entries *cache.ExpiringMap[ID, *stored]
+	entries *cache.ExpiringMap[ID, *memoryEntry]
 	index   map[indexKey]map[ID]struct{}
 	leases  *cache.ExpiringMap[ID, lease]
 	warned  time.Time // when a full store was last logged
 }
 
-// A stored is an entry and its deadline, which each use moves. Using it needs only the read lock.
-type stored struct {
+// A memoryEntry is an entry with its deadline, which each use moves. Using it needs only the read lock.
+type memoryEntry struct {
 	*entry
 	touched  atomic.Int64 // Unix nanoseconds of the last use
 	deadline atomic.Int64 // Unix nanoseconds; zero means never
 }
 
-func (s *stored) expires() time.Time {
+func (s *memoryEntry) expires() time.Time {
 	deadline := s.deadline.Load()
 	if deadline == 0 {
 		return time.Time{}
@@ -48,13 +48,13 @@ func (s *stored) expires() time.Time {
 	return time.Unix(0, deadline)
 }
 
-func (s *stored) expired(now time.Time) bool {
+func (s *memoryEntry) expired(now time.Time) bool {
 	deadline := s.deadline.Load()
 	return deadline != 0 && now.UnixNano() >= deadline
 }
 
 // touch records a use.
-func (s *stored) touch(t *timeouts, now time.Time) {
+func (s *memoryEntry) touch(t *timeouts, now time.Time) {
 	var deadline int64
 	if ttl := s.ttl(t, now); ttl > 0 {
 		deadline = now.Add(ttl).UnixNano()
@@ -72,7 +72,7 @@ type lease struct {
 func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
 		timeouts: t, now: now, log: log, stop: make(chan struct{}),
-		entries: cache.NewExpiringMap[ID](maxSessions, (*stored).expires),
+		entries: cache.NewExpiringMap[ID](maxSessions, (*memoryEntry).expires),
 		index:   map[indexKey]map[ID]struct{}{},
 		leases:  cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
 	}
@@ -164,7 +164,7 @@ func (m *memoryStore) current(id ID) *entry {
 // put stores an entry, in place of the former one of its ID.
 func (m *memoryStore) put(e *entry) {
 	m.delete(e.id)
-	s := &stored{entry: e}
+	s := &memoryEntry{entry: e}
 	s.touch(&m.timeouts, m.now())
 	if evicted, full := m.entries.Put(e.id, s); full {
 		m.unindex(evicted.entry)
@@ -190,7 +190,7 @@ func (m *memoryStore) warnFull() {
 }
 
 // delete removes the entry of an ID and returns it, or nil if the ID has none.
-func (m *memoryStore) delete(id ID) *stored {
+func (m *memoryStore) delete(id ID) *memoryEntry {
 	s, ok := m.entries.Delete(id)
 	if !ok {
 		return nil

@@ -27,11 +27,11 @@ type redisStore struct {
 	keyring  *keyring.Keyring
 	now      func() time.Time
 	log      *slog.Logger
-	decoded  *otter.Cache[ID, *decoded]
+	decoded  *otter.Cache[ID, *cachedEntry]
 }
 
-// A decoded is a cached entry.
-type decoded struct {
+// A cachedEntry is a decoded entry.
+type cachedEntry struct {
 	*entry
 	name    string       // the record's key in Redis
 	touched atomic.Int64 // Unix nanoseconds: when its TTL in Redis was last renewed
@@ -49,10 +49,10 @@ func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() 
 	}
 	return &redisStore{
 		client: client, prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
-		decoded: otter.Must(&otter.Options[ID, *decoded]{
+		decoded: otter.Must(&otter.Options[ID, *cachedEntry]{
 			MaximumWeight:    decodedBytes,
-			Weigher:          func(_ ID, d *decoded) uint32 { return uint32(4*len(d.record)) + 1024 },
-			ExpiryCalculator: otter.ExpiryAccessing[ID, *decoded](decodedIdle),
+			Weigher:          func(_ ID, d *cachedEntry) uint32 { return uint32(4*len(d.record)) + 1024 },
+			ExpiryCalculator: otter.ExpiryAccessing[ID, *cachedEntry](decodedIdle),
 		}),
 	}, nil
 }
@@ -100,7 +100,7 @@ func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
 
 // unchanged reports whether the record of a cached entry is still the same in Redis. If a touch is due, the same command renews
 // the record's TTL.
-func (r *redisStore) unchanged(ctx context.Context, cached *decoded) (bool, error) {
+func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, error) {
 	now, last := r.now(), cached.touched.Load()
 	due := r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter())
 	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
@@ -161,7 +161,7 @@ func (r *redisStore) open(id ID, name, record string) (*entry, error) {
 
 // cache caches a decoded entry.
 func (r *redisStore) cache(e *entry, touched int64) {
-	d := &decoded{entry: e, name: r.record(e.id)}
+	d := &cachedEntry{entry: e, name: r.record(e.id)}
 	d.touched.Store(touched)
 	r.decoded.Set(e.id, d)
 }

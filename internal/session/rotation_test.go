@@ -146,7 +146,7 @@ func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 	})
 }
 
-// A refresh during a rotation undoes the rotation.
+// If a session is refreshed during its rotation, it keeps its old ID.
 func TestRefreshDuringRotation(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)

@@ -11,8 +11,8 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// Sessions are the sessions of routes with equal session settings. It enforces the timeouts over a store, and is safe for
-// concurrent use.
+// Sessions has the sessions of all routes with equal session settings. It enforces the timeouts over a store. It is safe for concurrent
+// use.
 type Sessions struct {
 	timeouts timeouts
 	store    store
