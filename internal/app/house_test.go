@@ -19,7 +19,7 @@ var house = map[string]string{
 	"internal/authz":      "check auth",
 	"internal/flow":       "oidc session authserver cache redis keyring check auth",
 	"internal/oidc":       "cache check auth",
-	"internal/session":    "keyring redis check auth",
+	"internal/session":    "keyring redis cache check auth",
 	"internal/signer":     "redis keyring check auth",
 	"internal/authserver": "keyring redis cache check auth",
 	"internal/cache":      "keyring",

@@ -10,9 +10,9 @@ import (
 	"sallyport/internal/auth"
 )
 
-// authorize is the authorization endpoint (RFC 6749 §3.1). A browser comes with GET, and with POST from the page on which
-// the user was asked; a consent page elsewhere comes with POST and the provision key.
-func (s *site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
+// authorize serves the authorization endpoint (RFC 6749 §3.1). A browser sends GET, and POST from the consent page. The external
+// consent page sends POST with the provision key.
+func (s *routeServer) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	var p params
 	if r.Method == http.MethodPost {
 		var err error
@@ -36,26 +36,26 @@ func (s *site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) 
 	return res, nil
 }
 
-// authorizeVisitor serves a browser. answer is what the user has said; nil: nothing yet.
-func (s *site) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
+// authorizeVisitor serves a browser. Answer is the submitted form of the consent page, or nil.
+func (s *routeServer) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
 	if answer != nil {
 		return s.authorizeConsent(r, user, answer)
 	}
 	return s.authorizeBrowser(r, user)
 }
 
-// A visitor is whose browser it is.
+// A visitor is the user of a browser.
 type visitor struct {
 	identity *auth.Identity
-	header   http.Header // for the response, whatever it becomes
-	err      error       // why nobody is known
+	header   http.Header // to add to any response
+	err      error       // why the user is not identified
 }
 
-// visitor returns who is logged in, if the route lets that user pass. A token of our own proves no user here, or a client
-// could turn one into more.
-func (s *site) visitor(from auth.Visitor) (v visitor) {
+// visitor identifies the user, and authorizes the user for the route. An access token of this server doesn't identify a user here:
+// otherwise a client could exchange one for further tokens.
+func (s *routeServer) visitor(from auth.Visitor) (v visitor) {
 	if s.users == nil {
-		v.err = refuse("access_denied", "Nobody can log in here.").because("no login for the authorization endpoint")
+		v.err = refuse("access_denied", "Users can't log in here.").because("no login for the authorization endpoint")
 		return v
 	}
 	res, err := from.Identify()
@@ -76,31 +76,33 @@ func (s *site) visitor(from auth.Visitor) (v visitor) {
 // An authorization is a valid authorization request (RFC 6749 §4.1.1).
 type authorization struct {
 	client    *client
-	redirect  string // where the response goes
-	asked     bool   // the request named it
+	redirect  string // the redirect URI of the response
+	asked     bool   // the request had a redirect_uri
 	state     string
 	scope     string
 	challenge string // S256; empty without PKCE
 }
 
-const maxState = 2048 // bytes: it goes into an address
+const maxState = 2048 // bytes: the state becomes part of a URL
 
-// recipient returns the client of an authorization request and where its response may go. Until these are right nothing goes
-// there, not even an error (RFC 6749 §4.1.2.1).
-func (s *site) recipient(p params) (*authorization, error) {
+// newAuthorization returns an authorization with the client and the redirect URI of a request. On an error the browser must not be
+// redirected (RFC 6749 §4.1.2.1).
+func (s *routeServer) newAuthorization(p params) (*authorization, error) {
 	c := s.clients[p["client_id"]]
 	if c == nil || !c.may(authorizationCode) {
-		return nil, refuse("invalid_request", "The client is unknown here, or may not ask for this.").because("client_id is unknown, or may not use authorization_code")
+		return nil, refuse("invalid_request", "The client is unknown here, or may not ask for this.").
+			because("client_id is unknown, or may not use authorization_code")
 	}
 	target, ok := c.redirectURI(p["redirect_uri"])
 	if !ok {
-		return nil, refuse("invalid_request", "The redirect_uri is none that the client has registered.").because("redirect_uri isn't one of " + c.ClientID)
+		return nil, refuse("invalid_request", "The redirect_uri is not registered for this client.").
+			because("redirect_uri isn't one of " + c.ClientID)
 	}
 	return &authorization{client: c, redirect: target, asked: p["redirect_uri"] != ""}, nil
 }
 
-// complete reads the rest of an authorization request. Its refusals go to the redirect URI.
-func (s *site) complete(a *authorization, p params) (err error) {
+// complete reads the other parameters of an authorization request. Its errors are sent to the redirect URI.
+func (s *routeServer) complete(a *authorization, p params) (err error) {
 	if len(p["state"]) > maxState || !isVisible(p["state"]) {
 		return refuse("invalid_request", "The state isn't up to 2048 printable ASCII characters.")
 	}
@@ -120,8 +122,9 @@ func (s *site) complete(a *authorization, p params) (err error) {
 	return err
 }
 
-// challenge is the request's code_challenge (RFC 7636 §4.3): S256 only, because plain protects nobody whose request is seen.
-func (s *site) challenge(c *client, p params) (string, error) {
+// challenge returns the code_challenge of a request (RFC 7636 §4.3). It accepts only S256: plain doesn't protect against an attacker who
+// sees the request.
+func (s *routeServer) challenge(c *client, p params) (string, error) {
 	challenge, method := p["code_challenge"], p["code_challenge_method"]
 	switch {
 	case challenge == "" && method != "":
@@ -138,26 +141,26 @@ func (s *site) challenge(c *client, p params) (string, error) {
 	return challenge, nil
 }
 
-// issueCode makes a code for a user who agreed, or for whom a trusted page did, and returns the response's address. The user's
-// identity is kept without tokens, so that the policy judges it whenever tokens are issued for it; nil: only the name is known.
-func (s *site) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
+// issueCode issues a code for a user and returns the URL of the authorization response. It stores the user's identity without tokens,
+// so that the policy judges the user whenever tokens are issued. Identity is nil if the external consent page named the user.
+func (s *routeServer) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
 	now := s.now()
-	rec := s.access(a.client, s.issuer(r), authorizationCode)
+	rec := s.newAccess(a.client, s.issuer(r), authorizationCode)
 	rec.Expires = now.Add(codeLife).Unix()
 	rec.Subject, rec.UserID, rec.Scope, rec.Family = user, user, a.scope, newFamily()
 	rec.RedirectURI, rec.RedirectAsked, rec.Challenge = a.redirect, a.asked, a.challenge
-	rec.User = kernel(identity)
+	rec.User = withoutTokens(identity)
 	h := s.mint.make(codeHandle, rec.Family)
-	if err := s.store.keep(r.Context(), h, rec); err != nil {
+	if err := s.store.add(r.Context(), h, rec); err != nil {
 		return "", err
 	}
 	s.log.Info("code issued", "request_id", r.ID, "client_id", a.client.ClientID)
 	return s.response(r, a, url.Values{"code": {h.text}}), nil
 }
 
-// response is the address of an authorization response: with state (RFC 6749 §4.1.2) and iss, so that a client of several
-// authorization servers knows which one answers (RFC 9207 §2).
-func (s *site) response(r *auth.Request, a *authorization, values url.Values) string {
+// response returns the URL of an authorization response. It adds state (RFC 6749 §4.1.2) and iss, by which a client of several
+// authorization servers recognizes the one that responded (RFC 9207 §2).
+func (s *routeServer) response(r *auth.Request, a *authorization, values url.Values) string {
 	if a.state != "" {
 		values.Set("state", a.state)
 	}
@@ -165,24 +168,25 @@ func (s *site) response(r *auth.Request, a *authorization, values url.Values) st
 	return responseURI(a.redirect, values)
 }
 
-// errorResponse is the address of an error response (RFC 6749 §4.1.2.1); empty if it isn't one that the client is told.
-func (s *site) errorResponse(r *auth.Request, a *authorization, err error) string {
+// errorResponse returns the URL of an error response (RFC 6749 §4.1.2.1), or "" if err is not a refusal for the client.
+func (s *routeServer) errorResponse(r *auth.Request, a *authorization, err error) string {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		return ""
 	}
-	s.log.Info("oauth2 request refused", "request_id", r.ID, "endpoint", "authorize", "client_id", a.client.ClientID, "error", refused.Error())
+	s.log.Info("oauth2 request refused",
+		"request_id", r.ID, "endpoint", "authorize", "client_id", a.client.ClientID, "error", refused.Error())
 	return s.response(r, a, url.Values{"error": {refused.code}, "error_description": {refused.description}})
 }
 
-// seeOther sends a browser on. 303, so that it never sends a form again (RFC 9700 §4.12).
+// seeOther returns a redirect. Its status is 303, so that the browser doesn't send a form again (RFC 9700 §4.12).
 func seeOther(target string) *auth.Result {
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{
 		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"},
 	}}}
 }
 
-// prompts are the words of prompt (OIDC Core §3.1.2.1).
+// prompts parses the parameter prompt (OIDC Core §3.1.2.1).
 func prompts(p params) (none, consent bool, err error) {
 	words := strings.Fields(p["prompt"])
 	for _, w := range words {
@@ -192,11 +196,12 @@ func prompts(p params) (none, consent bool, err error) {
 		case "consent":
 			consent = true
 		default:
-			return false, false, refuse("invalid_request", "Only none and consent are known for prompt here.").because("prompt " + w[:min(len(w), 40)])
+			return false, false, refuse("invalid_request", "Only none and consent are known for prompt here.").
+				because("prompt " + w[:min(len(w), 40)])
 		}
 	}
 	if none && len(words) > 1 {
-		return false, false, refuse("invalid_request", "prompt says none and something else.")
+		return false, false, refuse("invalid_request", "The prompt none can't be combined with another.")
 	}
 	return none, consent, nil
 }

@@ -8,30 +8,30 @@ import (
 	"sallyport/internal/auth"
 )
 
-// authorizeBrowser serves a user's browser, which a client sent here: it logs in if need be, asks the user, and sends the
-// browser back with a code. Refusals go back too, once it is sure where to; else the user sees them.
-func (s *site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
+// authorizeBrowser serves an authorization request from a browser. It redirects the browser to the client with a code or an error, or
+// returns the consent page. If the client or the redirect URI is not valid, the user sees the error instead.
+func (s *routeServer) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
-		return nil, page(err)
+		return nil, pageError(err)
 	}
 	if !r.Opened() && !(p["prompt"] == "none" && r.OpenedInFrame()) { // clients ask in a hidden frame (OIDC Core §3.1.2.1)
-		return nil, page(refuse("invalid_request",
+		return nil, pageError(refuse("invalid_request",
 			"A browser must open this address as a page: a script, a picture, a frame or a prefetch gets no code."))
 	}
-	a, err := s.recipient(p)
+	a, err := s.newAuthorization(p)
 	if err != nil {
-		return nil, page(err)
+		return nil, pageError(err)
 	}
-	res, err := s.ask(r, a, user, p)
+	res, err := s.codeOrConsent(r, a, user, p)
 	if target := s.errorResponse(r, a, err); target != "" {
 		return seeOther(target), nil
 	}
 	return res, err
 }
 
-// ask finds out who the user is and what the user says.
-func (s *site) ask(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
+// codeOrConsent returns the redirect with a code if the user has given consent, and the consent page otherwise.
+func (s *routeServer) codeOrConsent(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
 	if err := s.complete(a, p); err != nil {
 		return nil, err
 	}
@@ -43,23 +43,23 @@ func (s *site) ask(r *auth.Request, a *authorization, user visitor, p params) (*
 	case errors.Is(user.err, auth.ErrNoCredential) && silent:
 		return nil, refuse("login_required", "The user isn't logged in.") // OIDC Core §3.1.2.6
 	case user.err != nil && silent:
-		return nil, silently(user.err)
+		return nil, silentError(user.err)
 	case user.err != nil:
 		return nil, user.err
 	}
-	agreed := !a.client.Consent || s.kept.consents.given(user.identity, a) && a.client.sure(a.redirect)
+	agreed := !a.client.Consent || s.process.consents.given(user.identity, a) && a.client.exclusive(a.redirect)
 	switch {
 	case agreed && !always:
-		return s.send(r, a, user.identity)
+		return s.sendCode(r, a, user.identity)
 	case silent:
 		return nil, refuse("consent_required", "The user must be asked.")
 	}
 	return s.consentPage(r, a, user.identity)
 }
 
-// silently returns the error response for a user whom the route refuses, where prompt=none forbids to show a page (OIDC Core
-// §3.1.2.1). It says no more than that the user may not do this, or that a login is needed.
-func silently(err error) error {
+// silentError returns the error response for a user whom the route refuses, if the request has prompt=none, which forbids a page (OIDC
+// Core §3.1.2.1). The client learns only that access is denied, or that a login is needed.
+func silentError(err error) error {
 	e := auth.AsError(err)
 	switch {
 	case e.StepUp != nil:
@@ -70,8 +70,8 @@ func silently(err error) error {
 	return err
 }
 
-// send sends the browser back with a code.
-func (s *site) send(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
+// sendCode redirects the browser to the client with a code.
+func (s *routeServer) sendCode(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
 	target, err := s.issueCode(r, a, user.Subject, user)
 	if err != nil {
 		return nil, err
@@ -79,18 +79,21 @@ func (s *site) send(r *auth.Request, a *authorization, user *auth.Identity) (*au
 	return seeOther(target), nil
 }
 
-// page turns a refusal into a page for the user, who can't repair it and is told whose fault it is.
-func page(err error) error {
+// pageError returns a refusal as an error page for the user. It says that the application made the mistake.
+func pageError(err error) error {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		return err
 	}
-	return &auth.Error{Status: http.StatusBadRequest, Code: refused.code, Title: "This link can't be followed", Reason: "oauth2_authorization_request",
-		Description: "The application that sent you here asked in a way that isn't allowed: " + refused.description, Err: errors.New(refused.Error())}
+	return &auth.Error{
+		Status: http.StatusBadRequest, Code: refused.code, Title: "This link can't be followed", Reason: "oauth2_authorization_request",
+		Description: "The application that sent you here asked in a way that isn't allowed: " + refused.description,
+		Err:         errors.New(refused.Error()),
+	}
 }
 
-// again is the address at which an authorization request begins anew.
-func (s *site) again(r *auth.Request, a *authorization) string {
+// restartURI returns the URL that repeats an authorization request.
+func (s *routeServer) restartURI(r *auth.Request, a *authorization) string {
 	v := url.Values{"response_type": {"code"}, "client_id": {a.client.ClientID}}
 	for name, value := range map[string]string{"state": a.state, "scope": a.scope, "code_challenge": a.challenge} {
 		if value != "" {

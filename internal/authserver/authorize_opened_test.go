@@ -9,11 +9,12 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A client that needs no consent, or has it, gets a code by a page that a browser opens: no script, picture or prefetch causes
-// one, and a frame only where the client asks silently.
+// A client without a consent page gets a code only if the browser navigates to the endpoint. A script, an image or a prefetch gets none,
+// and a frame gets one only with prompt=none.
 func TestNoCodeBehindTheUsersBack(t *testing.T) {
 	g := memoryRig(t).gate()
-	asked := form("response_type", "code", "client_id", "first party", "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+	asked := form("response_type", "code", "client_id", "first party", "code_challenge",
+		challengeOf(verifier), "code_challenge_method", "S256")
 	for _, c := range []struct {
 		mode, dest, purpose, prompt string
 		code                        bool

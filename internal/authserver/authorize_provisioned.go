@@ -10,15 +10,16 @@ import (
 
 const maxUserID = 1024 // bytes
 
-// authorizeProvisioned serves a consent page elsewhere, which has logged the user in and asked: who has the provision key is
-// believed about both. It answers where the page is to send the browser, as Kong does: 200 with a code, 400 with an error
-// for the client. Without the key, or without a client to go to, the error is for the page alone.
-func (s *site) authorizeProvisioned(r *auth.Request, p params) (*auth.Result, error) {
+// authorizeProvisioned serves the external consent page, which has logged the user in and asked for consent. The provision key proves
+// that the request comes from that page. The response has the redirect URI to which the page sends the browser, as in Kong: with status
+// 200 and a code, or with status 400 and an error for the client. If the key, the client or the redirect URI is not valid, the response
+// is an error for the page itself.
+func (s *routeServer) authorizeProvisioned(r *auth.Request, p params) (*auth.Result, error) {
 	user, err := s.provisionedUser(r, p)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.recipient(p)
+	a, err := s.newAuthorization(p)
 	if err != nil {
 		return nil, err
 	}
@@ -38,19 +39,19 @@ func answerRedirect(status int, target string) *auth.Result {
 	return answerJSON(status, map[string]string{"redirect_uri": target})
 }
 
-// provisionedUser is the user whom somebody names who has the provision key. Wrong keys are counted for each client address.
-func (s *site) provisionedUser(r *auth.Request, p params) (string, error) {
+// provisionedUser returns the user that a request with the provision key names. Wrong keys are counted for each client address.
+func (s *routeServer) provisionedUser(r *auth.Request, p params) (string, error) {
 	if s.settings.ProvisionKey == "" {
-		return "", refuse("invalid_provision_key", "There is no provision_key here.")
+		return "", refuse("invalid_provision_key", "No provision_key is configured here.")
 	}
-	guess, wait := s.kept.guesses.begin(r.ClientAddr, "")
+	attempt, wait := s.process.attempts.begin(r.ClientAddr, "")
 	if wait > 0 {
 		return "", tooMany(wait)
 	}
 	if !equal(p["provision_key"], string(s.settings.ProvisionKey)) {
 		return "", refuse("invalid_provision_key", "The provision_key is wrong.")
 	}
-	guess.right()
+	attempt.succeed()
 	user := p["authenticated_userid"]
 	if user == "" || len(user) > maxUserID {
 		return "", refuse("invalid_authenticated_userid", "The authenticated_userid is missing or too long.")
@@ -58,7 +59,7 @@ func (s *site) provisionedUser(r *auth.Request, p params) (string, error) {
 	return user, nil
 }
 
-// equal compares two secrets in a time that says nothing, not even about their lengths.
+// equal compares two secrets in constant time, which doesn't even depend on their lengths.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

@@ -11,56 +11,59 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Problem is one mistake in the settings.
+// A Problem is a mistake in the settings.
 type Problem struct {
-	Key  string // below oauth2: "token_prefix", "clients[0].redirect_uris[1]"
+	Key  string // within oauth2, such as "token_prefix" or "clients[0].redirect_uris[1]"
 	Text string // what is wrong, and what to write instead
 }
 
 func (p Problem) Error() string { return "oauth2." + p.Key + ": " + p.Text }
 
 const (
-	minSecret   = 32  // bytes of what protects all tokens
+	minSecret   = 32  // bytes of a secret that protects all tokens
 	maxClientID = 255 // bytes
 )
 
 // A checker collects problems.
 type checker struct{ problems []Problem }
 
-// must notes a problem unless something holds.
+// must adds a problem unless holds is true.
 func (c *checker) must(key string, holds bool, format string, args ...any) {
 	if !holds {
 		c.problems = append(c.problems, Problem{key, fmt.Sprintf(format, args...)})
 	}
 }
 
+// check adds a problem if err is not nil.
 func (c *checker) check(key string, err error) {
 	if err != nil {
 		c.problems = append(c.problems, Problem{key, err.Error()})
 	}
 }
 
-// Check returns what is wrong with the settings, all of it at once. It never shows a secret or its hash.
+// Check returns all problems of the settings. They never show a secret or its hash.
 func (s *Settings) Check() []Problem {
 	c := &checker{}
 	c.check("issuer", s.checkIssuer())
 	for n, scope := range s.Scopes {
 		key := fmt.Sprintf("scopes[%d]", n)
 		c.must(key, isScope(scope), "expected a word without spaces, quotes and backslashes (RFC 6749 §3.3), got %q", scope)
-		c.must(key, slices.Index(s.Scopes, scope) == n, "%s stands here twice", scope)
+		c.must(key, slices.Index(s.Scopes, scope) == n, "%s is listed twice", scope)
 	}
 	c.must("mandatory_scope", !s.MandatoryScope || len(s.Scopes) > 0, "it needs scopes that a client can ask for: write scopes")
 	c.must("provision_key", s.ProvisionKey == "" || len(s.ProvisionKey) >= minSecret,
-		"who knows it can act for everybody: expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(s.ProvisionKey))
+		"its holder can act for every user: expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(s.ProvisionKey))
 	c.must("token_prefix", prefixForm.MatchString(s.TokenPrefix),
 		"expected 2 to 20 letters, digits, - and _ that begin with a letter and end in _, such as sp_, got %q", s.TokenPrefix)
 	c.must("token_expiration", s.TokenExpiration >= time.Second, "no token is endless: expected 1s or more")
 	c.must("refresh_token_ttl", s.RefreshTokenTTL >= time.Second, "no token is endless: expected 1s or more")
 	c.must("pkce", s.PKCE == "strict" || s.PKCE == "lax", "expected strict or lax, got %q", s.PKCE)
 	c.must("storage", s.Storage == "memory" || s.Storage == "redis", "expected memory or redis, got %q", s.Storage)
-	c.must("secret", s.Storage != "redis" || len(s.Secret) > 0, "storage redis needs it, the same for all replicas: openssl rand -base64 32")
+	c.must("secret", s.Storage != "redis" || len(s.Secret) > 0,
+		"storage redis needs it, the same for all replicas: openssl rand -base64 32")
 	for n, secret := range s.Secret {
-		c.must(fmt.Sprintf("secret[%d]", n), len(secret) >= minSecret, "expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(secret))
+		c.must(fmt.Sprintf("secret[%d]", n), len(secret) >= minSecret,
+			"expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(secret))
 	}
 	for n := range s.Clients {
 		c.client(s, n)
@@ -68,17 +71,19 @@ func (s *Settings) Check() []Problem {
 	return c.problems
 }
 
-// prefixForm keeps prefixes apart from JWTs, which have no underscore at their beginning, and from what follows.
+// prefixForm is the form of a token prefix. Its final underscore separates it from the rest of the token, and distinguishes the token
+// from a JWT.
 var prefixForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,18}_$`)
 
-// checkIssuer is RFC 8414 §2: an https URL without query and fragment.
+// checkIssuer returns an error unless the issuer is an https URL without query and fragment (RFC 8414 §2).
 func (s *Settings) checkIssuer() error {
 	if s.Issuer == "" {
 		return nil
 	}
 	u, err := url.Parse(s.Issuer)
 	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(s.Issuer, "?# ") || strings.HasSuffix(s.Issuer, "/") {
-		return fmt.Errorf("expected a URL such as https://api.example.com, without query, fragment and final slash (RFC 8414 §2), got %q", s.Issuer)
+		const expected = "expected a URL such as https://api.example.com, without query, fragment and final slash (RFC 8414 §2), got %q"
+		return fmt.Errorf(expected, s.Issuer)
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && (s.AllowInsecureHTTP || auth.Loopback(s.Issuer))) {
 		return fmt.Errorf("expected https (RFC 8414 §2), got %q", s.Issuer)
@@ -86,15 +91,16 @@ func (s *Settings) checkIssuer() error {
 	return nil
 }
 
-// client checks the client at n.
+// client checks the client with index n.
 func (c *checker) client(s *Settings, n int) {
 	cl := &s.Clients[n]
 	key := func(name string) string { return fmt.Sprintf("clients[%d].%s", n, name) }
 	c.must(key("client_id"), cl.ClientID != "" && len(cl.ClientID) <= maxClientID && isVisible(cl.ClientID),
 		"expected up to %d printable ASCII characters (RFC 6749 §A.1), got %q", maxClientID, cl.ClientID)
 	c.must(key("client_id"), slices.IndexFunc(s.Clients, func(o Client) bool { return o.ClientID == cl.ClientID }) == n,
-		"another client is called %s too", cl.ClientID)
-	c.must(key("client_secret_hash"), !cl.Public || len(cl.ClientSecretHash) == 0, "a public client can't keep a secret: take it out, or public")
+		"another client has the client_id %s too", cl.ClientID)
+	c.must(key("client_secret_hash"), !cl.Public || len(cl.ClientSecretHash) == 0,
+		"a public client can't keep a secret: take it out, or public")
 	c.must(key("client_secret_hash"), cl.Public || len(cl.ClientSecretHash) > 0,
 		"a confidential client needs the hash of its secret; a client that can't keep one is public: true")
 	for m, line := range cl.ClientSecretHash {
@@ -102,16 +108,18 @@ func (c *checker) client(s *Settings, n int) {
 		c.check(fmt.Sprintf("%s[%d]", key("client_secret_hash"), m), err)
 	}
 	for m, scope := range cl.Scopes {
-		c.must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope), "oauth2.scopes doesn't list %q: add it there", scope)
+		c.must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope),
+			"oauth2.scopes doesn't list %q: add it there", scope)
 	}
 	for m, audience := range cl.Audience {
 		c.must(fmt.Sprintf("%s[%d]", key("audience"), m), audience != "", "it is empty: write a name")
 	}
-	c.must(key("access_token_lifetime"), cl.AccessTokenLifetime == 0 || cl.AccessTokenLifetime >= time.Second, "no token is endless: expected 1s or more")
+	c.must(key("access_token_lifetime"), cl.AccessTokenLifetime == 0 || cl.AccessTokenLifetime >= time.Second,
+		"no token is endless: expected 1s or more")
 	c.grants(cl, key)
 }
 
-// grants checks what a client may do, and what that needs.
+// grants checks a client's grants, and the settings that they need.
 func (c *checker) grants(cl *Client, key func(string) string) {
 	grants := key("grants")
 	for m, grant := range cl.Grants {
@@ -120,16 +128,19 @@ func (c *checker) grants(cl *Client, key func(string) string) {
 	}
 	has := func(grant string) bool { return slices.Contains(cl.Grants, grant) }
 	c.must(grants, !cl.Public || len(cl.Grants) > 0, "a public client without any can't do anything: write authorization_code")
-	c.must(grants, !cl.Public || !has(clientCredentials), "a public client has no credentials: take client_credentials out (RFC 6749 §4.4)")
-	c.must(grants, !has(refreshToken) || has(authorizationCode), "refresh tokens come with authorization_code: add it, or take refresh_token out")
+	c.must(grants, !cl.Public || !has(clientCredentials),
+		"a public client has no credentials: take client_credentials out (RFC 6749 §4.4)")
+	c.must(grants, !has(refreshToken) || has(authorizationCode),
+		"refresh tokens come with authorization_code: add it, or take refresh_token out")
 	uris := key("redirect_uris")
-	c.must(uris, has(authorizationCode) == (len(cl.RedirectURIs) > 0), "they go together with the grant authorization_code: write both or none")
+	c.must(uris, has(authorizationCode) == (len(cl.RedirectURIs) > 0),
+		"they go together with the grant authorization_code: write both or none")
 	for m, uri := range cl.RedirectURIs {
 		c.check(fmt.Sprintf("%s[%d]", uris, m), checkRedirectURI(uri))
 	}
 }
 
-// isVisible reports whether a text is VSCHAR (RFC 6749 §A): printable ASCII and the space.
+// isVisible reports whether a text consists of VSCHAR (RFC 6749 §A): printable ASCII and the space.
 func isVisible(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }

@@ -32,7 +32,8 @@ func TestCheck(t *testing.T) {
 		"a scope with a space": {func(s *Settings) { s.Scopes[2] = "a b" }, "scopes[2]", "word"},
 		"a scope twice":        {func(s *Settings) { s.Scopes[2] = "read" }, "scopes[2]", "twice"},
 		"mandatory, none": {func(s *Settings) {
-			*s = Settings{MandatoryScope: true, TokenPrefix: "sp_", TokenExpiration: 1e9, RefreshTokenTTL: 1e9, PKCE: "lax", Storage: "memory"}
+			*s = Settings{MandatoryScope: true, TokenPrefix: "sp_", TokenExpiration: 1e9,
+				RefreshTokenTTL: 1e9, PKCE: "lax", Storage: "memory"}
 		}, "mandatory_scope", "scopes"},
 		"a short provision_key": {func(s *Settings) { s.ProvisionKey = "short key" }, "provision_key", "32 bytes"},
 		"prefix of a JWT":       {func(s *Settings) { s.TokenPrefix = "eyJ" }, "token_prefix", "end in _"},
@@ -45,20 +46,26 @@ func TestCheck(t *testing.T) {
 		"redis, no secret":      {func(s *Settings) { s.Storage, s.Secret = "redis", nil }, "secret", "redis"},
 		"a short secret":        {func(s *Settings) { s.Secret = []auth.Secret{sealing[0], "short key"} }, "secret[1]", "32 bytes"},
 
-		"no client_id":           {client(func(c *Client) { c.ClientID = "" }), "clients[0].client_id", "printable"},
-		"a client_id twice":      {func(s *Settings) { s.Clients[1].ClientID = "app" }, "clients[1].client_id", "app"},
-		"a client_id with ü":     {client(func(c *Client) { c.ClientID = "ü" }), "clients[0].client_id", "ASCII"},
-		"a long client_id":       {client(func(c *Client) { c.ClientID = strings.Repeat("a", 256) }), "clients[0].client_id", "255"},
-		"no secret of a client":  {client(func(c *Client) { c.ClientSecretHash = nil }), "clients[0].client_secret_hash", "public"},
-		"public with a secret":   {func(s *Settings) { s.Clients[1].ClientSecretHash = s.Clients[0].ClientSecretHash }, "clients[1].client_secret_hash", "public"},
-		"a secret in clear":      {client(func(c *Client) { c.ClientSecretHash = []auth.Secret{c.ClientSecretHash[0], "short key"} }), "clients[0].client_secret_hash[1]", "sha256"},
-		"a scope not known":      {client(func(c *Client) { c.Scopes = []string{"read", "fly"} }), "clients[0].scopes[1]", "fly"},
-		"an empty audience":      {client(func(c *Client) { c.Audience = []string{""} }), "clients[0].audience[0]", "empty"},
-		"a short lifetime":       {client(func(c *Client) { c.AccessTokenLifetime = time.Millisecond }), "clients[0].access_token_lifetime", "1s"},
-		"an unknown grant":       {client(func(c *Client) { c.Grants = append(c.Grants, "password") }), "clients[0].grants[3]", "password"},
-		"public, its own tokens": {func(s *Settings) { s.Clients[1].Grants = []string{clientCredentials, authorizationCode} }, "clients[1].grants", "public"},
-		"public, nothing":        {func(s *Settings) { s.Clients[1].Grants, s.Clients[1].RedirectURIs = nil, nil }, "clients[1].grants", "public"},
-		"refresh of what":        {client(func(c *Client) { c.Grants, c.RedirectURIs = []string{refreshToken}, nil }), "clients[0].grants", "authorization_code"},
+		"no client_id":          {client(func(c *Client) { c.ClientID = "" }), "clients[0].client_id", "printable"},
+		"a client_id twice":     {func(s *Settings) { s.Clients[1].ClientID = "app" }, "clients[1].client_id", "app"},
+		"a client_id with ü":    {client(func(c *Client) { c.ClientID = "ü" }), "clients[0].client_id", "ASCII"},
+		"a long client_id":      {client(func(c *Client) { c.ClientID = strings.Repeat("a", 256) }), "clients[0].client_id", "255"},
+		"no secret of a client": {client(func(c *Client) { c.ClientSecretHash = nil }), "clients[0].client_secret_hash", "public"},
+		"public with a secret": {func(s *Settings) { s.Clients[1].ClientSecretHash = s.Clients[0].ClientSecretHash },
+			"clients[1].client_secret_hash", "public"},
+		"a secret in clear": {client(func(c *Client) { c.ClientSecretHash = []auth.Secret{c.ClientSecretHash[0], "short key"} }),
+			"clients[0].client_secret_hash[1]", "sha256"},
+		"a scope not known": {client(func(c *Client) { c.Scopes = []string{"read", "fly"} }), "clients[0].scopes[1]", "fly"},
+		"an empty audience": {client(func(c *Client) { c.Audience = []string{""} }), "clients[0].audience[0]", "empty"},
+		"a short lifetime": {client(func(c *Client) { c.AccessTokenLifetime = time.Millisecond }),
+			"clients[0].access_token_lifetime", "1s"},
+		"an unknown grant": {client(func(c *Client) { c.Grants = append(c.Grants, "password") }), "clients[0].grants[3]", "password"},
+		"public, its own tokens": {func(s *Settings) { s.Clients[1].Grants = []string{clientCredentials, authorizationCode} },
+			"clients[1].grants", "public"},
+		"public, nothing": {func(s *Settings) { s.Clients[1].Grants, s.Clients[1].RedirectURIs = nil, nil },
+			"clients[1].grants", "public"},
+		"refresh of what": {client(func(c *Client) { c.Grants, c.RedirectURIs = []string{refreshToken}, nil }),
+			"clients[0].grants", "authorization_code"},
 		"no redirect_uris":       {client(func(c *Client) { c.RedirectURIs = nil }), "clients[0].redirect_uris", "both"},
 		"redirect_uris for what": {client(func(c *Client) { c.Grants = []string{clientCredentials} }), "clients[0].redirect_uris", "both"},
 		"an app's scheme":        {uri("com.example.app:/callback"), "", ""},
@@ -104,7 +111,8 @@ func TestCheck(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	s := usual()
 	s.PKCE, s.Clients[0].Scopes = "none", []string{"fly"}
-	if _, err := New(Config{Settings: s}); err == nil || !strings.Contains(err.Error(), "oauth2.pkce: ") || !strings.Contains(err.Error(), "oauth2.clients[0].scopes[0]: ") {
+	if _, err := New(Config{Settings: s}); err == nil || !strings.Contains(err.Error(), "oauth2.pkce: ") ||
+		!strings.Contains(err.Error(), "oauth2.clients[0].scopes[0]: ") {
 		t.Errorf("got %v, expected both mistakes", err)
 	}
 	s = usual()

@@ -7,20 +7,20 @@ import (
 	"sallyport/internal/auth"
 )
 
-// authenticate finds out which client a request is from (RFC 6749 §2.3, §3.2.1): client_secret_basic, client_secret_post,
-// or client_id alone for public clients. An assertion is read by nobody here, whatever it holds, so a request with one has not
-// authenticated (RFC 7521 §4.2). The error is a *refusal or wraps ErrUnavailable.
-func (s *site) authenticate(r *auth.Request, p params) (*client, error) {
+// authenticate authenticates the client of a request (RFC 6749 §2.3, §3.2.1) by client_secret_basic, client_secret_post, or client_id
+// alone for a public client. Client assertions are not supported, so a request with one is not authenticated (RFC 7521 §4.2). The error
+// is a *refusal or wraps ErrUnavailable.
+func (s *routeServer) authenticate(r *auth.Request, p params) (*client, error) {
 	id, secret, basic, err := basicPair(r.Header)
 	switch {
 	case err != nil:
 		return nil, errClient(true, err.Error())
 	case p["client_assertion"] != "" || p["client_assertion_type"] != "":
-		return nil, errClient(basic, "a client_assertion, by which no client authenticates here")
+		return nil, errClient(basic, "a client_assertion, which is not supported here")
 	case basic && p["client_secret"] != "":
 		return nil, refuse("invalid_request", "The client authenticates in two ways (RFC 6749 §2.3).")
 	case basic && p["client_id"] != "" && p["client_id"] != id:
-		return nil, refuse("invalid_request", "The client_id in the form is another than that in the header.")
+		return nil, refuse("invalid_request", "The client_id in the form differs from that in the header.")
 	case !basic:
 		id, secret = p["client_id"], p["client_secret"]
 	}
@@ -34,7 +34,7 @@ func (s *site) authenticate(r *auth.Request, p params) (*client, error) {
 		}
 		return c, nil
 	}
-	if err := s.compare(r, c, id, secret); err != nil {
+	if err := s.checkSecret(r, c, id, secret); err != nil {
 		if errors.Is(err, errWrongSecret) {
 			return nil, errClient(basic, err.Error())
 		}
@@ -43,24 +43,24 @@ func (s *site) authenticate(r *auth.Request, p params) (*client, error) {
 	return c, nil
 }
 
-// compare compares a client's secret, and counts how often somebody was wrong.
-func (s *site) compare(r *auth.Request, c *client, id, secret string) error {
-	guess, wait := s.kept.guesses.begin(r.ClientAddr, id)
+// checkSecret checks a client's secret, and limits failed attempts.
+func (s *routeServer) checkSecret(r *auth.Request, c *client, id, secret string) error {
+	attempt, wait := s.process.attempts.begin(r.ClientAddr, id)
 	if wait > 0 {
 		return tooMany(wait)
 	}
 	err := s.secrets.check(r.Context(), c, id, secret)
 	switch {
 	case err == nil:
-		guess.right()
-	case errors.Is(err, errBusy): // but who goes away before the answer comes has guessed
-		guess.takeBack()
+		attempt.succeed()
+	case errors.Is(err, errBusy): // an attempt whose caller gave up still counts as failed
+		attempt.cancel()
 	}
 	return err
 }
 
-// confidential authenticates a client that has a secret.
-func (s *site) confidential(r *auth.Request, p params) (*client, error) {
+// confidential authenticates a confidential client.
+func (s *routeServer) confidential(r *auth.Request, p params) (*client, error) {
 	c, err := s.authenticate(r, p)
 	if err == nil && c.Public {
 		return nil, errClient(false, "a public client")
@@ -68,8 +68,9 @@ func (s *site) confidential(r *auth.Request, p params) (*client, error) {
 	return c, err
 }
 
-// errClient is the same whatever was wrong (RFC 6749 §5.2). 401 goes with a challenge (RFC 9110 §15.5.2), which a client
-// gets that tried Basic; a browser shows nobody a password dialogue for the others.
+// errClient returns the error for a client that did not authenticate (RFC 6749 §5.2). Its description doesn't depend on the reason. If the
+// client tried Basic, the response has status 401 and a challenge (RFC 9110 §15.5.2); otherwise it has status 400, so that a browser
+// shows no password dialogue.
 func errClient(basic bool, reason string) error {
 	e := refuse("invalid_client", "The client is unknown, or didn't authenticate as it must.").because(reason)
 	if basic {

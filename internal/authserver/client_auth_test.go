@@ -15,33 +15,33 @@ import (
 
 var cc = form("grant_type", "client_credentials")
 
-// A counting hash is slow, and says how often it ran.
-type counting struct {
+// A countingHash is a slow hash that counts its comparisons.
+type countingHash struct {
 	right string
 	runs  *atomic.Int64
 }
 
-func (c counting) slow() bool { return true }
+func (c countingHash) slow() bool { return true }
 
-func (c counting) matches(secret string) bool {
+func (c countingHash) matches(secret string) bool {
 	c.runs.Add(1)
 	return secret == c.right
 }
 
-// slowly gives some clients of a gate slow hashes instead of theirs.
+// slowly replaces the hashes of some clients with slow ones.
 func slowly(g *gate, hashes map[string]int) *atomic.Int64 {
 	runs := &atomic.Int64{}
 	for id, n := range hashes {
 		g.clients[id].hashes = nil
 		for range n {
-			g.clients[id].hashes = append(g.clients[id].hashes, counting{appSecret, runs})
+			g.clients[id].hashes = append(g.clients[id].hashes, countingHash{appSecret, runs})
 		}
 	}
-	g.Server.secrets = g.kept.secrets.of(g.clients)
+	g.Server.secrets = g.process.secrets.forClients(g.clients)
 	return runs
 }
 
-// A refusal costs the same, whoever it is for: time doesn't tell which clients there are.
+// A refusal costs the same for every client_id: the response time doesn't reveal which clients exist.
 func TestARefusalCostsTheSame(t *testing.T) {
 	g := memoryRig(t).gate()
 	runs := slowly(g, map[string]int{"app": 1, "other": 3})
@@ -54,7 +54,7 @@ func TestARefusalCostsTheSame(t *testing.T) {
 	}
 }
 
-// A slow hash isn't run for each request.
+// The results of slow hashes are cached.
 func TestVerdictsAreRemembered(t *testing.T) {
 	r := memoryRig(t)
 	g := r.gate()
@@ -73,14 +73,13 @@ func TestVerdictsAreRemembered(t *testing.T) {
 	if n := runs.Load(); n != 3 {
 		t.Errorf("%d slow hashes after a while, expected 3", n)
 	}
-	next := r.gate(func(s *Settings) { // a reload takes the secret away
+	next := r.gate(func(s *Settings) { // a reload removes the secret
 		s.Clients[0].ClientSecretHash = []auth.Secret{auth.Secret(sha256Line("another secret"))}
 	})
 	next.refused(cc, 401, "invalid_client", basic("app", appSecret), from("198.51.100.9"))
 }
 
-// While slow hashes are busy with a flood of guesses, few wait and the others are told so; and clients with a generated
-// secret notice nothing.
+// During a flood of guesses few requests wait for a slow hash, further ones get 503, and clients with a generated secret are not delayed.
 func TestSlowHashesAreBounded(t *testing.T) {
 	g := memoryRig(t).gate()
 	slowly(g, map[string]int{"app": 1})
@@ -90,7 +89,8 @@ func TestSlowHashesAreBounded(t *testing.T) {
 	var waiting sync.WaitGroup
 	for n := range maxWaiting {
 		waiting.Go(func() {
-			g.serve("token", http.MethodPost, "", cc.Encode(), basic(fmt.Sprint("nobody ", n), "guess"), from(fmt.Sprintf("203.0.113.%d", n)))
+			g.serve("token", http.MethodPost, "", cc.Encode(), basic(fmt.Sprint("nobody ", n), "guess"),
+				from(fmt.Sprintf("203.0.113.%d", n)))
 		})
 	}
 	await(t, "waiting", func() bool { return g.Server.secrets.waiting.Load() == maxWaiting })
@@ -142,13 +142,13 @@ func TestGuessesAreBounded(t *testing.T) {
 	if guess("app", appSecret, "192.0.2.1") != 200 {
 		t.Error("7 seconds later it is still stopped")
 	}
-	for range 10 { // so are all whose address is unknown
+	for range 10 { // all unknown addresses count as one
 		guess("app", "wrong", "")
 	}
 	if guess("app", "wrong", "") != 429 || guess("app", "wrong", "192.0.2.3") != 401 {
-		t.Error("unknown addresses guess without end, or spend what others have")
+		t.Error("unknown addresses have no limit, or share it with known ones")
 	}
-	for range 10 { // an IPv6 network is one guesser
+	for range 10 { // a /64 counts as one address
 		guess("app", "wrong", "2001:db8::1")
 	}
 	if guess("app", "wrong", "2001:db8::2") != 429 || guess("app", "wrong", "2001:db8:0:1::1") != 401 {
@@ -156,8 +156,8 @@ func TestGuessesAreBounded(t *testing.T) {
 	}
 }
 
-// A client that has been right from an address isn't locked out by others: neither by its neighbours nor by a flood from
-// everywhere.
+// A client that has authenticated from an address isn't locked out by others: neither by clients at the same address nor by attackers
+// at many addresses.
 func TestNobodyLocksAClientOut(t *testing.T) {
 	g := memoryRig(t).gate()
 	guess := func(id, secret, address string) int {
@@ -174,7 +174,7 @@ func TestNobodyLocksAClientOut(t *testing.T) {
 		guess("app", "wrong", fmt.Sprintf("198.51.100.%d", n))
 	}
 	if guess("app", appSecret, "192.0.2.2") != 429 {
-		t.Error("a stranger may still guess at it")
+		t.Error("an unknown address may still guess its secret")
 	}
 	if guess("app", appSecret, "192.0.2.1") != 200 {
 		t.Error("the client is locked out")
@@ -183,7 +183,7 @@ func TestNobodyLocksAClientOut(t *testing.T) {
 		guess("app", "wrong", "192.0.2.1")
 	}
 	if guess("app", appSecret, "192.0.2.1") != 429 {
-		t.Error("from its own address there is no end of guesses")
+		t.Error("its own address has no limit")
 	}
 }
 
@@ -202,15 +202,15 @@ func TestTheProvisionKeyCanNotBeGuessed(t *testing.T) {
 }
 
 func TestWhatIsRememberedOfGuessesIsBounded(t *testing.T) {
-	g := newGuesses(time.Now)
+	g := newFailedAttempts(time.Now)
 	for n := range 3 * maxAddresses {
 		address := fmt.Sprintf("2001:db8:%x:%x::1", n>>16, n&0xffff)
 		taken, _ := g.begin(netip.MustParseAddr(address), fmt.Sprint("client ", n))
 		if n%3 == 0 {
-			taken.right()
+			taken.succeed()
 		}
 	}
-	if len(g.addresses) > maxAddresses || len(g.clients) > maxGuessed || len(g.known) > maxGuessed {
+	if len(g.addresses) > maxAddresses || len(g.clients) > maxClients || len(g.known) > maxClients {
 		t.Errorf("%d addresses, %d clients, %d known ones", len(g.addresses), len(g.clients), len(g.known))
 	}
 }

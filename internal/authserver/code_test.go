@@ -15,7 +15,8 @@ func TestCode(t *testing.T) {
 		g, other := r.gate(), r.gate()
 		access, refresh := other.granted(redeeming(g.code(asking())))
 		i := g.alive(access)
-		if i.Subject != "john" || i.Introspection["authenticated_userid"] != "john" || i.ClientID != "app" || i.Tokens.Scope != "read write" {
+		if i.Subject != "john" || i.Introspection["authenticated_userid"] != "john" ||
+			i.ClientID != "app" || i.Tokens.Scope != "read write" {
 			r.Errorf("got %+v", i)
 		}
 		if refresh == "" || !strings.HasPrefix(access, "sp_") || !strings.HasPrefix(refresh, "sp_r_") {
@@ -33,7 +34,7 @@ func TestCodesThatAreRefused(t *testing.T) {
 		plain := with(asking(), "code_challenge", "", "code_challenge_method", "")
 		for name, c := range map[string]struct {
 			asked, form url.Values
-			burnt       bool // it isn't good for its own client either
+			burnt       bool // the code is deleted: its own client can't redeem it either
 		}{
 			"another redirect_uri":      {asking(), with(redeeming(""), "redirect_uri", appURI+"?x=1"), true},
 			"redirect_uri and a slash":  {asking(), with(redeeming(""), "redirect_uri", appURI+"/"), true},
@@ -64,7 +65,7 @@ func TestCodesThatAreRefused(t *testing.T) {
 	})
 }
 
-// The Redis that keeps a code too long, or a clock that goes after it, makes no expired code good.
+// An expired code is refused although Redis still has it.
 func TestTheClockJudgesACode(t *testing.T) {
 	r := redisRig(t)
 	g := r.gate()
@@ -76,7 +77,7 @@ func TestTheClockJudgesACode(t *testing.T) {
 	}
 }
 
-// A code that comes twice ends what it gave (RFC 6749 §4.1.2), but only if its own client brings it.
+// If a client uses a code twice, its tokens are revoked (RFC 6749 §4.1.2). Another client that uses it revokes nothing.
 func TestAReplayedCodeEndsItsTokens(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g, other := r.gate(), r.gate()
@@ -99,7 +100,7 @@ func TestAReplayedCodeEndsItsTokens(t *testing.T) {
 	})
 }
 
-// It does so as long as the tokens live, where there is no refresh token too.
+// That holds as long as the tokens are valid, even without a refresh token.
 func TestALateReplay(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate(func(s *Settings) { s.RefreshTokenTTL = time.Second })
@@ -120,14 +121,14 @@ func TestALateReplay(t *testing.T) {
 	})
 }
 
-// Of any number of requests with one code, on any number of replicas, one gets tokens; and because the others are replays,
-// the tokens have ended when all are answered.
+// Of concurrent requests with one code, on any number of replicas, one gets tokens. Because the others are replays, the tokens are
+// revoked in the end.
 func TestACodeIsRedeemedOnce(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		gates := []*gate{r.gate(), r.gate()}
 		for range 5 {
 			code := gates[0].code(asking())
-			won, access := together(gates, 50, func(g *gate) (int, string) {
+			won, access := concurrently(gates, 50, func(g *gate) (int, string) {
 				status, answer := g.post("token", redeeming(code))
 				return status, answer.String("access_token")
 			})
@@ -139,8 +140,8 @@ func TestACodeIsRedeemedOnce(t *testing.T) {
 	})
 }
 
-// together sends n requests at once and returns how many were answered 200, and what one of them got.
-func together(gates []*gate, n int, send func(*gate) (int, string)) (int, string) {
+// concurrently sends n requests at once. It returns how many got status 200, and the token of one of them.
+func concurrently(gates []*gate, n int, send func(*gate) (int, string)) (int, string) {
 	var won atomic.Int64
 	var got atomic.Value
 	var ready, done sync.WaitGroup

@@ -7,28 +7,29 @@ import (
 	"sallyport/internal/auth"
 )
 
-// consents are what users have allowed clients while this process runs. They are bounded; over it somebody is asked anew.
+// consents remembers, as long as the process runs, which scopes users have allowed clients. It is bounded: when it is full it drops a
+// random entry, and that user is asked again.
 type consents struct {
 	mu  sync.Mutex // guards all
-	all map[consent]map[string]struct{}
+	all map[consentKey]map[string]struct{}
 }
 
-// A consent is whose it is; what it is to, are scopes.
-type consent struct{ issuer, user, client string }
+// A consentKey names a user and a client.
+type consentKey struct{ issuer, user, client string }
 
 const maxConsents = 20_000
 
-func newConsents() *consents { return &consents{all: map[consent]map[string]struct{}{}} }
+func newConsents() *consents { return &consents{all: map[consentKey]map[string]struct{}{}} }
 
-func consentOf(user *auth.Identity, a *authorization) consent {
-	return consent{user.Issuer, user.Subject, a.client.ClientID}
+func newConsentKey(user *auth.Identity, a *authorization) consentKey {
+	return consentKey{user.Issuer, user.Subject, a.client.ClientID}
 }
 
-// given reports whether the user has allowed the client all that it asks for now.
+// given reports whether the user has allowed the client all scopes of a request.
 func (c *consents) given(user *auth.Identity, a *authorization) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	scopes, known := c.all[consentOf(user, a)]
+	scopes, known := c.all[newConsentKey(user, a)]
 	for _, scope := range strings.Fields(a.scope) {
 		if _, ok := scopes[scope]; !ok {
 			return false
@@ -37,11 +38,11 @@ func (c *consents) given(user *auth.Identity, a *authorization) bool {
 	return known
 }
 
-// give notes that the user allows it.
+// give records that the user allows the client the scopes of a request.
 func (c *consents) give(user *auth.Identity, a *authorization) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := consentOf(user, a)
+	key := newConsentKey(user, a)
 	if c.all[key] == nil {
 		makeRoom(c.all, maxConsents)
 		c.all[key] = map[string]struct{}{}
@@ -51,9 +52,9 @@ func (c *consents) give(user *auth.Identity, a *authorization) {
 	}
 }
 
-// forget takes back what the user allowed the client.
+// forget removes all that the user has allowed the client.
 func (c *consents) forget(user *auth.Identity, a *authorization) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.all, consentOf(user, a))
+	delete(c.all, newConsentKey(user, a))
 }

@@ -12,23 +12,23 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// A handle is what a client holds of something that is kept here (RFC 6819 §3.1): an access token, a refresh token or a
-// code. It says nothing to anybody else:
+// A handle is an access token, a refresh token or a code as the client has it: a random string that refers to a record here
+// (RFC 6819 §3.1):
 //
 //	sp_   <43 random> <6 check>                an access token
 //	sp_r_ <22 family> <43 random> <6 check>    a refresh token
 //	sp_c_ <22 family> <43 random> <6 check>    a code
 //
-// All is base62, so that a double click takes the whole of it and a scanner finds it by its form. 43 characters are 256
-// random bits. The check is a MAC: what this issuer hasn't made is refused without a look into the store, so no stranger
-// can make the store work by guessing. It is no more than that; what a handle is worth, the store says.
+// The parts after the prefix are base62, so that a double click selects a handle and a secret scanner finds it by its form. 43
+// characters are 256 random bits. The check is a MAC: a handle that this server did not make is refused without a request to the
+// store, so that guesses don't load the store. The check proves no more than that: only the store knows whether a handle is valid.
 //
-// The family is named in it because a refresh token or a code that is not, or no longer, kept tells by it which tokens are
-// to end.
+// A refresh token and a code contain the ID of their family. When one is used again after its record was deleted, the server knows by
+// it which tokens must be revoked.
 type handle struct {
 	kind   kind
 	family string // empty for access tokens
-	text   string // the whole
+	text   string // the whole string
 }
 
 type kind string
@@ -46,7 +46,7 @@ const (
 	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// A digest is how a store knows a handle or a family: nobody gets back from it.
+// A digest names a handle or a family in a store. It can't be inverted.
 type digest [sha256.Size]byte
 
 func (h *handle) digest() digest { return sha256.Sum256([]byte(h.text)) }
@@ -55,7 +55,7 @@ func (d digest) String() string { return base64.RawURLEncoding.EncodeToString(d[
 
 func familyDigest(family string) digest { return sha256.Sum256([]byte("family " + family)) }
 
-// A mint makes handles and knows its own.
+// A mint makes handles and recognizes its own.
 type mint struct {
 	prefix  string
 	keyring *keyring.Keyring
@@ -69,30 +69,30 @@ func (m *mint) make(k kind, family string) handle {
 	return handle{kind: k, family: family, text: m.prefix + string(k) + body + m.checks(k, body)[0]}
 }
 
-// parse reads a handle of one kind; ok is false for everything that this mint hasn't made, and for other kinds.
+// parse parses a handle of one kind. It reports false for a handle of another kind, or one that this mint did not make.
 func (m *mint) parse(k kind, text string) (h handle, ok bool) {
 	rest, ok := strings.CutPrefix(text, m.prefix+string(k))
-	families := familyLength
+	familyEnd := familyLength
 	if k == accessHandle {
-		families = 0
+		familyEnd = 0
 	}
-	if !ok || len(rest) != families+randomLength+checkLength {
+	if !ok || len(rest) != familyEnd+randomLength+checkLength {
 		return h, false
 	}
 	body, check := rest[:len(rest)-checkLength], rest[len(rest)-checkLength:]
 	for _, own := range m.checks(k, body) {
 		if subtle.ConstantTimeCompare([]byte(own), []byte(check)) == 1 {
-			return handle{kind: k, family: body[:families], text: text}, true
+			return handle{kind: k, family: body[:familyEnd], text: text}, true
 		}
 	}
 	return h, false
 }
 
-// checks are the ends of a handle under each secret, the newest first.
+// checks returns the check of a handle under each secret, the newest first.
 func (m *mint) checks(k kind, body string) []string {
 	names := m.keyring.Names("oauth2 handle", m.prefix, string(k), body)
 	for i, name := range names {
-		mac, _ := base64.RawURLEncoding.DecodeString(name) // the keyring made it
+		mac, _ := base64.RawURLEncoding.DecodeString(name) // never fails: Names returns base64url
 		n := binary.BigEndian.Uint64(mac)
 		var check [checkLength]byte
 		for j := range check {
@@ -103,13 +103,13 @@ func (m *mint) checks(k kind, body string) []string {
 	return names
 }
 
-// randomText returns n random characters of base62, each as likely as the others.
+// randomText returns n random characters of base62, uniformly distributed.
 func randomText(n int) string {
 	text, b := make([]byte, 0, n), make([]byte, 2*n)
 	for len(text) < n {
 		rand.Read(b) // never fails
 		for _, c := range b {
-			if c < 4*62 && len(text) < n { // above it, some would be likelier
+			if c < 4*62 && len(text) < n { // larger values would favour some characters
 				text = append(text, base62[c%62])
 			}
 		}

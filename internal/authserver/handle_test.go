@@ -20,7 +20,8 @@ func mustMint(t testing.TB, secrets ...auth.Secret) *mint {
 
 func TestHandles(t *testing.T) {
 	m := mustMint(t, sealing...)
-	forms := map[kind]string{accessHandle: `^sp_[0-9A-Za-z]{49}$`, refreshHandle: `^sp_r_[0-9A-Za-z]{71}$`, codeHandle: `^sp_c_[0-9A-Za-z]{71}$`}
+	forms := map[kind]string{accessHandle: `^sp_[0-9A-Za-z]{49}$`, refreshHandle: `^sp_r_[0-9A-Za-z]{71}$`,
+		codeHandle: `^sp_c_[0-9A-Za-z]{71}$`}
 	for k, form := range forms {
 		family := ""
 		if k != accessHandle {

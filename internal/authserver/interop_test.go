@@ -23,7 +23,8 @@ func front(t *testing.T, g *gate) *httptest.Server {
 		byPath[e.Path] = e
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		res, err := byPath[r.URL.Path].ServeUser(&auth.Request{Request: r, Origin: "http://" + r.Host, Path: r.URL.Path, ClientAddr: netip.MustParseAddr("127.0.0.1")}, g)
+		res, err := byPath[r.URL.Path].ServeUser(&auth.Request{Request: r, Origin: "http://" + r.Host,
+			Path: r.URL.Path, ClientAddr: netip.MustParseAddr("127.0.0.1")}, g)
 		if err != nil {
 			http.Error(w, err.Error(), auth.AsError(err).Status)
 			return
@@ -36,7 +37,7 @@ func front(t *testing.T, g *gate) *httptest.Server {
 	return s
 }
 
-// An ordinary client gets along with it: golang.org/x/oauth2, with a secret that has to be form-encoded.
+// golang.org/x/oauth2 works with this server, with a secret that must be form-encoded.
 func TestAnOrdinaryClient(t *testing.T) {
 	r, ctx := memoryRig(t), t.Context()
 	const secret = "a secret: with +, % and ü"
@@ -47,7 +48,8 @@ func TestAnOrdinaryClient(t *testing.T) {
 	at := front(t, g).URL + base
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
 		endpoint := oauth2.Endpoint{AuthURL: at + authorizePath, TokenURL: at + tokenPath, AuthStyle: style}
-		machine := clientcredentials.Config{ClientID: "app", ClientSecret: secret, TokenURL: endpoint.TokenURL, Scopes: []string{"read"}, AuthStyle: style}
+		machine := clientcredentials.Config{ClientID: "app", ClientSecret: secret,
+			TokenURL: endpoint.TokenURL, Scopes: []string{"read"}, AuthStyle: style}
 		token, err := machine.Token(ctx)
 		if err != nil {
 			t.Fatal(err)

@@ -7,10 +7,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// introspect is the introspection endpoint (RFC 7662), for clients that can prove who they are: others could try tokens.
-// Of whatever is no live access token it says that it isn't active, and nothing else (§2.2). So it does of refresh tokens: a
-// resource server that asks must not take one for an access token.
-func (s *site) introspect(r *auth.Request) (*auth.Result, error) {
+// introspect serves the introspection endpoint (RFC 7662) for confidential clients; other clients could use it to guess tokens. For
+// anything but a valid access token the response is only that it is not active (§2.2). That includes refresh tokens: a resource server
+// must not accept one as an access token.
+func (s *routeServer) introspect(r *auth.Request) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err

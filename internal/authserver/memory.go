@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"sallyport/internal/cache"
 )
 
 const (
@@ -13,74 +15,81 @@ const (
 	sweepEvery = 30 * time.Second
 )
 
-// A memoryStore keeps the records themselves. What has expired goes with the next use; what is too many goes too, the first
-// that would end before the others.
+// A memoryStore stores the records themselves. Each use of it removes expired records, at most every 30 seconds. A full store
+// evicts the record that would expire first.
 type memoryStore struct {
 	now func() time.Time
 	log *slog.Logger
 
-	mu       sync.Mutex // guards what is below
-	tokens   *room[*record]
-	codes    *room[*record]
-	families *room[*members]
+	mu       sync.Mutex // guards the fields below
+	tokens   *cache.ExpiringMap[digest, *record]
+	codes    *cache.ExpiringMap[digest, *record]
+	families *cache.ExpiringMap[digest, *familyEntry]
 	swept    time.Time
 	warned   time.Time // when a full store was last logged
 }
 
-// members are a family and its access tokens.
-type members struct {
+// A familyEntry is a family with its access tokens.
+type familyEntry struct {
 	record *record
-	tokens []digest // at most maxMembers, the newest first
+	tokens []digest  // at most maxMembers, the newest first
+	until  time.Time // see issuance.until
 }
 
 func newMemoryStore(now func() time.Time, log *slog.Logger) *memoryStore {
-	return &memoryStore{now: now, log: log, tokens: newRoom[*record](maxTokens), codes: newRoom[*record](maxCodes), families: newRoom[*members](maxTokens)}
+	return &memoryStore{
+		now: now, log: log,
+		tokens:   cache.NewExpiringMap[digest](maxTokens, (*record).expiry),
+		codes:    cache.NewExpiringMap[digest](maxCodes, (*record).expiry),
+		families: cache.NewExpiringMap[digest](maxTokens, func(f *familyEntry) time.Time { return f.until }),
+	}
 }
 
 func (m *memoryStore) ping(context.Context) error { return nil }
 
-// lock begins a use of the store and takes out what has expired.
+// lock locks the store, and removes expired records if that is due.
 func (m *memoryStore) lock() (unlock func()) {
 	m.mu.Lock()
 	if now := m.now(); now.Sub(m.swept) >= sweepEvery {
 		m.swept = now
-		m.tokens.sweep(now)
-		m.codes.sweep(now)
-		m.families.sweep(now)
+		m.tokens.Sweep(now)
+		m.codes.Sweep(now)
+		m.families.Sweep(now)
 	}
 	return m.mu.Unlock
 }
 
-func (m *memoryStore) room(h handle) *room[*record] {
+// records returns the map of a handle's kind.
+func (m *memoryStore) records(h handle) *cache.ExpiringMap[digest, *record] {
 	if h.kind == codeHandle {
 		return m.codes
 	}
 	return m.tokens
 }
 
-func (m *memoryStore) keep(_ context.Context, h handle, r *record) error {
+func (m *memoryStore) add(_ context.Context, h handle, r *record) error {
 	defer m.lock()()
 	m.put(h, r)
 	return nil
 }
 
 func (m *memoryStore) put(h handle, r *record) {
-	if evicted := m.room(h).put(h.digest(), r, r.expiry()); evicted != nil {
-		m.full()
+	if _, full := m.records(h).Put(h.digest(), r); full {
+		m.warnFull()
 	}
 }
 
-// full says that the store is.
-func (m *memoryStore) full() {
+// warnFull logs, at most once a minute, that records are evicted.
+func (m *memoryStore) warnFull() {
 	if now := m.now(); now.Sub(m.warned) >= time.Minute {
 		m.warned = now
-		m.log.Warn("the token store in memory is full: tokens end early; oauth2.storage redis holds more", "tokens", m.tokens.max)
+		m.log.Warn("the token store in memory is full: tokens end early; oauth2.storage redis holds more", "tokens", m.tokens.Max)
 	}
 }
 
 func (m *memoryStore) load(_ context.Context, h handle) (*record, error) {
 	defer m.lock()()
-	r, ok := m.room(h).get(h.digest())
+	r, ok := m.records(h).Get(h.digest())
 	if !ok {
 		return nil, ErrUnknown
 	}
@@ -89,26 +98,26 @@ func (m *memoryStore) load(_ context.Context, h handle) (*record, error) {
 
 func (m *memoryStore) family(_ context.Context, id string) (*record, error) {
 	defer m.lock()()
-	f, ok := m.families.get(familyDigest(id))
+	f, ok := m.families.Get(familyDigest(id))
 	if !ok {
 		return nil, ErrUnknown
 	}
 	return f.record, nil
 }
 
-func (m *memoryStore) redeem(_ context.Context, code handle, was *record, next issue) error {
+func (m *memoryStore) redeem(_ context.Context, code handle, was *record, next issuance) error {
 	defer m.lock()()
-	if now, ok := m.codes.get(code.digest()); !ok || now != was {
+	if now, ok := m.codes.Get(code.digest()); !ok || now != was {
 		return errChanged
 	}
-	m.codes.drop(code.digest())
+	m.codes.Delete(code.digest())
 	m.issue(next, nil)
 	return nil
 }
 
-func (m *memoryStore) rotate(_ context.Context, was *record, next issue) error {
+func (m *memoryStore) rotate(_ context.Context, was *record, next issuance) error {
 	defer m.lock()()
-	f, ok := m.families.get(familyDigest(was.Family))
+	f, ok := m.families.Get(familyDigest(was.Family))
 	if !ok || f.record != was {
 		return errChanged
 	}
@@ -116,42 +125,42 @@ func (m *memoryStore) rotate(_ context.Context, was *record, next issue) error {
 	return nil
 }
 
-// issue stores an issue; tokens are those that the family has already, the newest first. Those that are too many end.
-func (m *memoryStore) issue(next issue, tokens []digest) {
+// issue stores an issuance. Tokens are the family's former access tokens, the newest first; those beyond maxMembers are deleted.
+func (m *memoryStore) issue(next issuance, tokens []digest) {
 	alive := []digest{next.token.digest()}
 	for _, d := range tokens {
-		switch _, ok := m.tokens.get(d); {
+		switch _, ok := m.tokens.Get(d); {
 		case ok && len(alive) < maxMembers:
 			alive = append(alive, d)
 		case ok:
-			m.tokens.drop(d)
+			m.tokens.Delete(d)
 		}
 	}
 	m.put(next.token, next.access)
-	evicted := m.families.put(familyDigest(next.family.Family), &members{next.family, alive}, next.until())
-	if evicted == nil {
+	evicted, full := m.families.Put(familyDigest(next.family.Family), &familyEntry{next.family, alive, next.until()})
+	if !full {
 		return
 	}
-	m.full()
-	for _, d := range (*evicted).tokens { // nothing could end them any more
-		m.tokens.drop(d)
+	m.warnFull()
+	for _, d := range evicted.tokens { // without the family they could not be revoked
+		m.tokens.Delete(d)
 	}
 }
 
 func (m *memoryStore) drop(_ context.Context, h handle) error {
 	defer m.lock()()
-	m.room(h).drop(h.digest())
+	m.records(h).Delete(h.digest())
 	return nil
 }
 
 func (m *memoryStore) end(_ context.Context, family string) error {
 	defer m.lock()()
-	f, ok := m.families.drop(familyDigest(family))
+	f, ok := m.families.Delete(familyDigest(family))
 	if !ok {
 		return nil
 	}
 	for _, d := range f.tokens {
-		m.tokens.drop(d)
+		m.tokens.Delete(d)
 	}
 	return nil
 }

@@ -2,11 +2,12 @@ package authserver
 
 import (
 	"net/http"
+	"slices"
 
 	"sallyport/internal/auth"
 )
 
-// metadata is the authorization server's description of itself (RFC 8414 §2).
+// metadata is the authorization server metadata (RFC 8414 §2).
 type metadata struct {
 	Issuer                 string   `json:"issuer"`
 	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
@@ -24,17 +25,21 @@ type metadata struct {
 	ResponseIssSupported   bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 }
 
-func (s *site) metadata(r *auth.Request) (*auth.Result, error) {
+// metadata serves the metadata endpoint (RFC 8414 §3).
+func (s *routeServer) metadata(r *auth.Request) (*auth.Result, error) {
 	at := r.Origin + s.base
 	secret := []string{"client_secret_basic", "client_secret_post"}
-	anybody := append(secret, "none")
+	orNone := append(slices.Clip(secret), "none")
 	return answerJSON(http.StatusOK, metadata{
-		Issuer:                s.issuer(r),
-		AuthorizationEndpoint: at + authorizePath, TokenEndpoint: at + tokenPath, RevocationEndpoint: at + revokePath, IntrospectionEndpoint: at + introspectPath,
+		Issuer:                 s.issuer(r),
+		AuthorizationEndpoint:  at + authorizePath,
+		TokenEndpoint:          at + tokenPath,
+		RevocationEndpoint:     at + revokePath,
+		IntrospectionEndpoint:  at + introspectPath,
 		ScopesSupported:        s.settings.Scopes,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
 		GrantTypesSupported: []string{authorizationCode, clientCredentials, refreshToken},
-		TokenAuthMethods:    anybody, RevocationAuthMethods: anybody, IntrospectAuthMethods: secret,
+		TokenAuthMethods:    orNone, RevocationAuthMethods: orNone, IntrospectAuthMethods: secret,
 		CodeChallengeMethods: []string{"S256"}, ResponseIssSupported: true,
 	}), nil
 }

@@ -11,16 +11,15 @@ import (
 	"sallyport/internal/auth"
 )
 
-// params are the parameters of a request, each at most once and not empty.
+// params are the parameters of a request. Each value is not empty, and no parameter was repeated.
 type params map[string]string
 
-// maxForm bounds a form that is read, in bytes.
+// maxForm is the maximum size of a form, in bytes.
 const maxForm = 64 << 10
 
 var errForm = refuse("invalid_request", "The request needs a form in its body: application/x-www-form-urlencoded.")
 
-// readForm reads the parameters of a POST request. They come in the body only: what stands in an address is logged on its
-// way (RFC 6749 §2.3.1).
+// readForm reads the parameters of a POST request. It refuses a request with a query: proxies and servers log URLs (RFC 6749 §2.3.1).
 func readForm(r *auth.Request) (params, error) {
 	kind, media, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(media["charset"])
@@ -30,7 +29,7 @@ func readForm(r *auth.Request) (params, error) {
 	case charset != "" && charset != "utf-8" || r.Header.Get("Content-Encoding") != "" || r.Body == nil:
 		return nil, errForm
 	case r.URL.RawQuery != "":
-		return nil, refuse("invalid_request", "The parameters belong into the body, not into the address.")
+		return nil, refuse("invalid_request", "The parameters belong into the body, not into the URL.")
 	}
 	body, err := r.ReadBody(maxForm)
 	if err != nil {
@@ -40,8 +39,7 @@ func readForm(r *auth.Request) (params, error) {
 	return parseParams(string(body))
 }
 
-// parseParams reads an encoded query or form. A parameter that comes twice is refused, and an empty one isn't there (RFC
-// 6749 §3.1, §3.2).
+// parseParams parses an encoded query or form. It refuses a repeated parameter, and omits an empty one (RFC 6749 §3.1, §3.2).
 func parseParams(encoded string) (params, error) {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
@@ -63,8 +61,8 @@ func parseParams(encoded string) (params, error) {
 
 var errTwice = refuse("invalid_request", "A parameter comes twice.")
 
-// basicPair reads client_secret_basic. Unlike a user's, a client's name and secret are form-encoded in it (RFC 6749 §2.3.1).
-// tried is false without an Authorization header.
+// basicPair reads client_secret_basic. Unlike a user's name and password, client_id and client_secret are form-encoded in it (RFC 6749
+// §2.3.1). It reports tried unless the request has no Authorization header.
 func basicPair(h http.Header) (id, secret string, tried bool, err error) {
 	values := h["Authorization"]
 	if len(values) == 0 {

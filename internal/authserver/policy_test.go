@@ -10,7 +10,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// allowed is the code that the client gets after the user has agreed.
+// allowed returns the code that the client gets after the user's consent.
 func (g *gate) allowed(asked url.Values) string {
 	g.r.Helper()
 	a, err := g.browse(with(asked, "prompt", "consent"))
@@ -18,7 +18,7 @@ func (g *gate) allowed(asked url.Values) string {
 	return g.redirected(a, err, appURI).Get("code")
 }
 
-// A verdict is what the route's policy says of the user, and how each endpoint passes it on.
+// A verdict is an error of the route's policy for a user, and the response of each endpoint.
 type verdict struct {
 	name   string
 	err    error
@@ -29,13 +29,14 @@ type verdict struct {
 
 var verdicts = []verdict{
 	{"forbidden", auth.Forbidden("claims_forbidden", errors.New("groups")), 403, "access_denied", "invalid_grant"},
-	{"a login that is too weak", &auth.Error{Status: 401, StepUp: &auth.StepUp{ACRValues: []string{"gold"}}}, 401, "login_required", "invalid_grant"},
+	{"a login that is too weak", &auth.Error{Status: 401, StepUp: &auth.StepUp{ACRValues: []string{"gold"}}},
+		401, "login_required", "invalid_grant"},
 	{"a user of another issuer", auth.InvalidToken("token_user_issuer", errors.New("another")), 401, "", "invalid_grant"},
 	{"the issuer is away", auth.Unavailable("issuer_unavailable", errors.New("no route to host")), 503, "", ""},
-	{"a fault", errors.New("nobody expected it"), 500, "", ""},
+	{"a fault", errors.New("a bug"), 500, "", ""},
 }
 
-// judging lets the policy judge so from now on, and returns what it was asked about.
+// judging sets the policy's verdict, and returns the identities that the policy judges.
 func (g *gate) judging(v verdict) (asked *[]*auth.Identity) {
 	asked = &[]*auth.Identity{}
 	g.judge = func(i *auth.Identity) error {
@@ -54,7 +55,7 @@ func (g *gate) page(v verdict, a any, err error) {
 	}
 }
 
-// The authorization endpoint asks the policy before it acts for a user, in each of its forms.
+// The authorization endpoint always asks the policy before it acts for a user.
 func TestAuthorizeAsksThePolicy(t *testing.T) {
 	for _, v := range verdicts {
 		g := memoryRig(t).gate()
@@ -83,12 +84,13 @@ func TestAuthorizeAsksThePolicy(t *testing.T) {
 	}
 }
 
-// Codes and refresh tokens are judged again when they are exchanged. A refusal is invalid_grant (RFC 6749 §5.2); trouble that
-// says nothing of the user is told as such, or a client would throw its tokens away. Neither spends anything.
+// The policy judges the user again when a code or a refresh token is exchanged. A refusal is invalid_grant (RFC 6749 §5.2). An outage is
+// reported as one, because a client would discard its tokens otherwise. Neither spends the code or the token.
 func TestExchangesAskThePolicy(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
-		g.user.AccessToken, g.user.Tokens = auth.Claims{"groups": []any{"staff"}, "level": int64(3)}, auth.Tokens{AccessToken: "the provider's"}
+		g.user.AccessToken, g.user.Tokens = auth.Claims{"groups": []any{"staff"},
+			"level": int64(3)}, auth.Tokens{AccessToken: "the provider's"}
 		for _, v := range verdicts {
 			code := g.allowed(asking())
 			g.exchanged(v, redeeming(code))
@@ -99,7 +101,7 @@ func TestExchangesAskThePolicy(t *testing.T) {
 	})
 }
 
-// exchanged expects the verdict as the answer to a token request, and that it was the user's.
+// exchanged expects the verdict as the response to a token request, and that the policy judged the user.
 func (g *gate) exchanged(v verdict, form url.Values) {
 	g.r.Helper()
 	asked := g.judging(v)
@@ -114,17 +116,18 @@ func (g *gate) exchanged(v verdict, form url.Values) {
 		g.r.Fatalf("%s: the policy was asked %d times, expected once", v.name, len(*asked))
 	}
 	i := (*asked)[0]
-	if i.Subject != "john" || i.Issuer != g.user.Issuer || i.AccessToken.String("groups") != "" || len(i.AccessToken.Values([]string{"groups"})) != 1 ||
+	if i.Subject != "john" || i.Issuer != g.user.Issuer || i.AccessToken.String("groups") != "" ||
+		len(i.AccessToken.Values([]string{"groups"})) != 1 ||
 		i.AccessToken["level"] != int64(3) || i.Tokens.AccessToken != "" {
 		g.r.Errorf("%s: the policy was asked about %+v", v.name, i)
 	}
 }
 
-// Where no login has proved a user there is nobody to judge: the route's policy judges the access token's own claims.
+// Without a login there is no user to judge: the route's policy judges the access token's own claims when it is used.
 func TestWhoIsNotJudgedAtTheTokenEndpoint(t *testing.T) {
 	g := memoryRig(t).gate()
 	asked := g.judging(verdicts[0])
-	access, refresh := g.tokens() // through the consent page elsewhere
+	access, refresh := g.tokens() // through the external consent page
 	next, _ := g.granted(refreshing(refresh))
 	machine, _ := g.granted(cc, basic("app", appSecret))
 	if len(*asked) > 0 {
@@ -137,7 +140,7 @@ func TestWhoIsNotJudgedAtTheTokenEndpoint(t *testing.T) {
 	}
 }
 
-// A code or a refresh token is exchanged only under the name under which it was issued: elsewhere its user may be another.
+// A code or a refresh token is exchanged only by the iss that issued it: with another iss the same subject may be another user.
 func TestOnlyTheIssuerOfThatNameExchanges(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g, shared := r.gate(), func(s *Settings) { s.Issuer = "https://tokens.example.com" }
@@ -158,14 +161,14 @@ func TestOnlyTheIssuerOfThatNameExchanges(t *testing.T) {
 	})
 }
 
-// at shows the issuer on a route with another first path.
+// at serves the endpoints on a route with another first path.
 func (g *gate) at(base string) {
 	for _, e := range g.Endpoints(base, auth.Chain{}) {
 		g.endpoints[e.Name] = e
 	}
 }
 
-// A code that comes with the wrong request, or twice, is taken for stolen whatever the policy says of its user.
+// A code that is used with a wrong request, or twice, counts as stolen whatever the policy's verdict on the user is.
 func TestAMisusedCodeEndsWhateverThePolicySays(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -189,12 +192,13 @@ func TestAMisusedCodeEndsWhateverThePolicySays(t *testing.T) {
 	})
 }
 
-// An access token knows for whom it acts: policies find its own claims there, and where it is silent the user's.
+// An access token acts for its user: policies see its own claims, and those of the user that it doesn't have.
 func TestATokenActsForItsUser(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
 		g.user.AccessToken = auth.Claims{"groups": []any{"staff"}, "scope": "openid", "aud": "gate", "exp": int64(1), "level": int64(3)}
-		g.user.IDToken, g.user.Userinfo, g.user.MappedFrom = auth.Claims{"email": "j@example.com"}, auth.Claims{"hd": "example.com"}, auth.Claims{"team": "blue"}
+		g.user.IDToken, g.user.Userinfo = auth.Claims{"email": "j@example.com"}, auth.Claims{"hd": "example.com"}
+		g.user.MappedFrom = auth.Claims{"team": "blue"}
 		access, refresh := g.granted(redeeming(g.allowed(asking())))
 		next, _ := g.granted(with(refreshing(refresh), "scope", "read"))
 		for token, scope := range map[string]string{access: "read write", next: "read"} {
@@ -204,11 +208,13 @@ func TestATokenActsForItsUser(t *testing.T) {
 			}
 			u := i.OnBehalfOf.Identity
 			claims := u.Judged()
-			if claims["scope"] != scope || claims["aud"] != origin+base || claims["exp"] != i.Introspection["exp"] || claims["level"] != int64(3) ||
+			if claims["scope"] != scope || claims["aud"] != origin+base || claims["exp"] != i.Introspection["exp"] ||
+				claims["level"] != int64(3) ||
 				len(claims.Values([]string{"groups"})) != 1 {
 				r.Errorf("the policy sees %v", claims)
 			}
-			if !u.BuiltIn || !u.Presented || u.Issuer != i.Issuer || u.ClientID != "app" || u.Subject != "john" || u.IDToken.String("email") == "" ||
+			if !u.BuiltIn || !u.Presented || u.Issuer != i.Issuer || u.ClientID != "app" ||
+				u.Subject != "john" || u.IDToken.String("email") == "" ||
 				u.Userinfo.String("hd") == "" || u.MappedFrom["team"] != "blue" || u.MappedFrom["client_id"] != "app" {
 				r.Errorf("it acts for %+v", u)
 			}

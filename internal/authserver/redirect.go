@@ -10,14 +10,17 @@ import (
 	"sallyport/internal/auth"
 )
 
-// maxRedirectURI bounds a redirect URI, in bytes.
+// maxRedirectURI is the maximum length of a redirect URI, in bytes.
 const maxRedirectURI = 2000
 
-// checkRedirectURI refuses what a code must not be sent to: it is absolute and has no fragment (RFC 6749 §3.1.2), and it is
-// https, or http to this machine (RFC 8252 §7.3), or a scheme that an app owns, which is a domain name backwards (§7.1).
+// checkRedirectURI returns an error unless codes may be sent to a redirect URI. It must be absolute, without a fragment (RFC 6749 §3.1.2),
+// and have the scheme https, or http to a loopback address (RFC 8252 §7.3), or a private-use scheme, which is a reversed domain name
+// (§7.1).
 func checkRedirectURI(text string) error {
-	if text == "" || len(text) > maxRedirectURI || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '*' }) {
-		return errors.New("expected an absolute URL such as https://app.example.com/callback, without spaces or wildcards: it is compared exactly")
+	forbidden := func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '*' }
+	if text == "" || len(text) > maxRedirectURI || strings.ContainsFunc(text, forbidden) {
+		return errors.New("expected an absolute URL such as https://app.example.com/callback, " +
+			"without spaces or wildcards: it is compared exactly")
 	}
 	u, err := url.Parse(text)
 	switch {
@@ -26,11 +29,12 @@ func checkRedirectURI(text string) error {
 	case strings.Contains(text, "#"):
 		return errors.New("it has a fragment: take out # and what follows (RFC 6749 §3.1.2)")
 	case u.User != nil:
-		return errors.New("it has user information: take out what stands before @")
+		return errors.New("it has user information: take out the part before @")
 	case u.Scheme == "https" || u.Scheme == "http":
 		return checkWebRedirect(u)
 	case !strings.Contains(u.Scheme, "."):
-		return errors.New("expected https, http to this machine, or an app's own scheme with a dot such as com.example.app:/callback (RFC 8252 §7.1)")
+		return errors.New("expected https, http to this machine, " +
+			"or an app's own scheme with a dot such as com.example.app:/callback (RFC 8252 §7.1)")
 	}
 	return nil
 }
@@ -45,9 +49,9 @@ func checkWebRedirect(u *url.URL) error {
 	return nil
 }
 
-// redirectURI returns where an authorization response goes; ok is false unless the client has registered it. It may be
-// left out if the client has one only (RFC 6749 §3.1.2.3). Registered ones are compared as they are written (RFC 9700
-// §2.1); a loopback address may come with any port, because an app learns its port when it starts (RFC 8252 §7.3).
+// redirectURI returns the redirect URI of a request with the redirect_uri asked. It reports false unless the client has registered it. If
+// the client has only one, asked may be empty (RFC 6749 §3.1.2.3). URIs are compared as strings (RFC 9700 §2.1), except that a loopback
+// address matches with any port, because an app gets its port when it starts (RFC 8252 §7.3).
 func (c *client) redirectURI(asked string) (target string, ok bool) {
 	if asked == "" {
 		if len(c.RedirectURIs) != 1 {
@@ -65,7 +69,7 @@ func (c *client) redirectURI(asked string) (target string, ok bool) {
 	})
 }
 
-// withoutPort takes the port out of an http URL to a loopback address; ok is false for any other.
+// withoutPort returns an http URL to a loopback address without its scheme and port. It reports false for any other URL.
 func withoutPort(text string) (plain string, ok bool) {
 	if checkRedirectURI(text) != nil {
 		return "", false
@@ -82,14 +86,14 @@ func withoutPort(text string) (plain string, ok bool) {
 	return host + path, isHTTP && (host == "127.0.0.1" || host == "[::1]")
 }
 
-// sure reports whether nobody but the client gets what is sent to this redirect URI: other apps can listen on a loopback
-// port or claim a scheme of their choice (RFC 8252 §8.6).
-func (c *client) sure(redirect string) bool {
+// exclusive reports whether only the client can receive a response at a redirect URI. Other apps can listen on a loopback port, or claim
+// the same private-use scheme (RFC 8252 §8.6).
+func (c *client) exclusive(redirect string) bool {
 	return !c.Public || strings.HasPrefix(redirect, "https://")
 }
 
-// responseURI adds an authorization response's parameters to a redirect URI, which may have a query already (RFC 6749
-// §3.1.2). It is put together as text, so that the client finds its URI as it has registered it.
+// responseURI adds parameters to a redirect URI, which may have a query (RFC 6749 §3.1.2). It does not parse the URI, so that the client
+// gets it exactly as registered.
 func responseURI(redirect string, params url.Values) string {
 	separator := "?"
 	if strings.Contains(redirect, "?") {

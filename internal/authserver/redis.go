@@ -13,10 +13,10 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// A redisStore keeps sealed records in one Redis server, 6.2 or later, which sees digests and ciphertext only:
+// A redisStore stores sealed records in one Redis server, 6.2 or later. Redis sees only digests and ciphertext:
 //
 //	o:a:<digest>  an access token     o:f:<digest>  a family
-//	o:c:<digest>  a code              o:m:<digest>  the access tokens of a family, by when they end
+//	o:c:<digest>  a code              o:m:<digest>  the access tokens of a family, ordered by expiry
 type redisStore struct {
 	client  *goredis.Client
 	prefix  string
@@ -35,12 +35,13 @@ func (r *redisStore) name(h handle) string {
 func (r *redisStore) familyName(id string) string {
 	return r.prefix + "o:f:" + familyDigest(id).String()
 }
+
 func (r *redisStore) membersName(id string) string {
 	return r.prefix + "o:m:" + familyDigest(id).String()
 }
 
-// away turns what Redis or the way to it answers into the store's errors.
-func away(err error) error {
+// storeError returns an error of the Redis client as one of the store's errors.
+func storeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -51,19 +52,19 @@ func away(err error) error {
 	}
 }
 
-func (r *redisStore) ping(ctx context.Context) error { return away(r.client.Ping(ctx).Err()) }
+func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
-func (r *redisStore) keep(ctx context.Context, h handle, rec *record) error {
+func (r *redisStore) add(ctx context.Context, h handle, rec *record) error {
 	name := r.name(h)
 	raw, err := rec.seal(r.keyring, name, h.text)
 	if err != nil {
 		return err
 	}
-	return away(r.client.Set(ctx, name, raw, r.life(rec.expiry())).Err())
+	return storeError(r.client.Set(ctx, name, raw, r.ttl(rec.expiry())).Err())
 }
 
-// life is how long something that ends then is kept.
-func (r *redisStore) life(end time.Time) time.Duration {
+// ttl returns the time until a record expires, as a TTL of Redis.
+func (r *redisStore) ttl(end time.Time) time.Duration {
 	return max(end.Sub(r.now()), time.Millisecond)
 }
 
@@ -78,26 +79,26 @@ func (r *redisStore) family(ctx context.Context, id string) (*record, error) {
 func (r *redisStore) open(ctx context.Context, name, salt string) (*record, error) {
 	raw, err := r.client.Get(ctx, name).Result()
 	if err != nil {
-		return nil, away(err)
+		return nil, storeError(err)
 	}
 	rec, err := openRecord(r.keyring, name, salt, raw)
-	if err != nil { // who put it there didn't have the secret, or we don't any more
+	if err != nil { // another secret sealed it, or it was changed
 		r.log.Warn("a token in redis is not used", "error", err)
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return rec, nil
 }
 
-func (r *redisStore) redeem(ctx context.Context, code handle, was *record, next issue) error {
+func (r *redisStore) redeem(ctx context.Context, code handle, was *record, next issuance) error {
 	return r.spend(ctx, r.name(code), was, next)
 }
 
-func (r *redisStore) rotate(ctx context.Context, was *record, next issue) error {
+func (r *redisStore) rotate(ctx context.Context, was *record, next issuance) error {
 	return r.spend(ctx, r.familyName(was.Family), was, next)
 }
 
-// spend runs spendScript.
-func (r *redisStore) spend(ctx context.Context, spent string, was *record, next issue) error {
+// spend runs spendScript for the record named spent.
+func (r *redisStore) spend(ctx context.Context, spent string, was *record, next issuance) error {
 	id := next.family.Family
 	family, token := r.familyName(id), r.name(next.token)
 	sealedFamily, err := next.family.seal(r.keyring, family, id)
@@ -110,11 +111,11 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 	}
 	now := r.now()
 	done, err := spendScript.Run(ctx, r.client, []string{spent, family, token, r.membersName(id)},
-		was.raw, sealedFamily, milliseconds(r.life(next.until())), sealedToken, milliseconds(r.life(next.access.expiry())),
-		strconv.FormatInt(now.UnixMicro(), 10), strconv.FormatInt(now.Add(next.access.life()).UnixMicro(), 10), maxMembers).Bool()
+		was.raw, sealedFamily, milliseconds(r.ttl(next.until())), sealedToken, milliseconds(r.ttl(next.access.expiry())),
+		strconv.FormatInt(now.UnixMicro(), 10), strconv.FormatInt(now.Add(next.access.lifetime()).UnixMicro(), 10), maxMembers).Bool()
 	switch {
 	case err != nil:
-		return away(err)
+		return storeError(err)
 	case !done:
 		return errChanged
 	}
@@ -122,11 +123,11 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 }
 
 func (r *redisStore) drop(ctx context.Context, h handle) error {
-	return away(r.client.Del(ctx, r.name(h)).Err())
+	return storeError(r.client.Del(ctx, r.name(h)).Err())
 }
 
 func (r *redisStore) end(ctx context.Context, family string) error {
-	return away(endScript.Run(ctx, r.client, []string{r.familyName(family), r.membersName(family)}).Err())
+	return storeError(endScript.Run(ctx, r.client, []string{r.familyName(family), r.membersName(family)}).Err())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

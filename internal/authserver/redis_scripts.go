@@ -2,17 +2,17 @@ package authserver
 
 import "github.com/redis/go-redis/v9"
 
-// What has to happen in one step is a script: Redis runs each as a transaction. A command that the client sends again
-// because the answer was lost must not fail for its own first try: spendScript knows its own work by the token's record,
-// which nobody else could have written.
+// Each of these scripts is one transaction in Redis. The Redis client sends a command again when the response was lost, and the second
+// run must not fail because of the first: spendScript recognizes its own result by the token's record, which no other request could have
+// written.
 
-// spendScript spends a code, or a family's state, that is as it was loaded, and stores what it is exchanged for. The set of
-// a family's tokens loses those that have expired, and lives as long as the family and the last of them. If there are too many,
-// the first to expire end early: never the one that is stored now, whatever the clocks of the replicas say.
+// spendScript spends a record, which is a code or a family, if it is unchanged, and stores the issuance for which it is exchanged. It
+// removes expired tokens from the set of the family's tokens, which lives as long as the family and the last of its tokens. If a family
+// has too many tokens, it deletes those that expire first, but never the new one, whatever the clocks of the replicas say.
 //
-// KEYS: 1 what is spent, 2 the family, 3 the access token, 4 the set of the family's tokens.
-// ARGV: 1 what is spent as it was loaded, 2 the family's record, 3 its life in ms, 4 the token's record, 5 its life in ms,
-// 6 now, 7 when the token expires, both in Unix microseconds, so that no two tokens tie, 8 how many tokens a family has at most.
+// KEYS: 1 the spent record, 2 the family, 3 the access token, 4 the set of the family's tokens.
+// ARGV: 1 the spent record as it was loaded, 2 the family's record, 3 its TTL in ms, 4 the token's record, 5 its TTL in ms, 6 the current
+// time and 7 the token's expiry, both in Unix microseconds, so that no two tokens tie, 8 the maximum number of a family's tokens.
 var spendScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
 	return redis.call('GET', KEYS[3]) == ARGV[4] and 1 or 0
@@ -36,7 +36,7 @@ local last = redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2]
 redis.call('PEXPIRE', KEYS[4], string.format('%.0f', math.max(ARGV[3], (last - ARGV[6]) / 1000)))
 return 1`)
 
-// endScript forgets a family and its access tokens. KEYS: 1 the family, 2 the set of its tokens.
+// endScript deletes a family and its access tokens. KEYS: 1 the family, 2 the set of its tokens.
 var endScript = redis.NewScript(`
 for _, token in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
 	redis.call('DEL', token)

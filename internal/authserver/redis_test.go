@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Whoever reads Redis learns neither a token nor a code nor whose they are; nor does a reader of the log.
+// A reader of Redis or of the log sees no token, no code and no user.
 func TestNobodyElseSeesAnything(t *testing.T) {
 	r := redisRig(t)
 	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()
@@ -44,9 +44,10 @@ func TestNobodyElseSeesAnything(t *testing.T) {
 	if len(keys) != 7 { // three access tokens, a family and its set, two codes
 		t.Errorf("%d keys, expected 7: %q", len(keys), keys)
 	}
-	g.refused(refreshing(refresh), 400, "invalid_grant") // its family ends, and says so
+	g.refused(refreshing(refresh), 400, "invalid_grant") // its family is revoked, which is logged
 	g.post("revoke", revoking(machine))
-	for _, secret := range []string{access, refresh, next, latest, machine, code, appSecret, "a-wrong-secret", provision, "john", verifier, challengeOf(verifier)} {
+	for _, secret := range []string{access, refresh, next, latest, machine,
+		code, appSecret, "a-wrong-secret", provision, "john", verifier, challengeOf(verifier)} {
 		short := secret[:min(len(secret), 16)]
 		if len(secret) > 60 {
 			short = secret[27:50] // of the random part
@@ -67,7 +68,7 @@ func TestNobodyElseSeesAnything(t *testing.T) {
 	}
 }
 
-// A token's name in Redis is its SHA-256, so that an operator who is shown one can find it.
+// A token's name in Redis is its SHA-256, so that an operator can find the record of a token.
 func TestNamesInRedis(t *testing.T) {
 	r := redisRig(t)
 	g := r.gate()
@@ -111,7 +112,7 @@ func TestRecordsThatWereChanged(t *testing.T) {
 	}
 }
 
-// A request costs no call of Redis each time, and what no mint of ours has made costs none at all.
+// Most requests need no Redis command, and a token that the mint did not make never does.
 func TestFactsAreKnownForAWhile(t *testing.T) {
 	r := redisRig(t)
 	g := r.gate()
@@ -124,10 +125,10 @@ func TestFactsAreKnownForAWhile(t *testing.T) {
 	if n := r.server.Calls(t, "get") - gets; n != 1 {
 		t.Errorf("%d GETs for 200 requests, expected 1", n)
 	}
-	r.clock.offset.Add(int64(FactsFor))
+	r.clock.offset.Add(int64(CachedFor))
 	g.alive(access)
 	if n := r.server.Calls(t, "get") - gets; n != 2 {
-		t.Errorf("%d GETs, expected one more after %s", n, FactsFor)
+		t.Errorf("%d GETs, expected one more after %s", n, CachedFor)
 	}
 }
 
@@ -152,8 +153,8 @@ func TestRedisAway(t *testing.T) {
 	code := g.code(asking())
 	g.alive(access)
 	r.server.Kill()
-	g.alive(access) // still known
-	r.clock.offset.Add(int64(FactsFor))
+	g.alive(access) // still cached
+	r.clock.offset.Add(int64(CachedFor))
 	if _, err := g.Verify(t.Context(), access); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 		t.Errorf("got %v, expected %v", err, ErrUnavailable)
 	}
@@ -184,7 +185,7 @@ func TestRedisAway(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := g.Verify(ctx, access); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("a caller that gave up: got %v", err)
+		t.Errorf("a caller whose context is canceled: got %v", err)
 	}
 	r.server.Restart(t)
 	await(t, "recovery", func() bool { _, err := g.Verify(t.Context(), access); return err == nil })
@@ -192,8 +193,8 @@ func TestRedisAway(t *testing.T) {
 	g.granted(refreshing(refresh))
 }
 
-// The client sends a command again if the answer to it was lost. The second must not take the first for somebody else's,
-// or it would end the tokens that were just given.
+// The Redis client sends a command again if the response was lost. The second run must recognize the result of the first, or it would
+// revoke the tokens that were just issued.
 func TestAScriptKnowsItsOwnWork(t *testing.T) {
 	r := redisRig(t)
 	g, ctx := r.gate(), t.Context()
@@ -204,7 +205,7 @@ func TestAScriptKnowsItsOwnWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, _ := g.next(c, was, "read")
+	next, _ := g.newIssuance(c, was, "read")
 	keys := []string{s.name(h), s.familyName(was.Family), s.name(next.token), s.membersName(was.Family)}
 	arguments := []any{was.raw, "family", "60000", "token", "60000", "0", "60000000", maxMembers}
 	for range 2 {
@@ -214,11 +215,11 @@ func TestAScriptKnowsItsOwnWork(t *testing.T) {
 	}
 	arguments[3] = "another token"
 	if ok, _ := spendScript.Run(ctx, s.client, keys, arguments...).Bool(); ok {
-		t.Error("what somebody else did was taken for its own")
+		t.Error("another change was taken for its own result")
 	}
 }
 
-// The set of a family's tokens loses those that have expired, and goes when the last is gone.
+// Expired tokens are removed from the set of a family's tokens, and the set expires with the last of them.
 func TestFamiliesEnd(t *testing.T) {
 	r := redisRig(t)
 	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()

@@ -12,7 +12,7 @@ func TestRefresh(t *testing.T) {
 		g, other := r.gate(), r.gate()
 		access, refresh := g.tokens()
 		for range 3 {
-			r.pass(13 * 24 * time.Hour) // each is good for another 14 days
+			r.pass(13 * 24 * time.Hour) // each is valid for another 14 days
 			status, answer := other.post("token", refreshing(refresh))
 			if status != http.StatusOK || answer["scope"] != "read write" || answer["refresh_token"] == refresh {
 				r.Fatalf("got %d %v", status, answer)
@@ -29,7 +29,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// The scope may become less, for one access token; the refresh token keeps what was granted (RFC 6749 §6).
+// A refresh may narrow the scope of one access token. The refresh token keeps the granted scope (RFC 6749 §6).
 func TestARefreshNarrows(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -48,21 +48,22 @@ func TestARefreshNarrows(t *testing.T) {
 		less := r.gate(func(s *Settings) { s.Clients[0].Scopes = []string{"write"} })
 		access, refresh = less.granted(refreshing(refresh))
 		if i := less.alive(access); i.Tokens.Scope != "write" {
-			r.Errorf("what the client may no longer have was given: %q", i.Tokens.Scope)
+			r.Errorf("a scope that is no longer allowed was granted: %q", i.Tokens.Scope)
 		}
 		r.gate(func(s *Settings) { s.Clients[0].Scopes = nil }).refused(refreshing(refresh), 400, "invalid_scope")
-		r.gate(func(s *Settings) { s.Clients[0].Grants = []string{authorizationCode} }).refused(refreshing(refresh), 400, "unauthorized_client")
+		r.gate(func(s *Settings) { s.Clients[0].Grants = []string{authorizationCode} }).refused(refreshing(refresh),
+			400, "unauthorized_client")
 	})
 }
 
-// A refresh token that comes again ends all that came of its authorization (RFC 9700 §4.14.2).
+// If a refresh token is used twice, all tokens of its authorization are revoked (RFC 9700 §4.14.2).
 func TestAReusedRefreshTokenEndsItsFamily(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g, other := r.gate(), r.gate()
 		first, stolen := g.tokens()
 		unrelated, _ := g.tokens()
 		second, latest := g.granted(refreshing(stolen))
-		g.refused(with(refreshing(stolen), "client_id", "other"), 400, "invalid_grant") // not its own client: no reason to believe it
+		g.refused(with(refreshing(stolen), "client_id", "other"), 400, "invalid_grant") // another client can't cause that
 		g.alive(second)
 		other.refused(refreshing(stolen), 400, "invalid_grant")
 		for _, replica := range []*gate{other, r.gate()} {
@@ -82,7 +83,7 @@ func TestARefreshTokenIsUsedOnce(t *testing.T) {
 		gates := []*gate{r.gate(), r.gate()}
 		for range 5 {
 			_, refresh := gates[0].tokens()
-			won, access := together(gates, 50, func(g *gate) (int, string) {
+			won, access := concurrently(gates, 50, func(g *gate) (int, string) {
 				status, answer := g.post("token", refreshing(refresh))
 				return status, answer.String("access_token")
 			})
@@ -94,13 +95,13 @@ func TestARefreshTokenIsUsedOnce(t *testing.T) {
 	})
 }
 
-// With reuse_refresh_token the token stays, for any number of requests at once, and ends when it was to end.
+// With reuse_refresh_token the same token serves any number of requests, and expires at its first expiry.
 func TestReuseRefreshToken(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		reuse := func(s *Settings) { s.ReuseRefreshToken = true }
 		gates := []*gate{r.gate(reuse), r.gate(reuse)}
 		_, refresh := gates[0].tokens()
-		won, access := together(gates, 4, func(g *gate) (int, string) {
+		won, access := concurrently(gates, 4, func(g *gate) (int, string) {
 			status, answer := g.post("token", refreshing(refresh))
 			return status, answer.String("access_token")
 		})
@@ -115,7 +116,7 @@ func TestReuseRefreshToken(t *testing.T) {
 		r.pass(24 * time.Hour)
 		gates[0].refused(refreshing(refresh), 400, "invalid_grant")
 
-		code := gates[0].code(spa(with(asking(), "scope", "read"))) // a public client's always rotates
+		code := gates[0].code(spa(with(asking(), "scope", "read"))) // a public client always gets a new one
 		_, refresh = gates[0].granted(spa(redeeming(code)))
 		if _, next := gates[0].granted(spa(refreshing(refresh))); next == "" || next == refresh {
 			r.Error("a public client's refresh token stays")
@@ -123,7 +124,7 @@ func TestReuseRefreshToken(t *testing.T) {
 	})
 }
 
-// A client that refreshes in a loop replaces its own tokens: the newest are good, the others have ended.
+// A client that refreshes in a loop replaces its own tokens: only the newest are valid.
 func TestAFamilyKeepsItsNewestTokens(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -133,8 +134,8 @@ func TestAFamilyKeepsItsNewestTokens(t *testing.T) {
 			access, next := g.granted(refreshing(refresh))
 			all, refresh = append(all, access), next
 		}
-		fresh := r.gate() // which has seen none of them
-		fresh.kept.facts = newFacts(r.clock.now)
+		fresh := r.gate() // with an empty cache
+		fresh.process.tokens = newTokenCache(r.clock.now)
 		for n, access := range all {
 			if n < len(all)-maxMembers {
 				fresh.dead(access)
@@ -143,21 +144,21 @@ func TestAFamilyKeepsItsNewestTokens(t *testing.T) {
 			}
 		}
 		if r.server == nil {
-			if n := len(g.kept.memory.tokens.things); n != maxMembers {
-				r.Errorf("%d access tokens are kept, expected %d", n, maxMembers)
+			if n := g.process.memory.tokens.Len(); n != maxMembers {
+				r.Errorf("%d access tokens are stored, expected %d", n, maxMembers)
 			}
 			return
 		}
 		c, ctx := r.server.Client(t, 0), t.Context()
 		h, _ := g.mint.parse(refreshHandle, refresh)
-		set, kept := c.ZCard(ctx, g.store.(*redisStore).membersName(h.family)).Val(), len(c.Keys(ctx, "sallyport:o:a:*").Val())
-		if set != maxMembers || kept != maxMembers {
-			r.Errorf("%d access tokens are kept, and %d stand in the family's set, expected %d", kept, set, maxMembers)
+		set, stored := c.ZCard(ctx, g.store.(*redisStore).membersName(h.family)).Val(), len(c.Keys(ctx, "sallyport:o:a:*").Val())
+		if set != maxMembers || stored != maxMembers {
+			r.Errorf("%d access tokens are stored, and %d are in the family's set, expected %d", stored, set, maxMembers)
 		}
 	})
 }
 
-// The token that is stored now stays, also if the clock of this replica goes so far after the others' that it expires first.
+// A new token is never deleted, even if this replica's clock is so late that the token expires before the others.
 func TestAFamilyKeepsTheTokenOfASlowClock(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()

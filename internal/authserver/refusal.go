@@ -12,15 +12,14 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A refusal is an error in OAuth's words (RFC 6749 §4.1.2.1, §5.2): Code and description are for the client, reason is for
-// the log.
+// A refusal is an OAuth error (RFC 6749 §4.1.2.1, §5.2). Code and description are for the client, reason is for the log.
 type refusal struct {
 	status      int
 	code        string
 	description string
-	reason      string        // empty: the description says it
-	basic       bool          // the client tried Basic, and is told that it may (RFC 6749 §5.2)
-	wait        time.Duration // after which it may try again
+	reason      string        // empty: the same as the description
+	basic       bool          // the client tried Basic: the response has a challenge (RFC 6749 §5.2)
+	wait        time.Duration // for Retry-After
 }
 
 func (r *refusal) Error() string {
@@ -30,28 +29,31 @@ func (r *refusal) Error() string {
 	return r.code + ": " + r.reason
 }
 
-// refuse is an error of status 400.
+// refuse returns a refusal with status 400.
 func refuse(code, description string) *refusal {
 	return &refusal{status: http.StatusBadRequest, code: code, description: description}
 }
 
-// because returns a refusal that says more to the log.
+// because returns a copy of a refusal with a reason for the log.
 func (r *refusal) because(reason string) *refusal {
 	out := *r
 	out.reason = reason
 	return &out
 }
 
-// tooMany is the answer to somebody who was wrong too often.
+// tooMany returns the refusal after too many failed attempts.
 func tooMany(wait time.Duration) *refusal {
-	return &refusal{status: http.StatusTooManyRequests, code: "temporarily_unavailable", description: "Too many wrong attempts. Please wait.", wait: wait}
+	return &refusal{
+		status: http.StatusTooManyRequests, code: "temporarily_unavailable",
+		description: "Too many wrong attempts. Please wait.", wait: wait,
+	}
 }
 
-// answerJSON is a response of the token endpoint and its like. It is never kept (RFC 6749 §5.1).
+// answerJSON returns a JSON response, which must not be cached (RFC 6749 §5.1).
 func answerJSON(status int, body any) *auth.Result {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false) // a redirect URI is full of &
+	e.SetEscapeHTML(false) // it would escape & in redirect URIs
 	if err := e.Encode(body); err != nil {
 		panic(err) // the bodies are maps and structs of strings and numbers
 	}
@@ -63,8 +65,8 @@ func answerJSON(status int, body any) *auth.Result {
 	return &auth.Result{Answer: &auth.Answer{Status: status, Header: header, Body: text.Bytes()}}
 }
 
-// answerError turns a refusal into its response, and whatever else stood in the way into the gate's own error.
-func (s *site) answerError(r *auth.Request, endpoint string, err error) (*auth.Result, error) {
+// answerError returns the OAuth error response of a refusal. It returns any other error as an error of the gate.
+func (s *routeServer) answerError(r *auth.Request, endpoint string, err error) (*auth.Result, error) {
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):

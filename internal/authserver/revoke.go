@@ -7,9 +7,9 @@ import (
 	"sallyport/internal/auth"
 )
 
-// revoke is the revocation endpoint (RFC 7009). A refresh token takes the whole authorization with it (§2.1), also one that
-// was exchanged already: its client means to end. A token that isn't known is as good as revoked (§2.2).
-func (s *site) revoke(r *auth.Request) (*auth.Result, error) {
+// revoke serves the revocation endpoint (RFC 7009). A refresh token, even one that was used already, revokes all tokens of its
+// authorization (§2.1). For an unknown token the response is the same as for a revoked one (§2.2).
+func (s *routeServer) revoke(r *auth.Request) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (s *site) revoke(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Header: http.Header{"Cache-Control": {"no-store"}}}}, nil
 }
 
-func (s *site) revokeAccess(r *auth.Request, c *client, h handle) error {
+func (s *routeServer) revokeAccess(r *auth.Request, c *client, h handle) error {
 	was, err := s.store.load(r.Context(), h)
 	if err == nil {
 		err = was.ownedBy(c)
@@ -41,12 +41,12 @@ func (s *site) revokeAccess(r *auth.Request, c *client, h handle) error {
 		err = s.store.drop(r.Context(), h)
 	}
 	if err == nil {
-		s.kept.facts.end(h.digest())
+		s.process.tokens.revoke(h.digest())
 	}
 	return err
 }
 
-func (s *site) revokeFamily(r *auth.Request, c *client, h handle) error {
+func (s *routeServer) revokeFamily(r *auth.Request, c *client, h handle) error {
 	was, err := s.store.family(r.Context(), h.family)
 	if err == nil {
 		err = was.ownedBy(c)
@@ -57,7 +57,7 @@ func (s *site) revokeFamily(r *auth.Request, c *client, h handle) error {
 	return err
 }
 
-// ownedBy refuses a client that has another's token (RFC 7009 §2.1).
+// ownedBy returns an error if the token was issued to another client (RFC 7009 §2.1).
 func (r *record) ownedBy(c *client) error {
 	if r.ClientID != c.ClientID {
 		return refuse("invalid_grant", "The token was issued to another client.")

@@ -25,7 +25,7 @@ func TestRevoke(t *testing.T) {
 		access, refresh := g.tokens()
 		g.alive(access)
 		revoke(revoking(access), 200)
-		g.dead(access) // at once, though it was known a moment ago
+		g.dead(access) // at once, although it was cached
 		revoke(revoking(access), 200)
 		access, refresh = g.granted(refreshing(refresh))
 		g.alive(access)
@@ -35,7 +35,7 @@ func TestRevoke(t *testing.T) {
 
 		access, refresh = g.tokens()
 		next, _ := g.granted(refreshing(refresh))
-		revoke(with(revoking(refresh), "token_type_hint", "access_token"), 200) // one that was used already
+		revoke(with(revoking(refresh), "token_type_hint", "access_token"), 200) // a used one
 		g.dead(access)
 		g.dead(next)
 
@@ -57,7 +57,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// A revocation reaches other processes within FactsFor.
+// Other processes notice a revocation within CachedFor.
 func TestRevocationElsewhere(t *testing.T) {
 	r := redisRig(t)
 	g, other := r.gate(), r.gate()
@@ -65,7 +65,7 @@ func TestRevocationElsewhere(t *testing.T) {
 	other.alive(access)
 	g.post("revoke", revoking(access))
 	other.alive(access)
-	r.clock.offset.Add(int64(FactsFor))
+	r.clock.offset.Add(int64(CachedFor))
 	other.dead(access)
 }
 
@@ -78,11 +78,13 @@ func TestIntrospect(t *testing.T) {
 			return g.post("introspect", form("token", token), append([]change{basic("api", appSecret)}, changes...)...)
 		}
 		status, answer := ask(access)
-		if status != http.StatusOK || answer["active"] != true || answer["sub"] != "john" || answer["scope"] != "read write" || answer["client_id"] != "app" ||
+		if status != http.StatusOK || answer["active"] != true || answer["sub"] != "john" ||
+			answer["scope"] != "read write" || answer["client_id"] != "app" ||
 			answer["aud"] != origin+base || answer["iss"] != origin+base || answer["authenticated_userid"] != "john" {
 			r.Errorf("got %d %v", status, answer)
 		}
-		for name, token := range map[string]string{"a refresh token": refresh, "a code": code, "an unknown token": "sp_x", "somebody else's": "eyJhbGciOi.x.y"} {
+		for name, token := range map[string]string{"a refresh token": refresh,
+			"a code": code, "an unknown token": "sp_x", "somebody else's": "eyJhbGciOi.x.y"} {
 			if status, answer := ask(token); status != http.StatusOK || answer["active"] != false || len(answer) != 1 {
 				r.Errorf("%s: got %d %v", name, status, answer)
 			}
@@ -124,8 +126,10 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	expected := `{"issuer":"https://gate.example.com/api",` +
-		`"authorization_endpoint":"https://gate.example.com/api/oauth2/authorize","token_endpoint":"https://gate.example.com/api/oauth2/token",` +
-		`"revocation_endpoint":"https://gate.example.com/api/oauth2/revoke","introspection_endpoint":"https://gate.example.com/api/oauth2/introspect",` +
+		`"authorization_endpoint":"https://gate.example.com/api/oauth2/authorize",` +
+		`"token_endpoint":"https://gate.example.com/api/oauth2/token",` +
+		`"revocation_endpoint":"https://gate.example.com/api/oauth2/revoke",` +
+		`"introspection_endpoint":"https://gate.example.com/api/oauth2/introspect",` +
 		`"scopes_supported":["read","write","admin"],"response_types_supported":["code"],"response_modes_supported":["query"],` +
 		`"grant_types_supported":["authorization_code","client_credentials","refresh_token"],` +
 		`"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],` +

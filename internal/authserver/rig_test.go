@@ -29,8 +29,8 @@ const (
 	spaURI    = "https://spa.example.com/callback"
 )
 
-// quiet is a log for those who need none.
-var quiet = slog.New(slog.DiscardHandler)
+// discard is a log that is not read.
+var discard = slog.New(slog.DiscardHandler)
 
 var sealing = []auth.Secret{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
 
@@ -42,26 +42,30 @@ func usual() Settings {
 		Scopes: []string{"read", "write", "admin"}, ProvisionKey: provision, TokenPrefix: "sp_",
 		TokenExpiration: 2 * time.Hour, RefreshTokenTTL: 14 * 24 * time.Hour, PKCE: "strict", Storage: "memory", Secret: sealing,
 		Clients: []Client{
-			{ClientID: "app", ClientSecretHash: secret, Name: "The App", RedirectURIs: []string{appURI, appURI + "?x=1"}, Grants: all, Scopes: []string{"read", "write"}, Consent: true},
-			{ClientID: "spa", Public: true, RedirectURIs: []string{spaURI, "http://127.0.0.1/callback", "com.example.spa:/callback"}, Grants: []string{authorizationCode, refreshToken}, Scopes: []string{"read"}, Consent: true},
-			{ClientID: "first party", ClientSecretHash: secret, RedirectURIs: []string{"https://first.example.com/"}, Grants: []string{authorizationCode}, Scopes: []string{"read"}, Audience: []string{"orders", "stock"}},
+			{ClientID: "app", ClientSecretHash: secret, Name: "The App", RedirectURIs: []string{appURI, appURI + "?x=1"},
+				Grants: all, Scopes: []string{"read", "write"}, Consent: true},
+			{ClientID: "spa", Public: true, RedirectURIs: []string{spaURI, "http://127.0.0.1/callback", "com.example.spa:/callback"},
+				Grants: []string{authorizationCode, refreshToken}, Scopes: []string{"read"}, Consent: true},
+			{ClientID: "first party", ClientSecretHash: secret, RedirectURIs: []string{"https://first.example.com/"},
+				Grants: []string{authorizationCode}, Scopes: []string{"read"}, Audience: []string{"orders", "stock"}},
 			{ClientID: "api", ClientSecretHash: secret},
-			{ClientID: "other", ClientSecretHash: secret, RedirectURIs: []string{"https://other.example.com/"}, Grants: all, Scopes: []string{"read"}, AccessTokenLifetime: time.Minute},
+			{ClientID: "other", ClientSecretHash: secret, RedirectURIs: []string{"https://other.example.com/"},
+				Grants: all, Scopes: []string{"read"}, AccessTokenLifetime: time.Minute},
 		},
 	}
 }
 
-// A clock is moved by the test.
+// A clock is one that the test advances.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// A rig is one store, on which any number of gates work, as replicas would.
+// A rig is one store for any number of gates, which stand for replicas.
 type rig struct {
 	*testing.T
 	clock  *clock
 	server *redistest.Server // nil for memory
-	before *Server           // whose memory the next gate shares
+	before *Server           // the next gate shares its memory
 	log    *syncBuffer
 }
 
@@ -77,23 +81,24 @@ func onBoth(t *testing.T, test func(*rig)) {
 	t.Run("redis", func(t *testing.T) { test(redisRig(t)) })
 }
 
-// A gate is one process that shows the issuer.
+// A gate is one process with the authorization server.
 type gate struct {
 	*Server
 	r         *rig
 	endpoints map[string]auth.Endpoint
-	user      *auth.Identity             // who is logged in; nil: nobody
-	judge     func(*auth.Identity) error // the route's policy; nil: everybody may pass
+	user      *auth.Identity             // the user who is logged in; nil: none
+	judge     func(*auth.Identity) error // the route's policy; nil: it allows every user
 }
 
-// gate opens the rig's store as one more replica.
+// gate opens the rig's store as another replica.
 func (r *rig) gate(changes ...func(*Settings)) *gate {
 	r.Helper()
 	s := usual()
 	for _, change := range changes {
 		change(&s)
 	}
-	c := Config{Settings: s, Before: r.before, Now: r.clock.now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	c := Config{Settings: s, Before: r.before,
+		Now: r.clock.now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if r.server != nil {
 		c.Storage, c.Redis, c.Before = "redis", r.server.Settings(), nil
 		client, err := c.Redis.New(c.Log)
@@ -108,14 +113,15 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 		r.Fatal(err)
 	}
 	r.before = i
-	g := &gate{Server: i, r: r, endpoints: map[string]auth.Endpoint{}, user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
+	g := &gate{Server: i, r: r, endpoints: map[string]auth.Endpoint{},
+		user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
 	for _, e := range i.Endpoints(base, auth.Chain{}) {
 		g.endpoints[e.Name] = e
 	}
 	return g
 }
 
-// Identify is the part of auth.Visitor that finds users.
+// Identify implements auth.Visitor.
 func (g *gate) Identify() (*auth.Result, error) {
 	if g.user == nil {
 		return nil, auth.ErrNoCredential
@@ -126,7 +132,7 @@ func (g *gate) Identify() (*auth.Result, error) {
 	return &auth.Result{Identity: g.user}, nil
 }
 
-// Authorize is the part of auth.Visitor that judges users.
+// Authorize implements auth.Visitor.
 func (g *gate) Authorize(i *auth.Identity) error {
 	if g.judge == nil {
 		return nil
@@ -134,7 +140,7 @@ func (g *gate) Authorize(i *auth.Identity) error {
 	return g.judge(i)
 }
 
-// pass lets time pass, in Redis too: every key loses that much of its life.
+// pass advances the clock, and shortens the TTL of every key in Redis by as much.
 func (r *rig) pass(d time.Duration) {
 	r.Helper()
 	r.clock.offset.Add(int64(d))
@@ -143,7 +149,7 @@ func (r *rig) pass(d time.Duration) {
 	}
 }
 
-// A request is what a test sends; changes alter it.
+// A change changes a request before it is sent.
 type change func(*auth.Request)
 
 func (g *gate) serve(endpoint, method, query, body string, changes ...change) (*auth.Result, error) {
@@ -152,7 +158,8 @@ func (g *gate) serve(endpoint, method, query, body string, changes ...change) (*
 	if query != "" {
 		target += "?" + query
 	}
-	r := &auth.Request{Request: httptest.NewRequest(method, target, strings.NewReader(body)), Origin: origin, Path: e.Path, ID: "request-id",
+	r := &auth.Request{Request: httptest.NewRequest(method, target, strings.NewReader(body)),
+		Origin: origin, Path: e.Path, ID: "request-id",
 		ClientAddr: netip.MustParseAddr("192.0.2.7")}
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -163,7 +170,7 @@ func (g *gate) serve(endpoint, method, query, body string, changes ...change) (*
 	return e.ServeUser(r, g)
 }
 
-// post sends a form and returns what the answer says, whose values are strings or numbers.
+// post sends a form and returns the JSON response.
 func (g *gate) post(endpoint string, form url.Values, changes ...change) (status int, answer auth.Claims) {
 	g.r.Helper()
 	res, err := g.serve(endpoint, http.MethodPost, "", form.Encode(), changes...)
@@ -184,7 +191,7 @@ func basic(id, secret string) change {
 
 func header(name, value string) change { return func(r *auth.Request) { r.Header.Set(name, value) } }
 
-// from says where a request comes from; empty: from nobody knows where.
+// from sets the client's address; empty: it is unknown.
 func from(address string) change {
 	if address == "" {
 		return func(r *auth.Request) { r.ClientAddr = netip.Addr{} }
@@ -201,7 +208,7 @@ func form(pairs ...string) url.Values {
 	return v
 }
 
-// with returns a form with others' values in it; an empty value takes one out.
+// with returns a copy of a form with other values; an empty value removes a parameter.
 func with(v url.Values, pairs ...string) url.Values {
 	out := url.Values{}
 	for name, values := range v {
@@ -215,27 +222,28 @@ func with(v url.Values, pairs ...string) url.Values {
 	return out
 }
 
-// asking is a good authorization request of the client app.
+// asking returns a valid authorization request of the client app.
 func asking() url.Values {
 	return form("response_type", "code", "client_id", "app", "redirect_uri", appURI, "scope", "read write", "state", "the state",
 		"code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
 }
 
-// redeeming is a good token request for a code of asking.
+// redeeming returns a valid token request for a code of asking.
 func redeeming(code string) url.Values {
-	return form("grant_type", "authorization_code", "code", code, "redirect_uri", appURI, "code_verifier", verifier, "client_id", "app", "client_secret", appSecret)
+	return form("grant_type", "authorization_code", "code", code, "redirect_uri",
+		appURI, "code_verifier", verifier, "client_id", "app", "client_secret", appSecret)
 }
 
 func refreshing(token string) url.Values {
 	return form("grant_type", "refresh_token", "refresh_token", token, "client_id", "app", "client_secret", appSecret)
 }
 
-// spa makes a request the public client's.
+// spa returns a request as one of the public client.
 func spa(v url.Values) url.Values {
 	return with(v, "client_id", "spa", "client_secret", "", "redirect_uri", spaURI)
 }
 
-// code gets a code through the consent page elsewhere.
+// code gets a code through the external consent page.
 func (g *gate) code(asked url.Values) string {
 	g.r.Helper()
 	status, answer := g.post("authorize", with(asked, "provision_key", provision, "authenticated_userid", "john"))
@@ -265,22 +273,23 @@ func (g *gate) granted(form url.Values, changes ...change) (access, refresh stri
 // refused expects an error of the token endpoint.
 func (g *gate) refused(form url.Values, status int, code string, changes ...change) {
 	g.r.Helper()
-	if got, answer := g.post("token", form, changes...); got != status || answer.String("error") != code || answer.String("error_description") == "" {
+	if got, answer := g.post("token", form, changes...); got != status || answer.String("error") != code ||
+		answer.String("error_description") == "" {
 		g.r.Errorf("got %d %v, expected %d %s", got, answer, status, code)
 	}
 }
 
-// alive expects an access token to be good.
+// alive expects an access token to be valid.
 func (g *gate) alive(token string) *auth.Identity {
 	g.r.Helper()
 	i, err := g.Verify(g.r.Context(), token)
 	if err != nil {
-		g.r.Fatalf("the token isn't good: %v", err)
+		g.r.Fatalf("the token isn't valid: %v", err)
 	}
 	return i
 }
 
-// dead expects that an access token is not known.
+// dead expects that an access token is not valid.
 func (g *gate) dead(token string) {
 	g.r.Helper()
 	if _, err := g.Verify(g.r.Context(), token); !errors.Is(err, ErrUnknown) {
@@ -288,7 +297,7 @@ func (g *gate) dead(token string) {
 	}
 }
 
-// A syncBuffer is a log that a test reads while others write.
+// A syncBuffer is a log that a test reads while goroutines write to it.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

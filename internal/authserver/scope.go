@@ -10,8 +10,8 @@ func isScope(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
-// grantedScope returns the scope of a token for which a client asks: in the client's order, each once, and all of it among
-// the allowed ones; ok is false otherwise. Who asks for none gets none: a token holds what was asked for.
+// grantedScope returns a requested scope in the client's order, without repetitions. It reports false if a scope is not allowed. There is
+// no default scope: if a client requests none, the token has none.
 func grantedScope(asked string, allowed []string) (scope string, ok bool) {
 	var granted []string
 	for word := range strings.SplitSeq(asked, " ") {
@@ -26,7 +26,7 @@ func grantedScope(asked string, allowed []string) (scope string, ok bool) {
 	return strings.Join(granted, " "), true
 }
 
-// stillAllowed returns what is left of a scope that was granted when the client was allowed more.
+// stillAllowed returns the part of a granted scope that the client is allowed now.
 func stillAllowed(scope string, allowed []string) string {
 	words := strings.Fields(scope)
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return !slices.Contains(allowed, w) }), " ")

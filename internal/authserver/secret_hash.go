@@ -19,17 +19,18 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A secretHash is one line of client_secret_hash. It is slow for secrets that people chose and could be guessed, and fast
-// for generated ones, which can't be.
+// A secretHash is one line of client_secret_hash. The hash of a chosen secret is slow, because such a secret can be guessed. The hash
+// of a generated secret is fast.
 type secretHash interface {
-	matches(secret string) bool // in a time that doesn't depend on how wrong the secret is
+	matches(secret string) bool // in constant time
 	slow() bool
 }
 
-// errHash is the same for all lines that can't be read: they aren't shown.
-var errHash = errors.New("expected sha256:<hex> for a generated secret, or $argon2id$, $2b$ (bcrypt) or $pbkdf2-sha512$ for a chosen one")
+// errHash is the error of any line that can't be parsed. It doesn't show the line, which may be a secret in clear text.
+var errHash = errors.New("expected sha256:<hex> for a generated secret, " +
+	"or $argon2id$, $2b$ (bcrypt) or $pbkdf2-sha512$ for a chosen one")
 
-// parseHash reads a line. The costs that it names are bounded, because strangers can cause them.
+// parseHash parses a line. It bounds the costs in it, because any client can cause a comparison.
 func parseHash(line string) (secretHash, error) {
 	scheme, rest, _ := strings.Cut(strings.TrimPrefix(line, "$"), "$")
 	switch {
@@ -47,8 +48,8 @@ func parseHash(line string) (secretHash, error) {
 	return nil, errHash
 }
 
-// Hash returns the line for client_secret_hash of a secret that somebody chose: Argon2id with a random salt, at OWASP's
-// least cost. For a new client NewSecret is better.
+// Hash returns the client_secret_hash line of a chosen secret: Argon2id with a random salt, at the lowest cost that OWASP recommends.
+// For a new client NewSecret is better.
 func Hash(secret auth.Secret) string {
 	h := argon2Hash{salt: make([]byte, 16), memory: 19 << 10, time: 2, threads: 1}
 	rand.Read(h.salt)
@@ -57,7 +58,7 @@ func Hash(secret auth.Secret) string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.time, h.threads, b64(h.salt), b64(h.key))
 }
 
-// sha256Hash is for secrets of 128 random bits or more: nobody can guess them, so no slowness is needed.
+// A sha256Hash is the hash of a secret of 128 random bits or more. Such a secret can't be guessed, so a fast hash is enough.
 type sha256Hash [sha256.Size]byte
 
 func sha256Line(secret string) string {
@@ -80,7 +81,7 @@ func (h sha256Hash) matches(secret string) bool {
 	return subtle.ConstantTimeCompare(sum[:], h[:]) == 1
 }
 
-// argon2Hash is RFC 9106.
+// An argon2Hash is an Argon2id hash (RFC 9106).
 type argon2Hash struct {
 	salt, key    []byte
 	memory, time uint32 // KiB, passes
@@ -97,8 +98,10 @@ func parseArgon2(rest string) (secretHash, error) {
 	if parts[1] != fmt.Sprintf("m=%d,t=%d,p=%d", h.memory, h.time, h.threads) {
 		return nil, errors.New("expected m=...,t=...,p=... after $argon2id$v=19$")
 	}
-	if h.time < 1 || h.threads < 1 || h.memory < 8*uint32(h.threads) || h.memory > 256<<10 || uint64(h.memory)*uint64(h.time) > 1<<20 {
-		return nil, errors.New("the costs of argon2id are out of bounds: expected at most m=262144 (256 MiB), and m times t at most 1048576")
+	tooLow := h.time < 1 || h.threads < 1 || h.memory < 8*uint32(h.threads)
+	if tooLow || h.memory > 256<<10 || uint64(h.memory)*uint64(h.time) > 1<<20 {
+		return nil, errors.New("the costs of argon2id are out of bounds: " +
+			"expected at most m=262144 (256 MiB), and m times t at most 1048576")
 	}
 	var err error
 	h.salt, h.key, err = saltAndKey(parts[2], parts[3])
@@ -122,7 +125,7 @@ func saltAndKey(salt, key string) (s, k []byte, err error) {
 	return s, k, nil
 }
 
-// bcryptHash reads the first 72 bytes of a secret only, so longer ones are wrong: two of them could be the same to it.
+// A bcryptHash is a bcrypt hash. bcrypt ignores all but the first 72 bytes of a secret, so a longer secret never matches.
 type bcryptHash string
 
 const maxBcrypt = 72
@@ -145,7 +148,7 @@ func (h bcryptHash) matches(secret string) bool {
 	return bcrypt.CompareHashAndPassword([]byte(h), []byte(short)) == nil && short == secret
 }
 
-// pbkdf2Hash is what Kong's hash_secret stores (RFC 8018 §5.2), for clients that come from there.
+// A pbkdf2Hash is a PBKDF2 hash (RFC 8018 §5.2) as Kong's hash_secret stores it, for clients that are migrated from Kong.
 type pbkdf2Hash struct {
 	salt, key  []byte
 	iterations int
@@ -177,6 +180,6 @@ func (h pbkdf2Hash) slow() bool { return true }
 
 func (h pbkdf2Hash) matches(secret string) bool {
 	key, err := pbkdf2.Key(h.digest, secret, h.salt, h.iterations, len(h.key))
-	padded := strings.HasSuffix(secret, "\x00") // which HMAC doesn't see (RFC 2104 §2)
+	padded := strings.HasSuffix(secret, "\x00") // HMAC ignores trailing zeros of a key (RFC 2104 §2)
 	return err == nil && subtle.ConstantTimeCompare(key, h.key) == 1 && !padded
 }

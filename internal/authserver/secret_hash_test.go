@@ -9,7 +9,7 @@ import (
 
 const horse = "correct horse"
 
-// made are lines that other programs have made: the reference implementations' tests, and Python's hashlib.
+// made has lines of other programs: of the reference implementations' tests, and of Python's hashlib.
 var made = map[string]string{
 	"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4": "password",
 	"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW":                         "U*U",
@@ -68,7 +68,7 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// bcrypt reads 72 bytes: a longer secret must not be as good as its beginning.
+// bcrypt reads 72 bytes: a longer secret with the same beginning must not match.
 func TestBcryptReads72Bytes(t *testing.T) {
 	h, err := parseHash(mustBcrypt(t, strings.Repeat("x", 72), 4))
 	if err != nil || !h.matches(strings.Repeat("x", 72)) || h.matches(strings.Repeat("x", 73)) {
@@ -79,15 +79,21 @@ func TestBcryptReads72Bytes(t *testing.T) {
 func TestHashLinesThatAreRefused(t *testing.T) {
 	argon := func(params string) string { return "$argon2id$v=19$" + params + "$c2FsdHNhbHQ$" + key32 }
 	for name, line := range map[string]string{
-		"empty": "", "in clear": "a secret in clear", "md5": "$1$abc$def", "short sha256": "sha256:abcd", "no hex": "sha256:" + strings.Repeat("z", 64),
+		"empty": "", "in clear": "a secret in clear", "md5": "$1$abc$def", "short sha256": "sha256:abcd", "no hex": "sha256:" +
+			strings.Repeat("z", 64),
 		"argon2i": "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$" + key32, "argon2id 16": "$argon2id$v=16$m=64,t=1,p=1$c2FsdHNhbHQ$" + key32,
-		"no params": argon(""), "much memory": argon("m=1000000,t=1,p=1"), "many passes": argon("m=65536,t=100,p=1"), "no pass": argon("m=64,t=0,p=1"),
-		"no thread": argon("m=64,t=1,p=0"), "many threads": argon("m=64,t=1,p=256"), "little memory": argon("m=8,t=1,p=2"), "more params": argon("m=64,t=1,p=1,x=2"),
-		"negative": argon("m=-64,t=1,p=1"), "no hash": "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$", "no salt": "$argon2id$v=19$m=64,t=1,p=1$$" + key32,
-		"padded": argon("m=64,t=1,p=1") + "=", "a part more": argon("m=64,t=1,p=1") + "$x",
+		"no params": argon(""), "much memory": argon("m=1000000,t=1,p=1"), "many passes": argon("m=65536,t=100,p=1"),
+		"no pass":   argon("m=64,t=0,p=1"),
+		"no thread": argon("m=64,t=1,p=0"), "many threads": argon("m=64,t=1,p=256"), "little memory": argon("m=8,t=1,p=2"),
+		"more params": argon("m=64,t=1,p=1,x=2"),
+		"negative":    argon("m=-64,t=1,p=1"), "no hash": "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$",
+		"no salt": "$argon2id$v=19$m=64,t=1,p=1$$" + key32,
+		"padded":  argon("m=64,t=1,p=1") + "=", "a part more": argon("m=64,t=1,p=1") + "$x",
 		"costly bcrypt": strings.Replace(mustBcrypt(t, horse, 4), "$04$", "$15$", 1), "short bcrypt": mustBcrypt(t, horse, 4)[:59],
-		"much pbkdf2": "$pbkdf2-sha512$i=10000000,l=32$c2FsdHNhbHQ$" + key32, "little pbkdf2": "$pbkdf2-sha512$i=1,l=32$c2FsdHNhbHQ$" + key32,
-		"pbkdf2's length": "$pbkdf2-sha512$i=10000,l=31$c2FsdHNhbHQ$" + key32, "pbkdf2-sha1": "$pbkdf2-sha1$i=10000,l=32$c2FsdHNhbHQ$" + key32,
+		"much pbkdf2": "$pbkdf2-sha512$i=10000000,l=32$c2FsdHNhbHQ$" + key32, "little pbkdf2": "$pbkdf2-sha512$i=1,l=32$c2FsdHNhbHQ$" +
+			key32,
+		"pbkdf2's length": "$pbkdf2-sha512$i=10000,l=31$c2FsdHNhbHQ$" + key32, "pbkdf2-sha1": "$pbkdf2-sha1$i=10000,l=32$c2FsdHNhbHQ$" +
+			key32,
 	} {
 		h, err := parseHash(line)
 		if err == nil {

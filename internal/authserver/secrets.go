@@ -12,22 +12,22 @@ import (
 	"sallyport/internal/cache"
 )
 
-// secrets compare client secrets with their hashes. Slow hashes are meant to cost much, so three things keep strangers from
-// spending it: few run at once and few wait; what was found out is remembered for a while, under an HMAC; and a generated
-// secret is compared before any of that, so that its clients never wait behind a flood of guesses.
-type secrets struct {
-	key      []byte // of the HMAC, random in each process
-	verdicts *cache.Cache[struct{}]
-	slots    chan struct{}
-	waiting  *atomic.Int32
-	pad      []secretHash // the slow hashes of the client that has most of them
+// A secretChecker compares client secrets with their hashes. Password hashes are slow by design, so an attacker could use them to
+// exhaust the CPU. Three measures prevent that: few comparisons run or wait at once; results are cached, under an HMAC; and a
+// generated secret, whose hash is fast, is compared first, so that its clients never wait behind a flood of guesses.
+type secretChecker struct {
+	key     []byte // of the HMAC, random in each process
+	results *cache.Cache[struct{}]
+	slots   chan struct{}
+	waiting *atomic.Int32
+	padding []secretHash // the slow hashes of the client that has the most
 }
 
 const (
-	verifiedFor = 5 * time.Minute // how long a right secret isn't hashed again
-	wrongFor    = time.Minute     // likewise a wrong one, for clients that can't stop
-	maxWaiting  = 64              // requests for a slot; over it 503 at once
-	maxSecret   = 512             // bytes of a presented secret
+	verifiedFor = 5 * time.Minute // how long a right secret is cached
+	wrongFor    = time.Minute     // how long a wrong secret is cached, for clients that retry in a loop
+	maxWaiting  = 64              // requests that wait for a slot; further ones get 503 at once
+	maxSecret   = 512             // bytes of a secret in a request
 )
 
 var (
@@ -35,10 +35,11 @@ var (
 	errBusy        = fmt.Errorf("%w: too many client secrets are being compared", ErrUnavailable)
 )
 
-func newSecrets(now func() time.Time) *secrets {
-	return &secrets{
-		key: []byte(randomText(randomLength)), slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), waiting: &atomic.Int32{},
-		verdicts: cache.New(cache.Config[struct{}]{
+func newSecretChecker(now func() time.Time) *secretChecker {
+	return &secretChecker{
+		key:   []byte(randomText(randomLength)),
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), waiting: &atomic.Int32{},
+		results: cache.New(cache.Config[struct{}]{
 			Times: cache.Times{TTL: verifiedFor, Negative: wrongFor}, Bytes: 4 << 20, Limit: 30 * time.Second, Now: now,
 			Size:    func(struct{}) int { return 64 },
 			Verdict: func(err error) bool { return errors.Is(err, errWrongSecret) },
@@ -46,13 +47,13 @@ func newSecrets(now func() time.Time) *secrets {
 	}
 }
 
-// of returns the secrets for other clients: what was found out stays, and is keyed by the hashes too.
-func (s *secrets) of(clients map[string]*client) *secrets {
+// forClients returns a checker for other clients. It shares the cached results, whose keys depend on the hashes too.
+func (s *secretChecker) forClients(clients map[string]*client) *secretChecker {
 	next := *s
-	next.pad = nil
+	next.padding = nil
 	for _, c := range clients {
-		if slow := slowHashes(c); len(slow) > len(next.pad) {
-			next.pad = slow
+		if slow := slowHashes(c); len(slow) > len(next.padding) {
+			next.padding = slow
 		}
 	}
 	return &next
@@ -65,28 +66,28 @@ func slowHashes(c *client) []secretHash {
 	return slices.DeleteFunc(slices.Clone(c.hashes), func(h secretHash) bool { return !h.slow() })
 }
 
-// check reports by errWrongSecret that a secret isn't the client's; c is nil for an unknown client, for which that costs the
-// same. Other errors wrap ErrUnavailable.
-func (s *secrets) check(ctx context.Context, c *client, id, secret string) error {
+// check returns errWrongSecret if a secret isn't the client's. For an unknown client c is nil, and check takes the same time. Other
+// errors wrap ErrUnavailable.
+func (s *secretChecker) check(ctx context.Context, c *client, id, secret string) error {
 	if len(secret) > maxSecret {
 		return errWrongSecret
 	}
 	if fastMatch(c, secret) {
 		return nil
 	}
-	if len(s.pad) == 0 {
+	if len(s.padding) == 0 {
 		return errWrongSecret
 	}
-	_, err := s.verdicts.Get(ctx, s.keyOf(c, id, secret), func(ctx context.Context) (struct{}, time.Time, error) {
+	_, err := s.results.Get(ctx, s.keyOf(c, id, secret), func(ctx context.Context) (struct{}, time.Time, error) {
 		return struct{}{}, time.Time{}, s.compare(ctx, slowHashes(c), secret)
 	})
 	if err != nil && !errors.Is(err, errWrongSecret) && !errors.Is(err, ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller gave up
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller's context ended
 	}
 	return err
 }
 
-// fastMatch compares with the hashes that cost nothing; with one that never matches, if there is none.
+// fastMatch compares a secret with the client's fast hashes. For an unknown client it compares with a hash that never matches.
 func fastMatch(c *client, secret string) bool {
 	match := sha256Hash{}.matches(secret)
 	if c == nil {
@@ -100,7 +101,7 @@ func fastMatch(c *client, secret string) bool {
 	return match
 }
 
-func (s *secrets) keyOf(c *client, id, secret string) cache.Key {
+func (s *secretChecker) keyOf(c *client, id, secret string) cache.Key {
 	parts := []string{id, secret}
 	if c != nil {
 		for _, line := range c.ClientSecretHash {
@@ -110,9 +111,9 @@ func (s *secrets) keyOf(c *client, id, secret string) cache.Key {
 	return cache.KeyOf(s.key, parts...)
 }
 
-// compare runs slow hashes. A wrong secret costs as many as the client with most of them has, whoever it was for, so that
-// time doesn't tell which clients there are.
-func (s *secrets) compare(ctx context.Context, hashes []secretHash, secret string) error {
+// compare compares a secret with slow hashes. A wrong secret always costs as many hashes as the client with the most has, so that the
+// response time doesn't reveal which clients exist.
+func (s *secretChecker) compare(ctx context.Context, hashes []secretHash, secret string) error {
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > maxWaiting {
 		return errBusy
@@ -128,7 +129,7 @@ func (s *secrets) compare(ctx context.Context, hashes []secretHash, secret strin
 			return nil
 		}
 	}
-	for _, h := range s.pad[min(len(hashes), len(s.pad)):] {
+	for _, h := range s.padding[min(len(hashes), len(s.padding)):] {
 		h.matches(secret)
 	}
 	return errWrongSecret

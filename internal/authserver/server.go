@@ -1,10 +1,10 @@
-// Package authserver is the built-in authorization server: OAuth 2.0 with opaque tokens, which mean something to this gate
-// only. It keeps who may do what under hashes of the tokens, in memory or in Redis, so that a token ends at once when it is
-// revoked and a reader of the store learns nothing.
+// Package authserver is the built-in authorization server: OAuth 2.0 with opaque tokens, which only this gate accepts. It stores
+// records of the tokens under hashes, in memory or in Redis. So a revoked token is invalid at once, and a reader of the store sees
+// no token.
 //
-// It issues tokens to the clients in the configuration for client_credentials (RFC 6749 §4.4), for a code with PKCE (§4.1,
-// RFC 7636) after a user's consent, and for refresh tokens, which are used once each (RFC 9700 §4.14.2). It also revokes
-// (RFC 7009), introspects (RFC 7662) and describes itself (RFC 8414).
+// It issues tokens to the configured clients for client_credentials (RFC 6749 §4.4), for an authorization code with PKCE (§4.1, RFC
+// 7636) after the user's consent, and for refresh tokens, which are used once each (RFC 9700 §4.14.2). It also has endpoints for
+// revocation (RFC 7009), introspection (RFC 7662) and metadata (RFC 8414).
 package authserver
 
 import (
@@ -19,12 +19,12 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// Config is what a Server is made from.
+// A Config configures a Server.
 type Config struct {
 	Settings
-	Keyring *keyring.Keyring // seals records and checks tokens; default: made from Settings.Secret, else of a generated secret
-	Client  *goredis.Client  // of Settings.Redis, for storage redis; the caller closes it. Nil for memory
-	Before  *Server          // on a reload, the one before: what it holds in memory goes on. Nil at the start
+	Keyring *keyring.Keyring // seals records and authenticates handles; default: made from Settings.Secret, else of a generated secret
+	Client  *goredis.Client  // of Settings.Redis, for storage redis; the caller closes it. Nil for storage memory
+	Before  *Server          // after a reload: the former server, whose tokens in memory the new one takes over. Nil at the start
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
 }
@@ -36,22 +36,22 @@ type Server struct {
 	keyring  *keyring.Keyring
 	mint     mint
 	store    store
-	secrets  *secrets
-	kept     *kept
+	secrets  *secretChecker
+	process  *processState
 	now      func() time.Time
 	log      *slog.Logger
 }
 
-// kept is what outlives a reload.
-type kept struct {
+// A processState is the state that outlives a reload.
+type processState struct {
 	memory   *memoryStore
-	guesses  *guesses
+	attempts *failedAttempts
 	consents *consents
-	facts    *facts
-	secrets  *secrets
+	tokens   *tokenCache
+	secrets  *secretChecker
 }
 
-// New returns the issuer of the settings. Redis is not asked yet: it may come up later.
+// New returns the authorization server of the settings. It doesn't connect to Redis yet: that may start later.
 func New(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -70,30 +70,35 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Server{settings: c.Settings, clients: clients, keyring: ring, mint: mint{c.TokenPrefix, ring}, now: c.Now, log: c.Log}
+	a := &Server{settings: c.Settings, clients: clients, keyring: ring, mint: mint{c.TokenPrefix, ring}, now: c.Now, log: c.Log}
 	if c.Before != nil {
-		i.kept = c.Before.kept
+		a.process = c.Before.process
 	} else {
-		i.kept = &kept{
-			memory: newMemoryStore(c.Now, c.Log), guesses: newGuesses(c.Now), consents: newConsents(), facts: newFacts(c.Now), secrets: newSecrets(c.Now),
-		}
+		a.process = newProcessState(c.Now, c.Log)
 	}
-	i.secrets = i.kept.secrets.of(clients)
-	i.store = i.kept.memory
+	a.secrets = a.process.secrets.forClients(clients)
+	a.store = a.process.memory
 	if c.Client != nil {
-		i.store = &redisStore{client: c.Client, prefix: c.Redis.Prefix, keyring: ring, now: c.Now, log: c.Log}
+		a.store = &redisStore{client: c.Client, prefix: c.Redis.Prefix, keyring: ring, now: c.Now, log: c.Log}
 	}
-	return i, nil
+	return a, nil
 }
 
-// check refuses settings with problems, all of them at once.
+func newProcessState(now func() time.Time, log *slog.Logger) *processState {
+	return &processState{
+		memory: newMemoryStore(now, log), attempts: newFailedAttempts(now), consents: newConsents(),
+		tokens: newTokenCache(now), secrets: newSecretChecker(now),
+	}
+}
+
+// check returns all problems of the settings as one error.
 func (c *Config) check() error {
 	var all []error
 	for _, p := range c.Settings.Check() {
 		all = append(all, p)
 	}
 	if (c.Storage == "redis") != (c.Client != nil) {
-		all = append(all, errors.New("oauth2.storage: redis goes with a client of it, and memory without"))
+		all = append(all, errors.New("oauth2.storage: redis needs a Redis client, and memory must have none"))
 	}
 	return errors.Join(all...)
 }
@@ -110,14 +115,14 @@ func (c *Config) keyring() (*keyring.Keyring, error) {
 	return keyring.New([]auth.Secret{keyring.Generate()})
 }
 
-// Prefix is what every access token begins with.
+// Prefix returns the prefix of every access token.
 func (a *Server) Prefix() string { return a.settings.TokenPrefix }
 
-// Ping asks whether the store answers.
+// Ping returns an error if the store does not answer.
 func (a *Server) Ping(ctx context.Context) error { return a.store.ping(ctx) }
 
-// access returns the record of a new access token.
-func (a *Server) access(c *client, issuer string, grant string) *record {
+// newAccess returns the record of a new access token whose subject is the client.
+func (a *Server) newAccess(c *client, issuer string, grant string) *record {
 	now := a.now()
 	r := &record{
 		Version: recordVersion, Grant: grant, Issuer: issuer, ClientID: c.ClientID, Subject: c.ClientID, Audience: c.Audience,

@@ -6,55 +6,55 @@ import (
 	"time"
 )
 
-// Errors of what is kept.
+// Errors of the token store.
 var (
-	// ErrUnknown says that nothing is kept under a token: it never was, has expired or was revoked.
+	// ErrUnknown means that the store has no record of a token: it was never issued, has expired or was revoked.
 	ErrUnknown = errors.New("no such token")
-	// ErrUnavailable says that it can't be found out now: the store can't be reached.
+	// ErrUnavailable means that the store can't be reached.
 	ErrUnavailable = errors.New("the token store can't be reached")
 
-	// errChanged says that something is no longer what was loaded: somebody else was quicker.
-	errChanged = errors.New("it has changed")
+	// errChanged means that another request has changed a record since it was loaded.
+	errChanged = errors.New("the record has changed")
 )
 
-// A store keeps records by what names them. Its errors wrap ErrUnknown, ErrUnavailable or errChanged. All methods may be
-// called at once, by any number of replicas; what spends something happens in one step.
+// A store stores records. Its errors wrap ErrUnknown, ErrUnavailable or errChanged. All methods are safe for concurrent use, by any
+// number of replicas, and a code or a refresh token is spent atomically.
 type store interface {
-	// keep stores a new access token or code until it expires.
-	keep(ctx context.Context, h handle, r *record) error
+	// add stores a new access token or code until it expires.
+	add(ctx context.Context, h handle, r *record) error
 
-	// load returns what an access token or a code stands for. Whether it has expired is for the caller to judge.
+	// load returns the record of an access token or a code. It may have expired: the caller compares its expiry.
 	load(ctx context.Context, h handle) (*record, error)
 
-	// family returns what is kept of a family.
+	// family returns the record of a family.
 	family(ctx context.Context, id string) (*record, error)
 
-	// redeem spends a code for its family and the first access token, unless it isn't any more what was loaded: errChanged.
-	redeem(ctx context.Context, code handle, was *record, next issue) error
+	// redeem replaces a code, as it was loaded, with its family and first access token. Otherwise it returns errChanged.
+	redeem(ctx context.Context, code handle, was *record, next issuance) error
 
-	// rotate puts a family's next state in the place of what was loaded, and adds an access token; or errChanged. Of a
-	// family's access tokens the newest maxMembers stay, and older ones end.
-	rotate(ctx context.Context, was *record, next issue) error
+	// rotate replaces a family, as it was loaded, and adds an access token. Otherwise it returns errChanged. Of a family's access
+	// tokens it deletes all but the newest maxMembers.
+	rotate(ctx context.Context, was *record, next issuance) error
 
-	// drop forgets an access token or a code.
+	// drop deletes an access token or a code.
 	drop(ctx context.Context, h handle) error
 
-	// end forgets a family and every access token of it.
+	// end deletes a family and all its access tokens.
 	end(ctx context.Context, family string) error
 
 	ping(ctx context.Context) error
 }
 
-// maxMembers is how many access tokens of one family are good at once. A client that refreshes in a loop replaces its own
-// tokens, and neither fills the store nor makes each refresh cost more than the one before.
+// maxMembers is how many access tokens of one family are valid at once. A client that refreshes in a loop replaces its own tokens:
+// it doesn't fill the store, and no refresh costs more than the one before.
 const maxMembers = 100
 
-// An issue is what a code or a refresh token is exchanged for.
-type issue struct {
+// An issuance is what a code or a refresh token is exchanged for.
+type issuance struct {
 	family *record
 	token  handle
 	access *record
 }
 
-// until is how long the family is known: as long as one of its tokens, so that a code that comes again still ends them.
-func (i *issue) until() time.Time { return time.Unix(max(i.family.Expires, i.access.Expires), 0) }
+// until returns how long the family is stored: until the last of its tokens expires, so that a replayed code still ends them.
+func (i *issuance) until() time.Time { return time.Unix(max(i.family.Expires, i.access.Expires), 0) }

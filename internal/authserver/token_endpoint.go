@@ -8,8 +8,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A tokenAnswer is the response of the token endpoint (RFC 6749 §5.1). It says the scope where there is one, so that no
-// client has to guess what it got.
+// A tokenAnswer is a successful response of the token endpoint (RFC 6749 §5.1). It always has the scope, unless that is empty.
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -18,8 +17,8 @@ type tokenAnswer struct {
 	Scope        string `json:"scope,omitempty"`
 }
 
-// token is the token endpoint (RFC 6749 §3.2).
-func (s *site) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
+// token serves the token endpoint (RFC 6749 §3.2).
+func (s *routeServer) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -36,8 +35,8 @@ func (s *site) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	return answerJSON(http.StatusOK, answer), nil
 }
 
-// grant gives tokens for what a client brings.
-func (s *site) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+// grant issues tokens for a token request.
+func (s *routeServer) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	grants := map[string]func(*auth.Request, auth.Visitor, *client, params) (*tokenAnswer, error){
 		clientCredentials: s.clientCredentials, authorizationCode: s.code, refreshToken: s.refresh,
 	}
@@ -48,19 +47,20 @@ func (s *site) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tok
 	case grant == nil:
 		return nil, refuse("unsupported_grant_type", "This grant_type isn't known here.")
 	case !c.may(p["grant_type"]):
-		return nil, refuse("unauthorized_client", "The client may not use this grant_type.").because(c.ClientID + " may not use " + p["grant_type"])
+		return nil, refuse("unauthorized_client", "The client may not use this grant_type.").
+			because(c.ClientID + " may not use " + p["grant_type"])
 	}
 	return grant(r, v, c, p)
 }
 
-// clientCredentials is RFC 6749 §4.4: no refresh token, because the client can ask again. With the provision key a client
-// may say which user it acts for, as in Kong.
-func (s *site) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+// clientCredentials issues an access token to the client itself (RFC 6749 §4.4). There is no refresh token, because the client can
+// repeat the request. With the provision key a client may name the user for whom it acts, as in Kong.
+func (s *routeServer) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	scope, err := s.scope(c, p)
 	if err != nil {
 		return nil, err
 	}
-	rec := s.access(c, s.issuer(r), clientCredentials)
+	rec := s.newAccess(c, s.issuer(r), clientCredentials)
 	rec.Scope = scope
 	if p["authenticated_userid"] != "" {
 		if rec.UserID, err = s.provisionedUser(r, p); err != nil {
@@ -69,13 +69,13 @@ func (s *site) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p p
 		rec.Subject = rec.UserID
 	}
 	h := s.mint.make(accessHandle, "")
-	if err := s.store.keep(r.Context(), h, rec); err != nil {
+	if err := s.store.add(r.Context(), h, rec); err != nil {
 		return nil, err
 	}
 	return newTokenAnswer(h, rec), nil
 }
 
-// scope is the scope that a client asks for (RFC 6749 §3.3).
+// scope returns the scope that a client requests (RFC 6749 §3.3).
 func (a *Server) scope(c *client, p params) (string, error) {
 	scope, ok := grantedScope(p["scope"], c.Scopes)
 	switch {
@@ -91,25 +91,26 @@ func newTokenAnswer(h handle, r *record) *tokenAnswer {
 	return &tokenAnswer{AccessToken: h.text, TokenType: "Bearer", ExpiresIn: r.Expires - r.Issued, Scope: r.Scope}
 }
 
-// endFamily ends all tokens of an authorization, here at once.
+// endFamily revokes all tokens of an authorization.
 func (a *Server) endFamily(ctx context.Context, family string) error {
-	if err := a.store.end(context.WithoutCancel(ctx), family); err != nil { // whoever causes it must not stop it
+	if err := a.store.end(context.WithoutCancel(ctx), family); err != nil { // a client that disconnects must not prevent it
 		return err
 	}
-	a.kept.facts.end(familyDigest(family))
+	a.process.tokens.revoke(familyDigest(family))
 	return nil
 }
 
-// next returns what a family's code or refresh token is exchanged for. The refresh token is new if it rotates; its handle is
-// nil where there is none, or the one that was presented stays. A public client's always rotates: anybody could use it
-// (RFC 9700 §2.2.2).
-func (a *Server) next(c *client, was *record, scope string) (next issue, refresh *handle) {
+// newIssuance returns the issuance for which a family's code or refresh token is exchanged, and the handle of the new refresh token. The
+// handle is nil if the client gets no refresh token, or reuse_refresh_token lets it use the same one again. A public client always gets
+// a new one, because a stolen one could be used without authentication (RFC 9700 §2.2.2).
+func (a *Server) newIssuance(c *client, was *record, scope string) (next issuance, refresh *handle) {
 	now := a.now()
-	access := a.access(c, was.Issuer, authorizationCode)
+	access := a.newAccess(c, was.Issuer, authorizationCode)
 	access.Subject, access.UserID, access.Scope, access.Family, access.User = was.Subject, was.UserID, scope, was.Family, was.User
 	family := &record{
-		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer, ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID,
-		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family, User: was.User,
+		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer,
+		ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID, User: was.User,
+		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family,
 	}
 	switch {
 	case !c.may(refreshToken):
@@ -120,11 +121,11 @@ func (a *Server) next(c *client, was *record, scope string) (next issue, refresh
 		d := h.digest()
 		refresh, family.Expires, family.Current = &h, now.Add(a.settings.RefreshTokenTTL).Unix(), d[:]
 	}
-	return issue{family: family, token: a.mint.make(accessHandle, ""), access: access}, refresh
+	return issuance{family: family, token: a.mint.make(accessHandle, ""), access: access}, refresh
 }
 
-// attempts is how often something is tried again that another request was quicker to change.
-const attempts = 5
+// maxTries is how often a change is tried that fails because another request has changed the record.
+const maxTries = 5
 
-// codeLife is how long a code is good. RFC 6749 §4.1.2 wants ten minutes at most; clients redeem it at once.
+// codeLife is the lifetime of a code. RFC 6749 §4.1.2 allows at most ten minutes; clients redeem a code at once.
 const codeLife = time.Minute

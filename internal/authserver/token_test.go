@@ -3,6 +3,7 @@ package authserver
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,7 +20,8 @@ func TestClientCredentials(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		for name, expected := range map[string]string{"Cache-Control": "no-store", "Pragma": "no-cache", "Content-Type": "application/json"} {
+		for name, expected := range map[string]string{"Cache-Control": "no-store",
+			"Pragma": "no-cache", "Content-Type": "application/json"} {
 			if got := res.Answer.Header.Get(name); got != expected {
 				r.Errorf("%s: got %q, expected %q", name, got, expected)
 			}
@@ -28,13 +30,15 @@ func TestClientCredentials(t *testing.T) {
 		if err := answer.UnmarshalJSON(res.Answer.Body); err != nil {
 			r.Fatal(err)
 		}
-		if answer["token_type"] != "Bearer" || answer["expires_in"] != int64(7200) || answer["scope"] != "write read" || answer["refresh_token"] != nil {
+		if answer["token_type"] != "Bearer" || answer["expires_in"] != int64(7200) ||
+			answer["scope"] != "write read" || answer["refresh_token"] != nil {
 			r.Errorf("got %v", answer)
 		}
 		i := g.alive(answer.String("access_token"))
 		now := r.clock.now().Unix()
 		for claim, expected := range map[string]any{
-			"active": true, "iss": origin + base, "aud": origin + base, "sub": "app", "client_id": "app", "scope": "write read", "token_type": "Bearer",
+			"active": true, "iss": origin + base, "aud": origin +
+				base, "sub": "app", "client_id": "app", "scope": "write read", "token_type": "Bearer",
 		} {
 			if i.Introspection[claim] != expected {
 				r.Errorf("%s: got %v, expected %v", claim, i.Introspection[claim], expected)
@@ -43,7 +47,8 @@ func TestClientCredentials(t *testing.T) {
 		if exp, _ := i.Introspection["exp"].(int64); exp < now+7190 || exp > now+7200 || i.Tokens.Expiry.Unix() != exp {
 			r.Errorf("exp is %v", i.Introspection["exp"])
 		}
-		if !i.BuiltIn || i.Issuer != origin+base || i.ClientID != "app" || i.Subject != "app" || i.Tokens.Scope != "write read" || !i.Presented {
+		if !i.BuiltIn || i.Issuer != origin+base || i.ClientID != "app" ||
+			i.Subject != "app" || i.Tokens.Scope != "write read" || !i.Presented {
 			r.Errorf("got %+v", i)
 		}
 		if _, user := i.Introspection["authenticated_userid"]; user {
@@ -58,7 +63,8 @@ func TestClientCredentials(t *testing.T) {
 func TestLifetimeAndAudienceOfAClient(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate(func(s *Settings) { s.Issuer = "https://as.example.com" })
-		if _, answer := g.post("token", form("grant_type", "client_credentials"), basic("other", appSecret)); answer["expires_in"] != int64(60) || answer["scope"] != nil {
+		if _, answer := g.post("token", form("grant_type", "client_credentials"),
+			basic("other", appSecret)); answer["expires_in"] != int64(60) || answer["scope"] != nil {
 			r.Errorf("got %v", answer)
 		}
 		code := g.code(with(asking(), "client_id", "first party", "redirect_uri", "", "scope", "read"))
@@ -67,7 +73,8 @@ func TestLifetimeAndAudienceOfAClient(t *testing.T) {
 		if aud, _ := i.Introspection["aud"].([]any); len(aud) != 2 || aud[0] != "orders" || aud[1] != "stock" {
 			r.Errorf("aud is %v", i.Introspection["aud"])
 		}
-		if refresh != "" || i.Issuer != "https://as.example.com" || i.Subject != "john" || i.Introspection["authenticated_userid"] != "john" {
+		if refresh != "" || i.Issuer != "https://as.example.com" || i.Subject != "john" ||
+			i.Introspection["authenticated_userid"] != "john" {
 			r.Errorf("got %+v, refresh token %t", i, refresh != "")
 		}
 	})
@@ -75,7 +82,7 @@ func TestLifetimeAndAudienceOfAClient(t *testing.T) {
 
 func TestTokenRequestsThatAreRefused(t *testing.T) {
 	good := form("grant_type", "client_credentials", "client_id", "app", "client_secret", appSecret)
-	// its header is {"alg":"none","crit":["x"]}; whatever an assertion holds, nobody reads it here
+	// its header is {"alg":"none","crit":["x"]}; the server never parses an assertion
 	asserting := form("grant_type", "client_credentials", "client_assertion", "eyJhbGciOiJub25lIiwiY3JpdCI6WyJ4Il19.e30.",
 		"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	long := url.Values{"grant_type": {"client_credentials"}, "padding": {strings.Repeat("x", maxForm)}}
@@ -88,59 +95,74 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 			code    string
 			changes []change
 		}{
-			"no grant_type":           {with(good, "grant_type", ""), 400, "invalid_request", nil},
-			"empty grant_type":        {form("grant_type", "", "client_id", "app", "client_secret", appSecret), 400, "invalid_request", nil},
-			"unknown grant_type":      {with(good, "grant_type", "urn:x"), 400, "unsupported_grant_type", nil},
-			"password":                {with(good, "grant_type", "password"), 400, "unsupported_grant_type", nil},
-			"a grant not its own":     {with(good, "client_id", "api"), 400, "unauthorized_client", nil},
-			"public client":           {form("grant_type", "client_credentials", "client_id", "spa"), 400, "unauthorized_client", nil},
-			"unknown scope":           {with(good, "scope", "read nothing"), 400, "invalid_scope", nil},
-			"a scope not its own":     {with(good, "scope", "admin"), 400, "invalid_scope", nil},
-			"a scope with a tab":      {with(good, "scope", "read\twrite"), 400, "invalid_scope", nil},
-			"no client":               {form("grant_type", "client_credentials"), 400, "invalid_client", nil},
-			"unknown client":          {with(good, "client_id", "nobody"), 400, "invalid_client", nil},
-			"wrong secret":            {with(good, "client_secret", "wrong"), 400, "invalid_client", nil},
-			"no secret":               {with(good, "client_secret", ""), 400, "invalid_client", nil},
-			"public with a secret":    {with(good, "client_id", "spa"), 400, "invalid_client", nil},
-			"long client_id":          {with(good, "client_id", strings.Repeat("a", 300)), 400, "invalid_client", nil},
-			"long secret":             {with(good, "client_secret", strings.Repeat("a", 5000)), 400, "invalid_client", nil},
-			"wrong by Basic":          {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", "wrong")}},
-			"unknown by Basic":        {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("nobody", "wrong")}},
-			"empty Basic":             {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("", "")}},
-			"no base64":               {form("grant_type", "client_credentials"), 401, "invalid_client", []change{header("Authorization", "Basic %%")}},
-			"no form-encoding":        {form("grant_type", "client_credentials"), 401, "invalid_client", []change{header("Authorization", "Basic "+b64("app:%zz"))}},
-			"an assertion":            {with(asserting, "client_id", "spa"), 400, "invalid_client", nil},
-			"assertion and secret":    {with(asserting, "client_id", "app", "client_secret", appSecret), 400, "invalid_client", nil},
-			"assertion and Basic":     {asserting, 401, "invalid_client", []change{basic("app", appSecret)}},
-			"an assertion, no type":   {with(asserting, "client_id", "spa", "client_assertion_type", ""), 400, "invalid_client", nil},
-			"an assertion's type":     {with(good, "client_assertion_type", "urn:x"), 400, "invalid_client", nil},
-			"another scheme":          {good, 401, "invalid_client", []change{header("Authorization", "Bearer abc")}},
-			"two headers":             {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", appSecret), func(r *auth.Request) { r.Header.Add("Authorization", "Basic x") }}},
-			"Basic and a secret":      {good, 400, "invalid_request", []change{basic("app", appSecret)}},
-			"Basic, another client":   {form("grant_type", "client_credentials", "client_id", "other"), 400, "invalid_request", []change{basic("app", appSecret)}},
-			"scope twice":             {url.Values{"grant_type": {"client_credentials"}, "scope": {"read", "read"}}, 400, "invalid_request", []change{basic("app", appSecret)}},
-			"client_id twice":         {url.Values{"grant_type": {"client_credentials"}, "client_id": {"app", "app"}, "client_secret": {appSecret}}, 400, "invalid_request", nil},
-			"no form":                 {good, 400, "invalid_request", []change{header("Content-Type", "application/json")}},
-			"no type":                 {good, 400, "invalid_request", []change{header("Content-Type", "")}},
-			"another charset":         {good, 400, "invalid_request", []change{header("Content-Type", "application/x-www-form-urlencoded; charset=utf-16")}},
-			"packed":                  {good, 400, "invalid_request", []change{header("Content-Encoding", "gzip")}},
-			"in the address":          {good, 400, "invalid_request", []change{func(r *auth.Request) { r.URL.RawQuery = "client_secret=x" }}},
-			"too long":                {long, 413, "invalid_request", nil},
-			"too long and unsaid":     {long, 413, "invalid_request", []change{func(r *auth.Request) { r.ContentLength = -1 }}},
-			"no UTF-8":                {url.Values{"grant_type": {"\xff"}}, 400, "invalid_request", nil},
-			"NUL":                     {url.Values{"grant_type": {"a\x00"}}, 400, "invalid_request", nil},
-			"code without a code":     {with(good, "grant_type", "authorization_code"), 400, "invalid_request", nil},
-			"an unknown code":         {with(good, "grant_type", "authorization_code", "code", "sp_c_x", "code_verifier", verifier), 400, "invalid_grant", nil},
-			"a short verifier":        {with(good, "grant_type", "authorization_code", "code", "x", "code_verifier", verifier[:42]), 400, "invalid_request", nil},
-			"a long verifier":         {with(good, "grant_type", "authorization_code", "code", "x", "code_verifier", strings.Repeat("a", 129)), 400, "invalid_request", nil},
-			"a verifier of other":     {with(good, "grant_type", "authorization_code", "code", "x", "code_verifier", verifier+" "), 400, "invalid_request", nil},
+			"no grant_type": {with(good, "grant_type", ""), 400, "invalid_request", nil},
+			"empty grant_type": {form("grant_type", "", "client_id", "app", "client_secret", appSecret),
+				400, "invalid_request", nil},
+			"unknown grant_type":   {with(good, "grant_type", "urn:x"), 400, "unsupported_grant_type", nil},
+			"password":             {with(good, "grant_type", "password"), 400, "unsupported_grant_type", nil},
+			"a grant not its own":  {with(good, "client_id", "api"), 400, "unauthorized_client", nil},
+			"public client":        {form("grant_type", "client_credentials", "client_id", "spa"), 400, "unauthorized_client", nil},
+			"unknown scope":        {with(good, "scope", "read nothing"), 400, "invalid_scope", nil},
+			"a scope not its own":  {with(good, "scope", "admin"), 400, "invalid_scope", nil},
+			"a scope with a tab":   {with(good, "scope", "read\twrite"), 400, "invalid_scope", nil},
+			"no client":            {form("grant_type", "client_credentials"), 400, "invalid_client", nil},
+			"unknown client":       {with(good, "client_id", "nobody"), 400, "invalid_client", nil},
+			"wrong secret":         {with(good, "client_secret", "wrong"), 400, "invalid_client", nil},
+			"no secret":            {with(good, "client_secret", ""), 400, "invalid_client", nil},
+			"public with a secret": {with(good, "client_id", "spa"), 400, "invalid_client", nil},
+			"long client_id":       {with(good, "client_id", strings.Repeat("a", 300)), 400, "invalid_client", nil},
+			"long secret":          {with(good, "client_secret", strings.Repeat("a", 5000)), 400, "invalid_client", nil},
+			"wrong by Basic":       {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", "wrong")}},
+			"unknown by Basic": {form("grant_type", "client_credentials"),
+				401, "invalid_client", []change{basic("nobody", "wrong")}},
+			"empty Basic": {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("", "")}},
+			"no base64": {form("grant_type", "client_credentials"),
+				401, "invalid_client", []change{header("Authorization", "Basic %%")}},
+			"no form-encoding": {form("grant_type", "client_credentials"),
+				401, "invalid_client", []change{header("Authorization", "Basic "+b64("app:%zz"))}},
+			"an assertion":          {with(asserting, "client_id", "spa"), 400, "invalid_client", nil},
+			"assertion and secret":  {with(asserting, "client_id", "app", "client_secret", appSecret), 400, "invalid_client", nil},
+			"assertion and Basic":   {asserting, 401, "invalid_client", []change{basic("app", appSecret)}},
+			"an assertion, no type": {with(asserting, "client_id", "spa", "client_assertion_type", ""), 400, "invalid_client", nil},
+			"an assertion's type":   {with(good, "client_assertion_type", "urn:x"), 400, "invalid_client", nil},
+			"another scheme":        {good, 401, "invalid_client", []change{header("Authorization", "Bearer abc")}},
+			"two headers": {form("grant_type", "client_credentials"), 401,
+				"invalid_client", []change{basic("app", appSecret), func(r *auth.Request) { r.Header.Add("Authorization", "Basic x") }}},
+			"Basic and a secret": {good, 400, "invalid_request", []change{basic("app", appSecret)}},
+			"Basic, another client": {form("grant_type", "client_credentials", "client_id", "other"),
+				400, "invalid_request", []change{basic("app", appSecret)}},
+			"scope twice": {url.Values{"grant_type": {"client_credentials"}, "scope": {"read", "read"}},
+				400, "invalid_request", []change{basic("app", appSecret)}},
+			"client_id twice": {url.Values{"grant_type": {"client_credentials"},
+				"client_id": {"app", "app"}, "client_secret": {appSecret}}, 400, "invalid_request", nil},
+			"no form": {good, 400, "invalid_request", []change{header("Content-Type", "application/json")}},
+			"no type": {good, 400, "invalid_request", []change{header("Content-Type", "")}},
+			"another charset": {good,
+				400, "invalid_request", []change{header("Content-Type", "application/x-www-form-urlencoded; charset=utf-16")}},
+			"packed": {good, 400, "invalid_request", []change{header("Content-Encoding", "gzip")}},
+			"in the address": {good,
+				400, "invalid_request", []change{func(r *auth.Request) { r.URL.RawQuery = "client_secret=x" }}},
+			"too long":            {long, 413, "invalid_request", nil},
+			"too long and unsaid": {long, 413, "invalid_request", []change{func(r *auth.Request) { r.ContentLength = -1 }}},
+			"no UTF-8":            {url.Values{"grant_type": {"\xff"}}, 400, "invalid_request", nil},
+			"NUL":                 {url.Values{"grant_type": {"a\x00"}}, 400, "invalid_request", nil},
+			"code without a code": {with(good, "grant_type", "authorization_code"), 400, "invalid_request", nil},
+			"an unknown code": {with(good, "grant_type", "authorization_code", "code", "sp_c_x", "code_verifier", verifier),
+				400, "invalid_grant", nil},
+			"a short verifier": {with(good, "grant_type", "authorization_code", "code", "x", "code_verifier", verifier[:42]),
+				400, "invalid_request", nil},
+			"a long verifier": {with(good, "grant_type", "authorization_code",
+				"code", "x", "code_verifier", strings.Repeat("a", 129)), 400, "invalid_request", nil},
+			"a verifier of other": {with(good, "grant_type", "authorization_code", "code", "x", "code_verifier", verifier+" "),
+				400, "invalid_request", nil},
 			"refresh without a token": {with(good, "grant_type", "refresh_token"), 400, "invalid_request", nil},
 			"an unknown refresh":      {with(good, "grant_type", "refresh_token", "refresh_token", "sp_r_x"), 400, "invalid_grant", nil},
 			"a user, no key":          {with(good, "authenticated_userid", "john"), 400, "invalid_provision_key", nil},
 		} {
 			r.Run(name, func(t *testing.T) {
 				n++
-				here := []change{from("2001:db8:0:" + string("0123456789abcdef"[n%16]) + string("0123456789abcdef"[n/16]) + "::1")} // none is stopped by another's guesses
+				// each request has an address of its own, so that failed attempts don't add up
+				here := []change{from(fmt.Sprintf("2001:db8:0:%x%x::1", n%16, n/16))}
 				in := &gate{Server: g.Server, r: &rig{T: t}, endpoints: g.endpoints}
 				in.refused(c.form, c.status, c.code, append(here, c.changes...)...)
 			})
@@ -164,9 +186,10 @@ func TestTokenRequestsThatAreGood(t *testing.T) {
 		"client_secret_basic":          {cc, []change{basic("app", appSecret)}},
 		"basic, lower case":            {cc, []change{header("Authorization", "basic "+b64("app:"+appSecret))}},
 		"Basic and the same client_id": {with(cc, "client_id", "app"), []change{basic("app", appSecret)}},
-		"a charset":                    {cc, []change{basic("app", appSecret), header("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")}},
-		"an empty scope":               {with(form("grant_type", "client_credentials", "scope", "")), []change{basic("app", appSecret)}},
-		"unknown parameters":           {with(cc, "foo", "bar"), []change{basic("app", appSecret)}},
+		"a charset": {cc, []change{basic("app", appSecret),
+			header("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")}},
+		"an empty scope":     {with(form("grant_type", "client_credentials", "scope", "")), []change{basic("app", appSecret)}},
+		"unknown parameters": {with(cc, "foo", "bar"), []change{basic("app", appSecret)}},
 	} {
 		if status, answer := g.post("token", c.form, c.changes...); status != http.StatusOK {
 			t.Errorf("%s: got %d %v", name, status, answer)
@@ -174,7 +197,7 @@ func TestTokenRequestsThatAreGood(t *testing.T) {
 	}
 }
 
-// A challenge goes to those who tried Basic (RFC 6749 §5.2), and to nobody else.
+// Only a client that tried Basic gets a challenge (RFC 6749 §5.2).
 func TestBasicChallenge(t *testing.T) {
 	g := memoryRig(t).gate()
 	for _, c := range []struct {
@@ -212,7 +235,8 @@ func TestMethodsAndPlainHTTP(t *testing.T) {
 	plain := func(r *auth.Request) { r.Origin = "http://gate.example.com" }
 	local := func(r *auth.Request) { r.Origin = "http://127.0.0.1:8000" }
 	for name := range g.endpoints {
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost,
+			http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			allowed := map[string]string{"authorize": "GET POST", "oauth2_metadata": "GET HEAD"}[name]
 			if allowed == "" {
 				allowed = "POST"

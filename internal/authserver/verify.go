@@ -12,51 +12,53 @@ import (
 	"sallyport/internal/cache"
 )
 
-// Verify returns what an access token of this issuer proves, or an error that wraps ErrUnknown: it never was one, has
-// expired or was revoked, or its client is no more; or that wraps ErrUnavailable.
+// Verify returns the identity of an access token. The error wraps ErrUnknown if the token is not valid, and ErrUnavailable if the store
+// can't be reached. A token is not valid if it was never issued, has expired or was revoked, or if its client is not configured any
+// more.
 //
-// What was found out is known for FactsFor without asking the store again: a token that another process has revoked is good
-// here for that long. One that was revoked here ends at once.
+// The result is cached for CachedFor. A token that another process has revoked is accepted here for that long. One that was revoked
+// here is refused at once.
 func (a *Server) Verify(ctx context.Context, token string) (*auth.Identity, error) {
 	h := handle{text: token}
-	f, err := a.kept.facts.get(h.digest(), func() (*fact, error) { return a.look(ctx, token) })
+	v, err := a.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return a.lookUp(ctx, token) })
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case !a.now().Before(f.identity.Tokens.Expiry):
+	case !a.now().Before(v.identity.Tokens.Expiry):
 		return nil, fmt.Errorf("%w: it has expired", ErrUnknown)
-	case a.clients[f.identity.ClientID] == nil:
-		return nil, fmt.Errorf("%w: its client %q isn't configured any more", ErrUnknown, f.identity.ClientID)
+	case a.clients[v.identity.ClientID] == nil:
+		return nil, fmt.Errorf("%w: its client %q isn't configured any more", ErrUnknown, v.identity.ClientID)
 	}
-	return f.identity, nil
+	return v.identity, nil
 }
 
-// look asks the store about a token of ours, once for all who want to know at the same time.
-func (a *Server) look(ctx context.Context, token string) (*fact, error) {
+// lookUp loads an access token from the store, once for all concurrent callers.
+func (a *Server) lookUp(ctx context.Context, token string) (*verifiedToken, error) {
 	h, ok := a.mint.parse(accessHandle, token)
 	if !ok {
 		return nil, fmt.Errorf("%w: it has another form", ErrUnknown)
 	}
-	f, err := a.kept.facts.known.Get(ctx, cache.Key(h.digest()), func(ctx context.Context) (*fact, time.Time, error) {
+	v, err := a.process.tokens.verified.Get(ctx, cache.Key(h.digest()), func(ctx context.Context) (*verifiedToken, time.Time, error) {
 		r, err := a.store.load(ctx, h)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		return newFact(r, h), time.Time{}, nil
+		return newVerifiedToken(r, h), time.Time{}, nil
 	})
 	if err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller gave up
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err) // the caller's context ended
 	}
-	return f, err
+	return v, err
 }
 
-// identity is what an access token proves. Its claims are those of an introspection response (RFC 7662 §2.2), whose form
-// they have because an opaque token has none of its own. authenticated_userid is there only where a user stands behind the
-// token: a client that acts for itself is told apart from a user of the same name by it (RFC 9700 §4.15).
+// identity returns the identity of an access token. An opaque token has no claims of its own, so its claims are those of an
+// introspection response (RFC 7662 §2.2). Only a token that acts for a user has authenticated_userid. It distinguishes the user from
+// a client of the same name that acts for itself (RFC 9700 §4.15).
 func (r *record) identity(token string) *auth.Identity {
 	claims := auth.Claims{
-		"active": true, "iss": r.Issuer, "sub": r.Subject, "client_id": r.ClientID, "exp": r.Expires, "iat": r.Issued, "token_type": "Bearer",
+		"active": true, "iss": r.Issuer, "sub": r.Subject, "client_id": r.ClientID, "token_type": "Bearer",
+		"exp": r.Expires, "iat": r.Issued,
 	}
 	if len(r.Audience) == 1 {
 		claims["aud"] = r.Audience[0]
@@ -82,66 +84,68 @@ func (r *record) identity(token string) *auth.Identity {
 }
 
 const (
-	// FactsFor is how long a process knows a token without asking the store.
-	FactsFor = 5 * time.Second
+	// CachedFor is how long a process uses a verified access token without asking the store.
+	CachedFor = 5 * time.Second
 
-	factLimit = 10 * time.Second // of one look
-	endedFor  = FactsFor + factLimit + 5*time.Second
+	loadLimit  = 10 * time.Second // of one load
+	revokedFor = CachedFor + loadLimit + 5*time.Second
 )
 
-// facts are what is known of access tokens, and which of them have ended here meanwhile.
-type facts struct {
-	known *cache.Cache[*fact]
-	// ended holds families and access tokens that were revoked here. A look that was under way at that time may find out
-	// later what isn't true any more; so they are remembered until no such fact can be left.
-	ended *otter.Cache[digest, struct{}]
+// A tokenCache caches verified access tokens, and remembers which tokens this process has revoked.
+type tokenCache struct {
+	verified *cache.Cache[*verifiedToken]
+	// revoked holds the families and access tokens that were revoked here. A load that was running at that time may return the token
+	// afterwards, so they are remembered until no such result can be cached any more.
+	revoked *otter.Cache[digest, struct{}]
 }
 
-// A fact is what one access token proves. It is immutable.
-type fact struct {
+// A verifiedToken is a valid access token. It is immutable.
+type verifiedToken struct {
 	identity *auth.Identity
 	family   digest
-	size     int // in bytes, roughly
+	size     int // in bytes, approximately
 }
 
-func newFact(r *record, h handle) *fact {
-	f := &fact{identity: r.identity(h.text), family: familyDigest(r.Family), size: 1024 + 4*len(r.Scope)}
-	if u := f.identity.OnBehalfOf; u != nil { // claims of a record that was read are this fact's alone
-		f.size += 1024 + 64*len(u.Identity.Introspection) + 4*len(r.raw)
+func newVerifiedToken(r *record, h handle) *verifiedToken {
+	v := &verifiedToken{identity: r.identity(h.text), family: familyDigest(r.Family), size: 1024 + 4*len(r.Scope)}
+	if u := v.identity.OnBehalfOf; u != nil { // it has copies of the user's claims
+		v.size += 1024 + 64*len(u.Identity.Introspection) + 4*len(r.raw)
 	}
-	return f
+	return v
 }
 
-func newFacts(now func() time.Time) *facts {
-	return &facts{
-		known: cache.New(cache.Config[*fact]{
-			Times: cache.Times{TTL: FactsFor, Negative: FactsFor}, Bytes: 32 << 20, Limit: factLimit, Now: now,
-			Size:    func(f *fact) int { return f.size },
+func newTokenCache(now func() time.Time) *tokenCache {
+	return &tokenCache{
+		verified: cache.New(cache.Config[*verifiedToken]{
+			Times: cache.Times{TTL: CachedFor, Negative: CachedFor}, Bytes: 32 << 20, Limit: loadLimit, Now: now,
+			Size:    func(v *verifiedToken) int { return v.size },
 			Verdict: func(err error) bool { return errors.Is(err, ErrUnknown) },
 		}),
-		ended: otter.Must(&otter.Options[digest, struct{}]{MaximumSize: maxTokens, ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](endedFor)}),
+		revoked: otter.Must(&otter.Options[digest, struct{}]{
+			MaximumSize: maxTokens, ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](revokedFor),
+		}),
 	}
 }
 
-// get returns the fact of an access token: a known one costs a hash and no call.
-func (f *facts) get(token digest, look func() (*fact, error)) (*fact, error) {
-	found, known := f.known.Peek(cache.Key(token))
-	if !known {
+// get returns a cached access token, or the result of load. A cached one costs a hash and no call.
+func (t *tokenCache) get(token digest, load func() (*verifiedToken, error)) (*verifiedToken, error) {
+	v, cached := t.verified.Peek(cache.Key(token))
+	if !cached {
 		var err error
-		if found, err = look(); err != nil {
+		if v, err = load(); err != nil {
 			return nil, err
 		}
 	}
-	if f.hasEnded(token) || f.hasEnded(found.family) {
+	if t.isRevoked(token) || t.isRevoked(v.family) {
 		return nil, fmt.Errorf("%w: it was revoked", ErrUnknown)
 	}
-	return found, nil
+	return v, nil
 }
 
-func (f *facts) hasEnded(d digest) bool {
-	_, ended := f.ended.GetIfPresent(d)
-	return ended
+func (t *tokenCache) isRevoked(d digest) bool {
+	_, revoked := t.revoked.GetIfPresent(d)
+	return revoked
 }
 
-// end notes that an access token or a family has ended. It is called after the store has forgotten it.
-func (f *facts) end(d digest) { f.ended.Set(d, struct{}{}) }
+// revoke remembers that an access token or a family was revoked. The caller deletes it from the store first.
+func (t *tokenCache) revoke(d digest) { t.revoked.Set(d, struct{}{}) }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A storeThat does something between reading and answering.
+// A storeThat calls during between the load and its return.
 type storeThat struct {
 	store
 	during func()
@@ -21,7 +21,7 @@ func (s *storeThat) load(ctx context.Context, h handle) (*record, error) {
 	return r, err
 }
 
-// A look that was under way when a token was revoked here makes it good neither for that request nor for later ones.
+// A load that was running when a token was revoked makes it valid neither for that request nor for later ones.
 func TestARevocationOvertakesALook(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -38,7 +38,7 @@ func TestARevocationOvertakesALook(t *testing.T) {
 	})
 }
 
-// A reuse that is noticed here ends access tokens that are known here, at once.
+// When a refresh token is used twice, cached access tokens are invalid at once.
 func TestAnEndedFamilyIsForgottenAtOnce(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.gate()
@@ -51,12 +51,12 @@ func TestAnEndedFamilyIsForgottenAtOnce(t *testing.T) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	i, err := New(Config{Settings: usual(), Log: quiet})
+	i, err := New(Config{Settings: usual(), Log: discard})
 	if err != nil {
 		b.Fatal(err)
 	}
 	h := i.mint.make(accessHandle, "")
-	i.store.keep(b.Context(), h, i.access(i.clients["app"], origin, clientCredentials))
+	i.store.add(b.Context(), h, i.newAccess(i.clients["app"], origin, clientCredentials))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := i.Verify(b.Context(), h.text); err != nil {

@@ -8,10 +8,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// An acl lets groups in, or keeps them out.
+// An acl allows or denies groups.
 type acl struct{ ACLSettings }
 
-// newACL returns nil where nothing is listed: everybody may pass.
+// newACL returns the list of the settings, or nil if they list no groups: then every request is allowed.
 func newACL(s ACLSettings) *acl {
 	if len(s.Allow)+len(s.Deny) == 0 {
 		return nil
@@ -34,23 +34,25 @@ func (a *acl) judge(s *subject) error {
 	return nil
 }
 
-// denies reports whether deny names a group, or words within one: an issuer may write several groups as one string, and a
-// reading that overlooks one of them would let in.
+// denies reports whether deny has a group, or words of it. Some issuers put several groups into one string, and a denied one must not be
+// missed in it.
 func (a *acl) denies(group string) bool {
 	words := spaced(group)
 	return slices.ContainsFunc(a.Deny, func(denied string) bool { return strings.Contains(words, spaced(denied)) })
 }
 
-// spaced returns the words of a text with one space around each, so that whole words are found in it.
+// spaced returns the words of a text with one space around each. Then strings.Contains finds whole words.
 func spaced(text string) string { return " " + strings.Join(strings.Fields(text), " ") + " " }
 
+// seen describes the check for explanations.
 func (a *acl) seen(s *subject) string {
 	if a == nil {
 		return "none"
 	}
-	seen := fmt.Sprintf("the groups are %q, allow is %q, deny is %q", slices.Concat(s.grant.Groups, s.grant.ConsumerGroups), a.Allow, a.Deny)
+	groups := slices.Concat(s.grant.Groups, s.grant.ConsumerGroups)
+	seen := fmt.Sprintf("the groups are %q, allow is %q, deny is %q", groups, a.Allow, a.Deny)
 	if len(s.unknownGroups) > 0 {
-		seen += fmt.Sprintf("; deny judges these, too, which no consumer is in: %q", s.unknownGroups)
+		seen += fmt.Sprintf("; deny also applies to these groups, which no consumer has: %q", s.unknownGroups)
 	}
 	return seen
 }

@@ -6,7 +6,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// TestTakesAudience: what is asked before a token is proved is what Authorize judges after it.
+// TestTakesAudience checks that TakesAudience, which is called before a token is verified, agrees with Authorize.
 func TestTakesAudience(t *testing.T) {
 	for name, c := range map[string]struct {
 		required []string

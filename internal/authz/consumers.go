@@ -9,20 +9,26 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Directory is the configuration's consumers, found by what names them.
+// A Directory finds the configured consumers by their names.
 type Directory struct {
-	by     map[string]map[string]*Consumer // "username", "custom_id", "id", and "username" in lower case under usernameFolded
-	groups map[string]bool                 // that a consumer is in
+	by     map[string]map[string]*Consumer // by "username", "custom_id" or "id", or by the username in lower case: usernameFolded
+	groups map[string]bool                 // that a consumer has
 }
 
 const usernameFolded = "username, folded"
 
 // NewDirectory returns the directory of these consumers.
 func NewDirectory(consumers []Consumer) *Directory {
-	d := &Directory{by: map[string]map[string]*Consumer{"username": {}, "custom_id": {}, "id": {}, usernameFolded: {}}, groups: map[string]bool{}}
+	d := &Directory{
+		by:     map[string]map[string]*Consumer{"username": {}, "custom_id": {}, "id": {}, usernameFolded: {}},
+		groups: map[string]bool{},
+	}
 	for n := range consumers {
 		c := &consumers[n]
-		for by, name := range map[string]string{"username": c.Username, "custom_id": c.CustomID, "id": c.ID, usernameFolded: strings.ToLower(c.Username)} {
+		names := map[string]string{
+			"username": c.Username, "custom_id": c.CustomID, "id": c.ID, usernameFolded: strings.ToLower(c.Username),
+		}
+		for by, name := range names {
 			if name != "" {
 				d.by[by][name] = c
 			}
@@ -34,7 +40,7 @@ func NewDirectory(consumers []Consumer) *Directory {
 	return d
 }
 
-// Named is the consumer of a username or an id, or nil.
+// Named returns the consumer with a username or an id, or nil.
 func (d *Directory) Named(name string) *Consumer {
 	if c := d.by["username"][name]; c != nil {
 		return c
@@ -42,13 +48,13 @@ func (d *Directory) Named(name string) *Consumer {
 	return d.by["id"][name]
 }
 
-// A mapping finds the consumer that an identity stands for, and its groups.
+// A mapping maps an identity to a consumer and its groups.
 type mapping struct {
 	*ConsumerSettings
 	directory *Directory
 	paths     [][]string
 	by        []string
-	anonymous *Consumer // stands for nobody; nil: nobody does
+	anonymous *Consumer // for requests without an identity, or without a consumer; may be nil
 }
 
 func newMapping(s *ConsumerSettings, d *Directory) *mapping {
@@ -65,11 +71,11 @@ func newMapping(s *ConsumerSettings, d *Directory) *mapping {
 	return m
 }
 
-// find completes the grant.
+// find fills in the grant of a subject.
 func (m *mapping) find(s *subject) error {
 	g := s.grant
 	if s.identity == nil {
-		m.nobody(g)
+		m.setAnonymous(g)
 		return nil
 	}
 	if v, ok := m.lookup(s.identity, m.CredentialClaim, credentialOrder); ok {
@@ -84,13 +90,14 @@ func (m *mapping) find(s *subject) error {
 	return m.groups(s)
 }
 
-// nobody lets the anonymous consumer, if there is one, stand for who isn't known.
-func (m *mapping) nobody(g *Grant) {
+// setAnonymous sets the anonymous consumer, if there is one.
+func (m *mapping) setAnonymous(g *Grant) {
 	if m.anonymous != nil {
 		g.Consumer, g.Anonymous, g.ConsumerGroups = m.anonymous, true, m.anonymous.Groups
 	}
 }
 
+// consumer finds the consumer of a subject.
 func (m *mapping) consumer(s *subject) error {
 	if len(m.paths) == 0 {
 		return nil
@@ -108,17 +115,18 @@ func (m *mapping) consumer(s *subject) error {
 	}
 	switch {
 	case m.anonymous != nil:
-		m.nobody(s.grant)
+		m.setAnonymous(s.grant)
 		return nil
 	case m.ConsumerOptional:
 		return nil
 	case name == "":
-		return auth.Forbidden("consumer_unknown", fmt.Errorf("consumer_claims: none of the claims %s is there", m.pathNames()))
+		return auth.Forbidden("consumer_unknown", fmt.Errorf("consumer_claims: the identity has none of the claims %s", m.pathNames()))
 	}
-	return auth.Forbidden("consumer_unknown", fmt.Errorf("no consumer has the %s %q, the claim %s", strings.Join(m.ConsumerBy, " or "), clip(name), strings.Join(path, ".")))
+	return auth.Forbidden("consumer_unknown",
+		fmt.Errorf("no consumer has the %s %q, the claim %s", strings.Join(m.ConsumerBy, " or "), clip(name), strings.Join(path, ".")))
 }
 
-// name is the claim by which the consumer is looked for: of the first path that is there.
+// name returns the value that names the consumer, and its path: the first of the configured paths that the identity has.
 func (m *mapping) name(i *auth.Identity) (name string, path []string) {
 	for _, path := range m.paths {
 		if v, ok := m.lookup(i, path, consumerOrder); ok {
@@ -137,7 +145,7 @@ func (m *mapping) pathNames() string {
 	return strings.Join(all, ", ")
 }
 
-// groups adds the consumer groups that a claim names, of those that consumers are in. The others give nothing, and deny judges them.
+// groups adds the groups that a claim names to the grant, if a consumer has them. Other groups allow nothing, but deny applies to them.
 func (m *mapping) groups(s *subject) error {
 	if len(m.ConsumerGroupsClaim) == 0 {
 		return nil
@@ -152,13 +160,14 @@ func (m *mapping) groups(s *subject) error {
 		}
 	}
 	if len(known) == 0 && !m.ConsumerGroupsOptional {
-		return auth.Forbidden("consumer_groups_unknown", fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))
+		return auth.Forbidden("consumer_groups_unknown",
+			fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))
 	}
 	s.grant.ConsumerGroups = slices.Concat(s.grant.ConsumerGroups, known)
 	return nil
 }
 
-// The orders in which claim sets are looked through.
+// The orders in which the claim sets of an identity are searched.
 var (
 	consumerOrder = func(i *auth.Identity) []auth.Claims {
 		return []auth.Claims{i.IDToken, i.AccessToken, i.Introspection, i.Userinfo}
@@ -168,7 +177,8 @@ var (
 	}
 )
 
-// lookup finds a claim: where a token was exchanged and identities are mapped from the one before, there alone.
+// lookup returns a claim. If a token was exchanged, and identities are mapped from the subject token, it searches only that token's
+// claims.
 func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Identity) []auth.Claims) (any, bool) {
 	if i.MappedFrom != nil {
 		return i.MappedFrom.At(path)
@@ -181,7 +191,7 @@ func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Ident
 	return nil, false
 }
 
-// clip bounds what a stranger can put into a log line.
+// clip bounds the length of a client's value in a log line.
 func clip(s string) string {
 	if len(s) > 200 {
 		return s[:200] + "…"
@@ -189,9 +199,10 @@ func clip(s string) string {
 	return s
 }
 
+// seen describes the mapping for explanations.
 func (m *mapping) seen(s *subject) string {
 	if len(m.paths) == 0 && m.anonymous == nil {
-		return "none is looked for"
+		return "not required"
 	}
 	name := ""
 	if s.identity != nil {
@@ -200,5 +211,5 @@ func (m *mapping) seen(s *subject) string {
 	if c := s.grant.Consumer; c != nil {
 		return fmt.Sprintf("%q is the consumer %s", name, cmp.Or(c.Username, c.CustomID, c.ID))
 	}
-	return fmt.Sprintf("%q is nobody", name)
+	return fmt.Sprintf("%q is no consumer", name)
 }

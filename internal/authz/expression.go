@@ -17,81 +17,81 @@ import (
 	"sallyport/internal/auth"
 )
 
-// What an expression sees. Fields are checked at load: a slip is found there.
+// The objects that an expression can read. CEL checks the names of their fields when it compiles the expression.
 type (
-	requestFacts struct {
+	celRequest struct {
 		Method   string              `cel:"method"`
 		Scheme   string              `cel:"scheme"`
-		Host     string              `cel:"host"` // by which the route was found, without port
-		Path     string              `cel:"path"` // decoded, as it is judged
+		Host     string              `cel:"host"` // without port
+		Path     string              `cel:"path"` // decoded
 		Query    map[string][]string `cel:"query"`
-		Headers  map[string]string   `cel:"headers"` // names in lower case, several values of one as one list (RFC 9110 §5.3); without credentials
+		Headers  map[string]string   `cel:"headers"` // lower-case names; values are joined (RFC 9110 §5.3); no credentials
 		ClientIP string              `cel:"client_ip"`
 		Time     time.Time           `cel:"time"`
 	}
-	tokenFacts struct {
-		Flow      string    `cel:"flow"` // which proved it; empty: nobody is known
+	celToken struct {
+		Flow      string    `cel:"flow"` // that authenticated the request; empty: the request has no identity
 		Issuer    string    `cel:"issuer"`
-		ClientID  string    `cel:"client_id"` // the claim, or azp where there is none
+		ClientID  string    `cel:"client_id"` // the claim client_id, or else azp
 		Subject   string    `cel:"sub"`
 		Scopes    []string  `cel:"scopes"`
-		Expires   time.Time `cel:"expires"`   // the zero time if it isn't known
-		Presented bool      `cel:"presented"` // the caller brought it, rather than the gate having got it
+		Expires   time.Time `cel:"expires"`   // the zero time if it is unknown
+		Presented bool      `cel:"presented"` // the client sent the token, rather than the gate obtained it
 	}
-	sessionFacts struct {
-		Present  bool      `cel:"present"` // a login at the gate has begun it
+	celSession struct {
+		Present  bool      `cel:"present"` // the request has a session
 		ACR      string    `cel:"acr"`
 		AMR      []string  `cel:"amr"`
-		AuthTime time.Time `cel:"auth_time"` // of the login; the zero time if it isn't known
-		SID      string    `cel:"sid"`       // at the provider
+		AuthTime time.Time `cel:"auth_time"` // of the login; the zero time if it is unknown
+		SID      string    `cel:"sid"`       // the session at the OpenID Provider
 	}
 )
 
 const (
 	maxExpression = 4096    // characters
-	maxCost       = 100_000 // of one evaluation, in CEL's units: some milliseconds
+	maxCost       = 100_000 // of one evaluation, in CEL's units: a few milliseconds
 )
 
-// environment is made once: all expressions see the same variables.
+// environment returns the CEL environment, which all expressions share.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	object := func(name string) *cel.Type { return cel.ObjectType(name) }
 	return cel.NewEnv(
 		cel.Types(
-			cel.NativeTypeFor[requestFacts](types.ParseStructTags(true)), cel.NativeTypeFor[tokenFacts](types.ParseStructTags(true)),
-			cel.NativeTypeFor[sessionFacts](types.ParseStructTags(true)), cel.NativeTypeFor[Consumer](types.ParseStructTags(true)),
+			cel.NativeTypeFor[celRequest](types.ParseStructTags(true)), cel.NativeTypeFor[celToken](types.ParseStructTags(true)),
+			cel.NativeTypeFor[celSession](types.ParseStructTags(true)), cel.NativeTypeFor[Consumer](types.ParseStructTags(true)),
 		),
 		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("id_token", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("userinfo", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("token", object("authz.tokenFacts")),
-		cel.Variable("session", object("authz.sessionFacts")),
-		cel.Variable("request", object("authz.requestFacts")),
+		cel.Variable("token", object("authz.celToken")),
+		cel.Variable("session", object("authz.celSession")),
+		cel.Variable("request", object("authz.celRequest")),
 		cel.Variable("consumer", object("authz.Consumer")),
 		cel.CrossTypeNumericComparisons(true),
 		ext.Strings(), ext.Sets(), cel.OptionalTypes(),
 	)
 })
 
-// An expression is a rule's allow, compiled and type-checked at load.
+// An expression is a rule's allow, compiled and type-checked when the configuration is loaded.
 type expression struct {
 	text        string
 	program     cel.Program
-	requestOnly bool // nothing but the request decides
-	query       bool // the query does, too
-	address     bool // it asks for the client's address
-	method      bool // and the method
+	requestOnly bool // its result depends only on the request
+	query       bool // it may read the query
+	address     bool // it may read the client's address
+	method      bool // it may read the method
 }
 
-// CheckAllow says what is wrong with an expression, and where in it.
+// CheckAllow returns the first problem of an expression, with its line and column, or nil.
 func CheckAllow(text string) error {
 	_, err := compile(text)
 	return err
 }
 
-// ReadsMethod reports whether an expression may depend on the request's method. It errs on the safe side: the word suffices.
+// ReadsMethod reports whether an expression may read the request's method: it contains the word.
 func ReadsMethod(text string) bool { return strings.Contains(text, "method") }
 
-// compile returns the expression of a text, or what is wrong with it and where.
+// compile compiles an expression. See CheckAllow for the error.
 func compile(text string) (*expression, error) {
 	if len(text) > maxExpression {
 		return nil, fmt.Errorf("it is longer than %d characters: split it into rules", maxExpression)
@@ -102,7 +102,7 @@ func compile(text string) (*expression, error) {
 	}
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
-		return nil, errors.New(complaint(issues))
+		return nil, errors.New(firstIssue(issues))
 	}
 	if kind := ast.OutputType(); !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("it is %s, expected true or false: compare it with something", kind)
@@ -116,22 +116,23 @@ func compile(text string) (*expression, error) {
 	}
 	return &expression{
 		text: text, program: program, requestOnly: onlyRequest(ast), query: strings.Contains(text, "query"),
-		method: ReadsMethod(text), address: asksAddress(ast),
+		method: ReadsMethod(text), address: readsAddress(ast),
 	}, nil
 }
 
-// complaint is the first mistake, with its place in the expression.
-func complaint(issues *cel.Issues) string {
+// firstIssue returns the first issue with its line and column.
+func firstIssue(issues *cel.Issues) string {
 	e := issues.Errors()[0]
 	return fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, strings.TrimSpace(e.Message))
 }
 
-// variables are what an expression may name.
-var variables = []string{"claims", "id_token", "userinfo", "token", "session", "consumer"}
+// identityVariables are the variables that depend on the identity.
+var identityVariables = []string{"claims", "id_token", "userinfo", "token", "session", "consumer"}
 
+// onlyRequest reports whether an expression uses no variable that depends on the identity.
 func onlyRequest(ast *cel.Ast) bool {
 	for _, reference := range ast.NativeRep().ReferenceMap() {
-		for _, name := range variables {
+		for _, name := range identityVariables {
 			if reference.Name == name {
 				return false
 			}
@@ -140,9 +141,9 @@ func onlyRequest(ast *cel.Ast) bool {
 	return true
 }
 
-// asksAddress reports whether an expression can see the client's address: by request.client_ip, or by a use of request as a
-// whole, which every use is but the selection of another field.
-func asksAddress(ast *cel.Ast) bool {
+// readsAddress reports whether an expression may read the client's address. Only the selection of another field of request certainly
+// does not.
+func readsAddress(ast *cel.Ast) bool {
 	for _, name := range celast.MatchDescendants(celast.NavigateAST(ast.NativeRep()), celast.KindMatcher(celast.IdentKind)) {
 		if name.AsIdent() != "request" {
 			continue
@@ -155,10 +156,10 @@ func asksAddress(ast *cel.Ast) bool {
 	return false
 }
 
-// judge evaluates the expression: nil, or 403. What can't be evaluated, such as a claim that isn't there, and what would run
-// away, refuses. So does a query that the upstream might read in another way than the expression does, and a client's address
-// that is unknown, whatever the expression makes of it: it must pass neither as internal nor as not internal. The expression
-// must be true for every way in which the upstream may read the path.
+// judge returns nil if the expression is true, and otherwise an error with status 403. The request is also refused if the evaluation fails,
+// as for an absent claim, or costs too much; if the query is malformed, because the upstream might parse it differently; or if the
+// expression reads the client's address and that is unknown, because it counts neither as internal nor as external. If the upstream may
+// read the path in several ways, the expression must be true for each.
 func (e *expression) judge(s *subject) error {
 	if e.query {
 		if _, err := url.ParseQuery(s.request.URL.RawQuery); err != nil {
@@ -175,9 +176,9 @@ func (e *expression) judge(s *subject) error {
 	return err
 }
 
-// judgePath evaluates the expression for one way to read the path.
+// judgePath evaluates the expression for one reading of the path.
 func (e *expression) judgePath(s *subject, path string) error {
-	out, _, err := e.program.ContextEval(s.request.Context(), s.facts(path))
+	out, _, err := e.program.ContextEval(s.request.Context(), s.variables(path))
 	if err != nil {
 		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: %w", e.text, err))
 	}
@@ -191,19 +192,20 @@ func (e *expression) judgePath(s *subject, path string) error {
 	return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v", e.text, out.Value()))
 }
 
-// facts are the values of the variables, each made when it is asked for.
-func (s *subject) facts(path string) map[string]any {
+// variables returns the variables of an expression. Each value is computed when the expression reads it.
+func (s *subject) variables(path string) map[string]any {
 	return map[string]any{
 		"claims":   func() any { return plain(s.claims) },
 		"id_token": func() any { return plain(s.identity.Claims(auth.IDTokenClaims)) },
 		"userinfo": func() any { return plain(s.identity.Claims(auth.UserinfoClaims)) },
 		"token":    func() any { return s.token() },
 		"session":  func() any { return s.session() },
-		"request":  func() any { return s.requestFacts(path) },
+		"request":  func() any { return s.celRequest(path) },
 		"consumer": func() any { return s.consumer() },
 	}
 }
 
+// plain returns claims as a map that is never nil.
 func plain(c auth.Claims) map[string]any {
 	if c == nil {
 		return map[string]any{}
@@ -220,38 +222,38 @@ func (s *subject) consumer() Consumer {
 	return c
 }
 
-func (s *subject) token() tokenFacts {
+func (s *subject) token() celToken {
 	i := s.identity
 	if i == nil {
-		return tokenFacts{}
+		return celToken{}
 	}
 	scopes := s.claims.Words([]string{"scope"})
 	if len(scopes) == 0 {
 		scopes = strings.Fields(i.Tokens.Scope)
 	}
-	return tokenFacts{
+	return celToken{
 		Flow: i.Flow, Issuer: i.Issuer, ClientID: cmp.Or(i.ClientID, s.claims.String("azp")), Subject: i.Subject, Scopes: scopes,
 		Expires: i.Tokens.Expiry, Presented: i.Presented,
 	}
 }
 
-func (s *subject) session() sessionFacts {
+func (s *subject) session() celSession {
 	i := s.identity
 	if i == nil || !i.Session {
-		return sessionFacts{}
+		return celSession{}
 	}
 	acr, _ := i.Lookup([]string{"acr"})
 	amr, _ := i.Lookup([]string{"amr"})
-	f := sessionFacts{Present: true, AMR: auth.Claims{"v": amr}.Values([]string{"v"}), SID: i.IDToken.String("sid")}
+	f := celSession{Present: true, AMR: auth.Claims{"v": amr}.Values([]string{"v"}), SID: i.IDToken.String("sid")}
 	f.ACR, _ = auth.Scalar(acr)
 	f.AuthTime, _ = i.LookupTime("auth_time")
 	return f
 }
 
-func (s *subject) requestFacts(path string) requestFacts {
+func (s *subject) celRequest(path string) celRequest {
 	r := s.request
 	scheme, _, _ := strings.Cut(r.Origin, "://")
-	f := requestFacts{Method: r.Method, Scheme: scheme, Host: r.Hostname, Path: path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
+	f := celRequest{Method: r.Method, Scheme: scheme, Host: r.Hostname, Path: path, Query: r.Query(), ClientIP: r.Client(), Time: now()}
 	f.Headers = make(map[string]string, len(r.Header))
 	for name, values := range r.Header {
 		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" && len(values) > 0 {

@@ -10,12 +10,14 @@ import (
 )
 
 func TestExpressions(t *testing.T) {
+	const ten = "[1,2,3,4,5,6,7,8,9,10]"
 	session := &auth.Identity{
 		Flow: "session", Session: true, Issuer: "https://idp.example.com", ClientID: "app", Subject: "john",
-		AccessToken: auth.Claims{"sub": "john", "roles": []any{"user", "editor"}, "level": int64(3), "score": 1.5, "active": true, "org": map[string]any{"name": "acme", "tags": []any{"a"}}, "scope": "read write"},
-		IDToken:     auth.Claims{"sub": "john", "acr": "gold", "amr": []any{"pwd", "otp"}, "auth_time": time.Now().Unix(), "sid": "s-1"},
-		Userinfo:    auth.Claims{"email": "john@example.com"},
-		Tokens:      auth.Tokens{Expiry: time.Now().Add(time.Hour)},
+		AccessToken: auth.Claims{"sub": "john", "roles": []any{"user", "editor"}, "level": int64(3),
+			"score": 1.5, "active": true, "org": map[string]any{"name": "acme", "tags": []any{"a"}}, "scope": "read write"},
+		IDToken:  auth.Claims{"sub": "john", "acr": "gold", "amr": []any{"pwd", "otp"}, "auth_time": time.Now().Unix(), "sid": "s-1"},
+		Userinfo: auth.Claims{"email": "john@example.com"},
+		Tokens:   auth.Tokens{Expiry: time.Now().Add(time.Hour)},
 	}
 	for text, want := range map[string]string{
 		`true`:                     "",
@@ -42,7 +44,8 @@ func TestExpressions(t *testing.T) {
 		`consumer.username == "John" && "gold" in consumer.groups`:                                      "",
 		`consumer.custom_id == claims.sub`:                                                              "allow_false",
 		`claims.roles.map(r, r + "x").filter(r, r != "").size() == 2`:                                   "",
-		`[1,2,3,4,5,6,7,8,9,10].all(a, [1,2,3,4,5,6,7,8,9,10].all(b, [1,2,3,4,5,6,7,8,9,10].all(c, [1,2,3,4,5,6,7,8,9,10].all(d, [1,2,3,4,5,6,7,8,9,10].all(e, [1,2,3,4,5,6,7,8,9,10].all(f, a + b + c + d + e + f > 0))))))`: "allow_failed",
+		ten + `.all(a, ` + ten + `.all(b, ` + ten + `.all(c, ` + ten + `.all(d, ` + ten + `.all(e, ` + ten + `.all(f, ` +
+			`a + b + c + d + e + f > 0))))))`: "allow_failed",
 	} {
 		s := usual()
 		s.ConsumerClaims, s.ConsumerBy = [][]string{{"who"}}, []string{"username"}
@@ -100,7 +103,8 @@ func TestExpressionsThatArent(t *testing.T) {
 	}
 }
 
-// An upstream may take the second of two headers, and pairs of a query that others leave out: neither passes unseen.
+// An upstream may use the second of two headers, or parse a malformed query in its own way: an expression sees both headers, and a
+// malformed query is refused.
 func TestExpressionsSeeAllOfARequest(t *testing.T) {
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
 	for _, c := range []struct {
@@ -133,13 +137,13 @@ func TestExpressionsSeeAllOfARequest(t *testing.T) {
 	}
 }
 
-// What the request alone decides is judged before anything is asked of an issuer for its sake.
+// An expression that depends only on the request is evaluated before the issuer is asked about its token.
 func TestPrecheck(t *testing.T) {
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
 	for text, want := range map[string]string{
 		`request.method == "POST"`:                          "allow_false",
 		`request.method == "GET"`:                           "",
-		`request.method == "POST" && claims.sub == "john"`:  "", // a claim decides, too: later
+		`request.method == "POST" && claims.sub == "john"`:  "", // it also reads a claim: later
 		`request.method == "POST" || consumer.id == "john"`: "",
 	} {
 		rule, err := NewRule(RuleSettings{Allow: text})
@@ -152,7 +156,7 @@ func TestPrecheck(t *testing.T) {
 	}
 }
 
-// An unknown address is neither internal nor not: an expression that asks for it refuses, however it does.
+// An unknown address is neither internal nor external: an expression that reads it refuses the request.
 func TestExpressionsOfAnUnknownAddress(t *testing.T) {
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), nil)
 	for text, refuses := range map[string]bool{
@@ -184,7 +188,7 @@ func TestExpressionsOfAnUnknownAddress(t *testing.T) {
 		}
 		r := request("GET", "/")
 		if _, err := p.Authorize(r, nil, rule, nil); reasonOf(err) == "allow_failed" {
-			t.Errorf("%s refuses a known address, too: %v", text, err)
+			t.Errorf("%s also refuses a known address: %v", text, err)
 		}
 		r.ClientAddr = netip.Addr{}
 		want := ""
@@ -195,7 +199,7 @@ func TestExpressionsOfAnUnknownAddress(t *testing.T) {
 			t.Errorf("%s: reason %q, expected %q: %v", text, reasonOf(err), want, err)
 		}
 		if err := p.Precheck(r, rule, nil); rule.allow.requestOnly && reasonOf(err) != want {
-			t.Errorf("%s: before a credential is looked at the reason is %q, expected %q: %v", text, reasonOf(err), want, err)
+			t.Errorf("%s: before authentication the reason is %q, expected %q: %v", text, reasonOf(err), want, err)
 		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"cel.dev/cel-go/common/operators"
 )
 
-// comparisons are the calls that compare a text as it stands.
+// comparisons are the functions that compare a string literally.
 var comparisons = []string{operators.Equals, operators.NotEquals, operators.In, "startsWith", "endsWith"}
 
-// checkLiterals refuses texts that a part of the request can never be equal to, because they are written as another tool would
-// read them: a rule with them would refuse everybody, or with != nobody.
+// checkLiterals returns an error if an expression compares a field of the request with a string that it can never be equal to, such as a
+// pattern of another tool. Such a rule would refuse every request, or with != none.
 func checkLiterals(ast *cel.Ast) error {
 	for _, e := range celast.MatchDescendants(celast.NavigateAST(ast.NativeRep()), celast.KindMatcher(celast.CallKind)) {
 		call := e.AsCall()
@@ -44,7 +44,7 @@ func checkLiterals(ast *cel.Ast) error {
 	return nil
 }
 
-// requestField is the field of request that an expression selects, or "".
+// requestField returns the field of request that an expression selects, or "".
 func requestField(e celast.Expr) string {
 	if e.Kind() != celast.SelectKind {
 		return ""
@@ -56,7 +56,7 @@ func requestField(e celast.Expr) string {
 	return s.FieldName()
 }
 
-// literalTexts are the texts that an expression is, or that a list holds.
+// literalTexts returns the string of a literal, or all strings of a list.
 func literalTexts(e celast.Expr) (all []string) {
 	switch e.Kind() {
 	case celast.LiteralKind:
@@ -71,23 +71,24 @@ func literalTexts(e celast.Expr) (all []string) {
 	return all
 }
 
-// pattern matches what other tools have for patterns of paths.
+// pattern matches the path patterns of other tools.
 var pattern = regexp.MustCompile(`\*|\{\w*\}|\[\^|\.\+|^\^|\$$|\(\?`)
 
-// checkLiteral judges a text that a field is compared with. Whole says that it must be the whole field.
+// checkLiteral checks a string that a field is compared with. Whole means that it is compared with the whole field.
 func checkLiteral(field, text string, whole bool) error {
 	switch {
 	case field == "client_ip" && whole:
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return fmt.Errorf("request.client_ip is one address, and %q is none: for a network of whole parts write request.client_ip.startsWith(\"10.\"), "+
-				"and list several addresses", text)
+			return fmt.Errorf("request.client_ip is one address, and %q is none: "+
+				"for a network of whole parts write request.client_ip.startsWith(\"10.\"), and list several addresses", text)
 		}
 		if a.String() != text {
 			return fmt.Errorf("request.client_ip is written %q, never %q", a, text)
 		}
 	case field == "path" && pattern.MatchString(text):
-		return fmt.Errorf("request.path is compared with %q as it stands: write request.path.startsWith(\"/admin/\"), or request.path.matches(...) for a regular expression", text)
+		return fmt.Errorf("request.path is compared with %q as it stands: "+
+			"write request.path.startsWith(\"/admin/\"), or request.path.matches(...) for a regular expression", text)
 	case field == "path" && whole && !strings.HasPrefix(text, "/"):
 		return fmt.Errorf("request.path begins with a slash, and %q doesn't", text)
 	case field == "method" && strings.ToUpper(text) != text:

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestLiterals: an expression that compares a part of the request with what it can never be is refused, with what to write.
+// TestLiterals checks that a comparison of a field of the request with a string that it can never be equal to is an error.
 func TestLiterals(t *testing.T) {
 	for text, want := range map[string]string{
 		`request.client_ip == "10.0.0.0/8"`:                        `startsWith("10.")`,

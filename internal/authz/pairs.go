@@ -8,7 +8,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// The claims of pairs.
+// The claims that pairs check.
 const (
 	scopes = iota
 	audience
@@ -18,23 +18,24 @@ const (
 
 var pairNames = [...]string{"scopes", "audience", "groups", "roles"}
 
-// paths are where a policy finds the claims of pairs: its rules' ones, too, so that each issuer's tokens are read in their way.
+// paths are a policy's paths to the claims of pairs. A rule's pairs use them too, because they depend on the issuer.
 type paths [len(pairNames)][]string
 
 func newPaths(s *Settings) paths {
 	return paths{scopes: s.ScopesClaim, audience: s.AudienceClaim, groups: s.GroupsClaim, roles: s.RolesClaim}
 }
 
-// A pair is a claim and what it must say: one of the alternatives, whose words must all be there.
+// A pair is a claim and the values that it must have: all words of one of the alternatives.
 type pair struct {
-	claim int // scopes, audience, groups, roles
-	any   [][]string
+	claim int        // scopes, audience, groups, roles
+	any   [][]string // the alternatives; nil: no check
 }
 
-// pairs returns those that require something.
+// pairs returns the pairs of the settings that require a value.
 func pairs(r RequiredSettings) []pair {
 	var all []pair
-	for claim, required := range [][]string{scopes: r.ScopesRequired, audience: r.AudienceRequired, groups: r.GroupsRequired, roles: r.RolesRequired} {
+	byClaim := [][]string{scopes: r.ScopesRequired, audience: r.AudienceRequired, groups: r.GroupsRequired, roles: r.RolesRequired}
+	for claim, required := range byClaim {
 		if words := alternatives(required); words != nil {
 			all = append(all, pair{claim, words})
 		}
@@ -53,7 +54,7 @@ func alternatives(entries []string) [][]string {
 	return all
 }
 
-// whole takes each value as one word: a client's identifier may have spaces in it (RFC 6749 §2.2, Appendix A.1).
+// whole returns each value as an alternative of one word: a client identifier may contain spaces (RFC 6749 §2.2, Appendix A.1).
 func whole(values []string) [][]string {
 	var all [][]string
 	for _, v := range values {
@@ -66,7 +67,7 @@ func isAny(audiences []string) bool { return slices.Equal(audiences, []string{"a
 
 func (p *pair) name() string { return pairNames[p.claim] }
 
-// has returns the values of the claim, at the path of the policy that judges. Only scopes are split at spaces.
+// has returns the values of the claim at the policy's path. Only scopes are split at spaces.
 func (p *pair) has(s *subject) []string {
 	if p.claim == scopes {
 		return s.claims.Words(s.paths[p.claim])
@@ -74,6 +75,7 @@ func (p *pair) has(s *subject) []string {
 	return s.claims.Values(s.paths[p.claim])
 }
 
+// holds reports whether the claim has all words of an alternative.
 func (p *pair) holds(s *subject) bool {
 	if p.any == nil {
 		return true
@@ -88,7 +90,7 @@ func (p *pair) failure(s *subject) error {
 	return fmt.Errorf("%s: expected %s in claim %s, got %q", p.name(), p.wanted(), strings.Join(s.paths[p.claim], "."), p.has(s))
 }
 
-// wanted writes the alternatives as a person would say them.
+// wanted returns the alternatives as a phrase.
 func (p *pair) wanted() string {
 	var all []string
 	for _, words := range p.any {
@@ -105,10 +107,10 @@ func (p *pair) refusal(s *subject) error {
 	return e
 }
 
-// check makes a check of the pair, which nobody without an identity is asked.
+// check returns the pair as a check.
 func (p pair) check() check {
 	return check{
-		name: p.name() + "_required", mandatory: false,
+		name: p.name() + "_required",
 		judge: func(s *subject) error {
 			if p.holds(s) {
 				return nil

@@ -1,5 +1,5 @@
-// Package authz decides, from what an identity has proved, whether a request may pass, and whom it stands for: a grant or a
-// refusal.
+// Package authz decides whether a request with an identity is allowed, and which consumer the identity stands for. The result is a grant or
+// a refusal.
 package authz
 
 import (
@@ -10,32 +10,32 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Policy is what a route requires, compiled at load.
+// A Policy has a route's requirements, compiled when the configuration is loaded.
 type Policy struct {
-	paths     *paths  // to the claims of pairs, its rules' ones too
-	byDefault bool    // audience_required isn't written
-	audience  pair    // of tokens that the caller brought: names one of our clients unless configured otherwise
+	paths     *paths  // to the claims of pairs, including those of the route's rules
+	byDefault bool    // audience_required is not set
+	audience  pair    // of tokens that the client sent; by default it must name one of the gate's clients
 	checks    []check // pairs, forbidden claims, domains
 	consumers *mapping
 	acl       *acl
-	issued    func(*auth.Request) string // the built-in authorization server's name on this route; nil: there is none
+	issued    func(*auth.Request) string // the built-in authorization server's iss on this route; nil: the route has none
 }
 
-// A Rule is what a rule requires on top of its route.
+// A Rule has the requirements of a rule, in addition to those of its route.
 type Rule struct {
 	Auth        Mode
 	OnLogin     LoginMode
 	ReportOnly  bool
-	LoginIssuer string // at which a login begins; empty: the route's choice
-	Own         bool   // it requires something itself, so that nobody passes it unknown
+	LoginIssuer string // the issuer at which a login starts; empty: the route's default
+	Own         bool   // the rule itself requires an identity: an anonymous consumer is not enough
 
-	StepUp *auth.StepUp // what a login must be for this rule; nil: any
+	StepUp *auth.StepUp // the requirements on the login; nil: none
 
 	checks []check // the rule's pairs, step-up
 	allow  *expression
 }
 
-// Mode says whether a rule's requests need a credential.
+// A Mode says whether the requests of a rule need a credential.
 type Mode string
 
 // The modes of a rule.
@@ -45,29 +45,29 @@ const (
 	Off      Mode = "off"
 )
 
-// LoginMode says what happens to a request without a credential.
+// A LoginMode is how a request without a credential is answered.
 type LoginMode string
 
-// The ways to answer who brings nothing.
+// The ways to answer a request without a credential.
 const (
-	LoginIfBrowser LoginMode = ""      // a person's browser is sent to log in, anybody else gets 401
-	LoginAlways    LoginMode = "login" // every request for a page is
-	LoginNever     LoginMode = "401"
+	LoginIfBrowser LoginMode = ""      // a browser's navigation is redirected to log in, any other request gets 401
+	LoginAlways    LoginMode = "login" // every request for a page is redirected
+	LoginNever     LoginMode = "401"   // every request gets 401
 )
 
-// A Grant is what a policy has found out about who may pass.
+// A Grant is the result of a policy for an allowed request.
 type Grant struct {
-	Consumer       *Consumer // nil: none is known
-	Anonymous      bool      // Consumer stands for nobody
-	Credential     string    // credential_claim; empty: there is none
+	Consumer       *Consumer // nil: none
+	Anonymous      bool      // Consumer is the anonymous consumer
+	Credential     string    // the value of credential_claim; may be empty
 	Groups         []string  // authenticated_groups_claim
 	ConsumerGroups []string  // the consumer's own, and those of consumer_groups_claim
 }
 
-// An Observer is told what Authorize finds; each of its functions may be nil.
+// An Observer receives the results of single checks. Each of its functions may be nil.
 type Observer struct {
-	Report func(error)                        // what a rule with report_only would refuse
-	Check  func(name, seen string, err error) // every check that was made, and what it looked at
+	Report func(error)                        // the refusal of a rule with report_only
+	Check  func(name, seen string, err error) // each check: its name, the values that it read, and its result
 }
 
 func (o *Observer) report(err error) {
@@ -76,27 +76,26 @@ func (o *Observer) report(err error) {
 	}
 }
 
-// A subject is one request as it is judged.
+// A subject is a request with all that checks read.
 type subject struct {
 	observer *Observer
 	request  *auth.Request
-	identity *auth.Identity // nil: nobody is known
-	claims   auth.Claims    // of the identity: the one set that policies see
+	identity *auth.Identity // nil: the request has none
+	claims   auth.Claims    // the claim set of the identity that policies read
 	paths    *paths         // into claims
 	grant    *Grant
 
-	unknownGroups []string // that consumer_groups_claim names, and no consumer is in
+	unknownGroups []string // of consumer_groups_claim, which no consumer has
 }
 
-// A check is one thing that must hold.
+// A check is one requirement on an identity.
 type check struct {
-	name      string
-	mandatory bool                  // asked of nobody, too
-	judge     func(*subject) error  // nil, or an *auth.Error
-	seen      func(*subject) string // what it looks at and what is required, for explanations
+	name  string
+	judge func(*subject) error  // returns nil or an *auth.Error
+	seen  func(*subject) string // describes the values and the requirement, for explanations
 }
 
-// NewPolicy compiles a route's settings. clientIDs are the audiences that a presented token may name by default.
+// NewPolicy compiles a route's settings. By default the audience of a token that a client sent must be one of clientIDs.
 func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Policy {
 	required := s.RequiredSettings
 	at := newPaths(&s)
@@ -108,7 +107,7 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	case len(required.AudienceRequired) > 0:
 		p.audience.any = alternatives(required.AudienceRequired)
 	}
-	p.checks = append(p.checks, p.presented())
+	p.checks = append(p.checks, p.audienceCheck())
 	for _, pair := range pairs(required) {
 		p.checks = append(p.checks, pair.check())
 	}
@@ -123,10 +122,10 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	return p
 }
 
-// TakesTokensOf lets pass what the gate has issued itself under this name, as the route shows it.
+// TakesTokensOf makes the policy accept access tokens of the built-in authorization server. Name returns its iss on the route.
 func (p *Policy) TakesTokensOf(name func(*auth.Request) string) { p.issued = name }
 
-// NewRule compiles a rule. The paths of its pairs' claims are those of the policy that an identity is judged by.
+// NewRule compiles a rule. Its pairs read claims at the paths of the policy that is applied with it.
 func NewRule(r RuleSettings) (*Rule, error) {
 	required := r.RequiredSettings
 	if isAny(required.AudienceRequired) {
@@ -153,31 +152,31 @@ func NewRule(r RuleSettings) (*Rule, error) {
 	return rule, nil
 }
 
-// ReadsMethod reports whether the rule's expression may depend on the request's method.
+// ReadsMethod reports whether the rule's expression may read the request's method.
 func (r *Rule) ReadsMethod() bool { return r.allow != nil && r.allow.method }
 
-// NeedsCredential reports whether a rule's requests must bring one. Where a consumer stands for nobody, only rules that
-// require something themselves do.
+// NeedsCredential reports whether a request must have a credential. If the route has an anonymous consumer, only a rule that itself
+// requires an identity needs one.
 func (p *Policy) NeedsCredential(rule *Rule) bool {
 	return rule.Auth == Required && (rule.Own || p.consumers.anonymous == nil)
 }
 
-// Precheck refuses what the request alone decides. It needs no identity, so it is asked before any credential is looked at.
+// Precheck evaluates a rule's expression if it depends only on the request. It is called before the request is authenticated.
 func (p *Policy) Precheck(r *auth.Request, rule *Rule, o *Observer) error {
 	if rule.allow == nil || !rule.allow.requestOnly || rule.ReportOnly {
 		return nil
 	}
 	s := &subject{observer: o, request: r, grant: &Grant{}}
 	err := rule.allow.judge(s)
-	if err == nil { // it is told of again where the rest is
+	if err == nil { // Authorize reports it, together with the other checks
 		return nil
 	}
-	return s.tell("allow", err, func(*subject) string { return rule.allow.text })
+	return s.observe("allow", err, func(*subject) string { return rule.allow.text })
 }
 
-// Authorize judges an identity by the route's and the rule's requirements, and finds out whom it stands for. It returns an
-// *auth.Error: 401 for a token that the caller brought and that is meant for somebody else, or for a login that was too weak
-// or too long ago; 403 otherwise. Without an identity only the ACL and the rule's expression are judged.
+// Authorize checks an identity against the requirements of the route and the rule, and finds its consumer. The error is an *auth.Error. Its
+// status is 401 if a token that the client sent has another audience, or if the login was too weak or too long ago; otherwise it is 403.
+// Without an identity, Authorize checks only the ACL and the rule's expression.
 func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, o *Observer) (*Grant, error) {
 	s := &subject{observer: o, request: r, identity: i, claims: i.Judged(), paths: p.paths, grant: &Grant{}}
 	if err := p.judge(s); err != nil {
@@ -192,74 +191,74 @@ func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, o *Obs
 }
 
 func (p *Policy) judge(s *subject) error {
-	if err := s.run(p.checks); err != nil {
+	if err := s.runChecks(p.checks); err != nil {
 		return err
 	}
-	if err := s.tell("consumer", p.consumers.find(s), p.consumers.seen); err != nil {
+	if err := s.observe("consumer", p.consumers.find(s), p.consumers.seen); err != nil {
 		return err
 	}
-	return s.tell("acl", p.acl.judge(s), p.acl.seen)
+	return s.observe("acl", p.acl.judge(s), p.acl.seen)
 }
 
-// presented is the check of whom a token that the caller brought is meant for.
-func (p *Policy) presented() check {
+// audienceCheck returns the check of the audience of a token that the client sent.
+func (p *Policy) audienceCheck() check {
 	return check{
 		name: "token_audience",
 		judge: func(s *subject) error {
-			if !s.identity.Presented || p.audience.holds(s) || p.gates(s) {
+			if !s.identity.Presented || p.audience.holds(s) || p.isOwnToken(s) {
 				return nil
 			}
 			return auth.InvalidToken("token_audience", p.audience.failure(s))
 		},
 		seen: func(s *subject) string {
 			if !s.identity.Presented {
-				return "the gate got the token itself"
+				return "the gate obtained the token itself"
 			}
 			return p.audience.check().seen(s)
 		},
 	}
 }
 
-// TakesAudience reports whether the audience of a token that a caller brought may pass.
+// TakesAudience reports whether the policy accepts the audience of a token that a client sent, by the token's claims.
 func (p *Policy) TakesAudience(claims auth.Claims) bool {
 	return p.audience.holds(&subject{claims: claims, paths: p.paths})
 }
 
-// gates reports whether a token is one that the gate has issued for itself, under the name that it has on this route: where
-// nothing else is required, that is as good as for one of our clients. Another route's users may be other people.
-func (p *Policy) gates(s *subject) bool {
+// isOwnToken reports whether the built-in authorization server issued a token with its iss on this route as the audience. By default that
+// is accepted like the audience of one of the gate's clients. With the iss of another route, the same subject may be another user.
+func (p *Policy) isOwnToken(s *subject) bool {
 	return p.byDefault && p.issued != nil && s.identity.BuiltIn && slices.Contains(p.audience.has(s), p.issued(s.request))
 }
 
 func (r *Rule) judge(s *subject) error {
-	if err := s.run(r.checks); err != nil || r.allow == nil {
+	if err := s.runChecks(r.checks); err != nil || r.allow == nil {
 		return err
 	}
-	return s.tell("allow", r.allow.judge(s), func(*subject) string { return r.allow.text })
+	return s.observe("allow", r.allow.judge(s), func(*subject) string { return r.allow.text })
 }
 
-func (s *subject) run(checks []check) error {
-	for n := range checks {
-		c := &checks[n]
-		if s.identity == nil && !c.mandatory {
-			continue
-		}
-		if err := s.tell(c.name, c.judge(s), c.seen); err != nil {
+// runChecks returns the error of the first check that fails. Without an identity there is nothing to check.
+func (s *subject) runChecks(checks []check) error {
+	if s.identity == nil {
+		return nil
+	}
+	for _, c := range checks {
+		if err := s.observe(c.name, c.judge(s), c.seen); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tell passes on what a check has found, if anybody wants to know.
-func (s *subject) tell(name string, err error, seen func(*subject) string) error {
+// observe passes the result of a check to the observer, and returns it.
+func (s *subject) observe(name string, err error, seen func(*subject) string) error {
 	if s.observer != nil && s.observer.Check != nil {
 		s.observer.Check(name, seen(s), err)
 	}
 	return err
 }
 
-// forbidden refuses whoever has one of these claims.
+// forbidden returns a check that refuses an identity with one of these claims.
 func forbidden(names []string) check {
 	has := func(s *subject) string {
 		for _, name := range names {
@@ -273,17 +272,17 @@ func forbidden(names []string) check {
 		name: "claims_forbidden",
 		judge: func(s *subject) error {
 			if name := has(s); name != "" {
-				return auth.Forbidden("claims_forbidden", fmt.Errorf("the claim %s is there", name))
+				return auth.Forbidden("claims_forbidden", fmt.Errorf("the identity has the claim %s", name))
 			}
 			return nil
 		},
 		seen: func(s *subject) string {
-			return fmt.Sprintf("none of %s may be there; there is %q", strings.Join(names, ", "), has(s))
+			return fmt.Sprintf("none of the claims %s is allowed; the identity has %q", strings.Join(names, ", "), has(s))
 		},
 	}
 }
 
-// domains lets in accounts of these hosted domains of Google's only.
+// domains returns a check that accepts only accounts of these Google hosted domains.
 func domains(accepted []string) check {
 	return check{
 		name: "domains",

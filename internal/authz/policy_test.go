@@ -22,14 +22,16 @@ func usual() Settings {
 
 func request(method, target string) *auth.Request {
 	r := httptest.NewRequest(method, target, nil)
-	return &auth.Request{Request: r, Origin: "https://app.example.com:8443", Hostname: "app.example.com", Path: r.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.7"), ID: "id"}
+	return &auth.Request{Request: r, Origin: "https://app.example.com:8443",
+		Hostname: "app.example.com", Path: r.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.7"), ID: "id"}
 }
 
 func john(claims auth.Claims) *auth.Identity {
-	return &auth.Identity{Flow: "bearer", Issuer: "https://idp.example.com", ClientID: "cli", Subject: "john", AccessToken: claims, Presented: true}
+	return &auth.Identity{Flow: "bearer", Issuer: "https://idp.example.com",
+		ClientID: "cli", Subject: "john", AccessToken: claims, Presented: true}
 }
 
-// reasonOf is the reason code of a refusal, or empty.
+// reasonOf returns the reason code of a refusal, or "".
 func reasonOf(err error) string {
 	if err == nil {
 		return ""
@@ -47,8 +49,7 @@ func decide(t *testing.T, s Settings, a ACLSettings, consumers []Consumer, r Rul
 	return g, reasonOf(err)
 }
 
-// TestPairs are the examples by which the plugin's documentation explains OR and AND, and every kind of value that a claim
-// can have.
+// TestPairs has the examples of AND and OR in the Kong plugin's documentation, and every kind of value that a claim can have.
 func TestPairs(t *testing.T) {
 	for name, c := range map[string]struct {
 		claim    any
@@ -107,7 +108,7 @@ func TestPairs(t *testing.T) {
 
 func second(_ *Grant, reason string) string { return reason }
 
-// Pairs that are all configured must all hold; the claim is found by its path; a rule's hold besides the route's.
+// All configured pairs must hold, those of the route and those of the rule. Each reads the claim at its path.
 func TestAllPairsHold(t *testing.T) {
 	s := usual()
 	s.RolesClaim = []string{"realm_access", "roles"}
@@ -117,11 +118,12 @@ func TestAllPairsHold(t *testing.T) {
 		claims auth.Claims
 		want   string
 	}{
-		"all":          {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin", "dev"), "groups": "staff"}, ""},
-		"no scope":     {auth.Claims{"aud": "app", "realm_access": roles("admin", "dev"), "groups": "staff"}, "scopes_required"},
-		"no role":      {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles(), "groups": "staff"}, "roles_required"},
-		"top level":    {auth.Claims{"aud": "app", "scope": "read", "roles": "admin dev", "groups": "staff"}, "roles_required"},
-		"dotted":       {auth.Claims{"aud": "app", "scope": "read", "realm_access.roles": "admin dev", "groups": "staff"}, "roles_required"},
+		"all":       {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin", "dev"), "groups": "staff"}, ""},
+		"no scope":  {auth.Claims{"aud": "app", "realm_access": roles("admin", "dev"), "groups": "staff"}, "scopes_required"},
+		"no role":   {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles(), "groups": "staff"}, "roles_required"},
+		"top level": {auth.Claims{"aud": "app", "scope": "read", "roles": "admin dev", "groups": "staff"}, "roles_required"},
+		"dotted": {auth.Claims{"aud": "app", "scope": "read", "realm_access.roles": "admin dev", "groups": "staff"},
+			"roles_required"},
 		"rule's group": {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin", "dev")}, "groups_required"},
 		"rule's role":  {auth.Claims{"aud": "app", "scope": "read", "realm_access": roles("admin"), "groups": "staff"}, "roles_required"},
 	} {
@@ -186,95 +188,8 @@ func TestForbiddenAndDomains(t *testing.T) {
 	}
 }
 
-var people = []Consumer{
-	{Username: "John", CustomID: "c-1", ID: "11111111-0000-0000-0000-000000000000", Groups: []string{"gold"}},
-	{Username: "jane", CustomID: "c-2", Groups: []string{"silver", "gold"}},
-	{Username: "guest", Groups: []string{"anonymous"}},
-}
-
-func TestConsumers(t *testing.T) {
-	claims := auth.Claims{"aud": "app", "sub": "c-1", "name": "john", "mail": "", "n": int64(5)}
-	for name, c := range map[string]struct {
-		change   func(*Settings)
-		identity *auth.Identity
-		want     string // username
-		reason   string
-	}{
-		"no mapping":                 {func(s *Settings) {}, nil, "", ""},
-		"by custom_id":               {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, nil, "John", ""},
-		"the older spelling":         {func(s *Settings) { s.ConsumerClaim = []string{"sub"} }, nil, "John", ""},
-		"the first that is there":    {func(s *Settings) { s.ConsumerClaims = [][]string{{"absent"}, {"sub"}} }, nil, "John", ""},
-		"an empty one is there":      {func(s *Settings) { s.ConsumerClaims = [][]string{{"mail"}, {"sub"}} }, nil, "", "consumer_unknown"},
-		"none is there":              {func(s *Settings) { s.ConsumerClaims = [][]string{{"absent"}} }, nil, "", "consumer_unknown"},
-		"names nobody":               {func(s *Settings) { s.ConsumerClaims = [][]string{{"n"}} }, nil, "", "consumer_unknown"},
-		"a name's case":              {func(s *Settings) { s.ConsumerClaims = [][]string{{"name"}} }, nil, "", "consumer_unknown"},
-		"a name's case, ignored":     {func(s *Settings) { s.ConsumerClaims, s.ByUsernameIgnoreCase = [][]string{{"name"}}, true }, nil, "John", ""},
-		"not by that":                {func(s *Settings) { s.ConsumerClaims, s.ConsumerBy = [][]string{{"sub"}}, []string{"id"} }, nil, "", "consumer_unknown"},
-		"optional":                   {func(s *Settings) { s.ConsumerClaims, s.ConsumerOptional = [][]string{{"n"}}, true }, nil, "", ""},
-		"the anonymous one instead":  {func(s *Settings) { s.ConsumerClaims, s.Anonymous = [][]string{{"n"}}, "guest" }, nil, "guest", ""},
-		"the ID token comes first":   {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, IDToken: auth.Claims{"sub": "c-2"}}, "jane", ""},
-		"of what was exchanged":      {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, MappedFrom: auth.Claims{"sub": "c-2"}}, "jane", ""},
-		"of what was exchanged only": {func(s *Settings) { s.ConsumerClaims = [][]string{{"sub"}} }, &auth.Identity{AccessToken: claims, MappedFrom: auth.Claims{}}, "", "consumer_unknown"},
-	} {
-		s, i := usual(), c.identity
-		c.change(&s)
-		if i == nil {
-			i = john(claims)
-		}
-		g, reason := decide(t, s, ACLSettings{}, people, RuleSettings{}, i)
-		got := ""
-		if g.Consumer != nil {
-			got = g.Consumer.Username
-		}
-		if got != c.want || reason != c.reason || g.Anonymous != (c.want == "guest") {
-			t.Errorf("%s: %q, reason %q, anonymous %v", name, got, reason, g.Anonymous)
-		}
-	}
-}
-
-// Groups of the token, of the consumer and of consumer_groups_claim against the list: deny before allow.
-func TestACL(t *testing.T) {
-	for name, c := range map[string]struct {
-		acl    ACLSettings
-		groups any
-		more   any // consumer_groups_claim
-		want   string
-	}{
-		"allowed":                      {ACLSettings{Allow: []string{"staff"}}, []any{"staff", "x"}, nil, ""},
-		"not allowed":                  {ACLSettings{Allow: []string{"staff"}}, []any{"x"}, nil, "acl_not_allowed"},
-		"no groups":                    {ACLSettings{Allow: []string{"staff"}}, nil, nil, "acl_not_allowed"},
-		"denied":                       {ACLSettings{Deny: []string{"x"}}, []any{"staff", "x"}, nil, "acl_denied"},
-		"denied before allowed":        {ACLSettings{Allow: []string{"staff"}, Deny: []string{"x"}}, []any{"staff", "x"}, nil, "acl_denied"},
-		"not denied":                   {ACLSettings{Deny: []string{"x"}}, "staff", nil, ""},
-		"a group of the consumer":      {ACLSettings{Allow: []string{"gold"}}, nil, nil, ""},
-		"a group that a claim names":   {ACLSettings{Allow: []string{"silver"}}, nil, "silver", ""},
-		"one that nobody has isn't it": {ACLSettings{Allow: []string{"made-up"}}, nil, []any{"made-up", "silver"}, "acl_not_allowed"},
-		"one string is one group":      {ACLSettings{Allow: []string{"admin"}}, "staff admin", nil, "acl_not_allowed"},
-		"one string denies by a word":  {ACLSettings{Deny: []string{"admin"}}, "staff admin", nil, "acl_denied"},
-		"one element denies by a word": {ACLSettings{Deny: []string{"admin"}}, []any{"staff admin"}, nil, "acl_denied"},
-		"a denied group with a space":  {ACLSettings{Deny: []string{"staff x"}}, "staff x", nil, "acl_denied"},
-		"it stands among others":       {ACLSettings{Deny: []string{"staff x"}}, []any{"a staff  x y"}, nil, "acl_denied"},
-		"its first word alone":         {ACLSettings{Deny: []string{"staff x"}}, []any{"staff", "x"}, nil, ""},
-		"a part of a word":             {ACLSettings{Deny: []string{"staff x"}}, "staff xy", nil, ""},
-		"denied, and nobody has it":    {ACLSettings{Deny: []string{"staff x"}}, nil, []any{"silver", "staff x"}, "acl_denied"},
-		"unknown, denied by a word":    {ACLSettings{Deny: []string{"x"}}, nil, []any{"silver", "staff x"}, "acl_denied"},
-		"unknown, and not denied":      {ACLSettings{Deny: []string{"y"}}, nil, []any{"silver", "staff x"}, ""},
-		"none that is known":           {ACLSettings{}, nil, "made-up", "consumer_groups_unknown"},
-	} {
-		s := usual()
-		s.ConsumerClaims, s.AuthenticatedGroupsClaim = [][]string{{"sub"}}, []string{"groups"}
-		claims := auth.Claims{"aud": "app", "sub": "c-1", "groups": c.groups}
-		if c.more != nil {
-			s.ConsumerGroupsClaim, claims["tiers"] = []string{"tiers"}, c.more
-		}
-		if _, got := decide(t, s, c.acl, people, RuleSettings{}, john(claims)); got != c.want {
-			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
-		}
-	}
-}
-
-// Nobody passes pairs unseen, but not the ACL and the expression; a consumer can stand for nobody, but not where a rule
-// requires something itself.
+// Without an identity pairs are not checked, but the ACL and the expression are. An anonymous consumer is not enough for a rule that
+// itself requires an identity.
 func TestNobody(t *testing.T) {
 	s := usual()
 	s.RolesRequired = []string{"admin"}
@@ -315,9 +230,10 @@ func TestNobody(t *testing.T) {
 		}
 	}
 	rule, _ := NewRule(RuleSettings{})
-	g, err := NewPolicy(s, ACLSettings{Allow: []string{"anonymous"}}, NewDirectory(people), nil).Authorize(request("GET", "/"), nil, rule, nil)
+	g, err := NewPolicy(s, ACLSettings{Allow: []string{"anonymous"}}, NewDirectory(people),
+		nil).Authorize(request("GET", "/"), nil, rule, nil)
 	if err != nil || !g.Anonymous || g.Consumer.Username != "guest" || g.Credential != "" {
-		t.Errorf("the consumer that stands for nobody: %+v, %v", g, err)
+		t.Errorf("the anonymous consumer: %+v, %v", g, err)
 	}
 }
 
@@ -337,18 +253,22 @@ func TestStepUp(t *testing.T) {
 		"nobody knows when": {auth.Claims{"aud": "app", "acr": "gold"}, "step_up_required"},
 		"no date":           {auth.Claims{"aud": "app", "acr": "gold", "auth_time": "soon"}, "step_up_required"},
 	} {
-		_, got := decide(t, usual(), ACLSettings{}, nil, RuleSettings{ACRValues: []string{"gold", "platinum"}, MaxAge: &minute}, john(c.claims))
+		_, got := decide(t, usual(), ACLSettings{}, nil, RuleSettings{ACRValues: []string{"gold", "platinum"}, MaxAge: &minute},
+			john(c.claims))
 		if got != c.want {
 			t.Errorf("%s: reason %q, expected %q", name, got, c.want)
 		}
 	}
 	rule, _ := NewRule(RuleSettings{ACRValues: []string{"gold"}, MaxAge: &minute})
-	_, err := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, nil)
-	if e := auth.AsError(err); e.Status != http.StatusUnauthorized || e.Code != "insufficient_user_authentication" || e.StepUp.ACRValues[0] != "gold" {
+	_, err := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"),
+		john(auth.Claims{"aud": "app"}), rule, nil)
+	if e := auth.AsError(err); e.Status != http.StatusUnauthorized || e.Code != "insufficient_user_authentication" ||
+		e.StepUp.ACRValues[0] != "gold" {
 		t.Errorf("the refusal is %+v", e)
 	}
-	_, err = NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"), john(auth.Claims{"aud": "app", "acr": "gold"}), rule, nil)
-	if want := "auth_time: when the login was isn't known, max_age is 1m0s"; auth.AsError(err).Err.Error() != want {
+	_, err = NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"}).Authorize(request("GET", "/"),
+		john(auth.Claims{"aud": "app", "acr": "gold"}), rule, nil)
+	if want := "auth_time: the time of the login is unknown, max_age is 1m0s"; auth.AsError(err).Err.Error() != want {
 		t.Errorf("the log says %q, want %q", auth.AsError(err).Err, want)
 	}
 }
@@ -361,10 +281,11 @@ func TestReportOnly(t *testing.T) {
 	p := NewPolicy(usual(), ACLSettings{}, NewDirectory(nil), []string{"app"})
 	var reported []error
 	report := &Observer{Report: func(err error) { reported = append(reported, err) }}
-	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, report); err != nil || len(reported) != 1 || reasonOf(reported[0]) != "roles_required" {
+	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "app"}), rule, report); err != nil ||
+		len(reported) != 1 || reasonOf(reported[0]) != "roles_required" {
 		t.Errorf("got %v, reported %v", err, reported)
 	}
-	// what the route requires is no part of the rule
+	// report_only does not apply to the requirements of the route
 	if _, err := p.Authorize(request("GET", "/"), john(auth.Claims{"aud": "other"}), rule, report); reasonOf(err) != "token_audience" {
 		t.Errorf("another's token: %v", err)
 	}

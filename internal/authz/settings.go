@@ -2,7 +2,7 @@ package authz
 
 import "time"
 
-// Settings say what an identity must be for a route, and whom it stands for.
+// Settings are a route's requirements on identities, and how an identity is mapped to a consumer.
 type Settings struct {
 	ScopesClaim   []string `yaml:"scopes_claim" default:"[scope]" min:"1"`
 	AudienceClaim []string `yaml:"audience_claim" default:"[aud]" min:"1"`
@@ -10,28 +10,28 @@ type Settings struct {
 	RolesClaim    []string `yaml:"roles_claim" default:"[roles]" min:"1"`
 	RequiredSettings
 
-	ClaimsForbidden []string `yaml:"claims_forbidden"`       // the mere presence of one refuses
+	ClaimsForbidden []string `yaml:"claims_forbidden"`       // an identity with one of these claims is refused, whatever its value
 	Domains         []string `yaml:"domains" group:"issuer"` // accepted values of hd, Google's hosted domain
 
 	ConsumerSettings
 }
 
-// ConsumerSettings say which consumer of the configuration an identity stands for.
+// ConsumerSettings map an identity to a configured consumer.
 type ConsumerSettings struct {
-	ConsumerClaims           [][]string `yaml:"consumer_claims"` // paths, of which the first that is there counts
+	ConsumerClaims           [][]string `yaml:"consumer_claims"` // paths; the first that the identity has counts
 	ConsumerClaim            []string   `yaml:"consumer_claim"`  // one path: Kong's older spelling
 	ConsumerBy               []string   `yaml:"consumer_by" default:"[custom_id, username]" enum:"custom_id,id,username" min:"1"`
 	ByUsernameIgnoreCase     bool       `yaml:"by_username_ignore_case" default:"false"`
-	ConsumerOptional         bool       `yaml:"consumer_optional" default:"false"` // who stands for no consumer may pass all the same
+	ConsumerOptional         bool       `yaml:"consumer_optional" default:"false"` // an identity without a consumer is allowed
 	ConsumerGroupsClaim      []string   `yaml:"consumer_groups_claim"`
 	ConsumerGroupsOptional   bool       `yaml:"consumer_groups_optional" default:"false"`
 	CredentialClaim          []string   `yaml:"credential_claim" default:"[sub]" min:"1"`
 	AuthenticatedGroupsClaim []string   `yaml:"authenticated_groups_claim"`
-	Anonymous                string     `yaml:"anonymous"` // username or id of the consumer that stands for nobody
+	Anonymous                string     `yaml:"anonymous"` // username or id of the consumer for requests without an identity
 }
 
-// RequiredSettings are the required values, of a route or of a rule. Entries are alternatives; the words inside an entry
-// must all be there: ["employee marketing", "admin"] is (employee and marketing) or admin.
+// RequiredSettings are the required values of a route or a rule. Entries are alternatives. All words of an entry are required:
+// ["employee marketing", "admin"] means (employee and marketing) or admin.
 type RequiredSettings struct {
 	ScopesRequired   []string `yaml:"scopes_required"`
 	AudienceRequired []string `yaml:"audience_required"` // "any" alone: no check
@@ -43,14 +43,14 @@ func (r *RequiredSettings) none() bool {
 	return len(r.ScopesRequired)+len(r.AudienceRequired)+len(r.GroupsRequired)+len(r.RolesRequired) == 0
 }
 
-// ACLSettings are a route's access control list of groups: of authenticated_groups_claim, of the consumer, and those that
-// consumer_groups_claim names. deny comes before allow.
+// ACLSettings are a route's access control list. It applies to the groups of authenticated_groups_claim, of the consumer and of
+// consumer_groups_claim. Deny comes before allow.
 type ACLSettings struct {
-	Allow []string `yaml:"allow"` // empty: everybody who isn't denied
+	Allow []string `yaml:"allow"` // empty: all that are not denied
 	Deny  []string `yaml:"deny"`
 }
 
-// A Consumer is somebody whom the configuration knows.
+// A Consumer is a configured user or client.
 type Consumer struct {
 	Username string   `yaml:"username" cel:"username"`
 	CustomID string   `yaml:"custom_id" cel:"custom_id"`
@@ -58,7 +58,7 @@ type Consumer struct {
 	Groups   []string `yaml:"groups" cel:"groups"`
 }
 
-// RuleSettings are one entry of rules:. Hosts, paths and methods choose the rule; the first that fits is the one.
+// RuleSettings are one entry of rules. A request has the first rule whose hosts, paths and methods match.
 type RuleSettings struct {
 	Hosts   []string `yaml:"hosts"`
 	Paths   []string `yaml:"paths"`
@@ -66,9 +66,9 @@ type RuleSettings struct {
 	Auth    string   `yaml:"auth" enum:"required,optional,off"` // default required
 	RequiredSettings
 	Allow             string         `yaml:"allow" lines:"true"` // a CEL expression
-	ACRValues         []string       `yaml:"acr_values"`         // of which the login must have had one (OIDC Core §2, RFC 9470)
+	ACRValues         []string       `yaml:"acr_values"`         // the acr of the login must be one of them (OIDC Core §2, RFC 9470)
 	MaxAge            *time.Duration `yaml:"max_age"`            // of the login
 	OnUnauthenticated string         `yaml:"on_unauthenticated" enum:"login,401"`
-	ReportOnly        bool           `yaml:"report_only" default:"false"` // what the rule requires is logged, not enforced
-	LoginIssuer       string         `yaml:"login_issuer"`                // the name of the issuer at which a login begins, where a route has several
+	ReportOnly        bool           `yaml:"report_only" default:"false"` // refusals are only logged
+	LoginIssuer       string         `yaml:"login_issuer"`                // the issuer at which a login starts, if the route has several
 }

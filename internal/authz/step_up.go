@@ -9,10 +9,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// now is the time by which the age of a login is judged.
+// now returns the current time; tests replace it.
 var now = time.Now
 
-// stepUp demands a login that was strong and recent enough (RFC 9470). A claim that isn't there proves neither.
+// stepUp returns a check that the login was strong and recent enough (RFC 9470). An identity without the claims fails it.
 func stepUp(want *auth.StepUp) check {
 	state := func(s *subject) (acr string, since age) {
 		v, _ := s.identity.Lookup([]string{"acr"})
@@ -48,7 +48,7 @@ func stepUp(want *auth.StepUp) check {
 	}
 }
 
-// An age is how long ago somebody logged in.
+// An age is the time since a login.
 type age struct {
 	time.Duration
 	known bool
@@ -56,12 +56,12 @@ type age struct {
 
 func (a age) String() string {
 	if !a.known {
-		return "when the login was isn't known"
+		return "the time of the login is unknown"
 	}
 	return fmt.Sprintf("the login is %s old", a.Round(time.Second))
 }
 
-// insufficient is RFC 9470 §3: the client is told what a login must be.
+// insufficient returns an error whose challenge has the requirements on the login (RFC 9470 §3).
 func insufficient(want *auth.StepUp, err error) error {
 	return &auth.Error{
 		Status: http.StatusUnauthorized, Code: "insufficient_user_authentication", Reason: "step_up_required", StepUp: want, Err: err,

@@ -1,5 +1,8 @@
-// Package cache keeps facts that cost a call, each under the hash of all that shaped the answer, bounded in bytes and time.
-// It holds no decisions: who may do what is judged on every request.
+// Package cache caches values that cost a call to another server. Each is stored under a keyed hash of everything that shaped
+// it, for a bounded time, in bounded memory. A cache never stores decisions: a policy judges every request.
+//
+// The package also has the parts that such caches are made of: Flight shares one call among concurrent callers, Shared is the
+// part of a cache that replicas have in common, and ExpiringMap is a bounded map of entries with deadlines.
 package cache
 
 import (
@@ -15,10 +18,12 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// A Key names a fact: a keyed hash, so that no cache holds a credential that somebody might read out of it or guess from it.
+// A Key names a cached value. It is a keyed hash, so a dump of the cache reveals no credential, and a weak one can't be guessed
+// from it.
 type Key [sha256.Size]byte
 
-// KeyOf is the key of all that shapes an answer: an HMAC-SHA256. Parts are told apart: "a", "bc" isn't "ab", "c".
+// KeyOf returns the key of a value that parts determine: an HMAC-SHA256. Each part is hashed with its length: "a", "bc" and
+// "ab", "c" have different keys.
 func KeyOf(secret []byte, parts ...string) Key {
 	size := 0
 	for _, part := range parts {
@@ -34,65 +39,66 @@ func KeyOf(secret []byte, parts ...string) Key {
 	return Key(h.Sum(nil))
 }
 
-// Times bound how long a fact is kept. A fact's own expiry ends it sooner, whatever they say.
+// Times bound how long a value is cached. A value is never used after its own expiry.
 type Times struct {
-	TTL       time.Duration // of a fact that names no expiry
-	Min       time.Duration // the least, but never past a fact's own expiry
-	Max       time.Duration // zero is off
-	Negative  time.Duration // of a refusal
-	Resurrect time.Duration // how long an expired fact may still serve while it can't be asked for anew
-	Ahead     time.Duration // a fact that ends within this time is asked for anew while it still serves
+	TTL       time.Duration // of a value without an expiry
+	Min       time.Duration // the shortest lifetime; a value's own expiry still ends it sooner
+	Max       time.Duration // the longest lifetime; zero means no limit
+	Negative  time.Duration // of a negative answer, which is an error that Config.Verdict accepts
+	Resurrect time.Duration // how long a value is used after its lifetime while it can't be loaded again
+	Ahead     time.Duration // a value whose lifetime ends within this time is loaded again in the background
 }
 
-// A Config is what a Cache is made from.
+// A Config configures a Cache.
 type Config[V any] struct {
 	Times
-	Bytes   int64            // of facts, roughly
-	Size    func(V) int      // of one fact, in bytes
-	Verdict func(error) bool // reports whether an error is the answer, and may be kept; others say that nobody could be asked
-	Limit   time.Duration    // of one call, however many wait for it
-	Away    error            // wrapped by the error of a caller that gave up, or found too many that wait; may be nil
+	Bytes   int64            // of all values, approximately
+	Size    func(V) int      // of one value, in bytes
+	Verdict func(error) bool // reports whether an error is an answer, and may be cached; any other error is an outage
+	Limit   time.Duration    // of one call, however many callers wait for it
+	Away    error            // wrapped by the error of a caller whose context ends, or that finds too many waiting; may be nil
 	Now     func() time.Time // default time.Now
-	Shared  *Shared          // nil: each process asks for itself
+	Shared  *Shared          // nil: each process loads its own values
 }
 
-// A Cache answers from memory or, once for all who ask at the same time, by a call. It is safe for concurrent use.
+// A Cache answers from memory, or by one call for all concurrent callers. It is safe for concurrent use.
 type Cache[V any] struct {
-	config  Config[V]
-	facts   *otter.Cache[Key, *fact[V]]
-	refused *otter.Cache[Key, *refusal]
-	flight  *Flight[Key, V]
+	config   Config[V]
+	entries  *otter.Cache[Key, *entry[V]]
+	negative *otter.Cache[Key, *negativeEntry]
+	flight   *Flight[Key, V]
 }
 
-// A fact is what is kept.
-type fact[V any] struct {
+// An entry is a cached value.
+type entry[V any] struct {
 	value  V
-	until  time.Time    // it serves until then
-	stale  time.Time    // and, if nobody can be asked, until then
-	failed atomic.Int64 // Unix nanoseconds: when it was last asked for anew in vain
+	until  time.Time    // the end of its lifetime
+	stale  time.Time    // until when it is used during an outage
+	failed atomic.Int64 // Unix nanoseconds: the last attempt to load it again that failed or is still running
 }
 
-// patience is how long nobody is asked anew for a fact after that failed: a slow issuer must not make every request wait.
-const patience = 3 * time.Second
+// retryAfter is the pause after a failed attempt to load an entry again. A slow server must not delay every request.
+const retryAfter = 3 * time.Second
 
-func (f *fact[V]) mayAsk(now time.Time) bool {
-	return now.UnixNano()-f.failed.Load() >= int64(patience)
+func (e *entry[V]) mayLoad(now time.Time) bool {
+	return now.UnixNano()-e.failed.Load() >= int64(retryAfter)
 }
 
-// claims reports whether the caller is the one who asks for the fact anew: of all who come at the same time, one.
-func (f *fact[V]) claims(now time.Time) bool {
-	last := f.failed.Load()
-	return now.UnixNano()-last >= int64(patience) && f.failed.CompareAndSwap(last, now.UnixNano())
+// claimLoad reports whether the caller is the one that loads the entry again, of all that ask at the same time.
+func (e *entry[V]) claimLoad(now time.Time) bool {
+	last := e.failed.Load()
+	return now.UnixNano()-last >= int64(retryAfter) && e.failed.CompareAndSwap(last, now.UnixNano())
 }
 
-type refusal struct {
+// A negativeEntry is a cached error.
+type negativeEntry struct {
 	err   error
 	until time.Time
 }
 
-// maxRefusals bounds what strangers can make a cache remember of their bad credentials. They have a room of their own, so
-// that they push out nobody's good ones.
-const maxRefusals = 20_000
+// maxNegative bounds the negative answers, which any client can cause. They have a cache of their own, so that they never
+// evict values.
+const maxNegative = 20_000
 
 // New returns an empty cache.
 func New[V any](c Config[V]) *Cache[V] {
@@ -102,65 +108,65 @@ func New[V any](c Config[V]) *Cache[V] {
 	return &Cache[V]{
 		config: c,
 		flight: NewFlight[Key, V](c.Limit),
-		facts: otter.Must(&otter.Options[Key, *fact[V]]{
+		entries: otter.Must(&otter.Options[Key, *entry[V]]{
 			MaximumWeight: uint64(c.Bytes),
-			Weigher:       func(_ Key, f *fact[V]) uint32 { return uint32(c.Size(f.value)) + 256 },
-			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, *fact[V]]) time.Duration {
+			Weigher:       func(_ Key, e *entry[V]) uint32 { return uint32(c.Size(e.value)) + 256 },
+			ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, *entry[V]]) time.Duration {
 				return max(e.Value.stale.Sub(c.Now()), time.Millisecond)
 			}),
 		}),
-		refused: otter.Must(&otter.Options[Key, *refusal]{
-			MaximumSize:      maxRefusals,
-			ExpiryCalculator: otter.ExpiryWriting[Key, *refusal](max(c.Negative, time.Millisecond)),
+		negative: otter.Must(&otter.Options[Key, *negativeEntry]{
+			MaximumSize:      maxNegative,
+			ExpiryCalculator: otter.ExpiryWriting[Key, *negativeEntry](max(c.Negative, time.Millisecond)),
 		}),
 	}
 }
 
-// A Load asks for a fact. It returns when the fact expires, or zero if it doesn't say.
+// A Load loads a value. It returns when the value expires, or the zero time if the value has no expiry.
 type Load[V any] func(context.Context) (v V, expires time.Time, err error)
 
-// Get returns the fact of a key: the kept one, or what load says. Its error is load's.
+// Get returns the value of a key: the cached one, or the result of load. The error is load's, or wraps Config.Away.
 func (c *Cache[V]) Get(ctx context.Context, k Key, load Load[V]) (V, error) {
 	now := c.config.Now()
-	f, found := c.facts.GetIfPresent(k)
+	e, found := c.entries.GetIfPresent(k)
 	switch {
-	case found && now.Before(f.until):
-		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(f.until) && f.claims(now) {
-			go c.ask(context.WithoutCancel(ctx), k, load) // nobody waits: the kept one serves
+	case found && now.Before(e.until):
+		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(e.until) && e.claimLoad(now) {
+			go c.call(context.WithoutCancel(ctx), k, load) // in the background: the cached value is still good
 		}
-		return f.value, nil
-	case found && now.Before(f.stale) && !f.mayAsk(now):
-		return f.value, nil
+		return e.value, nil
+	case found && now.Before(e.stale) && !e.mayLoad(now):
+		return e.value, nil
 	}
-	if r, ok := c.refused.GetIfPresent(k); ok && now.Before(r.until) {
-		var none V
-		return none, r.err
+	if n, ok := c.negative.GetIfPresent(k); ok && now.Before(n.until) {
+		var zero V
+		return zero, n.err
 	}
-	v, err := c.ask(ctx, k, load)
-	if err != nil && found && now.Before(f.stale) && !c.config.Verdict(err) {
-		f.failed.Store(now.UnixNano())
-		return f.value, nil
+	v, err := c.call(ctx, k, load)
+	if err != nil && found && now.Before(e.stale) && !c.config.Verdict(err) {
+		e.failed.Store(now.UnixNano())
+		return e.value, nil
 	}
 	return v, err
 }
 
-// Peek returns a kept fact, and asks nobody.
+// Peek returns the cached value of a key. It never calls a server.
 func (c *Cache[V]) Peek(k Key) (v V, ok bool) {
-	f, found := c.facts.GetIfPresent(k)
-	if !found || !c.config.Now().Before(f.until) {
+	e, found := c.entries.GetIfPresent(k)
+	if !found || !c.config.Now().Before(e.until) {
 		return v, false
 	}
-	return f.value, true
+	return e.value, true
 }
 
-// Forget drops a fact and a refusal.
+// Forget removes the value and the negative answer of a key.
 func (c *Cache[V]) Forget(k Key) {
-	c.facts.Invalidate(k)
-	c.refused.Invalidate(k)
+	c.entries.Invalidate(k)
+	c.negative.Invalidate(k)
 }
 
-// ask loads once for all callers.
-func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (V, error) {
+// call loads a value once for all concurrent callers.
+func (c *Cache[V]) call(ctx context.Context, k Key, load Load[V]) (V, error) {
 	v, err := c.flight.Do(ctx, k, func(ctx context.Context) (V, error) { return c.load(ctx, k, load) })
 	if c.config.Away != nil && (errors.Is(err, ErrCrowd) || err != nil && ctx.Err() != nil) {
 		err = fmt.Errorf("%w: %w", c.config.Away, err)
@@ -168,34 +174,34 @@ func (c *Cache[V]) ask(ctx context.Context, k Key, load Load[V]) (V, error) {
 	return v, err
 }
 
-// load reads the fact from the shared cache, or calls load. The time at which a fact was learnt goes along with it: a copy
-// never serves for longer than the original.
+// load reads the value from the shared cache, or calls load. A copy from the shared cache keeps the age of the original, so
+// that it is never used for longer.
 func (c *Cache[V]) load(ctx context.Context, k Key, load Load[V]) (V, error) {
 	var v V
 	if c.config.Shared != nil {
-		if expires, age, ok := c.config.Shared.get(ctx, k, &v); ok && c.keep(k, v, c.config.Now().Add(-age), expires) {
+		if expires, age, ok := c.config.Shared.get(ctx, k, &v); ok && c.store(k, v, c.config.Now().Add(-age), expires) {
 			return v, nil
 		}
 	}
-	asked := c.config.Now() // what is answered may change as soon as it is sent
+	asked := c.config.Now() // the lifetime begins before the call: the answer may change as soon as the server has sent it
 	v, expires, err := load(ctx)
 	switch {
 	case err == nil:
-		if c.keep(k, v, asked, expires) && c.config.Shared != nil {
+		if c.store(k, v, asked, expires) && c.config.Shared != nil {
 			c.config.Shared.put(ctx, k, v, expires, c.ttl(expires, asked), c.config.Now().Sub(asked))
 		}
 	case c.config.Verdict(err):
-		c.facts.Invalidate(k)
+		c.entries.Invalidate(k)
 		if c.config.Negative > 0 {
-			c.refused.Set(k, &refusal{err, c.config.Now().Add(c.config.Negative)})
+			c.negative.Set(k, &negativeEntry{err, c.config.Now().Add(c.config.Negative)})
 		}
 	}
 	return v, err
 }
 
-// keep stores a fact that was learnt at a time, and reports whether it still serves.
-func (c *Cache[V]) keep(k Key, v V, learnt, expires time.Time) bool {
-	until := learnt.Add(c.ttl(expires, learnt))
+// store caches a value that was loaded at the given time. It reports whether the value's lifetime has not ended yet.
+func (c *Cache[V]) store(k Key, v V, loaded, expires time.Time) bool {
+	until := loaded.Add(c.ttl(expires, loaded))
 	if !until.After(c.config.Now()) {
 		return false
 	}
@@ -206,12 +212,12 @@ func (c *Cache[V]) keep(k Key, v V, learnt, expires time.Time) bool {
 			stale = expires
 		}
 	}
-	c.refused.Invalidate(k)
-	c.facts.Set(k, &fact[V]{value: v, until: until, stale: stale})
+	c.negative.Invalidate(k)
+	c.entries.Set(k, &entry[V]{value: v, until: until, stale: stale})
 	return true
 }
 
-// ttl clamps the lifetime of a fact that was learnt now. Its expiry is never passed.
+// ttl returns the lifetime of a value that is loaded now. It never exceeds the value's expiry.
 func (c *Cache[V]) ttl(expires, now time.Time) time.Duration {
 	t := c.config.Times
 	ttl := t.TTL

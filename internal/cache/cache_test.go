@@ -16,14 +16,14 @@ var (
 	errAway    = errors.New("away")
 )
 
-// A rig is a cache of strings over a source that counts how often it is asked.
+// A rig is a cache of strings over a source that counts its calls.
 type rig struct {
 	*testing.T
 	cache *Cache[string]
 	mu    sync.Mutex
 	now   time.Time
 	asked atomic.Int64
-	ends  time.Duration // of facts; zero: they don't say
+	ends  time.Duration // until a value expires; zero: values have no expiry
 	err   error         // of the source
 }
 
@@ -55,7 +55,7 @@ func (r *rig) load(context.Context) (string, time.Time, error) {
 	return fmt.Sprint("answer ", n), expires, nil
 }
 
-// get expects an answer after so many calls in all.
+// get expects an answer, and the number of calls so far.
 func (r *rig) get(wantCalls int64, wantErr error) string {
 	r.Helper()
 	v, err := r.cache.Get(context.Background(), KeyOf(nil, "k"), r.load)
@@ -74,7 +74,7 @@ func TestTimes(t *testing.T) {
 		ends   time.Duration
 		serves time.Duration
 	}{
-		"a fact's own expiry":                  {Times{TTL: time.Hour}, time.Minute, time.Minute},
+		"a value's own expiry":                 {Times{TTL: time.Hour}, time.Minute, time.Minute},
 		"none: the TTL":                        {Times{TTL: time.Hour}, 0, time.Hour},
 		"clamped":                              {Times{TTL: time.Hour, Max: 10 * time.Second}, time.Minute, 10 * time.Second},
 		"none, clamped":                        {Times{TTL: time.Hour, Max: 10 * time.Second}, 0, 10 * time.Second},
@@ -95,7 +95,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// What has expired already isn't kept, and what expires never serves beyond that, whatever the settings say.
+// A value that has expired is never cached, and no setting lets a value be used after its expiry.
 func TestExpiredIsNotKept(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Hour, Min: time.Hour, Resurrect: time.Hour})
 	r.ends = -time.Second
@@ -117,7 +117,7 @@ func TestRefusals(t *testing.T) {
 	r.err = nil
 	r.get(2, nil)
 	r.get(2, nil)
-	// a source that is away says nothing about the credential: that is never kept
+	// an outage says nothing about the credential: it is never cached
 	away := newRig(t, Times{TTL: time.Hour, Negative: 5 * time.Second})
 	away.err = errAway
 	away.get(1, errAway)
@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 	off.get(2, errRefused)
 }
 
-// An old answer serves while nobody can be asked, and a slow source makes only one request wait.
+// An old value is used during an outage, and a slow source delays only one request.
 func TestResurrect(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Minute, Resurrect: time.Minute})
 	first := r.get(1, nil)
@@ -138,11 +138,11 @@ func TestResurrect(t *testing.T) {
 		t.Errorf("got %q, expected the old %q", got, first)
 	}
 	r.get(2, nil)
-	r.pass(patience)
+	r.pass(retryAfter)
 	r.get(3, nil)
 	r.pass(time.Minute)
 	r.get(4, errAway)
-	// a refusal is an answer: the old one doesn't serve then
+	// a negative answer replaces the old value
 	r = newRig(t, Times{TTL: time.Minute, Resurrect: time.Hour})
 	r.get(1, nil)
 	r.pass(time.Minute)
@@ -152,27 +152,27 @@ func TestResurrect(t *testing.T) {
 	r.get(3, errAway)
 }
 
-// A fact that is about to end is asked for anew while it still serves: nobody waits.
+// A value whose lifetime is about to end is loaded again in the background: no caller waits.
 func TestAhead(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Minute, Ahead: 10 * time.Second})
 	first := r.get(1, nil)
 	r.pass(51 * time.Second)
 	if got, _ := r.cache.Get(context.Background(), KeyOf(nil, "k"), r.load); got != first {
-		t.Errorf("got %q, expected the one that still serves", got)
+		t.Errorf("got %q, expected the cached one", got)
 	}
 	for end := time.Now().Add(5 * time.Second); ; {
 		if v, _ := r.cache.Peek(KeyOf(nil, "k")); v != first {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("never asked anew")
+			t.Fatal("never loaded again")
 		}
 		runtime.Gosched()
 	}
 	r.get(2, nil)
 }
 
-// However many ask at the same time, one call is made; who gives up doesn't end it for the others.
+// All concurrent callers share one call, and a caller that gives up doesn't end it for the others.
 func TestOneCall(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Hour})
 	begun, release := make(chan struct{}), make(chan struct{})
@@ -188,7 +188,7 @@ func TestOneCall(t *testing.T) {
 	<-begun
 	cancel()
 	if err := <-failed; !errors.Is(err, context.Canceled) {
-		t.Errorf("who gave up got %v", err)
+		t.Errorf("the caller that gave up got %v", err)
 	}
 	var all sync.WaitGroup
 	for range 50 {
@@ -205,39 +205,40 @@ func TestOneCall(t *testing.T) {
 	}
 }
 
-// A million different bad credentials leave the memory bounded, and push out no good one.
+// A million different bad credentials use bounded memory, and evict no value.
 func TestBadCredentialsAreBounded(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Hour, Negative: time.Hour})
 	r.get(1, nil)
-	before := heap()
+	before := heapBytes()
 	refuse := func(context.Context) (string, time.Time, error) { return "", time.Time{}, errRefused }
-	for n := range strangers {
+	for n := range floods {
 		r.cache.Get(context.Background(), KeyOf(nil, fmt.Sprint("bad ", n)), refuse)
 	}
-	r.cache.refused.CleanUp()
-	if got := r.cache.refused.EstimatedSize(); got > maxRefusals+1000 {
-		t.Errorf("%d refusals are kept, expected at most %d", got, maxRefusals)
+	r.cache.negative.CleanUp()
+	if got := r.cache.negative.EstimatedSize(); got > maxNegative+1000 {
+		t.Errorf("%d negative answers are cached, expected at most %d", got, maxNegative)
 	}
-	if grown := int64(heap()) - int64(before); grown > 32<<20 {
+	if grown := int64(heapBytes()) - int64(before); grown > 32<<20 {
 		t.Errorf("the heap has grown by %d MiB", grown>>20)
 	}
 	r.get(1, nil)
 }
 
-// So do a million good ones.
+// Values use bounded memory.
 func TestFactsAreBounded(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Hour})
 	big := string(make([]byte, 1024))
 	for n := range 20_000 {
-		r.cache.Get(context.Background(), KeyOf(nil, fmt.Sprint(n)), func(context.Context) (string, time.Time, error) { return big, time.Time{}, nil })
+		load := func(context.Context) (string, time.Time, error) { return big, time.Time{}, nil }
+		r.cache.Get(context.Background(), KeyOf(nil, fmt.Sprint(n)), load)
 	}
-	r.cache.facts.CleanUp()
-	if got := r.cache.facts.WeightedSize(); got > 1<<20 {
-		t.Errorf("facts of %d bytes are kept, expected at most 1 MiB", got)
+	r.cache.entries.CleanUp()
+	if got := r.cache.entries.WeightedSize(); got > 1<<20 {
+		t.Errorf("values of %d bytes are cached, expected at most 1 MiB", got)
 	}
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// While a source hangs, the callers that wait for one answer are bounded, and cost no goroutine besides their own. The others
-// learn at once that too many wait; when somebody gives up the next one may wait.
+// While a source hangs, the number of waiting callers is bounded, and they use no goroutine besides their own. Further callers
+// get ErrCrowd at once; when a caller gives up, another may wait.
 func TestACrowdIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, release := NewFlight[string, string](time.Hour), make(chan struct{})
@@ -54,7 +54,7 @@ func TestACrowdIsBounded(t *testing.T) {
 	})
 }
 
-// A call has a limit, and a panic in it is an error of all who wait: its goroutine is no request's.
+// A call has a limit, and a panic in it becomes the error of all callers.
 func TestACallEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := NewFlight[int, int](time.Second)
@@ -69,17 +69,17 @@ func TestACallEnds(t *testing.T) {
 	})
 }
 
-// Of all who find at the same time that a fact has to be asked for anew, one asks.
+// Of all concurrent callers that find that an entry must be loaded again, one loads it.
 func TestOneClaims(t *testing.T) {
 	now := time.Now()
 	for range 20_000 {
-		f, start := &fact[string]{}, make(chan struct{})
+		f, start := &entry[string]{}, make(chan struct{})
 		var claimed atomic.Int64
 		ended := make(chan struct{})
 		for range 4 {
 			go func() {
 				<-start
-				if f.claims(now) {
+				if f.claimLoad(now) {
 					claimed.Add(1)
 				}
 				ended <- struct{}{}
@@ -90,19 +90,19 @@ func TestOneClaims(t *testing.T) {
 			<-ended
 		}
 		if n := claimed.Load(); n != 1 {
-			t.Fatalf("%d have claimed a fact, expected one", n)
+			t.Fatalf("%d callers claimed an entry, expected one", n)
 		}
-		if f.claims(now.Add(patience - 1)) {
-			t.Fatal("claimed again before the patience is over")
+		if f.claimLoad(now.Add(retryAfter - 1)) {
+			t.Fatal("claimed again before retryAfter")
 		}
-		if !f.claims(now.Add(patience)) {
+		if !f.claimLoad(now.Add(retryAfter)) {
 			t.Fatal("not claimed after it")
 		}
 	}
 }
 
-// A fact that is about to end is asked for once in the background, however many get it meanwhile: none of them starts a
-// goroutine, and none waits.
+// A value whose lifetime is about to end is loaded once in the background, however many callers get it meanwhile: none of them
+// starts a goroutine or waits.
 func TestAheadOfACrowd(t *testing.T) {
 	r := newRig(t, Times{TTL: time.Minute, Ahead: 10 * time.Second})
 	first := r.get(1, nil)
@@ -116,7 +116,7 @@ func TestAheadOfACrowd(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 10_000 {
 		if got, err := r.cache.Get(t.Context(), KeyOf(nil, "k"), slow); got != first || err != nil {
-			t.Fatalf("got %q, %v, expected the one that still serves", got, err)
+			t.Fatalf("got %q, %v, expected the cached one", got, err)
 		}
 	}
 	if more := runtime.NumGoroutine() - before; more > 10 {
@@ -129,7 +129,7 @@ func TestAheadOfACrowd(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("the fact is not renewed")
+			t.Fatal("the value is not renewed")
 		}
 	}
 }

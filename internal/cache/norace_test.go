@@ -2,4 +2,4 @@
 
 package cache
 
-const strangers = 1_000_000
+const floods = 1_000_000

@@ -12,33 +12,33 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// Shared is the part of a cache that replicas have in common, in Redis. Redis learns neither keys nor facts: names are
-// HMACs, and each fact is sealed with a key that is made from the secret and the fact's own key. If Redis is away each
-// replica asks for itself.
+// Shared is the part of a cache that replicas have in common, in Redis. A reader of Redis sees neither keys nor values: names
+// are HMACs, and each value is sealed with an encryption key that is derived from the secret and the value's Key. While Redis is
+// unreachable, each replica loads its own values.
 type Shared struct {
 	Client  *goredis.Client
 	Keyring *keyring.Keyring
 	Prefix  string // of names in Redis
-	Use     string // tells caches of one Redis apart: facts of one kind never open as another's
+	Use     string // separates the caches in one Redis: a value of one never opens as another's
 	Log     *slog.Logger
 }
 
-// sharedLimit bounds how long Redis may keep a request from asking for itself.
+// sharedLimit bounds how long a request waits for Redis before it loads the value itself.
 const sharedLimit = 300 * time.Millisecond
 
 func (s *Shared) name(k Key) string {
 	return s.Prefix + "c:" + s.Keyring.Names("cache", s.Use, string(k[:]))[0]
 }
 
-// A record is what Redis has sealed of a fact.
+// A record is the plaintext of a value in Redis.
 type record struct {
 	Value   json.RawMessage `json:"value"`
-	Expires time.Time       `json:"expires,omitzero"` // what the Load said
-	Life    time.Duration   `json:"life"`             // how long the fact serves from when it was learnt, in nanoseconds
+	Expires time.Time       `json:"expires,omitzero"` // as Load returned it
+	Life    time.Duration   `json:"life"`             // lifetime from when the value was loaded, in nanoseconds
 }
 
-// get reads a fact into v, and returns when the fact expires and how old it is. Its age follows from the time that Redis has
-// left for it, not from the clock of the replica that learnt it.
+// get reads a value into v. It returns when the value expires and how old it is. The age is computed from the TTL that is left in
+// Redis, so the clock of the replica that loaded the value doesn't matter.
 func (s *Shared) get(ctx context.Context, k Key, v any) (expires time.Time, age time.Duration, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, sharedLimit)
 	defer cancel()
@@ -58,13 +58,13 @@ func (s *Shared) get(ctx context.Context, k Key, v any) (expires time.Time, age 
 		err = json.Unmarshal(r.Value, v)
 	}
 	if err != nil {
-		s.Log.Warn("a fact in the shared cache is not used", "cache", s.Use, "error", err)
+		s.Log.Warn("a value in the shared cache is not used", "cache", s.Use, "error", err)
 		return time.Time{}, 0, false
 	}
 	return r.Expires, max(r.Life-max(left.Val(), 0), 0), true
 }
 
-// put stores a fact that serves for life and is age old.
+// put stores a value with its lifetime and its age.
 func (s *Shared) put(ctx context.Context, k Key, v any, expires time.Time, life, age time.Duration) {
 	left := (life - age).Truncate(time.Millisecond)
 	if left <= 0 {
@@ -74,18 +74,18 @@ func (s *Shared) put(ctx context.Context, k Key, v any, expires time.Time, life,
 	defer cancel()
 	value, err := json.Marshal(v)
 	if err != nil {
-		s.Log.Error("a fact can't be shared", "cache", s.Use, "error", err)
+		s.Log.Error("a value can't be stored in the shared cache", "cache", s.Use, "error", err)
 		return
 	}
 	plain, err := json.Marshal(record{Value: value, Expires: expires, Life: life})
 	if err != nil {
-		s.Log.Error("a fact can't be shared", "cache", s.Use, "error", err)
+		s.Log.Error("a value can't be stored in the shared cache", "cache", s.Use, "error", err)
 		return
 	}
 	name := s.name(k)
 	sealed, err := s.Keyring.SealRecord("cache "+s.Use, name, string(k[:]), plain)
 	if err != nil {
-		s.Log.Error("a fact can't be shared", "cache", s.Use, "error", err)
+		s.Log.Error("a value can't be stored in the shared cache", "cache", s.Use, "error", err)
 		return
 	}
 	s.away(s.Client.Set(ctx, name, sealed, left).Err())
@@ -93,6 +93,6 @@ func (s *Shared) put(ctx context.Context, k Key, v any, expires time.Time, life,
 
 func (s *Shared) away(err error) {
 	if err != nil && !errors.Is(err, goredis.Nil) {
-		s.Log.Debug("the shared cache can't be reached: this process asks for itself", "cache", s.Use, "error", err)
+		s.Log.Debug("the shared cache can't be reached: this process loads its own values", "cache", s.Use, "error", err)
 	}
 }

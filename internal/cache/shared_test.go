@@ -40,7 +40,7 @@ func mustRedis(t *testing.T) (*redistest.Server, *goredis.Client) {
 	return server, client
 }
 
-// replica is a cache of a process of its own.
+// replica returns the cache of another process.
 func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use string) *Cache[shared] {
 	return New(Config[shared]{
 		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
@@ -49,26 +49,26 @@ func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use strin
 	})
 }
 
-// What one replica was told the others know, and Redis learns nothing of it; without Redis each asks for itself.
+// Replicas share values, and Redis stores them unreadable. Without Redis each replica loads its own.
 func TestShared(t *testing.T) {
 	server, client := mustRedis(t)
 	var asked atomic.Int64
 	load := func(context.Context) (shared, time.Time, error) {
 		asked.Add(1)
 		ends := time.Now().Add(time.Minute)
-		return shared{"a fact about john"}, ends, nil
+		return shared{"a value about john"}, ends, nil
 	}
 	get := func(c *Cache[shared], want int64) {
 		t.Helper()
 		v, err := c.Get(context.Background(), KeyOf([]byte("secret"), "a token of john"), load)
-		if err != nil || v.Text != "a fact about john" || asked.Load() != want {
+		if err != nil || v.Text != "a value about john" || asked.Load() != want {
 			t.Errorf("got %v, %v after %d calls, expected %d", v, err, asked.Load(), want)
 		}
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 1)
 	get(replica(t, client, sharedSecret, "introspection"), 1)
-	get(replica(t, client, sharedSecret, "tokens"), 2)                                     // another kind of fact
-	get(replica(t, client, "another secret of the test, long enough", "introspection"), 3) // another gate's
+	get(replica(t, client, sharedSecret, "tokens"), 2)                                     // another use
+	get(replica(t, client, "another secret of the test, long enough", "introspection"), 3) // another secret
 
 	ctx := context.Background()
 	for _, name := range client.Keys(ctx, "*").Val() {
@@ -79,7 +79,7 @@ func TestShared(t *testing.T) {
 		if ttl := client.TTL(ctx, name).Val(); ttl <= 0 || ttl > time.Minute {
 			t.Errorf("%s lives for %s", name, ttl)
 		}
-		client.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // somebody changes it
+		client.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // a changed record
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 4)
 	server.Kill()
@@ -90,14 +90,14 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestSharedAge: a copy serves for as long as the original would, however late a replica has taken it, and whatever its clock
-// says.
+// TestSharedAge checks that a copy is used for as long as the original would be, however late a replica reads it, and whatever
+// its clock says.
 func TestSharedAge(t *testing.T) {
 	_, client := mustRedis(t)
 	asked := 0
 	load := func(context.Context) (shared, time.Time, error) {
 		asked++
-		return shared{"a fact"}, time.Time{}, nil
+		return shared{"a value"}, time.Time{}, nil
 	}
 	get := func(c *Cache[shared], want int) {
 		t.Helper()

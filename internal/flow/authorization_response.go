@@ -60,7 +60,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 // redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
 // request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
 func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
-	giveBack, first, err := f.sessions.store.Once(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
+	undo, first, err := f.sessions.store.MarkUsed(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
 	switch {
 	case err != nil:
 		return nil, auth.Unavailable("session_store_unavailable", err)
@@ -69,7 +69,7 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 	}
 	res, err := f.redeem(r, l, response)
 	if oidc.IsOutage(err) {
-		giveBack(context.WithoutCancel(r.Context()))
+		undo(context.WithoutCancel(r.Context()))
 	}
 	return res, err
 }

@@ -129,7 +129,7 @@ func TestKongOAuth2StoreAway(t *testing.T) {
 	lost := verdict{503, "temporarily_unavailable", "token_store_unavailable", true}
 	g.expect(row{ask: always(known), want: passes})
 	g.expect(row{ask: always(other), want: lost})
-	w.clock.advance(authserver.FactsFor)
+	w.clock.advance(authserver.CachedFor)
 	g.expect(row{ask: always(known), want: lost})
 	g.expect(row{ask: with(func(*gate) string { return "sp_at_made_up" }), want: invalid("token_unknown")})
 }

@@ -189,7 +189,7 @@ func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*session.
 	expired := !f.now().Before(l.Identity.Tokens.Expiry)
 	if !f.refresh || l.Identity.Tokens.RefreshToken == "" {
 		if expired {
-			return nil, errors.Join(errSpent, f.store.EndIf(ctx, opened.ID, opened.Session))
+			return nil, errors.Join(errSpent, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
 		}
 		return opened.Session, nil
 	}
@@ -217,7 +217,7 @@ func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *sess
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}
-	ended := f.store.EndIf(context.WithoutCancel(ctx), id, current)
+	ended := f.store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
 	if ended == nil {
 		f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
 	}

@@ -121,7 +121,7 @@ func (f *sessions) holds(r *auth.Request, line string, forwarded bool) bool {
 	if !ok {
 		return true
 	}
-	_, err := f.store.Look(r.Context(), id)
+	_, err := f.store.Peek(r.Context(), id)
 	return !errors.Is(err, session.ErrNotFound)
 }
 
@@ -133,7 +133,7 @@ func (f *sessions) worthless(r *auth.Request, n int, forwarded bool) bool {
 	if !found {
 		return !forwarded
 	}
-	s, err := f.store.Look(r.Context(), id)
+	s, err := f.store.Peek(r.Context(), id)
 	if err == nil {
 		return !f.ours(n, s)
 	}

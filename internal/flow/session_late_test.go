@@ -108,7 +108,7 @@ func TestReverifyEndsWhatItJudged(t *testing.T) {
 		if (err == nil) != refreshed || refreshed && res.Identity.Tokens.AccessToken != good {
 			t.Errorf("refreshed meanwhile: %v: got %v, %v", refreshed, res, err)
 		}
-		if _, err := r.flow.store.Look(t.Context(), id); (err == nil) != refreshed {
+		if _, err := r.flow.store.Peek(t.Context(), id); (err == nil) != refreshed {
 			t.Errorf("refreshed meanwhile: %v: then the session: %v", refreshed, err)
 		}
 	}

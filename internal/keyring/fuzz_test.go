@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzOpen: whatever a client or a store presents opens as what was sealed under that name, or not at all. Values of one use
-// are among the seeds of the others.
+// FuzzOpen checks that any value opens as the one that was sealed under that name, or not at all. The seeds of each use include values of
+// the others.
 func FuzzOpen(f *testing.F) {
 	k := mustKeyring(f, secretB, secretA)
 	id, plain := [32]byte{1, 2, 3}, []byte(`{"s":"AQID","r":"/"}`)

@@ -1,8 +1,9 @@
-// Package keyring is what the configured secrets are made into: cookies that nobody else can make or read, records that a
-// shared store can't read, change or move, and names that tell it nothing.
+// Package keyring derives keys from the configured secrets. It signs and encrypts cookies, seals records so that a shared store can't
+// read, change or move them, and makes names for them that reveal nothing to the store.
 package keyring
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -16,33 +17,34 @@ import (
 )
 
 const (
-	minSecret   = 32      // bytes of a session secret, at least
-	maxIDCookie = 256     // bytes: more than any signed ID has
-	maxSealed   = 8 << 10 // bytes: browsers keep no longer cookie
+	minSecret   = 32      // bytes of a secret
+	maxIDCookie = 256     // bytes; any signed ID is shorter
+	maxSealed   = 8 << 10 // bytes; browsers store no longer cookie
 )
 
-// A Keyring is what the secrets are made into. HKDF (RFC 5869) gives each use its own key, so that no value of one use
-// means anything in another. The first secret seals, all open.
+// A Keyring has the keys of one or more secrets. HKDF (RFC 5869) derives a key for each use, so a value of one use is not valid in
+// another. The newest secret seals, and all secrets open. A Keyring is safe for concurrent use.
 type Keyring struct {
 	rings  []*ring
 	newest auth.Secret
 }
 
-// A ring is the keys of one secret.
+// A ring has the keys of one secret.
 type ring struct {
-	id      [8]byte // names the key in a record, so that rotation costs no trial
-	record  []byte  // from which each record's key is derived
-	names   []byte  // for HMACs of names
+	id      [8]byte // names the secret in a record, so that opening needs no trials
+	record  []byte  // each record's key is derived from it
+	names   []byte  // the key of the HMACs in Names
 	session *securecookie.SecureCookie
 	login   *securecookie.SecureCookie
 }
 
-// New derives the keys of the secrets, the newest first.
+// New returns the keyring of the secrets, of which the newest comes first.
 func New(secrets []auth.Secret) (*Keyring, error) {
 	k := &Keyring{}
 	for n, s := range secrets {
 		if len(s) < minSecret {
-			return nil, fmt.Errorf("session_secret: entry %d has %d bytes, expected %d or more: openssl rand -base64 32", n+1, len(s), minSecret)
+			const expected = "session_secret: entry %d has %d bytes, expected %d or more: openssl rand -base64 32"
+			return nil, fmt.Errorf(expected, n+1, len(s), minSecret)
 		}
 		k.rings = append(k.rings, newRing(s))
 	}
@@ -64,31 +66,31 @@ func newRing(s auth.Secret) *ring {
 	return r
 }
 
-// derive returns 32 bytes for one use.
+// derive returns a key of 32 bytes for one use.
 func derive(secret auth.Secret, use string) []byte {
 	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sallyport v1 "+use, 32)
 	if err != nil {
-		panic(err) // only for lengths that SHA-256 can't give
+		panic(err) // 32 bytes never exceed the limit of HKDF
 	}
 	return key
 }
 
-// Derive returns 32 bytes for a use of the caller's, made of the newest secret.
+// Derive returns a key of 32 bytes for a use of the caller, derived from the newest secret.
 func (k *Keyring) Derive(use string) []byte { return derive(k.newest, "derived "+use) }
 
-// Generate returns a random secret for a process that was given none.
+// Generate returns a random secret, for a process without a configured one.
 func Generate() auth.Secret {
 	b := make([]byte, minSecret)
 	rand.Read(b)
 	return auth.Secret(base64.StdEncoding.EncodeToString(b))
 }
 
-// SignID returns the value of a session cookie: the ID and an HMAC over it and the cookie's name.
+// SignID returns the value of a session cookie: the ID, with an HMAC over it and the cookie's name.
 func (k *Keyring) SignID(cookieName string, id [32]byte) (string, error) {
 	return k.rings[0].session.Encode(cookieName, id[:])
 }
 
-// OpenID returns the ID that a session cookie holds; ok is false unless one of the secrets signed it under this name.
+// OpenID returns the ID in a session cookie. It reports false unless one of the secrets signed the cookie under this name.
 func (k *Keyring) OpenID(cookieName, value string) (id [32]byte, ok bool) {
 	if len(value) > maxIDCookie {
 		return id, false
@@ -102,13 +104,14 @@ func (k *Keyring) OpenID(cookieName, value string) (id [32]byte, ok bool) {
 	return id, false
 }
 
-// Seal encrypts and signs a short-lived cookie's content under its name.
+// Seal encrypts and authenticates the content of a short-lived cookie under its name.
 func (k *Keyring) Seal(cookieName string, plain []byte) (string, error) {
-	own := append([]byte(nil), plain...) // securecookie encrypts in place
+	own := bytes.Clone(plain) // securecookie encrypts in place
 	return k.rings[0].login.Encode(cookieName, own)
 }
 
-// Unseal opens what Seal made under this name with one of the secrets. How old it may be is for the caller to judge.
+// Unseal returns the content that Seal sealed under this name. It reports false unless one of the secrets sealed it. The caller checks its
+// age.
 func (k *Keyring) Unseal(cookieName, value string) (plain []byte, ok bool) {
 	if len(value) > maxSealed {
 		return nil, false

@@ -110,7 +110,7 @@ func TestLoginCookie(t *testing.T) {
 		t.Fatalf("got %q, expected what was sealed", got)
 	}
 	if again, _ := k.Seal("login_1", plain); again == value {
-		t.Error("sealed twice it looks the same")
+		t.Error("two sealed values of the same content are equal")
 	}
 	if got, ok := mustKeyring(t, secretB, secretA).Unseal("login_1", value); !ok || !bytes.Equal(got, plain) {
 		t.Error("it doesn't open after a rotation")
@@ -169,7 +169,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// A record that claims to be sealed with a key of the ring that didn't seal it must not open either.
+// A record with the key ID of a secret that did not seal it must not open.
 func TestRecordNamesItsKey(t *testing.T) {
 	old, ring := mustKeyring(t, secretA), mustKeyring(t, secretB, secretA)
 	record, _ := old.SealRecord("use", "name", "", []byte("x"))
@@ -188,7 +188,9 @@ func TestRecordNamesItsKey(t *testing.T) {
 
 func TestNamesAreUnambiguous(t *testing.T) {
 	k, seen := mustKeyring(t, secretA), map[string]bool{}
-	for _, parts := range [][]string{{"sub", "a", "bc"}, {"sub", "ab", "c"}, {"sid", "a", "bc"}, {"sub", "", "abc"}, {"sub", "bc", "a"}, {"sub", "abc"}} {
+	for _, parts := range [][]string{
+		{"sub", "a", "bc"}, {"sub", "ab", "c"}, {"sid", "a", "bc"}, {"sub", "", "abc"}, {"sub", "bc", "a"}, {"sub", "abc"},
+	} {
 		name := k.Names(parts...)[0]
 		if seen[name] {
 			t.Errorf("%q: the name of another", parts)

@@ -14,19 +14,19 @@ import (
 	"io"
 )
 
-// A record is what a shared store sees of a value:
+// A record is a sealed value, as a shared store has it:
 //
 //	version 1 byte | key id 8 bytes | nonce 12 bytes | AES-256-GCM of the value
 //
-// Its key is made from the secret, the use and a salt that the store doesn't know, and the name under which it is stored is
-// authenticated with it: a reader of the store learns nothing, and a record that was moved to another name doesn't open.
+// Its key is derived from the secret, the use and a salt that the store doesn't have. The name under which it is stored is authenticated
+// too. So a reader of the store learns nothing, and a record that was moved to another name doesn't open.
 const (
 	recordVersion = 1
 	recordKey     = 1 + 8          // end of the key id
 	recordHead    = recordKey + 12 // end of the nonce
 )
 
-// ErrRecord says that a record doesn't open: it was changed or moved, or none of the secrets sealed it.
+// ErrRecord means that a record doesn't open: it was changed or moved, or none of the secrets sealed it.
 var ErrRecord = errors.New("the record doesn't open")
 
 func (r *ring) cipher(use, salt string) (cipher.AEAD, error) {
@@ -41,8 +41,8 @@ func (r *ring) cipher(use, salt string) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// SealRecord returns the record of a value, to be stored under name. Records of one use don't open as another's; salt is
-// what the reader of a record knows and the store doesn't, such as the ID of a session, or empty.
+// SealRecord returns the record of a value, which is stored under name. A record opens only with the same use, name and salt. The salt is
+// a value that readers of the record have and the store does not, such as the ID of a session; it may be empty.
 func (k *Keyring) SealRecord(use, name, salt string, plain []byte) (string, error) {
 	aead, err := k.rings[0].cipher(use, salt)
 	if err != nil {
@@ -55,7 +55,7 @@ func (k *Keyring) SealRecord(use, name, salt string, plain []byte) (string, erro
 	return string(aead.Seal(b, b[recordKey:], plain, authenticated(b, name))), nil
 }
 
-// authenticated is what a record is bound to besides its content: its version, its key and its name.
+// authenticated returns the additional data of a record: its version, its key ID and its name.
 func authenticated(record []byte, name string) []byte {
 	return append(record[:recordKey:recordKey], name...)
 }
@@ -90,8 +90,8 @@ func (k *Keyring) ring(id [8]byte) *ring {
 	return nil
 }
 
-// Names are the names that parts have in a store under each secret, the newest first: HMACs, so that a reader of the store
-// can't tell what they stand for.
+// Names returns the name that stands for parts in a store, under each secret, the newest first. Names are HMACs, so that a reader of the
+// store can't guess the parts.
 func (k *Keyring) Names(parts ...string) []string {
 	names := make([]string, len(k.rings))
 	for i, r := range k.rings {

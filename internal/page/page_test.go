@@ -23,15 +23,17 @@ func mustRender(t *testing.T, s *Set, p *auth.Page, status int) string {
 	return string(html)
 }
 
-// A page can ask a question: with a list, a form's hidden fields, and two buttons. What stands in it is text, never HTML.
+// A page can have a list, a form with hidden fields, and two buttons. All values are escaped.
 func TestAPageThatAsks(t *testing.T) {
 	body := mustRender(t, Builtin(), &auth.Page{
-		Title: "Allow access?", Text: "<script>alert(1)</script>", Items: []string{"read", "<b>"}, Link: "/oauth2/authorize", Action: "Allow", Post: true,
+		Title: "Allow access?", Text: "<script>alert(1)</script>", Items: []string{"read",
+			"<b>"}, Link: "/oauth2/authorize", Action: "Allow", Post: true,
 		Fields: []auth.Field{{Name: "consent", Value: `a"b`}}, Refuse: "Don't",
 	}, http.StatusOK)
 	for _, expected := range []string{
 		`<ul><li>read</li><li>&lt;b&gt;</li></ul>`,
-		`<form method="post" action="/oauth2/authorize"><input type="hidden" name="consent" value="a&#34;b"><button class="go" id="go">Allow</button>` +
+		`<form method="post" action="/oauth2/authorize"><input type="hidden" name="consent" value="a&#34;b">` +
+			`<button class="go" id="go">Allow</button>` +
 			` <button class="go" id="refuse" name="refuse" value="1">Don&#39;t</button></form>`,
 		`&lt;script&gt;`,
 	} {
@@ -45,19 +47,19 @@ func TestAPageThatAsks(t *testing.T) {
 	}
 }
 
-// The built-in page passes what is asked of an operator's.
+// The built-in page passes the checks of an operator's page.
 func TestBuiltin(t *testing.T) {
-	if _, problems := New(map[string]string{forAll: builtinSource, styleName: builtinStyle}); len(problems) > 0 {
+	if _, problems := New(map[string]string{defaultPage: builtinSource, styleName: builtinStyle}); len(problems) > 0 {
 		t.Error(problems)
 	}
-	// without an icon browsers ask for one that the policy doesn't let them have, and complain
+	// without an icon browsers request one, which the policy blocks, and log an error
 	body := mustRender(t, Builtin(), &auth.Page{Title: "T"}, http.StatusNotFound)
 	if !strings.Contains(body, `<link rel="icon" href="data:,">`) || !strings.Contains(Builtin().Policy(&auth.Page{}), "; img-src data:;") {
 		t.Errorf("expected an empty icon that the policy lets in, got the policy %q and\n%s", Builtin().Policy(&auth.Page{}), body)
 	}
 }
 
-// The most special file is the one that is shown; where there is none, the built-in page.
+// A page is rendered from the most specific file, or else from the built-in page.
 func TestWhichFile(t *testing.T) {
 	files := map[string]string{}
 	for _, name := range []string{"403.html", "5xx.html", "error.html", "logged_out.html"} {
@@ -67,7 +69,7 @@ func TestWhichFile(t *testing.T) {
 		kind   string
 		status int
 		want   string
-		all    string // where there is a page.html, too
+		all    string // the file if there is also a page.html
 	}{
 		{"", 403, "403.html", ""},
 		{"", 404, "error.html", ""},
@@ -88,9 +90,9 @@ func TestWhichFile(t *testing.T) {
 		if got := mustRender(t, set, p, c.status); !strings.HasPrefix(got, want) {
 			t.Errorf("%s %d: got %.40q, want %s", c.kind, c.status, got, want)
 		}
-		files[forAll] = "the file page.html " + builtinSource
+		files[defaultPage] = "the file page.html " + builtinSource
 		set, problems = New(files)
-		delete(files, forAll)
+		delete(files, defaultPage)
 		if problems != nil {
 			t.Fatal(problems)
 		}
@@ -105,9 +107,12 @@ func TestWhichFile(t *testing.T) {
 
 var styleElement = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 
-// The policy names the hash of the sheet that is in the page, the built-in page too, as a browser computes it.
+// The policy has the hash of the page's style sheet, as a browser computes it. That includes the built-in page.
 func TestStyle(t *testing.T) {
-	for name, sheet := range map[string]string{"plain": "p{color:#123}", "CRLF": "p {\r\n color: #123;\r\n}\r\n", "picture": "p{background:url(data:image/png;base64,AA==)}", "none": ""} {
+	for name, sheet := range map[string]string{
+		"plain": "p{color:#123}", "CRLF": "p {\r\n color: #123;\r\n}\r\n", "none": "",
+		"picture": "p{background:url(data:image/png;base64,AA==)}",
+	} {
 		files := map[string]string{"403.html": "<p>\n{{.Style}}\n</p>"}
 		if sheet != "" {
 			files[styleName] = sheet
@@ -122,14 +127,15 @@ func TestStyle(t *testing.T) {
 				t.Fatalf("%s: %d: no style", name, status)
 			}
 			sum := sha256.Sum256([]byte(strings.ReplaceAll(m[1], "\r\n", "\n")))
-			if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(set.Policy(&auth.Page{}), want) {
+			if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(set.Policy(&auth.Page{}),
+				want) {
 				t.Errorf("%s: %d: the policy is %s, want %s", name, status, set.Policy(&auth.Page{}), want)
 			}
 		}
 	}
 }
 
-// What is in no sample can still fail: then the built-in page is shown, and the error names the file.
+// A template can fail for a page that no sample covers: then the built-in page is rendered, and the error names the file.
 func TestFailing(t *testing.T) {
 	set, problems := New(map[string]string{"403.html": `half a page {{if eq .Title "Stop"}}{{index .Items 7}}{{end}}`})
 	if problems != nil {
@@ -139,17 +145,21 @@ func TestFailing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "403.html:1") {
 		t.Errorf("the error is %v", err)
 	}
-	if body := string(html); !strings.HasPrefix(body, "<!doctype html>") || !strings.Contains(body, "Not here.") || strings.Contains(body, "half") {
+	if body := string(html); !strings.HasPrefix(body, "<!doctype html>") ||
+		!strings.Contains(body, "Not here.") || strings.Contains(body, "half") {
 		t.Errorf("it shows %s", body)
 	}
 }
 
-// Each mistake is found before anybody sees the page.
+// Each mistake is found when the pages are loaded.
 func TestProblems(t *testing.T) {
 	const form = `<form method="post" action="{{.Link}}">`
+	const fields = `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}`
 	for _, c := range []struct{ file, text, want string }{
-		{"403.html", "\n{{.Titel}}", "403.html:2 there is no .Titel here: there are .Action, .Choices, .Fields, .Items, .Kind, .Link, .NewTab, .Post, .Refuse, .RequestID, .Status, .Style, .Text, .Title"},
-		{"choose.html", `{{range .Choices}}<a href="{{.Link}}">{{.Title}}</a>{{end}}`, "choose.html:1 there is no .Title here: there are .Link, .Text; $.Title is the page's"},
+		{"403.html", "\n{{.Titel}}", "403.html:2 there is no .Titel here: there are .Action, .Choices, .Fields, " +
+			".Items, .Kind, .Link, .NewTab, .Post, .Refuse, .RequestID, .Status, .Style, .Text, .Title"},
+		{"choose.html", `{{range .Choices}}<a href="{{.Link}}">{{.Title}}</a>{{end}}`,
+			"choose.html:1 there is no .Title here: there are .Link, .Text; $.Title is the page's"},
 		{"403.html", "{{.Title.Text}}", "403.html:1 there is no .Text here, a string has no fields: take it out"},
 		{"403.html", "{{if .Link}}", "403.html:1 unexpected EOF: write the {{end}}"},
 		{"403.html", "{{env}}", `403.html:1 function "env" not defined: Go's`},
@@ -176,10 +186,12 @@ func TestProblems(t *testing.T) {
 		{"logout.html", form + `</form>`, "logout.html:0 it lacks the form"},
 		{"logout.html", form + `x</form><button>x</button>`, "logout.html:0 it lacks the form's button"},
 		{"consent.html", form + `<button>x</button></form>`, "consent.html:0 it lacks the form's hidden fields"},
-		{"consent.html", form + `{{range .Fields}}<input type=hidden name="{{.Name}}">{{end}}<button>x</button></form>`, "consent.html:0 it lacks the form's hidden fields"},
-		{"consent.html", form + `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}<button>x</button></form>`, "consent.html:0 it lacks the button that refuses"},
-		{"consent.html", form + `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}<button>x</button><button name="refuse">no</button></form>`, "consent.html:0 it lacks the button that refuses"},
-		{"consent.html", form + `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}<button name="refuse" value="1">no</button></form>`, "consent.html:0 it lacks the form's button"},
+		{"consent.html", form + `{{range .Fields}}<input type=hidden name="{{.Name}}">{{end}}<button>x</button></form>`,
+			"consent.html:0 it lacks the form's hidden fields"},
+		{"consent.html", form + `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}<button>x</button></form>`,
+			"consent.html:0 it lacks the button that refuses"},
+		{"consent.html", form + fields + `<button>x</button><button name="refuse">no</button></form>`, "consent.html:0 it lacks the button that refuses"},
+		{"consent.html", form + fields + `<button name="refuse" value="1">no</button></form>`, "consent.html:0 it lacks the form's button"},
 		{"page.html", "{{.Title}}", "page.html:0 as choose it lacks the choices"},
 	} {
 		set, problems := New(map[string]string{c.file: c.text})
@@ -193,11 +205,12 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// What is good in its own way isn't refused.
+// Unusual but correct files have no problems.
 func TestNoProblems(t *testing.T) {
 	for _, files := range []map[string]string{
 		{"logout.html": `<FORM ACTION={{.Link}} METHOD=POST><input type="submit"></FORM>`},
-		{"consent.html": "<form\n action='{{.Link}}'\n method='post'>{{range .Fields}}<input value='{{.Value}}' name='{{.Name}}' hidden>{{end}}" +
+		{"consent.html": "<form\n action='{{.Link}}'\n method='post'>" +
+			"{{range .Fields}}<input value='{{.Value}}' name='{{.Name}}' hidden>{{end}}" +
 			"<button>x</button><input type=submit name=refuse value={{.Refuse}}></form>"},
 		{"403.html": `{{template "_head.html" .}}{{.Text}}`, "_head.html": `<title>{{.Title}}</title>{{.Style}}`},
 		{"403.html": `<img alt="" src="data:image/png;base64,AA=="><svg><use href="#a"/></svg><p>no script, style = calm, on = off</p>`},

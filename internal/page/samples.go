@@ -10,22 +10,24 @@ import (
 	"sallyport/internal/auth"
 )
 
-// kinds are the pages that ask or tell something else than a refusal.
+// kinds are the kinds of pages that are not errors.
 var kinds = []string{auth.PageChoose, auth.PageLogout, auth.PageLoggedOut, auth.PageConsent}
 
-// statuses are those of the gate's refusals.
+// statuses are the statuses of the gate's error pages.
 var statuses = []int{
 	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
-	http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+	http.StatusGatewayTimeout,
 }
 
-// A sample is something that a page may have to show.
+// A sample is a page that a template may have to show.
 type sample struct {
 	page   auth.Page
 	status int
 }
 
-// samplesOf are the fullest and the barest that a file may have to show, for each kind and status that it is for.
+// samplesOf returns the samples of a file: for each kind and status that it serves, the page with the most fields and the one with the
+// fewest.
 func samplesOf(name string) (all []sample) {
 	for _, kind := range kinds {
 		if slices.Contains(candidates(kind, 0), name) {
@@ -74,12 +76,12 @@ var (
 	valued  = regexp.MustCompile(`(?i)\svalue\s*=\s*(?:"[^"]|'[^']|[^"'\s>])`)
 )
 
-// has reports whether a tag has an attribute with this value, which needs no escaping.
+// has reports whether a tag has an attribute with a value. The value must need no escaping.
 func has(tag, attribute, value string) bool {
 	return regexp.MustCompile(`(?i)\s` + attribute + `\s*=\s*["']?` + regexp.QuoteMeta(value) + `(?:["'\s>]|$)`).MatchString(tag)
 }
 
-// missing says what a page lacks without which people can't go on; empty if nothing.
+// missing returns which element the rendered sample lacks that users need to continue, or "".
 func (s *sample) missing(html string) string {
 	for _, c := range s.page.Choices {
 		if !has(html, "href", c.Link) {
@@ -95,32 +97,34 @@ func (s *sample) missing(html string) string {
 			inner += m[2]
 		}
 	}
-	return s.lacks(inner)
+	return s.missingInForm(inner)
 }
 
-// lacks says what the form lacks.
-func (s *sample) lacks(inner string) string {
+// missingInForm returns which element the form lacks, or "".
+func (s *sample) missingInForm(inner string) string {
 	if inner == "" {
 		return "the form: write <form method=\"post\" action=\"{{.Link}}\">, and below it what it sends"
 	}
 	for _, f := range s.page.Fields {
-		if !slices.ContainsFunc(inputs.FindAllString(inner, -1), func(tag string) bool { return has(tag, "name", f.Name) && has(tag, "value", f.Value) }) {
-			return "the form's hidden fields: write {{range .Fields}}<input type=\"hidden\" name=\"{{.Name}}\" value=\"{{.Value}}\">{{end}} in the form"
+		isField := func(tag string) bool { return has(tag, "name", f.Name) && has(tag, "value", f.Value) }
+		if !slices.ContainsFunc(inputs.FindAllString(inner, -1), isField) {
+			return "the form's hidden fields: " +
+				"write {{range .Fields}}<input type=\"hidden\" name=\"{{.Name}}\" value=\"{{.Value}}\">{{end}} in the form"
 		}
 	}
-	yes, no := false, false
+	submit, refuse := false, false
 	for _, tag := range buttons.FindAllString(inner, -1) {
 		switch {
 		case refuses.MatchString(tag):
-			no = no || valued.MatchString(tag)
+			refuse = refuse || valued.MatchString(tag)
 		case strings.HasPrefix(strings.ToLower(tag), "<button") || typed.MatchString(tag):
-			yes = true
+			submit = true
 		}
 	}
 	switch {
-	case !yes:
+	case !submit:
 		return "the form's button: write <button>{{.Action}}</button> in the form"
-	case s.page.Refuse != "" && !no:
+	case s.page.Refuse != "" && !refuse:
 		return "the button that refuses: write <button name=\"refuse\" value=\"1\">{{.Refuse}}</button> in the form"
 	}
 	return ""

@@ -15,7 +15,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Name is how messages call the server: its address or socket, and its database.
+// Name returns the server's address or socket, and the database, for messages.
 func (s *Settings) Name() string {
 	o, err := s.options()
 	if err != nil {
@@ -24,8 +24,8 @@ func (s *Settings) Name() string {
 	return fmt.Sprintf("%s, database %d", o.Addr, s.Database)
 }
 
-// Ask finds out over a connection of its own whether the server can be used with these settings: it reads one key below the prefix.
-// Its error says what to change.
+// Ask checks over a new connection that the server works with these settings: it reads one key with the prefix. The error says which
+// setting to change.
 func (s *Settings) Ask(ctx context.Context) error {
 	o, err := s.options()
 	if err != nil {
@@ -36,34 +36,34 @@ func (s *Settings) Ask(ctx context.Context) error {
 	if err = client.Get(ctx, s.Prefix+"asked").Err(); errors.Is(err, goredis.Nil) {
 		return nil
 	}
-	return s.inWords(err)
+	return s.withRemedy(err)
 }
 
-// inWords adds to an error of the client the setting that it may be about.
-func (s *Settings) inWords(err error) error {
+// withRemedy adds to an error of the client which setting to change.
+func (s *Settings) withRemedy(err error) error {
 	if err == nil {
 		return nil
 	}
 	remedy := ""
-	said := func(text string) bool { return strings.Contains(err.Error(), text) }
+	has := func(text string) bool { return strings.Contains(err.Error(), text) }
 	var record tls.RecordHeaderError
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError
 	var dns *net.DNSError
 	switch {
-	case said("WRONGPASS"), said("invalid password"), said("invalid username-password"):
+	case has("WRONGPASS"), has("invalid password"), has("invalid username-password"):
 		remedy = "the server refuses username and password: set redis.password, and redis.username if it is an ACL user"
-	case said("NOAUTH"):
+	case has("NOAUTH"):
 		remedy = "the server wants a password: set redis.password"
-	case said("DB index is out of range"):
+	case has("DB index is out of range"):
 		remedy = fmt.Sprintf("the server has no database %d: set redis.database to a lower one", s.Database)
-	case said("NOPERM"):
+	case has("NOPERM"):
 		remedy = "the ACL user may not do this: allow it the commands and the keys that begin with redis.prefix"
-	case said("LOADING"):
+	case has("LOADING"):
 		remedy = "the server is loading its data: wait"
-	case said("MOVED"), said("CLUSTERDOWN"):
+	case has("MOVED"), has("CLUSTERDOWN"):
 		remedy = "the server is part of a Redis Cluster, and one server is expected"
-	case said("READONLY"):
+	case has("READONLY"):
 		remedy = "the server is a replica, which can't be written to: set redis.host to the master"
 	case errors.As(err, &record):
 		remedy = "the server doesn't speak TLS: set redis.ssl to false, or redis.port to its TLS port"

@@ -19,7 +19,7 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// TestAsk asks real servers with settings that don't fit, and wants the setting to change to be named.
+// TestAsk checks that the error for wrong settings of a real server names the setting to change.
 func TestAsk(t *testing.T) {
 	cert, key := mustCertificate(t)
 	plain, secured := redistest.Start(t), redistest.StartTLS(t, cert, key)
@@ -64,7 +64,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// mustCertificate writes a certificate for redis.internal, which is its own authority, and its key.
+// mustCertificate writes a self-signed CA certificate for redis.internal, and its key.
 func mustCertificate(t *testing.T) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -72,7 +72,8 @@ func mustCertificate(t *testing.T) (certFile, keyFile string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"redis.internal"}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"redis.internal"},
+		IsCA: true, BasicConstraintsValid: true,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -84,7 +85,8 @@ func mustCertificate(t *testing.T) (certFile, keyFile string) {
 	}
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert},
+		keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// CheckHost says what is wrong with a host, and what to write instead. It never shows the host, which could hold a password.
+// CheckHost returns an error if host is not a host name or an IP address. The error says what to write instead. It never shows the host,
+// which could contain a password.
 func CheckHost(host string) error {
 	address, err := netip.ParseAddr(host)
 	switch {
@@ -29,7 +30,7 @@ func CheckHost(host string) error {
 	return nil
 }
 
-// CheckSocket is for the path of a Unix socket.
+// CheckSocket returns an error if path is not an absolute path.
 func CheckSocket(path string) error {
 	if !strings.HasPrefix(path, "/") {
 		return errors.New("it is the socket's absolute path, and no URL: write such as /run/redis/redis.sock")

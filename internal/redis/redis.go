@@ -1,4 +1,4 @@
-// Package redis is how a Redis server is reached.
+// Package redis makes clients of a Redis server from settings.
 package redis
 
 import (
@@ -17,11 +17,11 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Settings say how one Redis server is reached.
+// Settings are the connection settings of one Redis server.
 type Settings struct {
 	Host              string        `yaml:"host" default:"127.0.0.1"`
 	Port              int           `yaml:"port" default:"6379" min:"1" max:"65535"`
-	Socket            string        `yaml:"socket"` // a Unix socket's path; instead of host and port
+	Socket            string        `yaml:"socket"` // the path of a Unix socket; it replaces host and port
 	Database          int           `yaml:"database" default:"0" min:"0"`
 	Prefix            string        `yaml:"prefix" default:"sallyport:"`
 	Username          string        `yaml:"username"` // ACL user
@@ -30,24 +30,24 @@ type Settings struct {
 	SendTimeout       time.Duration `yaml:"send_timeout" unit:"ms" default:"2000" min:"1ms"`
 	ReadTimeout       time.Duration `yaml:"read_timeout" unit:"ms" default:"2000" min:"1ms"`
 	SSL               bool          `yaml:"ssl" default:"false"`
-	SSLVerify         bool          `yaml:"ssl_verify" default:"true"` // false is insecure
-	ServerName        string        `yaml:"server_name"`               // SNI and the name that the certificate must have; default host
-	CAFile            string        `yaml:"ca_file"`                   // PEM; trusted besides the system's
+	SSLVerify         bool          `yaml:"ssl_verify" default:"true"` // false is insecure: the certificate is not verified
+	ServerName        string        `yaml:"server_name"`               // the name in SNI and in the certificate; default host
+	CAFile            string        `yaml:"ca_file"`                   // PEM; trusted in addition to the system's CAs
 	KeepalivePoolSize int           `yaml:"keepalive_pool_size" default:"256" min:"1"`
 }
 
-// New returns the client of a server, which it doesn't ask yet: it may come up later.
+// New returns a client. It doesn't connect yet: the server may start later. The caller closes the client.
 func (s *Settings) New(log *slog.Logger) (*goredis.Client, error) {
 	o, err := s.options()
 	if err != nil {
 		return nil, err
 	}
-	goredis.SetLogger(clientLog{log}) // one for the process, and safe to set at any time
+	goredis.SetLogger(clientLog{log}) // one logger for the process; it may be set at any time
 	return goredis.NewClient(o), nil
 }
 
-// options are how the client reaches Redis. A Redis that is away is found out soon, and asked anew by the next request:
-// one attempt to dial, one more attempt for a connection that died in the pool.
+// options returns the client's options. An unreachable server must be noticed soon, and the next request tries again. So the client dials
+// once, and retries a command once, in case its pooled connection was dead.
 func (s *Settings) options() (*goredis.Options, error) {
 	o := &goredis.Options{
 		Network: "tcp", Addr: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), DB: s.Database,
@@ -57,7 +57,7 @@ func (s *Settings) options() (*goredis.Options, error) {
 		ContextTimeoutEnabled: true,
 		PoolSize:              s.KeepalivePoolSize, PoolTimeout: s.ConnectTimeout, PipelinePoolSize: -1,
 		ReadBufferSize: 16 << 10, WriteBufferSize: 8 << 10,
-		Protocol: 2, DisableIdentity: true, // fewer commands for a new connection, and no push messages to look for
+		Protocol: 2, DisableIdentity: true, // a new connection needs fewer commands, and has no push messages
 	}
 	if s.Socket != "" {
 		o.Network, o.Addr = "unix", s.Socket
@@ -70,7 +70,7 @@ func (s *Settings) options() (*goredis.Options, error) {
 	return o, err
 }
 
-// clientLog puts what the client says beside the errors that it returns where it can be had but doesn't flood.
+// A clientLog logs the client's own messages at debug level: they repeat the errors that it returns.
 type clientLog struct{ log *slog.Logger }
 
 func (c clientLog) Printf(ctx context.Context, format string, v ...any) {
@@ -79,6 +79,7 @@ func (c clientLog) Printf(ctx context.Context, format string, v ...any) {
 	}
 }
 
+// tls returns the TLS configuration; it reads ca_file.
 func (s *Settings) tls() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify}
 	if c.ServerName == "" {

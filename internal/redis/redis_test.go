@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// TestSettings: what the settings say is what the client does, as far as no server shows it.
+// TestSettings checks the client options that no test with a real server covers.
 func TestSettings(t *testing.T) {
-	s := Settings{Host: "redis.internal", Port: 6380, ConnectTimeout: time.Second, SendTimeout: 2 * time.Second, ReadTimeout: 3 * time.Second, KeepalivePoolSize: 7}
+	s := Settings{Host: "redis.internal", Port: 6380, ConnectTimeout: time.Second,
+		SendTimeout: 2 * time.Second, ReadTimeout: 3 * time.Second, KeepalivePoolSize: 7}
 	c, err := s.New(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

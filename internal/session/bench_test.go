@@ -10,15 +10,15 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// large is a session as Keycloak makes it: three tokens of 1.2 KB and the claims of two.
+// large returns a login as Keycloak makes it: three tokens of 1.2 KB and the claims of two.
 func large() Login {
-	a := john()
+	l := john()
 	token := strings.Repeat("eyJhbGciOi", 120)
-	a.Identity.Tokens.AccessToken, a.Identity.Tokens.IDToken, a.Identity.Tokens.RefreshToken = token, token+"1", token+"2"
+	l.Identity.Tokens.AccessToken, l.Identity.Tokens.IDToken, l.Identity.Tokens.RefreshToken = token, token+"1", token+"2"
 	for n := range 15 {
-		a.Identity.AccessToken[fmt.Sprint("claim_", n)] = "a value of some length"
+		l.Identity.AccessToken[fmt.Sprint("claim_", n)] = "a value of some length"
 	}
-	return a
+	return l
 }
 
 func benchmarkOpen(b *testing.B, s *Sessions) {
@@ -59,7 +59,7 @@ func BenchmarkOpenRedis(b *testing.B) {
 	benchmarkOpen(b, s)
 }
 
-// What an Open costs that finds other bytes than before.
+// BenchmarkOpenRecord measures an Open that must decrypt and parse the record.
 func BenchmarkOpenRecord(b *testing.B) {
 	k := mustKeyring(b, secretA)
 	e := johnsEntry()

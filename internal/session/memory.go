@@ -1,51 +1,66 @@
 package session
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sallyport/internal/cache"
 )
 
 const (
-	maxInMemory = 100_000 // sessions: about 1 GB where each has three tokens
-	maxLeases   = 250_000 // more are refused: a lease that was evicted would let what may be used once be used again
+	maxInMemory = 100_000 // sessions: about 1 GB if each has three tokens
+	maxLeases   = 250_000 // further ones are refused: evicting a lease would let a one-time secret be used twice
 	sweepEvery  = 30 * time.Second
 )
 
-// A memoryStore keeps the decoded, immutable sessions themselves. Each is a login, which a stranger can't begin at will;
-// still their number is bounded: over it the one that would end first goes.
+// A memoryStore stores the decoded, immutable sessions themselves. A session takes a login, so clients can't create them at will.
+// Their number is bounded all the same: a full store evicts the session that would end first.
 type memoryStore struct {
 	timeouts timeouts
-	max      int
 	now      func() time.Time
 	log      *slog.Logger
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
-	mu      sync.RWMutex // guards what is below
-	entries map[ID]*kept
-	queue   queue
+	mu      sync.RWMutex // guards the fields below
+	entries *cache.ExpiringMap[ID, *memoryEntry]
 	index   map[indexKey]map[ID]struct{}
-	leases  map[ID]lease
+	leases  *cache.ExpiringMap[ID, lease]
 	warned  time.Time // when a full store was last logged
 }
 
-// kept is an entry and how long it is kept.
-type kept struct {
+// A memoryEntry is an entry with its deadline, which each use moves. Using it needs only the read lock.
+type memoryEntry struct {
 	*entry
-	touched  atomic.Int64 // Unix nanoseconds
-	deadline atomic.Int64 // Unix nanoseconds; zero is never
-	queued   int64        // the deadline by which it stands in the queue; zero: it doesn't stand there
-	at       int          // its place in the queue
+	touched  atomic.Int64 // Unix nanoseconds of the last use
+	deadline atomic.Int64 // Unix nanoseconds; zero means never
 }
 
-func (k *kept) expired(now time.Time) bool {
-	deadline := k.deadline.Load()
+func (s *memoryEntry) expires() time.Time {
+	deadline := s.deadline.Load()
+	if deadline == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, deadline)
+}
+
+func (s *memoryEntry) expired(now time.Time) bool {
+	deadline := s.deadline.Load()
 	return deadline != 0 && now.UnixNano() >= deadline
+}
+
+// touch records a use.
+func (s *memoryEntry) touch(t *timeouts, now time.Time) {
+	var deadline int64
+	if ttl := s.ttl(t, now); ttl > 0 {
+		deadline = now.Add(ttl).UnixNano()
+	}
+	s.touched.Store(now.UnixNano())
+	s.deadline.Store(deadline)
 }
 
 type lease struct {
@@ -53,12 +68,15 @@ type lease struct {
 	until  time.Time
 }
 
-func newMemoryStore(t timeouts, most int, now func() time.Time, log *slog.Logger) *memoryStore {
+// newMemoryStore returns a store of at most maxSessions sessions. It sweeps itself until close is called.
+func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
-		timeouts: t, max: most, now: now, log: log, stop: make(chan struct{}),
-		entries: map[ID]*kept{}, index: map[indexKey]map[ID]struct{}{}, leases: map[ID]lease{},
+		timeouts: t, now: now, log: log, stop: make(chan struct{}),
+		entries: cache.NewExpiringMap[ID](maxSessions, (*memoryEntry).expires),
+		index:   map[indexKey]map[ID]struct{}{},
+		leases:  cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
 	}
-	m.stopped.Go(m.sweeper)
+	m.stopped.Go(m.sweepUntilClosed)
 	return m
 }
 
@@ -70,27 +88,42 @@ func (m *memoryStore) close() error {
 	return nil
 }
 
+func (m *memoryStore) sweepUntilClosed() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			m.sweep()
+		case <-m.stop:
+			return
+		}
+	}
+}
+
+// sweep removes expired entries and leases.
+func (m *memoryStore) sweep() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for _, s := range m.entries.Sweep(now) {
+		m.unindex(s.entry)
+	}
+	m.leases.Sweep(now)
+}
+
 func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	now := m.now()
-	k := m.entries[id]
-	if k == nil || k.expired(now) {
+	s, ok := m.entries.Get(id)
+	if !ok || s.expired(now) {
 		return nil, ErrNotFound
 	}
-	if m.timeouts.idling > 0 && now.UnixNano()-k.touched.Load() >= int64(m.timeouts.touchAfter()) {
-		m.touch(k, now)
+	if m.timeouts.idling > 0 && now.UnixNano()-s.touched.Load() >= int64(m.timeouts.touchAfter()) {
+		s.touch(&m.timeouts, now)
 	}
-	return k.entry, nil
-}
-
-func (m *memoryStore) touch(k *kept, now time.Time) {
-	var deadline int64
-	if ttl := k.ttl(&m.timeouts, now); ttl > 0 {
-		deadline = now.Add(ttl).UnixNano()
-	}
-	k.touched.Store(now.UnixNano())
-	k.deadline.Store(deadline)
+	return s.entry, nil
 }
 
 func (m *memoryStore) add(_ context.Context, id ID, s *Session) error {
@@ -116,34 +149,31 @@ func (m *memoryStore) drop(_ context.Context, old *entry) error {
 	if m.current(old.id) != old {
 		return ErrChanged
 	}
-	m.takeOut(old.id)
+	m.delete(old.id)
 	return nil
 }
 
-// current is what is under an ID now, or nil.
+// current returns the entry of an ID, or nil if the ID has none or it has expired.
 func (m *memoryStore) current(id ID) *entry {
-	if k := m.entries[id]; k != nil && !k.expired(m.now()) {
-		return k.entry
+	if s, ok := m.entries.Get(id); ok && !s.expired(m.now()) {
+		return s.entry
 	}
 	return nil
 }
 
-// put stores an entry in the place of what was under its ID.
+// put stores an entry, in place of the former one of its ID.
 func (m *memoryStore) put(e *entry) {
-	m.takeOut(e.id)
-	for len(m.entries) >= m.max {
-		m.evict()
-	}
-	k := &kept{entry: e}
-	m.touch(k, m.now())
-	m.entries[e.id] = k
-	if k.queued = k.deadline.Load(); k.queued != 0 {
-		heap.Push(&m.queue, k)
+	m.delete(e.id)
+	s := &memoryEntry{entry: e}
+	s.touch(&m.timeouts, m.now())
+	if evicted, full := m.entries.Put(e.id, s); full {
+		m.unindex(evicted.entry)
+		m.warnFull()
 	}
 	if e.session == nil {
 		return
 	}
-	e.session.indexed(func(key indexKey) {
+	e.session.eachIndexKey(func(key indexKey) {
 		if m.index[key] == nil {
 			m.index[key] = map[ID]struct{}{}
 		}
@@ -151,26 +181,34 @@ func (m *memoryStore) put(e *entry) {
 	})
 }
 
-// takeOut takes out what is under an ID and returns it; nil if there is nothing.
-func (m *memoryStore) takeOut(id ID) *kept {
-	k := m.entries[id]
-	if k == nil {
+// warnFull logs, at most once a minute, that sessions are evicted.
+func (m *memoryStore) warnFull() {
+	if now := m.now(); now.Sub(m.warned) >= time.Minute {
+		m.warned = now
+		m.log.Warn("the session store in memory is full: sessions end early; session_storage redis holds more", "sessions", m.entries.Max)
+	}
+}
+
+// delete removes the entry of an ID and returns it, or nil if the ID has none.
+func (m *memoryStore) delete(id ID) *memoryEntry {
+	s, ok := m.entries.Delete(id)
+	if !ok {
 		return nil
 	}
-	delete(m.entries, id)
-	if k.queued != 0 {
-		heap.Remove(&m.queue, k.at)
+	m.unindex(s.entry)
+	return s
+}
+
+func (m *memoryStore) unindex(e *entry) {
+	if e.session == nil {
+		return
 	}
-	if k.session == nil {
-		return k
-	}
-	k.session.indexed(func(key indexKey) {
-		delete(m.index[key], id)
+	e.session.eachIndexKey(func(key indexKey) {
+		delete(m.index[key], e.id)
 		if len(m.index[key]) == 0 {
 			delete(m.index, key)
 		}
 	})
-	return k
 }
 
 func (m *memoryStore) remove(_ context.Context, key indexKey) (int, error) {
@@ -178,7 +216,7 @@ func (m *memoryStore) remove(_ context.Context, key indexKey) (int, error) {
 	defer m.mu.Unlock()
 	n := 0
 	for id := range m.index[key] {
-		if k := m.takeOut(id); !k.expired(m.now()) {
+		if s := m.delete(id); !s.expired(m.now()) {
 			n++
 		}
 	}
@@ -188,21 +226,22 @@ func (m *memoryStore) remove(_ context.Context, key indexKey) (int, error) {
 func (m *memoryStore) lease(_ context.Context, id ID, holder string, life time.Duration) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l, held := m.leases[id]; held && l.holder != holder && m.now().Before(l.until) {
+	l, held := m.leases.Get(id)
+	if held && l.holder != holder && m.now().Before(l.until) {
 		return false, nil
 	}
-	if _, held := m.leases[id]; !held && len(m.leases) >= maxLeases {
-		return false, fmt.Errorf("%w: the session store in memory holds %d leases", ErrUnavailable, maxLeases)
+	if !held && m.leases.Len() >= m.leases.Max {
+		return false, fmt.Errorf("%w: the session store in memory holds %d leases", ErrUnavailable, m.leases.Max)
 	}
-	m.leases[id] = lease{holder, m.now().Add(life)}
+	m.leases.Put(id, lease{holder, m.now().Add(life)})
 	return true, nil
 }
 
 func (m *memoryStore) release(_ context.Context, id ID, holder string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.leases[id].holder == holder {
-		delete(m.leases, id)
+	if l, held := m.leases.Get(id); held && l.holder == holder {
+		m.leases.Delete(id)
 	}
 	return nil
 }

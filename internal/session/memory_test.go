@@ -1,12 +1,13 @@
 package session
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 )
 
-// TestMemoryQueuesASessionOnce holds that what a session costs doesn't grow with the number of its refreshes.
+// TestMemoryQueuesASessionOnce checks that a session uses no more memory after many refreshes.
 func TestMemoryQueuesASessionOnce(t *testing.T) {
 	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
 	s := r.sessions(usual)
@@ -20,17 +21,16 @@ func TestMemoryQueuesASessionOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(r.memory.queue) != 1 || len(r.memory.entries) != 1 {
-		t.Errorf("after 10,000 refreshes: %d queued, %d sessions; expected 1 of each", len(r.memory.queue), len(r.memory.entries))
+	if n, indexed := r.memory.entries.Len(), len(r.memory.index); n != 1 || indexed != 2 {
+		t.Errorf("after 10,000 refreshes: %d sessions and %d index keys, expected 1 and 2", n, indexed)
 	}
 }
 
-// TestMemoryQueueHasWhatIsStored does at random what happens to sessions, and holds after each step that the queue has every
-// stored entry once, at the place where the entry says that it stands.
+// TestMemoryQueueHasWhatIsStored runs random operations, and checks after each that the index lists exactly the stored sessions.
 func TestMemoryQueueHasWhatIsStored(t *testing.T) {
 	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
 	s := r.sessions(usual)
-	r.memory.max = 20
+	r.memory.entries.Max = 20
 	random := rand.New(rand.NewPCG(1, 2))
 	var ids []ID
 	for step := range 2000 {
@@ -50,7 +50,7 @@ func TestMemoryQueueHasWhatIsStored(t *testing.T) {
 		default:
 			s.Open(t.Context(), *one(random, append(ids, newID()))) // used, or rotated
 		}
-		r.queued(step)
+		r.indexed(step, ids)
 	}
 }
 
@@ -61,15 +61,74 @@ func one(random *rand.Rand, ids []ID) *ID {
 	return &ids[random.IntN(len(ids))]
 }
 
-func (r *rig) queued(step int) {
+// indexed checks the store's index of sessions that all have the same two index keys.
+func (r *rig) indexed(step int, ids []ID) {
 	r.Helper()
 	m := r.memory
-	if len(m.queue) != len(m.entries) {
-		r.Fatalf("step %d: %d queued, %d stored", step, len(m.queue), len(m.entries))
-	}
-	for at, k := range m.queue {
-		if k.at != at || m.entries[k.id] != k || at > 0 && m.queue[(at-1)/2].queued > k.queued {
-			r.Fatalf("step %d: the entry at %d stands at another place, or isn't stored", step, at)
+	for _, id := range ids {
+		if s, ok := m.entries.Get(id); ok && s.session != nil {
+			s.session.eachIndexKey(func(key indexKey) {
+				if _, listed := m.index[key][id]; !listed {
+					r.Fatalf("step %d: a stored session isn't in the index", step)
+				}
+			})
 		}
+	}
+	if m.entries.Len() > m.entries.Max {
+		r.Fatalf("step %d: %d entries are stored, expected at most %d", step, m.entries.Len(), m.entries.Max)
+	}
+	for key, listed := range m.index {
+		for id := range listed {
+			if s, ok := m.entries.Get(id); !ok || s.session == nil {
+				r.Fatalf("step %d: %v lists a session that isn't stored", step, key.kind)
+			}
+		}
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	r.memory.entries.Max = 10
+	var ids []ID
+	for range 10 {
+		ids = append(ids, r.start(s, nil, john()))
+		r.pass(time.Minute)
+	}
+	r.open(s, ids[0]) // used: it is no longer the first to expire
+	last := r.start(s, nil, john())
+	r.gone(s, ids[1])
+	for i, id := range append(ids[2:], ids[0], last) {
+		if _, err := s.Open(t.Context(), id); err != nil {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	if r.memory.entries.Len() != 10 || r.log.String() == "" {
+		t.Errorf("%d sessions, expected 10 and a warning: %q", r.memory.entries.Len(), r.log.String())
+	}
+}
+
+func TestMemorySweeps(t *testing.T) {
+	r := &rig{T: t, clock: &clock{}, log: &syncBuffer{}}
+	s := r.sessions(usual)
+	var used ID
+	for i := range 100 {
+		l := john()
+		l.Subject = fmt.Sprint("sub ", i)
+		used = r.start(s, nil, l)
+	}
+	r.memory.lease(t.Context(), newID(), "dead", time.Second)
+	r.pass(10 * time.Minute)
+	r.open(s, used)
+	r.pass(10 * time.Minute)
+	r.memory.sweep()
+	if m := r.memory; m.entries.Len() != 1 || m.leases.Len() != 0 || len(m.index) != 2 {
+		t.Errorf("after the sweep: %d sessions, %d leases, %d index keys; expected 1, 0, 2", m.entries.Len(), m.leases.Len(), len(m.index))
+	}
+	r.open(s, used)
+	r.pass(time.Hour)
+	r.memory.sweep()
+	if r.memory.entries.Len()+len(r.memory.index) != 0 {
+		t.Error("something is left")
 	}
 }

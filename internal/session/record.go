@@ -11,26 +11,26 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// A content is what a shared store has sealed of an entry: one of the two.
+// A content is the plaintext of an entry's record: either a session, or a successor.
 type content struct {
 	Session *Session  `json:"session,omitempty"`
-	Next    []byte    `json:"next,omitempty"` // the successor's ID, or zeros
+	Next    []byte    `json:"next,omitempty"` // the successor's ID; zeros after a login
 	Until   time.Time `json:"until,omitzero"`
 }
 
 var errRecord = errors.New("no session")
 
-// recordUse keeps sessions' records apart from the keyring's other ones. Each is salted with the session's ID, so that not
-// even the secret opens a record without it.
+// recordUse separates the records of sessions from the keyring's other records. Each is salted with the session's ID, so the
+// secret alone doesn't open a record.
 const recordUse = "session record"
 
-// digest is what names an ID in a store: a hash, from which nobody gets back to the ID.
+// digest returns the name of an ID in a store: a hash, which can't be inverted.
 func (id ID) digest() string {
 	sum := sha256.Sum256(append([]byte("sallyport v1 session name\x00"), id[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// seal returns the record of an entry, to be stored under name.
+// seal returns the record of an entry, which is stored under name.
 func (e *entry) seal(k *keyring.Keyring, name string) (string, error) {
 	c := content{Session: e.session}
 	if e.successor != nil {
@@ -43,7 +43,7 @@ func (e *entry) seal(k *keyring.Keyring, name string) (string, error) {
 	return k.SealRecord(recordUse, name, string(e.id[:]), plain)
 }
 
-// open returns the entry of a record that was stored under name.
+// open returns the entry of a record that was stored under name. The error wraps errRecord or keyring.ErrRecord.
 func open(k *keyring.Keyring, id ID, name, record string) (*entry, error) {
 	plain, err := k.OpenRecord(recordUse, name, string(id[:]), record)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"sallyport/internal/redis"
 )
 
-// A redisStore keeps sealed records in one Redis server, 6.2 or later. Beside the bytes the decoded entry is kept in
-// memory: a request costs one GET, and equal bytes are neither opened nor parsed.
+// A redisStore stores sealed records in one Redis server, 6.2 or later. It caches each decoded entry together with its record. A
+// request costs one GET, and a record that is unchanged is neither decrypted nor parsed again.
 type redisStore struct {
 	client   *goredis.Client
 	prefix   string
@@ -27,19 +27,19 @@ type redisStore struct {
 	keyring  *keyring.Keyring
 	now      func() time.Time
 	log      *slog.Logger
-	decoded  *otter.Cache[ID, *decoded]
+	decoded  *otter.Cache[ID, *cachedEntry]
 }
 
-// decoded is what a record was read as.
-type decoded struct {
+// A cachedEntry is a decoded entry.
+type cachedEntry struct {
 	*entry
 	name    string       // the record's key in Redis
-	touched atomic.Int64 // Unix nanoseconds: when Redis was last told that it is in use
+	touched atomic.Int64 // Unix nanoseconds: when its TTL in Redis was last renewed
 }
 
 const (
-	decodedBytes = 64 << 20         // of decoded entries, roughly
-	decodedIdle  = 10 * time.Minute // how long an entry that isn't asked for is kept decoded: its tokens are in the clear
+	decodedBytes = 64 << 20         // of all cached entries, approximately
+	decodedIdle  = 10 * time.Minute // how long an unused entry is cached; the time is short because its tokens are in clear text
 )
 
 func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() time.Time, log *slog.Logger) (*redisStore, error) {
@@ -49,27 +49,27 @@ func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() 
 	}
 	return &redisStore{
 		client: client, prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
-		decoded: otter.Must(&otter.Options[ID, *decoded]{
+		decoded: otter.Must(&otter.Options[ID, *cachedEntry]{
 			MaximumWeight:    decodedBytes,
-			Weigher:          func(_ ID, d *decoded) uint32 { return uint32(4*len(d.record)) + 1024 },
-			ExpiryCalculator: otter.ExpiryAccessing[ID, *decoded](decodedIdle),
+			Weigher:          func(_ ID, d *cachedEntry) uint32 { return uint32(4*len(d.record)) + 1024 },
+			ExpiryCalculator: otter.ExpiryAccessing[ID, *cachedEntry](decodedIdle),
 		}),
 	}, nil
 }
 
-// All keys of one ID have its digest in braces, so that a Redis Cluster keeps them in one slot.
+// All keys of one ID have its digest in braces: a Redis Cluster stores them in one slot.
 func (r *redisStore) record(id ID) string { return r.prefix + "s:{" + id.digest() + "}" }
 func (r *redisStore) lock(id ID) string   { return r.prefix + "l:{" + id.digest() + "}" }
 
-func (r *redisStore) ping(ctx context.Context) error { return away(r.client.Ping(ctx).Err()) }
+func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
 func (r *redisStore) close() error {
 	r.decoded.StopAllGoroutines()
 	return r.client.Close()
 }
 
-// away turns what Redis or the way to it answers into the store's errors.
-func away(err error) error {
+// storeError returns an error of the Redis client as one of the store's errors.
+func storeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -81,11 +81,11 @@ func away(err error) error {
 }
 
 func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
-	known, ok := r.decoded.GetIfPresent(id)
+	cached, ok := r.decoded.GetIfPresent(id)
 	if !ok {
 		return r.loadNew(ctx, id)
 	}
-	same, err := r.same(ctx, known)
+	same, err := r.unchanged(ctx, cached)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		r.decoded.Invalidate(id)
@@ -93,47 +93,47 @@ func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
 	case err != nil:
 		return nil, err
 	case same:
-		return known.entry, nil
+		return cached.entry, nil
 	}
 	return r.loadNew(ctx, id)
 }
 
-// same reports whether the record of a known entry is what it was. If that is due it tells Redis in the same command that
-// the entry is in use.
-func (r *redisStore) same(ctx context.Context, known *decoded) (bool, error) {
-	now := r.now()
-	last := known.touched.Load()
-	if r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter()) && known.touched.CompareAndSwap(last, now.UnixNano()) {
-		record, err := r.client.GetEx(ctx, known.name, known.ttl(&r.timeouts, now)).Result()
-		return record == known.record, away(err)
+// unchanged reports whether the record of a cached entry is still the same in Redis. If a touch is due, the same command renews
+// the record's TTL.
+func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, error) {
+	now, last := r.now(), cached.touched.Load()
+	due := r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter())
+	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
+		record, err := r.client.GetEx(ctx, cached.name, cached.ttl(&r.timeouts, now)).Result()
+		return record == cached.record, storeError(err)
 	}
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
-	if need := len(known.record) + 2; len(*b) < need { // the client reads the line's end into it as well
+	if need := len(cached.record) + 2; len(*b) < need { // GetToBuffer also reads the CRLF into the buffer
 		*b = make([]byte, need)
 	}
-	cmd := r.client.GetToBuffer(ctx, known.name, *b)
-	var slow net.Error
+	cmd := r.client.GetToBuffer(ctx, cached.name, *b)
+	var timeout net.Error
 	switch err := cmd.Err(); {
 	case err == nil:
-		return string(cmd.Bytes()) == known.record, nil
-	case errors.Is(err, goredis.Nil), errors.As(err, &slow) && slow.Timeout():
-		return false, away(err)
+		return string(cmd.Bytes()) == cached.record, nil
+	case errors.Is(err, goredis.Nil), errors.As(err, &timeout) && timeout.Timeout():
+		return false, storeError(err)
 	}
-	// The record is too long to be the known one; or the connection died in the pool, and the client doesn't try this
-	// command again by itself. Reading it anew tells.
+	// Either the record is longer than the cached one, or a pooled connection was dead; the client does not retry this command.
+	// In both cases the caller reads the record again.
 	return false, nil
 }
 
-// buffers are for records that are only compared.
+// buffers hold records that are only compared.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 
-// loadNew reads what this process doesn't know. Only then it knows how long it is to be kept, and tells Redis.
+// loadNew reads a record that is not cached. The TTL depends on its content, so only now can it be renewed.
 func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 	name := r.record(id)
 	record, err := r.client.Get(ctx, name).Result()
 	if err != nil {
-		return nil, away(err)
+		return nil, storeError(err)
 	}
 	e, err := r.open(id, name, record)
 	if err != nil {
@@ -142,14 +142,14 @@ func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 	now := r.now()
 	if r.timeouts.idling > 0 {
 		if err := r.client.PExpire(ctx, name, e.ttl(&r.timeouts, now)).Err(); err != nil {
-			return nil, away(err)
+			return nil, storeError(err)
 		}
 	}
-	r.remember(e, now.UnixNano())
+	r.cache(e, now.UnixNano())
 	return e, nil
 }
 
-// open opens a record. One that doesn't open is no session: who put it there didn't have the secret, or we don't any more.
+// open decodes a record. A record that doesn't open is not a session: another secret sealed it, or it was changed.
 func (r *redisStore) open(id ID, name, record string) (*entry, error) {
 	e, err := open(r.keyring, id, name, record)
 	if err != nil {
@@ -159,9 +159,9 @@ func (r *redisStore) open(id ID, name, record string) (*entry, error) {
 	return e, nil
 }
 
-// remember keeps an entry decoded.
-func (r *redisStore) remember(e *entry, touched int64) {
-	d := &decoded{entry: e, name: r.record(e.id)}
+// cache caches a decoded entry.
+func (r *redisStore) cache(e *entry, touched int64) {
+	d := &cachedEntry{entry: e, name: r.record(e.id)}
 	d.touched.Store(touched)
 	r.decoded.Set(e.id, d)
 }
@@ -177,9 +177,9 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 		return err
 	}
 	if err := r.client.Set(ctx, name, e.record, e.ttl(&r.timeouts, now)).Err(); err != nil {
-		return away(err)
+		return storeError(err)
 	}
-	r.remember(e, now.UnixNano())
+	r.cache(e, now.UnixNano())
 	return nil
 }
 
@@ -190,18 +190,18 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		return err
 	}
 	e := &entry{id: next.id, session: next.session, successor: next.successor, record: record}
-	life := "" // of a session that follows a session: as it was
+	life := "" // a session that replaces a session keeps its TTL
 	if e.session == nil {
 		life = milliseconds(e.ttl(&r.timeouts, now))
 	}
 	if err := changed(swapScript.Run(ctx, r.client, []string{name}, recordOf(old), record, life)); err != nil {
 		return err
 	}
-	var touched int64 // if it isn't known the next request tells Redis
-	if known, ok := r.decoded.GetIfPresent(e.id); ok {
-		touched = known.touched.Load()
+	var touched int64 // if zero, the next request renews the TTL
+	if cached, ok := r.decoded.GetIfPresent(e.id); ok {
+		touched = cached.touched.Load()
 	}
-	r.remember(e, touched)
+	r.cache(e, touched)
 	if old != nil && old.session != nil && e.session == nil {
 		r.unlist(ctx, old)
 	}
@@ -224,12 +224,12 @@ func recordOf(e *entry) string {
 	return e.record
 }
 
-// changed reads the answer of a script that did something unless the record had changed.
-func changed(answer *goredis.Cmd) error {
-	done, err := answer.Bool()
+// changed returns the error of a script that returns 0 if the record has changed.
+func changed(result *goredis.Cmd) error {
+	done, err := result.Bool()
 	switch {
 	case err != nil:
-		return away(err)
+		return storeError(err)
 	case !done:
 		return ErrChanged
 	}
@@ -238,11 +238,11 @@ func changed(answer *goredis.Cmd) error {
 
 func (r *redisStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {
 	ok, err := leaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder, milliseconds(life)).Bool()
-	return ok, away(err)
+	return ok, storeError(err)
 }
 
 func (r *redisStore) release(ctx context.Context, id ID, holder string) error {
-	return away(releaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
+	return storeError(releaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

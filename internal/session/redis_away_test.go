@@ -64,14 +64,14 @@ func TestSlowRedisIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Open(ctx, id); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("a caller that is gone: got %v, expected %v", err, ErrUnavailable)
+		t.Errorf("a caller whose context is canceled: got %v, expected %v", err, ErrUnavailable)
 	}
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
 
-// kill -9 under load: nothing but ErrUnavailable, and afterwards every session is alive.
+// While Redis is killed under load the only error is ErrUnavailable, and afterwards every session is valid.
 func TestKillUnderLoad(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
@@ -134,14 +134,13 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 }
 
-// Redis goes away while the token request is under way: the rotated refresh token is kept, callers have the session, and
-// it is saved as soon as Redis is back.
+// If Redis dies during the token request, callers get the refreshed session, and it is saved as soon as Redis is back.
 func TestARefreshSurvivesRedisAway(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
 	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
-	for range 3 { // the others join what is being saved
+	for range 3 { // the second and third share the update that is not saved yet
 		got, err := s.Update(t.Context(), id, i.refresh)
 		if err != nil || !refreshed(got) {
 			t.Fatalf("got %v, %v, expected the refreshed session", got, err)
@@ -163,7 +162,7 @@ func TestARefreshSurvivesRedisAway(t *testing.T) {
 func TestCloseTriesOnceMoreToSave(t *testing.T) {
 	r := redisRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, i := r.sessions(usual), &issuer{clock: r.clock}
-	s.patience.minPause, s.patience.maxPause = time.Hour, time.Hour
+	s.timing.minPause, s.timing.maxPause = time.Hour, time.Hour
 	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
 	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {

@@ -20,8 +20,9 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// commands are all that the ACL user of the gate needs.
-const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore +eval +evalsha +ping +select"
+// commands are the commands that the gate's ACL user needs.
+const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore " +
+	"+eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
 	dir := t.TempDir()
@@ -74,7 +75,7 @@ func TestTLSAndACLUser(t *testing.T) {
 	}
 }
 
-// walk uses every command that the store has.
+// walk makes the store use every command.
 func walk(t *testing.T, s *Sessions) error {
 	ctx := t.Context()
 	id, _, err := s.Start(ctx, nil, john())
@@ -83,15 +84,15 @@ func walk(t *testing.T, s *Sessions) error {
 	}
 	s.store.(*redisStore).decoded.InvalidateAll()
 	i := &issuer{clock: &clock{}}
-	a := i.login()
-	if id, _, err = s.Start(ctx, &id, a); err != nil {
+	l := i.login()
+	if id, _, err = s.Start(ctx, &id, l); err != nil {
 		return err
 	}
 	if _, err := s.Update(ctx, id, i.refresh); err != nil {
 		return err
 	}
-	known, _ := s.store.(*redisStore).decoded.GetIfPresent(id)
-	known.touched.Store(0)
+	cached, _ := s.store.(*redisStore).decoded.GetIfPresent(id)
+	cached.touched.Store(0)
 	e, err := s.read(ctx, id)
 	if err != nil {
 		return err
@@ -105,14 +106,14 @@ func walk(t *testing.T, s *Sessions) error {
 	s.timeouts.rolling, s.timeouts.absolute = 0, 0
 	s.store.(*redisStore).timeouts = timeouts{idling: time.Hour}
 	for range 2 {
-		if _, _, err := s.Start(ctx, nil, a); err != nil {
+		if _, _, err := s.Start(ctx, nil, l); err != nil {
 			return err
 		}
 	}
-	if _, err = s.EndBySID(ctx, a.Issuer, a.ClientID, a.SID); err != nil {
+	if _, err = s.EndBySID(ctx, l.Issuer, l.ClientID, l.SID); err != nil {
 		return err
 	}
-	if _, _, err := s.Start(ctx, nil, a); err != nil {
+	if _, _, err := s.Start(ctx, nil, l); err != nil {
 		return err
 	}
 	return s.Ping(ctx)
@@ -132,7 +133,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// startTLSRedis starts a Redis that speaks only TLS to the network and lets only the user gate in.
+// startTLSRedis starts a Redis server that accepts only TLS connections and only the user gate.
 func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	t.Helper()
 	users := filepath.Join(t.TempDir(), "users.acl")
@@ -145,13 +146,14 @@ func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	return server
 }
 
-// certificates makes a CA and a server's certificate that it signed.
+// certificates writes a CA certificate, a server certificate that it signed, and the server's key.
 func certificates(t *testing.T, dir, name string) (caFile, certFile, keyFile string) {
 	t.Helper()
 	caKey, key := mustKey(t), mustKey(t)
 	now := time.Now()
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	leaf := &x509.Certificate{

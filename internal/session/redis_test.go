@@ -22,7 +22,7 @@ func redisRig(t *testing.T, arguments ...string) *rig {
 	return &rig{T: t, clock: &clock{}, server: redistest.Start(t, arguments...), log: &syncBuffer{}}
 }
 
-// Whoever reads Redis learns neither whose sessions there are nor a token nor an ID.
+// A reader of Redis sees no user, no token and no session ID.
 func TestRedisSeesNothing(t *testing.T) {
 	r := redisRig(t)
 	s, c, ctx := r.sessions(timeouts{rolling: time.Hour}), r.server.Client(t, 0), t.Context()
@@ -38,12 +38,13 @@ func TestRedisSeesNothing(t *testing.T) {
 		}
 		fmt.Fprintln(&all, key, c.Dump(ctx, key).Val(), c.Get(ctx, key).Val(), c.ZRange(ctx, key, 0, -1).Val())
 	}
-	if len(keys) != 5 { // the session, what it left, a lease, two indexes
+	if len(keys) != 5 { // the session, its successor, a lease, two indexes
 		t.Errorf("%d keys, expected 5: %q", len(keys), keys)
 	}
 	secrets := []string{"the-access-token", "the-refresh-token", "the-id-token", "john", "provider-sid", "example.com", "default"}
 	for _, id := range []ID{old, next} {
-		secrets = append(secrets, string(id[:]), hex.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(id[:30]), base64.URLEncoding.EncodeToString(id[:30]))
+		secrets = append(secrets, string(id[:]), hex.EncodeToString(id[:]))
+		secrets = append(secrets, base64.StdEncoding.EncodeToString(id[:30]), base64.URLEncoding.EncodeToString(id[:30]))
 	}
 	for _, secret := range secrets {
 		if strings.Contains(all.String(), secret) {
@@ -79,7 +80,7 @@ func TestRedisTTLs(t *testing.T) {
 			}
 			r.ttl(client.PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), left)
 			r.pass(m)
-			r.open(r.sessions(c.timeouts), id) // a touch by a replica that sees it for the first time
+			r.open(r.sessions(c.timeouts), id) // a touch by a replica that has not cached it
 			if left != 15*m {
 				left -= m
 			}
@@ -179,7 +180,7 @@ func TestForeignRecords(t *testing.T) {
 		"without ending":       record[:40],
 		"with a changed nonce": record[:12] + string(record[12]^1) + record[13:],
 	} {
-		r.open(s, mine) // it is known decoded
+		r.open(s, mine) // cached
 		c.Set(ctx, name(mine), foreign, time.Hour)
 		r.gone(s, mine)
 		r.gone(r.sessions(usual), mine)
@@ -224,9 +225,9 @@ func TestRotationOfSecretsInRedis(t *testing.T) {
 	if !rotated.Rotated {
 		t.Fatal("not rotated")
 	}
-	r.open(after, rotated.ID) // a rotation seals anew
+	r.open(after, rotated.ID) // a rotation seals with the new secret
 	third := r.start(before, nil, john())
-	r.pass(grace) // what the rotation left has gone
+	r.pass(grace) // the old ID is not followed any more
 	if n, err := during.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 3 || err != nil {
 		t.Errorf("ended %d, %v, expected those of both secrets", n, err)
 	}
@@ -254,7 +255,7 @@ func await(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// The client sends a command again if the answer to it was lost. The second must not take the first for somebody else's.
+// The Redis client sends a command again if the response was lost. The second run must recognize the result of the first.
 func TestScriptsKnowTheirOwnWork(t *testing.T) {
 	r := redisRig(t)
 	s, ctx := r.sessions(usual), t.Context()
@@ -276,7 +277,7 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 		}
 	}
 	if ok, _ := swapScript.Run(ctx, store.client, []string{name}, e.record, "other", "").Bool(); ok {
-		t.Error("what somebody else did was taken for its own")
+		t.Error("another change was taken for its own result")
 	}
 	for _, record := range []string{e.record, "left", "next"} {
 		ok, err := dropScript.Run(ctx, store.client, []string{name}, record).Bool()

@@ -13,12 +13,12 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// A clock is moved by the test.
+// A clock is one that the test advances.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// A rig is one store, on which any number of Sessions work, as replicas would.
+// A rig is one store for any number of Sessions, which stand for replicas.
 type rig struct {
 	*testing.T
 	clock  *clock
@@ -37,13 +37,14 @@ func onBoth(t *testing.T, test func(*rig)) {
 
 var usual = timeouts{idling: 15 * time.Minute, rolling: time.Hour, absolute: 24 * time.Hour}
 
-// sessions opens the rig's store as one more replica.
+// sessions opens the rig's store as another replica.
 func (r *rig) sessions(t timeouts) *Sessions {
 	r.Helper()
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	c := Config{
 		Settings: Settings{
-			Secret: []auth.Secret{secretA}, Storage: "memory", IdlingTimeout: t.idling, RollingTimeout: t.rolling, AbsoluteTimeout: t.absolute,
+			Secret: []auth.Secret{secretA}, Storage: "memory",
+			IdlingTimeout: t.idling, RollingTimeout: t.rolling, AbsoluteTimeout: t.absolute,
 		},
 		Keyring: mustKeyring(r, secretA), Now: r.clock.now, Log: log,
 	}
@@ -61,7 +62,7 @@ func (r *rig) sessions(t timeouts) *Sessions {
 	return s
 }
 
-// pass lets time pass, in Redis too: every key loses that much of its life.
+// pass advances the clock, and shortens the TTL of every key in Redis by as much.
 func (r *rig) pass(d time.Duration) {
 	r.Helper()
 	r.clock.offset.Add(int64(d))
@@ -79,7 +80,7 @@ func (r *rig) start(s *Sessions, old *ID, l Login) ID {
 	return id
 }
 
-// open expects a live session.
+// open expects a valid session.
 func (r *rig) open(s *Sessions, id ID) *Opened {
 	r.Helper()
 	opened, err := s.Open(context.Background(), id)
@@ -89,17 +90,17 @@ func (r *rig) open(s *Sessions, id ID) *Opened {
 	return opened
 }
 
-// gone expects that no session is there any more.
+// gone expects that the session has ended.
 func (r *rig) gone(s *Sessions, id ID) {
 	r.Helper()
 	if _, err := s.Open(context.Background(), id); err == nil {
-		r.Fatal("the session is alive, expected it to be over")
+		r.Fatal("the session is valid, expected that it has ended")
 	} else if !isNotFound(err) {
 		r.Fatalf("got %v, expected %v", err, ErrNotFound)
 	}
 }
 
-// A syncBuffer is a log that a test reads while others write.
+// A syncBuffer is a log that a test reads while goroutines write to it.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -1,5 +1,7 @@
-// Package session keeps what must be kept between requests, in memory or in Redis. It knows no OAuth: only whose a session
-// is, what proved it, and how long it lasts.
+// Package session stores sessions between requests, in memory or in Redis. A session belongs to a login: a user's identity, its
+// tokens, and how long it lasts. The package makes no OAuth requests itself.
+//
+// To rotate a session gives it a new ID. To refresh it gives it new tokens.
 package session
 
 import (
@@ -12,18 +14,18 @@ import (
 	"sallyport/internal/auth"
 )
 
-// Errors that callers tell apart.
+// Errors of Sessions.
 var (
-	ErrNotFound    = errors.New("no such session, or it is over")
-	ErrReplaced    = fmt.Errorf("%w: its browser has had a newer ID", ErrNotFound)
+	ErrNotFound    = errors.New("no such session, or it has ended")
+	ErrReplaced    = fmt.Errorf("%w: the browser was given a newer ID", ErrNotFound)
 	ErrUnavailable = errors.New("the session store can't be reached")
 	ErrChanged     = errors.New("the session has changed") // since it was read
 )
 
-// ErrEnded is what a Refresh wraps that ends the login: the authorization server refused it.
+// ErrEnded is wrapped by the error of a Refresh that ends the login: the authorization server refused the refresh token.
 var ErrEnded = errors.New("the login is over")
 
-// An ID names a session: 256 random bits. Whoever has it has the session, so it never prints.
+// An ID names a session: 256 random bits. It is a bearer secret, so it never prints.
 type ID [32]byte
 
 func newID() (id ID) {
@@ -38,45 +40,47 @@ func (ID) Format(f fmt.State, _ rune)   { f.Write([]byte(redacted)) }
 func (ID) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (ID) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// A Session is one login and its times, which one ID stands for. It is immutable once stored: a change is a new value.
+// A Session is a login and its times. One ID stands for it. It is immutable once stored: a change is a new value.
 type Session struct {
 	Version int       `json:"v"`
-	Created time.Time `json:"created"` // the login: the absolute timeout runs from here
-	Issued  time.Time `json:"issued"`  // of this ID: the rolling timeout runs from here
+	Created time.Time `json:"created"` // when the user logged in: the absolute timeout begins here
+	Issued  time.Time `json:"issued"`  // when the current ID was issued: the rolling timeout begins here
 	Login   Login     `json:"login"`
 }
 
 const version = 2
 
-// A Login is one person's, at one issuer, for one client and one session_audience.
+// A Login is one user's login at one issuer, for one client and one session_audience.
 type Login struct {
-	Audience string         `json:"aud"` // session_audience
+	Audience string         `json:"aud"` // session_audience, which is not a token's aud
 	Issuer   string         `json:"iss"`
 	ClientID string         `json:"client_id"`
 	Subject  string         `json:"sub"`
-	SID      string         `json:"sid,omitempty"` // the provider's session (OIDC Front-Channel Logout §3)
+	SID      string         `json:"sid,omitempty"` // the session at the OpenID Provider (OIDC Front-Channel Logout §3)
 	Identity *auth.Identity `json:"identity"`
-	Obtained time.Time      `json:"obtained"` // when its tokens came: their life is reckoned from here, and never an order
+	Obtained time.Time      `json:"obtained"` // when its tokens were received: the start of their lifetime; it never orders two logins
 
-	RefreshFailed bool `json:"refresh_failed,omitempty"` // for a reason that is the operator's: not again before the access token expires
+	// RefreshFailed reports that the last refresh failed for a reason that the operator must fix. The tokens are not refreshed again
+	// before the access token expires.
+	RefreshFailed bool `json:"refresh_failed,omitempty"`
 }
 
-// With returns a copy of s whose login is l.
+// With returns a copy of s with the login l.
 func (s *Session) With(l Login) *Session {
 	next := *s
 	next.Login = l
 	return &next
 }
 
-// sameTokens reports whether both have the tokens of one answer of the authorization server: a refresh changes them, a
-// rotation doesn't.
+// sameTokens reports whether both sessions have the tokens of the same token response. A refresh changes the tokens; a rotation
+// does not.
 func (s *Session) sameTokens(other *Session) bool {
 	a, b := &s.Login.Identity.Tokens, &other.Login.Identity.Tokens
 	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken && a.IDToken == b.IDToken
 }
 
-// indexed calls f for every way in which a session can be found without its ID.
-func (s *Session) indexed(f func(indexKey)) {
+// eachIndexKey calls f with each key by which a session is found without its ID.
+func (s *Session) eachIndexKey(f func(indexKey)) {
 	l := &s.Login
 	if l.Subject != "" {
 		f(indexKey{kindSubject, l.Issuer, l.ClientID, l.Subject})
@@ -86,7 +90,7 @@ func (s *Session) indexed(f func(indexKey)) {
 	}
 }
 
-// An indexKey is what a logout from elsewhere knows of a login.
+// An indexKey is how a back-channel or front-channel logout names sessions.
 type indexKey struct{ kind, issuer, clientID, value string }
 
 func (k indexKey) parts() []string { return []string{k.kind, k.issuer, k.clientID, k.value} }

@@ -11,13 +11,14 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// Sessions are the sessions of equal settings: the rules of time over a store. It is safe for concurrent use.
+// Sessions has the sessions of all routes with equal session settings. It enforces the timeouts over a store. It is safe for concurrent
+// use.
 type Sessions struct {
 	timeouts timeouts
 	store    store
 	now      func() time.Time
 	log      *slog.Logger
-	patience patience
+	timing   timing
 
 	mu      sync.Mutex // guards updates and closed
 	updates map[ID]*update
@@ -27,15 +28,15 @@ type Sessions struct {
 	stop    context.CancelFunc
 }
 
-// Config is what Sessions are made from.
+// A Config configures Sessions.
 type Config struct {
 	Settings
-	Keyring *keyring.Keyring // seals records and names indexes; made from Settings.Secret
+	Keyring *keyring.Keyring // made from Settings.Secret: seals records and names indexes; needed for storage redis
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
 }
 
-// New opens the store that the settings name. Redis is not asked yet: it may come up later. Close ends what it began.
+// New opens the store of the settings. It doesn't connect to Redis yet: the server may start later. The caller must call Close.
 func New(c Config) (*Sessions, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -55,15 +56,15 @@ func New(c Config) (*Sessions, error) {
 }
 
 func newSessions(store store, t timeouts, now func() time.Time, log *slog.Logger) *Sessions {
-	s := &Sessions{timeouts: t, store: store, now: now, log: log, patience: defaultPatience, updates: map[ID]*update{}}
+	s := &Sessions{timeouts: t, store: store, now: now, log: log, timing: defaultTiming, updates: map[ID]*update{}}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// Ping asks whether the store answers.
+// Ping returns an error if the store does not answer.
 func (s *Sessions) Ping(ctx context.Context) error { return s.store.ping(ctx) }
 
-// Close waits for the updates under way and ends the store's connections. Sessions in memory are gone.
+// Close waits for running updates and closes the store's connections. Sessions in memory are lost.
 func (s *Sessions) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -77,12 +78,12 @@ func (s *Sessions) Close() error {
 	return s.store.close()
 }
 
-// attempts is how often something is tried again that another request was quicker to change.
+// attempts is how often a change is tried that fails because another request has changed the session.
 const attempts = 5
 
-// Start begins a session with a login, under a new ID, so that an ID which somebody planted before is worth nothing. If the
-// browser had an ID under this cookie's name, what it stands for ends before Start returns, and a request that still brings
-// it learns that it was replaced.
+// Start starts a session for a login. It always makes a new ID, so an ID that an attacker planted in the browser gives access to
+// nothing (session fixation). Old is the ID in the browser's cookie of the same name, or nil. Its session ends before Start
+// returns, and a later request with the old ID gets ErrReplaced.
 func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, error) {
 	now := s.now()
 	id, next := newID(), &Session{Version: version, Created: now, Issued: now, Login: l}
@@ -94,23 +95,23 @@ func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, e
 	}
 	err := s.end(ctx, *old, func(e *entry) error { return s.store.swap(ctx, e, replaced(e.id, now)) })
 	if err == nil {
-		err = s.leave(ctx, replaced(*old, now))
+		err = s.markReplaced(ctx, *old, now)
 	}
-	if err != nil { // nobody knows the new ID: it would end by itself
+	if err != nil { // no client has the new ID: if End fails too, the session expires
 		return ID{}, nil, errors.Join(err, s.End(context.WithoutCancel(ctx), id))
 	}
 	return id, next, nil
 }
 
-// leave notes under an ID that it was replaced, unless the store knows already what became of it.
-func (s *Sessions) leave(ctx context.Context, e *entry) error {
-	if err := s.store.swap(ctx, nil, e); !errors.Is(err, ErrChanged) {
+// markReplaced stores that a login replaced an ID, unless the ID has an entry already.
+func (s *Sessions) markReplaced(ctx context.Context, old ID, now time.Time) error {
+	if err := s.store.swap(ctx, nil, replaced(old, now)); !errors.Is(err, ErrChanged) {
 		return err
 	}
 	return nil
 }
 
-// read returns what an ID stands for, going from a rotated session to its successor, unless it is over.
+// read returns the entry of an ID's session. It follows a rotated ID to its successor.
 func (s *Sessions) read(ctx context.Context, id ID) (*entry, error) {
 	for range attempts {
 		e, err := s.store.load(ctx, id)
@@ -131,22 +132,24 @@ func (s *Sessions) read(ctx context.Context, id ID) (*entry, error) {
 	return nil, fmt.Errorf("%w: rotated too often", ErrNotFound)
 }
 
-// Opened is what Open found.
+// An Opened is the result of Open.
 type Opened struct {
 	ID      ID
 	Session *Session
-	Rotated bool // the ID is another than asked for: the client must be told
+	Rotated bool // ID is not the one that was opened: the browser needs a new cookie
 }
 
-// Open returns the session of an ID, or ErrNotFound if it is gone, over or doesn't open; ErrReplaced if its browser has had
-// another one. At 3/4 of the rolling timeout the session is rotated: the old ID is good for another 10 s and leads to the new
-// one, so that requests under way don't lose their session and all get the same cookie.
+// Open returns the session of an ID. The error wraps ErrNotFound if the session doesn't exist, has ended or can't be decrypted;
+// ErrReplaced if the browser was given another ID; ErrUnavailable if the store can't be reached.
+//
+// After 3/4 of the rolling timeout Open rotates the session. The old ID is accepted for another 10 s and leads to the new one, so
+// that concurrent requests keep their session and all get the same cookie.
 func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 	e, err := s.read(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if s.timeouts.due(e.session, s.now()) {
+	if s.timeouts.rotationDue(e.session, s.now()) {
 		if e, err = s.rotate(ctx, e); err != nil {
 			return nil, err
 		}
@@ -154,8 +157,8 @@ func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id}, nil
 }
 
-// Look returns the session of an ID as Open does, and changes nothing.
-func (s *Sessions) Look(ctx context.Context, id ID) (*Session, error) {
+// Peek returns the session of an ID as Open does, but never rotates it.
+func (s *Sessions) Peek(ctx context.Context, id ID) (*Session, error) {
 	e, err := s.read(ctx, id)
 	if err != nil {
 		return nil, err
@@ -163,26 +166,26 @@ func (s *Sessions) Look(ctx context.Context, id ID) (*Session, error) {
 	return e.session, nil
 }
 
-// rotate moves a session to a new ID. Of all that try at once one does it; the others go on with the old ID, and so does
-// the one if the store fails: the old ID is still good.
+// rotate gives a session a new ID. Of concurrent requests one does so; the others continue with the old ID. If the store fails, so
+// does the first: the old ID is still valid.
 func (s *Sessions) rotate(ctx context.Context, e *entry) (*entry, error) {
-	release, ok, err := s.hold(ctx, e.id)
+	release, ok, err := s.tryLease(ctx, e.id)
 	if err != nil || !ok {
 		return e, nil
 	}
 	defer release()
-	now, err := s.read(ctx, e.id) // with the lease: somebody may have been quicker
+	now, err := s.read(ctx, e.id) // again under the lease: another request may have rotated it
 	if errors.Is(err, ErrUnavailable) {
 		return e, nil
 	}
-	if err != nil || now.id != e.id || !s.timeouts.due(now.session, s.now()) {
+	if err != nil || now.id != e.id || !s.timeouts.rotationDue(now.session, s.now()) {
 		return now, err
 	}
 	return s.move(ctx, now)
 }
 
-// move stores a session under a new ID, then makes the old one lead there. If the session is no longer what was read, the
-// new ID is worth nothing: a logout or a login has ended it, or a refresh has changed it, and a later request rotates it.
+// move stores a session under a new ID, and then its successor under the old one. If the session has changed meanwhile, move ends
+// the new session: either the old one was ended by a logout or a login, or it was refreshed and a later request rotates it.
 func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	next := *e.session
 	next.Issued = s.now()
@@ -194,35 +197,35 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	if err == nil {
 		return &entry{id: id, session: &next}, nil
 	}
-	s.End(context.WithoutCancel(ctx), id) // if that fails it ends by itself: nobody knows its ID
+	s.End(context.WithoutCancel(ctx), id) // no client has the new ID: if End fails, the session expires
 	if errors.Is(err, ErrChanged) {
 		return s.read(ctx, e.id)
 	}
 	return e, nil
 }
 
-// End ends a session, under the ID that it has now.
+// End ends the session of an ID. It follows a rotated ID to its successor.
 func (s *Sessions) End(ctx context.Context, id ID) error {
 	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
 }
 
-// EndIf ends a session that was read, or whose refresh returned it, if the store still has the same under its ID. Else the
-// error is ErrChanged: another request has refreshed or rotated it, and what was judged of it no longer counts. A session that
-// is gone has ended.
-func (s *Sessions) EndIf(ctx context.Context, id ID, read *Session) error {
+// EndIfUnchanged ends a session that Open, Peek or Update returned, if it is still what the store holds under its ID. Otherwise it
+// returns ErrChanged: another request has refreshed or rotated the session, and a decision about the former one is out of date. It
+// returns nil if the session has ended already.
+func (s *Sessions) EndIfUnchanged(ctx context.Context, id ID, read *Session) error {
 	e, err := s.store.load(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
 	case err != nil:
 		return err
-	case e.session != read: // an entry that is unchanged is kept decoded, so it is the same value
+	case e.session != read: // stores cache the decoded session, so an unchanged one is the same pointer
 		return ErrChanged
 	}
 	return s.store.drop(ctx, e)
 }
 
-// end lets with end the session of an ID, under the ID that it has now. What has changed since it was read is read again.
+// end calls with for the session of an ID, which it follows to its successors. It tries again when the session has changed.
 func (s *Sessions) end(ctx context.Context, id ID, with func(*entry) error) error {
 	for range 2 * attempts {
 		e, err := s.store.load(ctx, id)
@@ -244,13 +247,13 @@ func (s *Sessions) end(ctx context.Context, id ID, with func(*entry) error) erro
 	return fmt.Errorf("%w: the session kept changing", ErrUnavailable)
 }
 
-// EndBySubject ends every session of a subject that an issuer has logged in for a client; it returns how many.
+// EndBySubject ends all sessions of a subject of an issuer for a client. It returns their number.
 func (s *Sessions) EndBySubject(ctx context.Context, issuer, clientID, subject string) (int, error) {
 	return s.store.remove(ctx, indexKey{kindSubject, issuer, clientID, subject})
 }
 
-// EndBySID ends every session of a client that hangs on one session of the provider (OIDC Back-Channel Logout §2.1); it
-// returns how many.
+// EndBySID ends all sessions of a client that belong to one session at the OpenID Provider (OIDC Back-Channel Logout §2.1). It
+// returns their number.
 func (s *Sessions) EndBySID(ctx context.Context, issuer, clientID, sid string) (int, error) {
 	return s.store.remove(ctx, indexKey{kindSID, issuer, clientID, sid})
 }

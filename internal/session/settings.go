@@ -7,13 +7,14 @@ import (
 	"sallyport/internal/redis"
 )
 
-// Settings are the session_* parameters and redis.
+// Settings are the parameters session_* and redis.
 type Settings struct {
-	Secret          []auth.Secret  `yaml:"session_secret"` // newest first: the first seals, all open; 32 bytes or more each; default generated
+	// The newest secret comes first: it seals, and all of them open. Each has 32 bytes or more. By default one is generated.
+	Secret          []auth.Secret  `yaml:"session_secret"`
 	Storage         string         `yaml:"session_storage" default:"memory" enum:"memory,redis"`
 	Audience        string         `yaml:"session_audience" default:"default"`
 	IdlingTimeout   time.Duration  `yaml:"session_idling_timeout" default:"900"`     // 0 is off
-	RollingTimeout  time.Duration  `yaml:"session_rolling_timeout" default:"3600"`   // 0 is off; at 3/4 of it the session gets a new id
+	RollingTimeout  time.Duration  `yaml:"session_rolling_timeout" default:"3600"`   // 0 is off; at 3/4 of it the session gets a new ID
 	AbsoluteTimeout time.Duration  `yaml:"session_absolute_timeout" default:"86400"` // 0 is off
 	Redis           redis.Settings `yaml:"redis"`
 }

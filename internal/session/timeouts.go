@@ -2,19 +2,19 @@ package session
 
 import "time"
 
-// timeouts are when a session is over. Each is off if zero.
+// timeouts end sessions. A zero timeout is off.
 type timeouts struct {
-	idling   time.Duration // since it was last used
+	idling   time.Duration // since the session was last used
 	rolling  time.Duration // since its ID was issued
 	absolute time.Duration // since the login
 }
 
 const (
-	touchEvery   = time.Minute // at most so often a store is told that a session is in use
-	touchPerIdle = 10          // and at least so often within the idling timeout, if that is short
+	touchEvery   = time.Minute // a store records a use of a session at most this often
+	touchPerIdle = 10          // but at least this many times within an idling timeout, if that is short
 )
 
-// end is when a session is over however much it is used; the zero time for never.
+// end returns when the rolling or the absolute timeout ends a session, or the zero time if both are off.
 func (t *timeouts) end(s *Session) time.Time {
 	var end time.Time
 	if t.rolling > 0 {
@@ -26,19 +26,19 @@ func (t *timeouts) end(s *Session) time.Time {
 	return end
 }
 
-// over reports whether the rolling or the absolute timeout has ended a session. Idling is for the store to judge: it
-// forgets what isn't used.
+// over reports whether the rolling or the absolute timeout has ended a session. The store enforces the idling timeout: it
+// deletes a session that is not used.
 func (t *timeouts) over(s *Session, now time.Time) bool {
 	end := t.end(s)
 	return !end.IsZero() && !now.Before(end)
 }
 
-// due reports whether a session is to go on under a new ID: at 3/4 of the rolling timeout.
-func (t *timeouts) due(s *Session, now time.Time) bool {
+// rotationDue reports whether 3/4 of the rolling timeout have passed, so that the session must get a new ID.
+func (t *timeouts) rotationDue(s *Session, now time.Time) bool {
 	return t.rolling > 0 && now.Sub(s.Issued) >= t.rolling/4*3
 }
 
-// ttl is how long a session used now lives if nobody uses it again; zero is for ever.
+// ttl returns how long a store keeps a session after a use now; zero means without limit.
 func (t *timeouts) ttl(s *Session, now time.Time) time.Duration {
 	end := t.end(s)
 	if end.IsZero() {
@@ -51,5 +51,5 @@ func (t *timeouts) ttl(s *Session, now time.Time) time.Duration {
 	return left
 }
 
-// touchAfter is how long a store may leave out telling that a session is in use.
+// touchAfter returns how long after a recorded use the next one is recorded.
 func (t *timeouts) touchAfter() time.Duration { return min(touchEvery, t.idling/touchPerIdle) }

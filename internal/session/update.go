@@ -8,29 +8,33 @@ import (
 	"time"
 )
 
-// patience is how long things are waited for.
-type patience struct {
-	lease    time.Duration // how long a lease outlives a holder that died
-	wait     time.Duration // for somebody else's lease
-	save     time.Duration // how long a refreshed session is tried to be saved
-	minPause time.Duration // between two attempts, at first; it doubles
+// timing is how long Update waits.
+type timing struct {
+	lease    time.Duration // the life of a lease whose holder has died
+	wait     time.Duration // for a lease that another replica holds
+	save     time.Duration // how long it tries to save a refreshed session
+	minPause time.Duration // after the first failed attempt; the pause doubles each time
 	maxPause time.Duration
 }
 
-var defaultPatience = patience{
+var defaultTiming = timing{
 	lease: 5 * time.Second, wait: 15 * time.Second, save: time.Minute, minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond,
 }
 
-// A Refresh makes the next session of the current one. It returns current itself where nothing is to be done, because
-// somebody was quicker.
+// A Refresh refreshes a session and returns the new one. It returns current itself if nothing is to do, because another request
+// has refreshed it.
 type Refresh func(ctx context.Context, current *Session) (*Session, error)
 
-// Update changes a session once, however many requests and replicas ask at that moment. Within the process those who ask
-// for an ID while refresh runs get its result. Among replicas refresh runs with a lease, on the session as it then is:
-// who had to wait finds what the others did. It goes on if the caller gives up, because a rotated refresh token must not
-// be lost; for the same reason a store that goes away before the result is saved is tried for another minute, and the
-// callers have the result meanwhile. A session that ended while refresh ran stays ended: ErrNotFound. If refresh returns
-// ErrEnded the session ends, unless another replica has refreshed it meanwhile: then that result counts.
+// Update refreshes a session once, however many requests on any number of replicas ask for it at the same time. It returns the
+// refreshed session.
+//
+// Within a process, callers with the same ID share one call of refresh. Among replicas refresh runs under a lease and reads the
+// session again, so a replica that had to wait finds the result of another. Because a refresh token may be used only once, a
+// refresh goes on after its caller has given up. For the same reason, if the store can't be reached afterwards, the callers get the
+// refreshed session while Update tries for another minute to save it.
+//
+// The error wraps ErrNotFound if the session ended meanwhile. If refresh returns ErrEnded, the session ends, unless another replica
+// has refreshed it meanwhile: then Update returns that session.
 func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
 	u, err := s.join(ctx, id, refresh)
 	if err != nil {
@@ -44,8 +48,8 @@ func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session
 	}
 }
 
-// An update is one call of Refresh that all who ask meanwhile share. It stands in Sessions.updates until its result is
-// saved, so that nobody works on the session in the store that it replaces.
+// An update is one call of Refresh, which concurrent callers share. It stays in Sessions.updates until its result is saved, so that
+// none of them refreshes the stored session that it replaces.
 type update struct {
 	done    chan struct{} // closed when session and err are set
 	session *Session
@@ -60,7 +64,7 @@ func (u *update) settle(session *Session, err error) {
 	close(u.done)
 }
 
-// join returns the update under way for an ID, or begins one.
+// join returns the running update of an ID, or starts one.
 func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh) (*update, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,24 +87,24 @@ func (s *Sessions) forget(id ID) {
 }
 
 func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh) {
-	e, release, err := s.claim(ctx, id)
+	e, release, err := s.readWithLease(ctx, id)
 	if err != nil {
 		s.forget(id)
 		u.settle(nil, err)
 		return
 	}
 	defer release()
-	next, err := guarded(ctx, e.session, refresh)
+	next, err := callRefresh(ctx, e.session, refresh)
 	saved := next
 	switch {
 	case errors.Is(err, ErrEnded):
-		saved, err = s.finish(ctx, e, err)
+		saved, err = s.endRefused(ctx, e, err)
 	case err == nil && next != e.session:
-		saved, err = s.replace(ctx, e, next)
+		saved, err = s.save(ctx, e, next)
 		if errors.Is(err, ErrUnavailable) {
 			s.log.Warn("a refreshed session can't be saved yet", "error", err)
 			u.settle(next, nil)
-			s.keepSaving(ctx, e, next)
+			s.retrySave(ctx, e, next)
 			s.forget(id)
 			return
 		}
@@ -109,8 +113,8 @@ func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh
 	u.settle(saved, err)
 }
 
-// guarded turns a panic into an error: the goroutine is nobody's request, whose server would catch it.
-func guarded(ctx context.Context, current *Session, refresh Refresh) (next *Session, err error) {
+// callRefresh calls refresh and returns a panic as an error: net/http recovers panics only in the goroutine of the request.
+func callRefresh(ctx context.Context, current *Session, refresh Refresh) (next *Session, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the refresh panicked: %v\n%s", p, debug.Stack())
@@ -119,12 +123,12 @@ func guarded(ctx context.Context, current *Session, refresh Refresh) (next *Sess
 	return refresh(ctx, current)
 }
 
-// claim waits for the lease of a session and then reads it.
-func (s *Sessions) claim(ctx context.Context, id ID) (*entry, func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience.wait)
+// readWithLease waits for the lease of a session and reads the session. It follows a rotated ID to its successor.
+func (s *Sessions) readWithLease(ctx context.Context, id ID) (e *entry, release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timing.wait)
 	defer cancel()
-	for pause := s.patience.minPause; ; pause = min(2*pause, s.patience.maxPause) {
-		release, ok, err := s.hold(ctx, id)
+	for pause := s.timing.minPause; ; pause = min(2*pause, s.timing.maxPause) {
+		release, ok, err := s.tryLease(ctx, id)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -137,17 +141,17 @@ func (s *Sessions) claim(ctx context.Context, id ID) (*entry, func(), error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			id = e.id // it was rotated: the lease that counts is the successor's
+			id = e.id // it was rotated: the lease of the successor counts
 			continue
 		}
-		if !s.rest(ctx, pause) {
-			return nil, nil, fmt.Errorf("%w: another replica has been refreshing this session for %s", ErrUnavailable, s.patience.wait)
+		if !s.pause(ctx, pause) {
+			return nil, nil, fmt.Errorf("%w: another replica has been refreshing this session for %s", ErrUnavailable, s.timing.wait)
 		}
 	}
 }
 
-// rest pauses, unless ctx ends or Close begins.
-func (s *Sessions) rest(ctx context.Context, d time.Duration) bool {
+// pause waits. It reports false if ctx ends or Close begins before the time has passed.
+func (s *Sessions) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -159,11 +163,12 @@ func (s *Sessions) rest(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// replace saves what e became, if e is what the store still has. Else it has changed although we had the lease: the process
-// stood still for so long that the lease ran out. What a comparison says counts, never the clocks of two machines: if
-// another replica was quicker to refresh, its tokens stay; if the session was only rotated, its successor gets ours; if it is
-// gone it ended, and that is never undone.
-func (s *Sessions) replace(ctx context.Context, e *entry, next *Session) (*Session, error) {
+// save replaces e with the refreshed session next. It returns the session that the store holds then.
+//
+// If the store holds another session than e, the lease was lost: the process was suspended for longer than the lease lives. Then
+// the stored session decides, never a comparison of two machines' clocks. If another replica has refreshed it, its tokens stay. If
+// it was only rotated, its successor gets the tokens of next. If it has ended, it stays ended.
+func (s *Sessions) save(ctx context.Context, e *entry, next *Session) (*Session, error) {
 	for range attempts {
 		err := s.store.swap(ctx, e, &entry{id: e.id, session: next})
 		if !errors.Is(err, ErrChanged) {
@@ -181,8 +186,9 @@ func (s *Sessions) replace(ctx context.Context, e *entry, next *Session) (*Sessi
 	return nil, fmt.Errorf("%w: the session kept changing", ErrUnavailable)
 }
 
-// finish ends a session whose refresh was refused, by the same comparison as replace.
-func (s *Sessions) finish(ctx context.Context, e *entry, refused error) (*Session, error) {
+// endRefused ends a session whose refresh token was refused. It makes the same comparison as save: if another replica has refreshed
+// the session, it returns that one.
+func (s *Sessions) endRefused(ctx context.Context, e *entry, refused error) (*Session, error) {
 	for range attempts {
 		err := s.store.drop(ctx, e)
 		if err == nil {
@@ -203,19 +209,19 @@ func (s *Sessions) finish(ctx context.Context, e *entry, refused error) (*Sessio
 	return nil, refused
 }
 
-// keepSaving tries to save a refreshed session while the store is away: the refresh token before may be spent. If Close
-// begins it tries once more.
-func (s *Sessions) keepSaving(ctx context.Context, e *entry, next *Session) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience.save)
+// retrySave tries to save a refreshed session while the store can't be reached: the former refresh token may be invalid by now.
+// When Close begins it tries once more.
+func (s *Sessions) retrySave(ctx context.Context, e *entry, next *Session) {
+	ctx, cancel := context.WithTimeout(ctx, s.timing.save)
 	defer cancel()
-	for pause := s.patience.minPause; ; pause = min(2*pause, s.patience.maxPause) {
-		more := s.rest(ctx, pause)
-		_, err := s.replace(ctx, e, next)
+	for pause := s.timing.minPause; ; pause = min(2*pause, s.timing.maxPause) {
+		more := s.pause(ctx, pause)
+		_, err := s.save(ctx, e, next)
 		switch {
 		case !errors.Is(err, ErrUnavailable):
 			return
 		case !more:
-			s.log.Error("a refreshed session could not be saved: its owner may have to log in again", "error", err)
+			s.log.Error("a refreshed session could not be saved: its user may have to log in again", "error", err)
 			return
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// An issuer rotates refresh tokens: each is good once. Refreshing with a spent one is refused, as Keycloak does.
+// An issuer replaces the refresh token at each use. It refuses one that was used before, as Keycloak does.
 type issuer struct {
 	*clock
 	calls   atomic.Int32
@@ -24,32 +24,32 @@ type issuer struct {
 var errRefused = errors.New("invalid_grant")
 
 func (i *issuer) login() Login {
-	a := john()
-	i.current = a.Identity.Tokens.RefreshToken
-	a.Identity.Tokens.Expiry = i.now().Add(-time.Second)
-	return a
+	l := john()
+	i.current = l.Identity.Tokens.RefreshToken
+	l.Identity.Tokens.Expiry = i.now().Add(-time.Second)
+	return l
 }
 
-// refresh is what a flow does: nothing if the token is still good.
+// refresh refreshes as a flow does: it does nothing if the access token is still valid.
 func (i *issuer) refresh(_ context.Context, current *Session) (*Session, error) {
-	a := current.Login
-	if i.now().Before(a.Identity.Tokens.Expiry) {
+	l := current.Login
+	if i.now().Before(l.Identity.Tokens.Expiry) {
 		return current, nil
 	}
 	i.calls.Add(1)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if a.Identity.Tokens.RefreshToken != i.current {
+	if l.Identity.Tokens.RefreshToken != i.current {
 		return nil, errRefused
 	}
 	i.current += "+"
 	if i.during != nil {
 		i.during()
 	}
-	identity := *a.Identity
+	identity := *l.Identity
 	identity.Tokens = auth.Tokens{AccessToken: "refreshed", RefreshToken: i.current, Expiry: i.now().Add(time.Hour)}
-	a.Identity, a.Obtained = &identity, i.now()
-	return current.With(a), nil
+	l.Identity, l.Obtained = &identity, i.now()
+	return current.With(l), nil
 }
 
 func refreshed(s *Session) bool {
@@ -86,117 +86,6 @@ func TestFiftyRequestsOnTwoReplicasRefreshOnce(t *testing.T) {
 	})
 }
 
-func TestALeaseWhoseHolderDiedIsTakenOver(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		i := &issuer{clock: r.clock}
-		s := r.sessions(usual)
-		id := r.start(s, nil, i.login())
-		const life = 300 * time.Millisecond
-		if ok, err := s.store.lease(t.Context(), id, "dead", life); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		begun := time.Now()
-		got, err := s.Update(t.Context(), id, i.refresh)
-		if err != nil || !refreshed(got) || i.calls.Load() != 1 {
-			t.Errorf("got %v, %v, %d refreshes", got, err, i.calls.Load())
-		}
-		if waited := time.Since(begun); waited < life*9/10 {
-			t.Errorf("it waited for %s, expected the lease's %s", waited, life)
-		}
-	})
-}
-
-// A heldStore tells whoever listens of the renewals of leases.
-type heldStore struct {
-	store
-	renewals chan struct{}
-}
-
-func (h *heldStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {
-	ok, err := h.store.lease(ctx, id, holder, life)
-	select {
-	case h.renewals <- struct{}{}:
-	default: // nobody listens: to wait here would be for ever once the test has seen enough
-	}
-	return ok, err
-}
-
-func TestALeaseIsRenewedAndCompared(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(usual)
-		s.patience.lease = 3 * time.Millisecond // a third of it is the pause between renewals
-		store := s.store
-		held := &heldStore{store, make(chan struct{}, 1)}
-		s.store = held
-		id, ctx := newID(), t.Context()
-		release, ok, err := s.hold(ctx, id)
-		if !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		for range 3 { // the first is the taking itself
-			select {
-			case <-held.renewals:
-			case <-time.After(20 * time.Second):
-				t.Fatal("the lease isn't renewed")
-			}
-		}
-		release()
-
-		s.patience.lease = time.Hour // long beyond this test: it can't run out under load
-		if release, ok, err = s.hold(ctx, id); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		if ok, err := store.lease(ctx, id, "other", time.Minute); ok || err != nil {
-			t.Fatalf("the other got it although it was held: %v, %v", ok, err)
-		}
-		if err := store.release(ctx, id, "other"); err != nil {
-			t.Fatal(err)
-		}
-		if ok, _ := store.lease(ctx, id, "other", time.Minute); ok {
-			t.Fatal("who didn't hold it released it")
-		}
-		release()
-		for range 2 { // the second time as a client does that lost the answer to the first
-			if ok, err := store.lease(ctx, id, "other", time.Hour); !ok || err != nil {
-				t.Fatalf("got %v, %v, expected the lease", ok, err)
-			}
-		}
-	})
-}
-
-// Renewing a lease prolongs its life: it outlives the time for which it was taken.
-func TestARenewalProlongsTheLease(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, id := r.sessions(usual), newID()
-		for range 3 {
-			if ok, err := s.store.lease(t.Context(), id, "holder", time.Hour); !ok || err != nil {
-				t.Fatal(ok, err)
-			}
-			r.pass(40 * time.Minute)
-		}
-		if ok, err := s.store.lease(t.Context(), id, "other", time.Hour); ok || err != nil {
-			t.Errorf("got %v, %v, expected that the lease goes on", ok, err)
-		}
-		r.pass(time.Hour)
-		if ok, err := s.store.lease(t.Context(), id, "other", time.Hour); !ok || err != nil {
-			t.Errorf("got %v, %v, expected that the lease has run out", ok, err)
-		}
-	})
-}
-
-func TestAWaitHasAnEnd(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		i := &issuer{clock: r.clock}
-		s := r.sessions(usual)
-		s.patience.wait = 50 * time.Millisecond
-		id := r.start(s, nil, i.login())
-		s.store.lease(t.Context(), id, "slow", time.Minute)
-		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrUnavailable) || i.calls.Load() != 0 {
-			t.Errorf("got %v, expected %v", err, ErrUnavailable)
-		}
-	})
-}
-
 func TestLogoutDuringARefreshIsNotUndone(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
@@ -229,17 +118,20 @@ func TestWhatRefreshSays(t *testing.T) {
 		}
 		got, err = s.Update(t.Context(), id, func(_ context.Context, current *Session) (*Session, error) { return current, nil })
 		if err != nil || got != before || r.open(s, id).Session != before {
-			t.Errorf("nothing to do: got %v, %v", got, err)
+			t.Errorf("an unchanged session: got %v, %v", got, err)
 		}
 		called := false
-		_, err = s.Update(t.Context(), newID(), func(_ context.Context, current *Session) (*Session, error) { called = true; return current, nil })
+		_, err = s.Update(t.Context(), newID(), func(_ context.Context, current *Session) (*Session, error) {
+			called = true
+			return current, nil
+		})
 		if !isNotFound(err) || called {
 			t.Errorf("no session: got %v, called %v", err, called)
 		}
 	})
 }
 
-// The caller's browser went away: what the issuer answered is saved all the same.
+// A refresh is saved although its caller has given up.
 func TestARefreshGoesOnWithoutItsCaller(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		i := &issuer{clock: r.clock}
@@ -274,15 +166,15 @@ func TestUpdateFollowsARotatedID(t *testing.T) {
 	})
 }
 
-// A process that was stopped for so long that its lease ran out must not lose what the issuer gave it, wherever the
-// session went meanwhile.
+// A process that is suspended for longer than its lease lives does not lose the refreshed tokens, although the session was rotated
+// meanwhile.
 func TestARefreshOutlivesItsLease(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(usual), r.sessions(usual)
 		i := &issuer{clock: r.clock}
 		id := r.start(s, nil, i.login())
 		var next ID
-		i.during = func() { // the other rotates without the lease
+		i.during = func() { // the other replica rotates without the lease
 			e, err := other.store.load(t.Context(), id)
 			if err != nil {
 				t.Error(err)
@@ -304,7 +196,7 @@ func TestARefreshOutlivesItsLease(t *testing.T) {
 	})
 }
 
-// quicker is a refresh by another replica, whose clock is an hour behind, while ours is under way without a lease.
+// quicker refreshes the session in another replica, whose clock is an hour behind.
 func (r *rig) quicker(other *Sessions, id ID) *Session {
 	r.Helper()
 	e, err := other.store.load(r.Context(), id)
@@ -322,7 +214,7 @@ func (r *rig) quicker(other *Sessions, id ID) *Session {
 	return next
 }
 
-// After a lost lease the answer that was saved first stays, whatever the clocks of the two replicas say.
+// After a lost lease the refresh that was saved first counts, whatever the clocks of the two replicas say.
 func TestTheFirstAnswerStays(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
@@ -330,7 +222,7 @@ func TestTheFirstAnswerStays(t *testing.T) {
 		i.during = func() { r.quicker(other, id) }
 		got, err := s.Update(t.Context(), id, i.refresh)
 		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
-			t.Fatalf("got %v, %v, expected what the other replica saved", got, err)
+			t.Fatalf("got %v, %v, expected the session that the other replica saved", got, err)
 		}
 		for _, s := range []*Sessions{s, other} {
 			if got := r.open(s, id).Session.Login.Identity.Tokens.RefreshToken; got != "the other's" {
@@ -351,10 +243,11 @@ func TestARefusedRefresh(t *testing.T) {
 			return nil, refused
 		})
 		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
-			t.Errorf("got %v, %v, expected what the other replica saved", got, err)
+			t.Errorf("got %v, %v, expected the session that the other replica saved", got, err)
 		}
 		r.open(other, id)
-		if _, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { return nil, refused }); !errors.Is(err, ErrEnded) {
+		refuse := func(context.Context, *Session) (*Session, error) { return nil, refused }
+		if _, err := s.Update(t.Context(), id, refuse); !errors.Is(err, ErrEnded) {
 			t.Errorf("got %v, expected %v", err, ErrEnded)
 		}
 		r.gone(s, id)
@@ -362,7 +255,7 @@ func TestARefusedRefresh(t *testing.T) {
 	})
 }
 
-// A login under the cookie's name while the login before is being refreshed: the old one ends, the new one is untouched.
+// A login while the browser's former session is being refreshed ends the former one and leaves the new one unchanged.
 func TestALoginDuringARefresh(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
@@ -373,7 +266,7 @@ func TestALoginDuringARefresh(t *testing.T) {
 			t.Errorf("got %v, expected %v", err, ErrReplaced)
 		}
 		if got := r.open(other, next).Session; refreshed(got) {
-			t.Error("the new login has the old one's tokens")
+			t.Error("the new session has the former one's tokens")
 		}
 		r.gone(s, id)
 	})

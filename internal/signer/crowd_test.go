@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// A slowStore answers when it is let to.
+// A slowStore blocks each load until let is closed.
 type slowStore struct {
 	memoryStore
 	loads atomic.Int64
@@ -21,7 +21,7 @@ func (s *slowStore) load(ctx context.Context) (*set, error) {
 	return s.memoryStore.load(ctx)
 }
 
-// A crowd that asks for the public keys is one look into the store.
+// Concurrent requests for the public keys read the store once.
 func TestCrowdAtThePublicKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Config{Settings: Settings{Storage: "memory"}, Log: slog.New(slog.DiscardHandler)})

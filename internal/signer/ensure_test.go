@@ -13,7 +13,7 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// Replicas that start at the same moment publish one set of keys, for whatever each of them signs by.
+// Replicas that start at the same time publish one set of keys, with the algorithms of all of them.
 func TestReplicasEnsureOneSet(t *testing.T) {
 	r := &rig{T: t, settings: Settings{Storage: "redis", Redis: redistest.Start(t).Settings()}}
 	signers := []*Signer{r.open(), r.open(), r.open(), r.open()}
@@ -40,7 +40,7 @@ func TestReplicasEnsureOneSet(t *testing.T) {
 	}
 }
 
-// A rotation replaces all keys at once: none is published only after it has signed. The first keys aren't old ones.
+// A rotation replaces all keys at once, so that each is published before it signs. The first keys are not rotated at once.
 func TestRotationIsComplete(t *testing.T) {
 	onEach(t, func(r *rig) {
 		now := time.Now()
@@ -65,7 +65,7 @@ func TestRotationIsComplete(t *testing.T) {
 	})
 }
 
-// An awayStore can't be reached while it is away.
+// An awayStore fails while away is set.
 type awayStore struct {
 	memoryStore
 	away  bool
@@ -80,8 +80,8 @@ func (s *awayStore) load(ctx context.Context) (*set, error) {
 	return s.memoryStore.load(ctx)
 }
 
-// While the store is away it is asked once in a while, however many callers need it, and nothing is published in the place of
-// the keys. Ensure asks it anew, and so does Public after a while: it makes what Ensure could not.
+// During an outage the store is used only once in a while, however many callers there are, and no other keys are published. Ensure uses it
+// again, and so does Public after a pause: it makes the keys that Ensure could not make.
 func TestStoreAway(t *testing.T) {
 	now := time.Now()
 	s, err := New(Config{Settings: Settings{Storage: "memory"}, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
@@ -113,16 +113,16 @@ func TestStoreAway(t *testing.T) {
 	published(t, s, &now, store)
 }
 
-// published checks that known keys serve while the store is away, and that Ensure doesn't wait to find it back.
+// published checks that the keys are still used during an outage, and that Ensure uses the store again without a pause.
 func published(t *testing.T, s *Signer, now *time.Time, store *awayStore) {
 	t.Helper()
 	store.away = true
 	*now = now.Add(reread)
 	if set, err := s.Public(t.Context()); err != nil || len(set.Keys) != 1 {
-		t.Errorf("Public: %v, %v, expected the key that is known", set, err)
+		t.Errorf("Public: %v, %v, expected the key that was read before", set, err)
 	}
 	if _, err := s.Key("ES256"); err != nil {
-		t.Errorf("Key: %v, expected the one that is known", err)
+		t.Errorf("Key: %v, expected the one that was read before", err)
 	}
 	if _, err := s.Key("ES384"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("Key: %v, expected %v", err, ErrUnavailable)

@@ -18,17 +18,17 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A set is all keys, as they are stored. It is immutable: a change is a new value.
+// A set has all keys, as they are stored. It is immutable: a change is a new value.
 type set struct {
 	Current  map[string]jose.JSONWebKey `json:"current"` // by algorithm
 	Previous map[string]jose.JSONWebKey `json:"previous,omitempty"`
 	Rotated  time.Time                  `json:"rotated"`
 
-	record string // as it was stored
+	record string // the stored bytes
 }
 
-// rotated returns a set with new keys: for all algorithms that t has keys for, and for algs. All are made at once, because
-// what is published has to be complete.
+// rotated returns a set with new keys for all algorithms of t and for algs. It makes all of them at once, because the published set must
+// be complete.
 func (t *set) rotated(now time.Time, algs []string) (*set, error) {
 	next := &set{Previous: t.Current}
 	return next.with(now, slices.Concat(slices.Sorted(maps.Keys(t.Current)), algs))
@@ -39,7 +39,7 @@ func (t *set) has(alg string) bool {
 	return found
 }
 
-// with returns a set with keys for algorithms: t itself, if it has them.
+// with returns a set that also has keys for algs. It returns t itself if nothing is missing.
 func (t *set) with(now time.Time, algs []string) (*set, error) {
 	next := t
 	for _, alg := range algs {
@@ -58,7 +58,7 @@ func (t *set) with(now time.Time, algs []string) (*set, error) {
 	return next, nil
 }
 
-// copied returns a copy whose current keys may be added to. The first of them begin the time until the next rotation.
+// copied returns a copy to whose current keys others may be added. Rotated is set when the first keys are made.
 func (t *set) copied(now time.Time) *set {
 	next := &set{Current: map[string]jose.JSONWebKey{}, Previous: t.Previous, Rotated: t.Rotated}
 	maps.Copy(next.Current, t.Current)
@@ -80,7 +80,7 @@ func (t *set) public() *jose.JSONWebKeySet {
 	return public
 }
 
-// makeKey makes a key for an algorithm (RFC 7518 §3.1, RFC 8037), which is named by its thumbprint (RFC 7638).
+// makeKey returns a new key for an algorithm (RFC 7518 §3.1, RFC 8037). Its kid is its thumbprint (RFC 7638).
 func makeKey(alg string) (*jose.JSONWebKey, error) {
 	private, err := generate(alg)
 	if err != nil {
@@ -112,7 +112,7 @@ func generate(alg string) (crypto.Signer, error) {
 	return ecdsa.GenerateKey(curve, rand.Reader)
 }
 
-// marshal is the set as it is sealed.
+// marshal returns the plaintext of the set's record.
 func (t *set) marshal() ([]byte, error) { return json.Marshal(t) }
 
 func unmarshal(plain []byte) (*set, error) {

@@ -1,5 +1,5 @@
-// Package signer has the keys that the gate makes for itself: it signs client assertions with them, publishes their public
-// halves, keeps them sealed, and rotates them.
+// Package signer makes the gate's own signing keys, with which it signs client assertions. It stores them sealed, publishes their public
+// keys and rotates them.
 package signer
 
 import (
@@ -19,38 +19,41 @@ import (
 	"sallyport/internal/redis"
 )
 
-// Settings are the keys: block of the process.
+// Settings are the keys block of the process file.
 type Settings struct {
-	Storage     string         `yaml:"storage" default:"memory" enum:"memory,file,redis"` // memory: new keys at each start, and of its own for each replica
-	File        string         `yaml:"file"`                                              // for storage file: written by this process alone
-	Redis       redis.Settings `yaml:"redis"`                                             // for storage redis: replicas share the keys
-	Secret      []auth.Secret  `yaml:"secret"`                                            // seals what is stored; newest first, 32 bytes or more each
-	PublicPath  string         `yaml:"public_path"`                                       // where clients of the gate, such as the issuer, get the public keys; default nowhere but the admin listener
-	RotateAfter time.Duration  `yaml:"rotate_after"`                                      // 0: only when asked to
+	// Storage memory makes new keys at each start, and different ones in each replica.
+	Storage string         `yaml:"storage" default:"memory" enum:"memory,file,redis"`
+	File    string         `yaml:"file"`   // for storage file; only this process may write it
+	Redis   redis.Settings `yaml:"redis"`  // for storage redis; replicas share the keys
+	Secret  []auth.Secret  `yaml:"secret"` // seals the stored keys; the newest first, 32 bytes or more each
+
+	// PublicPath is the path at which authorization servers get the public keys. The admin listener always serves them.
+	PublicPath  string        `yaml:"public_path"`
+	RotateAfter time.Duration `yaml:"rotate_after"` // 0: only on request
 }
 
-// ErrUnavailable says that the keys can't be had: the store is away, or what it holds doesn't open.
-var ErrUnavailable = errors.New("the gate's keys can't be had")
+// ErrUnavailable means that the keys could not be loaded or stored: the store can't be reached, or its record doesn't open.
+var ErrUnavailable = errors.New("the gate's keys can't be loaded or stored")
 
-// A Signer holds the keys. It is safe for concurrent use.
+// A Signer has the keys. It is safe for concurrent use.
 type Signer struct {
 	rotateAfter time.Duration
 	store       store
 	now         func() time.Time
 	log         *slog.Logger
 
-	published singleflight.Group // strangers may ask for the keys
+	published singleflight.Group // any client may request the public keys
 
-	mu     sync.Mutex // guards what is below, and is held while a key is made: once is enough
+	mu     sync.Mutex // guards the fields below; it is held while a key is made, so that each is made once
 	set    *set       // nil before the first use
 	read   time.Time
-	needed []string // algorithms whose keys are published before one of them signs
+	needed []string // algorithms that the published keys must include
 
-	failure  error // of the store, when it was asked last; nil: it answered
+	failure  error // of the last request to the store; nil: it succeeded
 	failedAt time.Time
 }
 
-// A Config is what a Signer is made from.
+// A Config configures a Signer.
 type Config struct {
 	Settings
 	Keyring *keyring.Keyring // made from Settings.Secret; nil for storage memory
@@ -58,7 +61,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// New returns the signer of the settings. Nothing is read or made yet.
+// New returns the signer of the settings. It doesn't read or make keys yet.
 func New(c Config) (*Signer, error) {
 	s := &Signer{rotateAfter: c.RotateAfter, now: c.Now, log: c.Log}
 	if s.now == nil {
@@ -69,13 +72,13 @@ func New(c Config) (*Signer, error) {
 	return s, err
 }
 
-// storeTimeout bounds what a caller waits for the store.
+// storeTimeout is how long a caller waits for the store.
 const storeTimeout = 5 * time.Second
 
-// reread is how long a replica may sign with a key that another has rotated: the one before is published, too.
+// reread is how long a replica may sign with a key that another replica has rotated. That is safe: the previous keys are published too.
 const reread = 30 * time.Second
 
-// Key returns the private key for an algorithm, made if need be.
+// Key returns the private key for an algorithm. It makes one if there is none.
 func (s *Signer) Key(alg string) (*jose.JSONWebKey, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
@@ -88,8 +91,8 @@ func (s *Signer) Key(alg string) (*jose.JSONWebKey, error) {
 	return &key, nil
 }
 
-// Ensure makes the keys for those of the algorithms that have none. From now on they are what Public publishes at least: an
-// issuer that was shown a set without a key may not ask again for a while, and refuses what the key signs.
+// Ensure makes keys for those of the algorithms that have none. From now on the keys that Public returns include all of them: an
+// authorization server that fetched an incomplete set may cache it, and then refuses what the missing key signs.
 func (s *Signer) Ensure(ctx context.Context, algs []string) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -99,12 +102,12 @@ func (s *Signer) Ensure(ctx context.Context, algs []string) error {
 	return s.complete(ctx, 0, algs)
 }
 
-// complete gives the stored set a key for each of the algorithms, and new keys to a set that is old, unless what was read is
-// younger than age and complete. Of the replicas that do so at the same time one is first, and the others take its keys. A
-// store that has failed is left alone for a while, so that callers don't wait for it one after the other.
+// complete adds keys for the algorithms to the stored set, and rotates a set that is too old. It doesn't read the store if the set was read
+// within age. Of concurrent replicas one is first, and the others use its keys. After a failure it doesn't use the store for a while, so
+// that callers don't wait for it one after the other.
 func (s *Signer) complete(ctx context.Context, age time.Duration, algs []string) error {
 	if s.failure != nil && s.now().Sub(s.failedAt) < pause {
-		return s.known(algs)
+		return s.withoutStore(algs)
 	}
 	for range attempts {
 		if err := s.load(ctx, age); err != nil {
@@ -121,21 +124,21 @@ func (s *Signer) complete(ctx context.Context, age time.Duration, algs []string)
 	return fmt.Errorf("%w: they kept changing", ErrUnavailable)
 }
 
-// pause is how long a store that has failed is left alone.
+// pause is how long the store is not used after a failure.
 const pause = 3 * time.Second
 
-// known returns nil if what was read last has a key for each of the algorithms, else why the store could not be asked.
-func (s *Signer) known(algs []string) error {
+// withoutStore returns nil if the set that was read last has a key for each of the algorithms, and the store's error otherwise.
+func (s *Signer) withoutStore(algs []string) error {
 	if s.set == nil || slices.ContainsFunc(algs, func(alg string) bool { return !s.set.has(alg) }) {
 		return s.failure
 	}
 	return nil
 }
 
-// attempts is how often a change is tried again that another replica was quicker to make.
+// attempts is how often a change is tried that fails because another replica has changed the keys.
 const attempts = 5
 
-// next returns the set that should be stored: the one that is, if nothing is missing.
+// next returns the set to store. It returns the current set if nothing is missing.
 func (s *Signer) next(algs []string) (*set, error) {
 	if s.rotateAfter > 0 && len(s.set.Current) > 0 && s.now().Sub(s.set.Rotated) >= s.rotateAfter {
 		s.log.Info("the gate's keys are rotated, because they are older than rotate_after")
@@ -144,7 +147,7 @@ func (s *Signer) next(algs []string) (*set, error) {
 	return s.set.with(s.now(), algs)
 }
 
-// load reads the stored keys, if what was read is older than age.
+// load reads the stored keys, unless they were read within age.
 func (s *Signer) load(ctx context.Context, age time.Duration) error {
 	if s.set != nil && s.now().Sub(s.read) < age {
 		return nil
@@ -153,7 +156,7 @@ func (s *Signer) load(ctx context.Context, age time.Duration) error {
 	s.note(err)
 	switch {
 	case err != nil && s.set != nil:
-		s.log.Warn("the gate's keys can't be read anew: the ones before are used", "error", err)
+		s.log.Warn("the gate's keys can't be read again: the previous ones are used", "error", err)
 	case err != nil:
 		return err
 	default:
@@ -163,8 +166,7 @@ func (s *Signer) load(ctx context.Context, age time.Duration) error {
 	return nil
 }
 
-// save stores a set in the place of the one that was read. If that isn't there any more the error is errChanged, and the
-// set is read anew.
+// save replaces the stored set. It returns errChanged if that is not the set that was read; then the next load reads it again.
 func (s *Signer) save(ctx context.Context, next *set) error {
 	err := s.store.save(ctx, s.set, next)
 	switch {
@@ -178,11 +180,10 @@ func (s *Signer) save(ctx context.Context, next *set) error {
 	return err
 }
 
-// note remembers how the store answered.
+// note remembers the result of a request to the store.
 func (s *Signer) note(err error) { s.failure, s.failedAt = err, s.now() }
 
-// Rotate makes a new key for each algorithm that is in use. The ones before are published for as long as they are the ones
-// before.
+// Rotate makes a new key for each algorithm in use. The previous keys are published until the next rotation.
 func (s *Signer) Rotate(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,10 +202,9 @@ func (s *Signer) Rotate(ctx context.Context) error {
 	return fmt.Errorf("%w: they kept changing", ErrUnavailable)
 }
 
-// Public returns the public keys as they are published (RFC 7517 §5), those before the last rotation among them; what Ensure
-// could not make is made first. With an error the set holds the keys that there are, and isn't all that it should be. All
-// who ask at the same time wait for one look into the store: a crowd of them holds up nobody who signs. The set is shared: it
-// isn't to be changed.
+// Public returns the public keys to publish (RFC 7517 §5), including those before the last rotation. It first makes the keys that Ensure
+// could not make. On an error the set is not nil, but some keys may be missing. Concurrent callers share one request to the store, so that
+// they don't delay signing. The set is shared too: the caller must not change it.
 func (s *Signer) Public(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	public, err, _ := s.published.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)

@@ -34,7 +34,8 @@ func onEach(t *testing.T, test func(*rig)) {
 	})
 	t.Run("file", func(t *testing.T) {
 		name := filepath.Join(t.TempDir(), "keys")
-		test(&rig{T: t, settings: Settings{Storage: "file", File: name}, raw: func() string { b, _ := os.ReadFile(name); return string(b) }})
+		test(&rig{T: t, settings: Settings{Storage: "file", File: name},
+			raw: func() string { b, _ := os.ReadFile(name); return string(b) }})
 	})
 	t.Run("redis", func(t *testing.T) {
 		s := Settings{Storage: "redis", Redis: redistest.Start(t).Settings()}
@@ -142,7 +143,8 @@ func TestRotate(t *testing.T) {
 
 func TestOldKeysRotateByThemselves(t *testing.T) {
 	now := time.Now()
-	s, _ := New(Config{Settings: Settings{RotateAfter: time.Hour}, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+	s, _ := New(Config{Settings: Settings{RotateAfter: time.Hour}, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)})
 	s.Rotate(context.Background())
 	first, _ := s.Key("ES256")
 	now = now.Add(59 * time.Minute)
@@ -155,7 +157,7 @@ func TestOldKeysRotateByThemselves(t *testing.T) {
 	}
 }
 
-// A restart, and another replica, go on with the same keys; what is stored shows nothing.
+// After a restart, and in another replica, the keys are the same. The record doesn't show them.
 func TestStored(t *testing.T) {
 	onEach(t, func(r *rig) {
 		if r.settings.Storage == "memory" {
@@ -172,19 +174,19 @@ func TestStored(t *testing.T) {
 		var members map[string]string
 		json.Unmarshal(encoded, &members)
 		if raw := r.raw(); raw == "" || strings.Contains(raw, members["d"]) || strings.Contains(raw, members["x"]) {
-			r.Error("what is stored shows the key, or nothing is stored")
+			r.Error("the record shows the key, or there is no record")
 		}
-		stranger := r.open("another secret of the test, long enough")
-		if _, err := stranger.Key("ES256"); !errors.Is(err, ErrUnavailable) {
+		other := r.open("another secret of the test, long enough")
+		if _, err := other.Key("ES256"); !errors.Is(err, ErrUnavailable) {
 			r.Errorf("with another secret: %v, expected %v", err, ErrUnavailable)
 		}
 		if again := r.key(r.open(), "ES256"); again.KeyID != key.KeyID {
-			r.Error("a stranger to the secret has replaced the keys")
+			r.Error("a signer with another secret has replaced the keys")
 		}
 	})
 }
 
-// Replicas that need the first key at the same moment agree on one.
+// Replicas that need the first key at the same time agree on one.
 func TestReplicasAgree(t *testing.T) {
 	r := &rig{T: t, settings: Settings{Storage: "redis", Redis: redistest.Start(t).Settings()}}
 	kids := make([]string, 8)

@@ -13,16 +13,16 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// A store keeps the one set. Its errors wrap ErrUnavailable or errChanged.
+// A store stores one set. Its errors wrap ErrUnavailable or errChanged.
 type store interface {
 	// load returns the stored set, or an empty one.
 	load(context.Context) (*set, error)
-	// save stores next if what is stored is still old, which load returned.
+	// save replaces old, as load returned it, with next. It returns errChanged if the stored set is another by now.
 	save(ctx context.Context, old, next *set) error
 	close() error
 }
 
-// errChanged says that the stored set is no longer what it was.
+// errChanged means that another replica has changed the stored set.
 var errChanged = errors.New("the gate's keys have changed")
 
 func newStore(c Config) (store, error) {
@@ -39,7 +39,7 @@ func newStore(c Config) (store, error) {
 	return &memoryStore{&set{}}, nil
 }
 
-// A memoryStore lives as long as the process.
+// A memoryStore stores the set in the process.
 type memoryStore struct{ set *set }
 
 func (m *memoryStore) load(context.Context) (*set, error) { return m.set, nil }
@@ -51,7 +51,7 @@ func (m *memoryStore) close() error { return nil }
 
 const recordUse = "signing keys"
 
-// seal returns the record of a set, and keeps it with the set.
+// seal sets the record of a set.
 func seal(k *keyring.Keyring, name string, t *set) error {
 	plain, err := t.marshal()
 	if err != nil {
@@ -61,6 +61,7 @@ func seal(k *keyring.Keyring, name string, t *set) error {
 	return err
 }
 
+// open returns the set of a record.
 func open(k *keyring.Keyring, name, record string) (*set, error) {
 	plain, err := k.OpenRecord(recordUse, name, "", record)
 	if err != nil {
@@ -73,7 +74,7 @@ func open(k *keyring.Keyring, name, record string) (*set, error) {
 	return t, err
 }
 
-// A fileStore keeps the record in a file that this process alone writes.
+// A fileStore stores the record in a file that only this process writes.
 type fileStore struct {
 	keyring *keyring.Keyring
 	name    string
@@ -90,7 +91,7 @@ func (f *fileStore) load(context.Context) (*set, error) {
 	return open(f.keyring, recordUse, string(b))
 }
 
-// save replaces the file in one step, so that a process that dies leaves the old or the new one.
+// save replaces the file atomically: if the process dies, the file has either the old or the new record.
 func (f *fileStore) save(_ context.Context, _, next *set) error {
 	if err := seal(f.keyring, recordUse, next); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (f *fileStore) save(_ context.Context, _, next *set) error {
 
 func (f *fileStore) close() error { return nil }
 
-// A redisStore keeps the record where replicas share it.
+// A redisStore stores the record in Redis, where replicas share it.
 type redisStore struct {
 	client  *goredis.Client
 	keyring *keyring.Keyring
@@ -130,8 +131,8 @@ func (r *redisStore) load(ctx context.Context) (*set, error) {
 	return open(r.keyring, r.name, record)
 }
 
-// swapScript stores a record in the place of the one that was read. If the client sends it again because the answer was
-// lost, it knows its own work. KEYS: the record. ARGV: as it was read or empty, the new one.
+// swapScript replaces a record if it is unchanged. The Redis client sends it again when the response was lost, so it recognizes its own
+// result. KEYS: the record. ARGV: 1 the old record, empty if there was none, 2 the new one.
 var swapScript = goredis.NewScript(`
 local now = redis.call('GET', KEYS[1]) or ''
 if now == ARGV[2] then return 1 end

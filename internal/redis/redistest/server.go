@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/redis"
 )
 
-// A Server is a Redis on a loopback port and a Unix socket of its own, with files of its own.
+// A Server is a Redis process with a loopback port, a Unix socket and a directory of its own.
 type Server struct {
 	Port     int
 	Password string // of the default user, for Client
@@ -29,7 +29,7 @@ type Server struct {
 	ended     chan struct{}
 }
 
-// Start starts a Redis that ends with the test. Without arguments it writes nothing to disk.
+// Start starts a server that is killed when the test ends. Without arguments it writes nothing to disk.
 func Start(t testing.TB, arguments ...string) *Server {
 	t.Helper()
 	if len(arguments) == 0 {
@@ -38,19 +38,21 @@ func Start(t testing.TB, arguments ...string) *Server {
 	return start(t, &Server{}, func(port string) []string { return append([]string{"--port", port}, arguments...) })
 }
 
-// StartTLS starts a Redis that speaks only TLS to the network.
+// StartTLS starts a server whose port accepts only TLS.
 func StartTLS(t testing.TB, certFile, keyFile string, arguments ...string) *Server {
 	t.Helper()
 	return start(t, &Server{}, func(port string) []string {
-		return append([]string{"--port", "0", "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no",
-			"--save", ""}, arguments...)
+		return append([]string{
+			"--port", "0", "--tls-port", port, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no",
+			"--save", "",
+		}, arguments...)
 	})
 }
 
 func start(t testing.TB, s *Server, arguments func(port string) []string) *Server {
 	t.Helper()
 	s.dir = t.TempDir()
-	for range 5 { // somebody else may take the port between our look and Redis's
+	for range 5 { // another process may take the port before Redis does
 		s.Port = freeport.Port()
 		s.arguments = arguments(strconv.Itoa(s.Port))
 		if s.run(t) {
@@ -62,7 +64,7 @@ func start(t testing.TB, s *Server, arguments func(port string) []string) *Serve
 	return nil
 }
 
-// run waits until Redis accepts connections; false if it doesn't come to that.
+// run starts the process and waits until it accepts connections. It reports false if the process exits before.
 func (s *Server) run(t testing.TB) bool {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
@@ -99,13 +101,13 @@ func (s *Server) run(t testing.TB) bool {
 	}
 }
 
-// Kill ends it as kill -9 does.
+// Kill kills the server with SIGKILL.
 func (s *Server) Kill() {
 	s.process.Process.Kill()
 	<-s.ended
 }
 
-// Restart starts a killed one on its port and its files.
+// Restart starts a killed server again, on the same port and directory.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	if !s.run(t) {
@@ -113,10 +115,10 @@ func (s *Server) Restart(t testing.TB) {
 	}
 }
 
-// Socket is the Unix socket's path.
+// Socket returns the path of the Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
 
-// Settings lead to it.
+// Settings returns the settings of a client of the server.
 func (s *Server) Settings() redis.Settings {
 	return redis.Settings{
 		Host: "127.0.0.1", Port: s.Port, Prefix: "sallyport:", SSLVerify: true, KeepalivePoolSize: 64,
@@ -124,7 +126,7 @@ func (s *Server) Settings() redis.Settings {
 	}
 }
 
-// Client is the test's own view of what is in a database.
+// Client returns a client of a database, which is closed when the test ends.
 func (s *Server) Client(t testing.TB, database int) *goredis.Client {
 	c := goredis.NewClient(&goredis.Options{
 		Network: "unix", Addr: s.Socket(), Protocol: 2, DisableIdentity: true, DB: database, Password: s.Password,
@@ -133,7 +135,7 @@ func (s *Server) Client(t testing.TB, database int) *goredis.Client {
 	return c
 }
 
-// Pass takes that much of every key's life.
+// Pass shortens the TTL of every key by d.
 func (s *Server) Pass(t testing.TB, d time.Duration) {
 	c, ctx := s.Client(t, 0), context.Background()
 	for _, key := range c.Keys(ctx, "*").Val() {
@@ -143,7 +145,7 @@ func (s *Server) Pass(t testing.TB, d time.Duration) {
 	}
 }
 
-// Calls is how often Redis has run a command.
+// Calls returns how many times the server has run a command.
 func (s *Server) Calls(t testing.TB, command string) int {
 	t.Helper()
 	for line := range strings.Lines(s.Client(t, 0).Info(context.Background(), "commandstats").Val()) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// EndIf ends the session that was judged, and none that another replica has refreshed or rotated since.
+// EndIfUnchanged ends the session that was read, but not one that another replica has refreshed or rotated since.
 func TestEndIf(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(r *rig, replica *Sessions, id ID)
@@ -31,10 +31,10 @@ func TestEndIf(t *testing.T) {
 				id := r.start(s, nil, john())
 				read := r.open(s, id).Session
 				c.change(r, replica, id)
-				if err := s.EndIf(r.Context(), id, read); errors.Is(err, ErrChanged) != c.changed || err != nil && !c.changed {
+				if err := s.EndIfUnchanged(r.Context(), id, read); errors.Is(err, ErrChanged) != c.changed || err != nil && !c.changed {
 					r.Errorf("got %v", err)
 				}
-				if _, err := s.Look(r.Context(), id); (err == nil) != c.changed {
+				if _, err := s.Peek(r.Context(), id); (err == nil) != c.changed {
 					r.Errorf("then the session: %v", err)
 				}
 			})
@@ -42,7 +42,7 @@ func TestEndIf(t *testing.T) {
 	}
 }
 
-// EndIf ends what a refresh has returned, too.
+// EndIfUnchanged also ends a session that Update returned.
 func TestEndIfRefreshed(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, i := r.sessions(usual), &issuer{clock: r.clock}
@@ -51,7 +51,7 @@ func TestEndIfRefreshed(t *testing.T) {
 		if err != nil || !refreshed(read) {
 			r.Fatal(read, err)
 		}
-		if err := s.EndIf(r.Context(), id, read); err != nil {
+		if err := s.EndIfUnchanged(r.Context(), id, read); err != nil {
 			r.Error(err)
 		}
 		r.gone(s, id)
