@@ -28,7 +28,7 @@ func checkSessionCookies(routes []Route) {
 				continue
 			}
 			s := &part.OIDC.Flow
-			for n, name := range flow.SessionCookieNames(s, len(routes[i].Issuers) > 0) {
+			for n, name := range s.SessionCookieNames(len(routes[i].Issuers) > 0) {
 				uses = append(uses, cookieUse{&part, name, oidc.At(s.Client.ClientID, n)})
 			}
 		}

@@ -75,7 +75,7 @@ var (
 	// By name: functions whose first argument is a reason.
 	makers = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "grantError", "errCredentials"}
 	// Where a reason is no literal: these hand on what stands elsewhere.
-	handedOn   = []string{"../flow/bearer.go", "../flow/basic.go", "../flow/client_credentials.go", "../authz/pairs.go", "../auth/error.go", "../proxy/explain.go"}
+	handedOn   = []string{"../flow/errors.go", "../authz/pairs.go", "../auth/error.go", "../proxy/explain.go"}
 	reasonCode = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 )
 

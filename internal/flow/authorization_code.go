@@ -14,105 +14,57 @@ import (
 	"golang.org/x/oauth2"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 )
-
-// AuthorizationCodeSettings are the authorization request's parameters and the login cookie's.
-type AuthorizationCodeSettings struct {
-	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback under the route's first path
-	ResponseType                   []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
-	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
-	MaxAge                         *time.Duration `yaml:"max_age" group:"issuer"`
-	AuthorizationQueryArgsNames    []string       `yaml:"authorization_query_args_names" group:"issuer"`
-	AuthorizationQueryArgsValues   []string       `yaml:"authorization_query_args_values" group:"issuer"`
-	AuthorizationQueryArgsClient   []string       `yaml:"authorization_query_args_client" group:"issuer"`     // copied from the client's query
-	RequireProofKeyForCodeExchange *bool          `yaml:"require_proof_key_for_code_exchange" group:"issuer"` // only false switches PKCE off
-
-	AuthorizationCookieName     string         `yaml:"authorization_cookie_name" default:"authorization"`
-	AuthorizationCookie         CookieSettings `yaml:",inline" prefix:"authorization_cookie_"`
-	AuthorizationRollingTimeout time.Duration  `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
-
-	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: a stolen ID token could be slipped in
-	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
-}
 
 // authorizationCode logs a person in with the authorization code flow (RFC 6749 §4.1, OIDC Core §3.1): its challenge sends
 // the browser to the provider, its redirection endpoint begins the session.
 type authorizationCode struct {
-	settings      AuthorizationCodeSettings
-	request       oidc.TokenRequestSettings // scopes and audience
-	clients       *clients
-	sessions      *sessions
-	keyring       *keyring.Keyring
-	cookie        cookie
-	paths         []string // of the redirection endpoints
-	home          string
-	action        loginAction
-	hidden        []string // arguments of the page that were for the gate
-	beginsSession bool
-	response      responseHeaders
-	userinfo      *userinfo // nil: userinfo isn't asked
-	now           func() time.Time
-	log           *slog.Logger
+	settings       AuthorizationCodeSettings
+	request        oidc.TokenRequestSettings // scopes and audience
+	clients        *clients
+	sessions       *sessions
+	cookies        *loginCookies
+	loop           *loginLoop
+	paths          []string // of the redirection endpoints
+	home           string
+	action         loginAction
+	hidden         []string // arguments of the page that were for the gate
+	beginsSession  bool
+	response       responseHeaders
+	searchUserinfo auth.Step // nil: userinfo isn't asked
+	now            func() time.Time
+	log            *slog.Logger
 }
 
 var authorizationCodeKind = Kind{
-	Name: "authorization_code", new: func(b *base, _ *Kind) auth.Flow { return b.login }, role: logsIn, on: true, beginsSession: true,
+	Name: "authorization_code", role: logsIn, on: true, beginsSession: true,
 	asks: oidc.Examination{Login: true}, check: checkAuthorizationCode,
-	paths: func(s *Settings, base string) (all []OwnPath) {
-		key := "paths"
-		if len(s.RedirectURI) > 0 {
+	paths: func(v view, base string) (all []OwnPath) {
+		key, uris := "paths", of[AuthorizationCodeSettings](v).RedirectURI
+		if len(uris) > 0 {
 			key = "redirect_uri"
 		}
-		for _, path := range redirectPaths(s.RedirectURI, base) {
+		for _, path := range redirectPaths(uris, base) {
 			all = append(all, OwnPath{Endpoint: "callback", Path: path, Key: key})
 		}
 		return all
 	},
 }
 
-func newAuthorizationCode(b *base) *authorizationCode {
+func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
+	k, s := &authorizationCodeKind, *of[AuthorizationCodeSettings](b.view)
 	f := &authorizationCode{
-		settings: b.AuthorizationCodeSettings, request: b.Settings.Client.TokenRequestSettings, clients: b.clients, sessions: b.sessions,
-		keyring: b.Keyring, cookie: loginCookie(b), paths: redirectPaths(b.RedirectURI, b.Base), home: b.Base, action: newLoginAction(b),
-		response: newResponseHeaders(b, &authorizationCodeKind), now: b.Now, log: b.Log,
-		beginsSession: b.mayBeginSession(&authorizationCodeKind),
+		settings: s, request: *of[oidc.TokenRequestSettings](b.view), clients: b.clients, sessions: sessions,
+		cookies: &loginCookies{loginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
+		home: b.Base, action: newLoginAction(b), response: newResponseHeaders(b, k), searchUserinfo: b.searchUserinfo, now: b.Now, log: b.Log,
+		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
+	f.loop = &loginLoop{f.cookies, f.paths, f.now}
 	if b.Several {
-		f.hidden = []string{b.LoginIssuerArg}
-	}
-	if b.SearchUserInfo {
-		f.userinfo = b.userinfo
+		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}
 	return f
-}
-
-// redirectPaths returns where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
-func redirectPaths(redirectURIs []string, base string) []string {
-	var all []string
-	for _, text := range redirectURIs {
-		if u, err := url.Parse(text); err == nil && u.Path != "" && !slices.Contains(all, u.Path) {
-			all = append(all, u.Path)
-		}
-	}
-	if len(all) == 0 {
-		return []string{PathBelow(base, "oauth2/callback")}
-	}
-	return all
-}
-
-// registeredRedirectURI returns the redirect URI that the issuer must know; empty if neither redirect_uri nor origin, which is
-// public_url, says it.
-func (s *Settings) registeredRedirectURI(base, origin string) string {
-	configured := oidc.At(s.RedirectURI, 0)
-	switch {
-	case configured != "" && !strings.HasPrefix(configured, "/"):
-		return configured
-	case origin != "":
-		return origin + redirectPaths(s.RedirectURI, base)[0]
-	}
-	return ""
 }
 
 // Authenticate finds no credential: a code is only taken at the redirection endpoint.
@@ -138,10 +90,10 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 			Description: "Logging in needs https, so that nobody on the way can read along.",
 			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
 	}
-	if a := f.atPublicURL(r); a != nil {
+	if a := f.loop.atPublicURL(r); a != nil {
 		return a, nil
 	}
-	if err := f.checkLoop(r, want); err != nil {
+	if err := f.loop.checkLoop(r, want); err != nil {
 		return nil, err
 	}
 	n := f.clients.index(r)
@@ -155,8 +107,8 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	if err != nil {
 		return nil, issuerError(err)
 	}
-	header := f.boundLogins(r)
-	switch err := f.remember(header, r, login); {
+	header := f.cookies.boundLogins(r)
+	switch err := f.cookies.remember(header, r, login); {
 	case errors.Is(err, errLongReturn):
 		return nil, tooLong(r, f.home)
 	case err != nil:

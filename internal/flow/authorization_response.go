@@ -2,7 +2,9 @@ package flow
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,14 +24,14 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		return nil, err
 	}
 	if !r.Opened() { // what a script, a frame or a prefetch asks spends no code and begins no session
-		return nil, f.stale(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
+		return nil, staleLogin(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
 	}
 	login, name, err := f.recall(r, response)
 	if err != nil {
 		return nil, err
 	}
 	header := http.Header{}
-	f.cookie.set(header, r, name, "", -1) // a login is good for one response
+	f.cookies.cookie.set(header, r, name, "", -1) // a login is good for one response
 	res, err := f.redeemOnce(r, login, response)
 	if err != nil {
 		err = f.loginError(r, login, err)
@@ -43,7 +45,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
 	}
 	if err == nil {
-		err = f.countRound(header, r)
+		err = f.loop.countRound(header, r)
 	}
 	if err != nil { // the code is spent: only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)
@@ -57,6 +59,27 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	return f.action.finish(r, login, res), nil
 }
 
+// recall finds the login that an authorization response belongs to, by its state, and the name of its cookie.
+func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login, string, error) {
+	states := response["state"]
+	if len(states) != 1 || len(states[0]) > 100 {
+		return nil, "", staleLogin(r, f.home, errors.New("the authorization response has no state, or several"))
+	}
+	name := f.cookies.cookieName(r, states[0])
+	l := f.cookies.unseal(r, name)
+	switch {
+	case l == nil:
+		return nil, "", staleLogin(r, f.home, errors.New("no login of this browser has this state: it was used already, began in another browser, or never"))
+	case subtle.ConstantTimeCompare([]byte(l.state()), []byte(states[0])) != 1:
+		return nil, "", staleLogin(r, f.home, errors.New("the login's state is another"))
+	case l.Origin != r.Origin:
+		return nil, "", staleLogin(r, f.home, fmt.Errorf("the login began at %s and ended at %s", l.Origin, r.Origin))
+	case f.now().Sub(time.Unix(l.Started, 0)) > f.settings.AuthorizationRollingTimeout:
+		return nil, "", staleLogin(r, l.Return, errors.New("the login took longer than authorization_rolling_timeout"))
+	}
+	return l, name, nil
+}
+
 // redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
 // request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
 func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
@@ -65,7 +88,7 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 	case err != nil:
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	case !first:
-		return nil, f.stale(r, l.Return, errors.New("this login has had its authorization response already"))
+		return nil, staleLogin(r, l.Return, errors.New("this login has had its authorization response already"))
 	}
 	res, err := f.redeem(r, l, response)
 	if oidc.IsOutage(err) {
@@ -138,8 +161,8 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	res := f.response.result(&answered, nil)
-	if f.userinfo != nil {
-		return f.userinfo.search(r, res)
+	if f.searchUserinfo != nil {
+		return f.searchUserinfo(r, res)
 	}
 	return res, nil
 }

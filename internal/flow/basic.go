@@ -81,10 +81,3 @@ func basicPair(r *auth.Request) (pair, error) {
 	}
 	return pair{name: name, secret: auth.Secret(secret), at: inAuthorization, basic: true}, nil
 }
-
-// errCredentials is what a wrong name or secret is answered, whichever it was: no oracle.
-func errCredentials(reason string, err error) error {
-	e := auth.InvalidToken(reason, err)
-	e.Description = "The credentials are wrong."
-	return e
-}

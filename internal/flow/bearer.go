@@ -20,11 +20,11 @@ type JWTSettings struct {
 
 // bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
-	settings JWTSettings
-	issuers  []*oidc.Issuer
-	tokens   *tokenFinder
-	asked    *introspection // nil: the issuer isn't asked
-	mayPass  func(auth.Claims) bool
+	settings   JWTSettings
+	issuers    []*oidc.Issuer
+	tokens     *tokenFinder
+	introspect func(*auth.Request, string) (*auth.Identity, error) // nil: the issuer isn't asked
+	mayPass    func(auth.Claims) bool
 }
 
 var bearerKind = Kind{
@@ -33,9 +33,9 @@ var bearerKind = Kind{
 }
 
 func newBearer(b *base, _ *Kind) auth.Flow {
-	f := &bearer{settings: b.JWTSettings, issuers: b.issuers(), tokens: b.tokens, mayPass: b.TakesAudience}
-	if b.IntrospectJWTTokens {
-		f.asked = b.introspection
+	f := &bearer{settings: *of[JWTSettings](b.view), issuers: b.issuers(), tokens: b.tokens, mayPass: b.TakesAudience}
+	if f.settings.IntrospectJWTTokens {
+		f.introspect = b.introspect
 	}
 	return f
 }
@@ -52,7 +52,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err := b.checkCookie(r, identity.AccessToken); err != nil {
 		return nil, err
 	}
-	if b.asked != nil && identity.Issuer == b.issuers[0].URL() {
+	if b.introspect != nil && identity.Issuer == b.issuers[0].URL() {
 		if identity, err = b.ask(r, token.value, identity); err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.
 func (b *bearer) ask(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
-	answer, err := b.asked.introspect(r, token)
+	answer, err := b.introspect(r, token)
 	if err != nil {
 		return nil, err
 	}
@@ -87,31 +87,14 @@ func (b *bearer) checkCookie(r *auth.Request, claims auth.Claims) error {
 	return nil
 }
 
-// tokenError gives a verification error its status and its reason in the log.
-func tokenError(err error) error {
-	if errors.As(err, new(*auth.Error)) {
-		return err
-	}
-	if errors.Is(err, oidc.ErrUnavailable) {
-		return issuerError(err)
-	}
-	for _, reason := range []error{
-		oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrNobody, oidc.ErrRefused, oidc.ErrIssuer,
-	} {
-		if errors.Is(err, reason) {
-			return auth.InvalidToken(reason.Error(), err)
-		}
-	}
-	return auth.InvalidToken("token_invalid", err)
-}
-
 // checkBearer judges the settings of access tokens, whichever flow judges the tokens.
-func checkBearer(s *Settings, c check.Checker, _ *kindContext) {
+func checkBearer(v view, c check.Checker, _ *kindContext) {
+	s := of[BearerSettings](v)
 	cookie := slices.Contains(s.BearerTokenParamType, string(auth.InCookie))
 	c.Must("bearer_token_param_type", !cookie || s.BearerTokenCookieName != "", "cookie needs the cookie's name: add bearer_token_cookie_name")
 	c.Must("bearer_token_cookie_name", cookie || s.BearerTokenCookieName == "",
 		"it isn't read, because bearer_token_param_type has no cookie: add it there")
 	c.One("bearer_token_cookie_name", s.BearerTokenCookieName, check.CookieName)
 	c.One("bearer_token_header_name", s.BearerTokenHeaderName, check.Header)
-	c.One("jwt_session_cookie", s.JWTSessionCookie, check.ParamName)
+	c.One("jwt_session_cookie", of[JWTSettings](v).JWTSessionCookie, check.ParamName)
 }

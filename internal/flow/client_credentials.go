@@ -12,9 +12,9 @@ type ClientCredentialsSettings struct {
 	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
-// clientCredentials passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token
+// clientCredentialsGrant passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token
 // that it was given there.
-type clientCredentials struct {
+type clientCredentialsGrant struct {
 	places
 	clients  *clients
 	params   *copiedParams
@@ -26,17 +26,17 @@ type clientCredentials struct {
 
 var clientCredentialsKind = Kind{
 	Name: "client_credentials", new: newClientCredentials, asks: oidc.Examination{Token: true},
-	places: func(s *Settings) []string { return s.ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: inBasic,
+	places: func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: inBasic,
 }
 
 func newClientCredentials(b *base, k *Kind) auth.Flow {
-	return &clientCredentials{
-		places: newPlaces(b.ClientCredentialsParamType, b.Settings), clients: b.clients, params: b.params, basic: b.basicClients,
+	return &clientCredentialsGrant{
+		places: newPlaces(k.places(b.view), b.search), clients: b.clients, params: b.params, basic: b.basicClients,
 		response: newResponseHeaders(b, k), spellings: spellings{newBasicClients(b.HashKey)},
 	}
 }
 
-func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) {
+func (f *clientCredentialsGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
 	who, err := f.pair(r, "client_id", "client_secret")
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (f *clientCredentials) Authenticate(r *auth.Request) (*auth.Result, error) 
 }
 
 // ask asks for a token in each way to read the credentials, until one is accepted.
-func (f *clientCredentials) ask(r *auth.Request, who pair, by oidc.Caller) (t *oidc.TokenResponse, err error) {
+func (f *clientCredentialsGrant) ask(r *auth.Request, who pair, by oidc.Caller) (t *oidc.TokenResponse, err error) {
 	client := f.clients.first() // its settings: the caller authenticates as its own client
 	for _, p := range f.spellings.of(who) {
 		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, by)
@@ -68,24 +68,4 @@ func (f *clientCredentials) ask(r *auth.Request, who pair, by oidc.Caller) (t *o
 		}
 	}
 	return t, err
-}
-
-// grantError gives an error of the token endpoint its status.
-func grantError(reason string, err error) error {
-	switch {
-	case errors.As(err, new(*auth.Error)):
-		return err
-	case errors.Is(err, oidc.ErrRefused):
-		return errCredentials(reason, err)
-	}
-	return issuerError(err)
-}
-
-// issuerError is the refusal of a request about which the authorization server gave no verdict: 503 while it is away, 500 where only the
-// operator can mend that.
-func issuerError(err error) *auth.Error {
-	if errors.Is(err, oidc.ErrNotSetUp) {
-		return auth.NotSetUp(err)
-	}
-	return auth.Unavailable("issuer_unavailable", err)
 }

@@ -12,14 +12,12 @@ type clients struct {
 	list   []*oidc.Client
 	arg    string   // client_arg
 	header []string // the headers of that name
-	bodies bool     // the route reads bodies, so the choice may stand there
-	limit  int64
+	search          // the choice may stand in bodies that are read
 }
 
-func newClients(b *base) *clients {
-	arg := b.Settings.Client.ClientArg
+func newClients(list []*oidc.Client, arg string, s search) *clients {
 	name := headerName(arg)
-	return &clients{list: b.Clients, arg: arg, header: []string{"X-" + name, name}, bodies: b.bodies, limit: int64(b.CredentialBodyLimit)}
+	return &clients{list: list, arg: arg, header: []string{"X-" + name, name}, search: s}
 }
 
 func (c *clients) first() *oidc.Client { return c.list[0] }

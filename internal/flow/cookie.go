@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 
@@ -88,4 +90,13 @@ func (s *CookieSettings) check(c check.Checker, prefix string, r *check.Route) {
 // reaches reports whether a browser sends the cookie with a request for a path.
 func (s *CookieSettings) reaches(path string) bool {
 	return s.Path == "/" || check.PathCovers(s.Path, path)
+}
+
+// maxCookies is how many cookies of one name are tried: a neighbouring host may have set one for the domain.
+const maxCookies = 4
+
+// mark is 8 hex digits that stand for an issuer, a client and an audience.
+func mark(issuer, clientID, audience string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{issuer, clientID, audience}, "\x00")))
+	return hex.EncodeToString(sum[:4])
 }

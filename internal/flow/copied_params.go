@@ -13,8 +13,7 @@ type copiedParams struct {
 	headers    []string // request headers that become headers
 	args       []string // parameters of query or body, or headers of that name, that become parameters
 	argHeaders []string // request headers that become parameters of that name
-	bodies     bool     // the route reads bodies, so parameters may come from there
-	limit      int64
+	search              // parameters may come from bodies that are read
 }
 
 // maxCopied bounds a copied value, in bytes: it goes into cache keys and requests.

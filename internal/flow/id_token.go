@@ -23,7 +23,8 @@ type idToken struct {
 }
 
 func newIDToken(b *base) *idToken {
-	return &idToken{places: newPlaces(b.IDTokenParamType, b.Settings), name: b.IDTokenParamName, clients: b.clients}
+	s := of[IDTokenSettings](b.view)
+	return &idToken{places: newPlaces(s.IDTokenParamType, b.search), name: s.IDTokenParamName, clients: b.clients}
 }
 
 func (t *idToken) accompany(r *auth.Request, res *auth.Result) (*auth.Result, error) {

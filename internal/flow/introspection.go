@@ -21,15 +21,16 @@ type introspection struct {
 }
 
 var introspectionKind = Kind{
-	Name: "introspection", new: func(b *base, _ *Kind) auth.Flow { return b.introspection }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
+	Name: "introspection", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
 	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Introspect: true},
 	check: checkIntrospection,
 }
 
 func newIntrospection(b *base) *introspection {
+	s := of[IntrospectionClientSettings](b.view)
 	return &introspection{clients: b.clients, tokens: b.tokens, params: copiedParams{
-		headers: b.IntrospectionHeadersClient, args: b.IntrospectionPostArgsClient, argHeaders: b.IntrospectionPostArgsClientHeaders,
-		limit: int64(b.CredentialBodyLimit), bodies: b.bodies,
+		headers: s.IntrospectionHeadersClient, args: s.IntrospectionPostArgsClient, argHeaders: s.IntrospectionPostArgsClientHeaders,
+		search: b.search,
 	}}
 }
 
@@ -58,7 +59,8 @@ func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identit
 	return identity, nil
 }
 
-func checkIntrospection(s *Settings, c check.Checker, _ *kindContext) {
+func checkIntrospection(v view, c check.Checker, _ *kindContext) {
+	s := of[IntrospectionClientSettings](v)
 	c.Each("introspection_headers_client", s.IntrospectionHeadersClient, check.Header)
 	c.Each("introspection_post_args_client", s.IntrospectionPostArgsClient, oidc.CheckTokenArg)
 	c.Each("introspection_post_args_client_headers", s.IntrospectionPostArgsClientHeaders, oidc.CheckTokenArg)

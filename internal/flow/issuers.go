@@ -8,15 +8,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// IssuersSettings say how the issuer of a login is chosen, where a route has several.
-type IssuersSettings struct {
-	LoginIssuerArg string `yaml:"login_issuer_arg" place:"true" default:"login_issuer"` // the query argument that names it
-}
-
 // A merge sorts the flows of the parts of a route by what they are to it.
 type merge struct {
-	builtIn auth.Chain  // the first that takes the built-in authorization server's tokens
-	logouts []*sessions // of all parts
+	builtIn auth.Chain     // the first that takes the built-in authorization server's tokens
+	logouts []*sessionFlow // of all parts
 	tokens  tokensByIssuer
 	others  auth.Chain // the first of each kind
 	seen    map[*Kind]bool
@@ -25,7 +20,7 @@ type merge struct {
 
 // mergedChain returns the chain of a route with several issuers: the sessions of all parts, then the access tokens, then flows
 // that pass a credential on, then logins.
-func mergedChain(bases []*base) auth.Chain {
+func mergedChain(bases []*built) auth.Chain {
 	m := &merge{seen: map[*Kind]bool{}}
 	for _, b := range bases {
 		m.add(b)
@@ -41,12 +36,12 @@ func mergedChain(bases []*base) auth.Chain {
 	return chain
 }
 
-func (m *merge) add(b *base) {
+func (m *merge) add(b *built) {
 	var tokens auth.Chain
 	for _, e := range b.entries() {
 		switch e.kind.role {
 		case remembers:
-			m.logouts = append(m.logouts, b.sessions)
+			m.logouts = append(m.logouts, b.withLogout)
 		case builtIn:
 			if m.builtIn == nil {
 				m.builtIn = auth.Chain{e.Entry}
@@ -54,7 +49,7 @@ func (m *merge) add(b *base) {
 		case proves, guards:
 			tokens = append(tokens, e.Entry)
 		case logsIn:
-			m.logins.add(b.part, b.login)
+			m.logins.add(b)
 		default:
 			if !m.seen[e.kind] {
 				m.seen[e.kind] = true
@@ -65,19 +60,8 @@ func (m *merge) add(b *base) {
 	m.tokens = append(m.tokens, issuerTokens{b.tokens, b.issuers(), tokens})
 }
 
-// withoutEndpoints are sessions whose endpoints another entry of the chain has.
-type withoutEndpoints struct{ sessions *sessions }
-
-func (w withoutEndpoints) Authenticate(r *auth.Request) (*auth.Result, error) {
-	return w.sessions.Authenticate(r)
-}
-
-func (w withoutEndpoints) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
-	return w.sessions.Review(r, header, forwarded)
-}
-
 // sharedLogout ends the sessions at all issuers; the browser goes on to the provider of the first that it had.
-type sharedLogout []*sessions
+type sharedLogout []*sessionFlow
 
 func (sharedLogout) Authenticate(*auth.Request) (*auth.Result, error) {
 	return nil, auth.ErrNoCredential
@@ -144,4 +128,10 @@ func isBetterLogout(a, b *auth.Answer) bool {
 		return had(a)
 	}
 	return leadsAway(a) && !leadsAway(b)
+}
+
+// add adds the login of a part.
+func (l *logins) add(b *built) {
+	l.arg, l.home = b.LoginIssuerArg, b.Base
+	l.list = append(l.list, loginAt{b.part.Name, b.part.Title, b.part.Domains, b.issuer().URL(), b.login})
 }

@@ -13,17 +13,16 @@ import (
 // logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
 type logins struct {
 	arg  string
+	home string // the route's first path
 	list []loginAt
 }
 
 type loginAt struct {
-	*Part
-	flow *authorizationCode
-}
-
-func (l *logins) add(p *Part, f *authorizationCode) {
-	l.arg = p.Settings.LoginIssuerArg
-	l.list = append(l.list, loginAt{p, f})
+	name    string
+	title   string
+	domains []string // of addresses in login_hint
+	issuer  string   // as a URL
+	flow    *authorizationCode
 }
 
 func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
@@ -54,13 +53,13 @@ func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
 		return &l.list[0]
 	}
 	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
-		return l.find(func(at *loginAt) bool { return at.Name == name })
+		return l.find(func(at *loginAt) bool { return at.name == name })
 	}
-	if at := l.find(func(at *loginAt) bool { return at.Deps.issuer().URL() == want.Again }); at != nil {
+	if at := l.find(func(at *loginAt) bool { return at.issuer == want.Again }); at != nil {
 		return at
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
-	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.Domains, domain) })
+	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.domains, domain) })
 }
 
 // find returns the first that is, or nil.
@@ -79,15 +78,15 @@ func (l *logins) page(r *auth.Request) (*auth.Answer, error) {
 	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
 	back := r.Origin + wayBack(r, []string{l.arg})
 	if len(back) > maxChosen {
-		return nil, tooLong(r, l.list[0].Deps.Base)
+		return nil, tooLong(r, l.home)
 	}
 	sign := "?"
 	if strings.Contains(back, "?") {
 		sign = "&"
 	}
 	for _, at := range l.list {
-		link := back + sign + url.Values{l.arg: {at.Name}}.Encode()
-		p.Choices = append(p.Choices, auth.Choice{Text: cmp.Or(at.Title, at.Name), Link: link})
+		link := back + sign + url.Values{l.arg: {at.name}}.Encode()
+		p.Choices = append(p.Choices, auth.Choice{Text: cmp.Or(at.title, at.name), Link: link})
 	}
 	return &auth.Answer{
 		Status: http.StatusUnauthorized, Reason: "issuer_not_chosen", Page: p, Header: http.Header{"Cache-Control": {"no-store"}},

@@ -14,7 +14,7 @@ import (
 func TestChoicesAreBounded(t *testing.T) {
 	l := &logins{arg: "login_issuer"}
 	for n := range 100 {
-		l.list = append(l.list, loginAt{Part: &Part{Name: fmt.Sprint("idp", n)}})
+		l.list = append(l.list, loginAt{name: fmt.Sprint("idp", n)})
 	}
 	for address, want := range map[string]string{
 		"/app":                                "http://gate/app?login_issuer=idp0",
@@ -54,7 +54,7 @@ func TestChoicesReadTheQueryOnce(t *testing.T) {
 	allocations := func(issuers int) float64 {
 		l := &logins{arg: "login_issuer"}
 		for n := range issuers {
-			l.list = append(l.list, loginAt{Part: &Part{Name: fmt.Sprint("idp", n)}})
+			l.list = append(l.list, loginAt{name: fmt.Sprint("idp", n)})
 		}
 		query := strings.Repeat("a=b&login_issuer=x&", 300)
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/?"+query, nil), Origin: "http://gate"}

@@ -103,7 +103,7 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 func TestATokenThatNoFlowJudges(t *testing.T) {
 	p := startProvider(t)
 	part := newPart(t, p, []Method{"bearer"}, "header")
-	b, err := newBase(&part, nil)
+	b, err := part.build(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

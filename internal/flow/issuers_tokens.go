@@ -23,9 +23,9 @@ func (t tokensByIssuer) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, err
 	}
 	if !token.jws {
-		for _, part := range t {
-			if part.tokens.judges.of(token) != nil {
-				return part.judge(r)
+		for _, one := range t {
+			if one.tokens.judges.of(token) != nil {
+				return one.judge(r)
 			}
 		}
 		return t[0].judge(r) // which refuses it

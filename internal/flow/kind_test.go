@@ -28,7 +28,7 @@ func TestAddedKind(t *testing.T) {
 	defer func() { table = before }()
 	table = append(slices.Clone(table), &Kind{
 		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, asks: oidc.Examination{Token: true},
-		places: func(*Settings) []string { return []string{"header"} }, schemes: inBasic,
+		places: func(view) []string { return []string{"header"} }, schemes: inBasic,
 	})
 	part := newPart(t, p, []Method{"bearer"}, "header")
 	part.Settings.AuthMethods = append(part.Settings.AuthMethods, "badge")

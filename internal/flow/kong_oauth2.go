@@ -17,7 +17,7 @@ type kongOAuth2 struct {
 var kongOAuth2Kind = Kind{
 	Name: "kong_oauth2", new: newKongOAuth2, role: builtIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
 	judges: []tokenKind{builtInTokens},
-	paths: func(_ *Settings, base string) (all []OwnPath) {
+	paths: func(_ view, base string) (all []OwnPath) {
 		for _, path := range authserver.Paths(base) {
 			all = append(all, OwnPath{Endpoint: "kong_oauth2", Path: path, Key: "auth_methods", Shared: true})
 		}

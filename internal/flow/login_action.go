@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -27,7 +28,7 @@ type loginAction struct {
 	clients *clients
 }
 
-func newLoginAction(b *base) loginAction { return loginAction{b.LoginSettings, b.clients} }
+func newLoginAction(b *base) loginAction { return loginAction{*of[LoginSettings](b.view), b.clients} }
 
 // follows reports whether the action is a step after a kind's success.
 func (a *loginAction) follows(k *Kind) bool {
@@ -151,4 +152,14 @@ func withArgs(target string, args url.Values, mode string) string {
 		target += "#" + fragment
 	}
 	return target
+}
+
+// check judges what follows a login.
+func (s *LoginSettings) check(c check.Checker) {
+	c.Each("login_redirect_uri", s.LoginRedirectURI, check.Target)
+	c.Must("login_tokens", s.LoginAction != "upstream" || len(s.LoginTokens) == 0,
+		"login_action: upstream shows no tokens: write response or redirect, or take it out")
+	if len(s.LoginTokens) > 0 && s.LoginAction == "redirect" {
+		c.Warn("login_tokens", "tokens in an address end up in histories, and in query mode in logs")
+	}
 }

@@ -7,11 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
-	"strings"
-
-	"sallyport/internal/auth"
 )
 
 const (
@@ -19,7 +15,6 @@ const (
 	maxLogin       = 64 << 10 // bytes of a login that was compressed
 	maxLogins      = 32       // that a browser keeps for one route
 	maxLoginBytes  = 6 << 10  // of all their cookies together: proxies in front bound the Cookie header
-	seedBytes      = 32       // what a login's secrets are made from
 )
 
 // errLongReturn says that the address of a page doesn't fit the cookie of a login.
@@ -65,49 +60,4 @@ func decodeLogin(b []byte) (*login, error) {
 		return nil, errors.New("the login returns to another host")
 	}
 	return l, nil
-}
-
-// remember puts a login into its cookie. Its error is errLongReturn for a page whose address doesn't fit.
-func (f *authorizationCode) remember(h http.Header, r *auth.Request, l *login) error {
-	plain, err := l.encode()
-	if err != nil {
-		return err
-	}
-	name := f.cookieName(r, l.state())
-	sealed, err := f.keyring.Seal(name, plain)
-	if err != nil {
-		return err
-	}
-	if len(name)+len(sealed) > maxLoginCookie {
-		return errLongReturn
-	}
-	f.cookie.set(h, r, name, sealed, int((f.settings.AuthorizationRollingTimeout + loginRemembers).Seconds()))
-	return nil
-}
-
-// unsealValue opens a login's cookie; nil if it isn't one of ours.
-func (f *authorizationCode) unsealValue(name, value string) *login {
-	plain, ok := f.keyring.Unseal(name, value)
-	if !ok {
-		return nil
-	}
-	l, err := decodeLogin(plain)
-	if err != nil {
-		return nil
-	}
-	return l
-}
-
-// tooLong is the answer to a request for a page whose address is too long to come back to: the person logs in at the route's first
-// page, and opens the address anew.
-func tooLong(r *auth.Request, home string) error {
-	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first", Err: errLongReturn,
-		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page.",
-		Link:        r.Origin + home, Action: "Log in in a new tab", NewTab: true}
-}
-
-// isLoginName reports whether a cookie's name is that of a login of this route.
-func isLoginName(name, prefix string) bool {
-	digest, found := strings.CutPrefix(name, prefix)
-	return found && isHex(digest, 2*stateDigest)
 }

@@ -18,13 +18,20 @@ const (
 	elsewhereIn = time.Minute      // how long it counts
 )
 
+// A loginLoop finds logins that end where they began.
+type loginLoop struct {
+	cookies *loginCookies
+	paths   []string // of the redirection endpoints
+	now     func() time.Time
+}
+
 // countRound counts a login that has succeeded, in a cookie of its own. A page that asks for another login soon after didn't get the
 // session's cookie, and would ask for ever, because the provider lets the person through without a word.
-func (f *authorizationCode) countRound(h http.Header, r *auth.Request) error {
-	name := f.cookie.fullName(r) + roundsName
-	sealed, err := f.keyring.Seal(name, fmt.Appendf(nil, "%d %d", f.rounds(r)+1, f.now().Unix()))
+func (f *loginLoop) countRound(h http.Header, r *auth.Request) error {
+	name := f.cookies.cookie.fullName(r) + roundsName
+	sealed, err := f.cookies.keyring.Seal(name, fmt.Appendf(nil, "%d %d", f.rounds(r)+1, f.now().Unix()))
 	if err == nil {
-		c := marker(f.cookie)
+		c := marker(f.cookies.cookie)
 		c.set(h, r, name, sealed, int(roundsLast.Seconds()))
 	}
 	return err
@@ -37,11 +44,11 @@ func marker(c cookie) cookie {
 }
 
 // rounds is how many logins have succeeded just now.
-func (f *authorizationCode) rounds(r *auth.Request) int {
-	name := f.cookie.fullName(r) + roundsName
+func (f *loginLoop) rounds(r *auth.Request) int {
+	name := f.cookies.cookie.fullName(r) + roundsName
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
-		plain, ok := f.keyring.Unseal(name, value)
+		plain, ok := f.cookies.keyring.Unseal(name, value)
 		count, at, _ := strings.Cut(string(plain), " ")
 		n, errCount := strconv.Atoi(count)
 		began, errAt := strconv.ParseInt(at, 10, 64)
@@ -53,9 +60,9 @@ func (f *authorizationCode) rounds(r *auth.Request) int {
 }
 
 // checkLoop refuses to begin a login that would end where it began. The log has the likely causes, which only an operator can mend.
-func (f *authorizationCode) checkLoop(r *auth.Request, want auth.Login) error {
+func (f *loginLoop) checkLoop(r *auth.Request, want auth.Login) error {
 	query := r.Query()
-	if state := query.Get("state"); state != "" && (query.Has("code") || query.Has("error")) && f.unseal(r, f.cookieName(r, state)) != nil {
+	if state := query.Get("state"); state != "" && (query.Has("code") || query.Has("error")) && f.cookies.unseal(r, f.cookies.cookieName(r, state)) != nil {
 		return auth.NotSetUp(fmt.Errorf("redirect_uri leads to %s, which the gate forwards: the gate answers authorization responses at %s, "+
 			"so write redirect_uri with that path, and register it at the issuer", r.Path, strings.Join(f.paths, " and ")))
 	}
@@ -70,13 +77,13 @@ func (f *authorizationCode) checkLoop(r *auth.Request, want auth.Login) error {
 // atPublicURL sends a browser that is at another host or scheme than public_url there: the login's cookie would be set where the
 // redirection endpoint never sees it. Where a proxy in front hides the host that the browser asked for, the browser is at public_url
 // already; it shows that by bringing the cookie which it got with this answer, and then the login begins.
-func (f *authorizationCode) atPublicURL(r *auth.Request) *auth.Answer {
-	name := f.cookie.name + elsewhere // without a prefix: it may be set over http and come back over https
+func (f *loginLoop) atPublicURL(r *auth.Request) *auth.Answer {
+	name := f.cookies.cookie.name + elsewhere // without a prefix: it may be set over http and come back over https
 	if r.AskedAt == "" || r.AskedAt == r.Origin || len(r.CookieValues(name)) > 0 {
 		return nil
 	}
 	h := http.Header{"Location": {r.Origin + r.Target()}, "Cache-Control": {"no-store"}}
-	mark := http.Cookie{Name: name, Value: "1", Path: "/", MaxAge: int(elsewhereIn.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	h.Add("Set-Cookie", mark.String())
+	sent := http.Cookie{Name: name, Value: "1", Path: "/", MaxAge: int(elsewhereIn.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	h.Add("Set-Cookie", sent.String())
 	return &auth.Answer{Status: http.StatusFound, Header: h}
 }

@@ -23,7 +23,7 @@ func TestManyLoginCookies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &authorizationCode{keyring: k, now: time.Now, cookie: newCookie("authorization_x_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}
+	f := &loginCookies{keyring: k, cookie: newCookie("authorization_x_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
 	for name, cookies := range map[string]func(n int) string{
 		"one name":   func(int) string { return "authorization_x_0123456789ab=nonsense" },
 		"many names": func(n int) string { return fmt.Sprintf("authorization_x_%012x=nonsense", n) },
@@ -52,8 +52,7 @@ func TestLoginsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	f := &authorizationCode{keyring: k, now: func() time.Time { return now }, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}
-	f.settings.AuthorizationRollingTimeout = time.Hour
+	f := &loginCookies{keyring: k, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/page", nil), Origin: "http://127.0.0.1"}
 	begun := httptest.NewRecorder()
 	for n := range maxLogins + 3 {
@@ -91,7 +90,7 @@ func TestLoginCookieSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &authorizationCode{keyring: k, now: time.Now, cookie: newCookie("authorization_01234567_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}
+	f := &loginCookies{keyring: k, cookie: newCookie("authorization_01234567_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
 	begin := func(target string) (*login, int, error) {
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "https://app.example.com"}
 		r.URL, err = url.ParseRequestURI(target)

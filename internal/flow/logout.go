@@ -17,22 +17,8 @@ import (
 	"sallyport/internal/session"
 )
 
-// LogoutSettings say what a logout is, what it ends and where a person goes then.
-type LogoutSettings struct {
-	EndSessionMethod         string   `yaml:"end_session_method" default:"auto" enum:"auto,get"`              // how the browser goes to the provider's logout
-	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer" per_client:"true"`           // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
-	LogoutMethods            []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // for the three triggers below
-	LogoutQueryArg           string   `yaml:"logout_query_arg"`                                               // its presence in the query is a logout
-	LogoutPostArg            string   `yaml:"logout_post_arg"`                                                // its presence in a form is one
-	LogoutURISuffix          string   `yaml:"logout_uri_suffix"`                                              // a path with this end is one
-	LogoutRevoke             bool     `yaml:"logout_revoke" default:"false"`                                  // the tokens at the authorization server, too (RFC 7009)
-	LogoutRevokeAccessToken  bool     `yaml:"logout_revoke_access_token" default:"true"`
-	LogoutRevokeRefreshToken bool     `yaml:"logout_revoke_refresh_token" default:"true"`
-	RevocationTokenParamName string   `yaml:"revocation_token_param_name" default:"token"`
-}
-
-// logout ends a session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
-type logout struct {
+// A logoutEndpoint ends a session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
+type logoutEndpoint struct {
 	LogoutSettings
 	sessions *sessions
 	path     string
@@ -41,11 +27,22 @@ type logout struct {
 	log      *slog.Logger
 }
 
-// logoutPath returns the gate's own path for a logout, on a route whose first path is base.
-func logoutPath(base string) string { return PathBelow(base, "oauth2/logout") }
+// A sessionFlow is the sessions with the endpoints of their logout.
+type sessionFlow struct {
+	*sessions
+	logout *logoutEndpoint
+}
+
+func newSessionFlow(b *base, s *sessions) *sessionFlow {
+	return &sessionFlow{s, &logoutEndpoint{
+		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base, rounds: marker(loginCookie(b)), log: b.Log,
+	}}
+}
+
+func (f *sessionFlow) Endpoints() []auth.Endpoint { return f.logout.endpoints() }
 
 // endpoints are the gate's own path for it, and the triggers that the settings name.
-func (l *logout) endpoints() []auth.Endpoint {
+func (l *logoutEndpoint) endpoints() []auth.Endpoint {
 	all := []auth.Endpoint{{Name: "logout", Path: l.path, Serve: l.serve}}
 	if l.LogoutQueryArg+l.LogoutPostArg+l.LogoutURISuffix != "" {
 		all = append(all, auth.Endpoint{Name: "logout", Matches: l.triggered, Serve: l.serveTrigger})
@@ -57,7 +54,7 @@ func (l *logout) endpoints() []auth.Endpoint {
 const maxLogoutForm = 64 << 10
 
 // triggered reports whether a request with a session is one of the configured logouts.
-func (l *logout) triggered(r *auth.Request) bool {
+func (l *logoutEndpoint) triggered(r *auth.Request) bool {
 	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.brought(r) {
 		return false
 	}
@@ -77,14 +74,14 @@ func (l *logout) triggered(r *auth.Request) bool {
 	return err == nil && form.Values.Has(l.LogoutPostArg)
 }
 
-func (l *logout) serve(r *auth.Request) (*auth.Result, error) {
+func (l *logoutEndpoint) serve(r *auth.Request) (*auth.Result, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, methodNotAllowed("GET, POST")
 	}
 	return l.serveTrigger(r)
 }
 
-func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
+func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if !r.MayChange() { // another site, a script or a prefetch must not log anybody out
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 			Kind: auth.PageLogout, Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
@@ -109,7 +106,7 @@ func (l *logout) serveTrigger(r *auth.Request) (*auth.Result, error) {
 
 // end ends the route's sessions that the request brings, and returns whose the first was (nil if there was none) and the
 // header that clears their cookies.
-func (l *logout) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
+func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
 	f := l.sessions
 	for n := range f.cookies {
 		identity, err := l.endOne(r, n)
@@ -127,7 +124,7 @@ func (l *logout) end(r *auth.Request) (first *auth.Identity, header http.Header,
 }
 
 // endOne ends the login of one client.
-func (l *logout) endOne(r *auth.Request, n int) (*auth.Identity, error) {
+func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) {
 	f := l.sessions
 	id, found := f.id(r, n)
 	if !found {
@@ -154,7 +151,7 @@ func (l *logout) endOne(r *auth.Request, n int) (*auth.Identity, error) {
 
 // next is where the browser goes after the session here has ended, or was over already: to the provider, so that its session ends
 // too, else to logout_redirect_uri, else nowhere.
-func (l *logout) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
+func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
 	clients := l.sessions.clients
 	n := clients.index(r)
 	idToken, subject := "", ""
@@ -201,7 +198,7 @@ const maxHint = 2000
 
 // goTo sends the browser to an address; without one the person reads that it is done. A script learns the address: it can't follow
 // a redirect to another site, but the page can go there.
-func (l *logout) goTo(r *auth.Request, address string) *auth.Answer {
+func (l *logoutEndpoint) goTo(r *auth.Request, address string) *auth.Answer {
 	switch {
 	case byScript(r):
 		body, err := json.Marshal(map[string]string{"location": cmp.Or(address, r.Origin+l.home)})
@@ -242,7 +239,7 @@ func leadsAway(a *auth.Answer) bool {
 
 // revoke ends the tokens at the authorization server, the refresh token first (RFC 7009 §2.1). The session here is over
 // whatever it says.
-func (l *logout) revoke(r *auth.Request, i *auth.Identity) {
+func (l *logoutEndpoint) revoke(r *auth.Request, i *auth.Identity) {
 	if !l.LogoutRevoke {
 		return
 	}
@@ -258,8 +255,4 @@ func (l *logout) revoke(r *auth.Request, i *auth.Identity) {
 			l.log.Warn("a token could not be revoked at logout", "request_id", r.ID, "token", t.hint, "error", err)
 		}
 	}
-}
-
-func methodNotAllowed(allow string) error {
-	return &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: allow}
 }

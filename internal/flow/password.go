@@ -13,8 +13,8 @@ type PasswordSettings struct {
 	PasswordParamType []string `yaml:"password_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
-// password exchanges a person's name and password for tokens (RFC 6749 §4.3), with the gate's own client.
-type password struct {
+// passwordGrant exchanges a person's name and password for tokens (RFC 6749 §4.3), with the gate's own client.
+type passwordGrant struct {
 	places
 	clients  *clients
 	params   *copiedParams
@@ -24,19 +24,19 @@ type password struct {
 
 var passwordKind = Kind{
 	Name: "password", new: newPassword, asks: oidc.Examination{Token: true},
-	places: func(s *Settings) []string { return s.PasswordParamType }, placesKey: "password_param_type", schemes: inBasic,
+	places: func(v view) []string { return of[PasswordSettings](v).PasswordParamType }, placesKey: "password_param_type", schemes: inBasic,
 }
 
 func newPassword(b *base, k *Kind) auth.Flow {
-	return &password{
-		places: newPlaces(b.PasswordParamType, b.Settings), clients: b.clients, params: b.params, basic: b.basicClients,
+	return &passwordGrant{
+		places: newPlaces(k.places(b.view), b.search), clients: b.clients, params: b.params, basic: b.basicClients,
 		response: newResponseHeaders(b, k),
 	}
 }
 
 // Authenticate takes a Basic header that could be either for a person's first and for a client's then: only if the issuer
 // refuses it as a person's, the chain goes on.
-func (f *password) Authenticate(r *auth.Request) (*auth.Result, error) {
+func (f *passwordGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
 	who, err := f.pair(r, "username", "password")
 	if err != nil {
 		return nil, err

@@ -9,18 +9,24 @@ import (
 	"sallyport/internal/auth"
 )
 
+// A search is what holds wherever flows look for credentials.
+type search struct {
+	bodies  bool     // a flow that is on reads bodies
+	limit   int64    // of a body that is read, in bytes
+	trusted []string // trusted_origins
+}
+
 // places are where in a request a flow looks for its credential.
 type places struct {
 	header, query, body, cookie bool
-	limit                       int64    // of a body that is read, in bytes
-	trusted                     []string // trusted_origins
+	search
 }
 
-func newPlaces(types []string, s *Settings) places {
+func newPlaces(types []string, s search) places {
 	has := func(in auth.In) bool { return slices.Contains(types, string(in)) }
 	return places{
 		header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie),
-		limit: int64(s.CredentialBodyLimit), trusted: s.TrustedOrigins,
+		search: s,
 	}
 }
 

@@ -12,8 +12,8 @@ type RefreshTokenSettings struct {
 	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
 }
 
-// refreshToken exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
-type refreshToken struct {
+// refreshTokenGrant exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
+type refreshTokenGrant struct {
 	places
 	name     string
 	clients  *clients
@@ -24,9 +24,9 @@ type refreshToken struct {
 var refreshTokenKind = Kind{
 	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true}, clientsGrant: true,
 	check:  checkRefreshToken,
-	places: func(s *Settings) []string { return s.RefreshTokenParamType }, placesKey: "refresh_token_param_type",
-	schemes: func(s *Settings) []string {
-		if headerName(s.RefreshTokenParamName) == authorization.Name {
+	places: func(v view) []string { return of[RefreshTokenSettings](v).RefreshTokenParamType }, placesKey: "refresh_token_param_type",
+	schemes: func(v view) []string {
+		if headerName(of[RefreshTokenSettings](v).RefreshTokenParamName) == authorization.Name {
 			return []string{""}
 		}
 		return nil
@@ -34,13 +34,13 @@ var refreshTokenKind = Kind{
 }
 
 func newRefreshToken(b *base, k *Kind) auth.Flow {
-	return &refreshToken{
-		places: newPlaces(b.RefreshTokenParamType, b.Settings), name: b.RefreshTokenParamName, clients: b.clients, params: b.params,
+	return &refreshTokenGrant{
+		places: newPlaces(k.places(b.view), b.search), name: of[RefreshTokenSettings](b.view).RefreshTokenParamName, clients: b.clients, params: b.params,
 		response: newResponseHeaders(b, k),
 	}
 }
 
-func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
+func (f *refreshTokenGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
 	all, err := f.named(r, f.name)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,8 @@ func (f *refreshToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return f.response.result(t, used(token)), nil
 }
 
-func checkRefreshToken(s *Settings, c check.Checker, x *kindContext) {
+func checkRefreshToken(v view, c check.Checker, x *kindContext) {
+	s := of[RefreshTokenSettings](v)
 	const key = "refresh_token_param_name"
 	c.One(key, s.RefreshTokenParamName, check.ParamName)
 	if x.on && s.RefreshTokenParamName == "" {

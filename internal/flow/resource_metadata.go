@@ -66,16 +66,18 @@ type resource struct {
 // resourceKind is on where protected_resource_metadata is set, and stands in no list.
 var resourceKind = Kind{
 	new: newResource, role: publishes, check: checkResource,
-	paths: func(s *Settings, _ string) []OwnPath {
+	isOn: func(v view) bool { return of[ResourceSettings](v).ProtectedResourceMetadata != nil },
+	paths: func(v view, _ string) []OwnPath {
 		const key = "protected_resource_metadata"
-		return []OwnPath{{Endpoint: "resource metadata", Path: s.ProtectedResourceMetadata.Path(), Key: key, Shared: true}}
+		path := of[ResourceSettings](v).ProtectedResourceMetadata.Path()
+		return []OwnPath{{Endpoint: "resource metadata", Path: path, Key: key, Shared: true}}
 	},
 }
 
 func newResource(b *base, _ *Kind) auth.Flow {
-	s, m := b.Settings, b.ProtectedResourceMetadata
+	m := of[ResourceSettings](b.view).ProtectedResourceMetadata
 	document := map[string]any{
-		"resource": m.Resource, "authorization_servers": m.AuthorizationServers, "bearer_methods_supported": bearerMethods(s),
+		"resource": m.Resource, "authorization_servers": m.AuthorizationServers, "bearer_methods_supported": bearerMethods(of[BearerSettings](b.view)),
 	}
 	if len(m.ScopesSupported) > 0 {
 		document["scopes_supported"] = m.ScopesSupported
@@ -88,7 +90,7 @@ func newResource(b *base, _ *Kind) auth.Flow {
 }
 
 // bearerMethods are where tokens are read from, in the standard's words (RFC 9728 §2).
-func bearerMethods(s *Settings) []string {
+func bearerMethods(s *BearerSettings) []string {
 	methods := []string{}
 	for _, in := range s.BearerTokenParamType {
 		if in != string(auth.InCookie) {
@@ -118,9 +120,9 @@ func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
 }
 
 // checkResource judges protected_resource_metadata (RFC 9728 §1.2, §2).
-func checkResource(s *Settings, c check.Checker, _ *kindContext) {
+func checkResource(v view, c check.Checker, _ *kindContext) {
 	const key = "protected_resource_metadata."
-	m := s.ProtectedResourceMetadata
+	m := of[ResourceSettings](v).ProtectedResourceMetadata
 	if m == nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/oidc"
 )
 
@@ -22,8 +23,8 @@ type responseHeaders struct {
 }
 
 func newResponseHeaders(b *base, k *Kind) responseHeaders {
-	grants := b.TokenHeadersGrants
-	return responseHeaders{on: len(grants) == 0 || slices.Contains(grants, k.Name), prefix: b.TokenHeadersPrefix}
+	s := of[TokenClientSettings](b.view)
+	return responseHeaders{on: len(s.TokenHeadersGrants) == 0 || slices.Contains(s.TokenHeadersGrants, k.Name), prefix: s.TokenHeadersPrefix}
 }
 
 // result makes a token response the result of a flow.
@@ -37,4 +38,12 @@ func (p *responseHeaders) result(t *oidc.TokenResponse, at []auth.Param) *auth.R
 		res.Header[headerName(p.prefix+name)] = slices.Clone(values)
 	}
 	return res
+}
+
+// check judges what is copied from clients' requests, and from token responses.
+func (s *TokenClientSettings) check(c check.Checker, replay []string) {
+	c.Each("token_headers_client", s.TokenHeadersClient, check.Header)
+	c.Each("token_headers_replay", replay, func(name string) error { return check.ResponseHeader(s.TokenHeadersPrefix + name) })
+	c.Each("token_post_args_client", s.TokenPostArgsClient, oidc.CheckTokenArg)
+	c.One("token_headers_prefix", s.TokenHeadersPrefix, check.Header)
 }

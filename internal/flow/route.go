@@ -10,19 +10,6 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// A Part is one issuer of a route: its settings, and what its flows are given.
-type Part struct {
-	Name     string   // where the route has several issuers; else empty
-	Title    string   // on the page where people choose
-	Domains  []string // of addresses in login_hint whose people log in here
-	Settings *Settings
-	Claims   ClaimPaths
-	Deps     Deps
-}
-
-// ClaimPaths say where the conditions of an exchange find scopes and audiences.
-type ClaimPaths struct{ Scopes, Audience []string }
-
 // A Route is what the flows are to one route.
 type Route struct {
 	Chain            auth.Chain
@@ -42,11 +29,11 @@ type Route struct {
 // to an issuer are the first part's that has them.
 func NewRoute(parts []Part) (*Route, error) {
 	r := &Route{CredentialParams: []string{"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "password"}}
-	var bases []*base
+	var bases []*built
 	var users auth.Chain
 	var reader *tokenReader
 	for n := range parts {
-		b, err := newBase(&parts[n], reader)
+		b, err := parts[n].build(reader)
 		if err != nil && len(parts) > 1 {
 			err = fmt.Errorf("issuers: %s: %w", parts[n].Name, err)
 		}
@@ -69,7 +56,7 @@ func NewRoute(parts []Part) (*Route, error) {
 }
 
 // add adds what one part has to the route.
-func (r *Route) add(b *base) {
+func (r *Route) add(b *built) {
 	s := b.Settings
 	r.ClientIndex = append(r.ClientIndex, b.clients.index)
 	r.Resource = cmp.Or(r.Resource, s.Challenge())
@@ -81,9 +68,9 @@ func (r *Route) add(b *base) {
 			r.CredentialParams = append(r.CredentialParams, name)
 		}
 	}
-	login := loginCookie(b)
+	login := loginCookie(b.base)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
-		for _, name := range SessionCookieNames(s, b.Several) {
+		for _, name := range s.SessionCookieNames(b.Several) {
 			r.CookieNames = append(r.CookieNames, prefix+name)
 		}
 		r.CookiePrefixes = append(r.CookiePrefixes, prefix+login.name)
@@ -91,7 +78,7 @@ func (r *Route) add(b *base) {
 }
 
 // chainOf returns the chain of the parts' flows.
-func chainOf(bases []*base) (chain auth.Chain) {
+func chainOf(bases []*built) (chain auth.Chain) {
 	if len(bases) > 1 {
 		return mergedChain(bases)
 	}
@@ -102,14 +89,14 @@ func chainOf(bases []*base) (chain auth.Chain) {
 }
 
 // exchangeOf returns the exchange of access tokens: by the part whose issuer has issued the token.
-func exchangeOf(bases []*base) auth.Step {
+func exchangeOf(bases []*built) auth.Step {
 	type exchangeAt struct {
 		step    auth.Step
 		issuers []*oidc.Issuer
 	}
 	var all []exchangeAt
 	for _, b := range bases {
-		all = append(all, exchangeAt{newExchange(b), b.issuers()})
+		all = append(all, exchangeAt{newExchange(b.base, b.part.Claims), b.issuers()})
 	}
 	switch {
 	case !slices.ContainsFunc(all, func(a exchangeAt) bool { return a.step != nil }):
@@ -130,12 +117,4 @@ func exchangeOf(bases []*base) auth.Step {
 		}
 		return res, nil
 	}
-}
-
-// PathBelow joins the route's first path and a path of the gate's own.
-func PathBelow(base, name string) string {
-	if base == "/" {
-		return base + name
-	}
-	return base + "/" + name
 }

@@ -8,68 +8,41 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
-)
-
-// SessionSettings are the session cookie's attributes and what a session does besides proving who it is.
-type SessionSettings struct {
-	SessionCookieName string         `yaml:"session_cookie_name"` // default session_ and 8 hex digits of the issuer, client and audience
-	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
-	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify          bool           `yaml:"reverify" default:"false"` // the tokens of a session are verified at each request
-	DisableSession    []Method       `yaml:"disable_session"`          // flows whose success begins no session
-	TrustedOrigins    []string       `yaml:"trusted_origins"`          // besides the request's own, for an Upgrade that a cookie or Basic authenticates
-}
-
-const (
-	// refreshAhead is how long before its expiry an access token is refreshed, besides the leeway, so that it doesn't
-	// expire on its way to the upstream.
-	refreshAhead = 5 * time.Second
-	maxCookies   = 4 // of the session's name that are tried: a neighbouring host may have set one for the domain
 )
 
 // sessions proves who a request is for by the session that a login began: one cookie holds one login, so each client of the
 // route has a cookie.
 type sessions struct {
-	clients  *clients
-	store    *session.Sessions
-	keyring  *keyring.Keyring
-	cookies  []cookie // by the index of client_id
-	audience string
-	refresh  bool
-	leeway   time.Duration
+	*sessionCookies
+	refresh  sessionRefresh
 	reverify bool // tokens are verified at each request
-	searches bool // userinfo is asked again with refreshed tokens
 	trusted  []string
-	logout   logout
 	now      func() time.Time
 	log      *slog.Logger
 }
 
 var sessionKind = Kind{
-	Name: "session", new: func(b *base, _ *Kind) auth.Flow { return b.sessions }, role: remembers, on: true, exchangeable: true,
+	Name: "session", role: remembers, on: true, exchangeable: true,
 	check: checkSession,
-	paths: func(_ *Settings, base string) []OwnPath {
+	paths: func(_ view, base string) []OwnPath {
 		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
 	},
 }
 
 func newSessions(b *base) *sessions {
-	f := &sessions{
-		clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: sessionCookies(b.Settings, b.Several), audience: loginName(b.Settings),
-		refresh: b.RefreshTokens, leeway: b.Settings.Client.Leeway, reverify: b.Reverify, searches: b.SearchUserInfo, trusted: b.TrustedOrigins,
-		now: b.Now, log: b.Log,
+	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
+	return &sessions{
+		sessionCookies: &sessionCookies{
+			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.Several), audience: id.audience,
+		},
+		refresh: sessionRefresh{
+			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
+			searches: b.searchUserinfo != nil, now: b.Now, log: b.Log,
+		},
+		reverify: s.Reverify, trusted: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
-	f.logout = logout{
-		LogoutSettings: b.LogoutSettings, sessions: f, path: logoutPath(b.Base), home: b.Base, rounds: marker(loginCookie(b)), log: b.Log,
-	}
-	return f
-}
-
-func (f *sessions) Endpoints() []auth.Endpoint {
-	return f.logout.endpoints()
 }
 
 // Authenticate tries the login of the client that the request chooses, then those of the others.
@@ -122,7 +95,7 @@ func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, e
 	if err := checkUpgrade(r, f.trusted); err != nil {
 		return nil, err
 	}
-	current, err := f.fresh(r.Context(), opened)
+	current, err := f.refresh.fresh(r.Context(), opened)
 	if err == nil {
 		err = f.checkTokens(r.Context(), opened.ID, current)
 	}
@@ -142,12 +115,6 @@ func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, e
 // errForeign says that a cookie of ours holds a login that isn't this route's: it was set on another host, or before the
 // settings changed.
 var errForeign = errors.New("the session is of another issuer, client or session_audience")
-
-// ours reports whether a session is a login of this route's issuer and audience, for one of its clients.
-func (f *sessions) ours(n int, s *session.Session) bool {
-	client, l := f.clients.list[n], &s.Login
-	return l.Issuer == client.Issuer().URL() && l.ClientID == client.ID && l.Audience == f.audience
-}
 
 // none returns the error for a request without a session. A cookie that doesn't open is cleared.
 func (f *sessions) none(r *auth.Request, n int) error {
@@ -179,33 +146,6 @@ func (f *sessions) ended(r *auth.Request, n int, err error) error {
 	return err
 }
 
-// fresh returns the session with an access token that lives, refreshed if it is about to expire. A session whose token is
-// still good goes on while the issuer is away.
-func (f *sessions) fresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
-	l := &opened.Session.Login
-	if !f.due(l) {
-		return opened.Session, nil
-	}
-	expired := !f.now().Before(l.Identity.Tokens.Expiry)
-	if !f.refresh || l.Identity.Tokens.RefreshToken == "" {
-		if expired {
-			return nil, errors.Join(errSpent, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
-		}
-		return opened.Session, nil
-	}
-	renewed, err := f.store.Update(ctx, opened.ID, f.renew)
-	switch {
-	case err == nil:
-		return renewed, nil
-	case !expired && (errors.Is(err, oidc.ErrUnavailable) || errors.Is(err, session.ErrUnavailable)) && !errors.Is(err, session.ErrEnded):
-		return opened.Session, nil
-	}
-	return nil, err
-}
-
-// errSpent ends a session whose access token nothing can refresh.
-var errSpent = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
-
 // checkTokens ends a session whose tokens the issuer's keys don't verify any more, where that is asked for: if the store still
 // has the tokens that were judged, and not those of a refresh since then.
 func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *session.Session) error {
@@ -222,64 +162,4 @@ func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *sess
 		f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
 	}
 	return errors.Join(session.ErrEnded, ended)
-}
-
-// due reports whether the access token is expired or about to. The leeway makes that sooner, but by half of the token's life at
-// most, or a short one would be refreshed at every request.
-func (f *sessions) due(l *session.Login) bool {
-	exp := l.Identity.Tokens.Expiry
-	ahead := refreshAhead + max(0, min(f.leeway, exp.Sub(l.Obtained)/2))
-	if l.RefreshFailed {
-		ahead = 0
-	}
-	return !exp.IsZero() && !f.now().Add(ahead).Before(exp)
-}
-
-// renew refreshes the tokens of a login (RFC 6749 §6, OIDC Core §12). Sessions calls it once for all who ask.
-func (f *sessions) renew(ctx context.Context, current *session.Session) (*session.Session, error) {
-	l := current.Login
-	client := f.clients.byID(l.ClientID)
-	if client == nil {
-		return nil, session.ErrNotFound
-	}
-	if !f.due(&l) {
-		return current, nil // another request was quicker
-	}
-	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
-	if err != nil {
-		return f.unrefreshed(current, err)
-	}
-	identity, err := client.Reissued(ctx, l.Identity, t.Tokens)
-	switch {
-	case oidc.IsOutage(err):
-		return nil, err
-	case err != nil: // OIDC Core §12.2: it may be about another subject
-		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
-	}
-	identity.Session = true
-	if l.Identity, err = f.renewUserinfo(ctx, client, identity); err != nil {
-		return nil, err
-	}
-	l.Obtained, l.RefreshFailed = f.now(), false
-	return current.With(l), nil
-}
-
-// unrefreshed is what becomes of a session whose refresh the authorization server didn't grant. A verdict on the grant ends it. What only
-// the operator can mend lets it go on while its access token lives, and is tried once more at the end of that. An outage changes nothing.
-func (f *sessions) unrefreshed(current *session.Session, err error) (*session.Session, error) {
-	l := current.Login
-	switch {
-	case errors.Is(err, oidc.ErrRefused):
-		f.log.Info("session ended, because its refresh was refused", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-	case oidc.IsOutage(err):
-		return nil, err
-	case f.now().Before(l.Identity.Tokens.Expiry):
-		f.log.Error("a session can't be refreshed, and goes on until its access token expires", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-		l.RefreshFailed = true
-		return current.With(l), nil
-	default:
-		f.log.Error("session ended, because it can't be refreshed", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-	}
-	return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 }

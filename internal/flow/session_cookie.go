@@ -1,68 +1,33 @@
 package flow
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/oidc"
+	"sallyport/internal/keyring"
 	"sallyport/internal/session"
 )
 
-// defaultAudience is what session_audience is where it isn't written.
-const defaultAudience = "default"
-
-// loginName is what tells logins of one issuer and client apart. Where anybody can write a token, what one has begun proves
-// nothing to routes that verify.
-func loginName(s *Settings) string {
-	name := s.Session.Audience
-	if !s.Client.VerifySignature {
-		name += "\x00unsigned"
-	}
-	if !s.Client.VerifyClaims {
-		name += "\x00unjudged"
-	}
-	return name
+// sessionCookies are the cookies that hold the IDs of a part's sessions.
+type sessionCookies struct {
+	clients  *clients
+	store    *session.Sessions
+	keyring  *keyring.Keyring
+	cookies  []cookie // by the index of client_id
+	audience string
 }
 
-// SessionCookieNames are the names of a route's session cookies without their prefix, by the index of client_id. Logins that
-// differ in issuer, client or session_audience have cookies of different names: the default name ends with a mark of the
-// three, and so does one that is written out where the settings tell more than one login apart. Several says that the route
-// has a list of issuers.
-func SessionCookieNames(s *Settings, several bool) []string {
-	base, marked := s.SessionCookieName, several || len(s.Client.ClientID) > 1 || loginName(s) != defaultAudience
-	if base == "" {
-		base, marked = "session", true
-	}
-	names := make([]string, max(1, len(s.Client.ClientID)))
-	for n := range names {
-		names[n] = base
-		if marked {
-			names[n] += "_" + mark(oidc.IssuerOf(s.Client.Issuer), oidc.At(s.Client.ClientID, n), loginName(s))
-		}
-	}
-	return names
-}
-
-func sessionCookies(s *Settings, several bool) (all []cookie) {
-	for _, name := range SessionCookieNames(s, several) {
-		all = append(all, newCookie(name, s.SessionCookie))
-	}
-	return all
-}
-
-// mark is 8 hex digits that stand for an issuer, a client and an audience.
-func mark(issuer, clientID, audience string) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{issuer, clientID, audience}, "\x00")))
-	return hex.EncodeToString(sum[:4])
+// ours reports whether a session is a login of this route's issuer and audience, for one of its clients.
+func (f *sessionCookies) ours(n int, s *session.Session) bool {
+	client, l := f.clients.list[n], &s.Login
+	return l.Issuer == client.Issuer().URL() && l.ClientID == client.ID && l.Audience == f.audience
 }
 
 // id returns the session ID of the cookie of one client's login.
-func (f *sessions) id(r *auth.Request, n int) (id session.ID, found bool) {
+func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, found bool) {
 	name := f.cookies[n].fullName(r)
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
@@ -74,11 +39,11 @@ func (f *sessions) id(r *auth.Request, n int) (id session.ID, found bool) {
 }
 
 // brought reports whether the request has a cookie for one of the route's logins.
-func (f *sessions) brought(r *auth.Request) bool {
+func (f *sessionCookies) brought(r *auth.Request) bool {
 	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
 }
 
-func (f *sessions) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
+func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
 	c := &f.cookies[n]
 	name := c.fullName(r)
 	value, err := f.keyring.SignID(name, id)
@@ -91,7 +56,7 @@ func (f *sessions) setCookie(r *auth.Request, n int, id session.ID) (http.Header
 }
 
 // Review takes out the session cookies that a newer login of the same browser has made wrong since the answer was decided.
-func (f *sessions) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
+func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
 	lines := header["Set-Cookie"]
 	kept := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.holds(r, line, forwarded) })
 	if len(kept) == len(lines) {
@@ -105,7 +70,7 @@ func (f *sessions) Review(r *auth.Request, header http.Header, forwarded bool) h
 }
 
 // holds reports whether a Set-Cookie may still be sent.
-func (f *sessions) holds(r *auth.Request, line string, forwarded bool) bool {
+func (f *sessionCookies) holds(r *auth.Request, line string, forwarded bool) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
 	n := slices.IndexFunc(f.cookies, func(c cookie) bool { return c.fullName(r) == name })
@@ -128,7 +93,7 @@ func (f *sessions) holds(r *auth.Request, line string, forwarded bool) bool {
 // worthless reports whether the cookie of a request may still be cleared: the store doesn't know that its browser has had
 // another one. Of a cookie that doesn't open the store knows nothing, so it is cleared by an answer that was decided a moment
 // ago, and not by one that waited for the upstream.
-func (f *sessions) worthless(r *auth.Request, n int, forwarded bool) bool {
+func (f *sessionCookies) worthless(r *auth.Request, n int, forwarded bool) bool {
 	id, found := f.id(r, n)
 	if !found {
 		return !forwarded
@@ -140,7 +105,7 @@ func (f *sessions) worthless(r *auth.Request, n int, forwarded bool) bool {
 	return errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced)
 }
 
-func (f *sessions) clearCookie(r *auth.Request, n int) http.Header {
+func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)
 	return h

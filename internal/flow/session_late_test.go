@@ -44,7 +44,7 @@ func newLateRig(t *testing.T, change func(*Settings)) *lateRig {
 	r.must(err)
 	t.Cleanup(func() { d.Sessions.Close() })
 	s.AuthMethods = []Method{"session"}
-	b, err := newBase(&Part{Settings: s, Deps: *d}, nil)
+	b, err := (&Part{Settings: s, Deps: *d}).build(nil)
 	r.must(err)
 	r.flow = b.sessions
 	return r

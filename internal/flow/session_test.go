@@ -29,7 +29,7 @@ func TestDue(t *testing.T) {
 		if c.life > 0 {
 			a.Identity.Tokens.Expiry = start.Add(c.life)
 		}
-		f := &sessions{leeway: c.leeway, now: func() time.Time { return start.Add(c.age) }}
+		f := &sessionRefresh{leeway: c.leeway, now: func() time.Time { return start.Add(c.age) }}
 		if f.due(a) != c.due {
 			t.Errorf("leeway %v, a token for %v, after %v: due is %v", c.leeway, c.life, c.age, !c.due)
 		}
@@ -74,7 +74,7 @@ func TestPlantable(t *testing.T) {
 // name, or nobody can say.
 func TestClearing(t *testing.T) {
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "http://127.0.0.1"}
-	f := &sessions{cookies: []cookie{newCookie("s", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}}
+	f := &sessions{sessionCookies: &sessionCookies{cookies: []cookie{newCookie("s", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}}}
 	for err, clears := range map[error]bool{
 		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
 	} {

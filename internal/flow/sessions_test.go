@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
-	"sallyport/internal/flow"
 	"sallyport/internal/provider"
 	"sallyport/internal/redis/redistest"
 )
@@ -182,7 +181,7 @@ func elsewhere(change func(*gate)) func(*gate) *auth.Request {
 		id, _ := g.deps.Keyring.OpenID(c.Name, c.Value)
 		change(g)
 		g.build()
-		c.Name = "__Host-" + flow.SessionCookieNames(&g.settings, false)[0]
+		c.Name = "__Host-" + g.settings.SessionCookieNames(false)[0]
 		value, err := g.deps.Keyring.SignID(c.Name, id)
 		if err != nil {
 			g.Fatal(err)
@@ -235,7 +234,7 @@ func TestSessionOfAnotherClient(t *testing.T) {
 		g.settings.Client.ClientID, g.settings.Client.ClientSecret = []string{"app", "second"}, []auth.Secret{"app-secret", "second-secret"}
 	})
 	first, second := g.login("john"), g.login("jane", "X-Client-Id", "second")
-	names := flow.SessionCookieNames(&g.settings, false)
+	names := g.settings.SessionCookieNames(false)
 	if first.Name != "__Host-"+names[0] || second.Name != "__Host-"+names[1] {
 		t.Fatalf("the cookies are %s and %s, expected %q", first.Name, second.Name, names)
 	}

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -18,22 +17,19 @@ type BearerSettings struct {
 	CredentialBodyLimit   int    `yaml:"credential_body_limit" place:"true" default:"65536" min:"1" max:"16777216"` // bytes
 }
 
-// maxToken is the longest access token that is looked at, in bytes.
-const maxToken = 16 << 10
-
 // A tokenFinder finds the access token that a request carries. The flows that judge access tokens share it.
 type tokenFinder struct {
 	*tokenReader // one for all issuers of a route: a token is read before it is known whose it is
-	judges       judges
+	judges       tokenJudges
 	binding      BindingSettings
 	trusted      []string // trusted_origins
 }
 
-func newTokenFinder(b *base, reader *tokenReader) *tokenFinder {
+func newTokenFinder(v view, reader *tokenReader, j tokenJudges, s search) *tokenFinder {
 	if reader == nil {
-		reader = newTokenReader(b.Settings)
+		reader = newTokenReader(of[BearerSettings](v), s)
 	}
-	return &tokenFinder{tokenReader: reader, judges: newJudges(b), binding: b.BindingSettings, trusted: b.TrustedOrigins}
+	return &tokenFinder{tokenReader: reader, judges: j, binding: *of[BindingSettings](v), trusted: s.trusted}
 }
 
 // token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
@@ -52,8 +48,8 @@ type tokenReader struct {
 	cookieName string
 }
 
-func newTokenReader(s *Settings) *tokenReader {
-	t := &tokenReader{places: newPlaces(s.BearerTokenParamType, s), cookieName: s.BearerTokenCookieName}
+func newTokenReader(s *BearerSettings, at search) *tokenReader {
+	t := &tokenReader{places: newPlaces(s.BearerTokenParamType, at), cookieName: s.BearerTokenCookieName}
 	if s.BearerTokenHeaderName != "" {
 		t.only = headerName(s.BearerTokenHeaderName)
 	}
@@ -151,59 +147,27 @@ func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, erro
 }
 
 // tokenPlaces returns where access tokens are read from, which tokenPlacesKey says.
-func tokenPlaces(s *Settings) []string { return s.BearerTokenParamType }
+func tokenPlaces(v view) []string { return of[BearerSettings](v).BearerTokenParamType }
 
 const tokenPlacesKey = "bearer_token_param_type"
 
 // tokenSchemes are those of Authorization, where access tokens stand in that header.
-func tokenSchemes(s *Settings) []string {
-	if own := headerName(s.BearerTokenHeaderName); own != "" && own != authorization.Name {
+func tokenSchemes(v view) []string {
+	if own := headerName(of[BearerSettings](v).BearerTokenHeaderName); own != "" && own != authorization.Name {
 		return nil
 	}
 	return []string{"bearer", "dpop"}
 }
 
-// errTooLong is final: what is longer isn't looked at.
-var errTooLong = auth.InvalidToken("token_too_long", fmt.Errorf("the token is longer than %d bytes", maxToken))
-
-// errMalformed is final, and the same for whatever is wrong with a token's form.
-var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1"))
-
-// token68 is b64token of RFC 6750 §2.1.
-func token68(s string) bool {
-	body := strings.TrimRight(s, "=")
-	for i := range len(body) {
-		switch c := body[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return body != ""
-}
-
-// A tokenKind is what can be said of an access token by looking at it.
-type tokenKind int
-
-const (
-	builtInTokens tokenKind = iota // with the built-in authorization server's prefix
-	jwts
-	opaqueTokens
-	tokenKinds // how many there are
-)
-
-// judges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
-type judges struct {
+// tokenJudges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
+type tokenJudges struct {
 	prefix string // of the built-in authorization server's tokens; empty: there are none
 	by     [tokenKinds]*Kind
 }
 
-func newJudges(b *base) judges {
-	var j judges
-	if b.AuthServer != nil {
-		j.prefix = b.AuthServer.Prefix()
-	}
-	for _, k := range b.kindsOn() {
+func newJudges(on []*Kind, prefix string) tokenJudges {
+	j := tokenJudges{prefix: prefix}
+	for _, k := range on {
 		for _, t := range k.judges {
 			if j.by[t] == nil && (t != builtInTokens || j.prefix != "") {
 				j.by[t] = k
@@ -214,7 +178,7 @@ func newJudges(b *base) judges {
 }
 
 // of returns the flow that judges a token; nil if none does.
-func (j *judges) of(token credential) *Kind {
+func (j *tokenJudges) of(token credential) *Kind {
 	switch {
 	case j.by[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
 		return j.by[builtInTokens]
@@ -222,26 +186,4 @@ func (j *judges) of(token credential) *Kind {
 		return j.by[jwts]
 	}
 	return j.by[opaqueTokens]
-}
-
-// unjudgedKind refuses tokens that no flow judges. It is always on.
-var unjudgedKind = Kind{new: newUnjudged, role: guards}
-
-func newUnjudged(b *base, _ *Kind) auth.Flow { return unjudged{b.tokens} }
-
-// unjudged refuses a token that no flow of the route judges, rather than letting its bearer log in or pass as if it had
-// brought nothing.
-type unjudged struct{ tokens *tokenFinder }
-
-func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
-	f, err := u.tokens.token(r)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.tokens.judges.by == [tokenKinds]*Kind{}:
-		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
-	case f.jws:
-		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))
-	}
-	return nil, auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
 }

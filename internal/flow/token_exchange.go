@@ -18,9 +18,10 @@ type exchange struct {
 	replaces bool
 	clients  *clients
 	params   *copiedParams
-	asked    *introspection // nil: an opaque token that was issued can't be judged
-	scopes   []string       // scopes_claim
-	audience []string       // audience_claim
+	// introspect judges an opaque token that was issued; nil: nothing can
+	introspect func(*auth.Request, string) (*auth.Identity, error)
+	scopes     []string // scopes_claim
+	audience   []string // audience_claim
 }
 
 // An exchangeEntry is one of subject_token_issuers.
@@ -29,19 +30,19 @@ type exchangeEntry struct {
 	issuer *oidc.Issuer
 }
 
+// ClaimPaths say where the conditions of an exchange find scopes and audiences.
+type ClaimPaths struct{ Scopes, Audience []string }
+
 // newExchange returns the exchange of access tokens; nil if the part has none.
-func newExchange(b *base) auth.Step {
-	c := b.Settings.Client
+func newExchange(b *base, claims ClaimPaths) auth.Step {
+	c := of[oidc.TokenExchangeSettings](b.view)
 	x := c.TokenExchange
 	if x == nil && c.TokenExchangeEndpoint == "" {
 		return nil
 	}
 	e := &exchange{
 		settings: x, replaces: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
-		scopes: b.part.Claims.Scopes, audience: b.part.Claims.Audience,
-	}
-	if b.isOn(&introspectionKind) {
-		e.asked = b.introspection
+		scopes: claims.Scopes, audience: claims.Audience, introspect: b.introspect,
 	}
 	if x != nil {
 		for n, entry := range x.SubjectTokenIssuers {
@@ -121,21 +122,13 @@ func (e *exchange) holds(c *oidc.Conditions, claims auth.Claims) bool {
 		return true
 	}
 	audience, scopes := claims.Values(e.audience), claims.Words(e.scopes)
-	return all(c.HasAudience, audience, true) && all(c.HasScopes, scopes, true) &&
-		all(c.MissingAudience, audience, false) && all(c.MissingScopes, scopes, false)
+	return haveAll(c.HasAudience, audience, true) && haveAll(c.HasScopes, scopes, true) &&
+		haveAll(c.MissingAudience, audience, false) && haveAll(c.MissingScopes, scopes, false)
 }
 
-// all reports whether each word is there, or none is.
-func all(words, there []string, present bool) bool {
+// haveAll reports whether each word is there, or none is.
+func haveAll(words, there []string, present bool) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(there, w) != present })
-}
-
-// TakesSubject reports whether an entry of token_exchange takes a subject token with these audiences.
-func (s *Settings) TakesSubject(has []string) bool {
-	x := s.Client.TokenExchange
-	return x != nil && slices.ContainsFunc(x.SubjectTokenIssuers, func(i oidc.SubjectTokenIssuer) bool {
-		return takesAudience(subjectAudience(i, s.Client.ClientID), has)
-	})
 }
 
 // subjectAudience is what an entry requires of a subject token's audience; by default one of our clients.
@@ -148,7 +141,7 @@ func subjectAudience(i oidc.SubjectTokenIssuer, clientIDs []string) []string {
 
 func takesAudience(required, has []string) bool {
 	return slices.Equal(required, []string{"any"}) || slices.ContainsFunc(required, func(alternative string) bool {
-		return all(strings.Fields(alternative), has, true)
+		return haveAll(strings.Fields(alternative), has, true)
 	})
 }
 
@@ -201,11 +194,11 @@ func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.
 	next.Userinfo, next.UserinfoJWT = subject.Userinfo, subject.UserinfoJWT
 	next.Tokens.RefreshToken = subject.Tokens.RefreshToken // the caller's own, which may have been rotated for it
 	if next.AccessToken == nil {
-		if e.asked == nil || oidc.IsJWS(t.Tokens.AccessToken) {
+		if e.introspect == nil || oidc.IsJWS(t.Tokens.AccessToken) {
 			return nil, auth.NotSetUp(errors.New("the exchanged token can't be verified with the issuer's keys: " +
 				"add introspection to auth_methods, or have the issuer issue JWTs"))
 		}
-		answer, err := e.asked.introspect(r, t.Tokens.AccessToken)
+		answer, err := e.introspect(r, t.Tokens.AccessToken)
 		if err != nil {
 			return nil, err
 		}

@@ -1,14 +1,11 @@
 package flow
 
 import (
-	"context"
 	"errors"
-	"fmt"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/oidc"
-	"sallyport/internal/session"
 )
 
 // UserinfoClientSettings say when the userinfo endpoint is asked besides by the flow userinfo, and what of the caller's
@@ -29,14 +26,15 @@ type userinfo struct {
 }
 
 var userinfoKind = Kind{
-	Name: "userinfo", new: func(b *base, _ *Kind) auth.Flow { return b.userinfo }, role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
+	Name: "userinfo", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
 	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Userinfo: true},
 	check: checkUserinfo,
 }
 
 func newUserinfo(b *base) *userinfo {
+	s := of[UserinfoClientSettings](b.view)
 	return &userinfo{clients: b.clients, tokens: b.tokens, params: copiedParams{
-		headers: b.UserinfoHeadersClient, args: b.UserinfoQueryArgsClient, limit: int64(b.CredentialBodyLimit), bodies: b.bodies,
+		headers: s.UserinfoHeadersClient, args: s.UserinfoQueryArgsClient, search: b.search,
 	}}
 }
 
@@ -89,33 +87,11 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 	return &out, nil
 }
 
-// renewUserinfo asks userinfo with the access token of a refresh, where search_user_info asks it at all. While it can't be asked, the
-// answer before stays; one about another subject ends the session (OIDC Core §5.3.2).
-func (f *sessions) renewUserinfo(ctx context.Context, client *oidc.Client, i *auth.Identity) (*auth.Identity, error) {
-	if !f.searches || i.Tokens.AccessToken == "" {
-		return i, nil
-	}
-	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)
-	renewed := *i
-	switch {
-	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNobody):
-		renewed.Userinfo, renewed.UserinfoJWT = nil, ""
-	case err != nil:
-		f.log.Warn("userinfo can't be asked after a refresh, so what it said before stays", "issuer", i.Issuer, "sub", i.Subject, "error", err)
-		return i, nil
-	case u.Claims.String("sub") != i.Subject:
-		f.log.Warn("session ended, because userinfo is about another subject", "issuer", i.Issuer, "sub", i.Subject)
-		return nil, fmt.Errorf("%w: userinfo is about another subject", session.ErrEnded)
-	default:
-		renewed.Userinfo, renewed.UserinfoJWT = u.Claims, u.JWT
-	}
-	return &renewed, nil
-}
-
-func checkUserinfo(s *Settings, c check.Checker, x *kindContext) {
+func checkUserinfo(v view, c check.Checker, x *kindContext) {
+	s := of[UserinfoClientSettings](v)
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
-	if x.on && s.Client.UserinfoAccept == "application/json" && !x.AnyAudience {
+	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
 		c.Complain("auth_methods", "userinfo doesn't say for whom a token was issued, so nobody could pass: use introspection, or have userinfo signed "+
 			"(userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
 	}

@@ -2,12 +2,64 @@ package flow
 
 import (
 	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"sallyport/internal/check"
+	"sallyport/internal/oidc"
 )
 
+// AuthorizationCodeSettings are the authorization request's parameters and the login cookie's.
+type AuthorizationCodeSettings struct {
+	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback under the route's first path
+	ResponseType                   []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
+	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
+	MaxAge                         *time.Duration `yaml:"max_age" group:"issuer"`
+	AuthorizationQueryArgsNames    []string       `yaml:"authorization_query_args_names" group:"issuer"`
+	AuthorizationQueryArgsValues   []string       `yaml:"authorization_query_args_values" group:"issuer"`
+	AuthorizationQueryArgsClient   []string       `yaml:"authorization_query_args_client" group:"issuer"`     // copied from the client's query
+	RequireProofKeyForCodeExchange *bool          `yaml:"require_proof_key_for_code_exchange" group:"issuer"` // only false switches PKCE off
+
+	AuthorizationCookieName     string         `yaml:"authorization_cookie_name" default:"authorization"`
+	AuthorizationCookie         CookieSettings `yaml:",inline" prefix:"authorization_cookie_"`
+	AuthorizationRollingTimeout time.Duration  `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
+
+	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: a stolen ID token could be slipped in
+	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
+}
+
+// redirectPaths returns where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
+func redirectPaths(redirectURIs []string, base string) []string {
+	var all []string
+	for _, text := range redirectURIs {
+		if u, err := url.Parse(text); err == nil && u.Path != "" && !slices.Contains(all, u.Path) {
+			all = append(all, u.Path)
+		}
+	}
+	if len(all) == 0 {
+		return []string{PathBelow(base, "oauth2/callback")}
+	}
+	return all
+}
+
+// registeredRedirectURI returns the redirect URI that the issuer must know; empty if neither redirect_uri nor origin, which is
+// public_url, says it.
+func registeredRedirectURI(redirectURIs []string, base, origin string) string {
+	configured := oidc.At(redirectURIs, 0)
+	switch {
+	case configured != "" && !strings.HasPrefix(configured, "/"):
+		return configured
+	case origin != "":
+		return origin + redirectPaths(redirectURIs, base)[0]
+	}
+	return ""
+}
+
 // checkAuthorizationCode judges the settings of the authorization request and of the login's cookie.
-func checkAuthorizationCode(s *Settings, c check.Checker, x *kindContext) {
+func checkAuthorizationCode(v view, c check.Checker, x *kindContext) {
+	s := of[AuthorizationCodeSettings](v)
 	c.Must("auth_methods", !x.logsIn || x.hasSessions,
 		"authorization_code needs session beside it, or every page would begin a new login: add session")
 	c.Each("redirect_uri", s.RedirectURI, x.CheckRedirectURI)
@@ -24,11 +76,11 @@ func checkAuthorizationCode(s *Settings, c check.Checker, x *kindContext) {
 	if !s.VerifyNonce {
 		c.Warn("verify_nonce", "INSECURE: an ID token that somebody has stolen can be slipped into a login")
 	}
-	s.checkLoginCookie(c, x)
+	s.checkCookie(c, x)
 }
 
 // checkLoginCookie judges the cookie of logins, which browsers must send to the redirection endpoint.
-func (s *Settings) checkLoginCookie(c check.Checker, x *kindContext) {
+func (s *AuthorizationCodeSettings) checkCookie(c check.Checker, x *kindContext) {
 	const prefix = "authorization_cookie_"
 	c.One(prefix+"name", s.AuthorizationCookieName, check.CookieName)
 	s.AuthorizationCookie.check(c, prefix, &x.Route)

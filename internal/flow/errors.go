@@ -1,0 +1,83 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// maxToken is the longest access token that is looked at, in bytes.
+const maxToken = 16 << 10
+
+// errTooLong is final: what is longer isn't looked at.
+var errTooLong = auth.InvalidToken("token_too_long", fmt.Errorf("the token is longer than %d bytes", maxToken))
+
+// errMalformed is final, and the same for whatever is wrong with a token's form.
+var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1"))
+
+// token68 is b64token of RFC 6750 §2.1.
+func token68(s string) bool {
+	body := strings.TrimRight(s, "=")
+	for i := range len(body) {
+		switch c := body[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return body != ""
+}
+
+// errCredentials is what a wrong name or secret is answered, whichever it was: no oracle.
+func errCredentials(reason string, err error) error {
+	e := auth.InvalidToken(reason, err)
+	e.Description = "The credentials are wrong."
+	return e
+}
+
+// tokenError gives a verification error its status and its reason in the log.
+func tokenError(err error) error {
+	if errors.As(err, new(*auth.Error)) {
+		return err
+	}
+	if errors.Is(err, oidc.ErrUnavailable) {
+		return issuerError(err)
+	}
+	for _, reason := range []error{
+		oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrNobody, oidc.ErrRefused, oidc.ErrIssuer,
+	} {
+		if errors.Is(err, reason) {
+			return auth.InvalidToken(reason.Error(), err)
+		}
+	}
+	return auth.InvalidToken("token_invalid", err)
+}
+
+// grantError gives an error of the token endpoint its status.
+func grantError(reason string, err error) error {
+	switch {
+	case errors.As(err, new(*auth.Error)):
+		return err
+	case errors.Is(err, oidc.ErrRefused):
+		return errCredentials(reason, err)
+	}
+	return issuerError(err)
+}
+
+// issuerError is the refusal of a request about which the authorization server gave no verdict: 503 while it is away, 500 where only the
+// operator can mend that.
+func issuerError(err error) *auth.Error {
+	if errors.Is(err, oidc.ErrNotSetUp) {
+		return auth.NotSetUp(err)
+	}
+	return auth.Unavailable("issuer_unavailable", err)
+}
+
+// methodNotAllowed refuses a method that an endpoint of the gate doesn't take.
+func methodNotAllowed(allow string) error {
+	return &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: allow}
+}

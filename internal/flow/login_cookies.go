@@ -1,0 +1,137 @@
+package flow
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/keyring"
+	"sallyport/internal/session"
+)
+
+// loginCookies are the cookies in which a browser keeps the logins that it has begun.
+type loginCookies struct {
+	cookie  cookie
+	keyring *keyring.Keyring
+	lasts   time.Duration // authorization_rolling_timeout
+}
+
+// loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
+func loginCookie(b *base) cookie {
+	s := of[AuthorizationCodeSettings](b.view)
+	attributes := s.AuthorizationCookie
+	if s.ResponseMode == "form_post" {
+		attributes.SameSite = "None" // the provider's page posts from its own site
+	}
+	return newCookie(s.AuthorizationCookieName+"_"+mark(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)+"_", attributes)
+}
+
+// cookieName is the name under which the browser keeps the login of a state.
+func (f *loginCookies) cookieName(r *auth.Request, state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigest])
+}
+
+// stateDigest is how much of a state's digest ends the name of its login's cookie, in bytes.
+const stateDigest = 6
+
+func isHex(s string, digits int) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == digits
+}
+
+// unseal opens the login's cookie of that name. A neighbouring host may have set others of the name: a few are tried.
+func (f *loginCookies) unseal(r *auth.Request, name string) *login {
+	values := r.CookieValues(name)
+	for _, value := range values[:min(len(values), maxCookies)] {
+		if l := f.unsealValue(name, value); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// A loginCookieOf is a cookie of a login that the browser has begun.
+type loginCookieOf struct {
+	name    string
+	size    int   // in bytes
+	started int64 // Unix seconds; zero if it doesn't open
+}
+
+// boundLogins drops the oldest logins of a browser that has begun too many.
+func (f *loginCookies) boundLogins(r *auth.Request) http.Header {
+	all := f.begunLogins(r)
+	slices.SortFunc(all, func(a, b loginCookieOf) int { return cmp.Compare(b.started, a.started) })
+	h, total := http.Header{}, 0
+	for n, k := range all {
+		if total += k.size; n >= maxLogins-1 || total > maxLoginBytes || k.started == 0 {
+			f.cookie.set(h, r, k.name, "", -1)
+		}
+	}
+	return h
+}
+
+// begunLogins returns the cookies of logins, each name once. It opens each cookie once, and no more of them than a browser
+// that has begun too many logins brings.
+func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
+	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
+	for _, c := range r.AllCookies() {
+		if !isLoginName(c.Name, prefix) {
+			continue
+		}
+		if opened++; opened > 2*maxLogins {
+			break
+		}
+		n, known := place[c.Name]
+		if !known {
+			n, place[c.Name] = len(all), len(all)
+			all = append(all, loginCookieOf{name: c.Name, size: len(c.Name) + len(c.Value)})
+		}
+		if l := f.unsealValue(c.Name, c.Value); l != nil {
+			all[n].started = l.Started
+		}
+	}
+	return all
+}
+
+// remember puts a login into its cookie. Its error is errLongReturn for a page whose address doesn't fit.
+func (f *loginCookies) remember(h http.Header, r *auth.Request, l *login) error {
+	plain, err := l.encode()
+	if err != nil {
+		return err
+	}
+	name := f.cookieName(r, l.state())
+	sealed, err := f.keyring.Seal(name, plain)
+	if err != nil {
+		return err
+	}
+	if len(name)+len(sealed) > maxLoginCookie {
+		return errLongReturn
+	}
+	f.cookie.set(h, r, name, sealed, int((f.lasts + loginRemembers).Seconds()))
+	return nil
+}
+
+// unsealValue opens a login's cookie; nil if it isn't one of ours.
+func (f *loginCookies) unsealValue(name, value string) *login {
+	plain, ok := f.keyring.Unseal(name, value)
+	if !ok {
+		return nil
+	}
+	l, err := decodeLogin(plain)
+	if err != nil {
+		return nil
+	}
+	return l
+}
+
+// isLoginName reports whether a cookie's name is that of a login of this route.
+func isLoginName(name, prefix string) bool {
+	digest, found := strings.CutPrefix(name, prefix)
+	return found && isHex(digest, 2*stateDigest)
+}

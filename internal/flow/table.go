@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"reflect"
+	"slices"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
+)
+
+// table lists every kind in the order in which they are tried, whatever the order in auth_methods.
+var table = []*Kind{
+	&sessionKind, &bearerKind, &kongOAuth2Kind, &introspectionKind, &userinfoKind, &unjudgedKind, &refreshTokenKind, &passwordKind,
+	&clientCredentialsKind, &authorizationCodeKind, &resourceKind,
+}
+
+// Choices returns the names of flows that a setting takes, and those that it has where it isn't written, in alphabetical order.
+func (Method) Choices(key string) (values, defaults []string) {
+	names := func(f func(*Kind) bool) (all []string) {
+		for _, k := range table {
+			if k.Name != "" && f(k) {
+				all = append(all, string(k.Name))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	every := func(*Kind) bool { return true }
+	switch key {
+	case "auth_methods":
+		return names(every), names(func(k *Kind) bool { return k.on })
+	case "login_methods":
+		return names(every), names(func(k *Kind) bool { return k.role == logsIn })
+	case "disable_session":
+		return names(func(k *Kind) bool { return k.role != remembers }),
+			names(func(k *Kind) bool { return k.role != remembers && !k.beginsSession })
+	case "token_headers_grants":
+		return names(func(k *Kind) bool { return k.role == exchanges || k.role == logsIn }), nil
+	}
+	panic("flow: no setting " + key + " takes names of flows")
+}
+
+// NameForJWTs returns the name of the flow that judges access tokens which are JWTs, where every flow is on.
+func NameForJWTs() string {
+	n := slices.IndexFunc(table, func(k *Kind) bool { return slices.Contains(k.judges, jwts) })
+	return string(table[n].Name)
+}
+
+// kindsOn returns the kinds that are on, in the order of table.
+func (s *Settings) kindsOn() (all []*Kind) {
+	for _, k := range table {
+		if s.isOn(k) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// view returns the settings as the flows see them.
+func (s *Settings) view() view { return view{reflect.ValueOf(s).Elem()} }
+
+// isOn reports whether a kind is on.
+func (s *Settings) isOn(k *Kind) bool {
+	if k.isOn != nil {
+		return k.isOn(s.view())
+	}
+	return slices.Contains(s.AuthMethods, k.Name)
+}
+
+// isBasic reports whether a kind is on and takes Basic.
+func (s *Settings) isBasic(k *Kind) bool { return s.isOn(k) && k.takesBasic(s.view()) }
+
+// mayBeginSession reports whether the success of a kind begins a session.
+func (s *Settings) mayBeginSession(k *Kind) bool { return !slices.Contains(s.DisableSession, k.Name) }
+
+// anyOn reports whether a kind is on for which f holds.
+func (s *Settings) anyOn(f func(*Kind) bool) bool { return slices.ContainsFunc(s.kindsOn(), f) }
+
+// HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be set.
+func (s *Settings) HasSessions() bool {
+	return s.anyOn(func(k *Kind) bool { return k.role == remembers })
+}
+
+// LogsIn reports whether people can log in.
+func (s *Settings) LogsIn() bool { return s.anyOn(func(k *Kind) bool { return k.role == logsIn }) }
+
+// UsesAuthServer reports whether the flows need the built-in authorization server.
+func (s *Settings) UsesAuthServer() bool {
+	return s.anyOn(func(k *Kind) bool { return k.role == builtIn })
+}
+
+// readsBodies reports whether a flow that is on reads its credential from bodies.
+func (s *Settings) readsBodies() bool {
+	return s.anyOn(func(k *Kind) bool { return k.reads(s.view(), auth.InBody) })
+}
+
+// OwnPaths returns the paths that the flows answer themselves on a route whose first path is base.
+func (s *Settings) OwnPaths(base string) (all []OwnPath) {
+	for _, k := range s.kindsOn() {
+		if k.paths != nil {
+			all = append(all, k.paths(s.view(), base)...)
+		}
+	}
+	return all
+}
+
+// Examination returns what the flows need of their authorization server. Base is the route's first path, origin its public_url,
+// which may be empty.
+func (s *Settings) Examination(base, origin string) oidc.Examination {
+	e := oidc.Examination{Introspect: s.IntrospectJWTTokens, Userinfo: s.SearchUserInfo, RedirectURI: registeredRedirectURI(s.RedirectURI, base, origin)}
+	for _, k := range s.kindsOn() {
+		e = e.And(k.asks)
+	}
+	return e
+}
+
+// takesBasic reports whether a challenge may ask for a name and a password (RFC 7617 §2). It may not where people log in on a page:
+// browsers would ask them for a password in a window of their own.
+func (s *Settings) takesBasic() bool {
+	return s.anyOn(func(k *Kind) bool { return k.takesBasic(s.view()) })
+}
+
+// authorizationSchemes returns the schemes of Authorization that the flows read, in lower case; "" stands for every scheme. What
+// the flows don't read is for the upstream.
+func (s *Settings) authorizationSchemes() (all []string) {
+	for _, k := range s.kindsOn() {
+		if k.schemes != nil && k.reads(s.view(), auth.InHeader) {
+			all = append(all, k.schemes(s.view())...)
+		}
+	}
+	if s.IDTokenParamName != "" && headerName(s.IDTokenParamName) == authorization.Name {
+		all = append(all, "")
+	}
+	return all
+}
+
+// TakesSubject reports whether an entry of token_exchange takes a subject token with these audiences.
+func (s *Settings) TakesSubject(has []string) bool {
+	x := s.Client.TokenExchange
+	return x != nil && slices.ContainsFunc(x.SubjectTokenIssuers, func(i oidc.SubjectTokenIssuer) bool {
+		return takesAudience(subjectAudience(i, s.Client.ClientID), has)
+	})
+}
+
+// SessionCookieNames returns the names of the session cookies without their prefix, by the index of client_id. Several says that the
+// route has a list of issuers.
+func (s *Settings) SessionCookieNames(several bool) []string {
+	return s.SessionSettings.cookieNames(loginIDOf(s.view()), several)
+}

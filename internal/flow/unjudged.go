@@ -1,0 +1,29 @@
+package flow
+
+import (
+	"errors"
+
+	"sallyport/internal/auth"
+)
+
+// unjudgedKind refuses tokens that no flow judges. It is always on.
+var unjudgedKind = Kind{new: newUnjudged, role: guards, isOn: func(view) bool { return true }}
+
+func newUnjudged(b *base, _ *Kind) auth.Flow { return unjudged{b.tokens} }
+
+// unjudged refuses a token that no flow of the route judges, rather than letting its bearer log in or pass as if it had
+// brought nothing.
+type unjudged struct{ tokens *tokenFinder }
+
+func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
+	f, err := u.tokens.token(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.tokens.judges.by == [tokenKinds]*Kind{}:
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
+	case f.jws:
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))
+	}
+	return nil, auth.InvalidToken("token_opaque", errors.New("the token is no JWT, and no flow of this route judges opaque tokens"))
+}
