@@ -9,66 +9,39 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
-// A Problem is a mistake in the settings.
-type Problem struct {
-	Key  string // within oauth2, such as "token_prefix" or "clients[0].redirect_uris[1]"
-	Text string // what is wrong, and what to write instead
-}
+const maxClientID = 255 // bytes
 
-func (p Problem) Error() string { return "oauth2." + p.Key + ": " + p.Text }
-
-const (
-	minSecret   = 32  // bytes of a secret that protects all tokens
-	maxClientID = 255 // bytes
-)
-
-// A checker collects problems.
-type checker struct{ problems []Problem }
-
-// must adds a problem unless holds is true.
-func (c *checker) must(key string, holds bool, format string, args ...any) {
-	if !holds {
-		c.problems = append(c.problems, Problem{key, fmt.Sprintf(format, args...)})
-	}
-}
-
-// check adds a problem if err is not nil.
-func (c *checker) check(key string, err error) {
-	if err != nil {
-		c.problems = append(c.problems, Problem{key, err.Error()})
-	}
-}
-
-// Check returns all problems of the settings. They never show a secret or its hash.
-func (s *Settings) Check() []Problem {
-	c := &checker{}
-	c.check("issuer", s.checkIssuer())
+// Check reports what is wrong with the settings, whose keys are below oauth2. It never shows a secret or its hash.
+func (s *Settings) Check(c check.Checker) {
+	c = c.Below("oauth2.")
+	c.Err("issuer", s.checkIssuer())
 	for n, scope := range s.Scopes {
 		key := fmt.Sprintf("scopes[%d]", n)
-		c.must(key, isScope(scope), "expected a word without spaces, quotes and backslashes (RFC 6749 §3.3), got %q", scope)
-		c.must(key, slices.Index(s.Scopes, scope) == n, "%s is listed twice", scope)
+		c.Must(key, isScope(scope), "expected a word without spaces, quotes and backslashes (RFC 6749 §3.3), got %q", scope)
+		c.Must(key, slices.Index(s.Scopes, scope) == n, "%s is listed twice", scope)
 	}
-	c.must("mandatory_scope", !s.MandatoryScope || len(s.Scopes) > 0, "it needs scopes that a client can ask for: write scopes")
-	c.must("provision_key", s.ProvisionKey == "" || len(s.ProvisionKey) >= minSecret,
-		"its holder can act for every user: expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(s.ProvisionKey))
-	c.must("token_prefix", prefixForm.MatchString(s.TokenPrefix),
+	c.Must("mandatory_scope", !s.MandatoryScope || len(s.Scopes) > 0, "it needs scopes that a client can ask for: write scopes")
+	c.Must("provision_key", s.ProvisionKey == "" || len(s.ProvisionKey) >= check.MinSecret,
+		"its holder can act for every user: expected %d bytes or more (openssl rand -base64 32), got %d", check.MinSecret, len(s.ProvisionKey))
+	c.Must("token_prefix", prefixForm.MatchString(s.TokenPrefix),
 		"expected 2 to 20 letters, digits, - and _ that begin with a letter and end in _, such as sp_, got %q", s.TokenPrefix)
-	c.must("token_expiration", s.TokenExpiration >= time.Second, "no token is endless: expected 1s or more")
-	c.must("refresh_token_ttl", s.RefreshTokenTTL >= time.Second, "no token is endless: expected 1s or more")
-	c.must("pkce", s.PKCE == "strict" || s.PKCE == "lax", "expected strict or lax, got %q", s.PKCE)
-	c.must("storage", s.Storage == "memory" || s.Storage == "redis", "expected memory or redis, got %q", s.Storage)
-	c.must("secret", s.Storage != "redis" || len(s.Secret) > 0,
+	c.Must("token_expiration", s.TokenExpiration >= time.Second, "no token is endless: expected 1s or more")
+	c.Must("refresh_token_ttl", s.RefreshTokenTTL >= time.Second, "no token is endless: expected 1s or more")
+	c.Must("pkce", s.PKCE == "strict" || s.PKCE == "lax", "expected strict or lax, got %q", s.PKCE)
+	c.Must("storage", s.Storage == "memory" || s.Storage == "redis", "expected memory or redis, got %q", s.Storage)
+	c.Must("secret", s.Storage != "redis" || len(s.Secret) > 0,
 		"storage redis needs it, the same for all replicas: openssl rand -base64 32")
 	for n, secret := range s.Secret {
-		c.must(fmt.Sprintf("secret[%d]", n), len(secret) >= minSecret,
-			"expected %d bytes or more (openssl rand -base64 32), got %d", minSecret, len(secret))
+		c.Must(fmt.Sprintf("secret[%d]", n), len(secret) >= check.MinSecret,
+			"expected %d bytes or more (openssl rand -base64 32), got %d", check.MinSecret, len(secret))
 	}
+	s.Redis.Check(c, "redis")
 	for n := range s.Clients {
-		c.client(s, n)
+		s.checkClient(c, n)
 	}
-	return c.problems
 }
 
 // prefixForm is the form of a token prefix. Its final underscore separates it from the rest of the token, and distinguishes the token
@@ -91,52 +64,52 @@ func (s *Settings) checkIssuer() error {
 	return nil
 }
 
-// client checks the client with index n.
-func (c *checker) client(s *Settings, n int) {
+// checkClient checks the client with index n.
+func (s *Settings) checkClient(c check.Checker, n int) {
 	cl := &s.Clients[n]
 	key := func(name string) string { return fmt.Sprintf("clients[%d].%s", n, name) }
-	c.must(key("client_id"), cl.ClientID != "" && len(cl.ClientID) <= maxClientID && isVisible(cl.ClientID),
+	c.Must(key("client_id"), cl.ClientID != "" && len(cl.ClientID) <= maxClientID && isVisible(cl.ClientID),
 		"expected up to %d printable ASCII characters (RFC 6749 §A.1), got %q", maxClientID, cl.ClientID)
-	c.must(key("client_id"), slices.IndexFunc(s.Clients, func(o Client) bool { return o.ClientID == cl.ClientID }) == n,
+	c.Must(key("client_id"), slices.IndexFunc(s.Clients, func(o Client) bool { return o.ClientID == cl.ClientID }) == n,
 		"another client has the client_id %s too", cl.ClientID)
-	c.must(key("client_secret_hash"), !cl.Public || len(cl.ClientSecretHash) == 0,
+	c.Must(key("client_secret_hash"), !cl.Public || len(cl.ClientSecretHash) == 0,
 		"a public client can't keep a secret: take it out, or public")
-	c.must(key("client_secret_hash"), cl.Public || len(cl.ClientSecretHash) > 0,
+	c.Must(key("client_secret_hash"), cl.Public || len(cl.ClientSecretHash) > 0,
 		"a confidential client needs the hash of its secret; a client that can't keep one is public: true")
 	for m, line := range cl.ClientSecretHash {
 		_, err := parseHash(string(line))
-		c.check(fmt.Sprintf("%s[%d]", key("client_secret_hash"), m), err)
+		c.Err(fmt.Sprintf("%s[%d]", key("client_secret_hash"), m), err)
 	}
 	for m, scope := range cl.Scopes {
-		c.must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope),
+		c.Must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope),
 			"oauth2.scopes doesn't list %q: add it there", scope)
 	}
 	for m, audience := range cl.Audience {
-		c.must(fmt.Sprintf("%s[%d]", key("audience"), m), audience != "", "it is empty: write a name")
+		c.Must(fmt.Sprintf("%s[%d]", key("audience"), m), audience != "", "it is empty: write a name")
 	}
-	c.must(key("access_token_lifetime"), cl.AccessTokenLifetime == 0 || cl.AccessTokenLifetime >= time.Second,
+	c.Must(key("access_token_lifetime"), cl.AccessTokenLifetime == 0 || cl.AccessTokenLifetime >= time.Second,
 		"no token is endless: expected 1s or more")
-	c.grants(cl, key)
+	cl.checkGrants(c, key)
 }
 
-// grants checks a client's grants, and the settings that they need.
-func (c *checker) grants(cl *Client, key func(string) string) {
+// checkGrants checks a client's grants, and the settings that they need.
+func (cl *Client) checkGrants(c check.Checker, key func(string) string) {
 	grants := key("grants")
 	for m, grant := range cl.Grants {
-		c.must(fmt.Sprintf("%s[%d]", grants, m), slices.Contains([]string{clientCredentials, authorizationCode, refreshToken}, grant),
+		c.Must(fmt.Sprintf("%s[%d]", grants, m), slices.Contains([]string{clientCredentials, authorizationCode, refreshToken}, grant),
 			"expected client_credentials, authorization_code or refresh_token, got %q", grant)
 	}
 	has := func(grant string) bool { return slices.Contains(cl.Grants, grant) }
-	c.must(grants, !cl.Public || len(cl.Grants) > 0, "a public client without any can't do anything: write authorization_code")
-	c.must(grants, !cl.Public || !has(clientCredentials),
+	c.Must(grants, !cl.Public || len(cl.Grants) > 0, "a public client without any can't do anything: write authorization_code")
+	c.Must(grants, !cl.Public || !has(clientCredentials),
 		"a public client has no credentials: take client_credentials out (RFC 6749 §4.4)")
-	c.must(grants, !has(refreshToken) || has(authorizationCode),
+	c.Must(grants, !has(refreshToken) || has(authorizationCode),
 		"refresh tokens come with authorization_code: add it, or take refresh_token out")
 	uris := key("redirect_uris")
-	c.must(uris, has(authorizationCode) == (len(cl.RedirectURIs) > 0),
+	c.Must(uris, has(authorizationCode) == (len(cl.RedirectURIs) > 0),
 		"they go together with the grant authorization_code: write both or none")
 	for m, uri := range cl.RedirectURIs {
-		c.check(fmt.Sprintf("%s[%d]", uris, m), checkRedirectURI(uri))
+		c.Err(fmt.Sprintf("%s[%d]", uris, m), checkRedirectURI(uri))
 	}
 }
 

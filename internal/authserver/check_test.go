@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 func TestCheck(t *testing.T) {
 	s := usual()
-	if problems := s.Check(); len(problems) > 0 {
+	if problems := problemsOf(&s); len(problems) > 0 {
 		t.Errorf("the usual settings: %v", problems)
 	}
 	client := func(change func(*Client)) func(*Settings) { return func(s *Settings) { change(&s.Clients[0]) } }
@@ -93,7 +94,7 @@ func TestCheck(t *testing.T) {
 	} {
 		s := usual()
 		c.change(&s)
-		problems := s.Check()
+		problems := problemsOf(&s)
 		switch {
 		case c.key == "" && len(problems) > 0:
 			t.Errorf("%s: %v", name, problems)
@@ -125,4 +126,14 @@ func TestNewRefuses(t *testing.T) {
 	if i, err := New(Config{Settings: s}); err != nil || i.Prefix() != "sp_" || i.Ping(t.Context()) != nil {
 		t.Errorf("without a secret: got %v", err)
 	}
+}
+
+// problemsOf returns what is wrong with settings, by the keys below oauth2.
+func problemsOf(s *Settings) []check.Problem {
+	list := &check.List{}
+	s.Check(check.Checker{Report: list})
+	for n := range list.Problems {
+		list.Problems[n].Key = strings.TrimPrefix(list.Problems[n].Key, "oauth2.")
+	}
+	return list.Problems
 }

@@ -16,6 +16,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 	"sallyport/internal/keyring"
 )
 
@@ -94,7 +95,9 @@ func newProcessState(now func() time.Time, log *slog.Logger) *processState {
 // check returns all problems of the settings as one error.
 func (c *Config) check() error {
 	var all []error
-	for _, p := range c.Settings.Check() {
+	list := &check.List{}
+	c.Settings.Check(check.Checker{Report: list})
+	for _, p := range list.Problems {
 		all = append(all, p)
 	}
 	if (c.Storage == "redis") != (c.Client != nil) {

@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"slices"
 
-	checks "sallyport/internal/check"
+	"sallyport/internal/check"
 )
 
 // Check reports what is wrong with the settings, by key. The directory has the consumers of the configuration.
-func (s *Settings) Check(c checks.Checker, d *Directory) {
+func (s *Settings) Check(c check.Checker, d *Directory) {
 	c.Audience(s.AudienceRequired)
 	c.Must("anonymous", s.Anonymous == "" || d.Named(s.Anonymous) != nil,
-		"no consumer has the username or id %s: add it to consumers: beside routes:", checks.Quote(s.Anonymous))
+		"no consumer has the username or id %s: add it to consumers: beside routes:", check.Quote(s.Anonymous))
 	c.Must("consumer_claim", len(s.ConsumerClaim) == 0 || len(s.ConsumerClaims) == 0, "consumer_claims is written, too: keep that one")
 	for i, path := range s.ConsumerClaims {
 		c.Must(fmt.Sprintf("consumer_claims[%d]", i), len(path) > 0, "the path is empty: write [sub], or take it out")
 	}
-	c.Each("claims_forbidden", s.ClaimsForbidden, checks.NotEmpty)
-	c.Each("domains", s.Domains, checks.MailDomain)
+	c.Each("claims_forbidden", s.ClaimsForbidden, check.NotEmpty)
+	c.Each("domains", s.Domains, check.MailDomain)
 }
 
 // FindsGroups reports whether a request, with or without an identity, can have a group.
@@ -26,16 +26,16 @@ func (s *Settings) FindsGroups() bool {
 }
 
 // Check reports what is wrong with a rule, by key.
-func (r *RuleSettings) Check(c checks.Checker, l checks.Literal) {
+func (r *RuleSettings) Check(c check.Checker, l check.Literal) {
 	open := Mode(r.Auth) == Off
 	c.Paths(r.Paths, l, !open, open)
-	c.Each("hosts", r.Hosts, checks.Host)
-	c.Each("methods", r.Methods, checks.Method)
+	c.Each("hosts", r.Hosts, check.Host)
+	c.Each("methods", r.Methods, check.Method)
 	c.Audience(r.AudienceRequired)
 	if r.Allow != "" {
 		c.Err("allow", CheckAllow(r.Allow))
 	}
-	c.Each("acr_values", r.ACRValues, checks.NotEmpty)
+	c.Each("acr_values", r.ACRValues, check.NotEmpty)
 	if !open {
 		return
 	}
@@ -60,21 +60,21 @@ func (r *RuleSettings) Shadows(other *RuleSettings, paths []string) bool {
 	if len(other.Paths) > 0 {
 		paths = other.Paths
 	}
-	return covered(r.Hosts, other.Hosts, checks.HostCovers) && covered(r.Paths, paths, checks.PathCovers) &&
+	return covered(r.Hosts, other.Hosts, check.HostCovers) && covered(r.Paths, paths, check.PathCovers) &&
 		covered(r.Methods, other.Methods, func(mine, other string) bool { return mine == other || mine == "GET" && other == "HEAD" })
 }
 
 // Check reports what is wrong with a list of groups, by key.
-func (a *ACLSettings) Check(c checks.Checker) {
-	c.Each("acl.allow", a.Allow, checks.NotEmpty)
-	c.Each("acl.deny", a.Deny, checks.NotEmpty)
+func (a *ACLSettings) Check(c check.Checker) {
+	c.Each("acl.allow", a.Allow, check.NotEmpty)
+	c.Each("acl.deny", a.Deny, check.NotEmpty)
 	for i, g := range a.Allow {
-		c.Must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g), "%s is denied, too, and deny comes first: take one of them out", checks.Quote(g))
+		c.Must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g), "%s is denied, too, and deny comes first: take one of them out", check.Quote(g))
 	}
 }
 
 // CheckConsumers judges the consumers of the configuration: each has a name, and no two the same.
-func CheckConsumers(c checks.Checker, consumers []Consumer) {
+func CheckConsumers(c check.Checker, consumers []Consumer) {
 	taken := map[string]string{}
 	for i, consumer := range consumers {
 		key := fmt.Sprintf("consumers[%d]", i)
@@ -84,7 +84,7 @@ func CheckConsumers(c checks.Checker, consumers []Consumer) {
 			switch {
 			case name == "":
 			case first != "":
-				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", checks.Quote(name), by, c.Place(first, key))
+				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", check.Quote(name), by, c.Place(first, key))
 			default:
 				taken[by+" "+name] = key
 			}

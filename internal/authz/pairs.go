@@ -107,9 +107,9 @@ func (p *pair) refusal(s *subject) error {
 	return e
 }
 
-// check returns the pair as a check.
-func (p pair) check() check {
-	return check{
+// requirement returns the pair as a requirement.
+func (p pair) requirement() requirement {
+	return requirement{
 		name: p.name() + "_required",
 		judge: func(s *subject) error {
 			if p.holds(s) {

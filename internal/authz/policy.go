@@ -12,10 +12,10 @@ import (
 
 // A Policy has a route's requirements, compiled when the configuration is loaded.
 type Policy struct {
-	paths     *paths  // to the claims of pairs, including those of the route's rules
-	byDefault bool    // audience_required is not set
-	audience  pair    // of tokens that the client sent; by default it must name one of the gate's clients
-	checks    []check // pairs, forbidden claims, domains
+	paths     *paths        // to the claims of pairs, including those of the route's rules
+	byDefault bool          // audience_required is not set
+	audience  pair          // of tokens that the client sent; by default it must name one of the gate's clients
+	checks    []requirement // pairs, forbidden claims, domains
 	consumers *mapping
 	acl       *acl
 	issued    func(*auth.Request) string // the built-in authorization server's iss on this route; nil: the route has none
@@ -31,7 +31,7 @@ type Rule struct {
 
 	StepUp *auth.StepUp // the requirements on the login; nil: none
 
-	checks []check // the rule's pairs, step-up
+	checks []requirement // the rule's pairs, step-up
 	allow  *expression
 }
 
@@ -88,8 +88,8 @@ type subject struct {
 	unknownGroups []string // of consumer_groups_claim, which no consumer has
 }
 
-// A check is one requirement on an identity.
-type check struct {
+// A requirement is one condition on an identity.
+type requirement struct {
 	name  string
 	judge func(*subject) error  // returns nil or an *auth.Error
 	seen  func(*subject) string // describes the values and the requirement, for explanations
@@ -109,7 +109,7 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	}
 	p.checks = append(p.checks, p.audienceCheck())
 	for _, pair := range pairs(required) {
-		p.checks = append(p.checks, pair.check())
+		p.checks = append(p.checks, pair.requirement())
 	}
 	if len(s.ClaimsForbidden) > 0 {
 		p.checks = append(p.checks, forbidden(s.ClaimsForbidden))
@@ -137,7 +137,7 @@ func NewRule(r RuleSettings) (*Rule, error) {
 		rule.Auth = Required
 	}
 	for _, pair := range pairs(required) {
-		rule.checks = append(rule.checks, pair.check())
+		rule.checks = append(rule.checks, pair.requirement())
 	}
 	if len(r.ACRValues) > 0 || r.MaxAge != nil {
 		rule.StepUp = &auth.StepUp{ACRValues: r.ACRValues, MaxAge: r.MaxAge}
@@ -201,8 +201,8 @@ func (p *Policy) judge(s *subject) error {
 }
 
 // audienceCheck returns the check of the audience of a token that the client sent.
-func (p *Policy) audienceCheck() check {
-	return check{
+func (p *Policy) audienceCheck() requirement {
+	return requirement{
 		name: "token_audience",
 		judge: func(s *subject) error {
 			if !s.identity.Presented || p.audience.holds(s) || p.isOwnToken(s) {
@@ -214,7 +214,7 @@ func (p *Policy) audienceCheck() check {
 			if !s.identity.Presented {
 				return "the gate obtained the token itself"
 			}
-			return p.audience.check().seen(s)
+			return p.audience.requirement().seen(s)
 		},
 	}
 }
@@ -238,7 +238,7 @@ func (r *Rule) judge(s *subject) error {
 }
 
 // runChecks returns the error of the first check that fails. Without an identity there is nothing to check.
-func (s *subject) runChecks(checks []check) error {
+func (s *subject) runChecks(checks []requirement) error {
 	if s.identity == nil {
 		return nil
 	}
@@ -259,7 +259,7 @@ func (s *subject) observe(name string, err error, seen func(*subject) string) er
 }
 
 // forbidden returns a check that refuses an identity with one of these claims.
-func forbidden(names []string) check {
+func forbidden(names []string) requirement {
 	has := func(s *subject) string {
 		for _, name := range names {
 			if _, there := s.claims[name]; there {
@@ -268,7 +268,7 @@ func forbidden(names []string) check {
 		}
 		return ""
 	}
-	return check{
+	return requirement{
 		name: "claims_forbidden",
 		judge: func(s *subject) error {
 			if name := has(s); name != "" {
@@ -283,8 +283,8 @@ func forbidden(names []string) check {
 }
 
 // domains returns a check that accepts only accounts of these Google hosted domains.
-func domains(accepted []string) check {
-	return check{
+func domains(accepted []string) requirement {
+	return requirement{
 		name: "domains",
 		judge: func(s *subject) error {
 			hd, _ := s.identity.Lookup([]string{"hd"})

@@ -13,7 +13,7 @@ import (
 var now = time.Now
 
 // stepUp returns a check that the login was strong and recent enough (RFC 9470). An identity without the claims fails it.
-func stepUp(want *auth.StepUp) check {
+func stepUp(want *auth.StepUp) requirement {
 	state := func(s *subject) (acr string, since age) {
 		v, _ := s.identity.Lookup([]string{"acr"})
 		acr, _ = auth.Scalar(v)
@@ -22,7 +22,7 @@ func stepUp(want *auth.StepUp) check {
 		}
 		return acr, since
 	}
-	return check{
+	return requirement{
 		name: "step_up",
 		judge: func(s *subject) error {
 			acr, since := state(s)

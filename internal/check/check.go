@@ -29,6 +29,24 @@ type Report interface {
 // A Checker judges settings and reports what is wrong with them.
 type Checker struct{ Report }
 
+// Below returns a Checker of settings whose keys begin with prefix, which its own keys leave out.
+func (c Checker) Below(prefix string) Checker { return Checker{below{c.Report, prefix}} }
+
+type below struct {
+	Report
+	prefix string
+}
+
+func (b below) Complain(key, format string, args ...any) {
+	b.Report.Complain(b.prefix+key, format, args...)
+}
+func (b below) Warn(key, format string, args ...any) { b.Report.Warn(b.prefix+key, format, args...) }
+func (b below) Missing(key, write string)            { b.Report.Missing(b.prefix+key, write) }
+func (b below) IsSet(key string) bool                { return b.Report.IsSet(b.prefix + key) }
+func (b below) IsBad(key string) bool                { return b.Report.IsBad(b.prefix + key) }
+func (b below) Shown(key string) string              { return b.Report.Shown(b.prefix + key) }
+func (b below) Place(key, from string) string        { return b.Report.Place(b.prefix+key, b.prefix+from) }
+
 // Must complains unless something holds.
 func (c Checker) Must(key string, holds bool, format string, args ...any) {
 	if !holds {
@@ -177,7 +195,7 @@ type Problem struct {
 
 func (p Problem) Error() string { return p.Key + ": " + p.Text }
 
-// A List is a Report that keeps the mistakes, for settings that come from no file. Every key counts as written.
+// A List is a Report that keeps the mistakes, for settings that come from no file. No key counts as written.
 type List struct{ Problems []Problem }
 
 // Complain adds a mistake.
@@ -191,8 +209,8 @@ func (*List) Warn(string, string, ...any) {}
 // Missing adds a mistake.
 func (l *List) Missing(key, write string) { l.Complain(key, "it is missing: write %s", write) }
 
-// IsSet returns true.
-func (*List) IsSet(string) bool { return true }
+// IsSet returns false.
+func (*List) IsSet(string) bool { return false }
 
 // IsBad reports whether the key has a mistake.
 func (l *List) IsBad(key string) bool {

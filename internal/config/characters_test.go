@@ -53,7 +53,7 @@ func TestFinalNewline(t *testing.T) {
 		t.Setenv("VALUE", "s3cret"+end)
 		for _, written := range []string{"${env:VALUE}", "${file:" + name + "}", "{vault://env/value}", "s3cret" + end} {
 			var oidc OIDC
-			b := strict.NewBlock(&strict.Report{}, strict.Mark{"x", 1})
+			b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
 			b.Decode("oidc", "", treeAt([]*strict.Field{strict.ShapeOf(reflect.TypeFor[OIDC]()).ByName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
 			if got := oidc.Flow.Client.ClientSecret; len(got) != 1 || got[0] != "s3cret" {
 				t.Errorf("%q with the end %q is read as %q", written, end, []string{string(got[0])})
@@ -80,14 +80,14 @@ func everyText(t reflect.Type, above []*strict.Field, f func(path []*strict.Fiel
 
 // treeAt is a mapping that says one text at a path.
 func treeAt(path []*strict.Field, text string) *strict.Value {
-	at := strict.Mark{"x", 1}
+	at := strict.Mark{File: "x", Line: 1}
 	v := &strict.Value{Mark: at, Kind: strict.Scalar, Text: text}
 	for i := len(path) - 1; i >= 0; i-- {
 		if path[i].Type.Kind() == reflect.Slice && path[i].IsObject() {
 			v = &strict.Value{Mark: at, Kind: strict.List, Items: []*strict.Value{v}}
 		}
 		outer := &strict.Value{Mark: at, Kind: strict.Mapping}
-		outer.Put(strict.Pair{at, path[i].Name, v})
+		outer.Put(strict.Pair{Mark: at, Key: path[i].Name, Value: v})
 		v = outer
 	}
 	return v
@@ -95,7 +95,7 @@ func treeAt(path []*strict.Field, text string) *strict.Value {
 
 // decodeAt decodes a text at a path, and returns what is said of it.
 func decodeAt(root reflect.Type, path []*strict.Field, text string) strict.Problems {
-	b := strict.NewBlock(&strict.Report{}, strict.Mark{"x", 1})
+	b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
 	b.Decode("", "", treeAt(path, text), reflect.New(root).Elem())
 	return b.Problems
 }

@@ -213,10 +213,7 @@ func (l *loader) checkKeys() {
 func (l *loader) checkAuthServer() {
 	s := l.file.OAuth2
 	if s != nil {
-		for _, p := range s.Check() {
-			l.process.Complain("oauth2."+p.Key, "%s", p.Text)
-		}
-		s.Redis.Check(l.process.Checker(), "oauth2.redis")
+		s.Check(l.process.Checker())
 	}
 	first := "" // the issuer at which its users log in
 	for _, r := range l.file.parts() {
@@ -258,7 +255,7 @@ func pages(b *strict.Block, key, folder string) *page.Set {
 		return nil
 	}
 	for _, p := range problems {
-		b.Problemf(strict.Mark{filepath.Clean(p.File), p.Line}, "%s", p.Text)
+		b.Problemf(strict.Mark{File: filepath.Clean(p.File), Line: p.Line}, "%s", p.Text)
 	}
 	b.Checker().Must(key, set != nil || len(problems) > 0, "%s holds no page: write one, such as 403.html", check.Quote(folder))
 	return set

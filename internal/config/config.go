@@ -135,13 +135,13 @@ type Rule struct {
 // Problem returns a mistake that was found after Load, with the place of the key that it is about.
 func (r *Route) Problem(key, message string) error {
 	m := r.block.Find(key).Mark
-	return strict.Problem{m.File, m.Line, key + ": " + message}
+	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
 }
 
 // Problem returns a mistake that was found after Load.
 func (r *Rule) Problem(key, message string) error {
 	m := r.block.Find(key).Mark
-	return strict.Problem{m.File, m.Line, key + ": " + message}
+	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
 }
 
 // A Prefix is a network; a bare address is the network of it alone.

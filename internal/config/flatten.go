@@ -34,7 +34,7 @@ func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
 				r.Problemf(inner.Mark, "%s: nesting is one level deep: write %s_...: for each of its members", name, name)
 				continue
 			}
-			add(strict.Pair{inner.Mark, name, inner.Value})
+			add(strict.Pair{Mark: inner.Mark, Key: name, Value: inner.Value})
 		}
 	}
 	return flat

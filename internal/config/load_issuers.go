@@ -94,7 +94,7 @@ func (r *Route) Parts() []Issuer {
 // Problem returns a mistake that was found after Load, with the place of the key that it is about.
 func (i *Issuer) Problem(key, message string) error {
 	m := i.block.Find(key).Mark
-	return strict.Problem{m.File, m.Line, key + ": " + message}
+	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
 }
 
 // checkIssuers judges the list as a whole.

@@ -28,7 +28,7 @@ func FromReader(in io.Reader) Source {
 	return func() (*File, error) {
 		return load(standardInput, false, func(r *strict.Report) *strict.Value {
 			if err != nil {
-				r.Problemf(strict.Mark{standardInput, 0}, "it can't be read: %v", err)
+				r.Problemf(strict.Mark{File: standardInput, Line: 0}, "it can't be read: %v", err)
 				return nil
 			}
 			return r.Parse(standardInput, data)
@@ -40,7 +40,7 @@ func FromReader(in io.Reader) Source {
 func FromEnvironment() Source {
 	return func() (*File, error) {
 		return load(environs, true, func(*strict.Report) *strict.Value {
-			return &strict.Value{Mark: strict.Mark{environs, 0}, Kind: strict.Mapping}
+			return &strict.Value{Mark: strict.Mark{File: environs, Line: 0}, Kind: strict.Mapping}
 		})
 	}
 }
@@ -100,10 +100,10 @@ func environment(r *strict.Report, root *strict.Value, alone bool) {
 // nil if neither it nor NAME_FILE is set. A variable that is set to nothing isn't set.
 func variableOf(name string) *strict.Value {
 	if os.Getenv(name) != "" {
-		return &strict.Value{Mark: strict.Mark{"$" + name, 0}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
+		return &strict.Value{Mark: strict.Mark{File: "$" + name, Line: 0}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
 	}
 	if file := os.Getenv(name + fileSuffix); file != "" {
-		return &strict.Value{Mark: strict.Mark{"$" + name + fileSuffix, 0}, Kind: strict.Scalar, Text: "${file:" + file + "}"}
+		return &strict.Value{Mark: strict.Mark{File: "$" + name + fileSuffix, Line: 0}, Kind: strict.Scalar, Text: "${file:" + file + "}"}
 	}
 	return nil
 }
@@ -129,11 +129,11 @@ func fill(v *strict.Value, path []string, at *strict.Value) {
 	p := v.Get(path[0])
 	switch {
 	case p == nil && len(path) == 1:
-		v.Put(strict.Pair{at.Mark, path[0], at})
+		v.Put(strict.Pair{Mark: at.Mark, Key: path[0], Value: at})
 	case p == nil:
 		below := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
 		fill(below, path[1:], at)
-		v.Put(strict.Pair{v.Mark, path[0], below})
+		v.Put(strict.Pair{Mark: v.Mark, Key: path[0], Value: below})
 	case len(path) > 1 && p.Value.Kind == strict.Mapping:
 		fill(p.Value, path[1:], at)
 	case len(path) > 1 && p.Value.Null:
@@ -151,7 +151,7 @@ func unknownVariables(r *strict.Report) {
 	for _, entry := range os.Environ() {
 		name, text, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "SALLYPORT_") && text != "" && !slices.Contains(names, name) && !ofService.MatchString(name) {
-			r.Warningf(strict.Mark{"$" + name, 0}, "no setting is read from this variable%s", didYouMean(name, names))
+			r.Warningf(strict.Mark{File: "$" + name, Line: 0}, "no setting is read from this variable%s", didYouMean(name, names))
 		}
 	}
 }

@@ -4,11 +4,12 @@ import "sallyport/internal/check"
 
 // Check reports what is wrong with the settings, whose keys are below keys.
 func (s *Settings) Check(c check.Checker) {
-	c.Must("keys.file", s.Storage != "file" || s.File != "", "storage: file needs the file's path: add it")
+	c = c.Below("keys.")
+	c.Must("file", s.Storage != "file" || s.File != "", "storage: file needs the file's path: add it")
 	if s.Storage != "memory" && len(s.Secret) == 0 {
-		c.Complain("keys.storage", "%s needs a secret that seals the keys: add secret: (openssl rand -base64 32)", s.Storage)
+		c.Complain("storage", "%s needs a secret that seals the keys: add secret: (openssl rand -base64 32)", s.Storage)
 	}
-	c.Secrets("keys.secret", s.Secret)
-	c.One("keys.public_path", s.PublicPath, check.Path)
-	s.Redis.Check(c, "keys.redis")
+	c.Secrets("secret", s.Secret)
+	c.One("public_path", s.PublicPath, check.Path)
+	s.Redis.Check(c, "redis")
 }
