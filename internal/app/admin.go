@@ -34,7 +34,7 @@ func (s *server) admin() http.Handler {
 	} {
 		mux.HandleFunc(pattern, s.adminOnly(serve))
 	}
-	return proxy.OwnAnswers(mux, func() proxy.Timeouts { return timeouts(s.running()) })
+	return proxy.WithTimeouts(mux, func() proxy.Timeouts { return timeouts(s.running()) })
 }
 
 // adminOnly answers 401 unless isAdmin accepts the request.
@@ -42,7 +42,8 @@ func (s *server) adminOnly(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.isAdmin(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="admin"`)
-			http.Error(w, "admin.token is required; if it isn't configured, the request must come from this machine", http.StatusUnauthorized)
+			text := "admin.token is required; if it isn't configured, the request must come from this machine"
+			http.Error(w, text, http.StatusUnauthorized)
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")

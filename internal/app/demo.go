@@ -60,8 +60,8 @@ const demoHelp = `
 
 `
 
-// Demo runs an OpenID Provider, an upstream that shows the requests that it receives, and the gate, until ctx ends. listen is the address of
-// the gate.
+// Demo runs an OpenID Provider, an upstream that shows the requests that it receives, and the gate, until ctx ends. listen is the address
+// of the gate.
 func Demo(ctx context.Context, listen string, out, log io.Writer) error {
 	d := demo{Listen: listen}
 	issuer, err := net.Listen("tcp", "127.0.0.1:0")

@@ -51,7 +51,7 @@ func Explain(o ExplainOptions, in io.Reader, out, log io.Writer) (passes bool, e
 	if err != nil {
 		return false, err
 	}
-	trace := gate.Explain(r, identity)
+	trace := gate.Trace(r, identity)
 	writeTrace(out, o.Request, trace)
 	return trace.Passes(), nil
 }
@@ -132,7 +132,7 @@ func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 	return i, nil
 }
 
-func writeTrace(out io.Writer, request string, t *proxy.Explanation) {
+func writeTrace(out io.Writer, request string, t *proxy.Trace) {
 	fmt.Fprintln(out, request)
 	for _, s := range t.Steps {
 		mark := " "

@@ -34,7 +34,8 @@ func TestReadiness(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			if r.starting() != starting || r.report("x", false) != public || r.report("x", true) != detailed {
-				t.Errorf("%s: starting is %v, the report is %q, in detail %q", when, r.starting(), r.report("x", false), r.report("x", true))
+				t.Errorf("%s: starting is %v, the report is %q, in detail %q",
+					when, r.starting(), r.report("x", false), r.report("x", true))
 			}
 		}
 		expect("nothing has answered", true, "x\nissuer: can't be used\nredis: can't be used\n",

@@ -33,7 +33,8 @@ func TestReloadKeepsObjects(t *testing.T) {
 		return file
 	}
 	route := func(path string) string {
-		return fmt.Sprintf("  - {route: {paths: [%s], upstream: {url: \"https://app%[1]s\", ca_file: %s/cert.pem}}, rules: [{auth: off}]}\n", path, dir)
+		return fmt.Sprintf("  - {route: {paths: [%s], upstream: {url: \"https://app%[1]s\", ca_file: %s/cert.pem}},"+
+			" rules: [{auth: off}]}\n", path, dir)
 	}
 	s, err := newServer(load(route("/a")+route("/b")), io.Discard)
 	if err != nil {
@@ -111,7 +112,10 @@ func TestReloadOfFixedSettings(t *testing.T) {
 	for n, step := range []struct{ process, warns string }{
 		{changed, all},
 		{changed, all}, // compared with what runs, not with the last file
-		{"listen: 127.0.0.1:0\nadmin: {listen: off}\nlimits: {idle_timeout: 1s, body_timeout: 1s}\nlog: {level: debug}", "limits.idle_timeout"},
+		{
+			"listen: 127.0.0.1:0\nadmin: {listen: off}\nlimits: {idle_timeout: 1s, body_timeout: 1s}\nlog: {level: debug}",
+			"limits.idle_timeout",
+		},
 		{"listen: 127.0.0.1:0\nadmin: {listen: off}", ""},
 	} {
 		write(step.process)

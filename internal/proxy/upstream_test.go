@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// startUpstream replaces the upstream of the rig by one of other settings.
+// startUpstream starts a gate with an upstream of the settings.
 func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
 	t.Helper()
 	s.ConnectTimeout, s.ResponseHeaderTimeout, s.IdleTimeout = time.Second, 5*time.Second, time.Second
@@ -25,7 +25,7 @@ func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
 	return front
 }
 
-// TestNoContentTypeIsGuessed: a response without Content-Type stays without, over every protocol on both sides.
+// TestNoContentTypeIsGuessed checks that no Content-Type is added to a response without one, over every protocol on both sides.
 func TestNoContentTypeIsGuessed(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil
@@ -56,7 +56,8 @@ func TestNoContentTypeIsGuessed(t *testing.T) {
 				body, err := io.ReadAll(res.Body)
 				res.Body.Close()
 				if values, there := res.Header["Content-Type"]; there || err != nil || res.StatusCode >= 300 {
-					t.Errorf("%s to the upstream, %s to the client, %s: %d with Content-Type %q, %q, %v", name, protocol, path, res.StatusCode, values, body, err)
+					t.Errorf("%s to the upstream, %s to the client, %s: %d with Content-Type %q, %q, %v",
+						name, protocol, path, res.StatusCode, values, body, err)
 				}
 			}
 		}
@@ -64,7 +65,7 @@ func TestNoContentTypeIsGuessed(t *testing.T) {
 	}
 }
 
-// TestUpgradeToAnUpstreamWithHTTP2: a request that asks for another protocol goes over HTTP/1.1, as kubectl's SPDY/3.1 must.
+// TestUpgradeToAnUpstreamWithHTTP2 checks that a request with Upgrade is sent over HTTP/1.1, as kubectl's SPDY/3.1 requires.
 func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 	back := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -90,7 +91,7 @@ func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	if body, _ := io.ReadAll(res.Body); string(body) != "HTTP/2.0" {
-		t.Fatalf("other requests go over %s, so this shows nothing", body)
+		t.Fatalf("other requests are sent over %s, expected HTTP/2.0", body)
 	}
 	res.Body.Close()
 	for _, protocol := range []string{"SPDY/3.1", "websocket", "echo"} {
@@ -113,7 +114,7 @@ func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 	}
 }
 
-// TestUpstreamProtocol: the setting chooses the protocol, with TLS and without.
+// TestUpstreamProtocol checks the setting protocol, with TLS and without.
 func TestUpstreamProtocol(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
 	plain, secure := httptest.NewUnstartedServer(handler), httptest.NewUnstartedServer(handler)
@@ -142,7 +143,7 @@ func TestUpstreamProtocol(t *testing.T) {
 	}
 }
 
-// TestAnswerBeforeTheRequestEnds: over HTTP/1.1 a client gets the answer that the upstream begins while the body still comes.
+// TestAnswerBeforeTheRequestEnds checks that over HTTP/1.1 a client gets the upstream's response while it still sends the body.
 func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
@@ -182,7 +183,7 @@ func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 	}
 }
 
-// TestLinksLeadBack: the link of a page that offers the same request again has the address that was judged.
+// TestLinksLeadBack checks that the link for another attempt has the path as it is forwarded.
 func TestLinksLeadBack(t *testing.T) {
 	front, _ := start(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(r *Route, _ *Config) {
 		r.Allow = []string{"encoded_slash"}
