@@ -140,7 +140,7 @@ type Decision struct {
 	authOff       bool         // the rule has auth: off, so Authorization is for the upstream
 	credential    []auth.Param // the parameters of the request that had the credential
 	upstreamQuery *string      // replaces the query for the upstream, unless nil
-	forwarded     bool         // the request was sent to the upstream
+	forwarded     bool         // forward was called
 	upstreamErr   *auth.Error  // the refusal if the upstream failed
 	idHeader      [1]string    // the value of X-Request-Id, here to save an allocation
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -310,69 +309,5 @@ func TestErrorsInTheClientsForm(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), id) || !strings.Contains(log.String(), `"reason":"roles_required"`) {
 		t.Errorf("the log doesn't have the reason: %s", log)
-	}
-}
-
-func TestUpstreamTrouble(t *testing.T) {
-	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/off/hang" {
-			<-r.Context().Done()
-		}
-		panic(http.ErrAbortHandler)
-	}, func(r *Route, _ *Config) { r.Upstream.transport.ResponseHeaderTimeout = 50 * time.Millisecond })
-	for path, status := range map[string]int{"/off/hang": 504, "/off/abort": 502} {
-		if res, body := get(t, front, path); res.StatusCode != status {
-			t.Errorf("%s: %s %s, expected %d", path, res.Status, body, status)
-		}
-	}
-}
-
-func TestUpstreamTLSAndPrefix(t *testing.T) {
-	back := httptest.NewUnstartedServer(http.HandlerFunc(echo))
-	back.TLS = &tls.Config{}
-	back.StartTLS()
-	defer back.Close()
-	change := func(verify bool) func(*Route, *Config) {
-		return func(r *Route, _ *Config) {
-			r.Upstream, _ = NewUpstream(UpstreamSettings{URL: back.URL + "/base/", ConnectTimeout: time.Second, SSLVerify: verify})
-			r.Paths, r.StripPath = []string{"/", "/off"}, true
-		}
-	}
-	front, _ := start(t, nil, change(true))
-	if res, _ := get(t, front, "/off/x"); res.StatusCode != 502 {
-		t.Errorf("an unknown CA: %s, expected 502", res.Status)
-	}
-	front, _ = start(t, nil, change(false))
-	for path, want := range map[string]string{"/off": "/base/", "/off/x%20y": "/base/x%20y", "/off/": "/base/"} {
-		if _, body := get(t, front, path); !strings.HasPrefix(body, "GET "+want+"\n") {
-			t.Errorf("%s became %q, expected %q", path, strings.SplitN(body, "\n", 2)[0], want)
-		}
-	}
-}
-
-// TestRouteWithoutUpstream checks that a route without an upstream authorizes requests, and refuses those that it would forward.
-func TestRouteWithoutUpstream(t *testing.T) {
-	tokens := flowFunc(func(r *auth.Request) (*auth.Result, error) {
-		if r.Header.Get("Authorization") == "" {
-			return nil, auth.ErrNoCredential
-		}
-		return &auth.Result{Identity: &auth.Identity{Subject: "john", Tokens: auth.Tokens{AccessToken: "at"}}}, nil
-	})
-	route := &Route{
-		Name: "judge", Paths: []string{"/"}, Chain: auth.Chain{{Flow: tokens}},
-		Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
-	}
-	g, err := New(Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for credential, want := range map[string]int{"": http.StatusUnauthorized, "Bearer at": http.StatusInternalServerError} {
-		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
-		if credential != "" {
-			r.Header.Set("Authorization", credential)
-		}
-		if g.ServeHTTP(w, r); w.Code != want {
-			t.Errorf("with %q: %d, expected %d", credential, w.Code, want)
-		}
 	}
 }
