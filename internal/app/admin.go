@@ -18,8 +18,8 @@ import (
 	"sallyport/internal/proxy"
 )
 
-// admin is the listener for the people who run the gate. Health and readiness are for all, because they say nothing; the
-// rest is for whoever has the token, or without one for this machine alone.
+// admin returns the handler of the admin listener. Health and readiness need no token, because they show no details. The admin API needs
+// admin.token, or without one a request from this machine.
 func (s *server) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
@@ -32,17 +32,18 @@ func (s *server) admin() http.Handler {
 		"GET /openid-connect/issuers/{issuer}":    s.getIssuer,
 		"DELETE /openid-connect/issuers/{issuer}": s.forgetIssuer,
 	} {
-		mux.HandleFunc(pattern, s.private(serve))
+		mux.HandleFunc(pattern, s.adminOnly(serve))
 	}
-	return proxy.OwnAnswers(mux, func() proxy.Timeouts { return timeouts(s.running()) })
+	return proxy.WithTimeouts(mux, func() proxy.Timeouts { return timeouts(s.running()) })
 }
 
-// private lets in who may know what is inside.
-func (s *server) private(serve http.HandlerFunc) http.HandlerFunc {
+// adminOnly answers 401 unless isAdmin accepts the request.
+func (s *server) adminOnly(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.insider(r) {
+		if !s.isAdmin(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="admin"`)
-			http.Error(w, "this needs the token of admin.token, or without one a request of this machine itself", http.StatusUnauthorized)
+			text := "admin.token is required; if it isn't configured, the request must come from this machine"
+			http.Error(w, text, http.StatusUnauthorized)
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -50,15 +51,14 @@ func (s *server) private(serve http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// insider reports whether a request has the admin token. Where none is configured it is this machine's: a loopback peer that asks
-// for a loopback host, and no page of a browser, which could be anybody's (DNS rebinding).
-func (s *server) insider(r *http.Request) bool {
+// isAdmin reports whether a request has the admin token. If none is configured, it reports whether the request comes from this machine.
+func (s *server) isAdmin(r *http.Request) bool {
 	token := string(s.running().Admin.Token)
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if token == "" {
-		return local(r)
+		return isLocal(r)
 	}
-	return strings.EqualFold(scheme, "Bearer") && sameSecret(given, token)
+	scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && sameSecret(sent, token)
 }
 
 func sameSecret(a, b string) bool {
@@ -66,29 +66,31 @@ func sameSecret(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-func local(r *http.Request) bool {
+// isLocal reports whether a request comes from a loopback address and is for a loopback host. It refuses requests with Origin, because any
+// web page in a local browser can cause those, and the check of the host is against DNS rebinding.
+func isLocal(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	host, _, errHost := net.SplitHostPort(r.Host)
 	if errHost != nil {
 		host = r.Host
 	}
 	ip, errIP := netip.ParseAddr(strings.Trim(host, "[]"))
-	here := host == "localhost" || errIP == nil && ip.IsLoopback()
-	return err == nil && peer.Addr().Unmap().IsLoopback() && here &&
+	forThisMachine := host == "localhost" || errIP == nil && ip.IsLoopback()
+	return err == nil && peer.Addr().Unmap().IsLoopback() && forThisMachine &&
 		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("X-Forwarded-For")) == 0
 }
 
 func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {
 	set, err := s.builder.Load().signer.Public(r.Context())
 	if err != nil {
-		s.log.Warn("the gate's keys can't be had", "error", err)
+		s.log.Warn("the gate's public keys can't be read", "error", err)
 	}
 	if err != nil && len(set.Keys) == 0 {
-		s.keysUnavailable(w, "the keys can't be had: see the log")
+		s.keysUnavailable(w, "the keys can't be read: see the log")
 		return
 	}
 	w.Header().Set("Content-Type", jwkSetType)
-	json.NewEncoder(w).Encode(set) // what fails here is the connection
+	json.NewEncoder(w).Encode(set) // it can fail only if the connection does
 }
 
 func (s *server) rotateKeys(w http.ResponseWriter, r *http.Request) {
@@ -97,17 +99,17 @@ func (s *server) rotateKeys(w http.ResponseWriter, r *http.Request) {
 		s.keysUnavailable(w, "the keys can't be rotated: see the log")
 		return
 	}
-	s.log.Info("the gate's keys are rotated, as asked", "client", r.RemoteAddr)
+	s.log.Info("the gate's keys are rotated on request", "client", r.RemoteAddr)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// keysUnavailable answers that the store of the keys can't be reached now.
+// keysUnavailable answers 503: the store of the keys can't be used at the moment.
 func (s *server) keysUnavailable(w http.ResponseWriter, text string) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(keyRetry.Seconds())))
 	http.Error(w, text, http.StatusServiceUnavailable)
 }
 
-// An issuerRecord is what is known of an issuer: its metadata and public keys, as they came.
+// An issuerRecord is the JSON of an issuer: its metadata and public keys, as they were fetched.
 type issuerRecord struct {
 	ID            string            `json:"id"`
 	Issuer        string            `json:"issuer"`
@@ -128,7 +130,7 @@ func newIssuerRecord(i *oidc.Issuer) issuerRecord {
 
 func (s *server) getIssuers(w http.ResponseWriter, _ *http.Request) {
 	records := []issuerRecord{}
-	for _, i := range s.kept.issuers.all() {
+	for _, i := range s.state.issuers.all() {
 		records = append(records, newIssuerRecord(i))
 	}
 	slices.SortFunc(records, func(a, b issuerRecord) int { return strings.Compare(a.Issuer, b.Issuer) })
@@ -136,15 +138,16 @@ func (s *server) getIssuers(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) forgetIssuers(w http.ResponseWriter, _ *http.Request) {
-	for _, i := range s.kept.issuers.all() {
+	for _, i := range s.state.issuers.all() {
 		i.Forget()
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// named are the issuers of an URL, percent-encoded in the path, or an ID: one, or several that are reached in different ways.
-func (s *server) named(r *http.Request) (all []*oidc.Issuer) {
-	for _, i := range s.kept.issuers.all() {
+// issuersOf returns the issuers that the path of a request names, by URL or ID. Several issuers have the same URL if routes reach it with
+// different settings.
+func (s *server) issuersOf(r *http.Request) (all []*oidc.Issuer) {
+	for _, i := range s.state.issuers.all() {
 		if name := r.PathValue("issuer"); name == i.URL() || name == newIssuerRecord(i).ID {
 			all = append(all, i)
 		}
@@ -153,7 +156,7 @@ func (s *server) named(r *http.Request) (all []*oidc.Issuer) {
 }
 
 func (s *server) getIssuer(w http.ResponseWriter, r *http.Request) {
-	all := s.named(r)
+	all := s.issuersOf(r)
 	if len(all) == 0 {
 		http.Error(w, "no route has this issuer", http.StatusNotFound)
 		return
@@ -162,7 +165,7 @@ func (s *server) getIssuer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) forgetIssuer(w http.ResponseWriter, r *http.Request) {
-	all := s.named(r)
+	all := s.issuersOf(r)
 	if len(all) == 0 {
 		http.Error(w, "no route has this issuer", http.StatusNotFound)
 		return
@@ -175,5 +178,5 @@ func (s *server) forgetIssuer(w http.ResponseWriter, r *http.Request) {
 
 func writeAdminJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v) // what fails here is the connection
+	json.NewEncoder(w).Encode(v) // it can fail only if the connection does
 }

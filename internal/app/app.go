@@ -10,21 +10,22 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"sallyport/internal/config"
 	"sallyport/internal/proxy"
 )
 
-// Options are what the command line says.
+// Options are the options of Run.
 type Options struct {
 	Config config.Source
-	Reload <-chan struct{} // each value reads the configuration again
+	Reload <-chan struct{} // each value makes Run reload the configuration
 	Log    io.Writer
 }
 
-// Run serves until ctx ends, then drains. It returns an error if the configuration is bad or a listener can't be opened.
+// Run serves until ctx ends. Then requests in flight get limits.drain_timeout to end. It returns an error if the configuration is bad or a
+// listener can't be opened.
 func Run(ctx context.Context, o Options) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -43,26 +44,26 @@ func Run(ctx context.Context, o Options) error {
 	return s.serve(ctx, o)
 }
 
-// gcPercent lets the heap grow to five times what is live before a collection. A proxy's live heap is small, a few MB, and
-// its garbage is one request long: Go's 100 would collect every few hundred requests. GOGC in the environment wins.
+// gcPercent lets the heap grow to five times the live heap before a collection. A proxy's live heap is a few MB, and most of its garbage
+// lives as long as a request: Go's default of 100 would collect every few hundred requests. GOGC in the environment replaces it.
 const gcPercent = 400
 
-// A server is the running process: listeners that stay, and the snapshot of the configuration behind one pointer.
+// A server is the running process. Its listeners stay open while a reload replaces the gate.
 type server struct {
-	log      *slog.Logger
-	level    *slog.LevelVar
-	kept     *kept
-	gate     atomic.Pointer[proxy.Gate]
-	builder  atomic.Pointer[builder] // of the running configuration
-	doors    []*door
-	draining atomic.Bool
-	stopKeys func() // ends the attempts to make the keys of the running configuration
-
+	log       *slog.Logger
+	level     *slog.LevelVar
+	started   *config.File // the configuration at the start, which the listeners and the log are made from
+	state     *reloadState
+	gate      atomic.Pointer[proxy.Gate]
+	builder   atomic.Pointer[builder] // of the running configuration
+	doors     []*door
+	draining  atomic.Bool
+	stopKeys  func() // ends the attempts to make the keys of the running configuration
 	readiness *readiness
 }
 
 func newServer(file *config.File, out io.Writer) (*server, error) {
-	s := &server{level: new(slog.LevelVar), kept: newKept(), stopKeys: func() {}}
+	s := &server{level: new(slog.LevelVar), started: file, state: newReloadState(), stopKeys: func() {}}
 	s.log = newLog(out, file.Log, s.level)
 	s.readiness = newReadiness(s.log)
 	if err := s.load(file); err != nil {
@@ -80,10 +81,10 @@ func newLog(out io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(out, options))
 }
 
-// maxLogged bounds a text in the log, in bytes: clients choose many of them.
+// maxLogged is the maximum length of a text in the log, in bytes. Clients choose many of these texts.
 const maxLogged = 1024
 
-// clip shortens what is too long for the log, whatever says it.
+// clip shortens the texts of attributes to maxLogged.
 func clip(_ []string, a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
 	var text string
@@ -103,14 +104,17 @@ func clip(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// load makes a file the running configuration, or changes nothing.
+// load makes a configuration the running one. If it returns an error, the one before goes on running.
 func (s *server) load(file *config.File) error {
-	b := &builder{kept: s.kept, log: s.log, now: time.Now, used: map[any]bool{}}
+	b := newBuilder(s.state, s.log)
 	gate, err := b.gate(file)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.level.UnmarshalText([]byte(file.Log.Level))
 	}
-	if err := s.level.UnmarshalText([]byte(file.Log.Level)); err != nil {
+	if err != nil {
+		if running := s.builder.Load(); running != nil {
+			s.state.release(running.used, 0) // the objects that were made for file alone
+		}
 		return err
 	}
 	for _, w := range file.Warnings() {
@@ -118,14 +122,14 @@ func (s *server) load(file *config.File) error {
 	}
 	s.ensureKeys(b)
 	b.file = file
-	s.kept.oauth2 = b.issued
+	s.state.authServer = b.authServer
 	s.builder.Store(b)
 	s.gate.Store(gate)
-	s.kept.forget(b.used, file.Limits.DrainTimeout)
+	s.state.release(b.used, file.Limits.DrainTimeout)
 	return nil
 }
 
-// running is the configuration that runs.
+// running returns the running configuration.
 func (s *server) running() *config.File { return s.builder.Load().file }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
@@ -137,7 +141,7 @@ func (s *server) serve(ctx context.Context, o Options) error {
 		go func() { failed <- d.serve() }()
 		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.tls != nil)
 	}
-	go s.readiness.watch(ctx, s.parts)
+	go s.readiness.watch(ctx, s.dependencies)
 	for {
 		select {
 		case <-o.Reload:
@@ -150,12 +154,12 @@ func (s *server) serve(ctx context.Context, o Options) error {
 	}
 }
 
-// reload reads the configuration again. A bad file leaves the old one running.
+// reload reads the configuration and makes it the running one. A bad configuration changes nothing.
 func (s *server) reload(read config.Source) {
-	var take func()
+	var useTLS func()
 	file, err := read()
 	if err == nil {
-		take, err = s.reloadDoors(file)
+		useTLS, err = s.reloadTLS(file)
 	}
 	if err == nil {
 		err = s.load(file)
@@ -164,11 +168,14 @@ func (s *server) reload(read config.Source) {
 		s.log.Error("reload refused, the old configuration goes on", "error", err)
 		return
 	}
-	take()
+	useTLS()
+	if names := needRestart(s.started, file); len(names) > 0 {
+		s.log.Warn("these settings can't change on reload: restart for that", "settings", strings.Join(names, ", "))
+	}
 	s.log.Info("reloaded", "routes", len(file.Routes))
 }
 
-// stop drains: not ready, no new connections, then the requests in flight get drain_timeout.
+// stop closes the listeners and waits up to drain_timeout for the requests in flight.
 func (s *server) stop() error {
 	s.draining.Store(true)
 	s.log.Info("stopping")
@@ -181,7 +188,7 @@ func (s *server) stop() error {
 		}
 	}
 	s.stopKeys()
-	s.kept.close()
+	s.state.close()
 	s.log.Info("stopped")
 	return errors.Join(errs...)
 }

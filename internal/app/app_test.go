@@ -30,7 +30,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// output may be written and read at once.
+// output is a buffer that is safe for concurrent use.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -48,7 +48,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// await returns the first match of pattern's first group in what is written.
+// await waits until pattern matches the output, and returns the match of its last group.
 func (o *output) await(t *testing.T, pattern string) string {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
@@ -57,11 +57,11 @@ func (o *output) await(t *testing.T, pattern string) string {
 			return m[len(m)-1]
 		}
 	}
-	t.Fatalf("waited in vain for %s in\n%s", pattern, o)
+	t.Fatalf("%s didn't appear in\n%s", pattern, o)
 	return ""
 }
 
-// running starts f until the test ends, and expects it to end well.
+// running runs f until the test ends, and checks that it returns no error.
 func running(t *testing.T, f func(context.Context) error) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -74,7 +74,7 @@ func running(t *testing.T, f func(context.Context) error) {
 	})
 }
 
-// TestDemo: what the terminal prints works as printed, and a person can log in.
+// TestDemo checks that the commands in the help work, and that a user can log in.
 func TestDemo(t *testing.T) {
 	var out, log output
 	running(t, func(ctx context.Context) error { return Demo(ctx, "127.0.0.1:0", &out, &log) })
@@ -113,14 +113,17 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestTLS: a listener ends TLS and speaks HTTP/2, and a reload takes a new certificate without closing it.
+// TestTLS checks that a listener terminates TLS and speaks HTTP/2, and that a reload replaces its certificate.
 func TestTLS(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Forwarded-Proto")) }))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Header.Get("X-Forwarded-Proto"))
+	}))
 	defer upstream.Close()
 	dir := t.TempDir()
 	first := writeCertificate(t, dir)
 	name := filepath.Join(dir, "gate.yaml")
-	text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %s/key.pem}}]\nadmin: {listen: off}\nroutes: [{route: {upstream: %q}, rules: [{auth: off}]}]\n", dir, dir, upstream.URL)
+	text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem}}]\n"+
+		"admin: {listen: off}\nroutes: [{route: {upstream: %[2]q}, rules: [{auth: off}]}]\n", dir, upstream.URL)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +155,7 @@ func TestTLS(t *testing.T) {
 	ask(second)
 }
 
-// TestClientAuthorityIsReloaded: whose client certificates open a listener is what the file says since the last reload, and a
-// reload that is refused changes nothing.
+// TestClientAuthorityIsReloaded checks that a reload replaces the CA of client certificates, and that a refused reload changes nothing.
 func TestClientAuthorityIsReloaded(t *testing.T) {
 	upstream := httptest.NewServer(http.NotFoundHandler())
 	defer upstream.Close()
@@ -163,7 +165,8 @@ func TestClientAuthorityIsReloaded(t *testing.T) {
 	writeCertificate(t, after)
 	name := filepath.Join(dir, "gate.yaml")
 	write := func(authority, more string) {
-		text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem, client_ca_file: %s/cert.pem, client_auth: require_and_verify}}]\n"+
+		text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem,\n"+
+			"  client_ca_file: %s/cert.pem, client_auth: require_and_verify}}]\n"+
 			"admin: {listen: off}\nroutes: [{route: {upstream: %q%s}, rules: [{auth: off}]}]\n", dir, authority, upstream.URL, more)
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -176,9 +179,9 @@ func TestClientAuthorityIsReloaded(t *testing.T) {
 		return Run(ctx, Options{Config: config.FromFile(name), Reload: reload, Log: &log})
 	})
 	address := log.await(t, `"for":"clients","address":"([^"]+)"`)
-	opens := func(who string, want bool) {
+	opens := func(dir string, want bool) {
 		t.Helper()
-		pair, err := tls.LoadX509KeyPair(who+"/cert.pem", who+"/key.pem")
+		pair, err := tls.LoadX509KeyPair(dir+"/cert.pem", dir+"/key.pem")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +194,7 @@ func TestClientAuthorityIsReloaded(t *testing.T) {
 			res.Body.Close()
 		}
 		if (err == nil) != want {
-			t.Errorf("expected that it opens to be %v, got %v", want, err)
+			t.Errorf("the listener accepts the certificate: expected %v, got the error %v", want, err)
 		}
 	}
 	opens(before, true)
@@ -214,8 +217,11 @@ func writeCertificate(t *testing.T, dir string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "gate"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "gate"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +230,9 @@ func writeCertificate(t *testing.T, dir string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+	for file, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: pkcs8},
+	} {
 		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +244,7 @@ func writeCertificate(t *testing.T, dir string) *x509.Certificate {
 	return c
 }
 
-// TestBadFilesDontRun: what can only be found when the objects are made is refused with a place, too.
+// TestBadFilesDontRun checks that a mistake which is found when the objects are made is refused with file and line, too.
 func TestBadFilesDontRun(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "gate.yaml")
 	text := "route:\n  upstream: {url: \"https://x\", ca_file: /nonexistent.pem}\noidc: {issuer: \"https://idp\", client_id: a}\n"

@@ -15,14 +15,14 @@ import (
 	"sallyport/internal/provider"
 )
 
-// discard is a response that nobody reads.
+// discard is a ResponseWriter that discards the response.
 type discard struct{ h http.Header }
 
 func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// benchServer is a gate in front of a real upstream, without a listener of its own.
+// benchServer returns a gate in front of a real upstream, without a listener.
 func benchServer(b *testing.B) (*server, *provider.Provider) {
 	page := strings.Repeat("a", 1024)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
@@ -32,7 +32,11 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		Users:   []provider.User{{Username: "john", Password: "doe"}},
 	})
 	name := filepath.Join(b.TempDir(), "gate.yaml")
-	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n    rules: [{paths: [/off], auth: off}]\n  - route: {paths: [/asked], upstream: %[1]q}\n    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n",
+	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n"+
+		"  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n"+
+		"    rules: [{paths: [/off], auth: off}]\n"+
+		"  - route: {paths: [/asked], upstream: %[1]q}\n"+
+		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n",
 		upstream.URL, p.URL, strings.Repeat("s", 32))
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
@@ -45,7 +49,7 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(s.kept.close)
+	b.Cleanup(s.state.close)
 	return s, p
 }
 

@@ -1,11 +1,12 @@
 package app
 
 import (
-	"crypto/sha256"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
@@ -20,35 +21,41 @@ import (
 	"sallyport/internal/signer"
 )
 
-// A builder makes the objects of one configuration file, taking from kept what is unchanged.
+// A builder makes the objects of one configuration. It takes those with unchanged settings from the reloadState.
 type builder struct {
-	kept *kept
-	log  *slog.Logger
-	now  func() time.Time
-	used map[any]bool // keys of what this configuration takes from kept
+	state *reloadState
+	log   *slog.Logger
+	now   func() time.Time
+	used  usedKeys
 
-	file   *config.File // when it runs
-	signer *signer.Signer
-	signs  [sha256.Size]byte // the signer's key in kept
-	algs   []string          // that clients sign by with the signer's keys
+	file *config.File // set when the configuration runs
 
-	redises   []redis.Settings // that the configuration uses
-	directory *authz.Directory
-	issued    *authserver.Server // the built-in one
+	signer         *signer.Signer
+	signerSettings signer.Settings
+	signingAlgs    []string // the algorithms of the clients that sign with the signer's keys
+
+	redisServers []redis.Settings // all that the configuration uses
+	directory    *authz.Directory
+	authServer   *authserver.Server // nil without oauth2
 }
 
+func newBuilder(state *reloadState, log *slog.Logger) *builder {
+	return &builder{state: state, log: log, now: time.Now, used: usedKeys{}}
+}
+
+// gate makes the gate of a configuration. The parts of the configuration that the rest needs are made first.
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages, Timeouts: timeouts(file)}
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
 	}
-	if err := b.keys(file); err != nil {
+	if err := b.makeSigner(file); err != nil {
 		return nil, err
 	}
 	if path := file.Keys.PublicPath; path != "" {
 		c.Endpoints = append(c.Endpoints, jwksEndpoint(path, b.signer))
 	}
-	if err := b.oauth2(file); err != nil {
+	if err := b.makeAuthServer(file); err != nil {
 		return nil, err
 	}
 	b.directory = authz.NewDirectory(file.Consumers)
@@ -85,8 +92,8 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r.Policies = map[string]*authz.Policy{}
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
-		if b.issued != nil {
-			policy.TakesTokensOf(b.issued.Name(c.Route.Paths[0]))
+		if b.authServer != nil {
+			policy.TakesTokensOf(b.authServer.Name(c.Route.Paths[0]))
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors}
@@ -102,7 +109,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	return r, b.flows(c, r)
 }
 
-// flows adds the chain and what it needs.
+// flows makes the flows of a route, and sets the fields of r that follow from them.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	var parts []flow.Part
 	all := c.Parts()
@@ -135,7 +142,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	return nil
 }
 
-// deps are what the flows of one issuer are built on.
+// deps returns the dependencies of the flows of one issuer.
 func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	clients, err := b.clients(&i.OIDC.Flow)
 	if err != nil {
@@ -153,11 +160,11 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	}
 	return flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0],
-		HashKey: b.kept.hashKey, Several: len(c.Issuers) > 0, AuthServer: b.issued, Now: b.now, Log: b.log,
+		HashKey: b.state.hashKey, Several: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
 	}, nil
 }
 
-// clients are what the gate is to an issuer. Routes with equal settings share them, and so the answers that they were given.
+// clients returns the clients of a route's issuer. Routes with equal settings share them, and so their cached responses.
 func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 	s := f.Client
 	var hmac []auth.Secret
@@ -168,39 +175,33 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared, err := b.shared(f)
+	cluster, err := b.newClusterCache(f)
 	if err != nil {
 		return nil, err
 	}
-	key := struct {
-		Settings  oidc.Settings
-		CA        string
-		Cert, Key string
-		ClusterCA string
-		Cluster   flow.ClusterSettings
-		Secret    []auth.Secret
-		Signer    [sha256.Size]byte // what is signed with must be what is published
-	}{s, fileDigest(s.CAFile), fileDigest(s.TLSClientAuthCertFile), fileDigest(s.TLSClientAuthKeyFile),
-		fileDigest(f.Cluster.ClusterCacheRedis.CAFile),
-		f.Cluster, f.Session.Secret, b.signs}
-	clients, k, err := b.kept.clients.get(key, func() ([]*oidc.Client, error) {
-		c := oidc.ClientConfig{Settings: s, Issuer: issuer, Keys: b.signer.Key, HashKey: b.kept.hashKey}
-		if shared != nil {
-			c.HashKey, c.Shared = shared.hashKey, shared.use
+	settings := struct {
+		Client        oidc.Settings
+		Cluster       flow.ClusterSettings
+		ClusterSecret []auth.Secret
+		Signer        signer.Settings // a client must sign with the keys that are published
+	}{s, f.Cluster, f.Session.Secret, b.signerSettings}
+	clients, err := take(b, &b.state.clients, settings, func() ([]*oidc.Client, error) {
+		c := oidc.ClientConfig{Settings: s, Issuer: issuer, Keys: b.signer.Key, HashKey: b.state.hashKey}
+		if cluster != nil {
+			c.HashKey, c.Shared = cluster.hashKey, cluster.sharedFor
 		}
 		return oidc.NewClients(c)
 	})
-	b.used[k] = true
 	for _, client := range clients {
-		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.algs, alg) {
-			b.algs = append(b.algs, alg)
+		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.signingAlgs, alg) {
+			b.signingAlgs = append(b.signingAlgs, alg)
 		}
 	}
 	return clients, err
 }
 
-// subjectIssuers are those whose tokens are exchanged, each with keys of its own. They are reached as the route's issuer is,
-// but get none of its headers, which may hold secrets.
+// subjectIssuers returns the issuers of the subject tokens that the route exchanges. They are reached as the route's issuer is, but don't
+// get its headers, which may have secrets.
 func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error) {
 	if s.TokenExchange == nil {
 		return nil, nil
@@ -223,46 +224,32 @@ func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error
 	return all, nil
 }
 
+// issuer returns the issuer of the settings. hmac are the secrets that verify its HS signatures, if it may use them.
 func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issuer, error) {
-	key := struct {
-		Settings oidc.IssuerSettings
-		CA       string
-		HMAC     []auth.Secret
-	}{s, fileDigest(s.CAFile), hmac}
-	issuer, k, err := b.kept.issuers.get(key, func() (*oidc.Issuer, error) {
+	settings := struct {
+		oidc.IssuerSettings
+		HMAC []auth.Secret
+	}{s, hmac}
+	return take(b, &b.state.issuers, settings, func() (*oidc.Issuer, error) {
 		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, HMAC: hmac, Now: b.now, Log: b.log})
 	})
-	b.used[k] = true
-	return issuer, err
 }
 
 func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
-	key := struct {
-		Settings proxy.UpstreamSettings
-		CA       string
-	}{s, fileDigest(s.CAFile)}
-	u, k, err := b.kept.upstreams.get(key, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
-	b.used[k] = true
-	return u, err
+	return take(b, &b.state.upstreams, s, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
 }
 
-// sessions returns the sessions of a route. Without a configured secret the process makes one up, and says what that means.
+// sessions returns the sessions of a route. Without session_secret it uses a generated secret, and logs what that means.
 func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error) {
 	if len(s.Secret) == 0 {
-		s.Secret = []auth.Secret{b.kept.secret}
-		b.log.Warn("session_secret isn't set, so one was generated: a restart logs everybody out, and a second replica can't read "+
+		s.Secret = []auth.Secret{b.state.sessionSecret}
+		b.log.Warn("session_secret isn't set, so one was generated: a restart ends all sessions, and a second replica can't read "+
 			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", route)
 	}
 	if s.Storage == "redis" {
-		b.needsRedis(s.Redis)
+		b.addRedisServer(s.Redis)
 	}
-	key := struct {
-		Settings session.Settings
-		CA       string
-	}{s, fileDigest(s.Redis.CAFile)}
-	set, k, err := b.kept.sessions.get(key, func() (*sessionSet, error) { return newSessionSet(s, b) })
-	b.used[k] = true
-	return set, err
+	return take(b, &b.state.sessions, s, func() (*sessionSet, error) { return newSessionSet(s, b) })
 }
 
 func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
@@ -272,4 +259,21 @@ func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
 	}
 	sessions, err := session.New(session.Config{Settings: s, Keyring: keyring, Now: b.now, Log: b.log})
 	return &sessionSet{Sessions: sessions, keyring: keyring}, err
+}
+
+// redisClient returns the client of a Redis server for one use of it, such as "oauth2".
+func (b *builder) redisClient(s redis.Settings, use string) (*goredis.Client, error) {
+	b.addRedisServer(s)
+	settings := struct {
+		redis.Settings
+		Use string
+	}{s, use}
+	return take(b, &b.state.redises, settings, func() (*goredis.Client, error) { return s.New(b.log) })
+}
+
+// addRedisServer adds a server to redisServers, unless it is there already.
+func (b *builder) addRedisServer(s redis.Settings) {
+	if !slices.Contains(b.redisServers, s) {
+		b.redisServers = append(b.redisServers, s)
+	}
 }

@@ -4,19 +4,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"sallyport/internal/config"
 )
 
-// Check reads a configuration as Run would and says what is wrong with it, or what one should know. Nothing is contacted.
+// Check reads a configuration and makes its objects as Run would. It returns an error for a configuration that Run would refuse, and writes
+// the warnings of any other. It connects to no server.
 func Check(read config.Source, out io.Writer) error {
 	file, err := read()
 	if err != nil {
 		return err
 	}
-	b := newChecker()
-	defer b.kept.close()
+	b := newCheckBuilder()
+	defer b.state.close()
 	if _, err := b.gate(file); err != nil {
 		return err
 	}
@@ -27,9 +27,9 @@ func Check(read config.Source, out io.Writer) error {
 	return nil
 }
 
-// newChecker returns a builder that keeps nothing and logs nothing.
-func newChecker() *builder {
-	return &builder{kept: newKept(), log: slog.New(slog.DiscardHandler), now: time.Now, used: map[any]bool{}}
+// newCheckBuilder returns a builder without a running configuration and without a log. The caller closes its state.
+func newCheckBuilder() *builder {
+	return newBuilder(newReloadState(), slog.New(slog.DiscardHandler))
 }
 
 func plural(n int) string {

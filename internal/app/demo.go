@@ -16,7 +16,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// demoConfig is the gate's configuration in the demo: what a person would write, with the demo's addresses.
+// demoConfig is the template of the gate's configuration in the demo.
 var demoConfig = template.Must(template.New("demo").Parse(`listen: {{.Listen}}
 admin: {listen: off}
 log: {format: text, level: warn, access: false}
@@ -37,10 +37,10 @@ routes:
       - {paths: [/admin], roles_required: [admin]}
 `))
 
-// A demo is the addresses of what the demo runs.
+// A demo has the addresses of the servers of the demo, each as host:port.
 type demo struct {
-	Listen   string // where the gate listens
-	Gate     string // the same as people write it
+	Listen   string // of the gate's listener, as it is configured
+	Gate     string // of the gate, as a browser reaches it
 	Issuer   string
 	Upstream string
 }
@@ -49,19 +49,19 @@ const demoHelp = `
   Open      http://{{.Gate}}/
   Log in    alice / alice (an admin), or bob / bob
 
-  Nobody may pass without a credential:
+  Without a credential, a request is refused:
     curl -i http://{{.Gate}}/api/whoami
-  But here everybody may:
+  /public needs no credential:
     curl http://{{.Gate}}/public
-  A program brings an access token:
+  A program sends an access token:
     curl -H "Authorization: Bearer $(curl -s -u demo:demo-secret -d grant_type=password -d username=alice -d password=alice -d scope=openid http://{{.Issuer}}/token | sed 's/.*"access_token" *: *"\([^"]*\)".*/\1/')" http://{{.Gate}}/api/whoami
 
-  Ctrl-C ends it all.
+  Ctrl-C stops the demo.
 
 `
 
-// Demo runs a provider, an upstream that shows what it received, and the gate in front of it, until ctx ends. listen is
-// where the gate listens.
+// Demo runs an OpenID Provider, an upstream that shows the requests that it receives, and the gate, until ctx ends. listen is the address
+// of the gate.
 func Demo(ctx context.Context, listen string, out, log io.Writer) error {
 	d := demo{Listen: listen}
 	issuer, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,14 +94,14 @@ func Demo(ctx context.Context, listen string, out, log io.Writer) error {
 	return s.serve(ctx, Options{})
 }
 
-// serveDemo serves h until it is closed.
+// serveDemo serves h in the background until the returned Closer is closed.
 func serveDemo(l net.Listener, h http.Handler) io.Closer {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(l)
 	return server
 }
 
-// load reads the demo's configuration the way any other is read.
+// load writes the demo's configuration to a temporary file and loads it.
 func (d *demo) load() (*config.File, error) {
 	dir, err := os.MkdirTemp("", "sallyport-demo-")
 	if err != nil {
@@ -119,9 +119,9 @@ func (d *demo) load() (*config.File, error) {
 	return config.Load(name)
 }
 
-// demoProvider knows two people and the gate.
+// demoProvider returns an OpenID Provider with two users and the gate as its client.
 func demoProvider(address string) http.Handler {
-	person := func(name, full string, roles ...string) provider.User {
+	user := func(name, full string, roles ...string) provider.User {
 		return provider.User{Username: name, Password: name, Claims: map[string]any{
 			"name": full, "email": name + "@example.com", "email_verified": true, "realm_access": map[string]any{"roles": roles},
 		}}
@@ -133,7 +133,7 @@ func demoProvider(address string) http.Handler {
 			RedirectURIs:           []string{"http://localhost/oauth2/callback", "http://127.0.0.1/oauth2/callback"},
 			PostLogoutRedirectURIs: []string{"http://localhost/public", "http://127.0.0.1/public"},
 		}},
-		Users: []provider.User{person("alice", "Alice Adams", "user", "admin"), person("bob", "Bob Brown", "user")},
+		Users: []provider.User{user("alice", "Alice Adams", "user", "admin"), user("bob", "Bob Brown", "user")},
 		Hint:  "Log in as alice with the password alice, or as bob with the password bob.",
 	})
 }

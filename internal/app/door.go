@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -18,16 +17,15 @@ import (
 	"sallyport/internal/proxy"
 )
 
-// A door is one listener and the server behind it. It outlives reloads; what its TLS is made of is read anew by them.
+// A door is one listener and its HTTP server. It outlives reloads, which replace its certificates.
 type door struct {
 	name     string // "clients" or "admin"
-	address  string // as configured
 	listener net.Listener
 	http     *http.Server
-	tls      *atomic.Pointer[tls.Config] // of new connections; nil: plain
+	tls      *atomic.Pointer[tls.Config] // of new connections; nil: without TLS
 }
 
-// open opens all listeners, or none.
+// open opens all listeners. If one of them can't be opened, it closes the others and returns the error.
 func (s *server) open() (err error) {
 	defer func() {
 		if err != nil {
@@ -45,7 +43,7 @@ func (s *server) open() (err error) {
 	return nil
 }
 
-// timeouts are how long the gate waits for a client.
+// timeouts returns how long the gate waits for a client.
 func timeouts(file *config.File) proxy.Timeouts {
 	return proxy.Timeouts{Body: file.Limits.BodyTimeout, Answer: file.Limits.AnswerTimeout}
 }
@@ -58,14 +56,14 @@ func (s *server) closeDoors() {
 
 func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 	limits := s.running().Limits
-	d := &door{name: name, address: l.Address, http: &http.Server{
+	d := &door{name: name, http: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.ReadHeaderTimeout,
 		IdleTimeout:       limits.IdleTimeout,
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
 		ErrorLog:          log.New(debugWriter{s.log}, "", 0),
 		Protocols:         new(http.Protocols),
-		// a client that reads nothing can't be told that its stream ends
+		// closes the connection of a client that reads nothing, to which not even RST_STREAM can be written
 		HTTP2: &http.HTTP2Config{WriteByteTimeout: limits.IdleTimeout},
 	}}
 	d.http.Protocols.SetHTTP1(true)
@@ -90,7 +88,7 @@ func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
 	return nil
 }
 
-// listenError says which setting holds an address that can't be listened on.
+// listenError returns the error for an address that can't be listened on. It names the setting, and what to write or do.
 func listenError(door, address string, err error) error {
 	key, other := "listen", "another address"
 	if door == "admin" {
@@ -100,15 +98,14 @@ func listenError(door, address string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is in use by another process, perhaps another sallyport: stop it, or write %s", key, address, other)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: the system doesn't let this user listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE",
-			key, address)
+		return fmt.Errorf("%s: this user may not listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE", key, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%s: this machine doesn't have the address of %s: write an address of its own, or :PORT for all", key, address)
+		return fmt.Errorf("%s: %s isn't an address of this machine: write one of its addresses, or :PORT for all", key, address)
 	}
 	return fmt.Errorf("%s: %w", key, err)
 }
 
-// newTLS reads the files of a listener's TLS.
+// newTLS returns the configuration of a listener's TLS. It reads the files that the settings name.
 func newTLS(t *config.TLS) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
@@ -149,37 +146,29 @@ func (d *door) serve() error {
 	return fmt.Errorf("%s: %w", d.name, err)
 }
 
-// reloadDoors reads what the listeners' TLS is made of again, and returns what lets new connections have it. Listeners stay as
-// they are: other addresses, and TLS that comes or goes, need a restart, and that is said.
-func (s *server) reloadDoors(file *config.File) (take func(), err error) {
-	addresses := func(f *config.File) (all []string) {
-		for _, l := range f.Listen {
-			all = append(all, fmt.Sprint(l.Address, l.TLS != nil))
-		}
-		return append(all, f.Admin.Listen)
-	}
-	if !slices.Equal(addresses(file), addresses(s.running())) {
-		s.log.Warn("listen and admin.listen can't change on reload: restart for that")
+// reloadTLS reads the TLS files of the listeners. The returned function makes new connections use them. If the addresses differ from those
+// of the open listeners, the listeners keep their TLS until a restart.
+func (s *server) reloadTLS(file *config.File) (use func(), err error) {
+	if !sameListeners(s.started, file) {
 		return func() {}, nil
 	}
-	fresh := map[*door]*tls.Config{}
+	configs := map[*door]*tls.Config{}
 	for i, l := range file.Listen {
 		if l.TLS == nil {
 			continue
 		}
-		if fresh[s.doors[i]], err = newTLS(l.TLS); err != nil {
+		if configs[s.doors[i]], err = newTLS(l.TLS); err != nil {
 			return nil, err
 		}
 	}
 	return func() {
-		for d, c := range fresh {
+		for d, c := range configs {
 			d.tls.Store(c)
 		}
 	}, nil
 }
 
-// debugWriter passes on what net/http prints of broken connections and handshakes: strangers cause it, so it is no more
-// than a debug line.
+// A debugWriter logs net/http's messages about broken connections and handshakes at the level debug, because any client can cause them.
 type debugWriter struct{ log *slog.Logger }
 
 func (w debugWriter) Write(b []byte) (int, error) {

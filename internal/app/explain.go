@@ -12,7 +12,6 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
-	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/config"
@@ -21,25 +20,25 @@ import (
 	"sallyport/internal/proxy"
 )
 
-// ExplainOptions are a request that a person wants to know about.
+// ExplainOptions are the options of Explain.
 type ExplainOptions struct {
 	Config  config.Source
 	Request string   // METHOD URL
 	Headers []string // NAME: VALUE
-	Token   string   // a file with an access token, or - for standard input; empty: none
-	Claims  string   // a file with claims that stand for a verified access token's; empty: none
+	Token   string   // a file with an access token, or - for standard input; empty: no token
+	Claims  string   // a file with the claims of an access token that counts as verified; empty: no claims
 }
 
-// Explain decides a request with a configuration, as the running gate would, and writes how. passes reports whether the
+// Explain decides a request as a gate with the configuration would, and writes the steps of the decision. passes reports whether the
 // request would be forwarded.
 func Explain(o ExplainOptions, in io.Reader, out, log io.Writer) (passes bool, err error) {
 	file, err := o.Config()
 	if err != nil {
 		return false, err
 	}
-	quiet := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))
-	b := &builder{kept: newKept(), log: quiet, now: time.Now, used: map[any]bool{}}
-	defer b.kept.close()
+	errorLog := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))
+	b := newBuilder(newReloadState(), errorLog)
+	defer b.state.close()
 	gate, err := b.gate(file)
 	if err != nil {
 		return false, err
@@ -48,16 +47,16 @@ func Explain(o ExplainOptions, in io.Reader, out, log io.Writer) (passes bool, e
 	if err != nil {
 		return false, err
 	}
-	as, err := o.identity(file)
+	identity, err := o.identity(file)
 	if err != nil {
 		return false, err
 	}
-	x := gate.Explain(r, as)
-	writeExplanation(out, o.Request, x)
-	return x.Passes(), nil
+	trace := gate.Trace(r, identity)
+	writeTrace(out, o.Request, trace)
+	return trace.Passes(), nil
 }
 
-// request is the request as a listener would have got it.
+// request returns the request as a listener would receive it.
 func (o *ExplainOptions) request(in io.Reader) (*http.Request, error) {
 	method, address, found := strings.Cut(strings.TrimSpace(o.Request), " ")
 	if !found {
@@ -110,7 +109,7 @@ func readToken(name string, in io.Reader) (string, error) {
 	return string(bytes.TrimSpace(b)), err
 }
 
-// identity is who the claims stand for, or nil without any.
+// identity returns the identity that has the claims, or nil without claims.
 func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 	if o.Claims == "" {
 		return nil, nil
@@ -124,8 +123,8 @@ func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 		return nil, fmt.Errorf("-claims: %s: expected a JSON object: %w", o.Claims, err)
 	}
 	i := &auth.Identity{
-		Flow: flow.NameForJWTs(), Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"), AccessToken: claims,
-		Presented: true,
+		Flow: flow.NameForJWTs(), Issuer: claims.String("iss"), ClientID: claims.String("client_id"), Subject: claims.String("sub"),
+		AccessToken: claims, Presented: true,
 	}
 	if i.Issuer == "" && len(file.Routes) == 1 {
 		i.Issuer = oidc.IssuerOf(file.Routes[0].Parts()[0].OIDC.Flow.Client.Issuer)
@@ -133,22 +132,22 @@ func (o *ExplainOptions) identity(file *config.File) (*auth.Identity, error) {
 	return i, nil
 }
 
-func writeExplanation(out io.Writer, request string, x *proxy.Explanation) {
+func writeTrace(out io.Writer, request string, t *proxy.Trace) {
 	fmt.Fprintln(out, request)
-	for _, s := range x.Steps {
+	for _, s := range t.Steps {
 		mark := " "
-		if s.Failed && !x.Passes() {
+		if s.Failed && !t.Passes() {
 			mark = "✗"
 		}
 		fmt.Fprintf(out, "  %s %-16s %s\n", mark, s.Name, s.Detail)
 	}
-	if x.Passes() {
+	if t.Passes() {
 		fmt.Fprintln(out, "passes: it is forwarded")
 		return
 	}
-	fmt.Fprintf(out, "refused: %d %s", x.Status, x.Reason)
-	if x.Detail != "" && !strings.HasSuffix(x.Detail, x.Reason) {
-		fmt.Fprintf(out, ": %s", strings.TrimPrefix(x.Detail, x.Reason+": "))
+	fmt.Fprintf(out, "refused: %d %s", t.Status, t.Reason)
+	if t.Detail != "" && !strings.HasSuffix(t.Detail, t.Reason) {
+		fmt.Fprintf(out, ": %s", strings.TrimPrefix(t.Detail, t.Reason+": "))
 	}
 	fmt.Fprintln(out)
 }

@@ -12,12 +12,11 @@ import (
 	"sallyport/internal/config"
 )
 
-// healthTimeout bounds the question whether a gate is ready.
+// healthTimeout is the timeout of the request to the admin listener.
 const healthTimeout = 3 * time.Second
 
-// Health asks the admin listener of a gate on this machine for a path, /readyz or /healthz, and writes its answer. The
-// listener's address is that of the configuration file of a name, which needn't exist; nothing else of the file is read. The
-// error says that the gate isn't well, or can't be asked.
+// Health requests a path, /readyz or /healthz, of the admin listener of a gate on this machine, and writes the response. It reads the
+// listener's address from the configuration file; without the file it uses the default. It returns an error for a status other than 200.
 func Health(ctx context.Context, file, path string, out io.Writer) error {
 	address, err := config.AdminAddress(file)
 	if err != nil {

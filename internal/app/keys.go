@@ -14,18 +14,15 @@ import (
 	"sallyport/internal/signer"
 )
 
-// keys makes the signer of the keys that the gate makes itself.
-func (b *builder) keys(file *config.File) error {
+// makeSigner makes the signer, which has the gate's own keys.
+func (b *builder) makeSigner(file *config.File) (err error) {
 	s := file.Keys
+	s.PublicPath = "" // the signer doesn't use it: a new path keeps the keys
+	b.signerSettings = s
 	if s.Storage == "redis" {
-		b.needsRedis(s.Redis)
+		b.addRedisServer(s.Redis)
 	}
-	key := struct {
-		Settings signer.Settings
-		CA       string
-	}{s, fileDigest(s.Redis.CAFile)}
-	key.Settings.PublicPath = "" // where the keys are published doesn't make others of them
-	made, k, err := b.kept.signers.get(key, func() (*signer.Signer, error) {
+	b.signer, err = take(b, &b.state.signers, s, func() (*signer.Signer, error) {
 		c := signer.Config{Settings: s, Now: b.now, Log: b.log}
 		if s.Storage != "memory" {
 			var err error
@@ -35,32 +32,30 @@ func (b *builder) keys(file *config.File) error {
 		}
 		return signer.New(c)
 	})
-	b.used[k] = true
-	b.signer, b.signs = made, k
 	return err
 }
 
-// keyRetry is how long a store of keys that is away is left alone.
+// keyRetry is the time between two attempts to make keys while their store can't be reached.
 const keyRetry = 3 * time.Second
 
-// ensureKeys makes the keys that the clients of a configuration sign with, before it serves. A store that is away delays
-// nobody: it is asked again until the keys are made or another configuration runs.
+// ensureKeys makes the keys that the clients of a configuration sign with. If their store can't be reached, it returns at once, and a
+// goroutine tries again until the keys are made or another configuration runs.
 func (s *server) ensureKeys(b *builder) {
 	s.stopKeys()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopKeys = stop
-	err := b.signer.Ensure(ctx, b.algs)
+	err := b.signer.Ensure(ctx, b.signingAlgs)
 	if err == nil {
 		return
 	}
-	s.log.Error("the gate's keys can't be made yet, and clients that sign with them can't prove themselves: it is tried again", "error", err)
+	s.log.Error("the gate's keys can't be made yet, so clients that sign with them can't authenticate: the gate tries again", "error", err)
 	go func() {
 		tick := time.NewTicker(keyRetry)
 		defer tick.Stop()
 		for err != nil {
 			select {
 			case <-tick.C:
-				err = b.signer.Ensure(ctx, b.algs)
+				err = b.signer.Ensure(ctx, b.signingAlgs)
 			case <-ctx.Done():
 				return
 			}
@@ -69,7 +64,7 @@ func (s *server) ensureKeys(b *builder) {
 	}()
 }
 
-// jwksEndpoint publishes the gate's public keys to the clients of the gate, so that an issuer can fetch them.
+// jwksEndpoint returns the endpoint at which issuers fetch the gate's public keys.
 func jwksEndpoint(path string, s *signer.Signer) auth.Endpoint {
 	return auth.Endpoint{Name: "jwks", Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -87,9 +82,10 @@ func jwksEndpoint(path string, s *signer.Signer) auth.Endpoint {
 	}}
 }
 
-// keysCacheControl lets nobody keep a set to which keys will come: an issuer would refuse what they sign until it asks again.
-func keysCacheControl(set *jose.JSONWebKeySet, missing error) string {
-	if missing != nil || len(set.Keys) == 0 {
+// keysCacheControl returns the Cache-Control of a key set. An incomplete set must not be cached: until it expired, an issuer would refuse
+// signatures of the keys that are added.
+func keysCacheControl(set *jose.JSONWebKeySet, err error) string {
+	if err != nil || len(set.Keys) == 0 {
 		return "no-store"
 	}
 	return "public, max-age=60"

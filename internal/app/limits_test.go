@@ -19,7 +19,7 @@ import (
 	"sallyport/internal/proxy"
 )
 
-// limited runs a gate with these limits in front of an upstream, and returns its address, and how it is stopped.
+// limited runs a gate with the limits in front of an upstream. It returns the gate's address and a function that stops the gate.
 func limited(t *testing.T, limits string, upstream http.Handler) (address string, stop func() error) {
 	t.Helper()
 	back := httptest.NewServer(upstream)
@@ -50,7 +50,7 @@ func limited(t *testing.T, limits string, upstream http.Handler) (address string
 	return log.await(t, `"for":"clients","address":"([^"]+)"`), stop
 }
 
-// send opens a connection and sends a text. What comes back is bounded by 5 s, which no default of a limit is within.
+// send opens a connection and sends a text. The connection has a deadline of 5 s, which is shorter than the default of each limit.
 func send(t *testing.T, address, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -68,7 +68,7 @@ func send(t *testing.T, address, text string) net.Conn {
 func TestReadHeaderTimeout(t *testing.T) {
 	address, _ := limited(t, "read_header_timeout: 100ms", http.NotFoundHandler())
 	if _, err := io.ReadAll(send(t, address, "GET / HTTP/1.1\r\nHost: a")); err != nil {
-		t.Errorf("half a header keeps the connection: %v", err)
+		t.Errorf("a connection with half a header stays open: %v", err)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestMaxHeaderBytes(t *testing.T) {
 	}
 }
 
-// TestDrainTimeout: a request in flight delays the end by drain_timeout and no more.
+// TestDrainTimeout checks that a request in flight delays the stop by drain_timeout and no longer.
 func TestDrainTimeout(t *testing.T) {
 	asked := make(chan struct{})
 	address, stop := limited(t, "drain_timeout: 100ms", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -19,8 +19,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// hostileGate runs a gate whose listener takes headers of 1 MB and believes what its clients say of themselves, and returns its
-// address.
+// hostileGate runs a gate that accepts headers of 1 MB and trusts its clients as proxies, and returns its address.
 func hostileGate(t *testing.T, format string, log *output) string {
 	t.Helper()
 	upstream := httptest.NewServer(http.NotFoundHandler())
@@ -29,7 +28,8 @@ func hostileGate(t *testing.T, format string, log *output) string {
 	name := filepath.Join(t.TempDir(), "gate.yaml")
 	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: {listen: off}\nlog: {level: debug, format: %s}\nlimits: {max_header_bytes: 1048576}\n"+
 		"trusted_proxies: [127.0.0.1]\nroutes: [{route: {upstream: %q}, oidc: {issuer: %q, client_id: app, client_secret: app-secret,\n"+
-		"  auth_methods: [authorization_code, session, bearer, introspection], bearer_token_param_type: [header, query]}}]\n", format, upstream.URL, p.URL)
+		"  auth_methods: [authorization_code, session, bearer, introspection], bearer_token_param_type: [header, query]}}]\n",
+		format, upstream.URL, p.URL)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func hostileGate(t *testing.T, format string, log *output) string {
 	return log.await(t, `"?for"?[:=]"?clients"?.*address"?[:=]"?([0-9.:]+)`)
 }
 
-// send writes a request and returns the ID under which the gate has judged it, or "": net/http has refused it.
+// answered sends a request and returns its ID in the gate's response, or "" if net/http refused it.
 func answered(t *testing.T, address, head string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -46,7 +46,7 @@ func answered(t *testing.T, address, head string) string {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	go c.Write([]byte(head + "Connection: close\r\n\r\n")) // an answer may come before all is sent
+	go c.Write([]byte(head + "Connection: close\r\n\r\n")) // the response may come before the whole request is sent
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return ""
@@ -55,11 +55,11 @@ func answered(t *testing.T, address, head string) string {
 	return res.Header.Get("X-Request-Id")
 }
 
-// TestAClientCantFillTheLog: whatever part of a request a client makes 100 KB long, no line that the listener's log gets of it
-// is long, and each request that was judged has its line.
+// TestAClientCantFillTheLog checks that a request with a part of 100 KB makes no long line in the log, and that every request that reaches
+// the gate has a line.
 func TestAClientCantFillTheLog(t *testing.T) {
 	huge := strings.Repeat("x", 100_000)
-	control := strings.Repeat("%01", 33_000) // which JSON would write six times as long
+	control := strings.Repeat("%01", 33_000) // six times as long in JSON
 	requests := map[string]string{
 		"host":          "GET / HTTP/1.1\r\nHost: " + huge + "\r\n",
 		"method":        huge + " / HTTP/1.1\r\nHost: gate\r\n",
@@ -71,11 +71,12 @@ func TestAClientCantFillTheLog(t *testing.T) {
 		"cookie":        "GET / HTTP/1.1\r\nHost: gate\r\nCookie: session=" + huge + "\r\n",
 		"cookie's name": "GET / HTTP/1.1\r\nHost: gate\r\nCookie: " + huge + "=1\r\n",
 		"header's name": "GET / HTTP/1.1\r\nHost: gate\r\n" + huge + ": 1\r\n",
-		"state":         "GET /oauth2/callback?code=" + huge + "&state=" + huge + "&error=" + huge + "&iss=" + huge + " HTTP/1.1\r\nHost: gate\r\n",
+		"state": "GET /oauth2/callback?code=" + huge + "&state=" + huge + "&error=" + huge + "&iss=" + huge +
+			" HTTP/1.1\r\nHost: gate\r\n",
 	}
 	for _, name := range []string{
-		"Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id", "Content-Type", "Origin", "Upgrade", "Sec-Fetch-Site",
-		"User-Agent", "Referer", "X-HTTP-Method-Override",
+		"Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id", "Content-Type", "Origin", "Upgrade",
+		"Sec-Fetch-Site", "User-Agent", "Referer", "X-HTTP-Method-Override",
 	} {
 		requests[name] = "GET / HTTP/1.1\r\nHost: gate\r\n" + name + ": " + huge + "\r\n"
 	}
@@ -103,7 +104,7 @@ func TestAClientCantFillTheLog(t *testing.T) {
 	}
 }
 
-// checkLines expects that each line is short, and in JSON each text in it.
+// checkLines checks that each line is short, and in JSON each text in it.
 func checkLines(t *testing.T, format, log string) {
 	t.Helper()
 	for line := range strings.Lines(log) {
@@ -112,7 +113,7 @@ func checkLines(t *testing.T, format, log string) {
 		}
 		var all map[string]any
 		if format == "json" && json.Unmarshal([]byte(line), &all) != nil {
-			t.Errorf("a line that is no JSON: %.300s", line)
+			t.Errorf("a line that isn't JSON: %.300s", line)
 		}
 		for name, v := range all {
 			if text, _ := v.(string); len(text) > maxLogged+len("…") {

@@ -10,13 +10,14 @@ import (
 	"sallyport/internal/config"
 )
 
-// TestTheLogIsBounded: nothing that a client chooses makes a line of the log long, whatever attribute it stands in.
+// TestTheLogIsBounded checks that no attribute makes a line of the log long.
 func TestTheLogIsBounded(t *testing.T) {
 	huge := strings.Repeat("x", 100_000)
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
 		log := newLog(&out, config.Log{Format: format}, new(slog.LevelVar))
-		log.Info("request", "method", huge, "origin", "http://"+huge, "path", "/"+huge, "error", errors.New(huge), slog.Group("of", "sub", huge))
+		log.Info("request", "method", huge, "origin", "http://"+huge, "path", "/"+huge, "error", errors.New(huge),
+			slog.Group("of", "sub", huge))
 		log.Info(huge)
 		for line := range strings.Lines(out.String()) {
 			if len(line) > 6*maxLogged {

@@ -11,14 +11,14 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// onlineTimeout bounds all that CheckOnline asks.
+// onlineTimeout bounds all requests of CheckOnline together.
 const onlineTimeout = 30 * time.Second
 
-// errOnline says that something was found that doesn't work.
-var errOnline = errors.New("what is marked with FAILED has to be mended before the gate can work")
+// errOnline means that at least one finding is bad.
+var errOnline = errors.New("fix what is marked with FAILED: the gate can't work without it")
 
-// CheckOnline reads a configuration as Check does, then asks the issuers, Redis servers and upstreams that it names, and writes
-// what each has answered. Nothing is changed there; each client authenticates once.
+// CheckOnline checks a configuration as Check does. Then it sends requests to its issuers, Redis servers and upstreams, and writes what
+// works and what doesn't. The requests change nothing there; each client authenticates once.
 func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
 	if err := Check(read, out); err != nil {
 		return err
@@ -27,8 +27,8 @@ func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := newChecker()
-	defer b.kept.close()
+	b := newCheckBuilder()
+	defer b.state.close()
 	if _, err := b.gate(file); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
 			return err
 		}
 	}
-	for _, r := range b.redises {
+	for _, r := range b.redisServers {
 		x.report("redis "+r.Name(), []oidc.Finding{finding(r.Ask(ctx), "it can be used")})
 	}
 	if x.failed {
@@ -49,11 +49,11 @@ func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
 	return nil
 }
 
-// An examiner asks what a configuration needs.
+// An examiner examines the servers that a configuration needs.
 type examiner struct {
 	b      *builder
 	out    io.Writer
-	seen   map[string]bool // upstreams
+	seen   map[string]bool // the URLs of the upstreams that were examined
 	failed bool
 }
 

@@ -10,53 +10,51 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"sallyport/internal/redis"
 )
 
 const (
-	startTimeout = 10 * time.Second // after it the gate is ready without what hasn't answered yet
-	askFirst     = time.Second      // between two questions to a part that hasn't answered yet
-	askAgain     = 5 * time.Second  // between two questions to a part that has
-	askTimeout   = 2 * time.Second  // for one answer
+	startTimeout  = 10 * time.Second // after it the gate is ready, even if a dependency hasn't answered yet
+	startInterval = time.Second      // between two probes until every dependency has answered
+	probeInterval = 5 * time.Second  // between two probes after that
+	probeTimeout  = 2 * time.Second  // of one probe
 )
 
-// A part is something that the gate needs besides itself: an issuer or a Redis server.
-type part struct {
-	class string // all that is told without the admin token: "issuer", "redis"
+// A dependency is a server that the gate needs: an issuer or a Redis server.
+type dependency struct {
+	class string // "issuer" or "redis": readiness shows only this to requests without the admin token
 	name  string
-	ask   func(context.Context, *partState) error
+	probe func(context.Context, *dependencyState) error // is given the state after the last probe
 }
 
-// A partState is what is known of a part.
-type partState struct {
+// A dependencyState is the outcome of the probes of a dependency.
+type dependencyState struct {
 	answered bool  // at least once
-	err      error // of the last question; nil: it answered
+	err      error // of the last probe
 }
 
-// readiness knows which parts have answered. It outlives reloads.
+// readiness probes the dependencies of the running configuration and holds their states. It outlives reloads.
 type readiness struct {
 	log   *slog.Logger
 	start time.Time
 	now   func() time.Time
 
-	mu    sync.Mutex
-	asked bool                  // all parts were asked once
-	parts map[string]*partState // by class and name, of the running configuration
+	mu     sync.Mutex
+	probed bool                        // all dependencies were probed once
+	states map[string]*dependencyState // by class and name
 }
 
 func newReadiness(log *slog.Logger) *readiness {
-	return &readiness{log: log, start: time.Now(), now: time.Now, parts: map[string]*partState{}}
+	return &readiness{log: log, start: time.Now(), now: time.Now, states: map[string]*dependencyState{}}
 }
 
-// watch asks the parts until ctx ends: often until all have answered, then now and then.
-func (r *readiness) watch(ctx context.Context, parts func() []part) {
+// watch probes the dependencies until ctx ends.
+func (r *readiness) watch(ctx context.Context, dependencies func() []dependency) {
 	var once sync.Once
 	for {
-		r.ask(ctx, parts())
-		wait := askFirst
+		r.probe(ctx, dependencies())
+		wait := startInterval
 		if !r.starting() {
-			wait = askAgain
+			wait = probeInterval
 			once.Do(func() { r.log.Info("ready") })
 		}
 		select {
@@ -67,79 +65,79 @@ func (r *readiness) watch(ctx context.Context, parts func() []part) {
 	}
 }
 
-// ask asks all parts at once, and logs what has changed.
-func (r *readiness) ask(ctx context.Context, parts []part) {
-	states := make(map[string]*partState, len(parts))
-	var asked sync.WaitGroup
-	for _, p := range parts {
-		key := p.class + " " + p.name
+// probe probes all dependencies at once.
+func (r *readiness) probe(ctx context.Context, dependencies []dependency) {
+	states := make(map[string]*dependencyState, len(dependencies))
+	var probes sync.WaitGroup
+	for _, d := range dependencies {
+		key := d.class + " " + d.name
 		before := r.state(key)
 		now := before
 		states[key] = &now
-		asked.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		probes.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
-			now.err = p.ask(ctx, &before)
+			now.err = d.probe(ctx, &before)
 			now.answered = before.answered || now.err == nil
-			r.tell(p, before, now)
+			r.logChange(d, before, now)
 		})
 	}
-	asked.Wait()
+	probes.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.parts, r.asked = states, true
+	r.states, r.probed = states, true
 }
 
-func (r *readiness) state(key string) partState {
+func (r *readiness) state(key string) dependencyState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.parts[key]; s != nil {
+	if s := r.states[key]; s != nil {
 		return *s
 	}
-	return partState{}
+	return dependencyState{}
 }
 
-// tell logs that a part doesn't answer, once for each reason, and that it does again.
-func (r *readiness) tell(p part, before, now partState) {
+// logChange logs that a dependency fails, once for each error, and that it works again.
+func (r *readiness) logChange(d dependency, before, now dependencyState) {
 	switch {
 	case now.err != nil && (before.err == nil || before.err.Error() != now.err.Error()):
-		r.log.Warn("a part that the gate needs can't be used", "part", p.class, "name", p.name, "error", now.err)
+		r.log.Warn("a part that the gate needs can't be used", "part", d.class, "name", d.name, "error", now.err)
 	case now.err == nil && before.err != nil:
-		r.log.Info("a part that the gate needs can be used again", "part", p.class, "name", p.name)
+		r.log.Info("a part that the gate needs can be used again", "part", d.class, "name", d.name)
 	}
 }
 
-// starting reports whether the gate still waits for parts that haven't answered since its start.
+// starting reports whether the gate still waits for the first answer of a dependency.
 func (r *readiness) starting() bool {
 	r.mu.Lock()
-	asked := r.asked
+	probed := r.probed
 	r.mu.Unlock()
 	if r.now().Sub(r.start) > startTimeout {
 		return false
 	}
-	return !asked || len(r.where(func(s *partState) bool { return !s.answered })) > 0
+	return !probed || len(r.filter(func(s *dependencyState) bool { return !s.answered })) > 0
 }
 
-// where lists the keys of parts, in order.
-func (r *readiness) where(is func(*partState) bool) (all []string) {
+// filter returns the keys of the states for which f is true, sorted.
+func (r *readiness) filter(f func(*dependencyState) bool) (keys []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, key := range slices.Sorted(maps.Keys(r.parts)) {
-		if is(r.parts[key]) {
-			all = append(all, key)
+	for _, key := range slices.Sorted(maps.Keys(r.states)) {
+		if f(r.states[key]) {
+			keys = append(keys, key)
 		}
 	}
-	return all
+	return keys
 }
 
-// report is the body of an answer about readiness: a line for each part that can't be used. Only who has the admin token learns
-// which it is and why.
-func (r *readiness) report(first string, inside bool) string {
+// report returns the body of an answer about readiness. After the first line, each line names a dependency that can't be used: its class,
+// and if detailed is true its name and the error, too.
+func (r *readiness) report(first string, detailed bool) string {
 	lines := []string{first}
-	for _, key := range r.where(func(s *partState) bool { return s.err != nil }) {
+	for _, key := range r.filter(func(s *dependencyState) bool { return s.err != nil }) {
 		class, _, _ := strings.Cut(key, " ")
 		line := class + ": can't be used"
-		if s := r.state(key); inside && s.err != nil {
+		if s := r.state(key); detailed && s.err != nil {
 			line = fmt.Sprintf("%s: %v", key, s.err)
 		}
 		if !slices.Contains(lines, line) {
@@ -149,8 +147,8 @@ func (r *readiness) report(first string, inside bool) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// ready answers whether requests may come. What is lost later is told and doesn't fail: one part that all replicas share must not
-// take all of them out at once.
+// ready serves /readyz. After the start it stays 200 if a dependency fails, and only reports that: a server that all replicas share must
+// not take all of them out at once.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	status, first := http.StatusOK, "ready"
 	switch {
@@ -163,29 +161,22 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	fmt.Fprint(w, s.readiness.report(first, s.insider(r)))
+	fmt.Fprint(w, s.readiness.report(first, s.isAdmin(r)))
 }
 
-// parts are what the running configuration needs.
-func (s *server) parts() (all []part) {
-	b := s.builder.Load()
-	for _, issuer := range s.kept.issuers.all() {
-		all = append(all, part{"issuer", issuer.URL(), func(ctx context.Context, before *partState) error {
-			if before.answered {
+// dependencies returns the dependencies of the running configuration. The probe of an issuer that has answered before sends no request: it
+// returns the error of the last call.
+func (s *server) dependencies() (all []dependency) {
+	for _, issuer := range s.state.issuers.all() {
+		all = append(all, dependency{"issuer", issuer.URL(), func(ctx context.Context, last *dependencyState) error {
+			if last.answered {
 				return issuer.Lost()
 			}
 			return issuer.Warm(ctx)
 		}})
 	}
-	for _, r := range b.redises {
-		all = append(all, part{"redis", r.Name(), func(ctx context.Context, _ *partState) error { return r.Ask(ctx) }})
+	for _, r := range s.builder.Load().redisServers {
+		all = append(all, dependency{"redis", r.Name(), func(ctx context.Context, _ *dependencyState) error { return r.Ask(ctx) }})
 	}
 	return all
-}
-
-// needsRedis remembers a server that the configuration uses.
-func (b *builder) needsRedis(s redis.Settings) {
-	if !slices.Contains(b.redises, s) {
-		b.redises = append(b.redises, s)
-	}
 }

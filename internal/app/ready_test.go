@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// TestReadiness: the start waits for parts that haven't answered, for 10 s at most; what is lost later isn't waited for.
+// TestReadiness checks that the gate is ready once every dependency has answered, after 10 s at the latest, and stays ready when one fails.
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var first, second atomic.Bool // whether it answers
-		ask := func(answers *atomic.Bool) func(context.Context, *partState) error {
-			return func(context.Context, *partState) error {
+		ask := func(answers *atomic.Bool) func(context.Context, *dependencyState) error {
+			return func(context.Context, *dependencyState) error {
 				if answers.Load() {
 					return nil
 				}
@@ -24,29 +24,31 @@ func TestReadiness(t *testing.T) {
 		}
 		r := newReadiness(slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
-		go r.watch(ctx, func() []part {
-			return []part{
+		go r.watch(ctx, func() []dependency {
+			return []dependency{
 				{"issuer", "first", ask(&first)},
 				{"redis", "second", ask(&second)},
 			}
 		})
-		expect := func(when string, starting bool, public, inside string) {
+		expect := func(when string, starting bool, public, detailed string) {
 			t.Helper()
 			synctest.Wait()
-			if r.starting() != starting || r.report("x", false) != public || r.report("x", true) != inside {
-				t.Errorf("%s: starting is %v, the report is %q, inside it is %q", when, r.starting(), r.report("x", false), r.report("x", true))
+			if r.starting() != starting || r.report("x", false) != public || r.report("x", true) != detailed {
+				t.Errorf("%s: starting is %v, the report is %q, in detail %q",
+					when, r.starting(), r.report("x", false), r.report("x", true))
 			}
 		}
-		expect("nothing has answered", true, "x\nissuer: can't be used\nredis: can't be used\n", "x\nissuer first: it is away\nredis second: it is away\n")
+		expect("nothing has answered", true, "x\nissuer: can't be used\nredis: can't be used\n",
+			"x\nissuer first: it is away\nredis second: it is away\n")
 		first.Store(true)
-		time.Sleep(askFirst)
+		time.Sleep(startInterval)
 		expect("one has answered", true, "x\nredis: can't be used\n", "x\nredis second: it is away\n")
 		first.Store(false)
 		second.Store(true)
-		time.Sleep(askFirst)
+		time.Sleep(startInterval)
 		expect("both have answered once", false, "x\nissuer: can't be used\n", "x\nissuer first: it is away\n")
 		first.Store(true)
-		time.Sleep(askAgain)
+		time.Sleep(probeInterval)
 		expect("both answer", false, "x\n", "x\n")
 		cancel()
 	})
@@ -56,8 +58,8 @@ func TestReadiness(t *testing.T) {
 			t.Error("it is ready before anything was asked")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go r.watch(ctx, func() []part {
-			return []part{{"redis", "slow", func(ctx context.Context, _ *partState) error { <-ctx.Done(); return ctx.Err() }}}
+		go r.watch(ctx, func() []dependency {
+			return []dependency{{"redis", "slow", func(ctx context.Context, _ *dependencyState) error { <-ctx.Done(); return ctx.Err() }}}
 		})
 		time.Sleep(startTimeout - time.Second)
 		if !r.starting() {

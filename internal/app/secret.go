@@ -11,8 +11,8 @@ import (
 	"sallyport/internal/authserver"
 )
 
-// Secret writes a new client secret and the line that stands for it in the configuration; or with in, which is read to its
-// first line's end, only the line that stands for the secret there.
+// Secret writes a new client secret, and its hash as a line of the configuration. If in isn't nil, the secret is the first line of in, and
+// only the hash is written.
 func Secret(in io.Reader, out io.Writer) error {
 	if in == nil {
 		secret, line := authserver.NewSecret()

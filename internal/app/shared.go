@@ -3,28 +3,25 @@ package app
 import (
 	"slices"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"sallyport/internal/cache"
 	"sallyport/internal/flow"
 	"sallyport/internal/keyring"
-	"sallyport/internal/redis"
 )
 
-// A sharing is what replicas have in common of an issuer's answers.
-type sharing struct {
-	hashKey []byte
+// A clusterCache is the cache in Redis that replicas share for one issuer.
+type clusterCache struct {
+	hashKey []byte // the secret of the cache keys, which all replicas derive alike
 	items   []string
-	cache   cache.Shared
+	shared  cache.Shared
 }
 
-// sharedItems are the caches that cluster_cache_items names.
-var sharedItems = map[string]string{
+// clusterCacheItems maps the names of the caches of a client to the entries of cluster_cache_items that share them.
+var clusterCacheItems = map[string]string{
 	"introspection": "introspection", "tokens": "tokens", "refreshed": "tokens", "exchanged": "tokens",
 }
 
-// shared returns how a route shares its issuer's answers; nil if it doesn't.
-func (b *builder) shared(f *flow.Settings) (*sharing, error) {
+// newClusterCache returns the cluster cache of a route, or nil if it isn't configured.
+func (b *builder) newClusterCache(f *flow.Settings) (*clusterCache, error) {
 	c := &f.Cluster
 	if c.ClusterCacheStrategy == "off" || len(c.ClusterCacheItems) == 0 {
 		return nil, nil
@@ -33,28 +30,22 @@ func (b *builder) shared(f *flow.Settings) (*sharing, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.needsRedis(c.ClusterCacheRedis)
-	key := struct {
-		Settings redis.Settings
-		CA, For  string
-	}{c.ClusterCacheRedis, fileDigest(c.ClusterCacheRedis.CAFile), "shared caches"}
-	client, k, err := b.kept.redises.get(key, func() (*goredis.Client, error) { return c.ClusterCacheRedis.New(b.log) })
-	b.used[k] = true
+	client, err := b.redisClient(c.ClusterCacheRedis, "shared caches")
 	if err != nil {
 		return nil, err
 	}
-	return &sharing{
+	return &clusterCache{
 		hashKey: ring.Derive("cache keys"), items: c.ClusterCacheItems,
-		cache: cache.Shared{Client: client, Keyring: ring, Prefix: c.ClusterCacheRedis.Prefix, Log: b.log},
+		shared: cache.Shared{Client: client, Keyring: ring, Prefix: c.ClusterCacheRedis.Prefix, Log: b.log},
 	}, nil
 }
 
-// use is the shared part of one cache; nil if it isn't shared.
-func (s *sharing) use(name string) *cache.Shared {
-	if !slices.Contains(s.items, sharedItems[name]) {
+// sharedFor returns the shared part of the cache of a name, or nil if the cache isn't shared.
+func (c *clusterCache) sharedFor(name string) *cache.Shared {
+	if !slices.Contains(c.items, clusterCacheItems[name]) {
 		return nil
 	}
-	c := s.cache
-	c.Use = name
-	return &c
+	s := c.shared
+	s.Use = name
+	return &s
 }

@@ -1,5 +1,5 @@
-// Package check judges settings: what their texts must look like, and what is wrong with them, by key. The rooms of the gate check
-// their own settings with it; the configuration adds the file and the line.
+// Package check has the checks of settings that several packages need. Each package of the gate checks its own settings with it and reports
+// mistakes by key; package config adds the file and the line.
 package check
 
 import (
@@ -14,19 +14,20 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Report takes the problems of settings. Keys of mappings are joined with dots, elements of lists are name[0].
+// A Report collects the mistakes in settings, and knows the settings as they are written. The keys of nested mappings are joined with dots;
+// an element of a list is name[0].
 type Report interface {
-	Complain(key, format string, args ...any) // a mistake; only the first of each key counts
-	Warn(key, format string, args ...any)     // what works and is seldom meant
-	Missing(key, write string)                // a key that must be there isn't
-	IsSet(key string) bool                    // the key is written, with another value than null
-	IsBad(key string) bool                    // a mistake of the key, or of what encloses it, is reported already
+	Complain(key, format string, args ...any) // reports a mistake; only the first one of a key counts
+	Warn(key, format string, args ...any)     // reports a value that is valid and probably a mistake
+	Missing(key, write string)                // reports that a required key is missing, and what to write
+	IsSet(key string) bool                    // the key is written and its value isn't null
+	IsBad(key string) bool                    // a mistake of the key, or of a mapping or list that has it, is reported
 	Shown(key string) string                  // the value as it is written, quoted for a message
-	Place(key, from string) string            // where a key stands, as seen from another key
-	InOrder([]SentHeader) []SentHeader        // by the places of their keys
+	Place(key, from string) string            // the place of a key, for a message about the key from
+	InOrder([]SentHeader) []SentHeader        // sorts by the places of the keys
 }
 
-// A Checker judges settings and reports what is wrong with them.
+// A Checker checks settings and reports mistakes to its Report.
 type Checker struct{ Report }
 
 // Below returns a Checker of settings whose keys begin with prefix, which its own keys leave out.
@@ -47,7 +48,7 @@ func (b below) IsBad(key string) bool                { return b.Report.IsBad(b.p
 func (b below) Shown(key string) string              { return b.Report.Shown(b.prefix + key) }
 func (b below) Place(key, from string) string        { return b.Report.Place(b.prefix+key, b.prefix+from) }
 
-// Must complains unless something holds.
+// Must complains unless holds is true.
 func (c Checker) Must(key string, holds bool, format string, args ...any) {
 	if !holds {
 		c.Complain(key, format, args...)
@@ -61,7 +62,7 @@ func (c Checker) Err(key string, err error) {
 	}
 }
 
-// One judges a text, unless it is empty.
+// One complains about a text for which judge returns an error. An empty text is not checked.
 func (c Checker) One(key, text string, judge func(string) error) {
 	if text == "" {
 		return
@@ -71,7 +72,7 @@ func (c Checker) One(key, text string, judge func(string) error) {
 	}
 }
 
-// Each judges every element of a list of texts.
+// Each complains about every text in a list for which judge returns an error.
 func (c Checker) Each(key string, list []string, judge func(string) error) {
 	for i, text := range list {
 		element := fmt.Sprintf("%s[%d]", key, i)
@@ -81,7 +82,7 @@ func (c Checker) Each(key string, list []string, judge func(string) error) {
 	}
 }
 
-// Aligned demands that two lists, which are read by index, are equally long.
+// Aligned complains if two lists, whose entries belong together by index, have different lengths.
 func (c Checker) Aligned(first string, n int, second string, m int) {
 	if c.IsBad(first) || c.IsBad(second) || n == m {
 		return
@@ -92,7 +93,7 @@ func (c Checker) Aligned(first string, n int, second string, m int) {
 	c.Complain(first, "it has %s and %s has %d: write one for each", Entries(n), second, m)
 }
 
-// Entries writes a number of entries.
+// Entries returns "1 entry", "2 entries" and so on.
 func Entries(n int) string {
 	if n == 1 {
 		return "1 entry"
@@ -100,7 +101,7 @@ func Entries(n int) string {
 	return fmt.Sprintf("%d entries", n)
 }
 
-// PEM judges a file of certificates, unless its name is empty.
+// PEM complains if a file can't be read or has no PEM certificate. An empty name is not checked.
 func (c Checker) PEM(key, name string) {
 	if name == "" {
 		return
@@ -113,7 +114,7 @@ func (c Checker) PEM(key, name string) {
 	c.Must(key, x509.NewCertPool().AppendCertsFromPEM(data), "%s holds no PEM certificate", Quote(name))
 }
 
-// Audience judges a list of accepted audiences, in which one word has a meaning of its own.
+// Audience checks audience_required, in which any accepts every audience.
 func (c Checker) Audience(required []string) {
 	for _, word := range required {
 		if word != "any" {
@@ -127,20 +128,20 @@ func (c Checker) Audience(required []string) {
 	}
 }
 
-// exampleSecret matches secrets that stand in examples.
+// exampleSecret matches secrets from examples.
 var exampleSecret = regexp.MustCompile(`(?i)change[-_ ]?(me|this)|changeit|replace[-_ ]?(me|this)|your[-_ ]|<[^>]*>|example|placeholder|todo|xxxx`)
 
-// Example warns of a secret that stands in examples, so that everybody may know it.
+// Example warns of a secret that was copied from an example.
 func (c Checker) Example(key string, secret auth.Secret) {
 	if exampleSecret.MatchString(string(secret)) {
 		c.Warn(key, "it looks like the secret of an example, which others know: write one of your own (openssl rand -base64 32)")
 	}
 }
 
-// MinSecret is the least length of a secret that protects what is stored, in bytes.
+// MinSecret is the minimum length of a secret that encrypts or signs stored data, in bytes.
 const MinSecret = 32
 
-// Secrets judges secrets that protect what is stored.
+// Secrets complains about secrets shorter than MinSecret. An empty one is not checked.
 func (c Checker) Secrets(key string, secrets []auth.Secret) {
 	for i, secret := range secrets {
 		c.Must(fmt.Sprintf("%s[%d]", key, i), len(secret) >= MinSecret || secret == "",
@@ -150,13 +151,13 @@ func (c Checker) Secrets(key string, secrets []auth.Secret) {
 
 var position = regexp.MustCompile(`\[\d+\]`)
 
-// KeyName returns a key as messages name it: without the positions in lists.
+// KeyName returns a key without the indices of lists, for messages.
 func KeyName(key string) string { return position.ReplaceAllString(key, "") }
 
-// maxFile bounds the configuration files and the files that settings name, in bytes.
+// maxFile is the maximum size of a configuration file and of a file that a setting names, in bytes.
 const maxFile = 1 << 20
 
-// ReadFile returns the bytes of a file, at most 1 MiB. Its errors don't repeat the name.
+// ReadFile returns the contents of a file. It returns an error for a file over 1 MiB. Its errors don't have the file's name.
 func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -166,7 +167,7 @@ func ReadFile(name string) ([]byte, error) {
 	return ReadLimited(f)
 }
 
-// ReadLimited reads at most 1 MiB.
+// ReadLimited reads in to its end. It returns an error for more than 1 MiB.
 func ReadLimited(in io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
@@ -178,7 +179,7 @@ func ReadLimited(in io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// Cause returns an error of the file system without the name of the file.
+// Cause returns the cause of an fs.PathError, which doesn't have the file's name, and any other error as it is.
 func Cause(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -187,7 +188,7 @@ func Cause(err error) error {
 	return err
 }
 
-// A Problem is a mistake in the settings of one room.
+// A Problem is a mistake in settings.
 type Problem struct {
 	Key  string
 	Text string // what is wrong, and what to write instead
@@ -195,7 +196,7 @@ type Problem struct {
 
 func (p Problem) Error() string { return p.Key + ": " + p.Text }
 
-// A List is a Report that keeps the mistakes, for settings that come from no file. No key counts as written.
+// A List is a Report that lists the mistakes, for settings that aren't from a file. No key counts as set.
 type List struct{ Problems []Problem }
 
 // Complain adds a mistake.
@@ -228,5 +229,5 @@ func (*List) Place(key, _ string) string { return key }
 // InOrder returns the headers as they are.
 func (*List) InOrder(all []SentHeader) []SentHeader { return all }
 
-// Shown returns nothing: a value may be a secret.
+// Shown doesn't show the value, which may be a secret.
 func (*List) Shown(string) string { return "the value" }

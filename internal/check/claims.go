@@ -7,26 +7,27 @@ import (
 )
 
 var (
-	// claimPattern finds what JSONPath, JSON Pointer, jq and templates write: $.a .a /a a[0] a.* {{.a}}
+	// claimPattern matches paths of JSONPath, JSON Pointer, jq and templates: $.a .a /a a[0] a.* {{.a}}
 	claimPattern = regexp.MustCompile(`^[$./]|[*{}\[\]]|^\s|\s$|,`)
 	index        = regexp.MustCompile(`^\d+$`)
 )
 
-// plainClaims are texts, numbers or lists of texts by their standards (RFC 7519 §4.1, OIDC Core §2 and §5.1, RFC 8693 §4.2):
-// there is no claim within them.
+// plainClaims are claims without nested claims: their standards define them as strings, numbers or lists of strings (RFC 7519 §4.1, OIDC
+// Core §2 and §5.1, RFC 8693 §4.2).
 var plainClaims = []string{
-	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "acr", "amr", "auth_time", "sid", "scope", "client_id", "email", "name",
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "acr", "amr", "auth_time", "sid", "scope", "client_id",
+	"email", "name",
 	"preferred_username",
 }
 
-// Dotted returns the path that a name with dots or slashes may have been meant as.
+// Dotted returns the path that the author of a name with dots or slashes probably meant, as a list.
 func Dotted(name string) string {
 	names := strings.FieldsFunc(name, func(c rune) bool { return strings.ContainsRune("$./[]{}*, ", c) })
 	return strings.Join(slices.DeleteFunc(names, index.MatchString), ", ")
 }
 
-// ClaimPath judges a path to a claim: the names from the outermost claim inwards. denies says that requests are kept out by what is
-// there: a path that leads nowhere would let all of them in.
+// ClaimPath checks a path to a claim: the names from the outermost claim inwards. denies means that the value of the claim refuses
+// requests, so that a wrong path would let all requests pass.
 func (c Checker) ClaimPath(key string, path []string, l Literal, denies bool) {
 	var names []string
 	for _, name := range path {
@@ -39,7 +40,7 @@ func (c Checker) ClaimPath(key string, path []string, l Literal, denies bool) {
 	}
 }
 
-// Claim judges a path to a claim, of one name where claims at the top are named. A name that is a URI is a claim's usual name.
+// Claim checks a path to a claim. remedy is the advice for a name that looks like several. A URI is an ordinary name.
 func (c Checker) Claim(key string, path []string, remedy string, l Literal, denies bool) {
 	const literal = ", or literal: [claims] under route: if it is meant as it stands"
 	if l.Has("claims") {

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Other tools read some texts as a pattern, a list, a placeholder or a variable. Here a text is compared as it stands, so
-// a rule for one of those would protect nothing. Such a text is refused with what to write instead; where somebody may mean
-// it as it stands, and nothing is protected by it, it is a warning. route.literal takes it as it stands.
+// Other tools interpret some texts as a pattern, a list, a placeholder or a variable. The gate compares all texts literally, so a rule with
+// such a text would protect nothing. These checks refuse it and show what to write instead. If the text may be meant literally and protects
+// nothing, they only warn. With route.literal they accept it.
 
 var (
-	// pathPattern finds regular expressions, globs and placeholders: /a/.+ /a/* /users/{id} /users/:id /a$ ~ ^/a (?i)/a
+	// pathPattern matches regular expressions, globs and placeholders: /a/.+ /a/* /users/{id} /users/:id /a$ ~ ^/a (?i)/a
 	pathPattern = regexp.MustCompile("[*^|<>\"`{}\\[\\]\\\\]|\\(\\?|\\.\\+|\\)[+?]|\\$(/|$)|/:[A-Za-z_]|^[~=@]")
 	pathList    = regexp.MustCompile(`,\s*(/|https?:)`)
 	pathGroup   = regexp.MustCompile(`[()]`) // a group of a regular expression, or an OData key
 
 	valuePattern = regexp.MustCompile(`^\*$|\.[*+]|^\^|\$$|\[(\^|[a-z]-|0-9)|\(\?|\{[\w.]+\}`)
-	valueSign    = regexp.MustCompile(`[*|]|^!`) // of a pattern, and found in values as well
+	valueSign    = regexp.MustCompile(`[*|]|^!`) // of a pattern, and also in literal values
 
 	urlPattern  = regexp.MustCompile("[{}<>^|\"`\\\\\\s]|/\\*")
 	urlVariable = regexp.MustCompile(`\$(\d|(host|http_\w+|arg_\w+|is_args|args|query_string|uri|request_uri|document_uri|` +
@@ -27,14 +27,14 @@ var (
 	hostPattern = regexp.MustCompile("[*{}$<>()|^~\\[\\]!'\";,=&+]")
 )
 
-// A Literal says which texts of a route are meant as they stand, by route.literal.
+// A Literal is the setting route.literal: the kinds of texts that are meant literally.
 type Literal []string
 
-// Has reports whether texts of a kind are meant as they stand: claims, paths or values.
+// Has reports whether texts of a kind, claims, paths or values, are meant literally.
 func (l Literal) Has(kind string) bool { return slices.Contains(l, kind) }
 
-// Paths judges the paths of a route or a rule. protects says that the paths keep requests out, so that one that matches nothing would
-// protect nothing; opens says that they let requests in.
+// Paths checks the paths of a route or a rule. protects means that the rule refuses requests, so that a path without a match would protect
+// nothing. opens means that the rule lets requests pass.
 func (c Checker) Paths(paths []string, l Literal, protects, opens bool) {
 	for i, p := range paths {
 		if key := fmt.Sprintf("paths[%d]", i); !l.Has("paths") {
@@ -60,8 +60,8 @@ func (c Checker) pathDialect(key, p string, protects, opens bool) {
 // IsPathPattern reports whether a path looks like a pattern, or like several paths in one text.
 func IsPathPattern(p string) bool { return pathPattern.MatchString(p) || pathList.MatchString(p) }
 
-// noPattern says what a path is, and what to write in the place of a pattern. A rule that opens something is never advised
-// to take a shorter path, which would open more.
+// noPattern returns the error text for a path that looks like a pattern, with the path to write instead. If the rule opens the path, it
+// doesn't propose a shorter path, which would open more.
 func noPattern(p string, opens bool) string {
 	const literal = ", or literal: [paths] under route: if it is meant as it stands"
 	if opens {
@@ -95,7 +95,7 @@ var (
 	errVariable    = errors.New("a URL has no variables: write it as it is sent, with $ as %24 where that is meant")
 )
 
-// urlDialect refuses placeholders, wildcards and variables in a URL, which are sent as they stand (RFC 3986 §2).
+// urlDialect returns an error for placeholders, wildcards and variables in a URL, which would be sent literally (RFC 3986 §2).
 func urlDialect(text string) error {
 	switch {
 	case urlPattern.MatchString(text):
@@ -106,8 +106,8 @@ func urlDialect(text string) error {
 	return nil
 }
 
-// Value judges a value that is compared with claims, or sent, as it stands. denies says that it is in a list that keeps requests
-// out: a value that matches nothing would let all of them in.
+// Value checks a value that is compared with claims or sent. denies means that it is in a list that refuses requests, so that a value
+// without a match would let all requests pass.
 func (c Checker) Value(key, text string, l Literal, denies bool) {
 	const literal = ", or literal: [values] under route: if it is meant as it stands"
 	switch {
@@ -115,7 +115,8 @@ func (c Checker) Value(key, text string, l Literal, denies bool) {
 	case isList(text):
 		c.Complain(key, "%s is one value with a comma: write several as a list%s", c.Shown(key), literal)
 	case valuePattern.MatchString(text), denies && valueSign.MatchString(text):
-		c.Complain(key, "%s is compared as it stands, because a value is no pattern: %s%s", c.Shown(key), instead(KeyName(key), text), literal)
+		c.Complain(key, "%s is compared as it stands, because a value is no pattern: %s%s",
+			c.Shown(key), instead(KeyName(key), text), literal)
 	case valueSign.MatchString(text):
 		c.Warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:",
 			c.Shown(key))
@@ -127,11 +128,11 @@ func LooksLikePattern(text string) bool {
 	return isList(text) || valuePattern.MatchString(text) || valueSign.MatchString(text)
 }
 
-// isList reports whether a value looks like several with commas between them. The parts of a distinguished name, as groups
-// of directories have, have commas too (RFC 4514).
+// isList reports whether a value looks like a list with commas. A distinguished name, such as a group of a directory, isn't a list: it has
+// commas and = (RFC 4514).
 func isList(text string) bool { return strings.Contains(text, ",") && !strings.Contains(text, "=") }
 
-// instead says what to write in the place of a pattern of values.
+// instead returns what to write instead of a pattern.
 func instead(key, text string) string {
 	switch {
 	case text != "*":

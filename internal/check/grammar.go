@@ -13,8 +13,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// The functions below judge a setting's text. Each returns an error that says what is wrong and what to write instead, without the
-// text itself, or nil.
+// The functions below check the text of a setting. The error says what is wrong and what to write instead. It doesn't have the text itself.
 
 var (
 	token    = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110 §5.6.2
@@ -23,7 +22,7 @@ var (
 	control  = regexp.MustCompile(`[\x00-\x1f\x7f]`)
 )
 
-// Path judges a path of a route or a rule: a prefix of whole segments, decoded.
+// Path checks a path of a route or a rule: a decoded prefix of whole segments.
 func Path(p string) error {
 	segments := strings.Split(p, "/")
 	switch {
@@ -41,7 +40,7 @@ func Path(p string) error {
 	return nil
 }
 
-// Host judges a host of a route or a rule: a name, an address or *.domain.
+// Host checks a host of a route or a rule: a name, an address or *.domain.
 func Host(h string) error {
 	name, wild := strings.CutPrefix(h, "*.")
 	address, err := netip.ParseAddr(h)
@@ -74,7 +73,7 @@ func Host(h string) error {
 	return nil
 }
 
-// ServerName judges the one name that a certificate must have.
+// ServerName checks the name that a certificate must have.
 func ServerName(name string) error {
 	if strings.HasPrefix(name, "*.") {
 		return errors.New("it is the one name that is asked for, and no wildcard: write app.example.com")
@@ -82,7 +81,7 @@ func ServerName(name string) error {
 	return Host(name)
 }
 
-// Method judges a method of a rule.
+// Method checks a method of a rule.
 func Method(m string) error {
 	switch {
 	case m == "*" || m == "ANY" || m == "ALL":
@@ -97,7 +96,7 @@ func Method(m string) error {
 	return nil
 }
 
-// ParseURL parses an absolute URL with one of the schemes and without user information, which would end up in logs.
+// ParseURL parses an absolute URL with one of the schemes. It returns an error for user information, which would be logged.
 func ParseURL(text string, schemes ...string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -111,7 +110,7 @@ func ParseURL(text string, schemes ...string) (*url.URL, error) {
 	return u, urlDialect(text)
 }
 
-// URL judges an absolute URL without query and fragment.
+// URL checks an absolute URL without query and fragment.
 func URL(text string, schemes ...string) error {
 	u, err := ParseURL(text, schemes...)
 	if err != nil {
@@ -123,7 +122,7 @@ func URL(text string, schemes ...string) error {
 	return nil
 }
 
-// Origin judges what is compared with the Origin header and with scheme://host of requests (RFC 6454 §6.2).
+// Origin checks an origin, which is compared with the Origin header and with scheme://host of requests (RFC 6454 §6.2).
 func Origin(text string) error {
 	u, err := ParseURL(text, "https", "http")
 	switch {
@@ -139,7 +138,7 @@ func Origin(text string) error {
 	return nil
 }
 
-// Target judges where a browser is sent: an absolute URL, or an absolute path on the request's origin.
+// Target checks the target of a redirect: an absolute URL, or an absolute path on the request's origin.
 func Target(text string) error {
 	if strings.HasPrefix(text, "/") {
 		u, err := url.Parse(text)
@@ -156,7 +155,7 @@ func Target(text string) error {
 	return nil
 }
 
-// fixedHeaders belong to the connection or the message (RFC 9110 §7.6.1), or the gate sets them itself.
+// fixedHeaders are headers of the connection or the message (RFC 9110 §7.6.1), and headers that the gate itself sets.
 var fixedHeaders = map[string]string{
 	"connection": hop, "keep-alive": hop, "proxy-authenticate": hop, "proxy-authorization": hop, "proxy-connection": hop, "te": hop,
 	"trailer": hop, "transfer-encoding": hop, "upgrade": hop,
@@ -170,10 +169,10 @@ const (
 	own     = "the gate sets it itself: choose another header"
 )
 
-// ErrOwnHeader says that a header is one that the gate sets itself.
+// ErrOwnHeader is the error for a header that the gate itself sets.
 var ErrOwnHeader = errors.New(own)
 
-// Header judges the name of a header that the gate sends.
+// Header checks the name of a header that the gate sends.
 func Header(name string) error {
 	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a header's name (RFC 9110 §5.1): write letters, digits and -")
@@ -184,7 +183,7 @@ func Header(name string) error {
 	return nil
 }
 
-// ResponseHeader judges the name of a header that the client receives.
+// ResponseHeader checks the name of a header that the client receives.
 func ResponseHeader(name string) error {
 	switch strings.ToLower(auth.FoldHeader(name)) {
 	case "set-cookie", "location", "www-authenticate", "authorization", "content-security-policy", "cache-control":
@@ -193,10 +192,10 @@ func ResponseHeader(name string) error {
 	return Header(name)
 }
 
-// namePattern are characters that a name may have by its standard, and that stand for patterns and variables in other tools.
+// namePattern has the characters that are valid in a name, and that other tools use for patterns and variables.
 const namePattern = "$*^|"
 
-// CookieName judges the name of a cookie without prefix.
+// CookieName checks the name of a cookie without its prefix.
 func CookieName(name string) error {
 	lower := strings.ToLower(name)
 	switch {
@@ -208,7 +207,7 @@ func CookieName(name string) error {
 	return nil
 }
 
-// CookiePath judges the Path of a cookie.
+// CookiePath checks the Path attribute of a cookie.
 func CookiePath(path string) error {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, ";") || control.MatchString(path) {
 		return errors.New("expected a path such as /")
@@ -220,7 +219,7 @@ func CookiePath(path string) error {
 	return nil
 }
 
-// MailDomain judges the part of mail addresses after the @, which is compared in lower case.
+// MailDomain checks the domain of mail addresses, which is compared in lower case.
 func MailDomain(domain string) error {
 	switch {
 	case domain == "*":
@@ -231,7 +230,7 @@ func MailDomain(domain string) error {
 	return CookieDomain(domain)
 }
 
-// CookieDomain judges the Domain of a cookie.
+// CookieDomain checks the Domain attribute of a cookie.
 func CookieDomain(domain string) error {
 	if strings.HasPrefix(domain, ".") {
 		return errors.New("a domain covers its subdomains without a dot in front: leave the dot out")
@@ -242,19 +241,19 @@ func CookieDomain(domain string) error {
 	return nil
 }
 
-// HostCovers reports whether pattern, a host or *.domain, takes requests for host, which may be a pattern too.
+// HostCovers reports whether pattern, a host or *.domain, matches host. If host is a pattern, too, pattern must match all its hosts.
 func HostCovers(pattern, host string) bool {
 	suffix, wild := strings.CutPrefix(pattern, "*")
 	return pattern == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
 }
 
-// PathCovers reports whether path is prefix or below it.
+// PathCovers reports whether prefix is path or a prefix of whole segments of it.
 func PathCovers(prefix, path string) bool {
 	prefix = strings.TrimSuffix(prefix, "/")
 	return path == prefix || strings.HasPrefix(path, prefix+"/")
 }
 
-// NotEmpty judges an element of a list that may hold any text.
+// NotEmpty returns an error for an empty text.
 func NotEmpty(text string) error {
 	if text == "" {
 		return errors.New("it is empty: write a value, or take it out")
@@ -262,7 +261,7 @@ func NotEmpty(text string) error {
 	return nil
 }
 
-// Scope judges one scope (RFC 6749 §3.3).
+// Scope checks one scope (RFC 6749 §3.3).
 func Scope(text string) error {
 	if text == "" || strings.ContainsAny(text, " \t\r\n\"\\") {
 		return errors.New("one scope is one element (RFC 6749 §3.3): write [openid, profile]")
@@ -270,7 +269,7 @@ func Scope(text string) error {
 	return nil
 }
 
-// ParamName judges the name of a parameter, or of a header with _ for -.
+// ParamName checks the name of a parameter, or of a header with _ for -.
 func ParamName(name string) error {
 	if !token.MatchString(name) || strings.ContainsAny(name, namePattern) {
 		return errors.New("it isn't a parameter's name: write letters, digits, - and _")
@@ -281,12 +280,12 @@ func ParamName(name string) error {
 // IsToken reports whether a text is a token (RFC 9110 §5.6.2).
 func IsToken(text string) bool { return token.MatchString(text) }
 
-// HasControls reports whether a text holds line breaks or other control characters.
+// HasControls reports whether a text has line breaks or other control characters.
 func HasControls(text string) bool { return control.MatchString(text) }
 
 var userinfo = regexp.MustCompile(`://[^/?#]*@`)
 
-// Quote shows a value in a message: not all of it if it is long, and without the password of a URL.
+// Quote returns a value quoted for a message. A long value is shortened, and user information in a URL is replaced.
 func Quote(text string) string {
 	text = userinfo.ReplaceAllString(text, "://...@")
 	if len(text) > 100 {

@@ -1,6 +1,6 @@
 package check
 
-// Nearest returns the known key with the fewest letters to change, or "" if none is near.
+// Nearest returns the known key with the smallest edit distance to key, or "" if all distances are too large for a typing error.
 func Nearest(key string, known []string) string {
 	best, least := "", min((len(key)+1)/3, 4)+1
 	for _, k := range known {
@@ -11,7 +11,8 @@ func Nearest(key string, known []string) string {
 	return best
 }
 
-// distance is how many letters must be changed, added, taken away or swapped with their neighbour.
+// distance returns the number of edits that make b of a: a letter is replaced, added or removed, or two neighbours are swapped. It is exact
+// for texts of up to 64 bytes.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return len(a) + len(b)

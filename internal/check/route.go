@@ -10,15 +10,15 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Route is what the checks of a room know of the route to which its settings belong.
+// A Route has the settings of a route that checks of other settings in it need.
 type Route struct {
 	Hosts     []string
 	Paths     []string
-	PublicURL string // empty: the origin of each request
+	PublicURL string // empty: clients use the origin of the request
 	Literal   Literal
 }
 
-// CheckRedirectURI judges the URI of a redirection endpoint, whose path the gate serves itself (RFC 6749 §3.1.2).
+// CheckRedirectURI checks the URI of a redirection endpoint, whose path the gate itself serves (RFC 6749 §3.1.2).
 func (r *Route) CheckRedirectURI(text string) error {
 	path := text
 	if !strings.HasPrefix(text, "/") {
@@ -52,22 +52,23 @@ func (r *Route) hasHost(host string) bool {
 	return slices.ContainsFunc(r.Hosts, func(h string) bool { return HostCovers(h, host) })
 }
 
-// CheckSuffix judges the end of a path, which is compared as it stands.
+// CheckSuffix checks the suffix of a path, which is compared literally.
 func (r *Route) CheckSuffix(suffix string) error {
-	if !r.Literal.Has("paths") && pathPattern.MatchString(suffix) || strings.ContainsAny(suffix, "?#%") || strings.TrimSpace(suffix) != suffix {
+	if !r.Literal.Has("paths") && pathPattern.MatchString(suffix) || strings.ContainsAny(suffix, "?#%") ||
+		strings.TrimSpace(suffix) != suffix {
 		return errors.New("it is the end of a path as it stands, decoded, and no pattern: write one such as /logout")
 	}
 	return nil
 }
 
-// CheckDomain judges a cookie's Domain: a browser refuses a cookie for a domain that isn't the host's (RFC 6265 §5.3).
+// CheckDomain checks a cookie's Domain: a browser refuses a cookie whose domain doesn't have the host (RFC 6265 §5.3).
 func (r *Route) CheckDomain(domain string) error {
 	if err := CookieDomain(domain); err != nil {
 		return err
 	}
 	hosts := r.Hosts
 	if u, err := url.Parse(r.PublicURL); err == nil && u.Host != "" {
-		hosts = []string{u.Hostname()} // where browsers are
+		hosts = []string{u.Hostname()} // browsers use public_url
 	}
 	for _, h := range hosts {
 		if h = strings.TrimPrefix(h, "*."); h != domain && !strings.HasSuffix(h, "."+domain) {
@@ -83,11 +84,11 @@ func (r *Route) RefusesSecure() bool {
 	return err == nil && u.Host != "" && u.Scheme != "https" && !auth.Loopback(r.PublicURL)
 }
 
-// CheckPublicURL warns of a public_url whose host finds no route.
+// CheckPublicURL warns of a public_url whose host the route doesn't have.
 func (r *Route) CheckPublicURL(c Checker) {
 	u, err := url.Parse(r.PublicURL)
 	if err == nil && u.Host != "" && len(r.Hosts) > 0 && !r.hasHost(u.Hostname()) {
-		c.Warn("public_url", "hosts has no %s, so a request that comes with that Host header finds no route: add it, unless the proxy in front sends another",
-			u.Hostname())
+		c.Warn("public_url", "hosts has no %s, so a request that comes with that Host header finds no route: add it, "+
+			"unless the proxy in front sends another", u.Hostname())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A SentHeader is a header that a setting sends, to the upstream, the client or the authorization server.
+// A SentHeader is a header that the gate sends because of a setting, to the upstream, the client or the authorization server.
 type SentHeader struct {
 	Key  string
 	Name string // header, or header:scheme
@@ -19,12 +19,12 @@ func (s *SentHeader) header() string {
 	return name
 }
 
-// Is reports whether two settings send one header, in any spelling that upstreams read alike.
+// Is reports whether two settings send the same header. Spellings that upstreams may treat alike are the same header.
 func (s *SentHeader) Is(other *SentHeader) bool {
 	return s.header() != "" && auth.FoldHeader(s.header()) == auth.FoldHeader(other.header())
 }
 
-// Sent returns the headers that a list of names sends.
+// Sent returns the headers for a setting that is a list of names.
 func Sent(key string, names []string) (all []SentHeader) {
 	for n, name := range names {
 		all = append(all, SentHeader{fmt.Sprintf("%s[%d]", key, n), name})
@@ -32,8 +32,8 @@ func Sent(key string, names []string) (all []SentHeader) {
 	return all
 }
 
-// SentOnce refuses a header that two of the settings send, because the last would win. The complaint is about the one that stands
-// further down.
+// SentOnce complains about a header that two settings send, because one would replace the other. The complaint is about the second setting
+// in the file.
 func (c Checker) SentOnce(all []SentHeader) {
 	all = c.InOrder(all)
 	first := map[string]*SentHeader{}

@@ -12,27 +12,27 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A recorder notes what a response was. It unwraps, so that http.ResponseController reaches the connection.
+// A recorder records the status and the size of a response. Its Unwrap lets http.ResponseController reach the connection.
 type recorder struct {
 	http.ResponseWriter
-	body   *clientBody // nil: the request has none
-	asIs   bool        // the answer is the upstream's
-	status int
-	bytes  int64
+	body         *clientBody // nil: the request has no body
+	fromUpstream bool
+	status       int
+	bytes        int64
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status < 200 { // 1xx go before the answer
+	if r.status < 200 { // a final status follows 1xx
 		r.status = status
-		if status >= 200 && r.body.leave() {
+		if status >= 200 && r.body.mustClose() {
 			r.Header()["Connection"] = connectionClose
 		}
 	}
-	if status < 200 && status != http.StatusSwitchingProtocols { // the upstream's, which nobody has looked at
+	if status < 200 && status != http.StatusSwitchingProtocols { // the upstream's: ModifyResponse doesn't see 1xx
 		r.Header().Del("Set-Cookie")
 	}
-	if h := r.Header(); r.asIs && status >= 200 && len(h["Content-Type"]) == 0 {
-		h["Content-Type"] = nil // or net/http would guess one
+	if h := r.Header(); r.fromUpstream && status >= 200 && len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = nil // otherwise net/http guesses one
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
@@ -46,30 +46,30 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// own bounds how long the client may take over an answer of the gate's own. Streams have no such bound.
-func (r *recorder) own(timeout time.Duration) {
+// setTimeout limits the time in which the client must take the gate's own answer. Responses of the upstream have no such limit.
+func (r *recorder) setTimeout(timeout time.Duration) {
 	http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(timeout))
 }
 
-// OwnAnswers serves h, whose answers are all the gate's own, within the bounds on waiting that hold for the gate's.
-func OwnAnswers(h http.Handler, timeouts func() Timeouts) http.Handler {
+// WithTimeouts returns a handler that runs h with the timeouts for the gate's own answers.
+func WithTimeouts(h http.Handler, timeouts func() Timeouts) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, rec := timeouts().orDefault(), &recorder{ResponseWriter: w}
-		rec.body, r = takeBody(w, r, t.Body)
+		rec.body, r = wrapBody(w, r, t.Body)
 		defer rec.body.finish()
-		rec.own(t.Answer)
+		rec.setTimeout(t.Answer)
 		h.ServeHTTP(rec, r)
 	})
 }
 
-// connectionClose is shared by all answers with which a connection ends.
+// connectionClose is the value of Connection in answers that end the connection. It is shared and must not be changed.
 var connectionClose = []string{"close"}
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// report writes the request's line in the log: who, where to, what became of it and why. The path stands without its
-// query, which could hold a code or a token. With the access log off, only what went wrong on our side is written.
-func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Time) {
+// logRequest writes the request's line in the log. Its path has no query, which could have a code or a token. If the access log is off,
+// only refusals and errors are logged.
+func (g *Gate) logRequest(rec *recorder, d *Decision, failure *error, start time.Time) {
 	level := slog.LevelInfo
 	var e *auth.Error
 	if *failure != nil {
@@ -88,8 +88,8 @@ func (g *Gate) report(rec *recorder, d *Decision, failure *error, start time.Tim
 	g.log.LogAttrs(ctx, level, "request", g.attributes(rec, d, e, start)...)
 }
 
-// reportOnly writes what a rule with report_only would have refused.
-func (g *Gate) reportOnly(d *Decision, rule *rule, err error) {
+// logReportOnly logs that a rule with report_only would have refused the request.
+func (g *Gate) logReportOnly(d *Decision, rule *rule, err error) {
 	e := auth.AsError(err)
 	g.log.Warn("a rule would have refused this request, and only reports", "request_id", d.ID, "route", d.Route.Name, "rule", rule.Place,
 		"reason", e.Reason, "error", fmt.Sprint(e.Err))
@@ -148,7 +148,7 @@ func (r *rule) place() string {
 	return r.Place
 }
 
-// clip bounds what a stranger can make the log hold.
+// clip shortens a text that a client chose for the log.
 func clip(s string) string {
 	if len(s) > 1000 {
 		return s[:1000] + "…"

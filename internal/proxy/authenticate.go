@@ -9,10 +9,10 @@ import (
 	"sallyport/internal/authz"
 )
 
-// authenticate asks an endpoint, or the route's chain, whose request it is. Without a credential the result has no identity where the
-// rule doesn't need one; elsewhere it is the chain's challenge, such as a redirect to log in.
-func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (*auth.Result, error) {
-	res, err := ask(&d.Request)
+// authenticate calls the route's chain or an endpoint. If the request has no credential, it returns a result without an identity where the
+// rule allows that. Otherwise it returns the chain's challenge, such as a redirect to log in.
+func (d *Decision) authenticate(by func(*auth.Request) (*auth.Result, error)) (*auth.Result, error) {
+	res, err := by(&d.Request)
 	if !errors.Is(err, auth.ErrNoCredential) {
 		return res, err
 	}
@@ -20,7 +20,7 @@ func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (
 	if d.Endpoint == "" && !d.Route.Policy.NeedsCredential(d.Rule.requirements()) {
 		return &auth.Result{Header: header}, nil
 	}
-	answer, err := d.challenge(d.firstLogin())
+	answer, err := d.challenge(d.loginRequirements())
 	switch {
 	case errors.Is(err, auth.ErrNoCredential):
 		return nil, auth.WithHeader(d.noCredential(), header)
@@ -30,15 +30,15 @@ func (d *Decision) authenticate(ask func(*auth.Request) (*auth.Result, error)) (
 	return &auth.Result{Header: header, Answer: answer}, nil
 }
 
-// firstLogin is what the login of a visitor must be: what the rule asks for, so that nobody has to log in twice.
-func (d *Decision) firstLogin() *auth.StepUp {
+// loginRequirements returns what the rule requires of a login, so that a user without a session needs one login only.
+func (d *Decision) loginRequirements() *auth.StepUp {
 	if d.Rule.ReportOnly {
 		return nil
 	}
 	return d.Rule.StepUp
 }
 
-// challenge asks the chain to begin a login, if the rule lets it.
+// challenge returns the chain's challenge. It wraps auth.ErrNoCredential if the rule has on_unauthenticated: 401.
 func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 	if d.Rule.OnLogin == authz.LoginNever {
 		return nil, auth.ErrNoCredential
@@ -50,7 +50,8 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 	return d.Route.Chain.Challenge(&d.Request, login)
 }
 
-// stepUp sends a person whose login isn't enough to log in anew. Whoever can't be sent gets the challenge of RFC 9470 §3.
+// stepUp returns a redirect to log in again, if err says that the login isn't sufficient. It returns err itself for any other error, and
+// for a client that isn't a browser, which gets the challenge of RFC 9470 §3.
 func (d *Decision) stepUp(err error) (*auth.Answer, error) {
 	e := auth.AsError(err)
 	if e.StepUp == nil {
@@ -63,11 +64,13 @@ func (d *Decision) stepUp(err error) (*auth.Answer, error) {
 	return answer, challengeErr
 }
 
-// errNoCredential is shared by all such refusals; nobody writes into it.
-var errNoCredential = &auth.Error{Status: http.StatusUnauthorized, Description: "Please log in, or send an access token.", Reason: "no_credential"}
+// errNoCredential refuses a request without a credential. It is shared and must not be changed.
+var errNoCredential = &auth.Error{
+	Status: http.StatusUnauthorized, Reason: "no_credential", Description: "Please log in, or send an access token.",
+}
 
-// noCredential is the refusal of a request that brought nothing, for which no login can begin: its challenge has no error code
-// (RFC 6750 §3.1). A person who reads it in a browser is shown where to log in without losing what is there.
+// noCredential returns the refusal of a request without a credential for which no login can begin. Its challenge has no error code (RFC
+// 6750 §3.1). In a browser it links to a login in a new tab, so that the user's input in this one isn't lost.
 func (d *Decision) noCredential() *auth.Error {
 	if !d.WantsHTML() || !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
 		return errNoCredential
@@ -84,8 +87,8 @@ func (d *Decision) noCredential() *auth.Error {
 		e.Description = "This page needs a login."
 	default:
 		e.Link = d.Origin + d.Route.home()
-		e.Description = "What you have sent was not taken, because you are not logged in any more. Log in in a new tab, then go back in this one: " +
-			"your form is still there, and can be sent again."
+		e.Description = "Your form was not submitted, because you are no longer logged in. Log in in a new tab, then go back in " +
+			"this one: your form is still there, and you can submit it again."
 	}
 	return e
 }

@@ -7,7 +7,8 @@ import (
 	"sallyport/internal/authz"
 )
 
-// authorize judges the identity. A person whose login isn't enough for the rule is sent to log in anew.
+// authorize checks the identity against the policy and the rule. If the login isn't sufficient for the rule, the answer is a redirect to
+// log in again.
 func (g *Gate) authorize(d *Decision) error {
 	grant, err := g.allow(d, d.Identity, d.Rule)
 	d.Grant = grant
@@ -21,24 +22,24 @@ func (g *Gate) authorize(d *Decision) error {
 	return err
 }
 
-// allow asks the policy of an identity's issuer about it, under one of the route's rules, and then about the user for whom a
-// token acts: no token opens what the user may not do. The grant is the token's.
+// allow checks an identity against the policy of its issuer and a rule of the route. If the token acts on behalf of a user, the user must
+// pass as well. The returned grant is the token's.
 func (g *Gate) allow(d *Decision, i *auth.Identity, rule *rule) (*authz.Grant, error) {
-	o := d.notes.observer()
+	o := d.trace.observer()
 	if rule.ReportOnly {
 		if o == nil {
 			o = &authz.Observer{}
 		}
 		o.Report = func(err error) {
-			d.notes.add("report_only", "the rule would refuse this request, and only reports")
-			g.reportOnly(d, rule, err)
+			d.trace.add("report_only", "the rule would refuse this request, and only reports")
+			g.logReportOnly(d, rule, err)
 		}
 	}
 	grant, err := d.Route.policy(i).Authorize(&d.Request, i, rule.requirements(), o)
 	if err != nil || i == nil || i.OnBehalfOf == nil {
 		return grant, err
 	}
-	d.notes.add("user", "the token acts for a user of %s, who is judged as well", i.OnBehalfOf.Issuer)
+	d.trace.add("user", "the token acts for a user of %s: the user must pass as well", i.OnBehalfOf.Issuer)
 	policy, err := d.Route.policyOfUser(i.OnBehalfOf.Issuer)
 	if err == nil {
 		_, err = policy.Authorize(&d.Request, i.OnBehalfOf.Identity, rule.requirements(), o)
@@ -46,7 +47,7 @@ func (g *Gate) allow(d *Decision, i *auth.Identity, rule *rule) (*authz.Grant, e
 	return grant, err
 }
 
-// policy is what an identity is judged by: its issuer's.
+// policy returns the policy for an identity, which is that of its issuer.
 func (r *Route) policy(i *auth.Identity) *authz.Policy {
 	if i != nil {
 		if p := r.Policies[i.Issuer]; p != nil {
@@ -56,11 +57,12 @@ func (r *Route) policy(i *auth.Identity) *authz.Policy {
 	return r.Policy
 }
 
-// policyOfUser returns the policy by which the users of an issuer are judged. A user of an issuer at which nobody logs in for
-// this route is refused: the same name may be another person's here.
+// policyOfUser returns the policy for the users of an issuer. It returns an error for an issuer that the route doesn't have: one of its
+// users may have the same name as another issuer's.
 func (r *Route) policyOfUser(issuer string) (*authz.Policy, error) {
 	if p := r.Policies[issuer]; p != nil {
 		return p, nil
 	}
-	return nil, auth.InvalidToken("token_user_issuer", fmt.Errorf("the token acts for a user of %s, which is no issuer of this route", issuer))
+	return nil, auth.InvalidToken("token_user_issuer",
+		fmt.Errorf("the token acts for a user of %s, which isn't an issuer of this route", issuer))
 }

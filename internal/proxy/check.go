@@ -25,12 +25,12 @@ func (s *RouteSettings) Check(c check.Checker) {
 	}
 }
 
-// CheckContext returns what other rooms' checks know of the route.
+// CheckContext returns the settings of the route that the checks of other packages need.
 func (s *RouteSettings) CheckContext() check.Route {
 	return check.Route{Hosts: s.Hosts, Paths: s.Paths, PublicURL: s.PublicURL, Literal: s.Literal}
 }
 
-// Check reports what is wrong with the headers, by key. replayed are headers of token responses that the client receives as well.
+// Check reports what is wrong with the headers, by key. replayed are the headers of token responses that the client receives, too.
 func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 	up, down := h.SentUpstream(), h.sentDownstream()
 	checkSent(c, up, checkClaimHeader, checkUpstreamHeader)
@@ -38,7 +38,8 @@ func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 	c.SentOnce(up)
 	c.SentOnce(append(down, replayed...))
 	if h.Upstream.RefreshTokenHeader != "" {
-		c.Warn("upstream_refresh_token_header", "whoever reads the upstream's requests can get tokens for as long as the refresh token lives")
+		c.Warn("upstream_refresh_token_header",
+			"anyone who can read the upstream's requests can get tokens for as long as the refresh token is valid")
 	}
 	for prefix, headers := range h.byPrefix() {
 		names, claims := prefix+"headers_names", prefix+"headers_claims"
@@ -47,7 +48,7 @@ func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 	}
 }
 
-// byPrefix returns the two directions by the prefix of their settings.
+// byPrefix returns the headers of both directions by the prefix of their settings.
 func (h *HeaderSettings) byPrefix() map[string]*IdentityHeaders {
 	return map[string]*IdentityHeaders{"upstream_": &h.Upstream, "downstream_": &h.Downstream}
 }
@@ -66,9 +67,9 @@ func (h *HeaderSettings) sentDownstream() []check.SentHeader {
 	return append([]check.SentHeader{token}, h.Downstream.sent("downstream_")...)
 }
 
-// sent returns the headers; prefix begins the settings' keys.
+// sent returns the headers that are sent. The keys of the settings begin with prefix.
 func (h *IdentityHeaders) sent(prefix string) (all []check.SentHeader) {
-	for _, k := range h.known() {
+	for _, k := range h.identityFields() {
 		all = append(all, check.SentHeader{Key: prefix + k.key, Name: k.header})
 	}
 	all = append(all, sentMappings(prefix+"headers", h.Headers)...)
@@ -95,15 +96,15 @@ func (s *RuleHeaderSettings) Sent() []check.SentHeader {
 	return sentMappings("upstream_headers", s.UpstreamHeaders)
 }
 
-// checkMappings judges the paths of claims that become headers.
+// checkMappings checks the paths of claims that become headers.
 func checkMappings(c check.Checker, key string, mappings []HeaderMapping, l check.Literal) {
 	for i, m := range mappings {
 		c.ClaimPath(fmt.Sprintf("%s[%d].path", key, i), m.Path, l, false)
 	}
 }
 
-// CheckClaims judges the claims that become headers. Where sessions are kept, a login asks for scopes, without which the issuer leaves
-// some claims out.
+// CheckClaims checks the claims that become headers. If the route has sessions, a login requests scopes, and CheckClaims warns of claims
+// that the issuer leaves out without another scope.
 func (h *HeaderSettings) CheckClaims(c check.Checker, l check.Literal, sessions bool, scopes []string) {
 	for prefix, headers := range h.byPrefix() {
 		key := prefix + "headers"
@@ -122,7 +123,7 @@ func (h *HeaderSettings) CheckClaims(c check.Checker, l check.Literal, sessions 
 	}
 }
 
-// scopeOf are the standard claims and the scope that asks for each (OIDC Core §5.4).
+// scopeOf maps the standard claims to the scope that requests each (OIDC Core §5.4).
 var scopeOf = map[string]string{
 	"name": "profile", "family_name": "profile", "given_name": "profile", "middle_name": "profile", "nickname": "profile",
 	"preferred_username": "profile", "profile": "profile", "picture": "profile", "website": "profile", "gender": "profile",
@@ -130,7 +131,7 @@ var scopeOf = map[string]string{
 	"email": "email", "email_verified": "email", "address": "address", "phone_number": "phone", "phone_number_verified": "phone",
 }
 
-// checkScope warns of a claim that a login doesn't ask for.
+// checkScope warns of a claim whose scope isn't requested by a login.
 func checkScope(c check.Checker, key, claim string, sessions bool, scopes []string) {
 	scope := scopeOf[claim]
 	if sessions && scope != "" && !slices.Contains(scopes, scope) {
@@ -138,21 +139,21 @@ func checkScope(c check.Checker, key, claim string, sessions bool, scopes []stri
 	}
 }
 
-// checkSent judges each name by judge, and those of the settings that take header:scheme by judgeToken.
-func checkSent(c check.Checker, all []check.SentHeader, judge, judgeToken func(string) error) {
+// checkSent checks each name with checkName, and the name in a header:scheme setting with checkTokenName.
+func checkSent(c check.Checker, all []check.SentHeader, checkName, checkTokenName func(string) error) {
 	for _, s := range all {
 		if strings.HasSuffix(s.Key, "_access_token_header") {
-			c.One(s.Key, s.Name, func(text string) error { return checkTokenHeader(text, judgeToken) })
+			c.One(s.Key, s.Name, func(text string) error { return checkTokenHeader(text, checkTokenName) })
 			continue
 		}
-		c.One(s.Key, s.Name, judge)
+		c.One(s.Key, s.Name, checkName)
 	}
 }
 
-// checkTokenHeader judges header or header:scheme.
-func checkTokenHeader(text string, judge func(string) error) error {
+// checkTokenHeader checks header or header:scheme, and the header's name with checkName.
+func checkTokenHeader(text string, checkName func(string) error) error {
 	name, scheme, found := strings.Cut(text, ":")
-	if err := judge(name); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	if found && !check.IsToken(scheme) {
@@ -161,7 +162,7 @@ func checkTokenHeader(text string, judge func(string) error) error {
 	return nil
 }
 
-// checkClaimHeader judges a header towards the upstream that holds something else than the access token.
+// checkClaimHeader checks the name of a header for the upstream that doesn't have the access token.
 func checkClaimHeader(name string) error {
 	if strings.EqualFold(name, "authorization") {
 		return errors.New("Authorization carries the access token: see upstream_access_token_header, and choose another header")
@@ -169,7 +170,7 @@ func checkClaimHeader(name string) error {
 	return checkUpstreamHeader(name)
 }
 
-// checkUpstreamHeader judges a header towards the upstream, some of which the gate sets itself, after all others.
+// checkUpstreamHeader checks the name of a header for the upstream. The gate overwrites the headers that it sets itself.
 func checkUpstreamHeader(name string) error {
 	if SetsItself(name) {
 		return check.ErrOwnHeader
@@ -177,7 +178,7 @@ func checkUpstreamHeader(name string) error {
 	return check.Header(name)
 }
 
-// checkResponseToken judges the header of the access token towards the client, which may be the one that the client sends it in.
+// checkResponseToken checks the name of the header in which the client receives the access token. It may be Authorization.
 func checkResponseToken(name string) error {
 	if strings.EqualFold(name, "authorization") {
 		return nil
@@ -185,7 +186,7 @@ func checkResponseToken(name string) error {
 	return check.ResponseHeader(name)
 }
 
-// Check reports what is wrong with how refusals look, by key.
+// Check reports what is wrong with the settings of refusals, by key.
 func (s *ErrorSettings) Check(c check.Checker) {
 	c.Each("unauthorized_redirect_uri", s.UnauthorizedRedirectURI, check.Target)
 	c.Each("forbidden_redirect_uri", s.ForbiddenRedirectURI, check.Target)

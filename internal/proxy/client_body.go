@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Timeouts bound how long the gate waits for a client. A body that is forwarded has none: it may take as long as it likes.
+// Timeouts limit how long the gate waits for a client. A forwarded body has no timeout.
 type Timeouts struct {
-	Body   time.Duration // for the next bytes of a body that the gate reads itself, wholeBody times that for the whole; zero: 10 s
-	Answer time.Duration // for the client to take an answer of the gate's own; zero: 30 s
+	Body   time.Duration // for the next bytes of a body that the gate reads itself; the whole has wholeBody times as long; zero: 10 s
+	Answer time.Duration // for the client to take the gate's own answer; zero: 30 s
 }
 
 func (t Timeouts) orDefault() Timeouts {
@@ -21,16 +21,16 @@ func (t Timeouts) orDefault() Timeouts {
 }
 
 const (
-	// wholeBody is how many times Timeouts.Body a body may take that the gate reads itself: it is short, but may come in pieces.
+	// wholeBody times Timeouts.Body is the timeout of a whole body that the gate reads itself.
 	wholeBody = 6
-	// maxArrived bounds how much of an unread body is discarded if it has arrived already.
+	// maxArrived is how much of an unread body is discarded so that the connection can stay, in bytes.
 	maxArrived = 64 << 10
 )
 
-// longAgo as a deadline makes a read return what is buffered and wait for nothing.
+// longAgo is a deadline that makes a read return buffered data, or fail without waiting.
 var longAgo = time.Unix(1, 0)
 
-// A clientBody is a request's body as it comes from the client. Reading it has a deadline until forward is called.
+// A clientBody is the body of a client's request. Reads have a deadline until forward is called.
 type clientBody struct {
 	io.ReadCloser                     // net/http's
 	w             http.ResponseWriter // net/http's
@@ -38,23 +38,23 @@ type clientBody struct {
 	http1         bool
 	expects       bool // the client waits for 100 (Continue), which the first Read sends
 	timeout       time.Duration
-	until         time.Time   // the end of the time for the whole; zero before the first Read
+	wholeDeadline time.Time   // of the whole body; zero before the first Read
 	forwarded     bool        // Read has no deadline, and may run in another goroutine than the other methods
-	ended         atomic.Bool // Read has come to its end
+	ended         atomic.Bool // Read has returned io.EOF
 
-	mu   sync.Mutex // held while net/http's body is read
-	left bool       // finish was called
+	mu       sync.Mutex // held while net/http's body is read
+	finished bool       // finish was called
 }
 
-// takeBody returns the body of r, and a copy of r that has it; or nil and r itself if r has none. It is a copy because
-// net/http looks at the original's body again after the answer, and decides by it how the connection ends.
-func takeBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*clientBody, *http.Request) {
+// wrapBody returns the body of r, and a copy of r with it as its body. If r has no body, it returns nil and r itself. The original r must
+// keep its body: net/http decides by it, after the answer, how the connection ends.
+func wrapBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*clientBody, *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil, r
 	}
 	b := &clientBody{
 		ReadCloser: r.Body, w: w, conn: http.NewResponseController(w), timeout: timeout,
-		http1: r.ProtoMajor == 1, expects: r.Header.Get("Expect") != "", // any other expectation has been refused
+		http1: r.ProtoMajor == 1, expects: r.Header.Get("Expect") != "", // net/http refuses any other expectation
 	}
 	r = r.WithContext(r.Context())
 	r.Body = b
@@ -62,7 +62,7 @@ func takeBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*c
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
-	if b.ended.Load() { // from here on net/http watches the connection: a deadline would look to it as if the client were gone
+	if b.ended.Load() { // now net/http itself reads from the connection, and would take a timeout for a lost client
 		return 0, io.EOF
 	}
 	if !b.forwarded {
@@ -74,50 +74,50 @@ func (b *clientBody) Read(p []byte) (int, error) {
 func (b *clientBody) read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left {
+	if b.finished {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
 		b.ended.Store(true)
-		if !b.http1 { // over HTTP/1, net/http has lifted it
-			b.lift()
+		if !b.http1 { // over HTTP/1, net/http has cleared it
+			b.clearDeadline()
 		}
 	}
 	return n, err
 }
 
-// setDeadline renews the deadline: a body that moves has time, but not for ever.
+// setDeadline sets the deadline of the next Read. It is never after wholeDeadline.
 func (b *clientBody) setDeadline() {
 	now := time.Now()
-	if b.until.IsZero() {
-		b.until = now.Add(wholeBody * b.timeout)
+	if b.wholeDeadline.IsZero() {
+		b.wholeDeadline = now.Add(wholeBody * b.timeout)
 	}
 	deadline := now.Add(b.timeout)
-	if deadline.After(b.until) {
-		deadline = b.until
+	if deadline.After(b.wholeDeadline) {
+		deadline = b.wholeDeadline
 	}
 	b.conn.SetReadDeadline(deadline)
 }
 
-// lift takes the deadline off, if there is one.
-func (b *clientBody) lift() {
-	if !b.until.IsZero() {
+// clearDeadline removes the deadline, if one was set.
+func (b *clientBody) clearDeadline() {
+	if !b.wholeDeadline.IsZero() {
 		b.conn.SetReadDeadline(time.Time{})
 	}
 }
 
-// forward says that from here on the body is the upstream's to wait for.
+// forward removes the deadline: from now on the upstream reads the body.
 func (b *clientBody) forward() {
 	if b == nil || b.ended.Load() {
 		return
 	}
-	b.lift()
+	b.clearDeadline()
 	b.forwarded = true
 }
 
-// Close is called by ReverseProxy. Over HTTP/1 it does nothing: net/http's Close waits for the rest of the body, and for a
-// Read that waits.
+// Close is called by ReverseProxy. Over HTTP/1 it does nothing, because net/http's Close would wait for the rest of the body and for a
+// concurrent Read.
 func (b *clientBody) Close() error {
 	if b.http1 {
 		return nil
@@ -125,16 +125,16 @@ func (b *clientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// leave reports whether the connection must end with the answer that begins now, because the rest of the body would stand
-// before the next request. The rest is not waited for. Over HTTP/2 only the stream ends: net/http resets it with NO_ERROR.
-func (b *clientBody) leave() bool {
-	return b != nil && b.http1 && !b.ended.Load() && !b.arrived()
+// mustClose reports whether the connection must end after the answer that begins now, because the rest of the body would precede the next
+// request. It doesn't wait for the rest. Over HTTP/2 only the stream ends: net/http resets it with NO_ERROR.
+func (b *clientBody) mustClose() bool {
+	return b != nil && b.http1 && !b.ended.Load() && !b.discardArrived()
 }
 
-// arrived discards what has come of a body that nobody has begun to read, and reports whether that was all of it: then the
-// connection can stay. A body that the client holds back until it is asked for it isn't asked for.
-func (b *clientBody) arrived() bool {
-	if b.forwarded || b.expects || !b.until.IsZero() {
+// discardArrived discards what has arrived of an unread body, and reports whether that was the whole body. It reads nothing if the client
+// waits for 100 (Continue), which a read would send.
+func (b *clientBody) discardArrived() bool {
+	if b.forwarded || b.expects || !b.wholeDeadline.IsZero() {
 		return false
 	}
 	b.conn.SetReadDeadline(longAgo)
@@ -148,8 +148,8 @@ func (b *clientBody) arrived() bool {
 	return b.ended.Load()
 }
 
-// finish ends what still waits for the body, when the answer is complete. A Read of the upstream's transport is ended first:
-// net/http would end it itself, and then wait for the rest without a deadline.
+// finish is called when the answer is complete. It ends a Read that the upstream's transport still waits for: if net/http ended it, it
+// would then wait for the rest of the body without a deadline.
 func (b *clientBody) finish() {
 	if b == nil || !b.http1 || b.ended.Load() {
 		return
@@ -157,16 +157,16 @@ func (b *clientBody) finish() {
 	b.conn.SetReadDeadline(longAgo)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.left = true
+	b.finished = true
 	if !b.ended.Load() {
 		b.conn.SetReadDeadline(longAgo)
-		b.linger()
+		b.closeAfterAnswer()
 	}
 }
 
-// linger makes net/http end the connection as after a body over its limit: it sends the answer, says that nothing follows,
-// and closes 500 ms later. What still arrives when a connection is closed makes the kernel send a reset, which can cost the
-// client the answer (RFC 9112 §9.6).
-func (b *clientBody) linger() {
+// closeAfterAnswer makes net/http end the connection as it does after a body over its limit: it sends the answer, closes the write side of
+// the connection, and closes the rest 500 ms later. Data that arrives at a closed connection makes the kernel send a reset, which can
+// destroy the answer before the client reads it (RFC 9112 §9.6).
+func (b *clientBody) closeAfterAnswer() {
 	http.MaxBytesReader(b.w, io.NopCloser(strings.NewReader("more")), 0).Read(make([]byte, 1))
 }

@@ -16,7 +16,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// reading begins where a request reads its form: what a flow with credentials in the body does.
+// reading adds a flow that reads the request's form, as a flow with credentials in the body does.
 func reading(route *Route, c *Config) {
 	c.Timeouts = Timeouts{Body: 200 * time.Millisecond, Answer: 300 * time.Millisecond}
 	route.Chain = append(auth.Chain{{Flow: flowFunc(func(r *auth.Request) (*auth.Result, error) {
@@ -34,7 +34,7 @@ func reading(route *Route, c *Config) {
 	})}}, route.Chain...)
 }
 
-// dial connects to a server; the connection ends with the test, and answers within 5 s or not at all.
+// dial connects to a server. The connection has a deadline of 5 s, and is closed at the end of the test.
 func dial(t *testing.T, front *httptest.Server) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", front.Listener.Addr().String())
@@ -52,10 +52,10 @@ const (
 	formed  = "Content-Type: application/x-www-form-urlencoded\r\n"
 )
 
-// A client that begins a body and stalls gets its refusal, and then loses the connection.
+// TestRefusalsDoNotWaitForTheBody checks that a client which stalls in the middle of a body gets its refusal, and then the connection ends.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close") // or net/http would wait for the body there
+		w.Header().Set("Connection", "close") // otherwise net/http waits for the body here
 		w.WriteHeader(http.StatusTeapot)
 	}, reading)
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 		{"PUT /admin HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer good\r\n", 403},
 		{"POST /%2e%2e HTTP/1.1\r\nHost: h\r\n", 400},
 		{"TRACE / HTTP/1.1\r\nHost: h\r\n", 400},
-		{"POST /off HTTP/1.1\r\nHost: h\r\n", 418}, // the upstream's, which reads nothing
+		{"POST /off HTTP/1.1\r\nHost: h\r\n", 418}, // of the upstream, which reads nothing
 		{"POST /form HTTP/1.1\r\nHost: h\r\n" + formed, 408},
 		{"POST /careless HTTP/1.1\r\nHost: h\r\n" + formed, 408},
 	} {
@@ -90,7 +90,7 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 				}
 				answered := time.Now()
 				if _, err := b.ReadByte(); err != io.EOF {
-					t.Errorf("after the answer the connection went on with %v, expected its end", err)
+					t.Errorf("after the answer: %v, expected the end of the connection", err)
 				}
 				for err == nil { // until the reset
 					_, err = conn.Write([]byte("x"))
@@ -104,7 +104,8 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-// A connection stays after a refusal without a body, with one that was read, or with one that came with its headers.
+// TestRefusalsKeepTheConnection checks that a connection stays open after the refusal of a request without a body, with a body that was
+// read, or with a body that arrived with its headers.
 func TestRefusalsKeepTheConnection(t *testing.T) {
 	front, _ := start(t, echo, reading)
 	conn, b := dial(t, front)
@@ -127,7 +128,7 @@ func TestRefusalsKeepTheConnection(t *testing.T) {
 	}
 }
 
-// A client that asks before it sends a body is refused without being told to send it.
+// TestRefusalsNeverSayContinue checks that a refused request with Expect: 100-continue gets no 100 (Continue).
 func TestRefusalsNeverSayContinue(t *testing.T) {
 	front, _ := start(t, echo, reading)
 	for _, head := range []string{"POST / HTTP/1.1\r\n", "POST /form HTTP/1.1\r\n" + formed} {
@@ -139,7 +140,7 @@ func TestRefusalsNeverSayContinue(t *testing.T) {
 	}
 }
 
-// What a client goes on to send after its refusal costs it neither the answer nor the gate the reading.
+// TestALargeRefusedUpload checks that a client gets its refusal while it still sends the body, and that the gate doesn't read that.
 func TestALargeRefusedUpload(t *testing.T) {
 	front, _ := start(t, echo, reading)
 	conn, b := dial(t, front)
@@ -156,7 +157,7 @@ func TestALargeRefusedUpload(t *testing.T) {
 	}
 }
 
-// trickle gives a byte every 50 ms, longer than the gate waits for a body of its own, and without end if n is negative.
+// trickle is a body of n bytes, one every 50 ms. It is endless if n is negative.
 type trickle struct{ n int }
 
 func (r *trickle) Read(p []byte) (int, error) {
@@ -164,12 +165,12 @@ func (r *trickle) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	r.n--
-	time.Sleep(50 * time.Millisecond) // the slow client is what is tested
+	time.Sleep(50 * time.Millisecond) // the test is about a slow client
 	p[0] = 'a'
 	return 1, nil
 }
 
-// A forwarded body may take as long as it likes; one that the gate reads may be slow, but not for ever.
+// TestSlowBodies checks that a forwarded body has no timeout, and that a body which the gate reads has one for the whole body.
 func TestSlowBodies(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
@@ -180,8 +181,8 @@ func TestSlowBodies(t *testing.T) {
 		n      int
 		status int
 	}{
-		{"/off", 30, 200},  // 1.5 s, the whole may take 1.2 s where the gate reads it
-		{"/form", 10, 401}, // 0.5 s, the next byte has 0.2 s
+		{"/off", 30, 200},  // takes 1.5 s; the timeout would be 1.2 s if the gate read it
+		{"/form", 10, 401}, // takes 0.5 s; the timeout of the next byte is 0.2 s
 		{"/form", -1, 408},
 	} {
 		r, _ := http.NewRequest("POST", front.URL+c.path, &trickle{c.n})
@@ -199,7 +200,7 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
-// Over HTTP/2 only the stream ends: the others of the connection go on.
+// TestStalledBodiesOverHTTP2 checks that a stalled body ends its stream only, and no other stream of the connection.
 func TestStalledBodiesOverHTTP2(t *testing.T) {
 	front, _ := start(t, echo, reading)
 	for _, transport := range []*http.Transport{h2c(), {ForceAttemptHTTP2: true}} {
@@ -252,7 +253,7 @@ func h2c() *http.Transport {
 	return tr
 }
 
-// A client that asks and never reads the answers is given up.
+// TestAnswersThatNobodyReads checks that the gate closes the connection of a client that sends requests and never reads the answers.
 func TestAnswersThatNobodyReads(t *testing.T) {
 	gate, _ := start(t, echo, reading)
 	front := httptest.NewUnstartedServer(gate.Config.Handler)

@@ -6,25 +6,25 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A step is one part of a decision. It ends the decision by an error, or by an answer that needs no authorization.
+// A step is one part of a decision. An error or an answer without an identity ends the decision.
 type step func(*Gate, *Decision) error
 
-// What is judged of a request once its route is known, by where it leads.
+// The steps of a decision after the route is matched.
 var (
-	toUpstream = []step{(*Gate).precheck, (*Gate).prove, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
-	toEndpoint = []step{(*Gate).serve, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
-	explained  = []step{(*Gate).precheck, (*Gate).assume, (*Gate).addDownstream, (*Gate).authorize}
-	unjudged   = []step{(*Gate).checkUnjudged}
+	upstreamSteps = []step{(*Gate).precheck, (*Gate).authenticate, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
+	endpointSteps = []step{(*Gate).serveEndpoint, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
+	assumedSteps  = []step{(*Gate).precheck, (*Gate).assume, (*Gate).addDownstream, (*Gate).authorize} // of Trace with an identity
+	openSteps     = []step{(*Gate).checkOpen}                                                          // without authentication
 )
 
-// decide judges a request and forwards nothing. The Decision is never nil, so that a refusal knows its route.
+// decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.
 func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	d := &Decision{}
-	return d, g.judge(r, d)
+	return d, g.decideInto(r, d)
 }
 
-// judge completes a decision.
-func (g *Gate) judge(r *http.Request, d *Decision) error {
+// decideInto is decide for a Decision that the caller made.
+func (g *Gate) decideInto(r *http.Request, d *Decision) error {
 	err := g.entrance.enter(r, d)
 	if err == nil {
 		err = g.match(d)
@@ -41,11 +41,11 @@ func (g *Gate) judge(r *http.Request, d *Decision) error {
 	return nil
 }
 
-// match finds the route, the rule and the endpoint.
+// match sets the route, the rule and the endpoint.
 func (g *Gate) match(d *Decision) error {
 	m, readings, err := g.router.match(d.Hostname, d.Method, &d.target)
 	d.Route, d.Rule, d.Readings, d.endpoint = m.route, m.rule, readings, m.endpoint
-	d.notes.match(d)
+	d.trace.addMatch(d)
 	if err == nil && m.route.byMethod {
 		err = checkMethodParam(d.URL.RawQuery)
 	}
@@ -56,89 +56,91 @@ func (g *Gate) match(d *Decision) error {
 		d.Origin = d.Route.Origin
 	}
 	if d.endpoint == nil {
-		d.endpoint = d.Route.trigger(&d.Request)
+		d.endpoint = d.Route.matchingEndpoint(&d.Request)
 	}
 	return d.BodyErr()
 }
 
-// steps returns the steps for where the request leads.
+// steps returns the steps for the request.
 func (d *Decision) steps() []step {
 	switch {
 	case d.endpoint != nil:
-		return toEndpoint
-	case d.passesUnjudged():
-		return unjudged
-	case d.as != nil:
-		return explained
+		return endpointSteps
+	case d.needsNoAuthentication():
+		return openSteps
+	case d.assumed != nil:
+		return assumedSteps
 	}
-	return toUpstream
+	return upstreamSteps
 }
 
-// answered reports whether the gate answers, and shows nothing of an identity, so that no policy is asked.
+// answered reports whether the gate answers without an identity, so that there is nothing to authorize.
 func (d *Decision) answered() bool { return d.Answer != nil && d.Identity == nil }
 
-// precheck refuses what the request alone decides. It comes first, so that no credential costs its issuer a call.
+// precheck refuses a request that needs no identity to be refused. It runs before the flows, so that such a request causes no calls to the
+// issuer.
 func (g *Gate) precheck(d *Decision) error {
-	return d.Route.Policy.Precheck(&d.Request, d.Rule.requirements(), d.notes.observer())
+	return d.Route.Policy.Precheck(&d.Request, d.Rule.requirements(), d.trace.observer())
 }
 
-// prove finds out whose request it is.
-func (g *Gate) prove(d *Decision) error {
+// authenticate runs the route's chain.
+func (g *Gate) authenticate(d *Decision) error {
 	res, err := d.authenticate(d.Route.Chain.Authenticate)
-	return d.take(res, err)
+	return d.setResult(res, err)
 }
 
-// assume takes the identity of an explanation as proved.
+// assume takes the place of authenticate for a Trace with an identity.
 func (g *Gate) assume(d *Decision) error {
-	d.Identity = d.as
-	d.notes.proof(d, nil)
+	d.Identity = d.assumed
+	d.trace.addAuthentication(d, nil)
 	return nil
 }
 
-// serve lets an endpoint answer. A result without an answer goes on as if the chain had found it, under the rule that covers the
-// endpoint's path.
-func (g *Gate) serve(d *Decision) error {
+// serveEndpoint lets the endpoint serve the request. A result without an answer is treated as one of the chain, under the rule that covers
+// the endpoint's path.
+func (g *Gate) serveEndpoint(d *Decision) error {
 	rule := d.Route.rules.find(d.Hostname, d.Path, d.Method)
 	d.Endpoint = d.endpoint.Name
-	res, err := d.authenticate(d.endpoint.bind(visitor{g, d, d.endpoint.Users, rule}))
-	if err = d.take(res, err); err == nil && !d.answered() {
+	res, err := d.authenticate(d.endpoint.serveWith(userAuthorizer{g, d, d.endpoint.Users, rule}))
+	if err = d.setResult(res, err); err == nil && !d.answered() {
 		d.Rule = rule
 	}
 	return err
 }
 
-// take makes the result of a proof the decision's. Nothing is forwarded whose body is partly gone.
-func (d *Decision) take(res *auth.Result, err error) error {
+// setResult copies the result of authenticate to the Decision. It returns an error if the request would be forwarded with a body that could
+// not be read completely.
+func (d *Decision) setResult(res *auth.Result, err error) error {
 	if err == nil && res.Answer == nil {
 		err = d.BodyErr()
 	}
 	if res != nil {
-		d.Identity, d.Header, d.Answer, d.used, d.query = res.Identity, res.Header, res.Answer, res.Used, res.Query
+		d.Identity, d.Header, d.Answer, d.credential, d.upstreamQuery = res.Identity, res.Header, res.Answer, res.Used, res.Query
 	}
-	d.notes.proof(d, err)
+	d.trace.addAuthentication(d, err)
 	return err
 }
 
-// exchange exchanges the access token, where the route asks for it.
+// exchange exchanges the access token, if the route is configured to.
 func (g *Gate) exchange(d *Decision) error {
-	res, err := d.exchanged(&auth.Result{Identity: d.Identity, Used: d.used})
+	res, err := d.exchanged(&auth.Result{Identity: d.Identity, Used: d.credential})
 	if err != nil {
-		d.notes.failed("exchange", err)
+		d.trace.addFailed("exchange", err)
 		return err
 	}
-	d.Identity, d.used = res.Identity, res.Used
+	d.Identity, d.credential = res.Identity, res.Used
 	return nil
 }
 
 // exchanged returns a result with the exchanged access token.
-func (d *Decision) exchanged(before *auth.Result) (*auth.Result, error) {
+func (d *Decision) exchanged(res *auth.Result) (*auth.Result, error) {
 	if d.Route.Exchange == nil {
-		return before, nil
+		return res, nil
 	}
-	return d.Route.Exchange(&d.Request, before)
+	return d.Route.Exchange(&d.Request, res)
 }
 
-// view returns what is seen of the decision's identity.
+// view returns the view for the decision's identity.
 func (d *Decision) view() *view {
 	if d.Identity == nil {
 		return d.Route.view

@@ -14,18 +14,18 @@ import (
 	"sallyport/internal/auth"
 )
 
-// discardLog swallows what ReverseProxy would print: the access log says it once, with the request's ID.
+// discardLog discards the messages of ReverseProxy: the request's line in the log has the error.
 var discardLog = log.New(io.Discard, "", 0)
 
-// refuse turns an error into the answer, in the form that the client reads. It is the only place that does.
+// refuse writes the answer for an error, in the form that the client understands. All refusals are written here.
 func (g *Gate) refuse(w *recorder, d *Decision, err error) {
-	w.own(g.timeouts.Answer)
+	w.setTimeout(g.timeouts.Answer)
 	e := auth.AsError(err)
 	h := w.Header()
 	clear(h)
 	addOwn(h, d.headerNow())
 	if e.Status == statusClientClosed {
-		w.WriteHeader(http.StatusBadGateway) // nobody reads it
+		w.WriteHeader(http.StatusBadGateway) // for the log: the client is gone
 		return
 	}
 	if target := d.redirect(e); target != "" {
@@ -44,7 +44,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	}
 	page := auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: cmp.Or(e.Action, "Go on"), NewTab: e.NewTab}
 	if e.Link == "" {
-		page.Link, page.Action = d.again(e.Status)
+		page.Link, page.Action = d.retryLink(e.Status)
 	}
 	if d.Route != nil && d.viewOf(e).Errors.DisplayErrors {
 		page.Text += " (" + err.Error() + ")"
@@ -52,17 +52,17 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	g.write(w, d, e.Status, page)
 }
 
-// again is the same page once more, where a person asked for one and something behind the gate was away.
-func (d *Decision) again(status int) (link, action string) {
+// retryLink returns a link to the same page, if a browser requested a page and a server behind the gate failed.
+func (d *Decision) retryLink(status int) (link, action string) {
 	if status < http.StatusBadGateway || d.Endpoint != "" || !d.Navigation(false) {
 		return "", ""
 	}
 	return d.Origin + d.Target(), "Try again"
 }
 
-// answer writes the decision's own answer.
+// answer writes the decision's Answer.
 func (g *Gate) answer(w *recorder, d *Decision) {
-	w.own(g.timeouts.Answer)
+	w.setTimeout(g.timeouts.Answer)
 	a, h := d.Answer, w.Header()
 	for name, values := range a.Header {
 		h[name] = append(h[name], values...)
@@ -79,7 +79,7 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 	w.Write(a.Body)
 }
 
-// viewOf is how a refusal looks: as the issuer of the identity says, or of the credential that was refused.
+// viewOf returns the view for a refusal: that of the identity's issuer, or of the issuer of the refused credential.
 func (d *Decision) viewOf(e *auth.Error) *view {
 	if d.Identity == nil && e.Issuer != "" {
 		return d.Route.viewOf(e.Issuer)
@@ -87,7 +87,8 @@ func (d *Decision) viewOf(e *auth.Error) *view {
 	return d.view()
 }
 
-// redirect is the configured page instead of an error, for a person's browser: nobody else could follow it.
+// redirect returns the configured URI to which a browser is sent instead of showing the error. It is "" if none is configured, or the
+// client isn't a browser.
 func (d *Decision) redirect(e *auth.Error) string {
 	if d.Route == nil || d.Endpoint != "" {
 		return ""
@@ -99,23 +100,23 @@ func (d *Decision) redirect(e *auth.Error) string {
 		uris = view.Errors.UnauthorizedRedirectURI
 	case http.StatusForbidden:
 		uris = view.Errors.ForbiddenRedirectURI
-	case http.StatusInternalServerError, http.StatusServiceUnavailable: // ours, not the upstream's
+	case http.StatusInternalServerError, http.StatusServiceUnavailable: // of the gate, not of the upstream
 		uris = view.Errors.UnexpectedRedirectURI
 	}
 	if len(uris) == 0 || !d.Navigation(false) {
 		return ""
 	}
 	uri := uris[0]
-	if len(uris) > 1 { // by the index of client_id
+	if len(uris) > 1 { // one for each client_id
 		uri = uris[min(view.ClientIndex(&d.Request), len(uris)-1)]
 	}
-	if strings.TrimPrefix(uri, d.Origin) == d.Path { // a page that is refused itself must not lead to itself
+	if strings.TrimPrefix(uri, d.Origin) == d.Path { // the page is refused, too: no redirect loop
 		return ""
 	}
 	return uri
 }
 
-// wwwAuthenticate is the challenge (RFC 6750 §3): an error code only where a token was refused.
+// wwwAuthenticate returns the challenge (RFC 6750 §3). It has an error code only if a token was refused.
 func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
 	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
@@ -125,7 +126,7 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 		return d.Route.challenge
 	}
 	value := d.Route.challenge[0]
-	if insufficient { // its own scope stands there
+	if insufficient { // the required scope replaces it below
 		value, _, _ = strings.Cut(value, ", scope=")
 	}
 	if e.Code != "" && d.viewOf(e).Errors.ExposeErrorCode {
@@ -160,7 +161,7 @@ func (d *Decision) title(e *auth.Error) string {
 	return http.StatusText(e.Status)
 }
 
-// write renders a page as the client reads: HTML for people, gRPC status for gRPC, problem JSON for all others.
+// write writes a page in the form that the client understands: HTML for browsers, a gRPC status for gRPC, problem JSON for all others.
 func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p auth.Page) {
 	h := w.Header()
 	d.idHeader[0] = d.ID
@@ -179,7 +180,7 @@ func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p auth.Page
 	}
 }
 
-// writeHTML writes the page that people see. An operator's own that fails is replaced by the built-in one.
+// writeHTML writes an HTML page. If the operator's template fails, the built-in page is written.
 func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page auth.Page) {
 	p := &page
 	pages := g.pages
@@ -201,7 +202,7 @@ func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page au
 	w.Write(html)
 }
 
-// Header values that never change; they are shared, and nobody writes into them.
+// These header values are shared and must not be changed.
 var (
 	noSniff     = []string{"nosniff"}
 	noStore     = []string{"no-store"}
@@ -222,7 +223,7 @@ func writeProblem(w http.ResponseWriter, status int, p auth.Page, id string) {
 	w.Write(append(b, "}\n"...))
 }
 
-// appendJSON appends a JSON string. Most of ours need no escapes: they don't cost a call of the encoder.
+// appendJSON appends a JSON string. It calls the encoder only for a string that needs escapes.
 func appendJSON(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -233,9 +234,9 @@ func appendJSON(b []byte, s string) []byte {
 	return append(append(append(b, '"'), s...), '"')
 }
 
-// writeGRPC writes a response that is nothing but its status (gRPC over HTTP/2, "Trailers-Only").
+// writeGRPC writes a response that has only a status (gRPC over HTTP/2, "Trailers-Only").
 func writeGRPC(w http.ResponseWriter, status int, p auth.Page) {
-	codes := map[int]int{ // the canonical codes that gRPC maps HTTP statuses to
+	codes := map[int]int{ // gRPC's mapping of HTTP statuses
 		http.StatusBadRequest: 13, http.StatusUnauthorized: 16, http.StatusForbidden: 7, http.StatusNotFound: 12,
 		http.StatusTooManyRequests: 14, http.StatusBadGateway: 14, http.StatusServiceUnavailable: 14, http.StatusGatewayTimeout: 14,
 	}
@@ -250,7 +251,7 @@ func writeGRPC(w http.ResponseWriter, status int, p auth.Page) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// grpcMessage percent-encodes what is no printable ASCII.
+// grpcMessage percent-encodes all characters but printable ASCII.
 func grpcMessage(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

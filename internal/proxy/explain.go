@@ -10,103 +10,103 @@ import (
 	"sallyport/internal/authz"
 )
 
-// An Explanation says why a request is let through or refused: the decision itself, step by step.
-type Explanation struct {
-	Steps  []Step
-	Status int    // of a refusal or an answer of the gate's own; 0: it is forwarded
-	Reason string // the code that the log has
+// A Trace is a record of the decision of one request. The methods that add steps do nothing for a nil *Trace.
+type Trace struct {
+	Steps  []TraceStep
+	Status int    // of a refusal or of the gate's own answer; 0: the request is forwarded
+	Reason string // as in the log
 	Detail string
 }
 
-// A Step is one thing that was looked at.
-type Step struct {
+// A TraceStep is the outcome of one step of a decision.
+type TraceStep struct {
 	Name   string // route, rule, flow, or the name of a check
 	Detail string
-	Failed bool // it is why the request is refused, unless the rule only reports
+	Failed bool // the request is refused because of this step, unless the rule only reports
 }
 
 // Passes reports whether the request is forwarded.
-func (e *Explanation) Passes() bool { return e.Status == 0 }
+func (t *Trace) Passes() bool { return t.Status == 0 }
 
-// Explain decides a request and says how. With as it is decided as that identity's, whatever it brings. Nothing is forwarded.
-func (g *Gate) Explain(r *http.Request, as *auth.Identity) *Explanation {
-	d := &Decision{notes: &notes{}, as: as}
-	err := g.judge(r, d)
-	x := &Explanation{Steps: d.notes.steps}
+// Trace decides a request without forwarding it, and returns a record of the decision. If identity isn't nil, no flow runs: the request is
+// decided as one of the identity.
+func (g *Gate) Trace(r *http.Request, identity *auth.Identity) *Trace {
+	t := &Trace{}
+	d := &Decision{trace: t, assumed: identity}
+	err := g.decideInto(r, d)
 	switch {
 	case err != nil:
 		e := auth.AsError(err)
-		x.Status, x.Reason, x.Detail = e.Status, e.Reason, err.Error()
+		t.Status, t.Reason, t.Detail = e.Status, e.Reason, err.Error()
 	case d.Answer != nil:
-		x.Status, x.Reason = d.Answer.Status, cmp.Or(d.Answer.Reason, "answered by the gate")
+		t.Status, t.Reason = d.Answer.Status, cmp.Or(d.Answer.Reason, "answered by the gate")
 		if to := d.Answer.Header.Get("Location"); to != "" {
 			bare, _, _ := strings.Cut(to, "?")
-			x.Reason, x.Detail = "a login begins", "at "+bare
+			t.Reason, t.Detail = "a login begins", "at "+bare
 		}
 	}
-	return x
+	return t
 }
 
-// notes collect the steps of one decision. The methods of a nil *notes do nothing.
-type notes struct{ steps []Step }
-
-func (n *notes) add(name, format string, args ...any) {
-	if n != nil {
-		n.steps = append(n.steps, Step{Name: name, Detail: fmt.Sprintf(format, args...)})
+func (t *Trace) add(name, format string, args ...any) {
+	if t != nil {
+		t.Steps = append(t.Steps, TraceStep{Name: name, Detail: fmt.Sprintf(format, args...)})
 	}
 }
 
-func (n *notes) match(d *Decision) {
+// addMatch adds the route and the rule.
+func (t *Trace) addMatch(d *Decision) {
 	switch {
-	case n == nil:
+	case t == nil:
 	case d.Route == nil:
-		n.add("route", "none has this host and path")
+		t.add("route", "no route has this host and path")
 	default:
-		n.add("route", "%s", strings.TrimSpace(d.Route.Name+" "+d.Route.Place))
+		t.add("route", "%s", strings.TrimSpace(d.Route.Name+" "+d.Route.Place))
 		if d.Rule == nil || d.Rule.Place == "" {
-			n.add("rule", "none fits: a credential is required, and nothing more")
+			t.add("rule", "no rule matches: a credential is required, and nothing more")
 			return
 		}
-		n.add("rule", "%s, auth: %s", d.Rule.Place, d.Rule.Auth)
+		t.add("rule", "%s, auth: %s", d.Rule.Place, d.Rule.Auth)
 	}
 }
 
-func (n *notes) proof(d *Decision, err error) {
+// addAuthentication adds the outcome of the flows. err is the error with which they refuse the request, or nil.
+func (t *Trace) addAuthentication(d *Decision, err error) {
 	switch i := d.Identity; {
-	case n == nil:
-	case d.as != nil && i != nil:
-		n.add("flow", "not asked: the claims are given, sub %q", i.Subject)
+	case t == nil:
+	case d.assumed != nil && i != nil:
+		t.add("flow", "not asked: the claims are given, sub %q", i.Subject)
 	case i != nil:
-		n.add("flow", "%s: sub %q of %s, client %q", i.Flow, i.Subject, i.Issuer, i.ClientID)
+		t.add("flow", "%s: sub %q of %s, client %q", i.Flow, i.Subject, i.Issuer, i.ClientID)
 	case err != nil && auth.AsError(err).Reason == "no_credential", err == nil && d.Answer != nil:
-		n.add("flow", "no credential was found")
+		t.add("flow", "the request has no credential")
 	case err != nil:
-		n.failed("flow", err)
+		t.addFailed("flow", err)
 	default:
-		n.add("flow", "no credential was found, and none is needed")
+		t.add("flow", "the request has no credential, and needs none")
 	}
 }
 
-// failed adds a step that refuses the request. It begins with the name of the flow that refused.
-func (n *notes) failed(name string, err error) {
-	if n == nil {
+// addFailed adds a step that refuses the request. Its detail begins with the name of the flow that refused.
+func (t *Trace) addFailed(name string, err error) {
+	if t == nil {
 		return
 	}
 	detail := err.Error()
 	if flow := auth.AsError(err).Flow; flow != "" {
 		detail = flow + ": " + detail
 	}
-	n.steps = append(n.steps, Step{name, detail, true})
+	t.Steps = append(t.Steps, TraceStep{name, detail, true})
 }
 
-// observer tells the notes of the policy's checks; nil if nobody wants to know.
-func (n *notes) observer() *authz.Observer {
-	if n == nil {
+// observer returns an observer that adds the policy's checks, or nil for a nil Trace.
+func (t *Trace) observer() *authz.Observer {
+	if t == nil {
 		return nil
 	}
-	return &authz.Observer{Check: n.check}
+	return &authz.Observer{Check: t.addCheck}
 }
 
-func (n *notes) check(name, seen string, err error) {
-	n.steps = append(n.steps, Step{name, seen, err != nil})
+func (t *Trace) addCheck(name, detail string, err error) {
+	t.Steps = append(t.Steps, TraceStep{name, detail, err != nil})
 }

@@ -13,15 +13,15 @@ import (
 	"sallyport/internal/authz"
 )
 
-// A field is a header that is made of what an identity proves.
+// A field is a header whose value comes from an identity.
 type field struct {
-	header string
-	prefix string // "Bearer "
-	value  func(*auth.Identity) any
-	whole  bool // a token, which has no limit of its own
+	header  string
+	prefix  string // "Bearer "
+	value   func(*auth.Identity) any
+	isToken bool // maxHeaderValue doesn't apply
 }
 
-// setFields adds the fields of which the identity has something. refused are those that no header can hold, or should.
+// setFields sets the headers for which the identity has a value. refused are the headers whose value headerValue refuses.
 func setFields(h http.Header, fields []field, i *auth.Identity) (refused []string) {
 	if i == nil {
 		return nil
@@ -32,7 +32,7 @@ func setFields(h http.Header, fields []field, i *auth.Identity) (refused []strin
 		if v == nil || v == "" {
 			continue
 		}
-		value, ok := headerValue(v, f.whole)
+		value, ok := headerValue(v, f.isToken)
 		if !ok {
 			refused = append(refused, f.header)
 			continue
@@ -42,7 +42,7 @@ func setFields(h http.Header, fields []field, i *auth.Identity) (refused []strin
 	return refused
 }
 
-// setBuiltInToken adds the scope and the user of a token of the built-in authorization server, under Kong's names.
+// setBuiltInToken sets the scope and the user of a token of the built-in authorization server. The names are Kong's.
 func setBuiltInToken(h http.Header, i *auth.Identity) {
 	if !i.BuiltIn {
 		return
@@ -57,7 +57,7 @@ func setBuiltInToken(h http.Header, i *auth.Identity) {
 	}
 }
 
-// setGrant adds whom the identity stands for, under Kong's names.
+// setGrant sets the consumer and the groups of a grant. The names are Kong's. refused are the headers whose value headerValue refuses.
 func setGrant(h http.Header, g *authz.Grant) (refused []string) {
 	if g == nil {
 		return nil
@@ -86,12 +86,12 @@ func setGrant(h http.Header, g *authz.Grant) (refused []string) {
 	return refused
 }
 
-// maxHeaderValue is the longest header that is made of a claim, in bytes.
+// maxHeaderValue is the maximum length of a header value from a claim, in bytes.
 const maxHeaderValue = 8 << 10
 
-// headerValue writes a claim as a header's value: a string as it is, a number or boolean as JSON, anything else as base64
-// of JSON. ok is false for what no header can hold or should: controls, broken UTF-8, more than maxHeaderValue bytes.
-func headerValue(claim any, whole bool) (value string, ok bool) {
+// headerValue returns a claim as a header's value: a string as it is, a number or boolean as JSON, anything else as base64 of JSON. ok is
+// false for control characters, invalid UTF-8, and unless it is a token, more than maxHeaderValue bytes.
+func headerValue(claim any, isToken bool) (value string, ok bool) {
 	value, scalar := auth.Scalar(claim)
 	if !scalar {
 		b, err := json.Marshal(claim)
@@ -100,13 +100,13 @@ func headerValue(claim any, whole bool) (value string, ok bool) {
 		}
 		value = base64.StdEncoding.EncodeToString(b)
 	}
-	if len(value) > maxHeaderValue && !whole || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+	if len(value) > maxHeaderValue && !isToken || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
 		return "", false
 	}
 	return value, true
 }
 
-// What a field can be made of, besides a claim.
+// The values of fields that aren't claims.
 func accessToken(i *auth.Identity) any      { return i.Tokens.AccessToken }
 func idToken(i *auth.Identity) any          { return i.Tokens.IDToken }
 func refreshToken(i *auth.Identity) any     { return i.Tokens.RefreshToken }
@@ -129,7 +129,7 @@ func introspection(i *auth.Identity) any {
 	return i.Introspection
 }
 
-// object is JSON text that is written as any other object.
+// object returns a JSON text as a value that headerValue encodes as an object, or nil for "".
 func object(text string) any {
 	if text == "" {
 		return nil
@@ -137,7 +137,7 @@ func object(text string) any {
 	return json.RawMessage(text)
 }
 
-// claim is the claim at a path, in the first claim set that has it.
+// claim returns a function that returns the claim at a path, from the first claim set that has it.
 func claim(path []string) func(*auth.Identity) any {
 	return func(i *auth.Identity) any {
 		v, _ := i.Lookup(path)
@@ -145,30 +145,30 @@ func claim(path []string) func(*auth.Identity) any {
 	}
 }
 
-// An identityField is a field with the setting that names its header.
+// An identityField is a field with the key of the setting that names its header, without upstream_ or downstream_.
 type identityField struct {
 	key string
 	field
 }
 
-// known returns the headers that hold a token, a key or a whole claim set.
-func (h *IdentityHeaders) known() []identityField {
+// identityFields returns the headers whose value is a token, a key or a complete claim set.
+func (h *IdentityHeaders) identityFields() []identityField {
 	return []identityField{
 		{"access_token_jwk_header", field{header: h.AccessTokenJWKHeader, value: accessTokenJWK}},
-		{"id_token_header", field{header: h.IDTokenHeader, value: idToken, whole: true}},
+		{"id_token_header", field{header: h.IDTokenHeader, value: idToken, isToken: true}},
 		{"id_token_jwk_header", field{header: h.IDTokenJWKHeader, value: idTokenJWK}},
-		{"refresh_token_header", field{header: h.RefreshTokenHeader, value: refreshToken, whole: true}},
+		{"refresh_token_header", field{header: h.RefreshTokenHeader, value: refreshToken, isToken: true}},
 		{"user_info_header", field{header: h.UserInfoHeader, value: userinfo}},
-		{"user_info_jwt_header", field{header: h.UserInfoJWTHeader, value: userinfoJWT, whole: true}},
+		{"user_info_jwt_header", field{header: h.UserInfoJWTHeader, value: userinfoJWT, isToken: true}},
 		{"introspection_header", field{header: h.IntrospectionHeader, value: introspection}},
-		{"introspection_jwt_header", field{header: h.IntrospectionJWTHeader, value: introspectionJWT, whole: true}},
+		{"introspection_jwt_header", field{header: h.IntrospectionJWTHeader, value: introspectionJWT, isToken: true}},
 	}
 }
 
-// fields returns the headers that are configured: those known, and the claims in both spellings.
+// fields returns all configured headers: identityFields, and the headers of claims in both forms of configuration.
 func (h *IdentityHeaders) fields() []field {
 	var all []field
-	for _, k := range h.known() {
+	for _, k := range h.identityFields() {
 		all = append(all, k.field)
 	}
 	all = append(all, mappedFields(h.Headers)...)
@@ -181,11 +181,11 @@ func (h *IdentityHeaders) fields() []field {
 // downstream returns the headers that the client receives.
 func (h *HeaderSettings) downstream() []field {
 	name, prefix := splitScheme(&h.DownstreamAccessTokenHeader)
-	token := field{header: name, prefix: prefix, value: accessToken, whole: true}
+	token := field{header: name, prefix: prefix, value: accessToken, isToken: true}
 	return append(configured([]field{token}), h.Downstream.fields()...)
 }
 
-// mappedFields returns the headers of claims at any depth.
+// mappedFields returns the headers of the claims in mappings.
 func mappedFields(mappings []HeaderMapping) (all []field) {
 	for _, m := range mappings {
 		all = append(all, field{header: m.Header, value: claim(m.Path)})
@@ -193,18 +193,18 @@ func mappedFields(mappings []HeaderMapping) (all []field) {
 	return configured(all)
 }
 
-// configured returns the fields that have a header, with its canonical name.
-func configured(all []field) (on []field) {
+// configured returns the fields whose header is configured, with its canonical name.
+func configured(all []field) (fields []field) {
 	for _, f := range all {
 		if f.header != "" {
 			f.header = canonical(f.header)
-			on = append(on, f)
+			fields = append(fields, f)
 		}
 	}
-	return on
+	return fields
 }
 
-// splitScheme splits header:scheme into the header's name and what goes before the token.
+// splitScheme splits header:scheme into the header's canonical name and the prefix of the token, such as "Bearer ".
 func splitScheme(setting *string) (name, prefix string) {
 	if setting == nil || *setting == "" {
 		return "", ""
@@ -219,7 +219,7 @@ func splitScheme(setting *string) (name, prefix string) {
 	return canonical(name), prefix
 }
 
-// canonical is a header's name as it is written into a map with - for _.
+// canonical returns the name as a key of http.Header, with - for _.
 func canonical(name string) string {
 	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }

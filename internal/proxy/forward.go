@@ -14,7 +14,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// buffers are shared by all copies of bodies.
+// buffers is a pool of the buffers with which bodies are copied.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) Get() []byte {
@@ -28,10 +28,10 @@ func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
 
 var bodyBuffers = &buffers{}
 
-// decisionKey is how a Decision travels through ReverseProxy, which calls its functions with nothing but requests.
+// decisionKey is the context key of the Decision in requests to the upstream.
 type decisionKey struct{}
 
-func decisionOf(r *http.Request) *Decision { return r.Context().Value(decisionKey{}).(*Decision) }
+func decisionFrom(r *http.Request) *Decision { return r.Context().Value(decisionKey{}).(*Decision) }
 
 func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
@@ -39,24 +39,24 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		BufferPool: bodyBuffers,
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
-			d := decisionOf(res.Request)
-			d.Route.view.plan.finish(res.Header, d.headerNow())
+			d := decisionFrom(res.Request)
+			d.Route.view.plan.changeResponse(res.Header, d.headerNow())
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			d := decisionOf(r)
-			d.failure = upstreamError(r.Context(), err)
-			g.refuse(w.(*recorder), d, d.failure)
+			d := decisionFrom(r)
+			d.upstreamErr = upstreamError(r.Context(), err)
+			g.refuse(w.(*recorder), d, d.upstreamErr)
 		},
 		ErrorLog: discardLog,
 	}
 }
 
-// forward sends the request on. It returns why the upstream could not answer; the client has been told.
+// forward sends the request to the upstream and writes its response. If the upstream fails, it writes the refusal and returns the error.
 func (g *Gate) forward(rec *recorder, d *Decision) error {
 	rec.body.forward()
 	d.forwarded = true
-	rec.asIs = true
+	rec.fromUpstream = true
 	if d.Route.proxy == nil {
 		g.refuse(rec, d, errNoUpstream)
 		return errNoUpstream
@@ -66,24 +66,24 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 	}
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
 	d.Route.proxy.ServeHTTP(rec, d.Request.Request.WithContext(ctx))
-	if d.failure != nil {
-		return d.failure
+	if d.upstreamErr != nil {
+		return d.upstreamErr
 	}
 	return nil
 }
 
-// errNoUpstream refuses what a route without an upstream would forward.
+// errNoUpstream refuses a request that a route without an upstream would forward.
 var errNoUpstream = auth.NotSetUp(errors.New("the route has no upstream, and the gate doesn't answer this request itself: write upstream"))
 
-// rewrite makes the upstream's request. It runs after ReverseProxy has removed the hop-by-hop headers, so that a client's
-// Connection header can't take away what is set here.
+// rewrite changes the request for the upstream. ReverseProxy has removed the hop-by-hop headers before, so that a client's Connection
+// header can't remove a header that is set here.
 func (g *Gate) rewrite(p *httputil.ProxyRequest) {
-	d, out := decisionOf(p.In), p.Out
+	d, out := decisionFrom(p.In), p.Out
 	d.setURL(out.URL)
-	stayInHTTP(out.Header)
+	removeHTTPUpgrade(out.Header)
 	out.Host = d.Route.Upstream.url.Host
 	if d.Route.PreserveHost {
-		out.Host = d.host // that was judged: behind a trusted proxy, X-Forwarded-Host
+		out.Host = d.host // by which the route was chosen: behind a trusted proxy, X-Forwarded-Host
 	}
 	if d.preflight {
 		onlyPreflight(out, d.Route.CredentialParams)
@@ -91,16 +91,16 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	h := d.upstreamHeader(p.In.Header)
 	h.apply(out.Header)
 	for _, name := range h.refused {
-		g.log.Warn("a claim can't be sent as a header: it holds control characters or is too long", "request_id", d.ID, "header", name)
+		g.log.Warn("a claim can't be sent as a header: it has control characters or is too long", "request_id", d.ID, "header", name)
 	}
 	if _, ok := out.Header["User-Agent"]; !ok {
-		out.Header["User-Agent"] = []string{""} // net/http would add its own
+		out.Header["User-Agent"] = []string{""} // otherwise net/http adds its own
 	}
 }
 
-// stayInHTTP ignores the wish to go on in another version of HTTP, or in TLS (RFC 9110 §7.8): what an upstream that agreed
-// would get on that connection are requests that nobody has judged.
-func stayInHTTP(h http.Header) {
+// removeHTTPUpgrade removes an Upgrade to another version of HTTP or to TLS (RFC 9110 §7.8). If the upstream switched to it, the client
+// could send further requests on that connection past the gate.
+func removeHTTPUpgrade(h http.Header) {
 	for protocol := range strings.SplitSeq(strings.ToLower(h.Get("Upgrade")), ",") {
 		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
 		if slices.Contains([]string{"h2c", "h2", "h3", "http", "https", "tls"}, name) {
@@ -111,9 +111,9 @@ func stayInHTTP(h http.Header) {
 	delete(h, "Http2-Settings") // RFC 7540 §3.2.1
 }
 
-// namesIn are the names of a credential's parts that stood in one place.
-func namesIn(used []auth.Param, in auth.In) (names []string) {
-	for _, p := range used {
+// namesIn returns the names of the parameters that are in one place of the request.
+func namesIn(params []auth.Param, in auth.In) (names []string) {
+	for _, p := range params {
 		if p.In == in {
 			names = append(names, p.Name)
 		}
@@ -121,13 +121,13 @@ func namesIn(used []auth.Param, in auth.In) (names []string) {
 	return names
 }
 
-// setURL sends the path as it was judged, and the query as it came.
+// setURL sets the upstream's URL: the path that was matched, and the query as the client sent it, without hidden credentials.
 func (d *Decision) setURL(u *url.URL) {
 	base := d.Route.Upstream.url
 	u.Scheme, u.Host = base.Scheme, base.Host
 	u.RawQuery, u.ForceQuery = d.Request.URL.RawQuery, d.Request.URL.ForceQuery
-	if d.query != nil {
-		u.RawQuery, u.ForceQuery = *d.query, false
+	if d.upstreamQuery != nil {
+		u.RawQuery, u.ForceQuery = *d.upstreamQuery, false
 	}
 	if names := namesIn(d.hidden(), auth.InQuery); len(names) > 0 {
 		u.RawQuery = auth.WithoutParams(u.RawQuery, names)
@@ -135,7 +135,7 @@ func (d *Decision) setURL(u *url.URL) {
 	path, raw := d.target.path, d.target.raw
 	if d.Route.StripPath {
 		raw = d.Route.strip(raw)
-		path, _ = url.PathUnescape(raw) // whose escapes sentSegment has written
+		path, _ = url.PathUnescape(raw) // sentSegment wrote its escapes: no error
 	}
 	if prefix := strings.TrimSuffix(base.Path, "/"); prefix != "" {
 		path, raw = prefix+path, strings.TrimSuffix(base.EscapedPath(), "/")+raw
@@ -143,9 +143,11 @@ func (d *Decision) setURL(u *url.URL) {
 	u.Path, u.RawPath = path, raw
 }
 
-// upstreamError names what went wrong with the upstream.
+// upstreamError returns the refusal for an error of the upstream.
 func upstreamError(ctx context.Context, err error) *auth.Error {
-	e := &auth.Error{Status: http.StatusBadGateway, Reason: "upstream_failed", Description: "The service behind this gate can't be reached.", Err: err}
+	e := &auth.Error{
+		Status: http.StatusBadGateway, Reason: "upstream_failed", Description: "The service behind this gate can't be reached.", Err: err,
+	}
 	var timeout net.Error
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -156,5 +158,5 @@ func upstreamError(ctx context.Context, err error) *auth.Error {
 	return e
 }
 
-// statusClientClosed stands in the log for a client that went away before the answer.
+// statusClientClosed is the status in the log for a client that closed the connection before the answer.
 const statusClientClosed = 499

@@ -7,19 +7,24 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"sallyport/internal/auth"
 )
 
-// FuzzStrip holds what the gate promises its upstreams: whatever a client calls a header or a cookie, no name that the gate
-// speaks by survives in any spelling, and what isn't the gate's stays as it was.
+// FuzzStrip checks that no header or cookie with a name that the gate uses reaches the upstream, in any spelling, and that the others are
+// unchanged.
 func FuzzStrip(f *testing.F) {
-	for _, name := range []string{"X-Consumer-Id", "x_consumer_id", "X.Forwarded.For", "Remote_User", "X-Mail", "authorization", "Accept", "X-Ro"} {
+	for _, name := range []string{
+		"X-Consumer-Id", "x_consumer_id", "X.Forwarded.For", "Remote_User", "X-Mail", "authorization", "Accept", "X-Ro",
+	} {
 		f.Add(name, "session=1; other=2")
 	}
-	for _, cookie := range []string{"session", " session =1", "a=1;;session=2", "session=1;session=2", "=session", "\tsession=1", "a=\"; session=1\""} {
+	for _, cookie := range []string{
+		"session", " session =1", "a=1;;session=2", "session=1;session=2", "=session", "\tsession=1", "a=\"; session=1\"",
+	} {
 		f.Add("X-Roles", cookie)
 	}
 	mapped := func(header string) View {
@@ -30,7 +35,7 @@ func FuzzStrip(f *testing.F) {
 	plan := planFor(f, route)
 	f.Fuzz(func(t *testing.T, name, cookie string) {
 		if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }) {
-			return // net/http answers 400: a name is a token (RFC 9110 §5.1)
+			return // net/http answers 400: the name isn't a token (RFC 9110 §5.1)
 		}
 		name = http.CanonicalHeaderKey(name)
 		h := http.Header{name: {"forged"}, "Cookie": {cookie}, "Accept": {"text/html"}}
@@ -43,7 +48,7 @@ func FuzzStrip(f *testing.F) {
 		if name != "Accept" && h.Get("Accept") != "text/html" {
 			t.Error("a header that isn't the gate's was lost")
 		}
-		for _, c := range (&http.Request{Header: h}).Cookies() { // as an upstream in Go reads them
+		for _, c := range (&http.Request{Header: h}).Cookies() { // as an upstream in Go parses them
 			if c.Name == "session" {
 				t.Errorf("Cookie: %q: the session's cookie survived: %q", cookie, h["Cookie"])
 			}
@@ -51,7 +56,7 @@ func FuzzStrip(f *testing.F) {
 	})
 }
 
-// mayNotPass says in its own words which names the strip set of FuzzStrip holds.
+// mayNotPass is another implementation of FuzzStrip's set of removed names.
 func mayNotPass(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		switch {
@@ -67,12 +72,15 @@ func mayNotPass(name string) bool {
 			return true
 		}
 	}
-	return name == "x-mail" || name == "x-other-mail" || name == "remote-user" || name == "forwarded" || name == "proxy" || name == "authorization"
+	return slices.Contains([]string{"x-mail", "x-other-mail", "remote-user", "forwarded", "proxy", "authorization"}, name)
 }
 
-// FuzzOrigin: an origin is a scheme and one of the hosts that were sent, which a URL parser reads as the same host.
+// FuzzOrigin checks that an origin is a scheme and a host that was sent, and that net/url parses it as the same.
 func FuzzOrigin(f *testing.F) {
-	for _, host := range []string{"app.example.com", "APP:80", "[::1]:443", "a:80:80", "a@b", "a/b", "a\\b", "a,b", "", ":80", "[::1", "a:", " a ", "a%2e", "[::ffff:1.2.3.4%25e]"} {
+	for _, host := range []string{
+		"app.example.com", "APP:80", "[::1]:443", "a:80:80", "a@b", "a/b", "a\\b", "a,b", "", ":80", "[::1", "a:", " a ", "a%2e",
+		"[::ffff:1.2.3.4%25e]",
+	} {
 		f.Add("gate.example", host, "https", true)
 		f.Add(host, "evil.example", "http", false)
 		f.Add(host, "", "HTTPS ", true)
@@ -89,20 +97,21 @@ func FuzzOrigin(f *testing.F) {
 		}
 		u, err := url.Parse(got + "/path")
 		if err != nil || u.Scheme != scheme || u.User != nil || u.Path != "/path" || u.Scheme+"://"+u.Host != got {
-			t.Fatalf("the origin %q is read as %+v (%v)", got, u, err)
+			t.Fatalf("the origin %q is parsed as %+v (%v)", got, u, err)
 		}
 		port := map[string]string{"http": ":80", "https": ":443"}[scheme]
 		if u.Host != strings.ToLower(sent) && u.Host+port != strings.ToLower(sent) {
-			t.Errorf("the origin %q is of another host than %q", got, sent)
+			t.Errorf("the origin %q has another host than %q", got, sent)
 		}
 	})
 }
 
-// FuzzForwardedFor: the client is the last address of the list that no trusted proxy has; a trusted proxy's address is the
-// client's only if the list has no other, and what a client adds on the left changes nothing.
+// FuzzForwardedFor checks that the client's address is the last one that isn't a trusted proxy's, or the first one if all are, and that an
+// address which a client adds on the left changes nothing.
 func FuzzForwardedFor(f *testing.F) {
 	for _, list := range []string{
-		"203.0.113.7", "203.0.113.7:4711, 10.0.0.2", "10.0.0.5, 203.0.113.7\n10.0.0.2", "10.0.0.3,10.0.0.2", "::ffff:10.0.0.9", "[::ffff:10.0.0.9]:1",
+		"203.0.113.7", "203.0.113.7:4711, 10.0.0.2", "10.0.0.5, 203.0.113.7\n10.0.0.2", "10.0.0.3,10.0.0.2", "::ffff:10.0.0.9",
+		"[::ffff:10.0.0.9]:1",
 		"unknown, 10.0.0.2", "", ",", "[2001:db8::1]", "0.0.0.0", "::ffff:0.0.0.0", "10.0.0.1%x", "203.0.113.7,\n", "::a00:1",
 	} {
 		f.Add(list, "10.0.0.8")
@@ -127,17 +136,19 @@ func FuzzForwardedFor(f *testing.F) {
 			}
 			break
 		}
-		if again, _ := e.forwardedFor(append([]string{forged}, strings.Split(list, "\n")...)); !e.trusts(got) && again != got {
-			t.Errorf("%q: the client %v becomes %v with %q on the left", list, got, again, forged)
+		second, _ := e.forwardedFor(append([]string{forged}, strings.Split(list, "\n")...))
+		if !e.trusts(got) && second != got {
+			t.Errorf("%q: the client %v becomes %v with %q on the left", list, got, second, forged)
 		}
 	})
 }
 
-// FuzzSentPath holds what the gate promises for the bytes of a path, whatever is before them at the upstream: with escapes of unreserved
-// characters decoded and digits in upper case, what was sent is what arrives, behind the base path and without the route's prefix, and
-// so is the address to which a login returns.
+// FuzzSentPath checks that a path reaches the upstream unchanged, except for escapes of unreserved characters, the digits of escapes, the
+// base path and the route's prefix, and that a login returns to the same path.
 func FuzzSentPath(f *testing.F) {
-	for _, s := range []string{"/p/a%3ab|c", "/%70/%2B%40%26+@&", "/p%2fq/%22\"", "/p//a", "/p", "/p/a;b/[id]", "/p/caf\xc3\xa9%2F", "/p/a b"} {
+	for _, s := range []string{
+		"/p/a%3ab|c", "/%70/%2B%40%26+@&", "/p%2fq/%22\"", "/p//a", "/p", "/p/a;b/[id]", "/p/caf\xc3\xa9%2F", "/p/a b",
+	} {
 		f.Add(s, "a=%3a+b;c")
 	}
 	base, _ := url.Parse("http://upstream/b%2Fase/")
@@ -153,19 +164,19 @@ func FuzzSentPath(f *testing.F) {
 		d.setURL(out)
 		rest := strings.TrimPrefix(normal(path), "/p")
 		if rest == normal(path) || rest != "" && rest[0] != '/' {
-			rest = normal(path) // not below the prefix
+			rest = normal(path) // without the prefix
 		}
 		want := "/b%2Fase" + cmp.Or(rest, "/")
 		if got := out.EscapedPath(); got != want || out.RawQuery != query {
 			t.Errorf("%q?%q is sent as %q?%q, expected %q", path, query, got, out.RawQuery, want)
 		}
 		if back, _, _ := strings.Cut(d.Target(), "?"); back != normal(path) {
-			t.Errorf("%q: a link back leads to %q", path, back)
+			t.Errorf("%q: a login returns to %q", path, back)
 		}
 	})
 }
 
-// normal says in its own words how a path is sent.
+// normal is another implementation of sentSegment for whole paths.
 func normal(path string) string {
 	path = regexp.MustCompile("%..").ReplaceAllStringFunc(path, func(escape string) string {
 		if c, _ := url.PathUnescape(escape); regexp.MustCompile(`^[A-Za-z0-9._~-]$`).MatchString(c) {

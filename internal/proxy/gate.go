@@ -1,5 +1,5 @@
-// Package proxy takes a request from match to response: it finds the route, lets the chain and the policy decide, and
-// forwards what may pass.
+// Package proxy handles requests: it finds the route of a request, runs the route's chain and policy, and forwards the request or refuses
+// it.
 package proxy
 
 import (
@@ -13,47 +13,47 @@ import (
 	"sallyport/internal/page"
 )
 
-// A Route is what New is given of one route. New doesn't change it.
+// A Route is the configuration of one route. New doesn't change it.
 type Route struct {
 	Name     string
-	Place    string // file:line, for explanations
+	Place    string // file:line, for traces
 	Hosts    []string
 	Paths    []string
 	Origin   string // public_url; empty: from the request
 	Chain    auth.Chain
-	Exchange auth.Step                // of the access token, before policies see it; nil: none
-	Policy   *authz.Policy            // of requests without an identity
+	Exchange auth.Step                // of the access token, before the policy is checked; nil: no exchange
+	Policy   *authz.Policy            // for requests without an identity, and for issuers that aren't in Policies
 	Policies map[string]*authz.Policy // by the issuer of an identity
 	Rules    []*Rule
-	View                      // of requests without an identity
-	Views    map[string]*View // by the issuer of an identity; the View above where it isn't there
+	View                      // for requests without an identity, and for issuers that aren't in Views
+	Views    map[string]*View // by the issuer of an identity
 	Realm    string           // of challenges: the issuer's host
-	Resource string           // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
-	Basic    bool             // challenges ask for Basic, too (RFC 7617 §2)
-	LogsIn   bool             // people can log in on this route
-	Schemes  []string         // of Authorization that the flows read, in lower case
-	Upstream *Upstream        // nil: nothing is forwarded
+	Resource string           // further parameters of challenges, beginning with a comma (RFC 9728 §5.1)
+	Basic    bool             // challenges offer Basic, too (RFC 7617 §2)
+	LogsIn   bool             // users can log in on this route
+	Schemes  []string         // the schemes of Authorization that the flows read, in lower case
+	Upstream *Upstream        // nil: requests can't be forwarded
 	Pages    *page.Set        // nil: the gate's
 
-	SkipPreflight    bool     // a CORS preflight passes unseen
-	CredentialParams []string // parameters that hold credentials, which no preflight that passes unseen carries
+	SkipPreflight    bool     // a CORS preflight passes without authentication
+	CredentialParams []string // parameters that may have a credential; they are removed from a preflight that passes
 
-	Allow        []string // tricks that a request may hold
-	StripPath    bool     // the upstream doesn't see the route's prefix
-	PreserveHost bool     // the upstream sees the Host that was judged
+	Allow        []string // keys of ambiguities that a request may have
+	StripPath    bool     // the route's path is removed before the request is forwarded
+	PreserveHost bool     // the upstream receives the host by which the route was chosen
 
-	CookieNames    []string // of the gate, which never go upstream
+	CookieNames    []string // of the gate's cookies, which the upstream doesn't receive
 	CookiePrefixes []string
 }
 
-// A View is what the upstream and the client see of an identity, and of a refusal.
+// A View has the settings of one issuer for the headers from an identity and for refusals.
 type View struct {
 	Headers     HeaderSettings
 	Errors      ErrorSettings
-	ClientIndex func(*auth.Request) int // which of client_id a request chooses
+	ClientIndex func(*auth.Request) int // the index of the client_id that a request chooses
 }
 
-// A Rule says what a part of a route's requests needs.
+// A Rule has the requirements for some of a route's requests.
 type Rule struct {
 	Hosts   []string
 	Paths   []string
@@ -63,7 +63,7 @@ type Rule struct {
 	*authz.Rule
 }
 
-// A Gate is one immutable snapshot of routes, rules, plans and chains. It is the HTTP handler of the listeners.
+// A Gate is the HTTP handler of the listeners. It is immutable: a reload makes a new one.
 type Gate struct {
 	entrance entrance
 	router   *router
@@ -73,18 +73,18 @@ type Gate struct {
 	timeouts Timeouts
 }
 
-// Config is what a Gate is made from.
+// A Config configures a Gate.
 type Config struct {
 	Routes         []*Route
 	Endpoints      []auth.Endpoint // of the process, on every host
 	TrustedProxies []netip.Prefix
-	Log            *slog.Logger
-	AccessLog      bool
-	Pages          *page.Set // that people see; nil: the built-in ones
+	Log            *slog.Logger // required
+	AccessLog      bool         // log every request; otherwise only refusals and errors
+	Pages          *page.Set    // HTML pages; nil: the built-in ones
 	Timeouts       Timeouts
 }
 
-// New returns the gate of these routes.
+// New returns a gate with the configuration.
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages,
@@ -93,10 +93,10 @@ func New(c Config) (*Gate, error) {
 	if g.pages == nil {
 		g.pages = page.Builtin()
 	}
-	shared := newShared(c.Routes)
+	common := newCommon(c.Routes)
 	var routes []*route
 	for _, given := range c.Routes {
-		r, err := newRoute(given, shared)
+		r, err := newRoute(given, common)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func New(c Config) (*Gate, error) {
 		}
 		routes = append(routes, r)
 	}
-	process, err := newRoute(&Route{Name: "sallyport"}, shared)
+	process, err := newRoute(&Route{Name: "sallyport"}, common)
 	if err != nil {
 		return nil, err
 	}
@@ -117,40 +117,41 @@ func New(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// A Decision is what decide found out about a request. It is complete before anything is forwarded.
+// A Decision is the state of one request: decide fills it in, and the rest of the handler uses it to forward the request or to answer it.
 type Decision struct {
 	auth.Request
 	Route    *route // nil: no route has the request's host and path
 	Rule     *rule
-	Endpoint string         // the name of the gate's own endpoint that the request is for
-	Identity *auth.Identity // nil: the request has no identity, and may pass without
-	User     *auth.Identity // for whom an endpoint acts; for the log
-	Grant    *authz.Grant   // whom the identity stands for; nil where no policy was asked
-	Header   http.Header    // for the response, whatever it becomes
-	Answer   *auth.Answer   // if set, the response
+	Endpoint string         // the name of the gate's endpoint that serves the request; empty: the request is for the upstream
+	Identity *auth.Identity // nil: the request has no identity
+	User     *auth.Identity // the user that an endpoint acts for, for the log
+	Grant    *authz.Grant   // the consumer and groups of the identity; nil if no policy was checked
+	Header   http.Header    // headers of the response, also of a refusal
+	Answer   *auth.Answer   // nil: the request is forwarded
 
-	endpoint  *boundEndpoint
-	notes     *notes         // for an explanation; nil: none is made
-	as        *auth.Identity // for an explanation: decides the request as this identity's, whatever it brings
-	target    target
-	host      string       // host[:port] by which the route was found
-	prefix    string       // that a trusted proxy in front has taken off the path
-	preflight bool         // a CORS preflight that passes without a credential
-	open      bool         // the rule has auth: off: Authorization is the upstream's to judge
-	used      []auth.Param // where the credential stood
-	query     *string      // what the upstream gets instead of the request's
-	forwarded bool         // the answer is the upstream's, or that it has none
-	failure   *auth.Error  // of the upstream
-	idHeader  [1]string    // the value of X-Request-Id, so that it costs no allocation of its own
+	trace   *Trace         // nil: not recorded
+	assumed *auth.Identity // Trace decides the request as one of this identity; nil: the flows run
+
+	endpoint      *boundEndpoint // nil: the request is for the upstream
+	target        target
+	host          string       // host[:port] by which the route was chosen
+	prefix        string       // the path prefix that a trusted proxy removed
+	preflight     bool         // a CORS preflight that passes without a credential
+	authOff       bool         // the rule has auth: off, so Authorization is for the upstream
+	credential    []auth.Param // the parameters of the request that had the credential
+	upstreamQuery *string      // replaces the query for the upstream, unless nil
+	forwarded     bool         // forward was called
+	upstreamErr   *auth.Error  // the refusal if the upstream failed
+	idHeader      [1]string    // the value of X-Request-Id, here to save an allocation
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	rec.body, r = takeBody(w, r, g.timeouts.Body)
+	rec.body, r = wrapBody(w, r, g.timeouts.Body)
 	defer rec.body.finish()
 	d, err := g.decide(r)
-	defer g.report(rec, d, &err, start)
+	defer g.logRequest(rec, d, &err, start)
 	switch {
 	case err != nil:
 		g.refuse(rec, d, err)

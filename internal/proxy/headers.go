@@ -8,16 +8,17 @@ import (
 	"sallyport/internal/auth"
 )
 
-// removedNames say who a request is for or what a proxy knows of it: no client may set them, on any route. The upstream
-// may read every sign alike, as CGI does (RFC 3875 §4.1.18), so they are removed in every spelling.
+// removedNames are headers with an identity, or with a proxy's information about a request. They are removed from every client's request.
+// An upstream may treat all punctuation in a name alike, as CGI does (RFC 3875 §4.1.18), so every spelling is removed.
 var removedNames = []string{
 	"X-Anonymous-Consumer", "Remote-User", "Proxy", "X-Request-Id",
-	// another host, scheme or path than the judged one, for upstreams that believe them
+	// another host, scheme or path than the one that was matched, for upstreams that use them
 	"Forwarded", "X-Forwarded", "X-Host", "X-Host-Override", "X-Original-Host", "X-Http-Host-Override", "X-Scheme", "X-Url-Scheme",
 	"X-Original-Proto", "Front-End-Https", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Override-Url", "X-Http-Destinationurl",
 	"X-Http-Path-Override", "X-Envoy-Original-Path", "X-Envoy-Original-Host", "X-Script-Name", "Script-Name", "Path-Info", "Request-Uri",
-	// another client than the one that asked
-	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "X-Original-For", "X-Originating-Ip",
+	// another client
+	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "X-Original-For",
+	"X-Originating-Ip",
 	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Forward-For", "X-Envoy-External-Address",
 	"X-Client-Cert", "X-Client-Certificate", "Client-Cert", "Client-Cert-Chain", "X-Amzn-Mtls-Clientcert", "X-Arr-Clientcert",
 }
@@ -26,8 +27,7 @@ var removedPrefixes = []string{
 	"X-Consumer-", "X-Credential-", "X-Authenticated-", "Session-", "X-Forwarded-", "X-Ssl-Client-", "Ssl-Client-", "X-Amzn-Mtls-",
 }
 
-// ownNames and ownPrefixes are what the gate tells the upstream of the request and of whom it is for, after everything that is
-// configured.
+// ownNames and ownPrefixes are the headers that the gate itself sets for the upstream. They replace configured headers of these names.
 var (
 	ownNames = []string{
 		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Request-Id", "X-Anonymous-Consumer",
@@ -36,26 +36,28 @@ var (
 	ownPrefixes = []string{"X-Consumer-", "X-Credential-"}
 )
 
-// SetsItself reports whether a header towards the upstream is the gate's own, in any spelling: no claim may be sent as it.
+// SetsItself reports whether the gate itself sets a header for the upstream, in any spelling of its name. No setting may name such a
+// header.
 func SetsItself(name string) bool {
 	name = auth.FoldHeader(name)
 	return slices.ContainsFunc(ownNames, func(own string) bool { return auth.FoldHeader(own) == name }) ||
 		slices.ContainsFunc(ownPrefixes, func(own string) bool { return strings.HasPrefix(name, auth.FoldHeader(own)) })
 }
 
-// methodOverrides make an upstream run another method than the one that was judged. They pass where the route's allow says so.
+// methodOverrides are headers with which an upstream runs another method than that of the request. They pass if the route allows it.
 var methodOverrides = []string{
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Method-Override", "Http-Method-Override", "X-Method", "X-Original-Method",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Method-Override", "Http-Method-Override", "X-Method",
+	"X-Original-Method",
 }
 
-// A nameSet holds header names as auth.FoldHeader writes them.
+// A nameSet is a set of header names, as auth.FoldHeader writes them.
 type nameSet struct {
 	names    map[string]struct{}
 	prefixes []string
 }
 
-// newNameSet is the union of all names that any route of the process may set: a name that means something on one route
-// must not pass on the next, which may lead to the same upstream. With overrides the methods' names pass.
+// newNameSet returns the headers that are removed from clients' requests: all that any route sets for its upstream, because another route
+// may lead to the same upstream. With overrides, methodOverrides aren't among them.
 func newNameSet(routes []*Route, overrides bool) *nameSet {
 	s := &nameSet{names: map[string]struct{}{}}
 	add := func(names ...string) {
@@ -103,7 +105,7 @@ func (s *nameSet) has(name string) bool {
 	return false
 }
 
-// A headerPlan is what a route does to headers on their way to the upstream and back, made at load.
+// A headerPlan has the changes to the headers of a view's requests and responses. It is made at load.
 type headerPlan struct {
 	removed     *nameSet
 	cookies     *cookieSet
@@ -113,8 +115,8 @@ type headerPlan struct {
 	downstream  []field
 }
 
-// tokenSchemes are the schemes with which any route of the process sends an access token as Authorization: what a client sends under
-// one of them would look like the gate's.
+// tokenSchemes returns the schemes with which any route sends an access token in Authorization. A client's credential of such a scheme must
+// not reach an upstream, which would take it for the gate's.
 func tokenSchemes(routes []*Route) (all []string) {
 	for _, r := range routes {
 		for _, v := range r.allViews() {
@@ -126,7 +128,7 @@ func tokenSchemes(routes []*Route) (all []string) {
 	return all
 }
 
-// passes reports whether a client's Authorization is the service's own: one header, of a scheme that the gate neither reads nor sets.
+// passes reports whether a client's Authorization is for the upstream: one header, of a scheme that the gate neither reads nor sets.
 func (r *route) passes(lines []string) bool {
 	if len(lines) != 1 || slices.Contains(r.reserved, "") {
 		return false
@@ -135,31 +137,31 @@ func (r *route) passes(lines []string) bool {
 	return scheme != "" && !slices.Contains(r.reserved, strings.ToLower(scheme))
 }
 
-// stripCookies takes cookies out and leaves the others as they are.
-func stripCookies(h http.Header, out func(name string) bool) {
+// stripCookies removes the cookies for which remove is true.
+func stripCookies(h http.Header, remove func(name string) bool) {
 	lines, found := h["Cookie"]
 	if !found {
 		return
 	}
-	var kept []string
+	var rest []string
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			part = strings.TrimSpace(part)
 			name, _, _ := strings.Cut(part, "=")
-			if part != "" && !out(strings.TrimSpace(name)) {
-				kept = append(kept, part)
+			if part != "" && !remove(strings.TrimSpace(name)) {
+				rest = append(rest, part)
 			}
 		}
 	}
-	if len(kept) == 0 {
+	if len(rest) == 0 {
 		delete(h, "Cookie")
 		return
 	}
-	h["Cookie"] = []string{strings.Join(kept, "; ")}
+	h["Cookie"] = []string{strings.Join(rest, "; ")}
 }
 
-// A cookieSet holds the names of the gate's own cookies, on whatever route: a browser sends a host's cookies to all of
-// them, and no upstream may have another route's, or set it.
+// A cookieSet is the set of the names of the gate's cookies on all routes. A browser sends the cookies of one route to the others of its
+// host, too, and no upstream may receive or set them.
 type cookieSet struct {
 	names    map[string]struct{}
 	prefixes []string
@@ -187,7 +189,7 @@ func (s *cookieSet) has(name string) bool {
 	return slices.ContainsFunc(s.prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// tokenLine is the header with the access token: the client's own if that is what it sent.
+// tokenLine returns the header with the access token. It is the client's own header if that has the same token.
 func (p *headerPlan) tokenLine(sent []string, token string) []string {
 	if len(sent) == 1 {
 		if own, found := strings.CutPrefix(sent[0], p.tokenPrefix); found && own == token {

@@ -17,12 +17,15 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 	other := &Route{View: View{Headers: HeaderSettings{Upstream: IdentityHeaders{
 		Headers: []HeaderMapping{{"X-Tenant", []string{"tenant"}}}, IDTokenHeader: "X-Id-Token",
 	}}}}
-	p := planFor(t, &Route{View: View{Headers: HeaderSettings{UpstreamAccessTokenHeader: token(), Upstream: IdentityHeaders{Headers: []HeaderMapping{{"X-User", []string{"sub"}}}}}}}, other)
+	p := planFor(t, &Route{View: View{Headers: HeaderSettings{
+		UpstreamAccessTokenHeader: token(), Upstream: IdentityHeaders{Headers: []HeaderMapping{{"X-User", []string{"sub"}}}},
+	}}}, other)
 	for _, name := range []string{
-		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization",
-		"X-Consumer-Id", "X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
-		"Session-Id", "Remote-User", "REMOTE_USER", "Proxy", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X_Forwarded_Proto",
-		"X-Host", "X_Original_Host", "X-Http-Host-Override", "X-Original-Uri", "X-Scheme", "X-Forwarded", "True-Client-Ip", "CF-Connecting-IP",
+		"X-User", "X_User", "x.user", "X-USER", "X-Tenant", "X_Tenant", "X-Id-Token", "X_Id_Token", "Authorization", "X-Consumer-Id",
+		"X_Consumer_Username", "X-Consumer-Anything", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Authenticated-Groups",
+		"Session-Id", "Remote-User", "REMOTE_USER", "Proxy", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything",
+		"X_Forwarded_Proto", "X-Host", "X_Original_Host", "X-Http-Host-Override", "X-Original-Uri", "X-Scheme", "X-Forwarded",
+		"True-Client-Ip", "CF-Connecting-IP",
 		"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", "Ssl-Client-Dn", "X-Client-Cert", "Client-Cert", "X-Real-Ip", "X-Request-Id",
 		"X+User", "X~user", "X!Consumer!Id", "X'Consumer*Username", "Remote|User", "X#Forwarded^For", "Ssl%Client&Dn", "X$Tenant", "X`User",
 	} {
@@ -41,8 +44,8 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 
 func TestMethodOverridesPassWhereTheRouteSaysSo(t *testing.T) {
 	names := []string{
-		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Method-Override", "HTTP-Method-Override", "X-Method", "X-Original-Method",
-		"x_http_method_override", "X.HTTP.Method.Override", "X+Method",
+		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Method-Override", "HTTP-Method-Override", "X-Method",
+		"X-Original-Method", "x_http_method_override", "X.HTTP.Method.Override", "X+Method",
 	}
 	for _, allowed := range []bool{false, true} {
 		route := &Route{}
@@ -61,7 +64,7 @@ func TestMethodOverridesPassWhereTheRouteSaysSo(t *testing.T) {
 
 func TestOwnCookiesStayHere(t *testing.T) {
 	other := &Route{CookieNames: []string{"session_x", "__Host-session_x"}, CookiePrefixes: []string{"authorization_"}}
-	p := planFor(t, &Route{}, other) // another route's are the gate's own as well
+	p := planFor(t, &Route{}, other) // other's cookies are the gate's, too
 	for in, want := range map[string]string{
 		"session_x=1":                           "",
 		"a=1; session_x=2; b=3":                 "a=1; b=3",
@@ -110,7 +113,10 @@ func BenchmarkHeaderPlan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		h := http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}, "Authorization": {"Bearer x"}, "Accept-Encoding": {"gzip"}}
-		d := &Decision{Request: auth.Request{Request: &http.Request{}, Origin: "https://app.example.com"}, Route: r, Rule: defaultRule, Identity: identity}
+		d := &Decision{
+			Request: auth.Request{Request: &http.Request{}, Origin: "https://app.example.com"},
+			Route:   r, Rule: defaultRule, Identity: identity,
+		}
 		d.upstreamHeader(h).apply(h)
 	}
 }

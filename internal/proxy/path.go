@@ -8,44 +8,45 @@ import (
 	"unicode/utf8"
 )
 
-// A trick is something in a request that one server reads in one way and the next in another. What is judged must be what is
-// sent, so each is refused, or taken out, unless the route allows it.
-type trick uint8
+// An ambiguity is a part of a request that servers parse in different ways. The upstream must get the request that was authorized, so each
+// is refused or removed unless the route allows it.
+type ambiguity uint8
 
 const (
-	encodedSlash   trick = 1 << iota // %2F
-	doubleSlash                      // //
-	semicolon                        // ; (some servers cut path parameters off)
-	methodOverride                   // another method, in a header or a parameter
+	encodedSlash   ambiguity = 1 << iota // %2F
+	doubleSlash                          // //
+	semicolon                            // ; (some servers remove path parameters)
+	methodOverride                       // another method, in a header or a parameter
 )
 
-var tricks = map[string]trick{
+// ambiguities maps the values of route.allow.
+var ambiguities = map[string]ambiguity{
 	"encoded_slash": encodedSlash, "double_slash": doubleSlash, "semicolon": semicolon, "method_override": methodOverride,
 }
 
-// refused says which tricks of a path are refused, and which setting allows them.
-func (t trick) refused() error {
-	var held, names []string
+// refusal returns the error for a path with the ambiguities a. It names the setting that allows them.
+func (a ambiguity) refusal() error {
+	var texts, names []string
 	for _, one := range []struct {
-		trick
+		ambiguity
 		text, name string
 	}{{encodedSlash, "%2F", "encoded_slash"}, {doubleSlash, "//", "double_slash"}, {semicolon, "a semicolon", "semicolon"}} {
-		if t&one.trick != 0 {
-			held, names = append(held, one.text), append(names, one.name)
+		if a&one.ambiguity != 0 {
+			texts, names = append(texts, one.text), append(names, one.name)
 		}
 	}
-	return fmt.Errorf("the path holds %s: if the upstream reads that as one path, write route.allow: [%s]",
-		strings.Join(held, " and "), strings.Join(names, ", "))
+	return fmt.Errorf("the path has %s: if the upstream parses that as one path, write route.allow: [%s]",
+		strings.Join(texts, " and "), strings.Join(names, ", "))
 }
 
-// A target is a request's path, read once.
+// A target is the parsed path of a request.
 type target struct {
-	path   string // decoded once: what rules are matched with
-	raw    string // as it is sent: see sentSegment
-	tricks trick
+	path        string // decoded once; rules are matched with it
+	raw         string // as it is forwarded: see sentSegment
+	ambiguities ambiguity
 }
 
-// parsePath decodes the path of a request target (RFC 9112 §3.2) as it came, and refuses what no route can allow.
+// parsePath parses the path of a request target (RFC 9112 §3.2). It returns an error for a path that no route can allow.
 func parsePath(escaped string) (target, error) {
 	if escaped == "" || escaped[0] != '/' {
 		return target{}, errors.New("the path doesn't begin with a slash")
@@ -53,7 +54,7 @@ func parsePath(escaped string) (target, error) {
 	if plainPath(escaped) {
 		return target{path: escaped, raw: escaped}, nil
 	}
-	var found trick
+	var found ambiguity
 	segments := strings.Split(escaped[1:], "/")
 	sent := make([]string, len(segments))
 	for n, segment := range segments {
@@ -79,11 +80,11 @@ func parsePath(escaped string) (target, error) {
 	if strings.Contains(path[1:], "//") || strings.HasPrefix(path, "//") {
 		found |= doubleSlash
 	}
-	return target{path: path, raw: "/" + strings.Join(sent, "/"), tricks: found}, nil
+	return target{path: path, raw: "/" + strings.Join(sent, "/"), ambiguities: found}, nil
 }
 
-// plainPath reports whether a path reads the same however often it is decoded or cleaned: unreserved characters in
-// segments that are neither empty (but the last) nor begin with a dot.
+// plainPath reports whether decoding and cleaning can't change a path. It has unreserved characters only, and its segments don't begin with
+// a dot and aren't empty, except for the last one.
 func plainPath(p string) bool {
 	for i := range len(p) {
 		switch c := p[i]; {
@@ -99,15 +100,15 @@ func plainPath(p string) bool {
 	return true
 }
 
-// decodeSegment decodes one segment once. Bytes that aren't UTF-8, controls, backslashes, and escapes that survive decoding
-// are refused: the next server might decode them again.
+// decodeSegment decodes a segment once. It returns an error for bytes that aren't UTF-8, control characters, backslashes, and escapes in
+// the decoded segment, which another server might decode again.
 func decodeSegment(segment string) (string, error) {
 	if strings.ContainsAny(segment, "?#") {
-		return "", errors.New("the path holds # or ?")
+		return "", errors.New("the path has # or ?")
 	}
 	decoded, err := url.PathUnescape(segment)
 	if err != nil {
-		return "", errors.New("the path holds a bad escape")
+		return "", errors.New("the path has a bad escape")
 	}
 	if !utf8.ValidString(decoded) { // RFC 3629 §3: no overlong forms, no surrogates
 		return "", errors.New("the path isn't UTF-8")
@@ -115,19 +116,19 @@ func decodeSegment(segment string) (string, error) {
 	for i := range len(decoded) {
 		switch c := decoded[i]; {
 		case c < 0x20 || c == 0x7f:
-			return "", fmt.Errorf("the path holds the control character %#02x", c)
+			return "", fmt.Errorf("the path has the control character %#02x", c)
 		case c == '\\':
-			return "", errors.New("the path holds a backslash")
+			return "", errors.New("the path has a backslash")
 		}
 	}
-	if holdsEscape(decoded) {
+	if hasEscape(decoded) {
 		return "", errors.New("the path is encoded twice")
 	}
 	return decoded, nil
 }
 
-// holdsEscape reports whether s holds a percent escape.
-func holdsEscape(s string) bool {
+// hasEscape reports whether s has a percent escape.
+func hasEscape(s string) bool {
 	isHex := func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
 	for i := 0; i+2 < len(s); i++ {
 		if s[i] == '%' && isHex(s[i+1]) && isHex(s[i+2]) {
@@ -137,19 +138,19 @@ func holdsEscape(s string) bool {
 	return false
 }
 
-// checkDots refuses dot segments (RFC 3986 §3.3) in the decoded path, with path parameters behind them too.
+// checkDots returns an error if a decoded path has a dot segment (RFC 3986 §3.3), also with path parameters.
 func checkDots(path string) error {
 	for segment := range strings.SplitSeq(path, "/") {
 		name, _, _ := strings.Cut(segment, ";")
 		if name == "." || name == ".." {
-			return errors.New("the path holds a dot segment")
+			return errors.New("the path has a dot segment")
 		}
 	}
 	return nil
 }
 
-// sentSegment is a segment as it is sent: as it came, with escapes of unreserved characters decoded and the others' digits in upper case
-// (RFC 3986 §6.2.2), and with escapes for what no path may hold as it is. %3A and %2B mean something else to some upstreams than : and +.
+// sentSegment returns a segment as it is forwarded. Escapes of unreserved characters are decoded, the digits of others are in upper case
+// (RFC 3986 §6.2.2), and characters that a path can't have are escaped. Other escapes stay: for some upstreams, %3A and %2B aren't : and +.
 func sentSegment(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -169,12 +170,12 @@ func sentSegment(s string) string {
 	return b.String()
 }
 
-// unreserved characters mean the same with an escape and without (RFC 3986 §2.3).
+// unreserved reports whether a character is unreserved: its escape is equivalent to it (RFC 3986 §2.3).
 func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
 
-// unhex is the value of a hexadecimal digit.
+// unhex returns the value of a hexadecimal digit.
 func unhex(c byte) byte {
 	switch {
 	case c <= '9':

@@ -8,7 +8,7 @@ import (
 func TestParsePath(t *testing.T) {
 	for _, c := range []struct {
 		in, path, raw string
-		tricks        trick
+		ambiguities   ambiguity
 	}{
 		{"/", "/", "/", 0},
 		{"/a/b", "/a/b", "/a/b", 0},
@@ -26,13 +26,13 @@ func TestParsePath(t *testing.T) {
 		{"/a%2F/b", "/a//b", "/a%2F/b", encodedSlash | doubleSlash},
 		{"/a;v=1/b", "/a;v=1/b", "/a;v=1/b", semicolon},
 		{"/a%3bv", "/a;v", "/a%3Bv", semicolon},
-		{"/a%3A%2B%40%26%3d%24%21b", "/a:+@&=$!b", "/a%3A%2B%40%26%3D%24%21b", 0}, // not the same as a:+@&=$!b (RFC 3986 §2.2)
+		{"/a%3A%2B%40%26%3d%24%21b", "/a:+@&=$!b", "/a%3A%2B%40%26%3D%24%21b", 0}, // isn't equivalent to a:+@&=$!b (RFC 3986 §2.2)
 		{"/%7Euser/%2D%5f%2E", "/~user/-_.", "/~user/-_.", 0},
 		{"/[a]|b", "/[a]|b", "/[a]%7Cb", 0},
 		{"/100%25", "/100%", "/100%25", 0},
 	} {
 		got, err := parsePath(c.in)
-		if want := (target{c.path, c.raw, c.tricks}); err != nil || got != want {
+		if want := (target{c.path, c.raw, c.ambiguities}); err != nil || got != want {
 			t.Errorf("parsePath(%q) = %+v, %v, expected %+v", c.in, got, err, want)
 		}
 	}
@@ -51,8 +51,7 @@ func TestParsePathRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParsePath holds what parsePath promises for any bytes: what is sent decodes to what was judged, and stays the same
-// when it is read again.
+// FuzzParsePath checks that the raw path decodes to the path, and that parsing the raw path returns the same target.
 func FuzzParsePath(f *testing.F) {
 	for _, s := range []string{"/", "/a%2Fb", "/a;b//c", "/%2e%2e", "/caf%c3%a9/", "//", "/a%25"} {
 		f.Add(s)
@@ -62,12 +61,12 @@ func FuzzParsePath(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parsePath(first.raw)
-		if err != nil || again != first {
-			t.Errorf("parsePath(%q) = %+v, read again %+v, %v", in, first, again, err)
+		second, err := parsePath(first.raw)
+		if err != nil || second != first {
+			t.Errorf("parsePath(%q) = %+v, and of its raw path %+v, %v", in, first, second, err)
 		}
 		if sent, err := url.PathUnescape(first.raw); err != nil || sent != first.path {
-			t.Errorf("parsePath(%q): %q is judged, and %q is sent, %v", in, first.path, sent, err)
+			t.Errorf("parsePath(%q): the path is %q, and the raw path decodes to %q, %v", in, first.path, sent, err)
 		}
 	})
 }

@@ -8,14 +8,16 @@ import (
 	"testing"
 )
 
-// TestOnlyPreflight: a preflight that nobody has judged is sent without a body and without what a browser doesn't send with one.
+// TestOnlyPreflight checks that a preflight without authentication loses its body and all headers that a browser doesn't send with one.
 func TestOnlyPreflight(t *testing.T) {
 	out := httptest.NewRequest("OPTIONS", "/", strings.NewReader("a body"))
 	out.Header = http.Header{
 		"Origin": {"https://a.example.com"}, "Access-Control-Request-Method": {"PUT"}, "Sec-Fetch-Mode": {"cors"},
-		"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Api-Key": {"x"}, "Content-Type": {"application/json"}, "Transfer-Encoding": {"chunked"},
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {"bearer.x"}, "Access-Control-Request-Token": {"x"},
-		"X-Http-Method-Override": {"DELETE"}, "Te": {"trailers"},
+		"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Api-Key": {"x"}, "Content-Type": {"application/json"},
+		"Transfer-Encoding": {"chunked"},
+		"Connection":        {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {"bearer.x"},
+		"Access-Control-Request-Token": {"x"},
+		"X-Http-Method-Override":       {"DELETE"}, "Te": {"trailers"},
 	}
 	out.URL.RawQuery = "a=1&access_token=x"
 	onlyPreflight(out, []string{"access_token"})
@@ -40,7 +42,8 @@ func TestQueryWithoutCredentials(t *testing.T) {
 	names := []string{"access_token", "x_refresh"}
 	for query, want := range map[string]string{
 		"": "", "a=1&b=%zz&&c": "a=1&b=%zz&&c", "access_tokens=1&my_access_token=2": "access_tokens=1&my_access_token=2",
-		"access_token=x": "", "a=1&access_token=x&b=2": "a=1&b=2", "access%5Ftoken=x&a": "a", "ACCESS_TOKEN=x&a": "a", "access.token=x&a": "a",
+		"access_token=x": "", "a=1&access_token=x&b=2": "a=1&b=2", "access%5Ftoken=x&a": "a", "ACCESS_TOKEN=x&a": "a",
+		"access.token=x&a":  "a",
 		"+access_token=x&a": "a", "access_token%00z=x&a": "a", "access_token[]=x&a": "a",
 		"b=1;access_token=x&a": "a", "access_token=x&access_token=y": "",
 		"x_refresh=1&a=access_token": "a=access_token", "X-Refresh=1": "",

@@ -7,36 +7,36 @@ import (
 	"strings"
 )
 
-// maxReadings bounds the ways to read one path. Who needs more wants to be misunderstood.
+// maxReadings is the maximum number of readings of a path. Only an attack needs more.
 const maxReadings = 32
 
-// kept stands for an encoded slash that is a part of a name. No path holds it: controls are refused.
-const kept = "\x00"
+// slashMark stands for an encoded slash that isn't a separator. It can't be in a path, because control characters are refused.
+const slashMark = "\x00"
 
-// ways are how upstreams read what a path with tricks holds. One may do several of them, in any order.
-var ways = []func(string) string{
-	func(p string) string { return strings.ReplaceAll(p, kept, "/") },
-	func(p string) string { return strings.ReplaceAll(p, "//", "/") }, // one pass leaves some of ///, further ones none
+// rewrites are the ways in which upstreams change a path with ambiguities. An upstream may do several of them, in any order.
+var rewrites = []func(string) string{
+	func(p string) string { return strings.ReplaceAll(p, slashMark, "/") },
+	func(p string) string { return strings.ReplaceAll(p, "//", "/") }, // one pass leaves two slashes of ///, another one
 	cutAuthority,
 	withoutParams,
 	withoutLastParams,
 	func(p string) string { before, _, _ := strings.Cut(p, ";"); return before },
 }
 
-// readings returns the other ways in which an upstream may read a path with tricks, each as it would be decoded, with %2F for a
-// slash that stays a part of a name. It returns an error if they are too many, or one holds a dot segment.
+// readings returns the other paths that an upstream may make of a path with ambiguities. They are decoded, with %2F for a slash that isn't
+// a separator. It returns an error if there are too many, or if one of them has a dot segment.
 func (t *target) readings() ([]string, error) {
-	if t.tricks == 0 {
+	if t.ambiguities == 0 {
 		return nil, nil
 	}
-	first, err := url.PathUnescape(strings.ReplaceAll(t.raw, "%2F", kept))
+	first, err := url.PathUnescape(strings.ReplaceAll(t.raw, "%2F", slashMark))
 	if err != nil {
 		return nil, err
 	}
 	all := []string{first}
-	for n := 0; n < len(all); n++ { // all grows meanwhile
-		for _, read := range ways {
-			if reading := read(all[n]); !slices.Contains(all, reading) {
+	for n := 0; n < len(all); n++ { // the loop appends to all
+		for _, rewrite := range rewrites {
+			if reading := rewrite(all[n]); !slices.Contains(all, reading) {
 				all = append(all, reading)
 			}
 		}
@@ -46,7 +46,7 @@ func (t *target) readings() ([]string, error) {
 	}
 	var others []string
 	for _, reading := range all {
-		reading = strings.ReplaceAll(reading, kept, "%2F")
+		reading = strings.ReplaceAll(reading, slashMark, "%2F")
 		if err := checkDots(reading); err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (t *target) readings() ([]string, error) {
 	return others, nil
 }
 
-// cutAuthority reads a path that begins with two slashes as a reference to another host (RFC 3986 §4.2), whose path is the rest.
+// cutAuthority removes the authority from a path that begins with two slashes, which is a network-path reference (RFC 3986 §4.2).
 func cutAuthority(path string) string {
 	if !strings.HasPrefix(path, "//") {
 		return path
@@ -66,7 +66,7 @@ func cutAuthority(path string) string {
 	return "/" + rest
 }
 
-// withoutParams cuts the parameters off each segment (RFC 3986 §3.3).
+// withoutParams removes the parameters of each segment (RFC 3986 §3.3).
 func withoutParams(path string) string {
 	segments := strings.Split(path, "/")
 	for n := range segments {
@@ -75,7 +75,7 @@ func withoutParams(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// withoutLastParams cuts the parameters off the last segment, the only one that could have some by RFC 2396's forerunner (RFC 1808 §2.1).
+// withoutLastParams removes the parameters of the last segment, the only one that can have parameters by RFC 1808 §2.1.
 func withoutLastParams(path string) string {
 	last := strings.LastIndexByte(path, '/') + 1
 	name, _, _ := strings.Cut(path[last:], ";")

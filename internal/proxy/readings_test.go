@@ -42,18 +42,20 @@ func TestReadings(t *testing.T) {
 	}
 }
 
-// What strip_path leaves is what was judged: an encoded slash doesn't end a prefix.
+// TestStripPath checks that a prefix is removed in whole segments, and that an encoded slash doesn't end it.
 func TestStripPath(t *testing.T) {
 	r := &route{prefixes: newPrefixes([]string{"/", "/a/", "/a/b", "/café x"})}
 	for raw, want := range map[string]string{
-		"/": "/", "/x": "/x", "/a": "/", "/a/": "/", "/a/x": "/x", "/a/b/c": "/c", "/a%2Fb/c": "/a%2Fb/c", "/a/b%2Fc": "/b%2Fc", "/ab": "/ab",
-		"/caf%C3%A9%20x/y": "/y", "/caf%C3%A9%20x%2Fy": "/caf%C3%A9%20x%2Fy", "/a//b": "//b",
+		"/": "/", "/x": "/x", "/a": "/", "/a/": "/", "/a/x": "/x", "/a/b/c": "/c", "/a%2Fb/c": "/a%2Fb/c", "/a/b%2Fc": "/b%2Fc",
+		"/ab": "/ab", "/caf%C3%A9%20x/y": "/y", "/caf%C3%A9%20x%2Fy": "/caf%C3%A9%20x%2Fy", "/a//b": "//b",
 	} {
 		if got := r.strip(raw); got != want {
 			t.Errorf("strip(%q) = %q, expected %q", raw, got, want)
 		}
 	}
-	for raw, refused := range map[string]bool{"/a/b;x": false, "/a/x%2Fb": false, "/a//b": true, "/a/%2Fb": true, "/a/;x/b": true, "/x//b": false} {
+	for raw, refused := range map[string]bool{
+		"/a/b;x": false, "/a/x%2Fb": false, "/a//b": true, "/a/%2Fb": true, "/a/;x/b": true, "/x//b": false,
+	} {
 		target, err := parsePath(raw)
 		if err != nil {
 			t.Fatal(err)
@@ -64,10 +66,10 @@ func TestStripPath(t *testing.T) {
 	}
 }
 
-// servers are how others read the target of a request: each returns the path that it acts by.
+// servers are the ways in which servers parse the path of a request target. Each returns the path that the server uses.
 var servers = map[string]func(raw string) string{
 	"cleaned": func(raw string) string { return path.Clean(decoded(raw)) },
-	"a reference": func(raw string) string { // as net/url and the URL of browsers have it
+	"a reference": func(raw string) string { // as net/url and browsers parse it
 		if u, err := url.Parse(raw); err == nil && u.Path != "" {
 			return u.Path
 		}
@@ -87,10 +89,10 @@ var servers = map[string]func(raw string) string{
 		before, _, _ := strings.Cut(raw, ";")
 		return decoded(before)
 	},
-	"an encoded slash kept": func(raw string) string {
+	"an encoded slash undecoded": func(raw string) string {
 		return strings.ReplaceAll(decoded(strings.ReplaceAll(raw, "%2F", "\x01")), "\x01", "%2F")
 	},
-	"an encoded slash kept, slashes merged": func(raw string) string {
+	"an encoded slash undecoded, slashes merged": func(raw string) string {
 		return path.Clean(strings.ReplaceAll(decoded(strings.ReplaceAll(raw, "%2F", "\x01")), "\x01", "%2F"))
 	},
 }
@@ -114,12 +116,12 @@ func cutInTest(p string) string {
 	return out.String()
 }
 
-// FuzzReadings holds what the gate promises of a path, whatever its route allows: if it passes, it passes too as any server behind
-// may read it.
+// FuzzReadings checks for every set of allowed ambiguities that a path which passes also passes as each of servers parses it.
 func FuzzReadings(f *testing.F) {
 	for _, s := range []string{
-		"/open/x", "/open/a%2Fb", "/open//admin", "/open%2F..%2Fadmin", "//open/admin", "/open;x/admin", "/open/;/admin", "/cond/secret%2Fx", "/cond//secret",
-		"/cond;x/secret", "/cond/a;b//c%2Fd", "/caf%c3%a9%2Fx", "/cond/x;/../secret", "/cond%2Fsecret", "//x/cond/secret", "/open/a;b%2Fc",
+		"/open/x", "/open/a%2Fb", "/open//admin", "/open%2F..%2Fadmin", "//open/admin", "/open;x/admin", "/open/;/admin",
+		"/cond/secret%2Fx", "/cond//secret", "/cond;x/secret", "/cond/a;b//c%2Fd", "/caf%c3%a9%2Fx", "/cond/x;/../secret",
+		"/cond%2Fsecret", "//x/cond/secret", "/open/a;b%2Fc",
 	} {
 		f.Add(s)
 	}
@@ -133,7 +135,7 @@ func FuzzReadings(f *testing.F) {
 				continue
 			}
 			if sent := decoded(d.target.raw); sent != d.Path {
-				t.Errorf("allow %q: %q is judged as %q, and sent as %q", allow, raw, d.Path, sent)
+				t.Errorf("allow %q: %q has the path %q, and is sent as %q", allow, raw, d.Path, sent)
 			}
 			for name, read := range servers {
 				if reading := read(d.target.raw); !passes(g, d.Route, reading) {
@@ -144,7 +146,8 @@ func FuzzReadings(f *testing.F) {
 	})
 }
 
-// everyAllow returns a gate for each set of tricks: /open is everybody's, nobody gets into /open/admin, and an expression decides below /cond.
+// everyAllow returns a gate for each set of allowed ambiguities. /open has auth: off, no request passes at /open/admin, and an expression
+// decides at /cond.
 func everyAllow(t testing.TB) map[string]*Gate {
 	up, err := NewUpstream(UpstreamSettings{URL: "http://127.0.0.1:1"})
 	if err != nil {
@@ -166,21 +169,25 @@ func everyAllow(t testing.TB) map[string]*Gate {
 			}
 		}
 		route := &Route{
-			Paths: []string{"/"}, Upstream: up, Allow: allow, Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
-			Chain: auth.Chain{{Flow: tokens}}, Rules: []*Rule{
+			Paths: []string{"/"}, Upstream: up, Allow: allow,
+			Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
+			Chain:  auth.Chain{{Flow: tokens}}, Rules: []*Rule{
 				rule("/open/admin", authz.RuleSettings{RequiredSettings: authz.RequiredSettings{RolesRequired: []string{"admin"}}}),
 				rule("/open", authz.RuleSettings{Auth: "off"}),
-				rule("/cond", authz.RuleSettings{Auth: "optional", Allow: `!request.path.startsWith("/cond/secret") && !request.path.endsWith(".key")`}),
+				rule("/cond", authz.RuleSettings{
+					Auth: "optional", Allow: `!request.path.startsWith("/cond/secret") && !request.path.endsWith(".key")`,
+				}),
 			},
 		}
-		if gates[strings.Join(allow, " ")], err = New(Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		c := Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler)}
+		if gates[strings.Join(allow, " ")], err = New(c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return gates
 }
 
-// passes reports whether a request for a path that has nothing to be read in two ways passes.
+// passes reports whether a request for a path without ambiguities passes.
 func passes(g *Gate, route *route, reading string) bool {
 	m, ok := g.router.find("example.com", reading, "GET")
 	if !ok || m.rule.Auth == authz.Off {

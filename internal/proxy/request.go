@@ -15,15 +15,15 @@ import (
 	"sallyport/internal/auth"
 )
 
-// An entrance turns an HTTP request into the Request that is judged: who sent it, under which name, with which path.
+// An entrance makes the auth.Request of an HTTP request.
 type entrance struct {
 	trusted []netip.Prefix
 	log     *slog.Logger
-	unknown sync.Once // a client's address was unknown, and the log has said so
+	unknown sync.Once // logs the first unknown client address
 }
 
-// enter reads what the connection and, behind a trusted proxy, the forwarding headers say. It refuses what can be read in
-// several ways.
+// enter sets the Request of d, its target, host and prefix. It uses the connection, and behind a trusted proxy the forwarding headers. It
+// returns an error for a request that servers may parse in different ways, unless a route can allow it.
 func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	peer := peerAddr(r)
 	trusted := e.trusts(peer)
@@ -55,7 +55,7 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 		return badPath(err)
 	}
 	d.Path, d.RawPath = d.target.path, d.target.raw
-	if strings.Contains(r.URL.RawQuery, " ") { // as only HTTP/2 can carry it: in a request line the version would follow it
+	if strings.Contains(r.URL.RawQuery, " ") { // possible over HTTP/2 only: in a request line of HTTP/1 it would end the target
 		r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, " ", "%20")
 	}
 	return nil
@@ -78,8 +78,8 @@ func (e *entrance) trusts(a netip.Addr) bool {
 	return false
 }
 
-// origin is scheme://host as the client sees it. A trusted proxy's X-Forwarded-Proto and -Host count, if there is one value of each:
-// two that differ could be the client's and the proxy's.
+// origin returns scheme://host as the client sees it. Behind a trusted proxy, X-Forwarded-Proto and X-Forwarded-Host replace those of the
+// connection. It returns an error if one of these has different values: one could be the client's.
 func origin(r *http.Request, trusted bool) (string, error) {
 	scheme, host := "http", r.Host
 	if r.TLS != nil {
@@ -98,12 +98,13 @@ func origin(r *http.Request, trusted bool) (string, error) {
 	}
 	host = strings.ToLower(host)
 	if !validHost(host) {
-		return "", fmt.Errorf("%q is no host", host)
+		return "", fmt.Errorf("%q isn't a valid host", host)
 	}
 	return scheme + "://" + trimDefaultPort(scheme, host), nil
 }
 
-// httpScheme is the scheme of HTTP that a proxy means: some name that of WebSockets, which begin as requests of HTTP (RFC 6455 §4.1).
+// httpScheme returns the scheme in lower case, with https for wss and http for ws: some proxies send the scheme of a WebSocket, which
+// begins as an HTTP request (RFC 6455 §4.1).
 func httpScheme(scheme string) string {
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "wss":
@@ -114,12 +115,12 @@ func httpScheme(scheme string) string {
 	return scheme
 }
 
-// forwarded is the one value of a forwarding header as read makes it, or what it is without. A chain of proxies makes a list: if all its
-// values are read as the same, that is the one.
-func forwarded(h http.Header, name, without string, read func(string) string) (string, error) {
-	value := without
+// forwarded returns the value of a forwarding header, normalized, or the default without the header. It returns an error if the values of a
+// list, which a chain of proxies makes, are different after that.
+func forwarded(h http.Header, name, byDefault string, normalize func(string) string) (string, error) {
+	value := byDefault
 	for n, v := range strings.Split(strings.Join(h[name], ","), ",") {
-		v = read(strings.TrimSpace(v))
+		v = normalize(strings.TrimSpace(v))
 		switch {
 		case len(h[name]) == 0:
 		case n == 0:
@@ -131,21 +132,21 @@ func forwarded(h http.Header, name, without string, read func(string) string) (s
 	return value, nil
 }
 
-// forwardedPrefix is a trusted proxy's X-Forwarded-Prefix; empty if there is none, or it is no path.
+// forwardedPrefix returns a trusted proxy's X-Forwarded-Prefix, or "" if it is missing or isn't a plain path.
 func forwardedPrefix(h http.Header) string {
 	values := h["X-Forwarded-Prefix"]
 	if len(values) != 1 {
 		return ""
 	}
 	t, err := parsePath(values[0])
-	if err != nil || t.tricks != 0 {
+	if err != nil || t.ambiguities != 0 {
 		return ""
 	}
 	return strings.TrimSuffix(t.raw, "/")
 }
 
-// validHost accepts a name of letters, digits and -._ or an IPv6 address in brackets, and a port of digits. Anything else
-// could be read as one host here and as another behind; a colon without a port could (RFC 3986 §6.2.3), and no client sends one.
+// validHost reports whether host is a name of lower-case letters, digits and -._ or an IPv6 address in brackets, and optionally a port. Any
+// other host could be parsed differently by the upstream, also one with a colon and no port (RFC 3986 §6.2.3), which no client sends.
 func validHost(host string) bool {
 	if strings.HasSuffix(host, ":") {
 		return false
@@ -181,8 +182,8 @@ func trimDefaultPort(scheme, host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// authority returns an origin's host[:port] as preserve_host sends it, and its host alone, without brackets, as routes, rules and
-// expressions are matched with it. Neither has the name's final dot: the upstream must not find another host than the gate.
+// authority returns an origin's host[:port], for preserve_host, and its host without port and brackets, for routes, rules and expressions.
+// Neither has the final dot of a name: the upstream must not take it for another host than the gate does.
 func authority(origin string) (hostPort, host string) {
 	_, hostPort, _ = strings.Cut(origin, "://")
 	if end := strings.LastIndexByte(hostPort, ']'); end > 0 {
@@ -195,25 +196,25 @@ func authority(origin string) (hostPort, host string) {
 	return hostPort, host
 }
 
-// checkMethod accepts upper-case tokens (RFC 9110 §9.1) but CONNECT and TRACE.
+// checkMethod returns an error for CONNECT, TRACE and methods that aren't upper-case tokens (RFC 9110 §9.1).
 func checkMethod(method string) error {
 	if method == http.MethodConnect || method == http.MethodTrace {
-		return fmt.Errorf("the method %s isn't served", method)
+		return fmt.Errorf("the method %s isn't supported", method)
 	}
 	for i := range len(method) {
 		if c := method[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
-			return errors.New("the method is no upper-case token")
+			return errors.New("the method isn't an upper-case token")
 		}
 	}
 	return nil
 }
 
-// requestPath cuts the path out of the request target as it came. The absolute form is read as its host and path
-// (RFC 9112 §3.2.2); net/http has moved its host to r.Host.
+// requestPath returns the path of the request target, undecoded. The target may have the absolute form (RFC 9112 §3.2.2), whose host is in
+// r.Host.
 func requestPath(r *http.Request) (string, error) {
 	uri := r.RequestURI
 	if strings.Contains(uri, "#") {
-		return "", errors.New("the request target holds a fragment")
+		return "", errors.New("the request target has a fragment")
 	}
 	path, _, _ := strings.Cut(uri, "?")
 	if strings.HasPrefix(path, "/") {
@@ -225,7 +226,7 @@ func requestPath(r *http.Request) (string, error) {
 	}
 	authority, after, hasPath := strings.Cut(rest, "/")
 	if strings.Contains(authority, "@") {
-		return "", errors.New("the request target holds user information")
+		return "", errors.New("the request target has user information")
 	}
 	if !hasPath {
 		return "/", nil
@@ -233,7 +234,7 @@ func requestPath(r *http.Request) (string, error) {
 	return "/" + after, nil
 }
 
-// requestID is a trusted proxy's X-Request-Id, if it is a plain token, or a new random one: unique, but no secret.
+// requestID returns a trusted proxy's X-Request-Id, if it is a plain token, or a new random ID. The ID isn't a secret.
 func requestID(r *http.Request, trusted bool) string {
 	if id := r.Header.Get("X-Request-Id"); trusted && plainID(id) {
 		return id

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What can be read as two hosts is none: the route of one must not take requests for the other.
+// TestHosts checks that a host which can be parsed as two hosts is refused.
 func TestHosts(t *testing.T) {
 	for host, name := range map[string]string{
 		"app.example.com": "app.example.com", "app.example.com.": "app.example.com", "app.example.com:8443": "app.example.com",
@@ -24,15 +24,16 @@ func TestHosts(t *testing.T) {
 	for _, host := range []string{
 		"", ":", ":80", "localhost:", "[::1]:",
 		"app.example.com:evil.example.com", "app.example.com:80:80", "xapp.example.com]", "[app.example.com]", "[app.example.com",
-		"[::1", "[::1]x", "[::1].example.com", "[::1]:x", "[127.0.0.1]", "[fe80::1%25eth0]", "::1", "a[b]", "a@b", "a b", "a/b", "a,b", "a;b", "A",
+		"[::1", "[::1]x", "[::1].example.com", "[::1]:x", "[127.0.0.1]", "[fe80::1%25eth0]", "::1", "a[b]", "a@b", "a b", "a/b",
+		"a,b", "a;b", "A",
 	} {
 		if validHost(host) {
-			t.Errorf("%q is taken for a host", host)
+			t.Errorf("%q is a valid host", host)
 		}
 	}
 	for origin, want := range map[string]string{
-		"http://app.example.com.": "app.example.com", "https://app.example.com.:8443": "app.example.com:8443", "http://[::1]:8080": "[::1]:8080",
-		"http://app.example.com:8080": "app.example.com:8080",
+		"http://app.example.com.": "app.example.com", "https://app.example.com.:8443": "app.example.com:8443",
+		"http://[::1]:8080": "[::1]:8080", "http://app.example.com:8080": "app.example.com:8080",
 	} {
 		if got, _ := authority(origin); got != want {
 			t.Errorf("%s is sent as %q, expected %q", origin, got, want)
@@ -40,7 +41,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// What a trusted proxy says of the client is read, or the client's address is unknown. It is never the proxy's.
+// TestClientAddr checks that the client's address is the one in a trusted proxy's X-Forwarded-For, or unknown, and never the proxy's.
 func TestClientAddr(t *testing.T) {
 	long := strings.Repeat("10.0.0.9, ", 10_000)
 	for _, c := range []struct {
@@ -67,7 +68,7 @@ func TestClientAddr(t *testing.T) {
 		{"10.0.0.1:1", []string{"2001:db8::1]"}, ""},
 		{"10.0.0.1:1", []string{"[2001:db8::1]x"}, ""},
 		{"10.0.0.1:1", []string{"[[2001:db8::1]]"}, ""},
-		// no address
+		// not an address
 		{"10.0.0.1:1", nil, ""},
 		{"10.0.0.1:1", []string{""}, ""},
 		{"10.0.0.1:1", []string{","}, ""},
@@ -89,7 +90,7 @@ func TestClientAddr(t *testing.T) {
 		{"10.0.0.1:1", []string{"203.0.113.7;10.0.0.2"}, ""},
 		{"10.0.0.1:1", []string{"203.0.113.7 10.0.0.2"}, ""},
 		{"10.0.0.1:1", []string{"203.0.113.7, unknown, 10.0.0.2"}, ""},
-		// what the client wrote itself isn't read
+		// the addresses that the client wrote itself
 		{"10.0.0.1:1", []string{"10.0.0.5, 203.0.113.7"}, "203.0.113.7"},
 		{"10.0.0.1:1", []string{"unknown, 203.0.113.7, 10.0.0.3"}, "203.0.113.7"},
 		{"10.0.0.1:1", []string{"10.0.0.5", "203.0.113.7"}, "203.0.113.7"},
@@ -103,7 +104,7 @@ func TestClientAddr(t *testing.T) {
 		{"10.0.0.1:1", []string{"203.0.113.7, " + strings.TrimSuffix(long, ", ")}, "203.0.113.7"},
 		{"10.0.0.1:1", []string{strings.Repeat(",", 100_000)}, ""},
 		{"10.0.0.1:1", []string{strings.Repeat("[", 100_000)}, ""},
-		// nobody else is believed
+		// untrusted peers
 		{"203.0.113.1:1", []string{"10.0.0.5"}, "203.0.113.1"},
 		{"203.0.113.1:1", []string{"unknown"}, "203.0.113.1"},
 		{"203.0.113.1:1", nil, "203.0.113.1"},
@@ -115,12 +116,12 @@ func TestClientAddr(t *testing.T) {
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = c.peer, c.lines
 		var d Decision
 		if err := e.enter(r, &d); err != nil || d.ClientAddr != want {
-			t.Errorf("%s says %.200q: the client is %s, expected %s: %v", c.peer, c.lines, d.ClientAddr, want, err)
+			t.Errorf("%s sends %.200q: the client is %s, expected %s: %v", c.peer, c.lines, d.ClientAddr, want, err)
 		}
 	}
 }
 
-// A proxy that is set up wrongly is logged at its first request, and not at each.
+// TestAnUnknownClientIsLoggedOnce checks that a misconfigured proxy is logged at its first request only.
 func TestAnUnknownClientIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	front, _ := start(t, echo, func(_ *Route, c *Config) {
@@ -136,12 +137,15 @@ func TestAnUnknownClientIsLoggedOnce(t *testing.T) {
 			t.Errorf("%q: expected %q in\n%s", line, want, body)
 		}
 	}
-	if got := log.String(); strings.Count(got, "its address is unknown") != 1 || !strings.Contains(got, `proxy=127.0.0.1`) || !strings.Contains(got, `got \"unknown\"`) {
-		t.Errorf("the log says %s", got)
+	got := log.String()
+	if strings.Count(got, "its address is unknown") != 1 || !strings.Contains(got, `proxy=127.0.0.1`) ||
+		!strings.Contains(got, `got \"unknown\"`) {
+		t.Errorf("the log is %s", got)
 	}
 }
 
-// TestSpacesAreEscaped: HTTP/2 carries a path and a query with spaces, which would end the target in a request line of HTTP/1.1.
+// TestSpacesAreEscaped checks that spaces in a path and a query, which HTTP/2 can transfer, don't end the target in HTTP/1.1's request
+// line.
 func TestSpacesAreEscaped(t *testing.T) {
 	front, _ := start(t, echo, nil)
 	client := h2c()

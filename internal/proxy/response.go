@@ -2,13 +2,15 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
 )
 
-// headerNow is the decision's header when the answer is sent. The answer may have waited for the upstream or an issuer, and the
-// browser may have logged in meanwhile: its new cookie stays. An endpoint's own answer does what its request asks for.
+// headerNow returns the decision's header at the time of the answer. While the request waited for the upstream or an issuer, the browser
+// may have logged in with another request: the chain's Review removes the cookies that would replace those of that login. An endpoint's own
+// answer sets its cookies in any case.
 func (d *Decision) headerNow() http.Header {
 	if len(d.Header["Set-Cookie"]) == 0 || d.Endpoint != "" && !d.forwarded {
 		return d.Header
@@ -16,8 +18,8 @@ func (d *Decision) headerNow() http.Header {
 	return d.Route.Chain.Review(&d.Request, d.Header, d.forwarded)
 }
 
-// addDownstream adds the downstream_* headers to the response, also to a refusal by the policy: a client whose refresh token was
-// rotated must get the new one.
+// addDownstream adds the downstream_* headers to the response. They are also added to a refusal by the policy: a client must get its
+// refresh token if that was rotated.
 func (*Gate) addDownstream(d *Decision) error {
 	fields := d.view().plan.downstream
 	if d.Answer != nil || d.Identity == nil || len(fields) == 0 {
@@ -29,26 +31,20 @@ func (*Gate) addDownstream(d *Decision) error {
 	return nil
 }
 
-// finish drops the upstream's cookies that bear the gate's names, and adds the decision's own headers: here, because
-// ReverseProxy wipes what was set on the writer before.
-func (p *headerPlan) finish(h http.Header, own http.Header) {
+// changeResponse removes cookies with names of the gate's cookies from the upstream's response, and adds the decision's own headers. They
+// can't be set on the ResponseWriter before, because the upstream's headers would be added to them.
+func (p *headerPlan) changeResponse(h http.Header, own http.Header) {
 	if lines, found := h["Set-Cookie"]; found {
-		kept := lines[:0]
-		for _, line := range lines {
-			if !p.cookies.has(cookieName(line)) {
-				kept = append(kept, line)
-			}
-		}
-		h["Set-Cookie"] = kept
-		if len(kept) == 0 {
+		h["Set-Cookie"] = slices.DeleteFunc(lines, func(line string) bool { return p.cookies.has(cookieName(line)) })
+		if len(h["Set-Cookie"]) == 0 {
 			delete(h, "Set-Cookie")
 		}
 	}
 	addOwn(h, own)
 }
 
-// cookieName is the name under which a browser sends a cookie back. One without a name comes back as its value alone (RFC
-// 6265bis §5.8.3), and =session=x as session=x.
+// cookieName returns the name under which a browser sends a cookie of a Set-Cookie line back. A browser sends a cookie without a name as
+// its value alone (RFC 6265bis §5.8.3), and so =session=x as session=x.
 func cookieName(line string) string {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
@@ -58,8 +54,8 @@ func cookieName(line string) string {
 	return strings.TrimSpace(name)
 }
 
-// addOwn adds the decision's headers, which replace the upstream's; cookies stand beside each other. A response with one of
-// them belongs to one person: no cache may keep it.
+// addOwn adds the decision's headers to h, in which they replace others of their names, except for Set-Cookie. A response with such headers
+// is for one user, so it must not be cached.
 func addOwn(h, own http.Header) {
 	if len(own) == 0 {
 		return

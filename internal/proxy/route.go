@@ -9,19 +9,19 @@ import (
 	"sallyport/internal/authz"
 )
 
-// A route is a Route as requests meet it, with all that is computed from it at load.
+// A route is a Route with what is computed from it at load.
 type route struct {
 	*Route
-	view      *view            // of requests without an identity
+	view      *view            // for requests without an identity
 	views     map[string]*view // by the issuer of an identity
-	allow     trick
-	reserved  []string     // schemes of Authorization that no client may send past the gate; "" is every one
-	prefixes  []pathPrefix // that strip_path takes off
-	byMethod  bool         // a rule's methods or expression decide, so that no parameter may name another
-	challenge []string     // the value of WWW-Authenticate without an error
+	allow     ambiguity
+	reserved  []string     // schemes of Authorization that aren't forwarded from clients; "" is every scheme
+	prefixes  []pathPrefix // for strip_path
+	byMethod  bool         // dependsOnMethod
+	challenge []string     // the values of WWW-Authenticate without an error
 	rules     *rules
-	triggers  []*boundEndpoint       // endpoints without a path of their own
-	proxy     *httputil.ReverseProxy // nil: nothing is forwarded
+	matching  []*boundEndpoint       // endpoints with Matches instead of a path
+	proxy     *httputil.ReverseProxy // nil: requests can't be forwarded
 }
 
 // A view is a View with its header plan.
@@ -30,7 +30,7 @@ type view struct {
 	plan *headerPlan
 }
 
-// A rule is a Rule with its place among the route's and the headers that it adds.
+// A rule is a Rule with its index among the route's rules and the headers that it adds.
 type rule struct {
 	*Rule
 	order  int
@@ -40,37 +40,37 @@ type rule struct {
 // requirements returns what the rule requires of an identity.
 func (r *rule) requirements() *authz.Rule { return r.Rule.Rule }
 
-// defaultRule holds where a route's rules say nothing: a credential is required.
+// defaultRule applies to requests that no rule of the route matches: a credential is required.
 var defaultRule = &rule{Rule: &Rule{Rule: &authz.Rule{Auth: authz.Required}}, order: math.MaxInt}
 
-// shared is what the routes of a process have in common: a header or a cookie that means something on one of them must not pass on
-// another, which may lead to the same upstream.
-type shared struct {
+// A common has the headers and cookies of all routes together. Those of one route are removed on every route, which may lead to the same
+// upstream.
+type common struct {
 	cookies *cookieSet
-	removed map[bool]*nameSet // by whether the route lets method overrides pass
-	schemes []string          // of Authorization under which a route sends access tokens
+	removed map[bool]*nameSet // by whether the route allows method overrides
+	schemes []string          // tokenSchemes
 }
 
-func newShared(routes []*Route) *shared {
-	return &shared{
+func newCommon(routes []*Route) *common {
+	return &common{
 		cookies: newCookieSet(routes), schemes: tokenSchemes(routes),
 		removed: map[bool]*nameSet{false: newNameSet(routes, false), true: newNameSet(routes, true)},
 	}
 }
 
-// newRoute computes a route. The error names the setting of a header that no claim may be sent as.
-func newRoute(given *Route, s *shared) (*route, error) {
-	r := &route{Route: given, views: map[string]*view{}, prefixes: newPrefixes(given.Paths), byMethod: given.judgesMethods()}
+// newRoute returns the route for a Route. It returns an error if a claim would be sent as Authorization.
+func newRoute(given *Route, c *common) (*route, error) {
+	r := &route{Route: given, views: map[string]*view{}, prefixes: newPrefixes(given.Paths), byMethod: given.dependsOnMethod()}
 	for _, name := range given.Allow {
-		r.allow |= tricks[name]
+		r.allow |= ambiguities[name]
 	}
-	removed := s.removed[r.allow&methodOverride != 0]
-	r.view = newView(&given.View, removed, s.cookies)
+	removed := c.removed[r.allow&methodOverride != 0]
+	r.view = newView(&given.View, removed, c.cookies)
 	for issuer, v := range given.Views {
-		r.views[issuer] = newView(v, removed, s.cookies)
+		r.views[issuer] = newView(v, removed, c.cookies)
 	}
 	r.rules = newRules(given.Rules)
-	r.reserved = append(append(r.reserved, given.Schemes...), s.schemes...)
+	r.reserved = append(append(r.reserved, given.Schemes...), c.schemes...)
 	r.challenge = []string{fmt.Sprintf("Bearer realm=%q", given.Realm) + given.Resource}
 	if given.Basic {
 		r.challenge = append(r.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, given.Realm))
@@ -84,7 +84,7 @@ func newView(v *View, removed *nameSet, cookies *cookieSet) *view {
 	return &view{v, p}
 }
 
-// checkFields refuses a claim that would be sent as Authorization.
+// checkFields returns an error if a claim would be sent as Authorization.
 func (r *route) checkFields() error {
 	fields := r.view.plan.upstream
 	for _, v := range r.views {
@@ -101,7 +101,7 @@ func (r *route) checkFields() error {
 	return nil
 }
 
-// viewOf returns what is seen of an issuer's identity.
+// viewOf returns the view for identities of an issuer.
 func (r *route) viewOf(issuer string) *view {
 	if v := r.views[issuer]; v != nil {
 		return v
@@ -109,9 +109,9 @@ func (r *route) viewOf(issuer string) *view {
 	return r.view
 }
 
-// trigger returns the endpoint without a path of its own that a request is for, or nil.
-func (r *route) trigger(req *auth.Request) *boundEndpoint {
-	for _, e := range r.triggers {
+// matchingEndpoint returns the endpoint whose Matches accepts the request, or nil.
+func (r *route) matchingEndpoint(req *auth.Request) *boundEndpoint {
+	for _, e := range r.matching {
 		if e.Matches(req) {
 			return e
 		}
@@ -119,7 +119,7 @@ func (r *route) trigger(req *auth.Request) *boundEndpoint {
 	return nil
 }
 
-// allViews returns the views of a route.
+// allViews returns the View and the Views of a route.
 func (r *Route) allViews() []*View {
 	all := []*View{&r.View}
 	for _, v := range r.Views {

@@ -9,10 +9,10 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A tree finds values by prefixes of whole path segments: /admin is /admin and /admin/..., never /administrator.
+// A tree finds values by path prefixes of whole segments: /admin is a prefix of /admin/x, but not of /administrator.
 type tree[T any] struct {
 	children map[string]*tree[T]
-	values   []T // at exactly this prefix, in the order in which they were added
+	values   []T // of this prefix, in the order of add
 }
 
 func (t *tree[T]) add(prefix string, v T) {
@@ -53,41 +53,41 @@ func (t *tree[T]) each(path string, f func([]T)) {
 	}
 }
 
-// A site is what is served under one host.
-type site struct {
+// A virtualHost has the routes and endpoints of one configured host.
+type virtualHost struct {
 	routes    tree[*route]
 	endpoints map[string]*boundEndpoint // by exact path
 }
 
-// A boundEndpoint is an endpoint of a route's flow.
+// A boundEndpoint is an endpoint of a flow and the flow's route.
 type boundEndpoint struct {
 	auth.Endpoint
 	route *route
 }
 
-// A router finds the route of a request: by exact host, then by the longest wildcard, then among the routes for any host;
-// there by the longest path.
+// A router finds the route of a request. An exact host precedes wildcards, a longer wildcard a shorter one, and both the routes for any
+// host. Among the routes of a host, the longest path is chosen.
 type router struct {
-	exact    map[string]*site
+	exact    map[string]*virtualHost
 	wildcard []wildcard // the longest suffix first
-	any      *site
-	own      map[string]*boundEndpoint // of the process, on every host
+	any      *virtualHost
+	own      map[string]*boundEndpoint // endpoints of the process, on every host, by path
 }
 
 type wildcard struct {
 	suffix string // ".example.com"
-	site   *site
+	*virtualHost
 }
 
 func newRouter(routes []*route, own []boundEndpoint) *router {
-	r := &router{exact: map[string]*site{}, own: map[string]*boundEndpoint{}}
+	r := &router{exact: map[string]*virtualHost{}, own: map[string]*boundEndpoint{}}
 	for n := range own {
 		r.own[own[n].Path] = &own[n]
 	}
 	for _, route := range routes {
 		for _, e := range route.Chain.Endpoints() {
 			if e.Path == "" {
-				route.triggers = append(route.triggers, &boundEndpoint{e, route})
+				route.matching = append(route.matching, &boundEndpoint{e, route})
 			}
 		}
 		hosts := route.Hosts
@@ -95,14 +95,14 @@ func newRouter(routes []*route, own []boundEndpoint) *router {
 			hosts = []string{""}
 		}
 		for _, host := range hosts {
-			s := r.site(host)
+			s := r.virtualHost(host)
 			for _, path := range route.Paths {
 				s.routes.add(path, route)
 			}
 			for _, e := range route.Chain.Endpoints() {
 				if e.Path != "" {
 					s.endpoints[e.Path] = &boundEndpoint{e, route}
-					if !strings.HasSuffix(e.Path, "/") { // a person or a proxy may have added it: the upstream never has this path
+					if !strings.HasSuffix(e.Path, "/") { // a user or a proxy may have added the slash
 						s.endpoints[e.Path+"/"] = s.endpoints[e.Path]
 					}
 				}
@@ -113,17 +113,17 @@ func newRouter(routes []*route, own []boundEndpoint) *router {
 	return r
 }
 
-// site returns the site of a configured host, made if need be.
-func (r *router) site(host string) *site {
-	fresh := func() *site { return &site{endpoints: map[string]*boundEndpoint{}} }
+// virtualHost returns the virtualHost of a configured host. It adds one if necessary.
+func (r *router) virtualHost(host string) *virtualHost {
+	fresh := func() *virtualHost { return &virtualHost{endpoints: map[string]*boundEndpoint{}} }
 	if suffix, found := strings.CutPrefix(host, "*"); found {
 		for _, w := range r.wildcard {
 			if w.suffix == suffix {
-				return w.site
+				return w.virtualHost
 			}
 		}
 		r.wildcard = append(r.wildcard, wildcard{suffix, fresh()})
-		return r.wildcard[len(r.wildcard)-1].site
+		return r.wildcard[len(r.wildcard)-1].virtualHost
 	}
 	if host == "" {
 		if r.any == nil {
@@ -137,14 +137,14 @@ func (r *router) site(host string) *site {
 	return r.exact[host]
 }
 
-// A match is where a request leads.
+// A match is the route and rule of a request.
 type match struct {
 	route    *route
 	rule     *rule
-	endpoint *boundEndpoint // if set, the gate answers itself
+	endpoint *boundEndpoint // if set, the gate answers the request itself
 }
 
-// find returns the match for a host and path; ok is false if no route has them.
+// find returns the match of a request. ok is false if no route has its host and path.
 func (r *router) find(host, path, method string) (m match, ok bool) {
 	if e := r.own[path]; e != nil {
 		return match{route: e.route, rule: defaultRule, endpoint: e}, true
@@ -154,7 +154,7 @@ func (r *router) find(host, path, method string) (m match, ok bool) {
 	}
 	for _, w := range r.wildcard {
 		if strings.HasSuffix(host, w.suffix) && len(host) > len(w.suffix) {
-			if m, ok = w.site.find(host, path, method); ok {
+			if m, ok = w.find(host, path, method); ok {
 				return m, ok
 			}
 		}
@@ -162,7 +162,7 @@ func (r *router) find(host, path, method string) (m match, ok bool) {
 	return r.any.find(host, path, method)
 }
 
-func (s *site) find(host, path, method string) (m match, ok bool) {
+func (s *virtualHost) find(host, path, method string) (m match, ok bool) {
 	if s == nil {
 		return m, false
 	}
@@ -177,7 +177,7 @@ func (s *site) find(host, path, method string) (m match, ok bool) {
 	return m, true
 }
 
-// rules are a route's rules, indexed by path and method; among those that fit, the first written is chosen.
+// rules are the rules of a route, indexed by path and method. Of the rules that match a request, the first in the configuration applies.
 type rules struct {
 	all  []*rule
 	tree tree[*methods]
@@ -185,20 +185,20 @@ type rules struct {
 
 func newRules(list []*Rule) *rules {
 	r := &rules{}
-	var paths []string // in the order in which they are named first
-	at := map[string][]*rule{}
+	var paths []string // in the order of their first rule
+	byPath := map[string][]*rule{}
 	for n, given := range list {
 		rule := &rule{Rule: given, order: n, fields: mappedFields(given.Headers.UpstreamHeaders)}
 		r.all = append(r.all, rule)
 		for _, path := range orAny(rule.Paths) {
-			if at[path] == nil {
+			if byPath[path] == nil {
 				paths = append(paths, path)
 			}
-			at[path] = append(at[path], rule)
+			byPath[path] = append(byPath[path], rule)
 		}
 	}
 	for _, path := range paths {
-		r.tree.add(path, newMethods(at[path]))
+		r.tree.add(path, newMethods(byPath[path]))
 	}
 	return r
 }
@@ -212,8 +212,8 @@ func orAny(paths []string) []string {
 
 func (r *rules) find(host, path, method string) *rule {
 	chosen := defaultRule
-	r.tree.each(path, func(here []*methods) {
-		for _, m := range here {
+	r.tree.each(path, func(all []*methods) {
+		for _, m := range all {
 			for _, rule := range m.of(method) {
 				if rule.order >= chosen.order {
 					break
@@ -228,10 +228,10 @@ func (r *rules) find(host, path, method string) *rule {
 	return chosen
 }
 
-// methods are the rules of one path by method, in their order.
+// methods has the rules of one path by method, in the order of the configuration.
 type methods struct {
-	named map[string][]*rule
-	all   []*rule // those about every method
+	named map[string][]*rule // of the methods that a rule names
+	other []*rule            // of all other methods
 }
 
 func newMethods(list []*rule) *methods {
@@ -244,7 +244,7 @@ func newMethods(list []*rule) *methods {
 			}
 		}
 		if len(rule.Methods) == 0 {
-			m.all = append(m.all, rule)
+			m.other = append(m.other, rule)
 		}
 	}
 	for method := range m.named {
@@ -261,10 +261,10 @@ func (m *methods) of(method string) []*rule {
 	if list, named := m.named[method]; named {
 		return list
 	}
-	return m.all
+	return m.other
 }
 
-// hasMethod reports whether a rule is about a method. A rule about GET is about HEAD too (RFC 9110 §9.3.2).
+// hasMethod reports whether a rule applies to a method. A rule for GET applies to HEAD, too (RFC 9110 §9.3.2).
 func (r *Rule) hasMethod(method string) bool {
 	return len(r.Methods) == 0 || slices.Contains(r.Methods, method) ||
 		method == http.MethodHead && slices.Contains(r.Methods, http.MethodGet)
@@ -277,17 +277,18 @@ func (r *Rule) onHost(host string) bool {
 	})
 }
 
-// match finds where a request leads, and the other ways in which the upstream may read its path: all must lead to one rule.
+// match returns the match of a request, and the other readings of its path by an upstream. It returns an error if no route matches, or if a
+// reading has another match.
 func (r *router) match(host, method string, t *target) (m match, readings []string, err error) {
 	m, ok := r.find(host, t.path, method)
 	if !ok {
 		return m, nil, &auth.Error{Status: http.StatusNotFound, Description: "There is nothing at this address.", Reason: "no_route"}
 	}
-	if t.tricks == 0 {
+	if t.ambiguities == 0 {
 		return m, nil, nil
 	}
-	if more := t.tricks &^ m.route.allow; more != 0 {
-		return m, nil, badPath(more.refused())
+	if more := t.ambiguities &^ m.route.allow; more != 0 {
+		return m, nil, badPath(more.refusal())
 	}
 	if readings, err = t.readings(); err == nil && m.route.StripPath {
 		err = m.route.checkStripped(t)

@@ -68,7 +68,7 @@ func TestRulesFirstWrittenWins(t *testing.T) {
 	}
 }
 
-// TestTricksNeedOneReading: a path that the route allows is still refused if another reading of it leads to another rule.
+// TestTricksNeedOneReading checks that a path whose ambiguities are allowed is refused if another reading of it has another rule.
 func TestTricksNeedOneReading(t *testing.T) {
 	given := &Route{Paths: []string{"/"}, Allow: []string{"encoded_slash", "double_slash", "semicolon"}, Rules: []*Rule{
 		{Place: "admin", Paths: []string{"/public/admin", "/admin"}, Rule: &authz.Rule{}},
@@ -108,12 +108,12 @@ func TestTricksNeedOneReading(t *testing.T) {
 	for _, path := range []string{"/public/a%2Fb", "/public//a", "/public/a;x"} {
 		target, _ := parsePath(path)
 		if _, _, err := r.match("h", "GET", &target); err == nil {
-			t.Errorf("match(%q) passed although the route allows no tricks", path)
+			t.Errorf("match(%q) passed although the route allows no ambiguities", path)
 		}
 	}
 }
 
-// TestRulesIndex: the index chooses what a search through all rules would.
+// TestRulesIndex checks that the index finds the same rule as a linear search.
 func TestRulesIndex(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func(of ...string) (chosen []string) {
@@ -129,7 +129,10 @@ func TestRulesIndex(t *testing.T) {
 	for range 300 {
 		var list []*Rule
 		for n := range 1 + random.IntN(8) {
-			list = append(list, &Rule{Place: strconv.Itoa(n), Paths: some(paths[1:]...), Methods: some(methods...), Hosts: some("h", "*.example.com"), Rule: &authz.Rule{}})
+			list = append(list, &Rule{
+				Place: strconv.Itoa(n), Rule: &authz.Rule{},
+				Paths: some(paths[1:]...), Methods: some(methods...), Hosts: some("h", "*.example.com"),
+			})
 		}
 		r := newRules(list)
 		for _, host := range []string{"h", "x.example.com", "other"} {
@@ -145,7 +148,7 @@ func TestRulesIndex(t *testing.T) {
 	}
 }
 
-// firstFit looks through the rules one after another, and returns the place of the first that fits.
+// firstFit returns the place of the first rule that matches.
 func firstFit(list []*Rule, host, path, method string) string {
 	for _, rule := range list {
 		under := len(rule.Paths) == 0

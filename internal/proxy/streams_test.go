@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// TestEarlyHints: a 103 must not carry the renewed cookie off, nor bring one of the upstream's past who looks at those, and
-// the answer must have it.
+// TestEarlyHints checks that a 103 has no cookies, neither the gate's nor the upstream's, and that the final response has the gate's.
 func TestEarlyHints(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</style.css>; rel=preload")
@@ -22,10 +21,12 @@ func TestEarlyHints(t *testing.T) {
 		io.WriteString(w, "body")
 	}, nil)
 	var early http.Header
-	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-		early = http.Header(h).Clone()
-		return nil
-	}})
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+		Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+			early = http.Header(h).Clone()
+			return nil
+		},
+	})
 	r, _ := http.NewRequestWithContext(ctx, "GET", front.URL, nil)
 	r.Header.Set("Authorization", "Bearer good")
 	res, err := front.Client().Do(r)
@@ -66,7 +67,7 @@ func TestUpgradeStreamsBothWays(t *testing.T) {
 	}
 }
 
-// Within an upgrade to HTTP requests would reach the upstream unjudged, with whatever headers: the wish isn't passed on.
+// TestNoUpgradeLeadsToHTTP checks that the upstream can't switch to another version of HTTP, over which requests would bypass the gate.
 func TestNoUpgradeLeadsToHTTP(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" {
@@ -79,7 +80,8 @@ func TestNoUpgradeLeadsToHTTP(t *testing.T) {
 	}, nil)
 	for _, protocol := range []string{"h2c", "H2C", "h2", "HTTP/2.0", "TLS/1.2", "websocket, h2c", "h2c,websocket"} {
 		for _, connection := range []string{"Upgrade", "Upgrade, HTTP2-Settings"} {
-			res := raw(t, front, "GET /off HTTP/1.1\r\nHost: gate\r\nConnection: "+connection+"\r\nUpgrade: "+protocol+"\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+			res := raw(t, front, "GET /off HTTP/1.1\r\nHost: gate\r\nConnection: "+connection+"\r\nUpgrade: "+protocol+
+				"\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
 			body, err := io.ReadAll(res.Body)
 			if res.StatusCode != http.StatusOK || err != nil || strings.Contains(strings.ToLower(string(body)), "http2") {
 				t.Errorf("Upgrade: %s, Connection: %s: %d, the upstream got %q, %v", protocol, connection, res.StatusCode, body, err)
@@ -114,14 +116,15 @@ func TestEventsAreFlushedAndTrailersPass(t *testing.T) {
 	}
 }
 
-// A request's trailers could carry what its headers must not: none of the names that the gate sets passes.
+// TestTrailersOfRequestsAreStripped checks that the names of headers that the gate sets are removed from a request's trailers, too.
 func TestTrailersOfRequestsAreStripped(t *testing.T) {
 	arrived := make(chan http.Header, 1)
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		arrived <- r.Trailer
 	}, nil)
-	raw(t, front, "POST / HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer good\r\nTransfer-Encoding: chunked\r\nTrailer: X-User, X-Sum\r\n\r\n"+
+	raw(t, front, "POST / HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer good\r\n"+
+		"Transfer-Encoding: chunked\r\nTrailer: X-User, X-Sum\r\n\r\n"+
 		"1\r\na\r\n0\r\nX-User: admin\r\nX-Sum: 1\r\n\r\n")
 	if trailer := <-arrived; trailer.Get("X-User") != "" {
 		t.Errorf("the upstream got the trailers %v", trailer)

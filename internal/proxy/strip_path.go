@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// strip takes the route's longest prefix off a path as it is sent. Its segments are compared decoded, one by one, so that an encoded
-// slash never ends the prefix: what is left must be what was judged, however the upstream reads it.
+// strip removes the longest of the route's prefixes from an escaped path. It compares decoded segments, so that an encoded slash doesn't
+// end the prefix: the rest must be the path that was authorized.
 func (r *route) strip(raw string) string {
 	longest := 0
 	for _, prefix := range r.prefixes {
-		longest = max(longest, prefix.of(raw))
+		longest = max(longest, prefix.length(raw))
 	}
 	return cmp.Or(raw[longest:], "/")
 }
 
-// stripped is what strip takes off, which the upstream needs for links to itself; empty if that is nothing.
+// stripped returns the prefix that strip removes, or "". The upstream needs it for links to itself.
 func (r *route) stripped(raw string) string {
 	if !r.StripPath {
 		return ""
@@ -26,11 +26,11 @@ func (r *route) stripped(raw string) string {
 	return strings.TrimSuffix(raw, r.strip(raw))
 }
 
-// A pathPrefix is a path of a route, by its decoded segments.
+// A pathPrefix has the decoded segments of a route's path.
 type pathPrefix []string
 
-// of is how many bytes of a path as it is sent the prefix takes; 0 if the path isn't below it.
-func (p pathPrefix) of(raw string) int {
+// length returns the number of bytes of the prefix in an escaped path, or 0 if the path doesn't have it.
+func (p pathPrefix) length(raw string) int {
 	length := 0
 	for _, segment := range p {
 		if length == len(raw) || raw[length] != '/' {
@@ -48,18 +48,18 @@ func (p pathPrefix) of(raw string) int {
 	return length
 }
 
-// checkStripped refuses a path that may be read as one with two slashes at its beginning, once the route's prefix is off: some
-// servers take what follows for a host, and the rest for the path.
+// checkStripped returns an error if a reading of the path begins with two slashes once the prefix is removed: some servers parse that as a
+// host and a path.
 func (r *route) checkStripped(t *target) error {
-	rest := target{raw: r.strip(t.raw), tricks: t.tricks}
+	rest := target{raw: r.strip(t.raw), ambiguities: t.ambiguities}
 	readings, err := rest.readings()
 	if slices.ContainsFunc(readings, func(p string) bool { return strings.HasPrefix(p, "//") }) {
-		err = errors.New("without the route's prefix the path may be read as one that begins with two slashes")
+		err = errors.New("without the route's prefix, the path may begin with two slashes for the upstream")
 	}
 	return err
 }
 
-// newPrefixes are the route's paths as strip compares them.
+// newPrefixes returns the route's paths for strip.
 func newPrefixes(paths []string) (all []pathPrefix) {
 	for _, p := range paths {
 		if p = strings.Trim(p, "/"); p != "" {

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// An Upstream is the service behind a route and the pool of connections to it.
+// An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
 	url       *url.URL
 	transport *http.Transport
-	upgrades  *http.Transport // for requests that ask for another protocol, which HTTP/2 doesn't have (RFC 9113 §8.6)
+	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
 }
 
-// NewUpstream returns the upstream of the settings. It connects to nothing yet.
+// NewUpstream returns the upstream of the settings. It doesn't connect yet.
 func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -37,7 +37,7 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	return up, err
 }
 
-// transport returns a pool of connections that speak a protocol.
+// transport returns a transport for a protocol: auto, http1 or http2.
 func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
@@ -45,7 +45,7 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 		ResponseHeaderTimeout: s.ResponseHeaderTimeout,
 		IdleConnTimeout:       s.IdleTimeout,
 		ExpectContinueTimeout: time.Second,
-		MaxIdleConnsPerHost:   512, // net/http's 2 would dial anew for most requests
+		MaxIdleConnsPerHost:   512, // with net/http's default of 2, most requests would dial
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
 	}
@@ -57,7 +57,7 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 	return t, err
 }
 
-// RoundTrip sends a request over the protocol that fits. It may change r, which is the gate's own.
+// RoundTrip sends a request, over HTTP/1.1 if it has Upgrade. It may change r, which isn't the client's request but the gate's copy.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	transport := u.transport
 	if r.Header.Get("Upgrade") != "" {
@@ -67,7 +67,7 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	return transport.RoundTrip(r)
 }
 
-// mayBeHTTP2 reports whether a transport to the upstream speaks HTTP/2 there.
+// mayBeHTTP2 reports whether a transport may use HTTP/2 for the upstream.
 func (u *Upstream) mayBeHTTP2(t *http.Transport) bool {
 	return t.Protocols.UnencryptedHTTP2() || t.Protocols.HTTP2() && u.url.Scheme == "https"
 }
@@ -88,7 +88,7 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-// Reach connects to the upstream, with TLS where it is reached so, and sends nothing.
+// Reach connects to the upstream, with a TLS handshake if its URL is https. It sends no request.
 func (u *Upstream) Reach(ctx context.Context) error {
 	address := u.url.Host
 	if u.url.Port() == "" {
@@ -107,7 +107,7 @@ func (u *Upstream) Reach(ctx context.Context) error {
 	return tls.Client(conn, c).HandshakeContext(ctx)
 }
 
-// Close closes the idle connections; those in use end with their requests.
+// Close closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {
 	u.transport.CloseIdleConnections()
 	u.upgrades.CloseIdleConnections()

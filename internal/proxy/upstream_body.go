@@ -7,88 +7,87 @@ import (
 	"sync"
 )
 
-// maxReplayed is how much of a body is kept until its request is answered, in bytes.
+// maxReplayed is the size of the longest body that can be sent again, in bytes.
 const maxReplayed = 64 << 10
 
-// replayable lets net/http send a request a second time that an HTTP/2 upstream has not looked at: it says so by GOAWAY or by
-// REFUSED_STREAM (RFC 9113 §6.8, §8.7), as servers do when they stop. What was read of the body is kept for that, until it is more
-// than maxReplayed or answered is called; nothing is waited for. Over HTTP/1.1 it serves requests of which nothing was written, and
-// those with Idempotency-Key.
+// replayable lets net/http send a request again that an HTTP/2 upstream didn't process, as the upstream says with GOAWAY or REFUSED_STREAM
+// (RFC 9113 §6.8, §8.7) when it stops. For that it buffers what was read of the body, until that is more than maxReplayed or answered is
+// called. Over HTTP/1.1, net/http sends a request again if nothing was written of it, or if it has Idempotency-Key.
 func replayable(out *http.Request, http1 bool) (answered func()) {
 	if out.Body == nil || out.Body == http.NoBody {
 		return func() {}
 	}
-	kept := &keptBody{source: out.Body, inPlace: http1}
-	kept.changed.L = &kept.mu
-	out.Body, out.GetBody = kept.next(), kept.again
-	return kept.forget
+	b := &replayBody{source: out.Body, inPlace: http1}
+	b.changed.L = &b.mu
+	out.Body, out.GetBody = b.newReader(), b.getBody
+	return b.stopBuffering
 }
 
-// A keptBody remembers what was read of a body, for the next reader of it. At any time one reader is the body's: those before it
-// belong to attempts that net/http has given up.
-type keptBody struct {
+// A replayBody buffers what was read of a body for further attempts to send the request. Each attempt has a reader; only the last one is
+// active, because net/http has given up the attempts before.
+type replayBody struct {
 	mu      sync.Mutex
-	changed sync.Cond // on mu: the source has given something, or a reader was closed
+	changed sync.Cond // on mu: data was read from source, or a reader was closed
 	source  io.Reader
-	inPlace bool // a Read may go on after Close, as HTTP/1.1's may
+	inPlace bool // reads use the caller's buffer: only over HTTP/1.1, where a Read may continue after Close
 	reading bool // readSource runs
 	err     error
-	reader  *bodyReader // of the attempt that counts
+	reader  *bodyReader // of the last attempt
 
-	kept     []byte // the end of what was read; all of it, unless lost
-	lost     bool   // the beginning isn't kept any more
-	answered bool
+	buffer    []byte // what was read of the body; if truncated, the end of that
+	truncated bool   // the request can't be sent again
+	answered  bool
 }
 
-// A bodyReader reads a keptBody for one attempt to send the request.
+// A bodyReader reads a replayBody for one attempt to send the request.
 type bodyReader struct {
-	body   *keptBody
-	at     int // in body.kept
+	body   *replayBody
+	at     int // in body.buffer
 	closed bool
 }
 
 var (
-	errBodyClosed = errors.New("the body was closed, because its request was given up")
-	errBodyLost   = errors.New("the upstream refused the request, and too much of its body was sent to send it again")
+	errBodyClosed    = errors.New("the body was closed, because its request was canceled")
+	errBodyTruncated = errors.New("the upstream refused the request, and too much of its body was sent to send it again")
 )
 
-// next returns a reader of the body from its beginning, which is the body's from now on.
-func (b *keptBody) next() *bodyReader {
+// newReader returns a reader of the body from its beginning, and makes it the active one.
+func (b *replayBody) newReader() *bodyReader {
 	b.reader = &bodyReader{body: b}
 	return b.reader
 }
 
-// again is the request's GetBody.
-func (b *keptBody) again() (io.ReadCloser, error) {
+// getBody is the request's GetBody.
+func (b *replayBody) getBody() (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.lost {
-		return nil, errBodyLost
+	if b.truncated {
+		return nil, errBodyTruncated
 	}
-	return b.next(), nil
+	return b.newReader(), nil
 }
 
-// forget ends the keeping: the upstream has answered, and takes the rest as it comes.
-func (b *keptBody) forget() {
+// stopBuffering is called when the upstream has answered: the request isn't sent again.
+func (b *replayBody) stopBuffering() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answered = true
 	b.trim()
 }
 
-// trim drops what only another attempt would read, if there can be none any more.
-func (b *keptBody) trim() {
-	if !b.answered && len(b.kept) <= maxReplayed {
+// trim removes what the active reader has read from the buffer, if the upstream has answered or the buffer is too long.
+func (b *replayBody) trim() {
+	if !b.answered && len(b.buffer) <= maxReplayed {
 		return
 	}
-	b.lost = true
-	if b.kept, b.reader.at = b.kept[b.reader.at:], 0; len(b.kept) == 0 {
-		b.kept = nil
+	b.truncated = true
+	if b.buffer, b.reader.at = b.buffer[b.reader.at:], 0; len(b.buffer) == 0 {
+		b.buffer = nil
 	}
 }
 
-// Read returns what was read already, or waits for the source. Close ends the waiting: over HTTP/2 net/http begins the next attempt
-// only when the last one's Read has ended.
+// Read returns buffered data, or waits for the source. Close ends the wait: over HTTP/2, net/http begins the next attempt only after the
+// Read of the last one has returned.
 func (r *bodyReader) Read(p []byte) (int, error) {
 	b := r.body
 	b.mu.Lock()
@@ -97,23 +96,23 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 		switch {
 		case r.closed || r != b.reader:
 			return 0, errBodyClosed
-		case r.at < len(b.kept):
-			n := copy(p, b.kept[r.at:])
+		case r.at < len(b.buffer):
+			n := copy(p, b.buffer[r.at:])
 			r.at += n
 			b.trim()
 			return n, nil
 		case b.err != nil:
 			return 0, b.err
 		case !b.reading:
-			b.readOn(p)
+			b.startRead(p)
 		default:
 			b.changed.Wait()
 		}
 	}
 }
 
-// readOn lets the source be read, by way of p if that is in place.
-func (b *keptBody) readOn(p []byte) {
+// startRead reads from the source: with inPlace into p before it returns, otherwise in a goroutine with a buffer of its own.
+func (b *replayBody) startRead(p []byte) {
 	b.reading = true
 	if b.inPlace {
 		b.mu.Unlock()
@@ -128,16 +127,16 @@ func (b *keptBody) readOn(p []byte) {
 	}()
 }
 
-// readSource reads on in the body, for whichever reader is the body's by then.
-func (b *keptBody) readSource(p []byte) {
+// readSource reads from the source into p, and appends the data to the buffer.
+func (b *replayBody) readSource(p []byte) {
 	n, err := b.source.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.kept, b.reading, b.err = append(b.kept, p[:n]...), false, err
+	b.buffer, b.reading, b.err = append(b.buffer, p[:n]...), false, err
 	b.changed.Broadcast()
 }
 
-// Close ends this reader alone: the body is the request's that came in.
+// Close closes this reader only. The source belongs to the client's request.
 func (r *bodyReader) Close() error {
 	r.body.mu.Lock()
 	defer r.body.mu.Unlock()

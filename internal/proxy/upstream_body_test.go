@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// A refusal is how an HTTP/2 server says that it has not looked at a request, and when.
+// A refusal is the way in which an HTTP/2 server refuses a request unprocessed, and when it does.
 type refusal struct {
 	after  func(received int, ended bool) bool
 	refuse func(f *http2.Framer, stream uint32)
@@ -23,7 +23,8 @@ type refusal struct {
 func goAway(f *http2.Framer, _ uint32)       { f.WriteGoAway(0, http2.ErrCodeNo, nil) }
 func refuseStream(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeRefusedStream) }
 
-// refusing is an HTTP/2 server that refuses the first request of its first connection; further requests get their body back.
+// refusing starts an HTTP/2 server that refuses the request of its first connection, and answers further requests with their body. requests
+// counts the connections.
 func refusing(t *testing.T, how refusal) (address string, requests *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +50,7 @@ func refusing(t *testing.T, how refusal) (address string, requests *atomic.Int32
 	return l.Addr().String(), requests
 }
 
-// echoBody answers with what it reads, as soon as it reads it.
+// echoBody answers with the request's body, and flushes after each read.
 func echoBody(w http.ResponseWriter, r *http.Request) {
 	p := make([]byte, 4<<10)
 	for {
@@ -62,7 +63,8 @@ func echoBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve reads a request's body until it is to be refused. A second request on the connection ends it, and is sent on another.
+// serve reads a request's body until how.after is true, and refuses the request. A second request on the connection gets GOAWAY, so that
+// the client sends it on another connection.
 func (how refusal) serve(c net.Conn) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
@@ -99,8 +101,8 @@ func (how refusal) serve(c net.Conn) {
 	}
 }
 
-// TestRefusedRequestsAreSentAgain: a request that the upstream says it hasn't looked at is sent again with its body, whether the
-// body's length is known or not.
+// TestRefusedRequestsAreSentAgain checks that a request which the upstream refused unprocessed is sent again with its body, with and
+// without a known length.
 func TestRefusedRequestsAreSentAgain(t *testing.T) {
 	whole := func(_ int, ended bool) bool { return ended }
 	text := strings.Repeat("0123456789abcdef", maxReplayed/32)
@@ -115,14 +117,15 @@ func TestRefusedRequestsAreSentAgain(t *testing.T) {
 			got, err := io.ReadAll(res.Body)
 			res.Body.Close()
 			if res.StatusCode != http.StatusOK || string(got) != text || err != nil || requests.Load() != 2 {
-				t.Errorf("%s, %s length: %d with %d bytes (%v) after %d connections", name, kind, res.StatusCode, len(got), err, requests.Load())
+				t.Errorf("%s, %s length: %d with %d bytes (%v) after %d connections",
+					name, kind, res.StatusCode, len(got), err, requests.Load())
 			}
 		}
 	}
 }
 
-// TestRefusedWhileTheClientWaits: a stream that is refused goes on elsewhere with what was sent of it, though the client sends
-// nothing more before it is answered.
+// TestRefusedWhileTheClientWaits checks that a refused request is sent again while its body is incomplete and the client waits for the
+// answer.
 func TestRefusedWhileTheClientWaits(t *testing.T) {
 	for name, refuse := range map[string]func(*http2.Framer, uint32){"GOAWAY": goAway, "REFUSED_STREAM": refuseStream} {
 		address, _ := refusing(t, refusal{func(received int, _ bool) bool { return received > 0 }, refuse})
@@ -142,7 +145,7 @@ func TestRefusedWhileTheClientWaits(t *testing.T) {
 	}
 }
 
-// TestRefusedTooLate: of a body that is too long to be kept the rest alone is never sent.
+// TestRefusedTooLate checks that a request isn't sent again if the beginning of its body is no longer buffered.
 func TestRefusedTooLate(t *testing.T) {
 	address, requests := refusing(t, refusal{func(received int, _ bool) bool { return received > 4*maxReplayed }, goAway})
 	front := startUpstream(t, UpstreamSettings{URL: "h2c://" + address})
@@ -156,11 +159,11 @@ func TestRefusedTooLate(t *testing.T) {
 	}
 }
 
-// TestKeptBodyIsBounded: what is kept is no more than its bound while the request waits for its answer, and nothing afterwards.
+// TestKeptBodyIsBounded checks that at most maxReplayed bytes are buffered before the answer, and nothing after it.
 func TestKeptBodyIsBounded(t *testing.T) {
 	r, _ := http.NewRequest("POST", "http://upstream/", io.LimitReader(zeros{}, 10*maxReplayed))
 	replayable(r, false)
-	kept, p := r.Body.(*bodyReader).body, make([]byte, 1<<10)
+	buffered, p := r.Body.(*bodyReader).body, make([]byte, 1<<10)
 	for total := 0; ; {
 		n, err := r.Body.Read(p)
 		if total += n; err != nil {
@@ -169,19 +172,19 @@ func TestKeptBodyIsBounded(t *testing.T) {
 			}
 			break
 		}
-		if len(kept.kept) > maxReplayed {
-			t.Fatalf("%d bytes are kept after %d", len(kept.kept), total)
+		if len(buffered.buffer) > maxReplayed {
+			t.Fatalf("%d bytes are buffered after %d", len(buffered.buffer), total)
 		}
 	}
 	if _, err := r.GetBody(); err == nil {
-		t.Error("a part of the body is given for the whole")
+		t.Error("GetBody returns a part of the body")
 	}
 	r, _ = http.NewRequest("POST", "http://upstream/", io.MultiReader(strings.NewReader("begun "), strings.NewReader("ended")))
 	answered := replayable(r, false)
 	r.Body.Read(p)
 	answered()
-	if left := r.Body.(*bodyReader).body.kept; left != nil {
-		t.Errorf("%q is kept after the answer", left)
+	if left := r.Body.(*bodyReader).body.buffer; left != nil {
+		t.Errorf("%q is buffered after the answer", left)
 	}
 	if rest, err := io.ReadAll(r.Body); string(rest) != "ended" || err != nil {
 		t.Errorf("then %q, %v", rest, err)

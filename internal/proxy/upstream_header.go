@@ -8,22 +8,21 @@ import (
 	"sallyport/internal/auth"
 )
 
-// An upstreamHeader is what a decision makes of a request's header on its way to the upstream: the names that are removed, and the
-// lines that are set then. It depends on the decision alone, so that it can be sent along with an answer, too.
+// An upstreamHeader has the changes to a request's header for the upstream: first some headers are removed, then those in set are set.
 type upstreamHeader struct {
 	plan              *headerPlan
 	keepAuthorization bool
-	hidden            []auth.Param // the credential, where the upstream doesn't see it
+	hidden            []auth.Param // the parameters that had the credential, if hide_credentials removes them
 	set               http.Header
-	refused           []string // headers that a claim would have made wrong
+	refused           []string // headers that aren't set, because headerValue refuses the claim
 }
 
-// upstreamHeader computes what becomes of the header in, which the client has sent.
+// upstreamHeader returns the changes to in, the header that the client sent.
 func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 	plan, hidden := d.view().plan, d.hidden()
-	used := slices.Contains(namesIn(d.used, auth.InHeader), "Authorization")
+	used := slices.Contains(namesIn(d.credential, auth.InHeader), "Authorization")
 	h := &upstreamHeader{plan: plan, hidden: hidden, set: make(http.Header, 8)}
-	h.keepAuthorization = d.open || used && len(hidden) == 0 || !used && d.Route.passes(in["Authorization"])
+	h.keepAuthorization = d.authOff || used && len(hidden) == 0 || !used && d.Route.passes(in["Authorization"])
 	if i := d.Identity; i != nil {
 		if plan.tokenHeader != "" && i.Tokens.AccessToken != "" {
 			h.set[plan.tokenHeader] = plan.tokenLine(in[plan.tokenHeader], i.Tokens.AccessToken)
@@ -37,7 +36,7 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 	return h
 }
 
-// apply removes and sets in h.
+// apply changes h.
 func (u *upstreamHeader) apply(h http.Header) {
 	for name := range h {
 		if u.removes(name) {
@@ -50,7 +49,7 @@ func (u *upstreamHeader) apply(h http.Header) {
 	}
 }
 
-// removes reports whether a header of the client's doesn't go to the upstream.
+// removes reports whether a header of the client is removed.
 func (u *upstreamHeader) removes(name string) bool {
 	if name == "Authorization" {
 		return !u.keepAuthorization
@@ -59,21 +58,21 @@ func (u *upstreamHeader) removes(name string) bool {
 		slices.ContainsFunc(u.hidden, func(p auth.Param) bool { return p.In == auth.InHeader && p.Name == name })
 }
 
-// removesCookie reports whether a cookie of the client's doesn't go to the upstream.
+// removesCookie reports whether a cookie of the client is removed.
 func (u *upstreamHeader) removesCookie(name string) bool {
 	return u.plan.cookies.has(name) ||
 		slices.ContainsFunc(u.hidden, func(p auth.Param) bool { return p.In == auth.InCookie && p.Name == name })
 }
 
-// hidden returns where the credential stood, if hide_credentials takes it out of there.
+// hidden returns the parameters that had the credential, if hide_credentials removes them.
 func (d *Decision) hidden() []auth.Param {
 	if !d.view().Headers.HideCredentials {
 		return nil
 	}
-	return d.used
+	return d.credential
 }
 
-// setForwarded sets how the client reached the gate.
+// setForwarded sets X-Forwarded-* and X-Request-Id.
 func (d *Decision) setForwarded(h http.Header) {
 	scheme, host, _ := strings.Cut(d.Origin, "://")
 	h["X-Forwarded-For"] = []string{d.Client()}

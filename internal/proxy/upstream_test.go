@@ -2,17 +2,22 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authz"
 )
 
-// startUpstream replaces the upstream of the rig by one of other settings.
+// startUpstream starts a gate with an upstream of the settings.
 func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
 	t.Helper()
 	s.ConnectTimeout, s.ResponseHeaderTimeout, s.IdleTimeout = time.Second, 5*time.Second, time.Second
@@ -25,7 +30,7 @@ func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
 	return front
 }
 
-// TestNoContentTypeIsGuessed: a response without Content-Type stays without, over every protocol on both sides.
+// TestNoContentTypeIsGuessed checks that no Content-Type is added to a response without one, over every protocol on both sides.
 func TestNoContentTypeIsGuessed(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil
@@ -56,7 +61,8 @@ func TestNoContentTypeIsGuessed(t *testing.T) {
 				body, err := io.ReadAll(res.Body)
 				res.Body.Close()
 				if values, there := res.Header["Content-Type"]; there || err != nil || res.StatusCode >= 300 {
-					t.Errorf("%s to the upstream, %s to the client, %s: %d with Content-Type %q, %q, %v", name, protocol, path, res.StatusCode, values, body, err)
+					t.Errorf("%s to the upstream, %s to the client, %s: %d with Content-Type %q, %q, %v",
+						name, protocol, path, res.StatusCode, values, body, err)
 				}
 			}
 		}
@@ -64,7 +70,7 @@ func TestNoContentTypeIsGuessed(t *testing.T) {
 	}
 }
 
-// TestUpgradeToAnUpstreamWithHTTP2: a request that asks for another protocol goes over HTTP/1.1, as kubectl's SPDY/3.1 must.
+// TestUpgradeToAnUpstreamWithHTTP2 checks that a request with Upgrade is sent over HTTP/1.1, as kubectl's SPDY/3.1 requires.
 func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 	back := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -90,7 +96,7 @@ func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	if body, _ := io.ReadAll(res.Body); string(body) != "HTTP/2.0" {
-		t.Fatalf("other requests go over %s, so this shows nothing", body)
+		t.Fatalf("other requests are sent over %s, expected HTTP/2.0", body)
 	}
 	res.Body.Close()
 	for _, protocol := range []string{"SPDY/3.1", "websocket", "echo"} {
@@ -113,7 +119,7 @@ func TestUpgradeToAnUpstreamWithHTTP2(t *testing.T) {
 	}
 }
 
-// TestUpstreamProtocol: the setting chooses the protocol, with TLS and without.
+// TestUpstreamProtocol checks the setting protocol, with TLS and without.
 func TestUpstreamProtocol(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
 	plain, secure := httptest.NewUnstartedServer(handler), httptest.NewUnstartedServer(handler)
@@ -142,7 +148,7 @@ func TestUpstreamProtocol(t *testing.T) {
 	}
 }
 
-// TestAnswerBeforeTheRequestEnds: over HTTP/1.1 a client gets the answer that the upstream begins while the body still comes.
+// TestAnswerBeforeTheRequestEnds checks that over HTTP/1.1 a client gets the upstream's response while it still sends the body.
 func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
@@ -182,7 +188,7 @@ func TestAnswerBeforeTheRequestEnds(t *testing.T) {
 	}
 }
 
-// TestLinksLeadBack: the link of a page that offers the same request again has the address that was judged.
+// TestLinksLeadBack checks that the link for another attempt has the path as it is forwarded.
 func TestLinksLeadBack(t *testing.T) {
 	front, _ := start(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(r *Route, _ *Config) {
 		r.Allow = []string{"encoded_slash"}
@@ -190,5 +196,69 @@ func TestLinksLeadBack(t *testing.T) {
 	res := raw(t, front, "GET /off/a%2Fb|%3a?q=%3a HTTP/1.1\r\nHost: gate\r\nAccept: text/html\r\n\r\n")
 	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), `href="http://gate/off/a%2Fb%7C%3A?q=%3a"`) {
 		t.Errorf("%s\n%s", res.Status, body)
+	}
+}
+
+func TestUpstreamTrouble(t *testing.T) {
+	front, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/off/hang" {
+			<-r.Context().Done()
+		}
+		panic(http.ErrAbortHandler)
+	}, func(r *Route, _ *Config) { r.Upstream.transport.ResponseHeaderTimeout = 50 * time.Millisecond })
+	for path, status := range map[string]int{"/off/hang": 504, "/off/abort": 502} {
+		if res, body := get(t, front, path); res.StatusCode != status {
+			t.Errorf("%s: %s %s, expected %d", path, res.Status, body, status)
+		}
+	}
+}
+
+func TestUpstreamTLSAndPrefix(t *testing.T) {
+	back := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	back.TLS = &tls.Config{}
+	back.StartTLS()
+	defer back.Close()
+	change := func(verify bool) func(*Route, *Config) {
+		return func(r *Route, _ *Config) {
+			r.Upstream, _ = NewUpstream(UpstreamSettings{URL: back.URL + "/base/", ConnectTimeout: time.Second, SSLVerify: verify})
+			r.Paths, r.StripPath = []string{"/", "/off"}, true
+		}
+	}
+	front, _ := start(t, nil, change(true))
+	if res, _ := get(t, front, "/off/x"); res.StatusCode != 502 {
+		t.Errorf("an unknown CA: %s, expected 502", res.Status)
+	}
+	front, _ = start(t, nil, change(false))
+	for path, want := range map[string]string{"/off": "/base/", "/off/x%20y": "/base/x%20y", "/off/": "/base/"} {
+		if _, body := get(t, front, path); !strings.HasPrefix(body, "GET "+want+"\n") {
+			t.Errorf("%s became %q, expected %q", path, strings.SplitN(body, "\n", 2)[0], want)
+		}
+	}
+}
+
+// TestRouteWithoutUpstream checks that a route without an upstream authorizes requests, and refuses those that it would forward.
+func TestRouteWithoutUpstream(t *testing.T) {
+	tokens := flowFunc(func(r *auth.Request) (*auth.Result, error) {
+		if r.Header.Get("Authorization") == "" {
+			return nil, auth.ErrNoCredential
+		}
+		return &auth.Result{Identity: &auth.Identity{Subject: "john", Tokens: auth.Tokens{AccessToken: "at"}}}, nil
+	})
+	route := &Route{
+		Name: "judge", Paths: []string{"/"}, Chain: auth.Chain{{Flow: tokens}},
+		Policy: authz.NewPolicy(authz.Settings{}, authz.ACLSettings{}, authz.NewDirectory(nil), nil),
+	}
+	g, err := New(Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for credential, want := range map[string]int{"": http.StatusUnauthorized, "Bearer at": http.StatusInternalServerError} {
+		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		if credential != "" {
+			r.Header.Set("Authorization", credential)
+		}
+		if g.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("with %q: %d, expected %d", credential, w.Code, want)
+		}
 	}
 }

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// TestUpstreamTimeouts: an upstream that doesn't take a connection is waited for as long as connect_timeout says, and an idle
-// connection is closed after idle_timeout.
+// TestUpstreamTimeouts checks connect_timeout with an upstream that doesn't answer the TLS handshake, and idle_timeout.
 func TestUpstreamTimeouts(t *testing.T) {
 	closed := make(chan struct{}, 1)
 	back := httptest.NewUnstartedServer(http.HandlerFunc(echo))
@@ -21,7 +20,9 @@ func TestUpstreamTimeouts(t *testing.T) {
 	back.Start()
 	defer back.Close()
 	front, _ := start(t, nil, func(r *Route, _ *Config) {
-		r.Upstream, _ = NewUpstream(UpstreamSettings{URL: back.URL, ConnectTimeout: time.Second, IdleTimeout: 10 * time.Millisecond, SSLVerify: true})
+		r.Upstream, _ = NewUpstream(UpstreamSettings{
+			URL: back.URL, ConnectTimeout: time.Second, IdleTimeout: 10 * time.Millisecond, SSLVerify: true,
+		})
 	})
 	get(t, front, "/off")
 	select {
@@ -29,13 +30,15 @@ func TestUpstreamTimeouts(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the connection stays open")
 	}
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // which never answers the handshake of TLS
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // never answers the TLS handshake
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
 	front, _ = start(t, nil, func(r *Route, _ *Config) {
-		r.Upstream, _ = NewUpstream(UpstreamSettings{URL: "https://" + silent.Addr().String(), ConnectTimeout: 10 * time.Millisecond, SSLVerify: true})
+		r.Upstream, _ = NewUpstream(UpstreamSettings{
+			URL: "https://" + silent.Addr().String(), ConnectTimeout: 10 * time.Millisecond, SSLVerify: true,
+		})
 	})
 	if res, _ := get(t, front, "/off"); res.StatusCode != http.StatusGatewayTimeout && res.StatusCode != http.StatusBadGateway {
 		t.Errorf("a silent upstream: %s", res.Status)

@@ -1,0 +1,24 @@
+package app
+
+import (
+	"sallyport/internal/authserver"
+	"sallyport/internal/config"
+)
+
+// makeAuthServer makes the built-in authorization server, if the configuration has one. Tokens in memory are taken over from the running
+// configuration's.
+func (b *builder) makeAuthServer(file *config.File) error {
+	s := file.OAuth2
+	if s == nil {
+		return nil
+	}
+	c := authserver.Config{Settings: *s, Before: b.state.authServer, Now: b.now, Log: b.log}
+	var err error
+	if s.Storage == "redis" {
+		if c.Client, err = b.redisClient(s.Redis, "oauth2"); err != nil {
+			return err
+		}
+	}
+	b.authServer, err = authserver.New(c)
+	return err
+}

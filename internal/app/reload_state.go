@@ -1,0 +1,78 @@
+package app
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"io"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/authserver"
+	"sallyport/internal/keyring"
+	"sallyport/internal/oidc"
+	"sallyport/internal/proxy"
+	"sallyport/internal/session"
+	"sallyport/internal/signer"
+)
+
+// A reloadState holds the objects that outlive a reload if their settings are unchanged, such as issuers with their metadata and keys,
+// clients with their caches, sessions in memory and connection pools.
+type reloadState struct {
+	issuers   pool[*oidc.Issuer]
+	clients   pool[[]*oidc.Client]
+	sessions  pool[*sessionSet]
+	upstreams pool[*proxy.Upstream]
+	signers   pool[*signer.Signer]
+	redises   pool[*goredis.Client] // of cluster caches and the built-in authorization server
+
+	authServer    *authserver.Server // of the running configuration; the next one takes over its tokens. Nil without oauth2
+	sessionSecret auth.Secret        // generated for routes without session_secret
+	hashKey       []byte             // the secret of the cache keys that are made of credentials, and of the pools' keys
+}
+
+// A sessionSet is the session store of all routes with equal session settings, and the keyring of its secrets.
+type sessionSet struct {
+	*session.Sessions
+	keyring *keyring.Keyring
+}
+
+func newReloadState() *reloadState {
+	s := &reloadState{sessionSecret: keyring.Generate(), hashKey: make([]byte, sha256.Size)}
+	rand.Read(s.hashKey)
+	return s
+}
+
+// release removes the objects that aren't in used from the pools. It closes them after a delay, which lets requests in flight end.
+func (s *reloadState) release(used usedKeys, delay time.Duration) {
+	if all := s.remove(used); len(all) > 0 {
+		time.AfterFunc(delay, func() { closeAll(all) })
+	}
+}
+
+// close closes all objects.
+func (s *reloadState) close() { closeAll(s.remove(nil)) }
+
+// remove removes the objects that aren't in used from the pools, and returns those that must be closed.
+func (s *reloadState) remove(used usedKeys) (all []io.Closer) {
+	s.issuers.remove(used)
+	s.clients.remove(used)
+	all = closers(all, s.upstreams.remove(used))
+	all = closers(all, s.sessions.remove(used))
+	all = closers(all, s.signers.remove(used))
+	return closers(all, s.redises.remove(used))
+}
+
+func closers[T io.Closer](all []io.Closer, more []T) []io.Closer {
+	for _, c := range more {
+		all = append(all, c)
+	}
+	return all
+}
+
+func closeAll(all []io.Closer) {
+	for _, c := range all {
+		c.Close()
+	}
+}
