@@ -153,7 +153,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	}
 	return flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0],
-		HashKey: b.kept.hashKey, Several: len(c.Issuers) > 0, AuthServer: b.issued, Now: b.now, Log: b.log,
+		HashKey: b.kept.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.issued, Now: b.now, Log: b.log,
 	}, nil
 }
 

@@ -38,8 +38,8 @@ type authorizationCode struct {
 }
 
 var authorizationCodeKind = Kind{
-	Name: "authorization_code", role: logsIn, on: true, beginsSession: true,
-	asks: oidc.Examination{Login: true}, check: checkAuthorizationCode,
+	Name: "authorization_code", role: roleLogin, defaultOn: true, beginsSession: true,
+	requires: oidc.Examination{Login: true}, check: checkAuthorizationCode,
 	paths: func(v view, base string) (all []OwnPath) {
 		key, uris := "paths", of[AuthorizationCodeSettings](v).RedirectURI
 		if len(uris) > 0 {
@@ -56,12 +56,12 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 	k, s := &authorizationCodeKind, *of[AuthorizationCodeSettings](b.view)
 	f := &authorizationCode{
 		settings: s, request: *of[oidc.TokenRequestSettings](b.view), clients: b.clients, sessions: sessions,
-		cookies: &loginCookies{loginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
+		cookies: &loginCookies{newLoginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
 		home: b.Base, action: newLoginAction(b), response: newResponseHeaders(b, k), searchUserinfo: b.searchUserinfo, now: b.Now, log: b.Log,
 		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
 	f.loop = &loginLoop{f.cookies, f.paths, f.now}
-	if b.Several {
+	if b.MultiIssuer {
 		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}
 	return f
@@ -90,13 +90,13 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 			Description: "Logging in needs https, so that nobody on the way can read along.",
 			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
 	}
-	if a := f.loop.atPublicURL(r); a != nil {
+	if a := f.loop.redirectToPublicURL(r); a != nil {
 		return a, nil
 	}
 	if err := f.loop.checkLoop(r, want); err != nil {
 		return nil, err
 	}
-	n := f.clients.index(r)
+	n := f.clients.chosenIndex(r)
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
 		return nil, err
@@ -107,10 +107,10 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	if err != nil {
 		return nil, issuerError(err)
 	}
-	header := f.cookies.boundLogins(r)
-	switch err := f.cookies.remember(header, r, login); {
-	case errors.Is(err, errLongReturn):
-		return nil, tooLong(r, f.home)
+	header := f.cookies.dropOldest(r)
+	switch err := f.cookies.store(header, r, login); {
+	case errors.Is(err, errReturnTooLong):
+		return nil, returnTooLong(r, f.home)
 	case err != nil:
 		return nil, err
 	}

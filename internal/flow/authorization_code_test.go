@@ -79,7 +79,7 @@ func (r *tokenRig) isLoggedIn(user string, cookie *http.Cookie) {
 func TestLoginCookie(t *testing.T) {
 	r := newTokenRig(t, nil)
 	c := r.login("john", r.browse(loginPage), auth.Login{}).cookies[0]
-	if !strings.HasPrefix(c.Name, "__Host-authorization_") || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != int((10*time.Minute+loginRemembers).Seconds()) {
+	if !strings.HasPrefix(c.Name, "__Host-authorization_") || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != int((10*time.Minute+lateLoginWindow).Seconds()) {
 		t.Errorf("the cookie is %v", c)
 	}
 }

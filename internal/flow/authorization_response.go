@@ -45,7 +45,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
 	}
 	if err == nil {
-		err = f.loop.countRound(header, r)
+		err = f.loop.countLogin(header, r)
 	}
 	if err != nil { // the code is spent: only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)
@@ -157,7 +157,7 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	answered.Identity.Flow, answered.Identity.Session = string(sessionKind.Name), true
-	if err := l.checkStrength(answered.Identity); err != nil {
+	if err := l.checkACR(answered.Identity); err != nil {
 		return nil, err
 	}
 	res := f.response.result(&answered, nil)

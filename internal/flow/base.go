@@ -19,7 +19,7 @@ type Deps struct {
 	Keyring        *keyring.Keyring  // nil where HasSessions is false
 	Base           string            // the route's first path: the gate's own paths are below it
 	HashKey        []byte            // of what is remembered by credentials
-	Several        bool              // the route has a list of issuers
+	MultiIssuer    bool              // the route has a list of issuers
 	AuthServer     *authserver.Server
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
@@ -48,10 +48,10 @@ type base struct {
 	view
 	*Deps
 
-	search  search // where credentials are looked for
-	clients *clients
-	tokens  *tokenFinder
-	params  *copiedParams // of token requests
+	readOptions readOptions // where credentials are looked for
+	clients     *clients
+	tokens      *tokenFinder
+	params      *copiedParams // of token requests
 
 	introspect     func(*auth.Request, string) (*auth.Identity, error) // nil: introspection is off
 	searchUserinfo auth.Step                                           // nil: search_user_info is off

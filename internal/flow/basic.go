@@ -24,7 +24,7 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	if p.header {
 		basic, err := basicPair(r)
 		if err == nil && r.Header.Get("Origin") != "" { // a browser sends what it once was told from anybody's page
-			err = checkUpgrade(r, p.trusted)
+			err = checkUpgrade(r, p.trustedOrigins)
 		}
 		switch {
 		case err == nil:
@@ -42,13 +42,13 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 		if err != nil {
 			return pair{}, err
 		}
-		name, hasName, err := one(names)
-		secret, hasSecret, errSecret := one(secrets)
+		name, hasName, err := single(names)
+		secret, hasSecret, errSecret := single(secrets)
 		if err := errors.Join(err, errSecret); len(names)*len(secrets) > 0 && err != nil {
 			return pair{}, errTwice
 		}
 		if hasName && hasSecret {
-			all = append(all, pair{name: name.value, secret: auth.Secret(secret.value), at: used(name, secret)})
+			all = append(all, pair{name: name.value, secret: auth.Secret(secret.value), at: paramsOf(name, secret)})
 		}
 	}
 	switch len(all) {

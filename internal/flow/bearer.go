@@ -20,20 +20,20 @@ type JWTSettings struct {
 
 // bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
-	settings   JWTSettings
-	issuers    []*oidc.Issuer
-	tokens     *tokenFinder
-	introspect func(*auth.Request, string) (*auth.Identity, error) // nil: the issuer isn't asked
-	mayPass    func(auth.Claims) bool
+	settings      JWTSettings
+	issuers       []*oidc.Issuer
+	tokens        *tokenFinder
+	introspect    func(*auth.Request, string) (*auth.Identity, error) // nil: the issuer isn't asked
+	takesAudience func(auth.Claims) bool
 }
 
 var bearerKind = Kind{
-	Name: "bearer", new: newBearer, role: proves, on: true, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
-	judges: []tokenKind{jwts}, exchangeable: true, check: checkBearer,
+	Name: "bearer", new: newBearer, role: roleToken, defaultOn: true, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
+	verifies: []tokenKind{jwts}, exchangeable: true, check: checkBearer,
 }
 
 func newBearer(b *base, _ *Kind) auth.Flow {
-	f := &bearer{settings: *of[JWTSettings](b.view), issuers: b.issuers(), tokens: b.tokens, mayPass: b.TakesAudience}
+	f := &bearer{settings: *of[JWTSettings](b.view), issuers: b.issuers(), tokens: b.tokens, takesAudience: b.TakesAudience}
 	if f.settings.IntrospectJWTTokens {
 		f.introspect = b.introspect
 	}
@@ -41,11 +41,11 @@ func newBearer(b *base, _ *Kind) auth.Flow {
 }
 
 func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := b.tokens.of(r, &bearerKind)
+	token, err := b.tokens.tokenFor(r, &bearerKind)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := oidc.ProveAccessToken(r.Context(), token.value, b.issuers, b.mayPass)
+	identity, err := oidc.ProveAccessToken(r.Context(), token.value, b.issuers, b.takesAudience)
 	if err != nil {
 		return nil, tokenError(err)
 	}
@@ -53,7 +53,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, err
 	}
 	if b.introspect != nil && identity.Issuer == b.issuers[0].URL() {
-		if identity, err = b.ask(r, token.value, identity); err != nil {
+		if identity, err = b.confirm(r, token.value, identity); err != nil {
 			return nil, err
 		}
 	}
@@ -61,7 +61,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 }
 
 // ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.
-func (b *bearer) ask(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
+func (b *bearer) confirm(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
 	answer, err := b.introspect(r, token)
 	if err != nil {
 		return nil, err

@@ -21,47 +21,47 @@ type clientCredentialsGrant struct {
 	response responseHeaders
 	basic    *basicClients // nil where Basic is a client's only
 
-	spellings spellings
+	encodings basicEncodings
 }
 
 var clientCredentialsKind = Kind{
-	Name: "client_credentials", new: newClientCredentials, asks: oidc.Examination{Token: true},
-	places: func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: inBasic,
+	Name: "client_credentials", new: newClientCredentials, requires: oidc.Examination{Token: true},
+	places: func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: basicScheme,
 }
 
 func newClientCredentials(b *base, k *Kind) auth.Flow {
 	return &clientCredentialsGrant{
-		places: newPlaces(k.places(b.view), b.search), clients: b.clients, params: b.params, basic: b.basicClients,
-		response: newResponseHeaders(b, k), spellings: spellings{newBasicClients(b.HashKey)},
+		places: newPlaces(k.places(b.view), b.readOptions), clients: b.clients, params: b.params, basic: b.basicClients,
+		response: newResponseHeaders(b, k), encodings: basicEncodings{newBasicClients(b.HashKey)},
 	}
 }
 
 func (f *clientCredentialsGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
-	who, err := f.pair(r, "client_id", "client_secret")
+	creds, err := f.pair(r, "client_id", "client_secret")
 	if err != nil {
 		return nil, err
 	}
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	t, err := f.ask(r, who, by)
+	t, err := f.request(r, creds, caller)
 	if err != nil {
 		return nil, grantError("client_credentials_refused", err)
 	}
-	if who.basic {
-		f.basic.remember(who)
+	if creds.basic {
+		f.basic.remember(creds)
 	}
-	return f.response.result(t, who.at), nil
+	return f.response.result(t, creds.at), nil
 }
 
 // ask asks for a token in each way to read the credentials, until one is accepted.
-func (f *clientCredentialsGrant) ask(r *auth.Request, who pair, by oidc.Caller) (t *oidc.TokenResponse, err error) {
+func (f *clientCredentialsGrant) request(r *auth.Request, creds pair, caller oidc.Caller) (t *oidc.TokenResponse, err error) {
 	client := f.clients.first() // its settings: the caller authenticates as its own client
-	for _, p := range f.spellings.of(who) {
-		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, by)
-		if err == nil && p.name == who.name && p.secret == who.secret {
-			f.spellings.raw.remember(who)
+	for _, p := range f.encodings.candidates(creds) {
+		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, caller)
+		if err == nil && p.name == creds.name && p.secret == creds.secret {
+			f.encodings.unencoded.remember(creds)
 		}
 		if !errors.Is(err, oidc.ErrRefused) {
 			return t, err

@@ -8,11 +8,11 @@ import (
 )
 
 // spellings remember which client's credentials came as they are, so that the authorization server isn't asked twice each time.
-type spellings struct{ raw *basicClients }
+type basicEncodings struct{ unencoded *basicClients }
 
 // of returns the ways to read a client's name and secret, the likelier first. In a Basic header both are form-encoded (RFC 6749
 // §2.3.1), and many clients send them as they are: a pair that is another one when it is decoded may be meant either way.
-func (s spellings) of(p pair) []pair {
+func (s basicEncodings) candidates(p pair) []pair {
 	if !p.basic {
 		return []pair{p}
 	}
@@ -24,7 +24,7 @@ func (s spellings) of(p pair) []pair {
 	decoded := p
 	decoded.name, decoded.secret = name, auth.Secret(secret)
 	// who encodes a + writes %2B: without a % the + is one
-	if s.raw.isClient(p) || !strings.Contains(p.name+string(p.secret), "%") {
+	if s.unencoded.isClient(p) || !strings.Contains(p.name+string(p.secret), "%") {
 		return []pair{p, decoded}
 	}
 	return []pair{decoded, p}

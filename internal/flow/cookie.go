@@ -96,7 +96,7 @@ func (s *CookieSettings) reaches(path string) bool {
 const maxCookies = 4
 
 // mark is 8 hex digits that stand for an issuer, a client and an audience.
-func mark(issuer, clientID, audience string) string {
+func loginDigest(issuer, clientID, audience string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{issuer, clientID, audience}, "\x00")))
 	return hex.EncodeToString(sum[:4])
 }

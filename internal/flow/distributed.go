@@ -33,7 +33,7 @@ func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, 
 }
 
 func (d *distributed) of(r *auth.Request, i *auth.Identity, claims auth.Claims) auth.Claims {
-	all, err := d.clients.ofIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
+	all, err := d.clients.forIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		d.log.Warn("distributed claims are missing", "request_id", r.ID, "error", err)
 	}

@@ -44,8 +44,8 @@ func FuzzReturn(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := decodeLogin(encoded); len(target) < maxLogin/2 && (err != nil || !reflect.DeepEqual(again, l)) {
-			t.Errorf("%q: the login is read as %+v (%v)", target, again, err)
+		if decoded, err := decodeLogin(encoded); len(target) < maxLogin/2 && (err != nil || !reflect.DeepEqual(decoded, l)) {
+			t.Errorf("%q: the login is read as %+v (%v)", target, decoded, err)
 		}
 	})
 }

@@ -24,19 +24,19 @@ type idToken struct {
 
 func newIDToken(b *base) *idToken {
 	s := of[IDTokenSettings](b.view)
-	return &idToken{places: newPlaces(s.IDTokenParamType, b.search), name: s.IDTokenParamName, clients: b.clients}
+	return &idToken{places: newPlaces(s.IDTokenParamType, b.readOptions), name: s.IDTokenParamName, clients: b.clients}
 }
 
-func (t *idToken) accompany(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+func (t *idToken) add(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	all, err := t.named(r, t.name)
 	if err != nil {
 		return nil, err
 	}
-	token, ok, err := one(all)
+	token, ok, err := single(all)
 	if err != nil || !ok {
 		return res, err
 	}
-	claims, key, err := t.clients.of(r).IDToken(r.Context(), token.value, oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
+	claims, key, err := t.clients.chosen(r).IDToken(r.Context(), token.value, oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
 	if err != nil {
 		return nil, tokenError(err)
 	}

@@ -21,8 +21,8 @@ type introspection struct {
 }
 
 var introspectionKind = Kind{
-	Name: "introspection", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
-	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Introspect: true},
+	Name: "introspection", role: roleToken, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, verifies: []tokenKind{jwts, opaqueTokens}, requires: oidc.Examination{Introspect: true},
 	check: checkIntrospection,
 }
 
@@ -30,12 +30,12 @@ func newIntrospection(b *base) *introspection {
 	s := of[IntrospectionClientSettings](b.view)
 	return &introspection{clients: b.clients, tokens: b.tokens, params: copiedParams{
 		headers: s.IntrospectionHeadersClient, args: s.IntrospectionPostArgsClient, argHeaders: s.IntrospectionPostArgsClientHeaders,
-		search: b.search,
+		readOptions: b.readOptions,
 	}}
 }
 
 func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &introspectionKind)
+	token, err := f.tokens.tokenFor(r, &introspectionKind)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +48,11 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // introspect asks about a token. Its error is final.
 func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identity, error) {
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := f.clients.of(r).Introspect(r.Context(), token, by)
+	identity, err := f.clients.chosen(r).Introspect(r.Context(), token, caller)
 	if err != nil {
 		return nil, tokenError(err)
 	}

@@ -9,19 +9,19 @@ import (
 )
 
 // A merge sorts the flows of the parts of a route by what they are to it.
-type merge struct {
+type flowMerger struct {
 	builtIn auth.Chain     // the first that takes the built-in authorization server's tokens
 	logouts []*sessionFlow // of all parts
 	tokens  tokensByIssuer
 	others  auth.Chain // the first of each kind
 	seen    map[*Kind]bool
-	logins  logins
+	logins  issuerLogins
 }
 
 // mergedChain returns the chain of a route with several issuers: the sessions of all parts, then the access tokens, then flows
 // that pass a credential on, then logins.
-func mergedChain(bases []*built) auth.Chain {
-	m := &merge{seen: map[*Kind]bool{}}
+func mergedChain(bases []*builtPart) auth.Chain {
+	m := &flowMerger{seen: map[*Kind]bool{}}
 	for _, b := range bases {
 		m.add(b)
 	}
@@ -36,19 +36,19 @@ func mergedChain(bases []*built) auth.Chain {
 	return chain
 }
 
-func (m *merge) add(b *built) {
+func (m *flowMerger) add(b *builtPart) {
 	var tokens auth.Chain
 	for _, e := range b.entries() {
 		switch e.kind.role {
-		case remembers:
+		case roleSession:
 			m.logouts = append(m.logouts, b.withLogout)
-		case builtIn:
+		case roleBuiltIn:
 			if m.builtIn == nil {
 				m.builtIn = auth.Chain{e.Entry}
 			}
-		case proves, guards:
+		case roleToken, roleReject:
 			tokens = append(tokens, e.Entry)
-		case logsIn:
+		case roleLogin:
 			m.logins.add(b)
 		default:
 			if !m.seen[e.kind] {
@@ -123,15 +123,15 @@ func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 // isBetterLogout reports whether the browser gets one issuer's answer to a logout rather than another's: that of an issuer at which
 // it had a session, and of those one that leads to the provider.
 func isBetterLogout(a, b *auth.Answer) bool {
-	had := func(a *auth.Answer) bool { return a != nil && a.Reason == "" }
-	if had(a) != had(b) {
-		return had(a)
+	hadSession := func(a *auth.Answer) bool { return a != nil && a.Reason == "" }
+	if hadSession(a) != hadSession(b) {
+		return hadSession(a)
 	}
-	return leadsAway(a) && !leadsAway(b)
+	return continuesAtProvider(a) && !continuesAtProvider(b)
 }
 
 // add adds the login of a part.
-func (l *logins) add(b *built) {
+func (l *issuerLogins) add(b *builtPart) {
 	l.arg, l.home = b.LoginIssuerArg, b.Base
-	l.list = append(l.list, loginAt{b.part.Name, b.part.Title, b.part.Domains, b.issuer().URL(), b.login})
+	l.list = append(l.list, issuerLogin{b.part.Name, b.part.Title, b.part.Domains, b.issuer().URL(), b.login})
 }

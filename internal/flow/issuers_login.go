@@ -11,13 +11,13 @@ import (
 )
 
 // logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
-type logins struct {
+type issuerLogins struct {
 	arg  string
 	home string // the route's first path
-	list []loginAt
+	list []issuerLogin
 }
 
-type loginAt struct {
+type issuerLogin struct {
 	name    string
 	title   string
 	domains []string // of addresses in login_hint
@@ -25,16 +25,18 @@ type loginAt struct {
 	flow    *authorizationCode
 }
 
-func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+func (l *issuerLogins) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
 
-func (l *logins) Endpoints() (all []auth.Endpoint) {
+func (l *issuerLogins) Endpoints() (all []auth.Endpoint) {
 	for _, at := range l.list {
 		all = append(all, at.flow.Endpoints()...)
 	}
 	return all
 }
 
-func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
+func (l *issuerLogins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
 	if !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
@@ -45,25 +47,25 @@ func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, erro
 }
 
 // maxChosen bounds the address to which each choice leads, in bytes: no longer one comes back from a login.
-const maxChosen = 8 << 10
+const maxChoiceLink = 8 << 10
 
 // choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
-func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
+func (l *issuerLogins) choose(r *auth.Request, want auth.Login) *issuerLogin {
 	if len(l.list) == 1 {
 		return &l.list[0]
 	}
 	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
-		return l.find(func(at *loginAt) bool { return at.name == name })
+		return l.find(func(at *issuerLogin) bool { return at.name == name })
 	}
-	if at := l.find(func(at *loginAt) bool { return at.issuer == want.Again }); at != nil {
+	if at := l.find(func(at *issuerLogin) bool { return at.issuer == want.Again }); at != nil {
 		return at
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
-	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.domains, domain) })
+	return l.find(func(at *issuerLogin) bool { return domain != "" && slices.Contains(at.domains, domain) })
 }
 
 // find returns the first that is, or nil.
-func (l *logins) find(is func(*loginAt) bool) *loginAt {
+func (l *issuerLogins) find(is func(*issuerLogin) bool) *issuerLogin {
 	for n := range l.list {
 		if is(&l.list[n]) {
 			return &l.list[n]
@@ -74,11 +76,11 @@ func (l *logins) find(is func(*loginAt) bool) *loginAt {
 
 // page is where a person chooses. Its links lead to the page that was asked for, with the choice. One whose address is too long
 // to come back to is refused as a login to it is.
-func (l *logins) page(r *auth.Request) (*auth.Answer, error) {
+func (l *issuerLogins) page(r *auth.Request) (*auth.Answer, error) {
 	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
-	back := r.Origin + wayBack(r, []string{l.arg})
-	if len(back) > maxChosen {
-		return nil, tooLong(r, l.home)
+	back := r.Origin + returnTarget(r, []string{l.arg})
+	if len(back) > maxChoiceLink {
+		return nil, returnTooLong(r, l.home)
 	}
 	sign := "?"
 	if strings.Contains(back, "?") {

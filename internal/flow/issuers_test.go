@@ -34,7 +34,7 @@ func newPart(t *testing.T, p *provider.Provider, methods []Method, places ...str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Part{Name: p.URL, Settings: s, Deps: Deps{Clients: clients, Base: "/", Now: time.Now, Several: true}}
+	return Part{Name: p.URL, Settings: s, Deps: Deps{Clients: clients, Base: "/", Now: time.Now, MultiIssuer: true}}
 }
 
 // mustRoute returns the flows of a route.
@@ -107,8 +107,8 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := tokensByIssuer{{b.tokens, b.issuers(), auth.Chain{{Flow: nothing{}}}}}
-	judges := b.tokens.judges
+	others := tokensByIssuer{{b.tokens, b.issuers(), auth.Chain{{Flow: noCredentialFlow{}}}}}
+	judges := b.tokens.verifiers
 	for name, c := range map[string]struct {
 		token  string
 		others *Kind // which judges opaque tokens
@@ -117,8 +117,8 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 		"opaque":                       {"opaque", &introspectionKind},
 		"opaque, and none judges such": {"opaque", nil},
 	} {
-		judges.by[opaqueTokens] = c.others
-		others[0].tokens.judges = judges
+		judges.byKind[opaqueTokens] = c.others
+		others[0].tokens.verifiers = judges
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", "Bearer "+c.token)
 		_, err := others.Authenticate(r)
@@ -133,9 +133,11 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 }
 
 // nothing is a flow that never finds a credential.
-type nothing struct{}
+type noCredentialFlow struct{}
 
-func (nothing) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+func (noCredentialFlow) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
 
 // TestTrustedOriginsAreTheEntrys: whose pages may open a WebSocket with a token in a cookie is for the entry to say whose token it is.
 func TestTrustedOriginsAreTheEntrys(t *testing.T) {

@@ -24,23 +24,23 @@ func (t tokensByIssuer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	}
 	if !token.jws {
 		for _, one := range t {
-			if one.tokens.judges.of(token) != nil {
-				return one.judge(r)
+			if one.tokens.verifiers.kindFor(token) != nil {
+				return one.verify(r)
 			}
 		}
-		return t[0].judge(r) // which refuses it
+		return t[0].verify(r) // which refuses it
 	}
 	n, err := oidc.IssuerOfToken(r.Context(), token.value, t.issuers())
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	res, err := t[n].judge(r)
+	res, err := t[n].verify(r)
 	return res, auth.OfIssuer(t[n].issuers[0].URL(), err)
 }
 
 // judge asks the flows of a part. A token that was read and that none of them judges is refused: the request must not pass as one
 // without a token.
-func (t issuerTokens) judge(r *auth.Request) (*auth.Result, error) {
+func (t issuerTokens) verify(r *auth.Request) (*auth.Result, error) {
 	res, err := t.chain.Authenticate(r)
 	if errors.Is(err, auth.ErrNoCredential) {
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("no flow of its issuer's entry judges the token"))

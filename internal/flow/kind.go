@@ -14,19 +14,19 @@ type Kind struct {
 	new  func(*base, *Kind) auth.Flow
 	role role
 
-	on            bool            // it is on where auth_methods isn't written
-	isOn          func(view) bool // whether it is on; nil: where auth_methods names it
-	beginsSession bool            // its success begins a session where disable_session isn't written
-	clientsGrant  bool            // the client keeps the refresh token that it has sent: no session uses it
+	defaultOn       bool            // it is on where auth_methods isn't written
+	isOn            func(view) bool // whether it is on; nil: where auth_methods names it
+	beginsSession   bool            // its success begins a session where disable_session isn't written
+	clientRefreshes bool            // the client keeps the refresh token that it has sent: no session uses it
 
 	// places returns where its credential may stand: header, query, body or cookie; placesKey is the setting that says so.
 	// Without places it reads a cookie of the gate's own, or nothing.
 	places    func(view) []string
 	placesKey string
 	// schemes returns the schemes of Authorization that it reads where places has header, in lower case; "" is every scheme.
-	schemes func(view) []string
-	judges  []tokenKind      // the access tokens on which its verdict is final, if no kind before it in table judges them
-	asks    oidc.Examination // what it needs of the authorization server
+	schemes  func(view) []string
+	verifies []tokenKind      // the access tokens on which its verdict is final, if no kind before it in table judges them
+	requires oidc.Examination // what it needs of the authorization server
 
 	exchangeable bool // token_exchange may exchange the access tokens that it proves
 
@@ -55,20 +55,20 @@ const (
 	builtInTokens tokenKind = iota // with the built-in authorization server's prefix
 	jwts
 	opaqueTokens
-	tokenKinds // how many there are
+	tokenKindCount // how many there are
 )
 
 // A role is what a flow is to a route with several issuers, and which steps follow its success.
 type role int
 
 const (
-	exchanges role = iota // a client's credential is exchanged for tokens: the first part that has such a flow does it
-	remembers             // an earlier login: the steps that follow a login were taken at that login
-	proves                // an access token: the part of its issuer proves it
-	builtIn               // a token of the built-in authorization server: it belongs to no part
-	logsIn                // a person logs in on a page, so no request carries its credential
-	guards                // tokens that no flow judges: each part refuses its own
-	publishes             // it only answers paths of its own: the first part's are served
+	roleExchange role = iota // a client's credential is exchanged for tokens: the first part that has such a flow does it
+	roleSession              // an earlier login: the steps that follow a login were taken at that login
+	roleToken                // an access token: the part of its issuer proves it
+	roleBuiltIn              // a token of the built-in authorization server: it belongs to no part
+	roleLogin                // a person logs in on a page, so no request carries its credential
+	roleReject               // tokens that no flow judges: each part refuses its own
+	rolePublish              // it only answers paths of its own: the first part's are served
 )
 
 // An OwnPath is a path that a flow answers itself.
@@ -85,7 +85,7 @@ func (k *Kind) reads(s view, in auth.In) bool {
 }
 
 // inBasic returns the scheme of a kind that takes a name and a secret.
-func inBasic(view) []string { return []string{"basic"} }
+func basicScheme(view) []string { return []string{"basic"} }
 
 // takesBasic reports whether a kind takes Basic, by these settings.
 func (k *Kind) takesBasic(s view) bool {

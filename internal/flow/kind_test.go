@@ -27,8 +27,8 @@ func TestAddedKind(t *testing.T) {
 	before := table
 	defer func() { table = before }()
 	table = append(slices.Clone(table), &Kind{
-		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, asks: oidc.Examination{Token: true},
-		places: func(view) []string { return []string{"header"} }, schemes: inBasic,
+		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, requires: oidc.Examination{Token: true},
+		places: func(view) []string { return []string{"header"} }, schemes: basicScheme,
 	})
 	part := newPart(t, p, []Method{"bearer"}, "header")
 	part.Settings.AuthMethods = append(part.Settings.AuthMethods, "badge")

@@ -15,8 +15,8 @@ type kongOAuth2 struct {
 }
 
 var kongOAuth2Kind = Kind{
-	Name: "kong_oauth2", new: newKongOAuth2, role: builtIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
-	judges: []tokenKind{builtInTokens},
+	Name: "kong_oauth2", new: newKongOAuth2, role: roleBuiltIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
+	verifies: []tokenKind{builtInTokens},
 	paths: func(_ view, base string) (all []OwnPath) {
 		for _, path := range authserver.Paths(base) {
 			all = append(all, OwnPath{Endpoint: "kong_oauth2", Path: path, Key: "auth_methods", Shared: true})
@@ -37,7 +37,7 @@ func newKongOAuth2(b *base, _ *Kind) auth.Flow {
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
 
 func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &kongOAuth2Kind)
+	token, err := f.tokens.tokenFor(r, &kongOAuth2Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -48,5 +48,5 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	case err != nil:
 		return nil, auth.InvalidToken("token_unknown", err)
 	}
-	return &auth.Result{Identity: identity, Used: used(token)}, nil
+	return &auth.Result{Identity: identity, Used: paramsOf(token)}, nil
 }

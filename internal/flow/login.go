@@ -36,12 +36,12 @@ type login struct {
 const seedBytes = 32
 
 // loginRemembers is how long a login that came too late still knows its way back.
-const loginRemembers = 2 * time.Hour
+const lateLoginWindow = 2 * time.Hour
 
 func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp, now time.Time) *login {
 	seed := make([]byte, seedBytes)
 	rand.Read(seed) // never fails
-	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: wayBack(r, hidden), Started: now.Unix()}
+	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: returnTarget(r, hidden), Started: now.Unix()}
 	if want != nil {
 		l.ACRValues = want.ACRValues
 		if want.MaxAge != nil {
@@ -53,7 +53,7 @@ func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp
 }
 
 // wayBack returns the path of the page that was asked for, and its query without the hidden parameters.
-func wayBack(r *auth.Request, hidden []string) string {
+func returnTarget(r *auth.Request, hidden []string) string {
 	path, query, _ := strings.Cut(r.Target(), "?")
 	if len(hidden) > 0 {
 		query = auth.WithoutParams(query, hidden)
@@ -80,7 +80,7 @@ func (l *login) maxAge(configured *time.Duration) *time.Duration {
 }
 
 // checkStrength refuses a login that isn't what was asked for: the page would only ask for it again, and for ever.
-func (l *login) checkStrength(i *auth.Identity) error {
+func (l *login) checkACR(i *auth.Identity) error {
 	if len(l.ACRValues) == 0 {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.
 			target += "?" + query
 		}
 	}
-	if len(a.tokens(res)) == 0 { // nothing is handed out: the policy judges the page that the browser is sent to
+	if len(a.releasedTokens(res)) == 0 { // nothing is handed out: the policy judges the page that the browser is sent to
 		out.Identity = nil
 	}
 	out.Answer = a.redirect(r, target, res)
@@ -71,7 +71,7 @@ func (a *loginAction) step(r *auth.Request, res *auth.Result) (*auth.Result, err
 		out.Answer = a.answer(&out)
 		return &out, nil
 	}
-	target := oidc.At(a.LoginRedirectURI, a.clients.index(r))
+	target := oidc.At(a.LoginRedirectURI, a.clients.chosenIndex(r))
 	if target == "" { // the page itself: it would be asked for again without the credential, and for ever
 		return res, nil
 	}
@@ -80,7 +80,7 @@ func (a *loginAction) step(r *auth.Request, res *auth.Result) (*auth.Result, err
 }
 
 // tokens are what login_tokens names, as the token response names it.
-func (a *loginAction) tokens(res *auth.Result) map[string]any {
+func (a *loginAction) releasedTokens(res *auth.Result) map[string]any {
 	t, all := res.Identity.Tokens, map[string]any{}
 	for _, name := range a.LoginTokens {
 		switch name {
@@ -108,7 +108,7 @@ func (a *loginAction) tokens(res *auth.Result) map[string]any {
 
 // answer is the tokens as JSON.
 func (a *loginAction) answer(res *auth.Result) *auth.Answer {
-	body, err := json.Marshal(a.tokens(res))
+	body, err := json.Marshal(a.releasedTokens(res))
 	if err != nil {
 		body = []byte("{}")
 	}
@@ -124,7 +124,7 @@ func (a *loginAction) redirect(r *auth.Request, target string, res *auth.Result)
 		target = r.Origin + target
 	}
 	args := url.Values{}
-	for name, v := range a.tokens(res) {
+	for name, v := range a.releasedTokens(res) {
 		if s, ok := auth.Scalar(v); ok {
 			args.Set(name, s)
 		}

@@ -18,7 +18,7 @@ const (
 )
 
 // errLongReturn says that the address of a page doesn't fit the cookie of a login.
-var errLongReturn = errors.New("the page's address is too long to be remembered for the time of a login")
+var errReturnTooLong = errors.New("the page's address is too long to be remembered for the time of a login")
 
 // encode returns a login as the cookie holds it: compressed, because addresses are long and browsers' cookies short.
 func (l *login) encode() ([]byte, error) {

@@ -18,27 +18,27 @@ import (
 type loginCookies struct {
 	cookie  cookie
 	keyring *keyring.Keyring
-	lasts   time.Duration // authorization_rolling_timeout
+	timeout time.Duration // authorization_rolling_timeout
 }
 
 // loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
-func loginCookie(b *base) cookie {
+func newLoginCookie(b *base) cookie {
 	s := of[AuthorizationCodeSettings](b.view)
 	attributes := s.AuthorizationCookie
 	if s.ResponseMode == "form_post" {
 		attributes.SameSite = "None" // the provider's page posts from its own site
 	}
-	return newCookie(s.AuthorizationCookieName+"_"+mark(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)+"_", attributes)
+	return newCookie(s.AuthorizationCookieName+"_"+loginDigest(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)+"_", attributes)
 }
 
 // cookieName is the name under which the browser keeps the login of a state.
 func (f *loginCookies) cookieName(r *auth.Request, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigest])
+	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigestBytes])
 }
 
 // stateDigest is how much of a state's digest ends the name of its login's cookie, in bytes.
-const stateDigest = 6
+const stateDigestBytes = 6
 
 func isHex(s string, digits int) bool {
 	_, err := hex.DecodeString(s)
@@ -57,16 +57,16 @@ func (f *loginCookies) unseal(r *auth.Request, name string) *login {
 }
 
 // A loginCookieOf is a cookie of a login that the browser has begun.
-type loginCookieOf struct {
+type pendingLogin struct {
 	name    string
 	size    int   // in bytes
 	started int64 // Unix seconds; zero if it doesn't open
 }
 
 // boundLogins drops the oldest logins of a browser that has begun too many.
-func (f *loginCookies) boundLogins(r *auth.Request) http.Header {
-	all := f.begunLogins(r)
-	slices.SortFunc(all, func(a, b loginCookieOf) int { return cmp.Compare(b.started, a.started) })
+func (f *loginCookies) dropOldest(r *auth.Request) http.Header {
+	all := f.pendingLogins(r)
+	slices.SortFunc(all, func(a, b pendingLogin) int { return cmp.Compare(b.started, a.started) })
 	h, total := http.Header{}, 0
 	for n, k := range all {
 		if total += k.size; n >= maxLogins-1 || total > maxLoginBytes || k.started == 0 {
@@ -78,7 +78,7 @@ func (f *loginCookies) boundLogins(r *auth.Request) http.Header {
 
 // begunLogins returns the cookies of logins, each name once. It opens each cookie once, and no more of them than a browser
 // that has begun too many logins brings.
-func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
+func (f *loginCookies) pendingLogins(r *auth.Request) (all []pendingLogin) {
 	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
 	for _, c := range r.AllCookies() {
 		if !isLoginName(c.Name, prefix) {
@@ -90,7 +90,7 @@ func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
 		n, known := place[c.Name]
 		if !known {
 			n, place[c.Name] = len(all), len(all)
-			all = append(all, loginCookieOf{name: c.Name, size: len(c.Name) + len(c.Value)})
+			all = append(all, pendingLogin{name: c.Name, size: len(c.Name) + len(c.Value)})
 		}
 		if l := f.unsealValue(c.Name, c.Value); l != nil {
 			all[n].started = l.Started
@@ -100,7 +100,7 @@ func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
 }
 
 // remember puts a login into its cookie. Its error is errLongReturn for a page whose address doesn't fit.
-func (f *loginCookies) remember(h http.Header, r *auth.Request, l *login) error {
+func (f *loginCookies) store(h http.Header, r *auth.Request, l *login) error {
 	plain, err := l.encode()
 	if err != nil {
 		return err
@@ -111,9 +111,9 @@ func (f *loginCookies) remember(h http.Header, r *auth.Request, l *login) error 
 		return err
 	}
 	if len(name)+len(sealed) > maxLoginCookie {
-		return errLongReturn
+		return errReturnTooLong
 	}
-	f.cookie.set(h, r, name, sealed, int((f.lasts + loginRemembers).Seconds()))
+	f.cookie.set(h, r, name, sealed, int((f.timeout + lateLoginWindow).Seconds()))
 	return nil
 }
 
@@ -132,6 +132,6 @@ func (f *loginCookies) unsealValue(name, value string) *login {
 
 // isLoginName reports whether a cookie's name is that of a login of this route.
 func isLoginName(name, prefix string) bool {
-	digest, found := strings.CutPrefix(name, prefix)
-	return found && isHex(digest, 2*stateDigest)
+	digest, ok := strings.CutPrefix(name, prefix)
+	return ok && isHex(digest, 2*stateDigestBytes)
 }

@@ -14,8 +14,8 @@ func staleLogin(r *auth.Request, back string, err error) error {
 
 // tooLong is the answer to a request for a page whose address is too long to come back to: the person logs in at the route's first
 // page, and opens the address anew.
-func tooLong(r *auth.Request, home string) error {
-	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first", Err: errLongReturn,
+func returnTooLong(r *auth.Request, home string) error {
+	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first", Err: errReturnTooLong,
 		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page.",
 		Link:        r.Origin + home, Action: "Log in in a new tab", NewTab: true}
 }

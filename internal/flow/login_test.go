@@ -23,7 +23,7 @@ func TestManyLoginCookies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &loginCookies{keyring: k, cookie: newCookie("authorization_x_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
+	f := &loginCookies{keyring: k, cookie: newCookie("authorization_x_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), timeout: time.Hour}
 	for name, cookies := range map[string]func(n int) string{
 		"one name":   func(int) string { return "authorization_x_0123456789ab=nonsense" },
 		"many names": func(n int) string { return fmt.Sprintf("authorization_x_%012x=nonsense", n) },
@@ -35,8 +35,8 @@ func TestManyLoginCookies(t *testing.T) {
 		q := httptest.NewRequest("GET", "/", nil)
 		q.Header.Set("Cookie", strings.Join(all, "; "))
 		r := &auth.Request{Request: q, Origin: "http://127.0.0.1"}
-		allocs := testing.AllocsPerRun(1, func() { f.boundLogins(r) })
-		if cleared := len(f.boundLogins(r)["Set-Cookie"]); cleared > 2*maxLogins {
+		allocs := testing.AllocsPerRun(1, func() { f.dropOldest(r) })
+		if cleared := len(f.dropOldest(r)["Set-Cookie"]); cleared > 2*maxLogins {
 			t.Errorf("%s: %d cookies are cleared", name, cleared)
 		}
 		if allocs > 100*2*maxLogins { // to open one takes a few
@@ -52,11 +52,11 @@ func TestLoginsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	f := &loginCookies{keyring: k, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
+	f := &loginCookies{keyring: k, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), timeout: time.Hour}
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/page", nil), Origin: "http://127.0.0.1"}
 	begun := httptest.NewRecorder()
 	for n := range maxLogins + 3 {
-		if err := f.remember(begun.Header(), r, newLogin(r, nil, "app", nil, now.Add(time.Duration(n)*time.Second))); err != nil {
+		if err := f.store(begun.Header(), r, newLogin(r, nil, "app", nil, now.Add(time.Duration(n)*time.Second))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestLoginsAreBounded(t *testing.T) {
 		next.AddCookie(c)
 		names = append(names, c.Name)
 	}
-	h := f.boundLogins(&auth.Request{Request: next, Origin: "http://127.0.0.1"})
+	h := f.dropOldest(&auth.Request{Request: next, Origin: "http://127.0.0.1"})
 	dropped := httptest.NewRecorder()
 	dropped.Header()["Set-Cookie"] = h["Set-Cookie"]
 	got := map[string]bool{}
@@ -90,7 +90,7 @@ func TestLoginCookieSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &loginCookies{keyring: k, cookie: newCookie("authorization_01234567_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: time.Hour}
+	f := &loginCookies{keyring: k, cookie: newCookie("authorization_01234567_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), timeout: time.Hour}
 	begin := func(target string) (*login, int, error) {
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "https://app.example.com"}
 		r.URL, err = url.ParseRequestURI(target)
@@ -98,7 +98,7 @@ func TestLoginCookieSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		l, h := newLogin(r, nil, "app", nil, time.Now()), http.Header{}
-		err := f.remember(h, r, l)
+		err := f.store(h, r, l)
 		set, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
 		return l, len(set), err
 	}
@@ -111,7 +111,7 @@ func TestLoginCookieSizes(t *testing.T) {
 	}
 	random := make([]byte, 3000)
 	rand.Read(random)
-	if _, size, err := begin("/search?q=" + base64.RawURLEncoding.EncodeToString(random)); !errors.Is(err, errLongReturn) {
+	if _, size, err := begin("/search?q=" + base64.RawURLEncoding.EncodeToString(random)); !errors.Is(err, errReturnTooLong) {
 		t.Errorf("a link of 4,000 random bytes: %d bytes, %v", size, err)
 	}
 }

@@ -20,11 +20,11 @@ import (
 // A logoutEndpoint ends a session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
 type logoutEndpoint struct {
 	LogoutSettings
-	sessions *sessions
-	path     string
-	home     string // where a person can go on
-	rounds   cookie // that counts logins: see checkLoop
-	log      *slog.Logger
+	sessions   *sessions
+	path       string
+	home       string // where a person can go on
+	loginCount cookie // that counts logins: see checkLoop
+	log        *slog.Logger
 }
 
 // A sessionFlow is the sessions with the endpoints of their logout.
@@ -35,7 +35,7 @@ type sessionFlow struct {
 
 func newSessionFlow(b *base, s *sessions) *sessionFlow {
 	return &sessionFlow{s, &logoutEndpoint{
-		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base, rounds: marker(loginCookie(b)), log: b.Log,
+		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base, loginCount: wholeSiteCookie(newLoginCookie(b)), log: b.Log,
 	}}
 }
 
@@ -45,7 +45,7 @@ func (f *sessionFlow) Endpoints() []auth.Endpoint { return f.logout.endpoints() 
 func (l *logoutEndpoint) endpoints() []auth.Endpoint {
 	all := []auth.Endpoint{{Name: "logout", Path: l.path, Serve: l.serve}}
 	if l.LogoutQueryArg+l.LogoutPostArg+l.LogoutURISuffix != "" {
-		all = append(all, auth.Endpoint{Name: "logout", Matches: l.triggered, Serve: l.serveTrigger})
+		all = append(all, auth.Endpoint{Name: "logout", Matches: l.isTrigger, Serve: l.serveTrigger})
 	}
 	return all
 }
@@ -54,8 +54,8 @@ func (l *logoutEndpoint) endpoints() []auth.Endpoint {
 const maxLogoutForm = 64 << 10
 
 // triggered reports whether a request with a session is one of the configured logouts.
-func (l *logoutEndpoint) triggered(r *auth.Request) bool {
-	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.brought(r) {
+func (l *logoutEndpoint) isTrigger(r *auth.Request) bool {
+	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.sentBy(r) {
 		return false
 	}
 	switch {
@@ -94,8 +94,8 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	if name := l.rounds.fullName(r) + roundsName; len(r.CookieValues(name)) > 0 { // who logs out and in is in no loop
-		l.rounds.set(header, r, name, "", -1)
+	if name := l.loginCount.fullName(r) + loginCountSuffix; len(r.CookieValues(name)) > 0 { // who logs out and in is in no loop
+		l.loginCount.set(header, r, name, "", -1)
 	}
 	answer := l.next(r, identity)
 	if identity == nil {
@@ -109,7 +109,7 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
 	f := l.sessions
 	for n := range f.cookies {
-		identity, err := l.endOne(r, n)
+		identity, err := l.endLogin(r, n)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -124,10 +124,10 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 }
 
 // endOne ends the login of one client.
-func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) {
+func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error) {
 	f := l.sessions
-	id, found := f.id(r, n)
-	if !found {
+	id, ok := f.id(r, n)
+	if !ok {
 		return nil, nil
 	}
 	opened, err := f.store.Open(r.Context(), id)
@@ -140,7 +140,7 @@ func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) 
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	if !f.ours(n, opened.Session) {
+	if !f.matches(n, opened.Session) {
 		return nil, nil
 	}
 	login := &opened.Session.Login
@@ -153,7 +153,7 @@ func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) 
 // too, else to logout_redirect_uri, else nowhere.
 func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
 	clients := l.sessions.clients
-	n := clients.index(r)
+	n := clients.chosenIndex(r)
 	idToken, subject := "", ""
 	if identity != nil {
 		n = max(clients.indexOf(identity.ClientID), 0)
@@ -164,8 +164,8 @@ func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.An
 		target = r.Origin + target
 	}
 	hint, posts := "", false
-	if len(idToken) > maxHint {
-		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !byScript(r); !posts {
+	if len(idToken) > maxIDTokenHint {
+		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !isScript(r); !posts {
 			l.log.Info("the ID token is too long for an address, so the provider is told who logs out by logout_hint", "request_id", r.ID, "bytes", len(idToken))
 			idToken, hint = "", subject
 		}
@@ -176,31 +176,31 @@ func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.An
 	}
 	switch {
 	case address == "":
-		return l.goTo(r, target)
+		return l.redirect(r, target)
 	case posts:
-		return posting(address, params)
+		return submitPage(address, params)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
 		l.log.Warn("the provider's session goes on: its end_session_endpoint is no URL", "request_id", r.ID, "error", err)
-		return l.goTo(r, target)
+		return l.redirect(r, target)
 	}
 	query := u.Query()
 	for name, values := range params {
 		query[name] = values
 	}
 	u.RawQuery = query.Encode()
-	return l.goTo(r, u.String())
+	return l.redirect(r, u.String())
 }
 
 // maxHint is the longest id_token_hint that is put into an address, in bytes: many servers refuse an address over 8 kB, some over 2.
-const maxHint = 2000
+const maxIDTokenHint = 2000
 
 // goTo sends the browser to an address; without one the person reads that it is done. A script learns the address: it can't follow
 // a redirect to another site, but the page can go there.
-func (l *logoutEndpoint) goTo(r *auth.Request, address string) *auth.Answer {
+func (l *logoutEndpoint) redirect(r *auth.Request, address string) *auth.Answer {
 	switch {
-	case byScript(r):
+	case isScript(r):
 		body, err := json.Marshal(map[string]string{"location": cmp.Or(address, r.Origin+l.home)})
 		if err != nil {
 			panic(err) // a string
@@ -216,7 +216,7 @@ func (l *logoutEndpoint) goTo(r *auth.Request, address string) *auth.Answer {
 
 // posting is a page whose form goes to the provider by itself, or by a button where scripts are off: what it sends is too long for an
 // address.
-func posting(address string, params url.Values) *auth.Answer {
+func submitPage(address string, params url.Values) *auth.Answer {
 	p := &auth.Page{Kind: auth.PageSubmit, Title: "Logging out", Text: "You are logged out here. The login service comes next.", Link: address, Action: "Go on",
 		Post: true}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
@@ -226,14 +226,14 @@ func posting(address string, params url.Values) *auth.Answer {
 }
 
 // byScript reports whether a script of a page sends the request, by what browsers and libraries say.
-func byScript(r *auth.Request) bool {
+func isScript(r *auth.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
 	return mode != "" && mode != "navigate" || strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest") ||
 		strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 
 // leadsAway reports whether an answer takes the browser away, to the provider or to a page of the service.
-func leadsAway(a *auth.Answer) bool {
+func continuesAtProvider(a *auth.Answer) bool {
 	return a != nil && (a.Status == http.StatusSeeOther || a.Page != nil && a.Page.Kind == auth.PageSubmit || a.Header.Get("Content-Type") == "application/json")
 }
 
@@ -243,7 +243,7 @@ func (l *logoutEndpoint) revoke(r *auth.Request, i *auth.Identity) {
 	if !l.LogoutRevoke {
 		return
 	}
-	client := l.sessions.clients.ofIdentity(i)
+	client := l.sessions.clients.forIdentity(i)
 	for _, t := range []struct {
 		on          bool
 		token, hint string

@@ -17,7 +17,7 @@ type Part struct {
 }
 
 // A built part has all that its flows share, each built once.
-type built struct {
+type builtPart struct {
 	*base
 	*Settings
 	part       *Part
@@ -28,20 +28,20 @@ type built struct {
 }
 
 // build builds what the flows of a part share. The reader is the one of the route's first part; nil for that part itself.
-func (p *Part) build(reader *tokenReader) (*built, error) {
+func (p *Part) build(reader *tokenReader) (*builtPart, error) {
 	s, d := p.Settings, &p.Deps
 	if s.LogsIn() && !s.HasSessions() {
 		return nil, errors.New("auth_methods: authorization_code needs session too, or every page would begin a new login: add session")
 	}
-	b := &built{base: &base{view: s.view(), Deps: d}, Settings: s, part: p, flows: map[*Kind]auth.Flow{}}
-	b.search = search{bodies: s.readsBodies(), limit: int64(s.CredentialBodyLimit), trusted: s.TrustedOrigins}
-	b.clients = newClients(d.Clients, s.Client.ClientArg, b.search)
-	b.params = &copiedParams{headers: s.TokenHeadersClient, args: s.TokenPostArgsClient, search: b.search}
+	b := &builtPart{base: &base{view: s.view(), Deps: d}, Settings: s, part: p, flows: map[*Kind]auth.Flow{}}
+	b.readOptions = readOptions{fromBodies: s.readsBodies(), bodyLimit: int64(s.CredentialBodyLimit), trustedOrigins: s.TrustedOrigins}
+	b.clients = newClients(d.Clients, s.Client.ClientArg, b.readOptions)
+	b.params = &copiedParams{headers: s.TokenHeadersClient, args: s.TokenPostArgsClient, readOptions: b.readOptions}
 	prefix := ""
 	if d.AuthServer != nil {
 		prefix = d.AuthServer.Prefix()
 	}
-	b.tokens = newTokenFinder(b.base.view, reader, newJudges(s.kindsOn(), prefix), b.search)
+	b.tokens = newTokenFinder(b.base.view, reader, newTokenVerifiers(s.kindsOn(), prefix), b.readOptions)
 	introspection, userinfo := newIntrospection(b.base), newUserinfo(b.base)
 	b.flows[&introspectionKind], b.flows[&userinfoKind] = introspection, userinfo
 	if s.isOn(&introspectionKind) || s.IntrospectJWTTokens {
@@ -72,7 +72,7 @@ type kindEntry struct {
 }
 
 // entries returns the flows that are on, with the steps that follow each.
-func (b *built) entries() (all []kindEntry) {
+func (b *builtPart) entries() (all []kindEntry) {
 	for _, k := range b.kindsOn() {
 		flow := b.flows[k]
 		if flow == nil {
@@ -84,26 +84,26 @@ func (b *built) entries() (all []kindEntry) {
 }
 
 // sessionEntry returns the part's sessions as an entry without endpoints of its own.
-func (b *built) sessionEntry() auth.Entry {
+func (b *builtPart) sessionEntry() auth.Entry {
 	e := auth.Entry{Name: string(sessionKind.Name), Flow: b.sessions, Steps: b.steps(&sessionKind)}
-	if b.Several {
+	if b.MultiIssuer {
 		e.Issuer = b.issuer().URL()
 	}
 	return e
 }
 
 // steps returns what follows the success of a kind.
-func (b *built) steps(k *Kind) (steps []auth.Step) {
+func (b *builtPart) steps(k *Kind) (steps []auth.Step) {
 	switch k.role {
-	case logsIn, guards, publishes:
+	case roleLogin, roleReject, rolePublish:
 		return nil
-	case remembers:
+	case roleSession:
 		return b.distributedClaims()
 	}
-	if b.IDTokenParamName != "" && len(k.judges) > 0 {
-		steps = append(steps, newIDToken(b.base).accompany)
+	if b.IDTokenParamName != "" && len(k.verifies) > 0 {
+		steps = append(steps, newIDToken(b.base).add)
 	}
-	if b.searchUserinfo != nil && !k.asks.Userinfo {
+	if b.searchUserinfo != nil && !k.requires.Userinfo {
 		steps = append(steps, b.searchUserinfo)
 	}
 	steps = append(steps, b.distributedClaims()...)
@@ -117,7 +117,7 @@ func (b *built) steps(k *Kind) (steps []auth.Step) {
 }
 
 // distributedClaims returns the step that resolves distributed claims, where the settings have it.
-func (b *built) distributedClaims() []auth.Step {
+func (b *builtPart) distributedClaims() []auth.Step {
 	if !b.ResolveDistributedClaims {
 		return nil
 	}

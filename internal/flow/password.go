@@ -23,13 +23,13 @@ type passwordGrant struct {
 }
 
 var passwordKind = Kind{
-	Name: "password", new: newPassword, asks: oidc.Examination{Token: true},
-	places: func(v view) []string { return of[PasswordSettings](v).PasswordParamType }, placesKey: "password_param_type", schemes: inBasic,
+	Name: "password", new: newPassword, requires: oidc.Examination{Token: true},
+	places: func(v view) []string { return of[PasswordSettings](v).PasswordParamType }, placesKey: "password_param_type", schemes: basicScheme,
 }
 
 func newPassword(b *base, k *Kind) auth.Flow {
 	return &passwordGrant{
-		places: newPlaces(k.places(b.view), b.search), clients: b.clients, params: b.params, basic: b.basicClients,
+		places: newPlaces(k.places(b.view), b.readOptions), clients: b.clients, params: b.params, basic: b.basicClients,
 		response: newResponseHeaders(b, k),
 	}
 }
@@ -37,25 +37,25 @@ func newPassword(b *base, k *Kind) auth.Flow {
 // Authenticate takes a Basic header that could be either for a person's first and for a client's then: only if the issuer
 // refuses it as a person's, the chain goes on.
 func (f *passwordGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
-	who, err := f.pair(r, "username", "password")
+	creds, err := f.pair(r, "username", "password")
 	if err != nil {
 		return nil, err
 	}
-	if who.basic && f.basic.isClient(who) {
+	if creds.basic && f.basic.isClient(creds) {
 		return nil, auth.ErrNoCredential
 	}
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	client := f.clients.of(r)
-	t, err := client.Password(r.Context(), who.name, who.secret, by)
+	client := f.clients.chosen(r)
+	t, err := client.Password(r.Context(), creds.name, creds.secret, caller)
 	if err != nil {
 		err = grantError("password_refused", err)
-		if who.basic && f.basic != nil && errors.Is(err, oidc.ErrRefused) {
+		if creds.basic && f.basic != nil && errors.Is(err, oidc.ErrRefused) {
 			return nil, fmt.Errorf("%w: no user's: %w", auth.ErrNoCredential, err)
 		}
 		return nil, err
 	}
-	return f.response.result(t, who.at), nil
+	return f.response.result(t, creds.at), nil
 }

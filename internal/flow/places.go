@@ -10,23 +10,23 @@ import (
 )
 
 // A search is what holds wherever flows look for credentials.
-type search struct {
-	bodies  bool     // a flow that is on reads bodies
-	limit   int64    // of a body that is read, in bytes
-	trusted []string // trusted_origins
+type readOptions struct {
+	fromBodies     bool     // a flow that is on reads bodies
+	bodyLimit      int64    // of a body that is read, in bytes
+	trustedOrigins []string // trusted_origins
 }
 
 // places are where in a request a flow looks for its credential.
 type places struct {
 	header, query, body, cookie bool
-	search
+	readOptions
 }
 
-func newPlaces(types []string, s search) places {
+func newPlaces(types []string, s readOptions) places {
 	has := func(in auth.In) bool { return slices.Contains(types, string(in)) }
 	return places{
 		header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie),
-		search: s,
+		readOptions: s,
 	}
 }
 
@@ -46,7 +46,7 @@ func (p *places) params(r *auth.Request, name string) ([]credential, error) {
 		}
 	}
 	if p.body {
-		form, err := r.Form(p.limit)
+		form, err := r.Form(p.bodyLimit)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func headerName(name string) string {
 
 // one is the value of a list of at most one; a credential that stands in two places is refused, because the next server
 // could take the other (RFC 6750 §2).
-func one(all []credential) (f credential, ok bool, err error) {
+func single(all []credential) (f credential, ok bool, err error) {
 	switch len(all) {
 	case 0:
 		return f, false, nil
@@ -89,7 +89,7 @@ func one(all []credential) (f credential, ok bool, err error) {
 var errTwice = auth.InvalidRequest("credential_twice", errors.New("the request has the same credential in two places, or twice in one"))
 
 // used are the places of a credential.
-func used(all ...credential) []auth.Param {
+func paramsOf(all ...credential) []auth.Param {
 	if len(all) == 1 && all[0].at == authorization {
 		return inAuthorization
 	}

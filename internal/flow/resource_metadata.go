@@ -65,7 +65,7 @@ type resource struct {
 
 // resourceKind is on where protected_resource_metadata is set, and stands in no list.
 var resourceKind = Kind{
-	new: newResource, role: publishes, check: checkResource,
+	new: newResource, role: rolePublish, check: checkResource,
 	isOn: func(v view) bool { return of[ResourceSettings](v).ProtectedResourceMetadata != nil },
 	paths: func(v view, _ string) []OwnPath {
 		const key = "protected_resource_metadata"

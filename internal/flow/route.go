@@ -29,7 +29,7 @@ type Route struct {
 // to an issuer are the first part's that has them.
 func NewRoute(parts []Part) (*Route, error) {
 	r := &Route{CredentialParams: []string{"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "password"}}
-	var bases []*built
+	var bases []*builtPart
 	var users auth.Chain
 	var reader *tokenReader
 	for n := range parts {
@@ -51,14 +51,14 @@ func NewRoute(parts []Part) (*Route, error) {
 	for _, b := range bases {
 		b.users = users
 	}
-	r.Chain, r.Exchange = chainOf(bases), exchangeOf(bases)
+	r.Chain, r.Exchange = routeChain(bases), exchangeStep(bases)
 	return r, nil
 }
 
 // add adds what one part has to the route.
-func (r *Route) add(b *built) {
+func (r *Route) add(b *builtPart) {
 	s := b.Settings
-	r.ClientIndex = append(r.ClientIndex, b.clients.index)
+	r.ClientIndex = append(r.ClientIndex, b.clients.chosenIndex)
 	r.Resource = cmp.Or(r.Resource, s.Challenge())
 	r.Basic = r.Basic || s.takesBasic()
 	r.LogsIn = r.LogsIn || s.LogsIn()
@@ -68,9 +68,9 @@ func (r *Route) add(b *built) {
 			r.CredentialParams = append(r.CredentialParams, name)
 		}
 	}
-	login := loginCookie(b.base)
+	login := newLoginCookie(b.base)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
-		for _, name := range s.SessionCookieNames(b.Several) {
+		for _, name := range s.SessionCookieNames(b.MultiIssuer) {
 			r.CookieNames = append(r.CookieNames, prefix+name)
 		}
 		r.CookiePrefixes = append(r.CookiePrefixes, prefix+login.name)
@@ -78,7 +78,7 @@ func (r *Route) add(b *built) {
 }
 
 // chainOf returns the chain of the parts' flows.
-func chainOf(bases []*built) (chain auth.Chain) {
+func routeChain(bases []*builtPart) (chain auth.Chain) {
 	if len(bases) > 1 {
 		return mergedChain(bases)
 	}
@@ -89,7 +89,7 @@ func chainOf(bases []*built) (chain auth.Chain) {
 }
 
 // exchangeOf returns the exchange of access tokens: by the part whose issuer has issued the token.
-func exchangeOf(bases []*built) auth.Step {
+func exchangeStep(bases []*builtPart) auth.Step {
 	type exchangeAt struct {
 		step    auth.Step
 		issuers []*oidc.Issuer

@@ -16,15 +16,15 @@ import (
 // route has a cookie.
 type sessions struct {
 	*sessionCookies
-	refresh  sessionRefresh
-	reverify bool // tokens are verified at each request
-	trusted  []string
-	now      func() time.Time
-	log      *slog.Logger
+	refresh        sessionRefresh
+	reverify       bool // tokens are verified at each request
+	trustedOrigins []string
+	now            func() time.Time
+	log            *slog.Logger
 }
 
 var sessionKind = Kind{
-	Name: "session", role: remembers, on: true, exchangeable: true,
+	Name: "session", role: roleSession, defaultOn: true, exchangeable: true,
 	check: checkSession,
 	paths: func(_ view, base string) []OwnPath {
 		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
@@ -35,19 +35,19 @@ func newSessions(b *base) *sessions {
 	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
 	return &sessions{
 		sessionCookies: &sessionCookies{
-			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.Several), audience: id.audience,
+			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer), audience: id.audience,
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
-			searches: b.searchUserinfo != nil, now: b.Now, log: b.Log,
+			searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
-		reverify: s.Reverify, trusted: s.TrustedOrigins, now: b.Now, log: b.Log,
+		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
 
 // Authenticate tries the login of the client that the request chooses, then those of the others.
 func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
-	chosen := f.clients.index(r)
+	chosen := f.clients.chosenIndex(r)
 	res, err := f.authenticate(r, chosen)
 	for n := range f.cookies {
 		if n == chosen || !errors.Is(err, auth.ErrNoCredential) {
@@ -67,12 +67,12 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // authenticate judges the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
-	id, found := f.id(r, n)
-	if !found {
-		return nil, f.none(r, n)
+	id, ok := f.id(r, n)
+	if !ok {
+		return nil, f.noSession(r, n)
 	}
-	for range attempts {
-		res, err := f.judge(r, n, id)
+	for range maxResumes {
+		res, err := f.resume(r, n, id)
 		if !errors.Is(err, session.ErrChanged) {
 			return res, err
 		}
@@ -81,26 +81,26 @@ func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 }
 
 // attempts is how often a session is judged again that another request has changed while it was judged.
-const attempts = 3
+const maxResumes = 3
 
 // judge judges a session. ErrChanged says that it is no longer what was judged.
-func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
+func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
 	opened, err := f.store.Open(r.Context(), id)
-	if err == nil && !f.ours(n, opened.Session) {
+	if err == nil && !f.matches(n, opened.Session) {
 		err = errForeign
 	}
 	if err != nil {
-		return nil, f.ended(r, n, err)
+		return nil, f.sessionError(r, n, err)
 	}
-	if err := checkUpgrade(r, f.trusted); err != nil {
+	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
 		return nil, err
 	}
-	current, err := f.refresh.fresh(r.Context(), opened)
+	current, err := f.refresh.ensureFresh(r.Context(), opened)
 	if err == nil {
 		err = f.checkTokens(r.Context(), opened.ID, current)
 	}
 	if err != nil {
-		return nil, f.ended(r, n, err)
+		return nil, f.sessionError(r, n, err)
 	}
 	res := &auth.Result{Identity: current.Login.Identity}
 	if opened.Rotated {
@@ -117,7 +117,7 @@ func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, e
 var errForeign = errors.New("the session is of another issuer, client or session_audience")
 
 // none returns the error for a request without a session. A cookie that doesn't open is cleared.
-func (f *sessions) none(r *auth.Request, n int) error {
+func (f *sessions) noSession(r *auth.Request, n int) error {
 	if len(r.CookieValues(f.cookies[n].fullName(r))) == 0 {
 		return auth.ErrNoCredential
 	}
@@ -130,7 +130,7 @@ func (f *sessions) none(r *auth.Request, n int) error {
 // The cookie is cleared where this request has proved it worthless. Browsers clear by name, so a request that was under way
 // while a login or a rotation set the cookie anew would delete the new one: the store remembers for longer than requests are
 // under way that an ID was replaced, and then nothing is cleared. Nothing is lost: the browser has the new cookie.
-func (f *sessions) ended(r *auth.Request, n int, err error) error {
+func (f *sessions) sessionError(r *auth.Request, n int, err error) error {
 	switch {
 	case errors.Is(err, session.ErrChanged):
 		return err
@@ -153,7 +153,7 @@ func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *sess
 		return nil
 	}
 	identity := current.Login.Identity
-	err := f.clients.ofIdentity(identity).Reverify(ctx, identity)
+	err := f.clients.forIdentity(identity).Reverify(ctx, identity)
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}

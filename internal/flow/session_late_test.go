@@ -130,7 +130,7 @@ func TestReview(t *testing.T) {
 	token := r.provider.AccessToken("john", "app", nil)
 	login := r.login(token, r.now.Add(24*time.Hour))
 	nothing := func(_, _ session.ID) {}
-	again := func(id, _ session.ID) { r.start(&id, login) }
+	restarts := func(id, _ session.ID) { r.start(&id, login) }
 	ends := func(_, id session.ID) { r.must(r.flow.store.End(t.Context(), id)) }
 	for name, c := range map[string]struct {
 		age       time.Duration // of the session, when the request comes
@@ -139,12 +139,12 @@ func TestReview(t *testing.T) {
 		kept      bool
 	}{
 		"a rotated session's":                          {50 * time.Minute, nothing, true, true},
-		"of a session that was replaced":               {50 * time.Minute, again, true, false},
+		"of a session that was replaced":               {50 * time.Minute, restarts, true, false},
 		"of one that ended":                            {50 * time.Minute, ends, true, false},
 		"of one that ended, in an answer sent at once": {50 * time.Minute, ends, false, true},
 		"that clears a dead one":                       {2 * time.Hour, nothing, true, true},
-		"that clears one whose browser has another":    {2 * time.Hour, again, true, false},
-		"the same, sent at once":                       {2 * time.Hour, again, false, false},
+		"that clears one whose browser has another":    {2 * time.Hour, restarts, true, false},
+		"the same, sent at once":                       {2 * time.Hour, restarts, false, false},
 	} {
 		id := r.start(nil, login)
 		r.now = r.now.Add(c.age)
@@ -157,7 +157,7 @@ func TestReview(t *testing.T) {
 		if len(header["Set-Cookie"]) != 1 {
 			t.Fatalf("%s: %v, %v", name, header, err)
 		}
-		c.meanwhile(id, r.set(header["Set-Cookie"][0]))
+		c.meanwhile(id, r.sessionOf(header["Set-Cookie"][0]))
 		got := r.flow.Review(req, header, c.forwarded)
 		if kept := len(got["Set-Cookie"]) == 1; kept != c.kept {
 			t.Errorf("a cookie %s: sent is %v", name, kept)
@@ -169,7 +169,7 @@ func TestReview(t *testing.T) {
 }
 
 // set is the session of a Set-Cookie.
-func (r *lateRig) set(line string) session.ID {
+func (r *lateRig) sessionOf(line string) session.ID {
 	c, err := http.ParseSetCookie(line)
 	r.must(err)
 	id, _ := r.flow.keyring.OpenID("s", c.Value)

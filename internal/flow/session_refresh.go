@@ -19,18 +19,18 @@ const (
 
 // sessionRefresh refreshes the tokens of sessions.
 type sessionRefresh struct {
-	clients  *clients
-	store    *session.Sessions
-	on       bool // refresh_tokens
-	leeway   time.Duration
-	searches bool // userinfo is asked again with refreshed tokens
-	now      func() time.Time
-	log      *slog.Logger
+	clients        *clients
+	store          *session.Sessions
+	on             bool // refresh_tokens
+	leeway         time.Duration
+	searchUserinfo bool // userinfo is asked again with refreshed tokens
+	now            func() time.Time
+	log            *slog.Logger
 }
 
 // fresh returns the session with an access token that lives, refreshed if it is about to expire. A session whose token is
 // still good goes on while the issuer is away.
-func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
+func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
 	l := &opened.Session.Login
 	if !f.due(l) {
 		return opened.Session, nil
@@ -38,7 +38,7 @@ func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*se
 	expired := !f.now().Before(l.Identity.Tokens.Expiry)
 	if !f.on || l.Identity.Tokens.RefreshToken == "" {
 		if expired {
-			return nil, errors.Join(errSpent, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
+			return nil, errors.Join(errAccessTokenExpired, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
 		}
 		return opened.Session, nil
 	}
@@ -53,7 +53,7 @@ func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*se
 }
 
 // errSpent ends a session whose access token nothing can refresh.
-var errSpent = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
+var errAccessTokenExpired = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
 
 // due reports whether the access token is expired or about to. The leeway makes that sooner, but by half of the token's life at
 // most, or a short one would be refreshed at every request.
@@ -78,7 +78,7 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 	}
 	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
 	if err != nil {
-		return f.unrefreshed(current, err)
+		return f.refreshError(current, err)
 	}
 	identity, err := client.Reissued(ctx, l.Identity, t.Tokens)
 	switch {
@@ -98,7 +98,7 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 
 // unrefreshed is what becomes of a session whose refresh the authorization server didn't grant. A verdict on the grant ends it. What only
 // the operator can mend lets it go on while its access token lives, and is tried once more at the end of that. An outage changes nothing.
-func (f *sessionRefresh) unrefreshed(current *session.Session, err error) (*session.Session, error) {
+func (f *sessionRefresh) refreshError(current *session.Session, err error) (*session.Session, error) {
 	l := current.Login
 	switch {
 	case errors.Is(err, oidc.ErrRefused):
@@ -118,7 +118,7 @@ func (f *sessionRefresh) unrefreshed(current *session.Session, err error) (*sess
 // renewUserinfo asks userinfo with the access token of a refresh, where search_user_info asks it at all. While it can't be asked, the
 // answer before stays; one about another subject ends the session (OIDC Core §5.3.2).
 func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client, i *auth.Identity) (*auth.Identity, error) {
-	if !f.searches || i.Tokens.AccessToken == "" {
+	if !f.searchUserinfo || i.Tokens.AccessToken == "" {
 		return i, nil
 	}
 	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)

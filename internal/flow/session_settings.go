@@ -47,8 +47,8 @@ func loginIDOf(v view) loginID {
 // differ in issuer, client or session_audience have cookies of different names: the default name ends with a mark of the
 // three, and so does one that is written out where the settings tell more than one login apart. Several says that the route
 // has a list of issuers.
-func (s *SessionSettings) cookieNames(id loginID, several bool) []string {
-	base, marked := s.SessionCookieName, several || len(id.clients) > 1 || id.audience != defaultAudience
+func (s *SessionSettings) cookieNames(id loginID, multiIssuer bool) []string {
+	base, marked := s.SessionCookieName, multiIssuer || len(id.clients) > 1 || id.audience != defaultAudience
 	if base == "" {
 		base, marked = "session", true
 	}
@@ -56,14 +56,14 @@ func (s *SessionSettings) cookieNames(id loginID, several bool) []string {
 	for n := range names {
 		names[n] = base
 		if marked {
-			names[n] += "_" + mark(id.issuer, oidc.At(id.clients, n), id.audience)
+			names[n] += "_" + loginDigest(id.issuer, oidc.At(id.clients, n), id.audience)
 		}
 	}
 	return names
 }
 
-func newSessionCookies(s *SessionSettings, id loginID, several bool) (all []cookie) {
-	for _, name := range s.cookieNames(id, several) {
+func newSessionCookies(s *SessionSettings, id loginID, multiIssuer bool) (all []cookie) {
+	for _, name := range s.cookieNames(id, multiIssuer) {
 		all = append(all, newCookie(name, s.SessionCookie))
 	}
 	return all

@@ -14,7 +14,7 @@ import (
 // returns the header that sets its cookie.
 func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
 	var before *session.ID
-	if id, found := f.id(r, n); found {
+	if id, ok := f.id(r, n); ok {
 		before = &id
 	}
 	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
@@ -30,15 +30,15 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 // start returns the step that begins a session after the success of a kind, which isn't the login of a browser.
 func (f *sessions) start(k *Kind) auth.Step {
 	return func(r *auth.Request, res *auth.Result) (*auth.Result, error) {
-		if plantable(r, res.Used) {
+		if mayBeForged(r, res.Used) {
 			return res, nil
 		}
 		identity := *res.Identity
 		identity.Flow, identity.Session, identity.BuiltIn = string(sessionKind.Name), true, false
-		if k.clientsGrant { // of two that use a refresh token, the second would end the grant
+		if k.clientRefreshes { // of two that use a refresh token, the second would end the grant
 			identity.Tokens.RefreshToken = ""
 		}
-		header, err := f.begin(r, f.clients.index(r), &identity)
+		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
 			return nil, auth.Unavailable("session_store_unavailable", err)
 		}
@@ -51,7 +51,7 @@ func (f *sessions) start(k *Kind) auth.Step {
 // plantable reports whether another site could have put a credential into a request, which a browser then sends: a link or a
 // form writes query and body, a neighbouring host a cookie, and an address with a user's name (https://name:password@host)
 // a Basic header. A session that such a request began would make the person work as somebody else (login CSRF).
-func plantable(r *auth.Request, used []auth.Param) bool {
+func mayBeForged(r *auth.Request, used []auth.Param) bool {
 	for _, p := range used {
 		if p.In != auth.InHeader {
 			return true

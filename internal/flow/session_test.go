@@ -64,7 +64,7 @@ func TestPlantable(t *testing.T) {
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", c.authorization)
 		r.Header.Set("Sec-Fetch-Site", c.site)
-		if plantable(r, c.used) != c.plantable {
+		if mayBeForged(r, c.used) != c.plantable {
 			t.Errorf("%s: plantable is %v", name, !c.plantable)
 		}
 	}
@@ -78,7 +78,7 @@ func TestClearing(t *testing.T) {
 	for err, clears := range map[error]bool{
 		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
 	} {
-		if got := auth.HeaderOf(f.ended(r, 0, err)).Get("Set-Cookie") != ""; got != clears {
+		if got := auth.HeaderOf(f.sessionError(r, 0, err)).Get("Set-Cookie") != ""; got != clears {
 			t.Errorf("%v: cleared is %v", err, got)
 		}
 	}

@@ -14,7 +14,7 @@ func several(gates ...*gate) *gate {
 	g := gates[0]
 	var parts []flow.Part
 	for _, one := range gates {
-		one.deps.Several = true
+		one.deps.MultiIssuer = true
 		parts = append(parts, flow.Part{Name: one.issuer.URL, Settings: &one.settings, Deps: one.deps})
 	}
 	route, err := flow.NewRoute(parts)

@@ -10,7 +10,7 @@ import (
 
 // table lists every kind in the order in which they are tried, whatever the order in auth_methods.
 var table = []*Kind{
-	&sessionKind, &bearerKind, &kongOAuth2Kind, &introspectionKind, &userinfoKind, &unjudgedKind, &refreshTokenKind, &passwordKind,
+	&sessionKind, &bearerKind, &kongOAuth2Kind, &introspectionKind, &userinfoKind, &unacceptedTokenKind, &refreshTokenKind, &passwordKind,
 	&clientCredentialsKind, &authorizationCodeKind, &resourceKind,
 }
 
@@ -28,21 +28,21 @@ func (Method) Choices(key string) (values, defaults []string) {
 	every := func(*Kind) bool { return true }
 	switch key {
 	case "auth_methods":
-		return names(every), names(func(k *Kind) bool { return k.on })
+		return names(every), names(func(k *Kind) bool { return k.defaultOn })
 	case "login_methods":
-		return names(every), names(func(k *Kind) bool { return k.role == logsIn })
+		return names(every), names(func(k *Kind) bool { return k.role == roleLogin })
 	case "disable_session":
-		return names(func(k *Kind) bool { return k.role != remembers }),
-			names(func(k *Kind) bool { return k.role != remembers && !k.beginsSession })
+		return names(func(k *Kind) bool { return k.role != roleSession }),
+			names(func(k *Kind) bool { return k.role != roleSession && !k.beginsSession })
 	case "token_headers_grants":
-		return names(func(k *Kind) bool { return k.role == exchanges || k.role == logsIn }), nil
+		return names(func(k *Kind) bool { return k.role == roleExchange || k.role == roleLogin }), nil
 	}
 	panic("flow: no setting " + key + " takes names of flows")
 }
 
 // NameForJWTs returns the name of the flow that judges access tokens which are JWTs, where every flow is on.
 func NameForJWTs() string {
-	n := slices.IndexFunc(table, func(k *Kind) bool { return slices.Contains(k.judges, jwts) })
+	n := slices.IndexFunc(table, func(k *Kind) bool { return slices.Contains(k.verifies, jwts) })
 	return string(table[n].Name)
 }
 
@@ -78,15 +78,15 @@ func (s *Settings) anyOn(f func(*Kind) bool) bool { return slices.ContainsFunc(s
 
 // HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be set.
 func (s *Settings) HasSessions() bool {
-	return s.anyOn(func(k *Kind) bool { return k.role == remembers })
+	return s.anyOn(func(k *Kind) bool { return k.role == roleSession })
 }
 
 // LogsIn reports whether people can log in.
-func (s *Settings) LogsIn() bool { return s.anyOn(func(k *Kind) bool { return k.role == logsIn }) }
+func (s *Settings) LogsIn() bool { return s.anyOn(func(k *Kind) bool { return k.role == roleLogin }) }
 
 // UsesAuthServer reports whether the flows need the built-in authorization server.
 func (s *Settings) UsesAuthServer() bool {
-	return s.anyOn(func(k *Kind) bool { return k.role == builtIn })
+	return s.anyOn(func(k *Kind) bool { return k.role == roleBuiltIn })
 }
 
 // readsBodies reports whether a flow that is on reads its credential from bodies.
@@ -109,7 +109,7 @@ func (s *Settings) OwnPaths(base string) (all []OwnPath) {
 func (s *Settings) Examination(base, origin string) oidc.Examination {
 	e := oidc.Examination{Introspect: s.IntrospectJWTTokens, Userinfo: s.SearchUserInfo, RedirectURI: registeredRedirectURI(s.RedirectURI, base, origin)}
 	for _, k := range s.kindsOn() {
-		e = e.And(k.asks)
+		e = e.And(k.requires)
 	}
 	return e
 }
@@ -144,6 +144,6 @@ func (s *Settings) TakesSubject(has []string) bool {
 
 // SessionCookieNames returns the names of the session cookies without their prefix, by the index of client_id. Several says that the
 // route has a list of issuers.
-func (s *Settings) SessionCookieNames(several bool) []string {
-	return s.SessionSettings.cookieNames(loginIDOf(s.view()), several)
+func (s *Settings) SessionCookieNames(multiIssuer bool) []string {
+	return s.SessionSettings.cookieNames(loginIDOf(s.view()), multiIssuer)
 }

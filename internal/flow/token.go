@@ -19,24 +19,24 @@ type BearerSettings struct {
 
 // A tokenFinder finds the access token that a request carries. The flows that judge access tokens share it.
 type tokenFinder struct {
-	*tokenReader // one for all issuers of a route: a token is read before it is known whose it is
-	judges       tokenJudges
-	binding      BindingSettings
-	trusted      []string // trusted_origins
+	*tokenReader   // one for all issuers of a route: a token is read before it is known whose it is
+	verifiers      tokenVerifiers
+	binding        BindingSettings
+	trustedOrigins []string // trusted_origins
 }
 
-func newTokenFinder(v view, reader *tokenReader, j tokenJudges, s search) *tokenFinder {
+func newTokenFinder(v view, reader *tokenReader, j tokenVerifiers, s readOptions) *tokenFinder {
 	if reader == nil {
 		reader = newTokenReader(of[BearerSettings](v), s)
 	}
-	return &tokenFinder{tokenReader: reader, judges: j, binding: *of[BindingSettings](v), trusted: s.trusted}
+	return &tokenFinder{tokenReader: reader, verifiers: j, binding: *of[BindingSettings](v), trustedOrigins: s.trustedOrigins}
 }
 
 // token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
 func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 	f, err := p.read(r)
 	if err == nil && f.at.In == auth.InCookie {
-		return f, checkUpgrade(r, p.trusted)
+		return f, checkUpgrade(r, p.trustedOrigins)
 	}
 	return f, err
 }
@@ -44,14 +44,14 @@ func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 // A tokenReader knows where access tokens stand.
 type tokenReader struct {
 	places
-	only       string // the one header that is looked at, or empty
+	onlyHeader string // the one header that is looked at, or empty
 	cookieName string
 }
 
-func newTokenReader(s *BearerSettings, at search) *tokenReader {
+func newTokenReader(s *BearerSettings, at readOptions) *tokenReader {
 	t := &tokenReader{places: newPlaces(s.BearerTokenParamType, at), cookieName: s.BearerTokenCookieName}
 	if s.BearerTokenHeaderName != "" {
-		t.only = headerName(s.BearerTokenHeaderName)
+		t.onlyHeader = headerName(s.BearerTokenHeaderName)
 	}
 	return t
 }
@@ -78,7 +78,7 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 			all = append(all, credential{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
 		}
 	}
-	f, ok, err := one(all)
+	f, ok, err := single(all)
 	switch {
 	case err != nil:
 		return f, err
@@ -97,12 +97,12 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 
 // inHeaders returns the token of the one configured header, else those of all that are usual.
 func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
-	if t.only != "" && t.only != "Authorization" {
-		for _, v := range r.Header[t.only] {
+	if t.onlyHeader != "" && t.onlyHeader != "Authorization" {
+		for _, v := range r.Header[t.onlyHeader] {
 			if scheme, rest, cut := strings.Cut(v, " "); cut && strings.EqualFold(scheme, "Bearer") {
 				v = strings.Trim(rest, " ")
 			}
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: t.only}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: t.onlyHeader}})
 		}
 		return all, nil
 	}
@@ -117,7 +117,7 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 			return nil, errBound("by the scheme DPoP")
 		}
 	}
-	if t.only != "" {
+	if t.onlyHeader != "" {
 		return all, nil
 	}
 	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
@@ -130,9 +130,9 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 
 // of returns the token if the flow of this kind is the one that judges it, else an error that wraps
 // auth.ErrNoCredential: another flow does, or unjudged refuses it.
-func (p *tokenFinder) of(r *auth.Request, k *Kind) (credential, error) {
+func (p *tokenFinder) tokenFor(r *auth.Request, k *Kind) (credential, error) {
 	f, err := p.token(r)
-	if err == nil && p.judges.of(f) != k {
+	if err == nil && p.verifiers.kindFor(f) != k {
 		return f, auth.ErrNoCredential
 	}
 	return f, err
@@ -143,7 +143,7 @@ func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, erro
 	if err := p.binding.check(i); err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: i, Used: used(f)}, nil
+	return &auth.Result{Identity: i, Used: paramsOf(f)}, nil
 }
 
 // tokenPlaces returns where access tokens are read from, which tokenPlacesKey says.
@@ -160,17 +160,17 @@ func tokenSchemes(v view) []string {
 }
 
 // tokenJudges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
-type tokenJudges struct {
+type tokenVerifiers struct {
 	prefix string // of the built-in authorization server's tokens; empty: there are none
-	by     [tokenKinds]*Kind
+	byKind [tokenKindCount]*Kind
 }
 
-func newJudges(on []*Kind, prefix string) tokenJudges {
-	j := tokenJudges{prefix: prefix}
+func newTokenVerifiers(on []*Kind, prefix string) tokenVerifiers {
+	j := tokenVerifiers{prefix: prefix}
 	for _, k := range on {
-		for _, t := range k.judges {
-			if j.by[t] == nil && (t != builtInTokens || j.prefix != "") {
-				j.by[t] = k
+		for _, t := range k.verifies {
+			if j.byKind[t] == nil && (t != builtInTokens || j.prefix != "") {
+				j.byKind[t] = k
 			}
 		}
 	}
@@ -178,12 +178,12 @@ func newJudges(on []*Kind, prefix string) tokenJudges {
 }
 
 // of returns the flow that judges a token; nil if none does.
-func (j *tokenJudges) of(token credential) *Kind {
+func (j *tokenVerifiers) kindFor(token credential) *Kind {
 	switch {
-	case j.by[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
-		return j.by[builtInTokens]
+	case j.byKind[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
+		return j.byKind[builtInTokens]
 	case token.jws:
-		return j.by[jwts]
+		return j.byKind[jwts]
 	}
-	return j.by[opaqueTokens]
+	return j.byKind[opaqueTokens]
 }

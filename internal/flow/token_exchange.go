@@ -12,10 +12,10 @@ import (
 
 // exchange gives a request another access token before it goes on: the one that the authorization server issues for it
 // (RFC 8693), or the one that token_exchange_endpoint answers with.
-type exchange struct {
+type tokenExchange struct {
 	settings *oidc.TokenExchange // nil: only token_exchange_endpoint
 	entries  []exchangeEntry
-	replaces bool
+	replace  bool
 	clients  *clients
 	params   *copiedParams
 	// introspect judges an opaque token that was issued; nil: nothing can
@@ -40,8 +40,8 @@ func newExchange(b *base, claims ClaimPaths) auth.Step {
 	if x == nil && c.TokenExchangeEndpoint == "" {
 		return nil
 	}
-	e := &exchange{
-		settings: x, replaces: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
+	e := &tokenExchange{
+		settings: x, replace: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
 		scopes: claims.Scopes, audience: claims.Audience, introspect: b.introspect,
 	}
 	if x != nil {
@@ -52,21 +52,21 @@ func newExchange(b *base, claims ClaimPaths) auth.Step {
 	return e.exchange
 }
 
-func (e *exchange) exchange(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+func (e *tokenExchange) exchange(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	if res.Identity == nil {
 		return res, nil
 	}
-	res, err := e.exchanged(r, res)
-	if err != nil || !e.replaces {
+	res, err := e.exchangeToken(r, res)
+	if err != nil || !e.replace {
 		return res, err
 	}
-	return e.replaced(r, res)
+	return e.replaceToken(r, res)
 }
 
 // exchanged is the result with the exchanged token, or as it was if no entry is for it.
-func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+func (e *tokenExchange) exchangeToken(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	subject := res.Identity
-	entry, err := e.entry(subject)
+	entry, err := e.entryFor(subject)
 	if err != nil || entry == nil {
 		return res, err
 	}
@@ -77,12 +77,12 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 	if err != nil {
 		return nil, err
 	}
-	by, err := e.params.caller(r)
+	caller, err := e.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	client := e.clients.of(r)
-	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, by)
+	client := e.clients.chosen(r)
+	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, caller)
 	if err != nil {
 		return nil, exchangeError(err)
 	}
@@ -100,14 +100,14 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 
 // entry is what says that a token is to be exchanged. A token of another issuer than the route's is never left as it is: its
 // entry let it in.
-func (e *exchange) entry(i *auth.Identity) (*exchangeEntry, error) {
+func (e *tokenExchange) entryFor(i *auth.Identity) (*exchangeEntry, error) {
 	own := e.clients.first().Issuer()
 	if i.AccessToken == nil {
 		return nil, nil // opaque, or a flow's that knows no claims of it
 	}
 	for n := range e.entries {
 		entry := &e.entries[n]
-		if entry.issuer.URL() == i.Issuer && e.holds(entry.Conditions, i.AccessToken) {
+		if entry.issuer.URL() == i.Issuer && e.matches(entry.Conditions, i.AccessToken) {
 			return entry, nil
 		}
 	}
@@ -117,17 +117,17 @@ func (e *exchange) entry(i *auth.Identity) (*exchangeEntry, error) {
 	return nil, nil
 }
 
-func (e *exchange) holds(c *oidc.Conditions, claims auth.Claims) bool {
+func (e *tokenExchange) matches(c *oidc.Conditions, claims auth.Claims) bool {
 	if c == nil {
 		return true
 	}
 	audience, scopes := claims.Values(e.audience), claims.Words(e.scopes)
-	return haveAll(c.HasAudience, audience, true) && haveAll(c.HasScopes, scopes, true) &&
-		haveAll(c.MissingAudience, audience, false) && haveAll(c.MissingScopes, scopes, false)
+	return allMatch(c.HasAudience, audience, true) && allMatch(c.HasScopes, scopes, true) &&
+		allMatch(c.MissingAudience, audience, false) && allMatch(c.MissingScopes, scopes, false)
 }
 
 // haveAll reports whether each word is there, or none is.
-func haveAll(words, there []string, present bool) bool {
+func allMatch(words, there []string, present bool) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(there, w) != present })
 }
 
@@ -141,12 +141,12 @@ func subjectAudience(i oidc.SubjectTokenIssuer, clientIDs []string) []string {
 
 func takesAudience(required, has []string) bool {
 	return slices.Equal(required, []string{"any"}) || slices.ContainsFunc(required, func(alternative string) bool {
-		return haveAll(strings.Fields(alternative), has, true)
+		return allMatch(strings.Fields(alternative), has, true)
 	})
 }
 
 // checkAudience judges whom a presented subject token was issued for: one of our clients, or what the entry says.
-func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
+func (e *tokenExchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 	var clientIDs []string
 	for _, c := range e.clients.list {
 		clientIDs = append(clientIDs, c.ID)
@@ -159,7 +159,7 @@ func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 }
 
 // actor is the actor token: the configured one, or the caller's.
-func (e *exchange) actor(r *auth.Request) (credential, error) {
+func (e *tokenExchange) actor(r *auth.Request) (credential, error) {
 	a := &e.settings.Request.ActorToken
 	switch a.Source {
 	case "config":
@@ -187,7 +187,7 @@ func exchangeError(err error) error {
 }
 
 // identity is what the exchanged token proves: it is verified like one that a caller brings.
-func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
+func (e *tokenExchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
 	next := *t.Identity
 	next.Flow, next.ClientID = subject.Flow, subject.ClientID
 	next.IDToken, next.IDTokenJWK, next.Tokens.IDToken = subject.IDToken, subject.IDTokenJWK, subject.Tokens.IDToken
@@ -212,11 +212,11 @@ func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.
 
 // replaced is the result with the token of token_exchange_endpoint, of which nothing is known: policies see what the token
 // before proved.
-func (e *exchange) replaced(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+func (e *tokenExchange) replaceToken(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	if res.Identity.Tokens.AccessToken == "" {
 		return res, nil
 	}
-	token, err := e.clients.of(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
+	token, err := e.clients.chosen(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, exchangeError(err)
 	}

@@ -26,28 +26,28 @@ type userinfo struct {
 }
 
 var userinfoKind = Kind{
-	Name: "userinfo", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
-	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Userinfo: true},
+	Name: "userinfo", role: roleToken, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, verifies: []tokenKind{jwts, opaqueTokens}, requires: oidc.Examination{Userinfo: true},
 	check: checkUserinfo,
 }
 
 func newUserinfo(b *base) *userinfo {
 	s := of[UserinfoClientSettings](b.view)
 	return &userinfo{clients: b.clients, tokens: b.tokens, params: copiedParams{
-		headers: s.UserinfoHeadersClient, args: s.UserinfoQueryArgsClient, search: b.search,
+		headers: s.UserinfoHeadersClient, args: s.UserinfoQueryArgsClient, readOptions: b.readOptions,
 	}}
 }
 
 func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &userinfoKind)
+	token, err := f.tokens.tokenFor(r, &userinfoKind)
 	if err != nil {
 		return nil, err
 	}
 	if err := oidc.CheckUnread(token.value); err != nil {
 		return nil, tokenError(err)
 	}
-	client := f.clients.of(r)
-	u, err := f.ask(r, client, token.value)
+	client := f.clients.chosen(r)
+	u, err := f.fetch(r, client, token.value)
 	if err != nil {
 		return nil, tokenError(err)
 	}
@@ -57,12 +57,12 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	})
 }
 
-func (f *userinfo) ask(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
-	by, err := f.params.caller(r)
+func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	return client.Userinfo(r.Context(), accessToken, by)
+	return client.Userinfo(r.Context(), accessToken, caller)
 }
 
 // search adds what userinfo says to what another flow has proved. It counts only if it is about the same person (OIDC Core
@@ -72,7 +72,7 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
 		return res, nil
 	}
-	u, err := f.ask(r, f.clients.ofIdentity(i), i.Tokens.AccessToken)
+	u, err := f.fetch(r, f.clients.forIdentity(i), i.Tokens.AccessToken)
 	switch {
 	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as a program's: there is nothing to be known
 		return res, nil

@@ -11,21 +11,21 @@ type view struct{ all reflect.Value }
 
 // of returns the part of the settings that has a type. It panics if there is none: that is a fault of the program.
 func of[T any](v view) *T {
-	if found := find(v.all, reflect.TypeFor[T]()); found != nil {
-		return found.(*T)
+	if p := findStruct(v.all, reflect.TypeFor[T]()); p != nil {
+		return p.(*T)
 	}
 	panic(fmt.Sprintf("flow: the settings have no %v", reflect.TypeFor[T]()))
 }
 
 // find returns a pointer to the first struct of a type in v or below, or nil.
-func find(v reflect.Value, t reflect.Type) any {
+func findStruct(v reflect.Value, t reflect.Type) any {
 	if v.Type() == t {
 		return v.Addr().Interface()
 	}
 	for n := range v.NumField() {
 		if f := v.Field(n); f.Kind() == reflect.Struct && v.Type().Field(n).IsExported() {
-			if found := find(f, t); found != nil {
-				return found
+			if p := findStruct(f, t); p != nil {
+				return p
 			}
 		}
 	}

@@ -7,20 +7,20 @@ import (
 )
 
 // unjudgedKind refuses tokens that no flow judges. It is always on.
-var unjudgedKind = Kind{new: newUnjudged, role: guards, isOn: func(view) bool { return true }}
+var unacceptedTokenKind = Kind{new: newUnacceptedToken, role: roleReject, isOn: func(view) bool { return true }}
 
-func newUnjudged(b *base, _ *Kind) auth.Flow { return unjudged{b.tokens} }
+func newUnacceptedToken(b *base, _ *Kind) auth.Flow { return unacceptedToken{b.tokens} }
 
 // unjudged refuses a token that no flow of the route judges, rather than letting its bearer log in or pass as if it had
 // brought nothing.
-type unjudged struct{ tokens *tokenFinder }
+type unacceptedToken struct{ tokens *tokenFinder }
 
-func (u unjudged) Authenticate(r *auth.Request) (*auth.Result, error) {
+func (u unacceptedToken) Authenticate(r *auth.Request) (*auth.Result, error) {
 	f, err := u.tokens.token(r)
 	switch {
 	case err != nil:
 		return nil, err
-	case u.tokens.judges.by == [tokenKinds]*Kind{}:
+	case u.tokens.verifiers.byKind == [tokenKindCount]*Kind{}:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("auth_methods names no flow that judges access tokens"))
 	case f.jws:
 		return nil, auth.InvalidToken("token_not_accepted", errors.New("the token is a JWT, and no flow of this route judges those"))
