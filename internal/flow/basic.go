@@ -9,21 +9,21 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A pair is a name and a secret, and where they stood.
+// A pair is a name and a secret, and where the request carries them.
 type pair struct {
 	name   string
 	secret auth.Secret
 	at     []auth.Param
-	basic  bool // they stood in an Authorization header, where a user's and a client's look alike
+	basic  bool // they are Basic credentials, which look alike for users and clients
 }
 
-// pair finds a name and a secret: in an Authorization header with Basic (RFC 7617), or as two parameters of query or body.
-// The error wraps auth.ErrNoCredential if there is neither; half a pair is none, and two pairs are refused.
+// pair returns the name and the secret of a request: from an Authorization header with Basic (RFC 7617), or from two
+// parameters of query or body. Its error wraps auth.ErrNoCredential if either is missing. Two pairs are refused.
 func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, error) {
 	var all []pair
 	if p.header {
 		basic, err := basicPair(r)
-		if err == nil && r.Header.Get("Origin") != "" { // a browser sends what it once was told from anybody's page
+		if err == nil && r.Header.Get("Origin") != "" { // browsers send cached Basic credentials with requests from any page
 			err = checkUpgrade(r, p.trustedOrigins)
 		}
 		switch {
@@ -60,7 +60,7 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	return pair{}, errTwice
 }
 
-// basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
+// basicPair returns the name and the secret of an Authorization header with Basic (RFC 7617 §2). A malformed one is refused.
 func basicPair(r *auth.Request) (pair, error) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {

@@ -11,19 +11,19 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// JWTSettings are what is asked of access tokens that are JWTs besides being good.
+// JWTSettings are further checks of access tokens that are JWTs.
 type JWTSettings struct {
-	IntrospectJWTTokens bool   `yaml:"introspect_jwt_tokens" default:"false"` // ask the issuer too, so that a revoked token stops
-	JWTSessionCookie    string `yaml:"jwt_session_cookie"`                    // a cookie whose value must be the token's claim
+	IntrospectJWTTokens bool   `yaml:"introspect_jwt_tokens" default:"false"` // introspect JWTs too, so that revoked tokens are refused
+	JWTSessionCookie    string `yaml:"jwt_session_cookie"`                    // a cookie whose value must equal the claim
 	JWTSessionClaim     string `yaml:"jwt_session_claim" default:"sid"`
 }
 
-// bearer proves an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
+// bearer verifies an access token that is a JWT with the issuer's keys (RFC 6750, RFC 9068).
 type bearer struct {
 	settings      JWTSettings
 	issuers       []*oidc.Issuer
 	tokens        *tokenFinder
-	introspect    func(*auth.Request, string) (*auth.Identity, error) // nil: the issuer isn't asked
+	introspect    introspectFunc // nil: introspect_jwt_tokens is off
 	takesAudience func(auth.Claims) bool
 }
 
@@ -60,21 +60,22 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return b.tokens.result(token, identity)
 }
 
-// ask lets the issuer confirm a token that its keys have proved. The answer counts only if it is about the same subject.
+// confirm introspects a verified token. The response must be about the same subject.
 func (b *bearer) confirm(r *auth.Request, token string, proved *auth.Identity) (*auth.Identity, error) {
 	answer, err := b.introspect(r, token)
 	if err != nil {
 		return nil, err
 	}
 	if proved.Subject != "" && answer.Subject != "" && answer.Subject != proved.Subject {
-		return nil, auth.InvalidToken("introspection_subject", errors.New("sub: the introspection answer is about another subject than the token"))
+		return nil, auth.InvalidToken("introspection_subject",
+			errors.New("sub: the introspection response is about another subject than the token"))
 	}
 	both := *proved
 	both.Introspection, both.IntrospectionJWT = answer.Introspection, answer.IntrospectionJWT
 	return &both, nil
 }
 
-// checkCookie compares a claim with the cookie that must accompany the token.
+// checkCookie compares jwt_session_claim with the cookie that must accompany the token.
 func (b *bearer) checkCookie(r *auth.Request, claims auth.Claims) error {
 	if b.settings.JWTSessionCookie == "" {
 		return nil
@@ -82,16 +83,18 @@ func (b *bearer) checkCookie(r *auth.Request, claims auth.Claims) error {
 	want, ok := auth.Scalar(claims[b.settings.JWTSessionClaim])
 	values := r.CookieValues(b.settings.JWTSessionCookie)
 	if !ok || want == "" || len(values) != 1 || subtle.ConstantTimeCompare([]byte(values[0]), []byte(want)) != 1 {
-		return auth.InvalidToken("token_without_cookie", fmt.Errorf("the cookie %s isn't the token's claim %s", b.settings.JWTSessionCookie, b.settings.JWTSessionClaim))
+		return auth.InvalidToken("token_without_cookie",
+			fmt.Errorf("the cookie %s isn't the token's claim %s", b.settings.JWTSessionCookie, b.settings.JWTSessionClaim))
 	}
 	return nil
 }
 
-// checkBearer judges the settings of access tokens, whichever flow judges the tokens.
+// checkBearer reports mistakes in the settings of access tokens, for all flows that verify them.
 func checkBearer(v view, c check.Checker, _ *kindContext) {
 	s := of[BearerSettings](v)
 	cookie := slices.Contains(s.BearerTokenParamType, string(auth.InCookie))
-	c.Must("bearer_token_param_type", !cookie || s.BearerTokenCookieName != "", "cookie needs the cookie's name: add bearer_token_cookie_name")
+	c.Must("bearer_token_param_type", !cookie || s.BearerTokenCookieName != "",
+		"cookie needs the cookie's name: add bearer_token_cookie_name")
 	c.Must("bearer_token_cookie_name", cookie || s.BearerTokenCookieName == "",
 		"it isn't read, because bearer_token_param_type has no cookie: add it there")
 	c.One("bearer_token_cookie_name", s.BearerTokenCookieName, check.CookieName)

@@ -7,26 +7,26 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// ClientCredentialsSettings say where a caller's client credentials are read from.
+// ClientCredentialsSettings say where a request carries the client's own credentials.
 type ClientCredentialsSettings struct {
 	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
-// clientCredentialsGrant passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token
-// that it was given there.
+// clientCredentialsGrant exchanges the client's own credentials for a token (RFC 6749 §4.4).
 type clientCredentialsGrant struct {
 	places
 	clients  *clients
 	params   *copiedParams
 	response responseHeaders
-	basic    *basicClients // nil where Basic is a client's only
+	basic    *basicClients // nil: password does not read Basic
 
 	encodings basicEncodings
 }
 
 var clientCredentialsKind = Kind{
 	Name: "client_credentials", new: newClientCredentials, requires: oidc.Examination{Token: true},
-	places: func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: basicScheme,
+	places:    func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType },
+	placesKey: "client_credentials_param_type", schemes: basicScheme,
 }
 
 func newClientCredentials(b *base, k *Kind) auth.Flow {
@@ -55,9 +55,9 @@ func (f *clientCredentialsGrant) Authenticate(r *auth.Request) (*auth.Result, er
 	return f.response.result(t, creds.at), nil
 }
 
-// ask asks for a token in each way to read the credentials, until one is accepted.
+// request sends a token request for each reading of the credentials, until one is accepted.
 func (f *clientCredentialsGrant) request(r *auth.Request, creds pair, caller oidc.Caller) (t *oidc.TokenResponse, err error) {
-	client := f.clients.first() // its settings: the caller authenticates as its own client
+	client := f.clients.first() // for its settings: the request authenticates with the credentials of the caller
 	for _, p := range f.encodings.candidates(creds) {
 		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, caller)
 		if err == nil && p.name == creds.name && p.secret == creds.secret {

@@ -7,12 +7,12 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// clients are what a route is to its issuer: one client, or several of which a request chooses one.
+// clients are the gate's clients at the issuer of a part: one, or a list from which a request chooses.
 type clients struct {
 	list        []*oidc.Client
 	arg         string   // client_arg
-	header      []string // the headers of that name
-	readOptions          // the choice may stand in bodies that are read
+	header      []string // the names of headers that choose
+	readOptions          // bodies may choose, if they are read
 }
 
 func newClients(list []*oidc.Client, arg string, s readOptions) *clients {
@@ -22,10 +22,10 @@ func newClients(list []*oidc.Client, arg string, s readOptions) *clients {
 
 func (c *clients) first() *oidc.Client { return c.list[0] }
 
-// of is the client that a request chooses, by its ID or its number from 1; the first one if it says nothing or nothing
-// that is known.
+// chosen returns the client that a request chooses by its ID or its number from 1. Without a valid choice it is the first.
 func (c *clients) chosen(r *auth.Request) *oidc.Client { return c.list[c.chosenIndex(r)] }
 
+// chosenIndex returns the index of that client.
 func (c *clients) chosenIndex(r *auth.Request) int {
 	if len(c.list) == 1 {
 		return 0
@@ -53,12 +53,12 @@ func (c *clients) choice(r *auth.Request) string {
 	}
 	form, err := r.Form(c.bodyLimit)
 	if err != nil {
-		return "" // whoever looks for a credential there says so
+		return "" // the flow that reads its credential from the body returns the error
 	}
 	return form.Values.Get(c.arg)
 }
 
-// byID is the client of this ID, or nil.
+// byID returns the client with this ID, or nil.
 func (c *clients) byID(id string) *oidc.Client {
 	if n := c.indexOf(id); n >= 0 {
 		return c.list[n]
@@ -75,7 +75,7 @@ func (c *clients) indexOf(id string) int {
 	return -1
 }
 
-// ofIdentity is the client whose tokens these are, or the first.
+// forIdentity returns the client to which the tokens of an identity were issued, or the first.
 func (c *clients) forIdentity(i *auth.Identity) *oidc.Client {
 	if client := c.byID(i.ClientID); client != nil {
 		return client

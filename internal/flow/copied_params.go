@@ -8,18 +8,19 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// copiedParams are copied from a client's request into the gate's request to the authorization server.
+// copiedParams are the names of parameters and headers that are copied from a client's request to a request to the
+// authorization server.
 type copiedParams struct {
-	headers     []string // request headers that become headers
-	args        []string // parameters of query or body, or headers of that name, that become parameters
-	argHeaders  []string // request headers that become parameters of that name
-	readOptions          // parameters may come from bodies that are read
+	headers     []string // headers that are copied to headers
+	args        []string // parameters of query or body, or headers of that name, that are copied to parameters
+	argHeaders  []string // headers that are copied to parameters of that name
+	readOptions          // bodies have parameters, if they are read
 }
 
-// maxCopied bounds a copied value, in bytes: it goes into cache keys and requests.
+// maxCopied is the longest value that is copied, in bytes: values become parts of cache keys and requests.
 const maxCopied = 4 << 10
 
-// caller returns the client that causes a request to the authorization server, and what is copied from its own.
+// caller returns the client that causes a request to the authorization server, with the copied parameters.
 func (c *copiedParams) caller(r *auth.Request) (oidc.Caller, error) {
 	caller := oidc.Caller{Address: r.ClientAddr}
 	if len(c.headers)+len(c.args)+len(c.argHeaders) == 0 {
@@ -48,7 +49,7 @@ func (c *copiedParams) caller(r *auth.Request) (oidc.Caller, error) {
 	return caller, nil
 }
 
-// arg returns the first value of a parameter: of the query, of the body where the route reads bodies, of a header.
+// arg returns the first value of a parameter: from the query, from the body if the part reads bodies, or from a header.
 func (c *copiedParams) arg(r *auth.Request, name string) (string, error) {
 	if v := r.Query().Get(name); v != "" {
 		return v, nil

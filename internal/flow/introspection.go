@@ -6,14 +6,14 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// IntrospectionClientSettings say what of the caller's request goes into the introspection request.
+// IntrospectionClientSettings say what is copied from the client's request to the introspection request.
 type IntrospectionClientSettings struct {
 	IntrospectionHeadersClient         []string `yaml:"introspection_headers_client" group:"issuer"`
 	IntrospectionPostArgsClient        []string `yaml:"introspection_post_args_client" group:"issuer"`
 	IntrospectionPostArgsClientHeaders []string `yaml:"introspection_post_args_client_headers" group:"issuer"`
 }
 
-// introspection proves an access token by asking the authorization server (RFC 7662).
+// introspection verifies an access token at the introspection endpoint (RFC 7662).
 type introspection struct {
 	clients *clients
 	tokens  *tokenFinder
@@ -46,7 +46,7 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return f.tokens.result(token, identity)
 }
 
-// introspect asks about a token. Its error is final.
+// introspect returns the identity of a token that is active. Its error is final.
 func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identity, error) {
 	caller, err := f.params.caller(r)
 	if err != nil {

@@ -10,18 +10,19 @@ import (
 	"sallyport/internal/auth"
 )
 
-// logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
+// issuerLogins begin a login at one of several issuers: the one that the rule or the request names, or that the user chooses
+// on a page.
 type issuerLogins struct {
 	arg  string
-	home string // the route's first path
+	home string // the first path of the route
 	list []issuerLogin
 }
 
 type issuerLogin struct {
 	name    string
 	title   string
-	domains []string // of addresses in login_hint
-	issuer  string   // as a URL
+	domains []string // the domains in login_hint
+	issuer  string   // its URL
 	flow    *authorizationCode
 }
 
@@ -46,10 +47,10 @@ func (l *issuerLogins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer
 	return l.page(r)
 }
 
-// maxChosen bounds the address to which each choice leads, in bytes: no longer one comes back from a login.
+// maxChoiceLink is the longest return address in the links of the page, in bytes. A login refuses longer ones as well.
 const maxChoiceLink = 8 << 10
 
-// choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
+// choose returns the issuer at which the login begins; nil if the user has to choose. An unknown name counts as no choice.
 func (l *issuerLogins) choose(r *auth.Request, want auth.Login) *issuerLogin {
 	if len(l.list) == 1 {
 		return &l.list[0]
@@ -64,7 +65,7 @@ func (l *issuerLogins) choose(r *auth.Request, want auth.Login) *issuerLogin {
 	return l.find(func(at *issuerLogin) bool { return domain != "" && slices.Contains(at.domains, domain) })
 }
 
-// find returns the first that is, or nil.
+// find returns the first login for which is returns true, or nil.
 func (l *issuerLogins) find(is func(*issuerLogin) bool) *issuerLogin {
 	for n := range l.list {
 		if is(&l.list[n]) {
@@ -74,8 +75,8 @@ func (l *issuerLogins) find(is func(*issuerLogin) bool) *issuerLogin {
 	return nil
 }
 
-// page is where a person chooses. Its links lead to the page that was asked for, with the choice. One whose address is too long
-// to come back to is refused as a login to it is.
+// page returns the page on which the user chooses an issuer. Its links lead to the requested page with the choice as a
+// parameter. A page whose URL is too long is refused, as by the login.
 func (l *issuerLogins) page(r *auth.Request) (*auth.Answer, error) {
 	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
 	back := r.Origin + returnTarget(r, []string{l.arg})

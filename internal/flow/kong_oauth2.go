@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/authserver"
 )
 
-// kongOAuth2 proves the opaque tokens that the gate has issued itself, and brings the endpoints along at which it does.
+// kongOAuth2 verifies the opaque tokens of the built-in authorization server, and serves that server's endpoints.
 type kongOAuth2 struct {
 	server    *authserver.Server
 	tokens    *tokenFinder
@@ -25,7 +25,7 @@ var kongOAuth2Kind = Kind{
 	},
 }
 
-// newKongOAuth2 gives the endpoints their users: those whose session the request carries, with all claims that policies see.
+// newKongOAuth2 lets the endpoints authenticate users by the sessions of the route, with all claims that policies see.
 func newKongOAuth2(b *base, _ *Kind) auth.Flow {
 	var users auth.Flow
 	if len(b.users) > 0 {

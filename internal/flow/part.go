@@ -6,28 +6,29 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Part is one issuer of a route: its settings, and what its flows are given.
+// A Part is one issuer of a route: its settings, and the dependencies of its flows.
 type Part struct {
-	Name     string   // where the route has several issuers; else empty
-	Title    string   // on the page where people choose
-	Domains  []string // of addresses in login_hint whose people log in here
+	Name     string   // empty unless the route has several issuers
+	Title    string   // the text on the page where users choose an issuer
+	Domains  []string // the domains in login_hint whose users log in at this issuer
 	Settings *Settings
 	Claims   ClaimPaths
 	Deps     Deps
 }
 
-// A built part has all that its flows share, each built once.
+// A builtPart has the objects that the flows of a part share, each built once.
 type builtPart struct {
 	*base
 	*Settings
 	part       *Part
-	sessions   *sessions           // nil: the part keeps no logins
-	withLogout *sessionFlow        // the same, with their endpoints
-	login      *authorizationCode  // nil: nobody logs in
-	flows      map[*Kind]auth.Flow // those that other flows use as well
+	sessions   *sessions           // nil: the part has no sessions
+	withLogout *sessionFlow        // the sessions with their logout endpoints
+	login      *authorizationCode  // nil: users cannot log in
+	flows      map[*Kind]auth.Flow // the flows that other flows use
 }
 
-// build builds what the flows of a part share. The reader is the one of the route's first part; nil for that part itself.
+// build builds what the flows of a part share. The parts of a route share the tokenReader of the first part, for which
+// reader is nil.
 func (p *Part) build(reader *tokenReader) (*builtPart, error) {
 	s, d := p.Settings, &p.Deps
 	if s.LogsIn() && !s.HasSessions() {
@@ -65,13 +66,13 @@ func (p *Part) build(reader *tokenReader) (*builtPart, error) {
 	return b, nil
 }
 
-// A kindEntry is an entry of a chain, and the kind of its flow.
+// A kindEntry is an entry of a chain with the kind of its flow.
 type kindEntry struct {
 	kind *Kind
 	auth.Entry
 }
 
-// entries returns the flows that are on, with the steps that follow each.
+// entries returns the flows that are on, each with the steps that follow it.
 func (b *builtPart) entries() (all []kindEntry) {
 	for _, k := range b.kindsOn() {
 		flow := b.flows[k]
@@ -83,7 +84,7 @@ func (b *builtPart) entries() (all []kindEntry) {
 	return all
 }
 
-// sessionEntry returns the part's sessions as an entry without endpoints of its own.
+// sessionEntry returns the part's sessions as an entry without logout endpoints.
 func (b *builtPart) sessionEntry() auth.Entry {
 	e := auth.Entry{Name: string(sessionKind.Name), Flow: b.sessions, Steps: b.steps(&sessionKind)}
 	if b.MultiIssuer {
@@ -92,7 +93,7 @@ func (b *builtPart) sessionEntry() auth.Entry {
 	return e
 }
 
-// steps returns what follows the success of a kind.
+// steps returns the steps that follow the success of a kind.
 func (b *builtPart) steps(k *Kind) (steps []auth.Step) {
 	switch k.role {
 	case roleLogin, roleReject, rolePublish:
@@ -116,7 +117,7 @@ func (b *builtPart) steps(k *Kind) (steps []auth.Step) {
 	return steps
 }
 
-// distributedClaims returns the step that resolves distributed claims, where the settings have it.
+// distributedClaims returns the step that resolves distributed claims, if resolve_distributed_claims is on.
 func (b *builtPart) distributedClaims() []auth.Step {
 	if !b.ResolveDistributedClaims {
 		return nil

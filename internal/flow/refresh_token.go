@@ -6,13 +6,13 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// RefreshTokenSettings say where a caller's refresh token is read from.
+// RefreshTokenSettings say where a request carries the client's refresh token.
 type RefreshTokenSettings struct {
 	RefreshTokenParamType []string `yaml:"refresh_token_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
-	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
+	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // the name of the header (with - for _) or parameter
 }
 
-// refreshTokenGrant exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
+// refreshTokenGrant exchanges a client's refresh token for new tokens (RFC 6749 §6), as the gate's own client.
 type refreshTokenGrant struct {
 	places
 	name     string

@@ -20,13 +20,13 @@ type sessionCookies struct {
 	audience string
 }
 
-// ours reports whether a session is a login of this route's issuer and audience, for one of its clients.
+// matches reports whether a session is a login of the client with index n, at this route's issuer and session_audience.
 func (f *sessionCookies) matches(n int, s *session.Session) bool {
 	client, l := f.clients.list[n], &s.Login
 	return l.Issuer == client.Issuer().URL() && l.ClientID == client.ID && l.Audience == f.audience
 }
 
-// id returns the session ID of the cookie of one client's login.
+// id returns the session ID in the cookie of one client's login.
 func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 	name := f.cookies[n].fullName(r)
 	values := r.CookieValues(name)
@@ -38,11 +38,12 @@ func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 	return id, false
 }
 
-// brought reports whether the request has a cookie for one of the route's logins.
+// sentBy reports whether the request has a cookie of one of the route's logins.
 func (f *sessionCookies) sentBy(r *auth.Request) bool {
 	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
 }
 
+// setCookie returns the header that sets the cookie of one client's login.
 func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
 	c := &f.cookies[n]
 	name := c.fullName(r)
@@ -55,7 +56,8 @@ func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.
 	return h, nil
 }
 
-// Review takes out the session cookies that a newer login of the same browser has made wrong since the answer was decided.
+// Review removes from the header of an answer the session cookies that a newer login of the same browser has replaced since
+// the answer was decided.
 func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
 	lines := header["Set-Cookie"]
 	rest := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
@@ -69,7 +71,7 @@ func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded b
 	return out
 }
 
-// holds reports whether a Set-Cookie may still be sent.
+// maySend reports whether a Set-Cookie header may still be sent.
 func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
@@ -80,7 +82,7 @@ func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) b
 	case value == "":
 		return f.mayClear(r, n, forwarded)
 	case !forwarded:
-		return true // it was decided a moment ago
+		return true // the answer was decided just now
 	}
 	id, ok := f.keyring.OpenID(name, value)
 	if !ok {
@@ -90,9 +92,9 @@ func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) b
 	return !errors.Is(err, session.ErrNotFound)
 }
 
-// worthless reports whether the cookie of a request may still be cleared: the store doesn't know that its browser has had
-// another one. Of a cookie that doesn't open the store knows nothing, so it is cleared by an answer that was decided a moment
-// ago, and not by one that waited for the upstream.
+// mayClear reports whether the cookie of a request may still be cleared: it may not if the store knows that the browser
+// received a newer one. About an invalid cookie the store knows nothing. Such a cookie is only cleared by an answer that did
+// not wait for the upstream.
 func (f *sessionCookies) mayClear(r *auth.Request, n int, forwarded bool) bool {
 	id, ok := f.id(r, n)
 	if !ok {
@@ -105,6 +107,7 @@ func (f *sessionCookies) mayClear(r *auth.Request, n int, forwarded bool) bool {
 	return errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced)
 }
 
+// clearCookie returns the header that deletes it.
 func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)

@@ -8,18 +8,18 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// BearerSettings say where an access token is read from.
+// BearerSettings say where a request carries its access token.
 type BearerSettings struct {
 	BearerTokenParamType []string `yaml:"bearer_token_param_type" place:"true" default:"[header]" enum:"header,query,body,cookie" min:"1"`
-	// BearerTokenHeaderName is the one header that is looked at; default Authorization, Access-Token, X-Access-Token.
+	// BearerTokenHeaderName is the only header that is read; default: Authorization, Access-Token and X-Access-Token.
 	BearerTokenHeaderName string `yaml:"bearer_token_header_name" place:"true"`
 	BearerTokenCookieName string `yaml:"bearer_token_cookie_name" place:"true"`
 	CredentialBodyLimit   int    `yaml:"credential_body_limit" place:"true" default:"65536" min:"1" max:"16777216"` // bytes
 }
 
-// A tokenFinder finds the access token that a request carries. The flows that judge access tokens share it.
+// A tokenFinder finds the access token of a request. The flows that verify access tokens share it.
 type tokenFinder struct {
-	*tokenReader   // one for all issuers of a route: a token is read before it is known whose it is
+	*tokenReader   // one for all issuers of a route: the issuer is only known after the token is read
 	verifiers      tokenVerifiers
 	binding        BindingSettings
 	trustedOrigins []string // trusted_origins
@@ -32,7 +32,8 @@ func newTokenFinder(v view, reader *tokenReader, j tokenVerifiers, s readOptions
 	return &tokenFinder{tokenReader: reader, verifiers: j, binding: *of[BindingSettings](v), trustedOrigins: s.trustedOrigins}
 }
 
-// token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
+// token returns the access token and where the request carries it. A token in a cookie opens no WebSocket for a page of
+// another site.
 func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 	f, err := p.read(r)
 	if err == nil && f.at.In == auth.InCookie {
@@ -41,10 +42,10 @@ func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 	return f, err
 }
 
-// A tokenReader knows where access tokens stand.
+// A tokenReader reads the access token of a request.
 type tokenReader struct {
 	places
-	onlyHeader string // the one header that is looked at, or empty
+	onlyHeader string // the only header that is read; empty: the usual ones
 	cookieName string
 }
 
@@ -56,8 +57,8 @@ func newTokenReader(s *BearerSettings, at readOptions) *tokenReader {
 	return t
 }
 
-// read returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
-// that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
+// read returns the access token and where the request carries it (RFC 6750 §2). Its error wraps auth.ErrNoCredential if
+// there is no token. A malformed Bearer header is refused, and so is a token in two places.
 func (t *tokenReader) read(r *auth.Request) (credential, error) {
 	var all []credential
 	var err error
@@ -95,7 +96,7 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 	return f, nil
 }
 
-// inHeaders returns the token of the one configured header, else those of all that are usual.
+// inHeaders returns the tokens in the configured header or, by default, in the usual ones.
 func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 	if t.onlyHeader != "" && t.onlyHeader != "Authorization" {
 		for _, v := range r.Header[t.onlyHeader] {
@@ -128,8 +129,8 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 	return all, nil
 }
 
-// of returns the token if the flow of this kind is the one that judges it, else an error that wraps
-// auth.ErrNoCredential: another flow does, or unjudged refuses it.
+// tokenFor returns the access token if the flow of this kind verifies it. Otherwise its error wraps auth.ErrNoCredential:
+// another flow verifies the token, or unacceptedToken refuses it.
 func (p *tokenFinder) tokenFor(r *auth.Request, k *Kind) (credential, error) {
 	f, err := p.token(r)
 	if err == nil && p.verifiers.kindFor(f) != k {
@@ -138,7 +139,7 @@ func (p *tokenFinder) tokenFor(r *auth.Request, k *Kind) (credential, error) {
 	return f, err
 }
 
-// result is what a flow answers that has proved a token: its binding is judged at every request, whatever proved it.
+// result returns the result of a flow that verified a token. It checks the binding of the token at every request.
 func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, error) {
 	if err := p.binding.check(i); err != nil {
 		return nil, err
@@ -146,12 +147,12 @@ func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, erro
 	return &auth.Result{Identity: i, Used: paramsOf(f)}, nil
 }
 
-// tokenPlaces returns where access tokens are read from, which tokenPlacesKey says.
+// tokenPlaces returns where access tokens are read from. tokenPlacesKey is the setting.
 func tokenPlaces(v view) []string { return of[BearerSettings](v).BearerTokenParamType }
 
 const tokenPlacesKey = "bearer_token_param_type"
 
-// tokenSchemes are those of Authorization, where access tokens stand in that header.
+// tokenSchemes returns the schemes that carry access tokens, if they are read from Authorization.
 func tokenSchemes(v view) []string {
 	if own := headerName(of[BearerSettings](v).BearerTokenHeaderName); own != "" && own != authorization.Name {
 		return nil
@@ -159,9 +160,9 @@ func tokenSchemes(v view) []string {
 	return []string{"bearer", "dpop"}
 }
 
-// tokenJudges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
+// tokenVerifiers say which flow verifies a token: the first in table that is on and verifies tokens of its kind.
 type tokenVerifiers struct {
-	prefix string // of the built-in authorization server's tokens; empty: there are none
+	prefix string // of the tokens of the built-in authorization server; empty: it is off
 	byKind [tokenKindCount]*Kind
 }
 
@@ -177,7 +178,7 @@ func newTokenVerifiers(on []*Kind, prefix string) tokenVerifiers {
 	return j
 }
 
-// of returns the flow that judges a token; nil if none does.
+// kindFor returns the kind that verifies a token, or nil.
 func (j *tokenVerifiers) kindFor(token credential) *Kind {
 	switch {
 	case j.byKind[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):

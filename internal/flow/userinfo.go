@@ -8,17 +8,17 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// UserinfoClientSettings say when the userinfo endpoint is asked besides by the flow userinfo, and what of the caller's
-// request goes along.
+// UserinfoClientSettings say when userinfo is requested after other flows, and what is copied from the client's request to
+// the userinfo request.
 type UserinfoClientSettings struct {
-	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // after every flow, for claims that headers and policies want
+	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // after every flow, for claims that headers and policies use
 	ResolveDistributedClaims bool     `yaml:"resolve_distributed_claims" default:"false"`
 	UserinfoHeadersClient    []string `yaml:"userinfo_headers_client" group:"issuer"`
 	UserinfoQueryArgsClient  []string `yaml:"userinfo_query_args_client" group:"issuer"`
 }
 
-// userinfo proves an access token by what the userinfo endpoint says of it (OIDC Core §5.3): that it is good, and whose it
-// is, but not for whom it was issued.
+// userinfo verifies an access token with the userinfo endpoint (OIDC Core §5.3). The response has the subject of a valid
+// token, but not its audience.
 type userinfo struct {
 	clients *clients
 	tokens  *tokenFinder
@@ -65,8 +65,7 @@ func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, accessToken strin
 	return client.Userinfo(r.Context(), accessToken, caller)
 }
 
-// search adds what userinfo says to what another flow has proved. It counts only if it is about the same person (OIDC Core
-// §5.3.2).
+// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2).
 func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	i := res.Identity
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
@@ -74,12 +73,12 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 	}
 	u, err := f.fetch(r, f.clients.forIdentity(i), i.Tokens.AccessToken)
 	switch {
-	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as a program's: there is nothing to be known
+	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as that of a client credentials grant, has no userinfo
 		return res, nil
 	case err != nil:
 		return nil, tokenError(err)
 	case u.Claims.String("sub") != i.Subject:
-		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about somebody else than the token"))
+		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about another subject than the token"))
 	}
 	more, out := *i, *res
 	more.Userinfo, more.UserinfoJWT = u.Claims, u.JWT
@@ -92,7 +91,7 @@ func checkUserinfo(v view, c check.Checker, x *kindContext) {
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
 	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
-		c.Complain("auth_methods", "userinfo doesn't say for whom a token was issued, so nobody could pass: use introspection, or have userinfo signed "+
-			"(userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
+		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: use introspection, or have userinfo "+
+			"signed (userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
 	}
 }
