@@ -89,7 +89,8 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	if !r.Secure() && !auth.Loopback(r.Origin) && !f.settings.AllowInsecureHTTP {
 		return nil, &auth.Error{Status: http.StatusBadRequest, Reason: "login_insecure_http", Title: "Login needs https",
 			Description: "Logging in needs https, so that no one else can read what is sent.",
-			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
+			Err: fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url",
+				r.Origin)}
 	}
 	if a := f.loop.redirectToPublicURL(r); a != nil {
 		return a, nil
@@ -135,8 +136,8 @@ func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) 
 		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address",
 			Link:        configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
 			Description: "Logging in works at another address of this service.",
-			Err: fmt.Errorf("the request's origin is %s, redirect_uri is %s: they must be equal; behind a proxy set trusted_proxies or public_url",
-				r.Origin, configured)}
+			Err: fmt.Errorf("the request's origin is %s, and redirect_uri is %s: they must be equal; "+
+				"behind a proxy set trusted_proxies or public_url", r.Origin, configured)}
 	}
 	return configured, nil
 }

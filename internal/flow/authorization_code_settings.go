@@ -13,7 +13,7 @@ import (
 
 // AuthorizationCodeSettings are the parameters of the authorization request, and the attributes of the login cookie.
 type AuthorizationCodeSettings struct {
-	RedirectURI  []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback below the route's first path
+	RedirectURI  []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback below the route
 	ResponseType []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
 	ResponseMode string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
 	MaxAge       *time.Duration `yaml:"max_age" group:"issuer"`

@@ -171,7 +171,8 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 // loginError returns the error of a failed login. Its page has a link to the requested page, and does not redirect there:
 // redirects could repeat without end.
 func (f *authorizationCode) loginError(r *auth.Request, l *login, err error) error {
-	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed", Link: r.Origin + l.Return, Err: err,
+	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed",
+		Err: err, Link: r.Origin + l.Return,
 		Description: "The login could not be completed. Please try again."}
 	var refused *oauth2.RetrieveError
 	switch {

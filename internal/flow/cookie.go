@@ -85,7 +85,7 @@ func (s *CookieSettings) check(c check.Checker, prefix string, r *check.Route) {
 	c.Must(prefix+"same_site", s.SameSite != "None" || !off,
 		"browsers refuse None without Secure: write Lax, or take %ssecure: false out", prefix)
 	if off {
-		c.Warn(prefix+"secure", "the cookie travels in the clear where a page is asked for over http")
+		c.Warn(prefix+"secure", "the cookie travels in the clear where a page is requested over http")
 	}
 	c.Must(prefix+"secure", s.Secure == nil || off || !r.RefusesSecure(),
 		"browsers refuse Secure cookies at %s: take it out, or write a public_url with https", r.PublicURL)

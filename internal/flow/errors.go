@@ -81,6 +81,7 @@ func issuerError(err error) *auth.Error {
 // methodNotAllowed refuses a method that an endpoint does not accept.
 func methodNotAllowed(allow string) error {
 	return &auth.Error{
-		Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: allow,
+		Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Allow: allow,
+		Description: "This address doesn't take that method.",
 	}
 }

@@ -37,7 +37,8 @@ func (t *idToken) add(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	if err != nil || !ok {
 		return res, err
 	}
-	claims, key, err := t.clients.chosen(r).IDToken(r.Context(), token.value, oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
+	claims, key, err := t.clients.chosen(r).IDToken(r.Context(), token.value,
+		oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
 	if err != nil {
 		return nil, tokenError(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"sallyport/internal/auth"
 )
 
-// The page on which a person chooses an issuer has links back to the page that was asked for. What a client makes long isn't
-// repeated in each of them: the person logs in first.
+// The page on which a user chooses an issuer has links to the requested page. A long URL is not repeated in each of them:
+// the user logs in first.
 func TestChoicesAreBounded(t *testing.T) {
 	l := &issuerLogins{arg: "login_issuer"}
 	for n := range 100 {
@@ -49,7 +49,7 @@ func TestChoicesAreBounded(t *testing.T) {
 
 var long = strings.Repeat("x", 60_000)
 
-// What the links share is worked out once: more issuers cost no more readings of the query.
+// The query is parsed once, however many issuers the page lists.
 func TestChoicesReadTheQueryOnce(t *testing.T) {
 	allocations := func(issuers int) float64 {
 		l := &issuerLogins{arg: "login_issuer"}

@@ -28,7 +28,8 @@ func newLoginCookie(b *base) cookie {
 	if s.ResponseMode == "form_post" {
 		attributes.SameSite = "None" // the page of the provider posts from another site
 	}
-	return newCookie(s.AuthorizationCookieName+"_"+loginDigest(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)+"_", attributes)
+	digest := loginDigest(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)
+	return newCookie(s.AuthorizationCookieName+"_"+digest+"_", attributes)
 }
 
 // cookieName returns the name of the cookie of the login with this state.

@@ -17,7 +17,7 @@ func staleLogin(r *auth.Request, back string, err error) error {
 // returnTooLong refuses a login whose requested page has a URL too long for the cookie. Its page opens the first page of the
 // route in a new tab, where the user can log in.
 func returnTooLong(r *auth.Request, home string) error {
-	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first", Err: errReturnTooLong,
-		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page.",
-		Link:        r.Origin + home, Action: "Log in in a new tab", NewTab: true}
+	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first",
+		Err: errReturnTooLong, Link: r.Origin + home, Action: "Log in in a new tab", NewTab: true,
+		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page."}
 }

@@ -67,8 +67,8 @@ func (f *loginLoop) checkLoop(r *auth.Request, want auth.Login) error {
 	query := r.Query()
 	if state := query.Get("state"); state != "" && (query.Has("code") || query.Has("error")) &&
 		f.cookies.unseal(r, f.cookies.cookieName(r, state)) != nil {
-		return auth.NotSetUp(fmt.Errorf("redirect_uri leads to %s, which the gate forwards: the gate answers authorization responses at %s, "+
-			"so write redirect_uri with that path, and register it at the issuer", r.Path, strings.Join(f.paths, " and ")))
+		return auth.NotSetUp(fmt.Errorf("redirect_uri leads to %s, which the gate forwards: the gate answers authorization "+
+			"responses at %s, so write redirect_uri with that path, and register it at the issuer", r.Path, strings.Join(f.paths, " and ")))
 	}
 	if want.Again != "" || f.recentLogins(r) < maxRepeatedLogins { // a user with a session is only asked for a stronger login
 		return nil

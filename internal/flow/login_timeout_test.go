@@ -11,8 +11,8 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// TestLoginTimesOut: a login is good for authorization_rolling_timeout, whatever the browser still keeps of it. One that comes
-// later leads back to the page that was asked for.
+// TestLoginTimesOut: a login lasts for authorization_rolling_timeout, even if the browser keeps the cookie. A later response
+// links to the requested page.
 func TestLoginTimesOut(t *testing.T) {
 	k, err := keyring.New([]auth.Secret{"a secret of the test, long enough to be one"})
 	if err != nil {

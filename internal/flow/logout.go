@@ -35,7 +35,8 @@ type sessionFlow struct {
 
 func newSessionFlow(b *base, s *sessions) *sessionFlow {
 	return &sessionFlow{s, &logoutEndpoint{
-		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base, loginCount: wholeSiteCookie(newLoginCookie(b)), log: b.Log,
+		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base,
+		loginCount: wholeSiteCookie(newLoginCookie(b)), log: b.Log,
 	}}
 }
 
@@ -96,7 +97,8 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	if name := l.loginCount.fullName(r) + loginCountSuffix; len(r.CookieValues(name)) > 0 { // a user who logs out and in again is in no loop
+	// A user who logs out and in repeatedly is in no loop.
+	if name := l.loginCount.fullName(r) + loginCountSuffix; len(r.CookieValues(name)) > 0 {
 		l.loginCount.set(header, r, name, "", -1)
 	}
 	answer := l.next(r, identity)

@@ -8,7 +8,7 @@ type LogoutSettings struct {
 	// LogoutRedirectURI is post_logout_redirect_uri (RP-Initiated Logout §3). A path is on the origin of the request.
 	LogoutRedirectURI []string `yaml:"logout_redirect_uri" group:"issuer" per_client:"true"`
 
-	LogoutMethods   []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // of requests that the three below trigger
+	LogoutMethods   []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // of the three triggers below
 	LogoutQueryArg  string   `yaml:"logout_query_arg"`                                               // a query with this parameter
 	LogoutPostArg   string   `yaml:"logout_post_arg"`                                                // a form with this parameter
 	LogoutURISuffix string   `yaml:"logout_uri_suffix"`                                              // a path with this end

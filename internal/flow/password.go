@@ -24,7 +24,8 @@ type passwordGrant struct {
 
 var passwordKind = Kind{
 	Name: "password", new: newPassword, requires: oidc.Examination{Token: true},
-	places: func(v view) []string { return of[PasswordSettings](v).PasswordParamType }, placesKey: "password_param_type", schemes: basicScheme,
+	places: func(v view) []string { return of[PasswordSettings](v).PasswordParamType }, placesKey: "password_param_type",
+	schemes: basicScheme,
 }
 
 func newPassword(b *base, k *Kind) auth.Flow {

@@ -8,7 +8,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestRefreshAnswers: what becomes of a session, by what the authorization server answers to its refresh.
+// TestRefreshAnswers: the effect of each response to a refresh on the session.
 func TestRefreshAnswers(t *testing.T) {
 	const (
 		over    = "the grant is over: a new login"

@@ -35,7 +35,8 @@ var refreshTokenKind = Kind{
 
 func newRefreshToken(b *base, k *Kind) auth.Flow {
 	return &refreshTokenGrant{
-		places: newPlaces(k.places(b.view), b.readOptions), name: of[RefreshTokenSettings](b.view).RefreshTokenParamName, clients: b.clients, params: b.params,
+		places: newPlaces(k.places(b.view), b.readOptions), name: of[RefreshTokenSettings](b.view).RefreshTokenParamName,
+		clients: b.clients, params: b.params,
 		response: newResponseHeaders(b, k),
 	}
 }

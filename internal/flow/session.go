@@ -35,7 +35,8 @@ func newSessions(b *base) *sessions {
 	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
 	return &sessions{
 		sessionCookies: &sessionCookies{
-			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer), audience: id.audience,
+			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer),
+			audience: id.audience,
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,

@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/session"
 )
 
-// A lateRig has sessions of one route in memory, at a real provider.
+// A lateRig has the sessions of one route in memory, with a real provider.
 type lateRig struct {
 	*testing.T
 	provider *provider.Provider
@@ -57,7 +57,7 @@ func (r *lateRig) must(err error) {
 	}
 }
 
-// login is John's, with an access token that ends at a time.
+// login returns a login of john, with an access token that expires at a time.
 func (r *lateRig) login(token string, expiry time.Time) session.Login {
 	identity := &auth.Identity{
 		Flow: "session", Issuer: r.provider.URL, ClientID: "app", Subject: "john", AccessToken: auth.Claims{"sub": "john"},
@@ -75,7 +75,7 @@ func (r *lateRig) start(old *session.ID, l session.Login) session.ID {
 	return id
 }
 
-// request brings the cookie of a session.
+// request returns a request with the cookie of a session.
 func (r *lateRig) request(id session.ID) *auth.Request {
 	r.Helper()
 	value, err := r.flow.keyring.SignID("s", id)
@@ -85,7 +85,7 @@ func (r *lateRig) request(id session.ID) *auth.Request {
 	return &auth.Request{Request: req, Origin: "http://127.0.0.1", Path: "/"}
 }
 
-// A session is ended for tokens that don't verify, and not if a refresh has replaced those tokens while they were verified.
+// A session ends if its tokens do not verify, but not if a refresh replaced those tokens meanwhile.
 func TestReverifyEndsWhatItJudged(t *testing.T) {
 	for _, refreshed := range []bool{false, true} {
 		r := newLateRig(t, func(s *Settings) { s.Reverify = true })
@@ -114,7 +114,7 @@ func TestReverifyEndsWhatItJudged(t *testing.T) {
 	}
 }
 
-// update is another replica's refresh.
+// update changes a session as a refresh of another replica does.
 func (r *lateRig) update(id session.ID, l session.Login) {
 	r.Helper()
 	_, err := r.flow.store.Update(r.Context(), id, func(_ context.Context, current *session.Session) (*session.Session, error) {
@@ -123,8 +123,8 @@ func (r *lateRig) update(id session.ID, l session.Login) {
 	r.must(err)
 }
 
-// A cookie that an answer sets or clears is judged again when the answer is sent: a later login of the same browser keeps its
-// cookie, and a session that is over isn't handed out.
+// A cookie that an answer sets or clears is checked again when the answer is sent: the cookie of a later login of the same
+// browser stays, and the cookie of a session that has ended is not set.
 func TestReview(t *testing.T) {
 	r := newLateRig(t, func(*Settings) {})
 	token := r.provider.AccessToken("john", "app", nil)
@@ -168,7 +168,7 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// set is the session of a Set-Cookie.
+// sessionOf returns the session ID in a Set-Cookie header.
 func (r *lateRig) sessionOf(line string) session.ID {
 	c, err := http.ParseSetCookie(line)
 	r.must(err)

@@ -80,8 +80,8 @@ func checkSession(v view, c check.Checker, x *kindContext) {
 		"the login cookie has this name, too: choose another one")
 	s.SessionCookie.check(c, "session_cookie_", &x.Route)
 	if s.SessionCookie.SameSite == "Strict" {
-		c.Warn("session_cookie_same_site", "with Strict a browser sends no session when a link, or the provider after a login, leads it here: "+
-			"Lax is safe, too")
+		c.Warn("session_cookie_same_site", "with Strict a browser sends no session when a link, "+
+			"or the provider after a login, leads it here: Lax is safe, too")
 	}
 	if !s.SessionCookie.HTTPOnly {
 		c.Warn("session_cookie_http_only", "scripts of the page can read the session cookie")

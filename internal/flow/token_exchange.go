@@ -112,7 +112,8 @@ func (e *tokenExchange) entryFor(i *auth.Identity) (*exchangeEntry, error) {
 		}
 	}
 	if i.Issuer != own.URL() {
-		return nil, auth.InvalidToken("token_issuer", fmt.Errorf("iss: no entry of subject_token_issuers exchanges this token of %q", i.Issuer))
+		return nil, auth.InvalidToken("token_issuer",
+			fmt.Errorf("iss: no entry of subject_token_issuers exchanges this token of %q", i.Issuer))
 	}
 	return nil, nil
 }
@@ -190,7 +191,9 @@ func exchangeError(err error) error {
 }
 
 // identity returns the identity of the exchanged token, which is verified like a token that a client sends.
-func (e *tokenExchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
+func (e *tokenExchange) identity(
+	r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse,
+) (*auth.Identity, error) {
 	next := *t.Identity
 	next.Flow, next.ClientID = subject.Flow, subject.ClientID
 	next.IDToken, next.IDTokenJWK, next.Tokens.IDToken = subject.IDToken, subject.IDTokenJWK, subject.Tokens.IDToken

@@ -11,7 +11,7 @@ import (
 // UserinfoClientSettings say when userinfo is requested after other flows, and what is copied from the client's request to
 // the userinfo request.
 type UserinfoClientSettings struct {
-	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // after every flow, for claims that headers and policies use
+	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // request userinfo after every flow
 	ResolveDistributedClaims bool     `yaml:"resolve_distributed_claims" default:"false"`
 	UserinfoHeadersClient    []string `yaml:"userinfo_headers_client" group:"issuer"`
 	UserinfoQueryArgsClient  []string `yaml:"userinfo_query_args_client" group:"issuer"`
@@ -91,7 +91,8 @@ func checkUserinfo(v view, c check.Checker, x *kindContext) {
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
 	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
-		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: use introspection, or have userinfo "+
-			"signed (userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
+		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: "+
+			"use introspection, or have userinfo signed (userinfo_accept: application/jwt), "+
+			"or write audience_required: any if every token of the issuer may pass")
 	}
 }
