@@ -13,7 +13,8 @@ import (
 var house = map[string]string{
 	"cmd/sallyport":       "app config",
 	"internal/app":        "config proxy authz flow oidc session authserver signer cache redis keyring auth provider",
-	"internal/config":     "proxy page authz flow oidc session authserver signer redis check auth",
+	"internal/config":     "strict proxy page authz flow oidc session authserver signer check auth",
+	"internal/strict":     "check auth",
 	"internal/proxy":      "page authz check auth",
 	"internal/page":       "check auth",
 	"internal/authz":      "check auth",

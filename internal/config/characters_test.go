@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
 // TestNoControlCharacters writes a control character and a byte order mark into every setting that holds text, at any depth, and
@@ -17,7 +18,7 @@ func TestNoControlCharacters(t *testing.T) {
 	for _, root := range []reflect.Type{
 		reflect.TypeFor[File](), reflect.TypeFor[proxy.RouteSettings](), reflect.TypeFor[OIDC](), reflect.TypeFor[Rule](), reflect.TypeFor[IssuerEntry](),
 	} {
-		everyText(root, nil, func(path []*field) {
+		everyText(root, nil, func(path []*strict.Field) {
 			walked++
 			for text, want := range map[string]string{
 				"s3cret\x1b":     "holds the control character U+001B at byte 7",
@@ -27,11 +28,11 @@ func TestNoControlCharacters(t *testing.T) {
 				t.Setenv("CHARACTERS", text)
 				said := decodeAt(root, path, "${env:CHARACTERS}").Error()
 				last := path[len(path)-1]
-				if last.lines && strings.Contains(want, "line") {
+				if last.Lines && strings.Contains(want, "line") {
 					continue
 				}
-				if !strings.Contains(said, "the environment variable CHARACTERS "+want) || !strings.Contains(said, last.name) || strings.Contains(said, "s3cret") {
-					t.Errorf("%s: %q is refused with %q", last.name, text, said)
+				if !strings.Contains(said, "the environment variable CHARACTERS "+want) || !strings.Contains(said, last.Name) || strings.Contains(said, "s3cret") {
+					t.Errorf("%s: %q is refused with %q", last.Name, text, said)
 				}
 			}
 		})
@@ -52,8 +53,8 @@ func TestFinalNewline(t *testing.T) {
 		t.Setenv("VALUE", "s3cret"+end)
 		for _, written := range []string{"${env:VALUE}", "${file:" + name + "}", "{vault://env/value}", "s3cret" + end} {
 			var oidc OIDC
-			b := newBlock(&report{}, mark{"x", 1})
-			b.decode("oidc", "", treeAt([]*field{shapeOf(reflect.TypeFor[OIDC]()).byName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
+			b := strict.NewBlock(&strict.Report{}, strict.Mark{"x", 1})
+			b.Decode("oidc", "", treeAt([]*strict.Field{strict.ShapeOf(reflect.TypeFor[OIDC]()).ByName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
 			if got := oidc.Flow.Client.ClientSecret; len(got) != 1 || got[0] != "s3cret" {
 				t.Errorf("%q with the end %q is read as %q", written, end, []string{string(got[0])})
 			}
@@ -62,14 +63,14 @@ func TestFinalNewline(t *testing.T) {
 }
 
 // everyText calls f with the path to each setting below a struct type that holds text, but for enumerations.
-func everyText(t reflect.Type, above []*field, f func(path []*field)) {
-	s := shapeOf(t)
-	for i := range s.fields {
-		path := append(above[:len(above):len(above)], &s.fields[i])
-		inner := element(s.fields[i].typ)
+func everyText(t reflect.Type, above []*strict.Field, f func(path []*strict.Field)) {
+	s := strict.ShapeOf(t)
+	for i := range s.Fields {
+		path := append(above[:len(above):len(above)], &s.Fields[i])
+		inner := strict.Element(s.Fields[i].Type)
 		switch {
-		case s.fields[i].enum != nil:
-		case inner.Kind() == reflect.Struct && s.fields[i].object():
+		case s.Fields[i].Enum != nil:
+		case inner.Kind() == reflect.Struct && s.Fields[i].IsObject():
 			everyText(inner, path, f)
 		case inner.Kind() == reflect.String:
 			f(path)
@@ -78,23 +79,23 @@ func everyText(t reflect.Type, above []*field, f func(path []*field)) {
 }
 
 // treeAt is a mapping that says one text at a path.
-func treeAt(path []*field, text string) *value {
-	at := mark{"x", 1}
-	v := &value{mark: at, kind: scalar, text: text}
+func treeAt(path []*strict.Field, text string) *strict.Value {
+	at := strict.Mark{"x", 1}
+	v := &strict.Value{Mark: at, Kind: strict.Scalar, Text: text}
 	for i := len(path) - 1; i >= 0; i-- {
-		if path[i].typ.Kind() == reflect.Slice && path[i].object() {
-			v = &value{mark: at, kind: list, items: []*value{v}}
+		if path[i].Type.Kind() == reflect.Slice && path[i].IsObject() {
+			v = &strict.Value{Mark: at, Kind: strict.List, Items: []*strict.Value{v}}
 		}
-		outer := &value{mark: at, kind: mapping}
-		outer.put(pair{at, path[i].name, v})
+		outer := &strict.Value{Mark: at, Kind: strict.Mapping}
+		outer.Put(strict.Pair{at, path[i].Name, v})
 		v = outer
 	}
 	return v
 }
 
 // decodeAt decodes a text at a path, and returns what is said of it.
-func decodeAt(root reflect.Type, path []*field, text string) Problems {
-	b := newBlock(&report{}, mark{"x", 1})
-	b.decode("", "", treeAt(path, text), reflect.New(root).Elem())
-	return b.problems
+func decodeAt(root reflect.Type, path []*strict.Field, text string) strict.Problems {
+	b := strict.NewBlock(&strict.Report{}, strict.Mark{"x", 1})
+	b.Decode("", "", treeAt(path, text), reflect.New(root).Elem())
+	return b.Problems
 }

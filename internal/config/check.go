@@ -11,17 +11,15 @@ import (
 	"sallyport/internal/check"
 	"sallyport/internal/flow"
 	"sallyport/internal/page"
+	"sallyport/internal/strict"
 )
 
 // The rooms of the gate check their own settings, and report to a block, which knows where each key stands. What is here concerns two
 // rooms, two routes, or the process.
 
-// checker returns a Checker that reports to the block.
-func (b *block) checker() check.Checker { return check.Checker{Report: b} }
-
 // check judges a complete configuration.
 func (l *loader) check() {
-	f, process := l.file, l.process.checker()
+	f, process := l.file, l.process.Checker()
 	l.checkProcess()
 	directory := authz.NewDirectory(f.Consumers)
 	for i := range f.Routes {
@@ -31,15 +29,15 @@ func (l *loader) check() {
 	authz.CheckConsumers(process, f.Consumers)
 	l.checkKeys()
 	l.checkAuthServer()
-	checkPublicPath(l.process, checkClaims(l.report, f.Routes), f.Keys.PublicPath)
+	checkPublicPath(l.process, checkClaims(l.Report, f.Routes), f.Keys.PublicPath)
 }
 
 // check judges a route by what no tag can say.
 func (r *Route) check(directory *authz.Directory) {
-	b, c := r.block, r.block.checker()
+	b, c := r.block, r.block.Checker()
 	r.checkTexts(b, reflect.ValueOf(&r.Route).Elem())
 	r.Route.Check(c)
-	r.OwnPages = b.pages("pages", r.Route.Pages)
+	r.OwnPages = pages(b, "pages", r.Route.Pages)
 	r.Route.ACL.Check(c)
 	r.checkGroups()
 	r.checkRules()
@@ -57,7 +55,7 @@ func (r *Route) check(directory *authz.Directory) {
 
 // checkOIDC judges a route's oidc block, the process's defaults merged in.
 func (r *Route) checkOIDC(directory *authz.Directory) {
-	c, o := r.block.checker(), &r.OIDC
+	c, o := r.block.Checker(), &r.OIDC
 	r.checkTexts(r.block, reflect.ValueOf(o).Elem())
 	r.checkClaimPaths()
 	x := &flow.CheckContext{Route: r.Route.CheckContext(), AnyAudience: slices.Equal(o.Authz.AudienceRequired, []string{"any"})}
@@ -87,14 +85,14 @@ func (r *Route) replayed() []check.SentHeader {
 // checkPerClient judges the lists that are read by the index of client_id.
 func (r *Route) checkPerClient() {
 	b, clients := r.block, len(r.OIDC.Flow.Client.ClientID)
-	if clients == 0 || b.find("client_id").bad {
+	if clients == 0 || b.Find("client_id").Bad {
 		return
 	}
-	for i := range oidcShape.fields {
-		f := &oidcShape.fields[i]
-		if f.perClient {
-			n := reflect.ValueOf(f.in(&r.OIDC)).Len()
-			b.checker().Must(f.name, n <= clients, "it has %s and client_id has %d: write at most one for each client", check.Entries(n), clients)
+	for i := range oidcShape.Fields {
+		f := &oidcShape.Fields[i]
+		if f.PerClient {
+			n := reflect.ValueOf(valueIn(&r.OIDC, f)).Len()
+			b.Checker().Must(f.Name, n <= clients, "it has %s and client_id has %d: write at most one for each client", check.Entries(n), clients)
 		}
 	}
 }
@@ -105,12 +103,12 @@ func (r *Route) checkOpen() {
 		if rule := &r.Rules[i]; rule.Auth != "off" && rule.Auth != "" {
 			rule.block.Complain("auth", "%s needs an issuer: add oidc: {issuer: ..., client_id: ...} to the route", rule.Auth)
 		} else if rule.Auth == "" {
-			rule.block.problem(rule.block.home, "rules: this one needs a credential, and the route has no issuer: "+
+			rule.block.Problemf(rule.block.Home, "rules: this one needs a credential, and the route has no issuer: "+
 				"add oidc: {issuer: ..., client_id: ...}, or write auth: off")
 		}
 	}
 	if !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Auth == "off" && rule.TakesEverything() }) {
-		r.block.problem(r.block.home, "the route has no oidc: block, so nobody could pass: add oidc: {issuer: ..., client_id: ...}, "+
+		r.block.Problemf(r.block.Home, "the route has no oidc: block, so nobody could pass: add oidc: {issuer: ..., client_id: ...}, "+
 			"or, if everybody may, rules: [{auth: off}]")
 	}
 }
@@ -120,13 +118,13 @@ func (r *Route) checkRules() {
 	literal := check.Literal(r.Route.Literal)
 	for i := range r.Rules {
 		rule := &r.Rules[i]
-		c := rule.block.checker()
+		c := rule.block.Checker()
 		r.checkTexts(rule.block, reflect.ValueOf(rule).Elem())
 		rule.RuleSettings.Check(c, literal)
 		rule.Headers.Check(c, literal)
 		shadows := func(before Rule) bool { return before.Shadows(&rule.RuleSettings, r.Route.Paths) }
 		if n := slices.IndexFunc(r.Rules[:i], shadows); n >= 0 {
-			rule.block.warning(rule.block.home, "rules: no request reaches this rule, because the one at %s takes them all: put this one before it",
+			rule.block.Warningf(rule.block.Home, "rules: no request reaches this rule, because the one at %s takes them all: put this one before it",
 				r.Rules[n].Place)
 		}
 		r.checkReach(rule)
@@ -146,7 +144,7 @@ func (r *Route) checkRuleHeaders() {
 				sent := part.OIDC.Headers.SentUpstream()
 				if n := slices.IndexFunc(sent, func(o check.SentHeader) bool { return o.Is(&s) }); n >= 0 {
 					b.Complain(s.Key, "%s is sent by the route's %s at %s already, as %s: choose another header, or take one of them out",
-						check.Quote(s.Name), keyName(sent[n].Key), part.block.find(sent[n].Key).mark.from(b.find(s.Key).mark), check.Quote(sent[n].Name))
+						check.Quote(s.Name), check.KeyName(sent[n].Key), part.block.Find(sent[n].Key).Mark.From(b.Find(s.Key).Mark), check.Quote(sent[n].Name))
 				}
 			}
 		}
@@ -168,7 +166,7 @@ func (r *Route) checkMethodOverride() {
 		if key == "methods" || authz.ReadsMethod(rule.Allow) {
 			r.block.Complain(fmt.Sprintf("allow[%d]", n),
 				"%s at %s, and method_override lets clients run another one than is judged: take one of them out",
-				how, rule.block.find(key).from(r.block.find("allow").mark))
+				how, rule.block.Find(key).From(r.block.Find("allow").Mark))
 		}
 	}
 }
@@ -183,7 +181,7 @@ func (r *Route) checkGroups() {
 
 // checkReach finds hosts and paths of a rule that lie outside its route.
 func (r *Route) checkReach(rule *Rule) {
-	c, hosts, paths := rule.block.checker(), r.Route.Hosts, r.Route.Paths
+	c, hosts, paths := rule.block.Checker(), r.Route.Hosts, r.Route.Paths
 	for i, h := range rule.Hosts {
 		meets := func(own string) bool { return check.HostCovers(own, h) || check.HostCovers(h, own) }
 		c.Must(fmt.Sprintf("hosts[%d]", i), len(hosts) == 0 || slices.ContainsFunc(hosts, meets),
@@ -191,7 +189,7 @@ func (r *Route) checkReach(rule *Rule) {
 	}
 	for i, p := range rule.Paths {
 		meets := func(own string) bool { return check.PathCovers(own, p) || check.PathCovers(p, own) }
-		if check.Path(p) == nil && !r.block.find("paths").bad {
+		if check.Path(p) == nil && !r.block.Find("paths").Bad {
 			c.Must(fmt.Sprintf("paths[%d]", i), slices.ContainsFunc(paths, meets),
 				"%s isn't within the paths of the route: write it in full, with the route's path in front", check.Quote(p))
 		}
@@ -200,7 +198,7 @@ func (r *Route) checkReach(rule *Rule) {
 
 // checkKeys judges the keys: block, and says where its keys are used that no replica and no restart shares.
 func (l *loader) checkKeys() {
-	l.file.Keys.Check(l.process.checker())
+	l.file.Keys.Check(l.process.Checker())
 	if l.file.Keys.Storage != "memory" {
 		return
 	}
@@ -218,7 +216,7 @@ func (l *loader) checkAuthServer() {
 		for _, p := range s.Check() {
 			l.process.Complain("oauth2."+p.Key, "%s", p.Text)
 		}
-		s.Redis.Check(l.process.checker(), "oauth2.redis")
+		s.Redis.Check(l.process.Checker(), "oauth2.redis")
 	}
 	first := "" // the issuer at which its users log in
 	for _, r := range l.file.parts() {
@@ -250,7 +248,7 @@ func (f *File) parts() (all []Route) {
 }
 
 // pages reads a folder of the operator's own pages. Its mistakes are reported at their places in its files.
-func (b *block) pages(key, folder string) *page.Set {
+func pages(b *strict.Block, key, folder string) *page.Set {
 	if folder == "" {
 		return nil
 	}
@@ -260,8 +258,8 @@ func (b *block) pages(key, folder string) *page.Set {
 		return nil
 	}
 	for _, p := range problems {
-		b.problem(mark{filepath.Clean(p.File), p.Line}, "%s", p.Text)
+		b.Problemf(strict.Mark{filepath.Clean(p.File), p.Line}, "%s", p.Text)
 	}
-	b.checker().Must(key, set != nil || len(problems) > 0, "%s holds no page: write one, such as 403.html", check.Quote(folder))
+	b.Checker().Must(key, set != nil || len(problems) > 0, "%s holds no page: write one, such as 403.html", check.Quote(folder))
 	return set
 }

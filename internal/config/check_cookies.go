@@ -96,13 +96,13 @@ func (u *cookieUse) complain(other *cookieUse) bool {
 
 // report names both places: of the key, or where it stands beside all routes, of the routes.
 func (u *cookieUse) report(other *cookieUse, key, what string) {
-	mine, theirs := u.part.block.find(key), other.part.block.find(key).mark
-	at := mine.mark
+	mine, theirs := u.part.block.Find(key), other.part.block.Find(key).Mark
+	at := mine.Mark
 	if at == theirs {
-		at, theirs = u.part.block.home, other.part.block.home
+		at, theirs = u.part.block.Home, other.part.block.Home
 	}
-	if !mine.bad {
-		u.part.block.problem(at, "%s: the route at %s has the session cookie %s, too, %s", key, theirs.from(at), quote(u.name), what)
+	if !mine.Bad {
+		u.part.block.Problemf(at, "%s: the route at %s has the session cookie %s, too, %s", key, theirs.From(at), check.Quote(u.name), what)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sallyport/internal/check"
+	"sallyport/internal/strict"
 )
 
 // checkProcess judges the keys of the process.
@@ -16,15 +17,15 @@ func (l *loader) checkProcess() {
 	taken := map[string]string{}
 	for i, listen := range f.Listen {
 		key := fmt.Sprintf("listen[%d]", i)
-		b.address(key+".address", listen.Address, taken)
+		address(b, key+".address", listen.Address, taken)
 		if listen.TLS != nil {
-			listen.TLS.check(b.checker(), key+".tls")
+			listen.TLS.check(b.Checker(), key+".tls")
 		}
 	}
 	if f.Admin.Listen != "off" {
-		b.address("admin.listen", f.Admin.Listen, taken)
+		address(b, "admin.listen", f.Admin.Listen, taken)
 	}
-	f.OwnPages = b.pages("pages", f.Pages)
+	f.OwnPages = pages(b, "pages", f.Pages)
 	checkProcessTexts(b, f)
 	for i, p := range f.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
@@ -34,7 +35,7 @@ func (l *loader) checkProcess() {
 }
 
 // address checks host:port, and that no listener before has it. Port 0 is any free one.
-func (b *block) address(key, text string, taken map[string]string) {
+func address(b *strict.Block, key, text string, taken map[string]string) {
 	if text == "" {
 		return // missing, and reported
 	}
@@ -49,7 +50,7 @@ func (b *block) address(key, text string, taken map[string]string) {
 	case taken[text] != "":
 		b.Complain(key, "%s is taken by %s: choose another port", text, taken[text])
 	default:
-		taken[text] = keyName(key)
+		taken[text] = check.KeyName(key)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/page"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
+	"sallyport/internal/strict"
 )
 
 // A File is the configuration of one process, complete and checked.
@@ -93,7 +94,7 @@ type Route struct {
 
 	OwnPages *page.Set // nil: the process's
 
-	block   *block
+	block   *strict.Block
 	entries []Issuer // of the route that this is a part of
 }
 
@@ -102,7 +103,7 @@ type Issuer struct {
 	IssuerEntry
 	OIDC OIDC
 
-	block *block
+	block *strict.Block
 }
 
 // IssuerEntry is what an entry of oidc.issuers says besides.
@@ -128,23 +129,26 @@ type Rule struct {
 	Headers proxy.RuleHeaderSettings `yaml:",inline"`
 	Place   string                   `yaml:"-"` // file:line
 
-	block *block
+	block *strict.Block
 }
 
 // Problem returns a mistake that was found after Load, with the place of the key that it is about.
 func (r *Route) Problem(key, message string) error {
-	m := r.block.find(key).mark
-	return Problem{m.file, m.line, key + ": " + message}
+	m := r.block.Find(key).Mark
+	return strict.Problem{m.File, m.Line, key + ": " + message}
 }
 
 // Problem returns a mistake that was found after Load.
 func (r *Rule) Problem(key, message string) error {
-	m := r.block.find(key).mark
-	return Problem{m.file, m.line, key + ": " + message}
+	m := r.block.Find(key).Mark
+	return strict.Problem{m.File, m.Line, key + ": " + message}
 }
 
 // A Prefix is a network; a bare address is the network of it alone.
 type Prefix struct{ netip.Prefix }
+
+// Wants says what a network looks like.
+func (Prefix) Wants() string { return "an address or a network such as 10.0.0.0/8" }
 
 // UnmarshalText reads 10.0.0.0/8 or 10.0.0.1.
 func (p *Prefix) UnmarshalText(b []byte) error {

@@ -10,21 +10,21 @@ import (
 
 // checkClaimPaths judges where claims are looked for, in the settings of every route: paths, and names at the top.
 func (r *Route) checkClaimPaths() {
-	c, l := r.block.checker(), check.Literal(r.Route.Literal)
+	c, l := r.block.Checker(), check.Literal(r.Route.Literal)
 	v := reflect.ValueOf(&r.OIDC).Elem()
-	for i := range oidcShape.fields {
-		f := &oidcShape.fields[i]
-		if !f.claimPath() {
+	for i := range oidcShape.Fields {
+		f := &oidcShape.Fields[i]
+		if !isClaimPath(f) {
 			continue
 		}
-		switch path := v.FieldByIndex(f.index).Interface().(type) {
+		switch path := v.FieldByIndex(f.Index).Interface().(type) {
 		case string:
-			c.Claim(f.name, []string{path}, "write a claim at the top", l, false)
+			c.Claim(f.Name, []string{path}, "write a claim at the top", l, false)
 		case []string:
-			c.ClaimPath(f.name, path, l, r.deniesBy(f.name))
+			c.ClaimPath(f.Name, path, l, r.deniesBy(f.Name))
 		case [][]string:
 			for n := range path {
-				c.ClaimPath(fmt.Sprintf("%s[%d]", f.name, n), path[n], l, r.deniesBy(f.name))
+				c.ClaimPath(fmt.Sprintf("%s[%d]", f.Name, n), path[n], l, r.deniesBy(f.Name))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
 // freeText are the settings whose text is shown to people, or sent to somebody who knows what it means.
@@ -28,14 +29,14 @@ func TestDialects(t *testing.T) {
 	for scope, typ := range map[string]reflect.Type{
 		"oidc": reflect.TypeFor[OIDC](), "route": reflect.TypeFor[proxy.RouteSettings](), "rules": reflect.TypeFor[Rule](),
 	} {
-		s := shapeOf(typ)
-		for i := range s.fields {
-			f := &s.fields[i]
-			if f.enum != nil || f.path() || freeText[scope+" "+f.name] != "" || element(f.typ).Kind() != reflect.String || secret(f.typ) {
+		s := strict.ShapeOf(typ)
+		for i := range s.Fields {
+			f := &s.Fields[i]
+			if f.Enum != nil || f.IsPath() || freeText[scope+" "+f.Name] != "" || strict.Element(f.Type).Kind() != reflect.String || strict.IsSecret(f.Type) {
 				continue
 			}
-			if said := complaints(t, scope, f.name, probe); !regexp.MustCompile(`(?m): ` + f.name + `\b`).MatchString(said) {
-				t.Errorf("%s: %s: %q is taken without a word about it: %s", scope, f.name, probe, said)
+			if said := complaints(t, scope, f.Name, probe); !regexp.MustCompile(`(?m): ` + f.Name + `\b`).MatchString(said) {
+				t.Errorf("%s: %s: %q is taken without a word about it: %s", scope, f.Name, probe, said)
 			}
 		}
 	}

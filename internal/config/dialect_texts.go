@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/check"
+	"sallyport/internal/strict"
 )
 
 // ownDialect are the lists that have checks of their own for texts of other tools, and those whose elements are nothing but
@@ -18,15 +19,15 @@ var ownDialect = []string{
 
 // checkTexts judges every list of texts in a part of the configuration, found by its type, so that a new setting is judged
 // as well.
-func (r *Route) checkTexts(b *block, part reflect.Value) {
-	eachText(shapeOf(part.Type()), "", part, func(key, text string) {
-		b.checker().Value(key, text, r.Route.Literal, keyName(key) == "acl.deny")
+func (r *Route) checkTexts(b *strict.Block, part reflect.Value) {
+	eachText(strict.ShapeOf(part.Type()), "", part, func(key, text string) {
+		b.Checker().Value(key, text, r.Route.Literal, check.KeyName(key) == "acl.deny")
 	})
 }
 
 // checkProcessTexts warns of those of the process, where no route can say that one is meant as it stands.
-func checkProcessTexts(b *block, f *File) {
-	eachText(shapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
+func checkProcessTexts(b *strict.Block, f *File) {
+	eachText(strict.ShapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
 		if check.LooksLikePattern(text) {
 			b.Warn(key, "%s is one value and compared as it stands: several are a list, and there are no patterns", b.Shown(key))
 		}
@@ -35,11 +36,11 @@ func checkProcessTexts(b *block, f *File) {
 
 // eachText calls f with the elements of all lists of texts below a struct that have neither a set of values nor a check of
 // their own.
-func eachText(s *shape, prefix string, v reflect.Value, f func(key, text string)) {
-	for i := range s.fields {
-		field := &s.fields[i]
-		if field.enum == nil && !slices.Contains(ownDialect, field.name) && !field.claimPath() {
-			eachTextOf(prefix+field.name, v.FieldByIndex(field.index), f)
+func eachText(s *strict.Shape, prefix string, v reflect.Value, f func(key, text string)) {
+	for i := range s.Fields {
+		field := &s.Fields[i]
+		if field.Enum == nil && !slices.Contains(ownDialect, field.Name) && !isClaimPath(field) {
+			eachTextOf(prefix+field.Name, v.FieldByIndex(field.Index), f)
 		}
 	}
 }
@@ -51,8 +52,8 @@ func eachTextOf(key string, v reflect.Value, f func(key, text string)) {
 		}
 		v = v.Elem()
 	}
-	if t, ok := structure(v.Type()); ok {
-		eachText(shapeOf(t), key+".", v, f)
+	if t, ok := strict.Structure(v.Type()); ok {
+		eachText(strict.ShapeOf(t), key+".", v, f)
 		return
 	}
 	if v.Kind() != reflect.Slice {
@@ -62,13 +63,13 @@ func eachTextOf(key string, v reflect.Value, f func(key, text string)) {
 		at, element := fmt.Sprintf("%s[%d]", key, i), v.Index(i)
 		if element.Type() == reflect.TypeFor[string]() {
 			f(at, element.String())
-		} else if _, ok := structure(element.Type()); ok {
+		} else if _, ok := strict.Structure(element.Type()); ok {
 			eachTextOf(at, element, f)
 		}
 	}
 }
 
-// claimPath reports whether the field is a path to a claim: the names from the outermost claim inwards.
-func (f *field) claimPath() bool {
-	return strings.HasSuffix(f.name, "_claim") || f.name == "consumer_claims" || f.name == "path"
+// isClaimPath reports whether the field is a path to a claim: the names from the outermost claim inwards.
+func isClaimPath(f *strict.Field) bool {
+	return strings.HasSuffix(f.Name, "_claim") || f.Name == "consumer_claims" || f.Name == "path"
 }

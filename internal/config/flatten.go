@@ -2,38 +2,39 @@ package config
 
 import (
 	"reflect"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 )
 
-var oidcShape = shapeOf(reflect.TypeFor[OIDC]())
+var oidcShape = strict.ShapeOf(reflect.TypeFor[OIDC]())
 
 // flatten undoes the nesting of an oidc block: session: {storage: redis} is session_storage: redis. A parameter that is a
 // mapping itself, such as redis, keeps its members. Both spellings of one parameter are a mistake; the first counts.
-func (r *report) flatten(oidc *value) *value {
-	flat := &value{mark: oidc.mark, kind: mapping}
-	add := func(p pair) {
-		if first := flat.get(p.key); first != nil {
-			r.problem(p.mark, "%s stands here a second time, first on %s: keep one of the two spellings", p.key, first.from(p.mark))
+func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
+	flat := &strict.Value{Mark: oidc.Mark, Kind: strict.Mapping}
+	add := func(p strict.Pair) {
+		if first := flat.Get(p.Key); first != nil {
+			r.Problemf(p.Mark, "%s stands here a second time, first on %s: keep one of the two spellings", p.Key, first.From(p.Mark))
 			return
 		}
-		flat.put(p)
+		flat.Put(p)
 	}
-	for _, p := range oidc.pairs {
-		if isObject(p.key) || !isPrefix(p.key) || p.value.kind != mapping && (isParameter(p.key) || !p.value.null) {
+	for _, p := range oidc.Pairs {
+		if isObject(p.Key) || !isPrefix(p.Key) || p.Value.Kind != strict.Mapping && (isParameter(p.Key) || !p.Value.Null) {
 			add(p)
 			continue
 		}
-		if p.value.null {
-			r.problem(p.mark, "%s: there is nothing below it: write its members, or take it out", p.key)
+		if p.Value.Null {
+			r.Problemf(p.Mark, "%s: there is nothing below it: write its members, or take it out", p.Key)
 		}
-		for _, inner := range p.value.pairs {
-			name := p.key + "_" + inner.key
-			if inner.value.kind == mapping && !isObject(name) {
-				r.problem(inner.mark, "%s: nesting is one level deep: write %s_...: for each of its members", name, name)
+		for _, inner := range p.Value.Pairs {
+			name := p.Key + "_" + inner.Key
+			if inner.Value.Kind == strict.Mapping && !isObject(name) {
+				r.Problemf(inner.Mark, "%s: nesting is one level deep: write %s_...: for each of its members", name, name)
 				continue
 			}
-			add(pair{inner.mark, name, inner.value})
+			add(strict.Pair{inner.Mark, name, inner.Value})
 		}
 	}
 	return flat
@@ -42,15 +43,15 @@ func (r *report) flatten(oidc *value) *value {
 // merge lays a route's own parameters over the process's defaults: by key, each value whole; null removes. A route that
 // names an issuer inherits nothing that belongs to one, and one that names a proxy not the credential for another, so that
 // no secret travels to where it wasn't meant for. Both are flat.
-func merge(defaults, own *value) *value {
-	merged := &value{mark: own.mark, kind: mapping}
-	for _, p := range own.pairs {
-		merged.put(p)
+func merge(defaults, own *strict.Value) *strict.Value {
+	merged := &strict.Value{Mark: own.Mark, Kind: strict.Mapping}
+	for _, p := range own.Pairs {
+		merged.Put(p)
 	}
-	for _, p := range defaults.pairs {
-		f := oidcShape.byName[p.key]
-		if own.get(p.key) == nil && (f == nil || f.group == "" || own.get(f.group) == nil) {
-			merged.put(p)
+	for _, p := range defaults.Pairs {
+		f := oidcShape.ByName[p.Key]
+		if own.Get(p.Key) == nil && (f == nil || f.Group == "" || own.Get(f.Group) == nil) {
+			merged.Put(p)
 		}
 	}
 	return merged
@@ -61,14 +62,14 @@ func isObject(name string) bool {
 	if name == issuersKey {
 		return true
 	}
-	if f := oidcShape.byName[name]; f != nil {
-		return f.object()
+	if f := oidcShape.ByName[name]; f != nil {
+		return f.IsObject()
 	}
 	return slices.Contains(kongObjects, name)
 }
 
 func isParameter(name string) bool {
-	return oidcShape.byName[name] != nil || refusals["oidc"][name] != nil
+	return oidcShape.ByName[name] != nil || refusals["oidc"][name] != nil
 }
 
 // isPrefix reports whether parameters begin with name and an underscore.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
 // words that stand before a colon in a remedy, or have an underscore, and are no key.
@@ -30,7 +31,7 @@ func TestForeignKeys(t *testing.T) {
 		}
 		for name := range strings.FieldsSeq(f.names) {
 			for _, h := range homes {
-				if (f.scope == h.scope || f.scope == "top" && h.scope == "") && h.shape.byName[name] != nil {
+				if (f.scope == h.scope || f.scope == "top" && h.scope == "") && h.shape.ByName[name] != nil {
 					t.Errorf("%s is one of our keys in %q", name, h.scope)
 				}
 			}
@@ -43,12 +44,12 @@ func keysBelow(t reflect.Type, seen map[reflect.Type]bool) (all []string) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if _, isStruct := structure(t); !isStruct || seen[t] {
+	if _, isStruct := strict.Structure(t); !isStruct || seen[t] {
 		return nil
 	}
 	seen[t] = true
-	for _, f := range shapeOf(t).fields {
-		all = append(append(all, f.name), keysBelow(f.typ, seen)...)
+	for _, f := range strict.ShapeOf(t).Fields {
+		all = append(append(all, f.Name), keysBelow(f.Type, seen)...)
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"sallyport/internal/strict"
 	"testing"
 )
 
@@ -33,7 +34,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		for _, p := range err.(Problems) {
+		for _, p := range err.(strict.Problems) {
 			if p.File == "" || p.Text == "" || p.Line < 0 {
 				t.Errorf("a problem without place or text: %+v", p)
 			}

@@ -49,13 +49,13 @@ func TestAccepted(t *testing.T) {
 // flow that is built must not stay refused.
 func TestValues(t *testing.T) {
 	for name, values := range kongValues {
-		f := oidcShape.byName[name]
-		if f == nil || f.enum == nil {
+		f := oidcShape.ByName[name]
+		if f == nil || f.Enum == nil {
 			t.Errorf("%s isn't a setting with an enum", name)
 			continue
 		}
 		for v := range values {
-			for _, e := range f.enum {
+			for _, e := range f.Enum {
 				if e == v {
 					t.Errorf("%s: %s is built and refused", name, v)
 				}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sallyport/internal/check"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 )
@@ -12,22 +14,22 @@ import (
 // Load reads a configuration file: a process file, which names its routes, or one file with route: for everything. The error
 // is Problems: everything that is wrong.
 func Load(name string) (*File, error) {
-	return load(name, false, func(r *report) *value { return r.read(name) })
+	return load(name, false, func(r *strict.Report) *strict.Value { return r.Read(name) })
 }
 
 // load makes a configuration of the tree that read returns, and of environment variables; alone says that there is no file.
-func load(name string, alone bool, read func(*report) *value) (*File, error) {
-	l := &loader{report: &report{}, file: &File{Name: name}}
-	if root := read(l.report); root != nil {
-		l.environment(root, alone)
+func load(name string, alone bool, read func(*strict.Report) *strict.Value) (*File, error) {
+	l := &loader{Report: &strict.Report{Hints: hints}, file: &File{Name: name}}
+	if root := read(l.Report); root != nil {
+		environment(l.Report, root, alone)
 		l.root(root)
 		l.check()
 	}
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	sortProblems(l.warnings)
-	for _, w := range l.warnings {
+	strict.SortProblems(l.Warnings)
+	for _, w := range l.Warnings {
 		l.file.warnings = append(l.file.warnings, w.Error())
 	}
 	return l.file, nil
@@ -35,49 +37,49 @@ func load(name string, alone bool, read func(*report) *value) (*File, error) {
 
 // A loader reads one configuration.
 type loader struct {
-	*report
+	*strict.Report
 	file    *File
-	process *block
-	oidc    *value          // the process's defaults, flat
+	process *strict.Block
+	oidc    *strict.Value   // the process's defaults, flat
 	seen    map[string]bool // files that a pattern before has matched
 }
 
 // parts are the keys of a route, which stand beside each other in its file; the rest are the process's.
 type parts struct {
-	route, oidc, rules, routes *pair
-	rest                       *value
+	route, oidc, rules, routes *strict.Pair
+	rest                       *strict.Value
 }
 
-func split(root *value) parts {
-	p := parts{rest: &value{mark: root.mark, kind: mapping}}
-	known := map[string]**pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
-	for i := range root.pairs {
-		if slot := known[root.pairs[i].key]; slot != nil {
-			*slot = &root.pairs[i]
+func split(root *strict.Value) parts {
+	p := parts{rest: &strict.Value{Mark: root.Mark, Kind: strict.Mapping}}
+	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
+	for i := range root.Pairs {
+		if slot := known[root.Pairs[i].Key]; slot != nil {
+			*slot = &root.Pairs[i]
 			continue
 		}
-		p.rest.put(root.pairs[i])
+		p.rest.Put(root.Pairs[i])
 	}
 	return p
 }
 
 // root reads the file that was named to Load.
-func (l *loader) root(root *value) {
+func (l *loader) root(root *strict.Value) {
 	p := split(root)
-	l.process = newBlock(l.report, root.mark)
-	l.process.decode("", "", p.rest, reflect.ValueOf(l.file).Elem())
-	l.oidc = &value{mark: root.mark, kind: mapping}
+	l.process = strict.NewBlock(l.Report, root.Mark)
+	l.process.Decode("", "", p.rest, reflect.ValueOf(l.file).Elem())
+	l.oidc = &strict.Value{Mark: root.Mark, Kind: strict.Mapping}
 	switch {
 	case p.route != nil && p.routes != nil:
-		l.problem(p.routes.mark, "routes: this file has route: on %s, so it is one route: take one of them out", p.route.from(p.routes.mark))
+		l.Problemf(p.routes.Mark, "routes: this file has route: on %s, so it is one route: take one of them out", p.route.From(p.routes.Mark))
 	case p.route != nil:
-		l.route(baseName(root.file), p)
+		l.route(baseName(root.File), p)
 	case p.routes == nil:
-		l.problem(root.mark, "neither route: nor routes: is here: write route: {upstream: http://host:port}, or routes: routes/*.yaml")
+		l.Problemf(root.Mark, "neither route: nor routes: is here: write route: {upstream: http://host:port}, or routes: routes/*.yaml")
 	default:
 		l.defaults(p)
 		l.seen = map[string]bool{}
-		l.routes(p.routes.value)
+		l.routes(p.routes.Value)
 	}
 }
 
@@ -85,70 +87,70 @@ func (l *loader) root(root *value) {
 // inherits it.
 func (l *loader) defaults(p parts) {
 	if p.rules != nil {
-		l.problem(p.rules.mark, "rules: they belong to a route: write them beside its route:")
+		l.Problemf(p.rules.Mark, "rules: they belong to a route: write them beside its route:")
 	}
 	if l.oidc = l.mapping("oidc", p.oidc); l.oidc == nil {
-		l.oidc = &value{kind: mapping}
+		l.oidc = &strict.Value{Kind: strict.Mapping}
 		return
 	}
-	l.oidc = l.flatten(l.oidc)
-	newBlock(l.report, l.oidc.mark).decode("oidc", "", l.oidc, reflect.ValueOf(&OIDC{}).Elem())
+	l.oidc = flatten(l.Report, l.oidc)
+	strict.NewBlock(l.Report, l.oidc.Mark).Decode("oidc", "", l.oidc, reflect.ValueOf(&OIDC{}).Elem())
 }
 
 // mapping returns a key's mapping, or nil if it is absent, null, or something else, which is reported.
-func (l *loader) mapping(key string, p *pair) *value {
-	if p == nil || p.value.null {
+func (l *loader) mapping(key string, p *strict.Pair) *strict.Value {
+	if p == nil || p.Value.Null {
 		return nil
 	}
-	if p.value.kind != mapping {
-		l.problem(p.mark, "%s: expected a mapping, got %s: write its keys below it", key, p.value.kind)
+	if p.Value.Kind != strict.Mapping {
+		l.Problemf(p.Mark, "%s: expected a mapping, got %s: write its keys below it", key, p.Value.Kind)
 		return nil
 	}
-	return p.value
+	return p.Value
 }
 
 // routes reads the value of routes:, a pattern of files, or a list of patterns and routes.
-func (l *loader) routes(v *value) {
-	entries := v.items
+func (l *loader) routes(v *strict.Value) {
+	entries := v.Items
 	switch {
-	case v.kind == scalar && !v.null:
-		entries = []*value{v}
-	case v.kind == mapping:
-		l.problem(v.mark, "routes: expected a list of routes, got a mapping: write \"- \" before route:, and indent the rest")
+	case v.Kind == strict.Scalar && !v.Null:
+		entries = []*strict.Value{v}
+	case v.Kind == strict.Mapping:
+		l.Problemf(v.Mark, "routes: expected a list of routes, got a mapping: write \"- \" before route:, and indent the rest")
 		return
 	case len(entries) == 0:
-		l.problem(v.mark, "routes: it is empty: write routes: routes/*.yaml, or a list of routes")
+		l.Problemf(v.Mark, "routes: it is empty: write routes: routes/*.yaml, or a list of routes")
 	}
 	for i, e := range entries {
 		switch {
-		case e.kind == mapping:
+		case e.Kind == strict.Mapping:
 			l.inner(fmt.Sprintf("route-%d", i+1), e)
-		case e.kind == scalar && !e.null:
+		case e.Kind == strict.Scalar && !e.Null:
 			l.pattern(e)
 		default:
-			l.problem(e.mark, "routes: expected a pattern such as routes/*.yaml, or a route, got %s", describe(e))
+			l.Problemf(e.Mark, "routes: expected a pattern such as routes/*.yaml, or a route, got %s", describe(e))
 		}
 	}
 }
 
-func describe(v *value) string {
-	if v.null {
+func describe(v *strict.Value) string {
+	if v.Null {
 		return "nothing"
 	}
-	return string(v.kind)
+	return string(v.Kind)
 }
 
 // pattern reads the route files that a pattern matches, in the order of their names.
-func (l *loader) pattern(v *value) {
+func (l *loader) pattern(v *strict.Value) {
 	folder := filepath.Dir(l.file.Name)
-	pattern, err := expand(v.text, "routes", folder)
+	pattern, err := strict.Expand(v.Text, "routes", folder)
 	if err != nil {
-		l.problem(v.mark, "routes: %v", err)
+		l.Problemf(v.Mark, "routes: %v", err)
 		return
 	}
 	if strings.Contains(pattern, "**") { // filepath.Glob reads it as *: files further down would be left out without a word
-		l.problem(v.mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]",
-			quote(v.text))
+		l.Problemf(v.Mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]",
+			check.Quote(v.Text))
 		return
 	}
 	if !filepath.IsAbs(pattern) {
@@ -159,16 +161,16 @@ func (l *loader) pattern(v *value) {
 		return strings.HasPrefix(filepath.Base(n), ".") && !strings.HasPrefix(filepath.Base(pattern), ".")
 	})
 	if err != nil || len(names) == 0 {
-		l.problem(v.mark, "routes: no file matches %s: the pattern is relative to this file's folder", quote(v.text))
+		l.Problemf(v.Mark, "routes: no file matches %s: the pattern is relative to this file's folder", check.Quote(v.Text))
 	}
 	for _, name := range names {
 		l.routeFile(v, name)
 	}
 }
 
-func (l *loader) routeFile(v *value, name string) {
+func (l *loader) routeFile(v *strict.Value, name string) {
 	if sameFile(name, l.file.Name) {
-		l.problem(v.mark, "routes: the pattern matches this file itself: keep routes in a folder of their own, as in routes/*.yaml")
+		l.Problemf(v.Mark, "routes: the pattern matches this file itself: keep routes in a folder of their own, as in routes/*.yaml")
 		return
 	}
 	if l.seen[name] {
@@ -176,10 +178,10 @@ func (l *loader) routeFile(v *value, name string) {
 	}
 	l.seen[name] = true
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe would block
-		l.problem(v.mark, "routes: %s isn't a regular file: match files, as in routes/*.yaml", quote(name))
+		l.Problemf(v.Mark, "routes: %s isn't a regular file: match files, as in routes/*.yaml", check.Quote(name))
 		return
 	}
-	if root := l.read(name); root != nil {
+	if root := l.Read(name); root != nil {
 		l.inner(baseName(name), root)
 	}
 }
@@ -193,22 +195,22 @@ func sameFile(a, b string) bool {
 func baseName(name string) string { return strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)) }
 
 // inner reads a route that isn't the root: process keys have no place beside it.
-func (l *loader) inner(name string, root *value) {
+func (l *loader) inner(name string, root *strict.Value) {
 	p := split(root)
 	if p.routes != nil {
-		p.rest.put(*p.routes)
+		p.rest.Put(*p.routes)
 	}
-	known := shapeOf(reflect.TypeFor[File]())
-	for _, k := range p.rest.pairs {
+	known := strict.ShapeOf(reflect.TypeFor[File]())
+	for _, k := range p.rest.Pairs {
 		switch {
-		case known.byName[k.key] != nil || refusals[""][k.key] != nil || k.key == "routes":
-			l.problem(k.mark, "%s: it belongs to the process: write it into %s, beside routes:", k.key, l.file.Name)
+		case known.ByName[k.Key] != nil || refusals[""][k.Key] != nil || k.Key == "routes":
+			l.Problemf(k.Mark, "%s: it belongs to the process: write it into %s, beside routes:", k.Key, l.file.Name)
 		default:
-			l.problem(k.mark, "unknown key %s%s", k.key, hint("file", k.key, []string{"route", "oidc", "rules"}))
+			l.Problemf(k.Mark, "unknown key %s%s", k.Key, hint("file", k.Key, []string{"route", "oidc", "rules"}))
 		}
 	}
 	if p.route == nil {
-		l.problem(root.mark, "route is missing: write route: {upstream: http://host:port}")
+		l.Problemf(root.Mark, "route is missing: write route: {upstream: http://host:port}")
 		return
 	}
 	l.route(name, p)
@@ -216,27 +218,27 @@ func (l *loader) inner(name string, root *value) {
 
 // route reads one route, and adds it to the file's.
 func (l *loader) route(name string, p parts) {
-	b := newBlock(l.report, p.route.mark)
-	r := Route{Name: name, Place: p.route.mark.String(), block: b}
-	if p.route.value.kind != mapping {
-		l.problem(p.route.mark, "route: expected a mapping, got %s: write route: {upstream: http://host:port}", describe(p.route.value))
-		b.entries["upstream"] = &entry{mark: p.route.mark, bad: true}
+	b := strict.NewBlock(l.Report, p.route.Mark)
+	r := Route{Name: name, Place: p.route.Mark.String(), block: b}
+	if p.route.Value.Kind != strict.Mapping {
+		l.Problemf(p.route.Mark, "route: expected a mapping, got %s: write route: {upstream: http://host:port}", describe(p.route.Value))
+		b.Entries["upstream"] = &strict.Entry{Mark: p.route.Mark, Bad: true}
 	} else {
-		b.decode("route", "", p.route.value, reflect.ValueOf(&r.Route).Elem())
+		b.Decode("route", "", p.route.Value, reflect.ValueOf(&r.Route).Elem())
 	}
 	own, oidc := l.mapping("oidc", p.oidc), l.oidc
 	if own != nil {
-		oidc = merge(l.oidc, l.flatten(own))
-		b.entries["oidc"] = &entry{mark: p.oidc.mark, set: true}
+		oidc = merge(l.oidc, flatten(l.Report, own))
+		b.Entries["oidc"] = &strict.Entry{Mark: p.oidc.Mark, Set: true}
 	}
-	issuer := oidc.get("issuer")
-	r.HasOIDC = own != nil || issuer != nil && !issuer.value.null
-	if own == nil && p.oidc != nil && !p.oidc.value.null { // complained about: what it might have said isn't missing
+	issuer := oidc.Get("issuer")
+	r.HasOIDC = own != nil || issuer != nil && !issuer.Value.Null
+	if own == nil && p.oidc != nil && !p.oidc.Value.Null { // complained about: what it might have said isn't missing
 		r.HasOIDC = true
-		b.entries["issuer"], b.entries["client_id"] = &entry{bad: true}, &entry{bad: true}
+		b.Entries["issuer"], b.Entries["client_id"] = &strict.Entry{Bad: true}, &strict.Entry{Bad: true}
 	}
 	oidc, entries := l.takeIssuers(b, oidc)
-	b.decode("oidc", "", oidc, reflect.ValueOf(&r.OIDC).Elem())
+	b.Decode("oidc", "", oidc, reflect.ValueOf(&r.OIDC).Elem())
 	for _, v := range entries {
 		r.Issuers = append(r.Issuers, l.issuer(b, &r, oidc, v))
 	}
@@ -245,21 +247,21 @@ func (l *loader) route(name string, p parts) {
 	l.file.Routes = append(l.file.Routes, r)
 }
 
-func (l *loader) rules(p *pair) (rules []Rule) {
-	if p == nil || p.value.null {
+func (l *loader) rules(p *strict.Pair) (rules []Rule) {
+	if p == nil || p.Value.Null {
 		return nil
 	}
-	if p.value.kind != list {
-		l.problem(p.mark, "rules: expected a list of rules, got %s: write \"- \" before each rule", p.value.kind)
+	if p.Value.Kind != strict.List {
+		l.Problemf(p.Mark, "rules: expected a list of rules, got %s: write \"- \" before each rule", p.Value.Kind)
 		return nil
 	}
-	for _, v := range p.value.items {
-		if v.kind != mapping {
-			l.problem(v.mark, "rules: expected a mapping such as paths: and auth:, got %s", describe(v))
+	for _, v := range p.Value.Items {
+		if v.Kind != strict.Mapping {
+			l.Problemf(v.Mark, "rules: expected a mapping such as paths: and auth:, got %s", describe(v))
 			continue
 		}
-		r := Rule{Place: v.mark.String(), block: newBlock(l.report, v.mark)}
-		r.block.decode("rules", "", v, reflect.ValueOf(&r).Elem())
+		r := Rule{Place: v.Mark.String(), block: strict.NewBlock(l.Report, v.Mark)}
+		r.block.Decode("rules", "", v, reflect.ValueOf(&r).Elem())
 		rules = append(rules, r)
 	}
 	return rules

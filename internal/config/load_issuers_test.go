@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"sallyport/internal/strict"
 	"slices"
 	"testing"
 )
@@ -25,15 +26,15 @@ var notRead = map[string]string{
 // TestPlacesAreKnown: every setting that says where in a request something stands is one about which issuers must agree, or one that is
 // known to be none.
 func TestPlacesAreKnown(t *testing.T) {
-	shape := shapeOf(reflect.TypeFor[OIDC]())
-	for _, f := range shape.fields {
-		kind := placeNames.MatchString(f.name) || slices.Contains(f.enum, "header") && slices.Contains(f.enum, "query")
-		if _, known := notRead[f.name]; kind && f.place == known {
-			t.Errorf("%s: expected place:\"true\", or an entry in notRead, and not both", f.name)
+	shape := strict.ShapeOf(reflect.TypeFor[OIDC]())
+	for _, f := range shape.Fields {
+		kind := placeNames.MatchString(f.Name) || slices.Contains(f.Enum, "header") && slices.Contains(f.Enum, "query")
+		if _, known := notRead[f.Name]; kind && f.Place == known {
+			t.Errorf("%s: expected place:\"true\", or an entry in notRead, and not both", f.Name)
 		}
 	}
 	for name := range notRead {
-		if shape.byName[name] == nil {
+		if shape.ByName[name] == nil {
 			t.Errorf("%s is no setting", name)
 		}
 	}

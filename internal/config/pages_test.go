@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
@@ -95,27 +96,27 @@ func TestPagesSettings(t *testing.T) {
 			}
 		})
 	}
-	for i := range oidcShape.fields {
-		f := &oidcShape.fields[i]
-		typ, nested := structure(f.typ)
-		if nested && f.typ.Kind() == reflect.Pointer {
-			allBelow(t, seen, f.name, typ)
-		} else if seen[f.name] == "" {
-			t.Errorf("%s is in no table of settings in configs/flows: write it into the flow's page, or into settings.md", f.name)
+	for i := range oidcShape.Fields {
+		f := &oidcShape.Fields[i]
+		typ, nested := strict.Structure(f.Type)
+		if nested && f.Type.Kind() == reflect.Pointer {
+			allBelow(t, seen, f.Name, typ)
+		} else if seen[f.Name] == "" {
+			t.Errorf("%s is in no table of settings in configs/flows: write it into the flow's page, or into settings.md", f.Name)
 		}
 	}
 }
 
 // allBelow demands that the members of a mapping are there, and theirs.
 func allBelow(t *testing.T, seen map[string]string, path string, typ reflect.Type) {
-	for _, f := range shapeOf(typ).fields {
-		name := path + "." + f.name
-		elem := f.typ
+	for _, f := range strict.ShapeOf(typ).Fields {
+		name := path + "." + f.Name
+		elem := f.Type
 		if elem.Kind() == reflect.Slice {
 			elem = elem.Elem()
 		}
-		if inner, nested := structure(elem); nested {
-			if elem != f.typ {
+		if inner, nested := strict.Structure(elem); nested {
+			if elem != f.Type {
 				name += "[]"
 			}
 			allBelow(t, seen, name, inner)
@@ -152,27 +153,27 @@ func nth(list []string, i int) string {
 
 func checkRow(t *testing.T, where, path, typ, byDefault string) {
 	t.Helper()
-	at, f, tag := reflect.TypeFor[OIDC](), (*field)(nil), reflect.StructTag("")
+	at, f, tag := reflect.TypeFor[OIDC](), (*strict.Field)(nil), reflect.StructTag("")
 	for name := range strings.SplitSeq(path, ".") {
-		s, nested := structure(at)
+		s, nested := strict.Structure(at)
 		name = strings.TrimSuffix(name, "[]")
-		if !nested || shapeOf(s).byName[name] == nil {
+		if !nested || strict.ShapeOf(s).ByName[name] == nil {
 			t.Errorf("%s: there is no setting %s", where, path)
 			return
 		}
-		f = shapeOf(s).byName[name]
-		tag = s.FieldByIndex(f.index).Tag
-		at = f.typ
+		f = strict.ShapeOf(s).ByName[name]
+		tag = s.FieldByIndex(f.Index).Tag
+		at = f.Type
 		if at.Kind() == reflect.Slice {
 			at = at.Elem()
 		}
 	}
-	if want := kindOf(f.typ); typ != want {
+	if want := kindOf(f.Type); typ != want {
 		t.Errorf("%s: %s is a %s, and the page says %s", where, path, want, typ)
 	}
 	want := tag.Get("default")
-	if c, ok := reflect.Zero(element(f.typ)).Interface().(choices); ok {
-		if _, defaults := c.Choices(f.name); len(defaults) > 0 {
+	if c, ok := reflect.Zero(strict.Element(f.Type)).Interface().(strict.Choices); ok {
+		if _, defaults := c.Choices(f.Name); len(defaults) > 0 {
 			want = "[" + strings.Join(defaults, ", ") + "]"
 		}
 	}
@@ -187,9 +188,9 @@ func kindOf(t reflect.Type) string {
 		t = t.Elem()
 	}
 	switch t {
-	case secretType:
+	case strict.SecretType:
 		return "secret"
-	case durationType:
+	case strict.DurationType:
 		return "time"
 	}
 	return map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number", reflect.Slice: "list", reflect.Struct: "mapping"}[t.Kind()]

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"reflect"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
@@ -102,8 +103,8 @@ func checkPaste(t *testing.T, name, paste, complaint string) {
 	}
 	got := ""
 	if _, err := loadText(t, pasted(paste)); err != nil {
-		got = err.(Problems)[0].Text
-		if n := len(err.(Problems)); n > 1 {
+		got = err.(strict.Problems)[0].Text
+		if n := len(err.(strict.Problems)); n > 1 {
 			t.Errorf("%s: %d complaints: %v", name, n, err)
 		}
 	}
@@ -159,40 +160,40 @@ func elementOf(t reflect.Type) reflect.Type {
 
 // namesIn are the parameters that a file's oidc blocks say, with the members of those that have some.
 func namesIn(text string) (names []string) {
-	var r report
-	root := r.parse("file", []byte(text))
+	var r strict.Report
+	root := r.Parse("file", []byte(text))
 	if root == nil {
 		return nil
 	}
-	blocks := []*value{root}
-	if routes := root.get("routes"); routes != nil {
-		blocks = append(blocks, routes.value.items...)
+	blocks := []*strict.Value{root}
+	if routes := root.Get("routes"); routes != nil {
+		blocks = append(blocks, routes.Value.Items...)
 	}
 	for _, b := range blocks {
-		oidc := b.get("oidc")
+		oidc := b.Get("oidc")
 		if oidc == nil {
 			continue
 		}
-		settings := []*value{oidc.value}
-		if issuers := oidc.value.get(issuersKey); issuers != nil {
-			settings = append(settings, issuers.value.items...)
+		settings := []*strict.Value{oidc.Value}
+		if issuers := oidc.Value.Get(issuersKey); issuers != nil {
+			settings = append(settings, issuers.Value.Items...)
 		}
 		for _, s := range settings {
-			names = append(names, members(r.flatten(s), "")...)
+			names = append(names, members(flatten(&r, s), "")...)
 		}
 	}
 	return names
 }
 
-func members(v *value, prefix string) (names []string) {
-	for _, p := range v.pairs {
-		name := prefix + p.key
+func members(v *strict.Value, prefix string) (names []string) {
+	for _, p := range v.Pairs {
+		name := prefix + p.Key
 		names = append(names, name)
-		switch p.value.kind {
-		case mapping:
-			names = append(names, members(p.value, name+".")...)
-		case list:
-			for _, item := range p.value.items {
+		switch p.Value.Kind {
+		case strict.Mapping:
+			names = append(names, members(p.Value, name+".")...)
+		case strict.List:
+			for _, item := range p.Value.Items {
 				names = append(names, members(item, name+"[].")...)
 			}
 		}
@@ -259,16 +260,16 @@ func TestNoParameterIsMissing(t *testing.T) {
 
 // settings are the names of all fields below a struct, with their members.
 func settings(in reflect.Type, prefix string) (names []string) {
-	for _, f := range shapeOf(in).fields {
-		names = append(names, prefix+f.name)
-		inner, ok := structure(elementOf(f.typ))
+	for _, f := range strict.ShapeOf(in).Fields {
+		names = append(names, prefix+f.Name)
+		inner, ok := strict.Structure(elementOf(f.Type))
 		if !ok {
 			continue
 		}
-		if f.typ.Kind() == reflect.Slice {
-			names = append(names, settings(inner, prefix+f.name+"[].")...)
+		if f.Type.Kind() == reflect.Slice {
+			names = append(names, settings(inner, prefix+f.Name+"[].")...)
 		} else {
-			names = append(names, settings(inner, prefix+f.name+".")...)
+			names = append(names, settings(inner, prefix+f.Name+".")...)
 		}
 	}
 	return names

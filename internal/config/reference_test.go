@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/proxy"
 	"sallyport/internal/redis"
+	"sallyport/internal/strict"
 )
 
 // TestReference compares configs/reference.md with what the files are read into: every key outside oidc: has a row with its type
@@ -30,17 +31,17 @@ func TestReference(t *testing.T) {
 	for prefix, root := range map[string]reflect.Type{
 		"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](), "issuers[].": reflect.TypeFor[IssuerEntry](),
 	} {
-		eachKey(prefix, root, func(name string, f *field, byDefault string) {
+		eachKey(prefix, root, func(name string, f *strict.Field, byDefault string) {
 			cells := rows[name]
 			delete(rows, name)
 			switch {
 			case cells == nil:
 				t.Errorf("%s has no row", name)
 				return
-			case cells[1] != kindOf(f.typ) || strings.Join(texts(cells[2]), "") != byDefault:
-				t.Errorf("%s is a %s with the default %q, and its row says %q and %q", name, kindOf(f.typ), byDefault, cells[1], cells[2])
+			case cells[1] != kindOf(f.Type) || strings.Join(texts(cells[2]), "") != byDefault:
+				t.Errorf("%s is a %s with the default %q, and its row says %q and %q", name, kindOf(f.Type), byDefault, cells[1], cells[2])
 			}
-			for _, value := range f.enum {
+			for _, value := range f.Enum {
 				if !strings.Contains(cells[3], "`"+value+"`") {
 					t.Errorf("%s: its row doesn't name the value %s", name, value)
 				}
@@ -53,22 +54,22 @@ func TestReference(t *testing.T) {
 }
 
 // eachKey calls f with each key below a struct type that has no keys of its own, and its default.
-func eachKey(prefix string, t reflect.Type, f func(name string, f *field, byDefault string)) {
-	s := shapeOf(t)
-	for i := range s.fields {
-		field := &s.fields[i]
-		name, inner := prefix+field.name, field.typ
-		if inner.Kind() == reflect.Slice && field.object() {
+func eachKey(prefix string, t reflect.Type, f func(name string, f *strict.Field, byDefault string)) {
+	s := strict.ShapeOf(t)
+	for i := range s.Fields {
+		field := &s.Fields[i]
+		name, inner := prefix+field.Name, field.Type
+		if inner.Kind() == reflect.Slice && field.IsObject() {
 			name, inner = name+"[]", inner.Elem()
 		}
-		below, nested := structure(inner)
+		below, nested := strict.Structure(inner)
 		if nested && below != reflect.TypeFor[redis.Settings]() {
 			eachKey(name+".", below, f)
 			continue
 		}
-		byDefault := t.FieldByIndex(field.index).Tag.Get("default")
+		byDefault := t.FieldByIndex(field.Index).Tag.Get("default")
 		if name == "listen[].address" {
-			byDefault = strings.Trim(shapeOf(reflect.TypeFor[File]()).byName["listen"].fallback.items[0].text, "[]")
+			byDefault = strings.Trim(strict.ShapeOf(reflect.TypeFor[File]()).ByName["listen"].Default.Items[0].Text, "[]")
 		}
 		f(name, field, byDefault)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 )
@@ -42,33 +43,33 @@ func byName(tables ...[]refusal) map[string]*refusal {
 }
 
 // means reports whether a value says what happens here anyway.
-func (r *refusal) means(v *value) bool {
-	if v.null {
+func (r *refusal) means(v *strict.Value) bool {
+	if v.Null {
 		return true
 	}
 	if r.accept == "" {
 		return false
 	}
-	return slices.ContainsFunc(strings.Split(r.accept, "|"), func(text string) bool { return alike(literal(text), v) })
+	return slices.ContainsFunc(strings.Split(r.accept, "|"), func(text string) bool { return alike(strict.Literal(text), v) })
 }
 
 // alike compares an accepted value with a given one: lists in any order, and a single value as a list of one. Of a mapping
 // the accepted members must be there, whatever the others say: {enabled: false} switches all of them off.
-func alike(want, got *value) bool {
+func alike(want, got *strict.Value) bool {
 	switch {
-	case want.kind == mapping:
-		return got.kind == mapping && !slices.ContainsFunc(want.pairs, func(p pair) bool {
-			q := got.get(p.key)
-			return q == nil || !alike(p.value, q.value)
+	case want.Kind == strict.Mapping:
+		return got.Kind == strict.Mapping && !slices.ContainsFunc(want.Pairs, func(p strict.Pair) bool {
+			q := got.Get(p.Key)
+			return q == nil || !alike(p.Value, q.Value)
 		})
-	case want.kind == list && got.kind == scalar:
-		return len(want.items) == 1 && alike(want.items[0], got)
-	case want.kind == list:
-		return got.kind == list && len(want.items) == len(got.items) && !slices.ContainsFunc(want.items, func(w *value) bool {
-			return !slices.ContainsFunc(got.items, func(g *value) bool { return alike(w, g) })
+	case want.Kind == strict.List && got.Kind == strict.Scalar:
+		return len(want.Items) == 1 && alike(want.Items[0], got)
+	case want.Kind == strict.List:
+		return got.Kind == strict.List && len(want.Items) == len(got.Items) && !slices.ContainsFunc(want.Items, func(w *strict.Value) bool {
+			return !slices.ContainsFunc(got.Items, func(g *strict.Value) bool { return alike(w, g) })
 		})
 	}
-	return got.kind == scalar && want.text == got.text
+	return got.Kind == strict.Scalar && want.Text == got.Text
 }
 
 // sentence is the complaint about a key.
@@ -79,10 +80,11 @@ func (r *refusal) sentence(key string) string {
 	return fmt.Sprintf("%s: not in this version: %s", key, r.say)
 }
 
-// notBuilt returns the sentence for a value of a built parameter that this version doesn't have, or "".
+// notBuilt returns the sentence for a value of a parameter that isn't in this version, or "".
 func notBuilt(scope, key, text string) string {
-	if scope != "oidc" {
+	sentence := kongValues[key][text]
+	if scope != "oidc" || sentence == "" {
 		return ""
 	}
-	return kongValues[key][text]
+	return text + " isn't in this version: " + sentence
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
 // A schema is a JSON Schema, or a part of one.
@@ -17,10 +18,10 @@ type schema map[string]any
 // Schema returns the JSON Schema (2020-12) of a process file and of a route file, for editors and for checks before a deployment.
 // It is derived from what the files are read into, so it knows every key, but not what Load finds out about their values.
 func Schema() ([]byte, error) {
-	root := object(shapeOf(reflect.TypeFor[File]()), "")
+	root := object(strict.ShapeOf(reflect.TypeFor[File]()), "")
 	properties := root["properties"].(schema)
-	properties["route"] = object(shapeOf(reflect.TypeFor[proxy.RouteSettings]()), "route")
-	properties["rules"] = listOf(object(shapeOf(reflect.TypeFor[Rule]()), "rules"))
+	properties["route"] = object(strict.ShapeOf(reflect.TypeFor[proxy.RouteSettings]()), "route")
+	properties["rules"] = listOf(object(strict.ShapeOf(reflect.TypeFor[Rule]()), "rules"))
 	properties["oidc"] = schema{"$ref": "#/$defs/oidc"}
 	properties["routes"] = schema{"anyOf": []schema{{"type": "string"}, {"type": "array", "minItems": 1, "items": schema{
 		"anyOf": []schema{{"type": "string"}, {"$ref": "#/$defs/route"}},
@@ -92,13 +93,13 @@ func nest(properties, flat schema, prefix string) {
 
 // object is the schema of a mapping with the keys of a struct. A key that is refused by name may have the values that it may have
 // in a file.
-func object(s *shape, scope string) schema {
+func object(s *strict.Shape, scope string) schema {
 	properties, required := schema{}, []string{}
-	for i := range s.fields {
-		f := &s.fields[i]
-		properties[f.name] = f.schema(strings.TrimPrefix(scope+"."+f.name, "."))
-		if f.required {
-			required = append(required, f.name)
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		properties[f.Name] = schemaOf(f, strings.TrimPrefix(scope+"."+f.Name, "."))
+		if f.Required {
+			required = append(required, f.Name)
 		}
 	}
 	for name, r := range refusals[scope] {
@@ -118,14 +119,14 @@ func (r *refusal) schema() schema {
 		if text == "" {
 			continue
 		}
-		v := literal(text)
-		if v.kind != mapping {
+		v := strict.Literal(text)
+		if v.Kind != strict.Mapping {
 			accepted = append(accepted, schema{"const": plainValue(v)})
 			continue
 		}
 		properties, names := schema{}, []string{}
-		for _, p := range v.pairs {
-			properties[p.key], names = schema{"const": plainValue(p.value)}, append(names, p.key)
+		for _, p := range v.Pairs {
+			properties[p.Key], names = schema{"const": plainValue(p.Value)}, append(names, p.Key)
 		}
 		accepted = append(accepted, schema{"type": "object", "properties": properties, "required": names})
 	}
@@ -133,73 +134,73 @@ func (r *refusal) schema() schema {
 }
 
 // plainValue is a value as JSON has it.
-func plainValue(v *value) any {
-	if v.kind == list {
+func plainValue(v *strict.Value) any {
+	if v.Kind == strict.List {
 		all := []any{}
-		for _, item := range v.items {
+		for _, item := range v.Items {
 			all = append(all, plainValue(item))
 		}
 		return all
 	}
 	var plain any
-	if json.Unmarshal([]byte(v.text), &plain) != nil {
-		plain = v.text
+	if json.Unmarshal([]byte(v.Text), &plain) != nil {
+		plain = v.Text
 	}
 	return plain
 }
 
-// schema is that of one key. Null is the default everywhere but where the key is required.
-func (f *field) schema(scope string) schema {
-	out := f.one(f.typ, scope)
-	if f.fallback != nil {
+// schemaOf returns the schema of one key. Null is the default everywhere but where the key is required.
+func schemaOf(f *strict.Field, scope string) schema {
+	out := typeSchema(f, f.Type, scope)
+	if f.Default != nil {
 		out = maps.Clone(out)
-		out["default"] = plainValue(f.fallback)
+		out["default"] = plainValue(f.Default)
 	}
-	if f.required {
+	if f.Required {
 		return out
 	}
 	return nullable(out)
 }
 
-// one is the schema of a value of a type.
-func (f *field) one(t reflect.Type, scope string) schema {
-	inner, isStruct := structure(t)
+// typeSchema returns the schema of a value of a type.
+func typeSchema(f *strict.Field, t reflect.Type, scope string) schema {
+	inner, isStruct := strict.Structure(t)
 	switch {
 	case t.Kind() == reflect.Pointer:
-		return f.one(t.Elem(), scope)
+		return typeSchema(f, t.Elem(), scope)
 	case isStruct:
-		s := shapeOf(inner)
-		if s.scalar == nil {
+		s := strict.ShapeOf(inner)
+		if s.Scalar == nil {
 			return object(s, scope)
 		}
-		return schema{"anyOf": []schema{s.scalar.one(s.scalar.typ, scope), object(s, scope)}}
-	case t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType):
-		many := schema{"type": "array", "items": f.one(t.Elem(), scope)}
-		if n := atoi(f.min); n > 0 {
+		return schema{"anyOf": []schema{typeSchema(s.Scalar, s.Scalar.Type, scope), object(s, scope)}}
+	case t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(strict.TextType):
+		many := schema{"type": "array", "items": typeSchema(f, t.Elem(), scope)}
+		if n := strict.Atoi(f.Min); n > 0 {
 			many["minItems"] = n
 		}
-		if f.object() && (!scalarForm(t.Elem())) {
+		if f.IsObject() && (!strict.HasScalarForm(t.Elem())) {
 			return many
 		}
-		return schema{"anyOf": []schema{f.one(t.Elem(), scope), many}}
+		return schema{"anyOf": []schema{typeSchema(f, t.Elem(), scope), many}}
 	case t.Kind() == reflect.Map:
 		return schema{"type": "object", "additionalProperties": schema{"$ref": "#/$defs/text"}}
 	}
-	return f.single(t)
+	return singleSchema(f, t)
 }
 
-// single is the schema of a single value.
-func (f *field) single(t reflect.Type) schema {
+// singleSchema returns the schema of a single value.
+func singleSchema(f *strict.Field, t reflect.Type) schema {
 	switch {
-	case f.enum != nil:
-		return schema{"anyOf": []schema{{"enum": f.enum}, variableOrFile}}
-	case t == durationType:
+	case f.Enum != nil:
+		return schema{"anyOf": []schema{{"enum": f.Enum}, variableOrFile}}
+	case t == strict.DurationType:
 		return schema{"$ref": "#/$defs/time"}
 	case t.Kind() == reflect.Bool:
 		return schema{"$ref": "#/$defs/boolean"}
 	case t.Kind() == reflect.Int:
 		number := schema{"type": "integer"}
-		for name, text := range map[string]string{"minimum": f.min, "maximum": f.max} {
+		for name, text := range map[string]string{"minimum": f.Min, "maximum": f.Max} {
 			if n, err := strconv.Atoi(text); err == nil {
 				number[name] = n
 			}

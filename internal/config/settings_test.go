@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
 // settingsRoots are the structs into which a file is read, by what goes before the names of their settings.
@@ -67,7 +68,7 @@ func readSettings(t *testing.T) map[string]string {
 func namedSettings() (names []string) {
 	for prefix, root := range settingsRoots {
 		if prefix != "oidc." {
-			eachKey(prefix, root, func(name string, _ *field, _ string) { names = append(names, name) })
+			eachKey(prefix, root, func(name string, _ *strict.Field, _ string) { names = append(names, name) })
 		}
 	}
 	for _, name := range ours {
@@ -91,7 +92,7 @@ func checkAlike(t *testing.T, name, other string) {
 		in, path := rootOf(name)
 		names := strings.Split(strings.ReplaceAll(path, "[]", ""), ".")
 		if len(names) > 1 {
-			in = elementOf(settingAt(in, names[:len(names)-1]).typ)
+			in = elementOf(settingAt(in, names[:len(names)-1]).Type)
 		}
 		return in, names[len(names)-1]
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,8 @@ func checkScenario(t *testing.T, name, scenario, path string) {
 		if !strings.HasSuffix(f.Name, ".yaml") {
 			continue
 		}
-		var r report
-		if root := r.parse("file", f.Data); root != nil && slices.ContainsFunc(append(members(root, ""), namesIn(string(f.Data))...), func(n string) bool {
+		var r strict.Report
+		if root := r.Parse("file", f.Data); root != nil && slices.ContainsFunc(append(members(root, ""), namesIn(string(f.Data))...), func(n string) bool {
 			return n == path || strings.HasSuffix(n, "."+path)
 		}) {
 			return
@@ -62,9 +63,9 @@ func checkScenario(t *testing.T, name, scenario, path string) {
 
 // goName is the last name of the field in which a parameter ends up.
 func goName(in reflect.Type, path []string) string {
-	f := shapeOf(in).byName[path[0]]
+	f := strict.ShapeOf(in).ByName[path[0]]
 	if len(path) == 1 {
-		return in.FieldByIndex(f.index).Name
+		return in.FieldByIndex(f.Index).Name
 	}
-	return goName(elementOf(f.typ), path[1:])
+	return goName(elementOf(f.Type), path[1:])
 }

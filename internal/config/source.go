@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sallyport/internal/check"
+	"sallyport/internal/strict"
 )
 
 // A Source reads a configuration. It can be called again, for a reload. Its error is Problems: everything that is wrong.
@@ -25,12 +26,12 @@ func FromFile(name string) Source {
 func FromReader(in io.Reader) Source {
 	data, err := check.ReadLimited(in)
 	return func() (*File, error) {
-		return load(standardInput, false, func(r *report) *value {
+		return load(standardInput, false, func(r *strict.Report) *strict.Value {
 			if err != nil {
-				r.problem(mark{standardInput, 0}, "it can't be read: %v", err)
+				r.Problemf(strict.Mark{standardInput, 0}, "it can't be read: %v", err)
 				return nil
 			}
-			return r.parse(standardInput, data)
+			return r.Parse(standardInput, data)
 		})
 	}
 }
@@ -38,7 +39,9 @@ func FromReader(in io.Reader) Source {
 // FromEnvironment reads the configuration of one route from environment variables alone.
 func FromEnvironment() Source {
 	return func() (*File, error) {
-		return load(environs, true, func(*report) *value { return &value{mark: mark{environs, 0}, kind: mapping} })
+		return load(environs, true, func(*strict.Report) *strict.Value {
+			return &strict.Value{Mark: strict.Mark{environs, 0}, Kind: strict.Mapping}
+		})
 	}
 }
 
@@ -81,26 +84,26 @@ var ofService = regexp.MustCompile(`^SALLYPORT_(SERVICE_|PORT$|PORT_|ENV_|NAME$)
 // environment adds to the root of a configuration what environment variables say and root doesn't. Alone means that there is
 // no file: then every variable counts, and one that looks like ours and isn't is warned of. Beside a file it may be one that
 // the file refers to.
-func (r *report) environment(root *value, alone bool) {
+func environment(r *strict.Report, root *strict.Value, alone bool) {
 	for i := range variables {
 		v := &variables[i]
 		if set := variableOf(v.name); set != nil && (alone || !v.alone) {
-			root.fill(v.path, v.split(set))
+			fill(root, v.path, v.split(set))
 		}
 	}
 	if alone {
-		r.unknownVariables()
+		unknownVariables(r)
 	}
 }
 
 // variableOf returns a variable's value as a scalar that refers to it, so that it is read like any ${env:NAME} or ${file:PATH};
 // nil if neither it nor NAME_FILE is set. A variable that is set to nothing isn't set.
-func variableOf(name string) *value {
+func variableOf(name string) *strict.Value {
 	if os.Getenv(name) != "" {
-		return &value{mark: mark{"$" + name, 0}, kind: scalar, text: "${env:" + name + "}"}
+		return &strict.Value{Mark: strict.Mark{"$" + name, 0}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
 	}
 	if file := os.Getenv(name + fileSuffix); file != "" {
-		return &value{mark: mark{"$" + name + fileSuffix, 0}, kind: scalar, text: "${file:" + file + "}"}
+		return &strict.Value{Mark: strict.Mark{"$" + name + fileSuffix, 0}, Kind: strict.Scalar, Text: "${file:" + file + "}"}
 	}
 	return nil
 }
@@ -109,38 +112,38 @@ func variableOf(name string) *value {
 const fileSuffix = "_FILE"
 
 // split makes the value of a list of its parts.
-func (v *variable) split(set *value) *value {
+func (v *variable) split(set *strict.Value) *strict.Value {
 	text, inFile := os.LookupEnv(v.name)
 	if !v.list || !inFile {
 		return set
 	}
-	out := &value{mark: set.mark, kind: list}
+	out := &strict.Value{Mark: set.Mark, Kind: strict.List}
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' }) {
-		out.items = append(out.items, &value{mark: set.mark, kind: scalar, text: strings.ReplaceAll(part, "${", "$${")})
+		out.Items = append(out.Items, &strict.Value{Mark: set.Mark, Kind: strict.Scalar, Text: strings.ReplaceAll(part, "${", "$${")})
 	}
 	return out
 }
 
 // fill puts a value at a path below v, unless there is one.
-func (v *value) fill(path []string, at *value) {
-	p := v.get(path[0])
+func fill(v *strict.Value, path []string, at *strict.Value) {
+	p := v.Get(path[0])
 	switch {
 	case p == nil && len(path) == 1:
-		v.put(pair{at.mark, path[0], at})
+		v.Put(strict.Pair{at.Mark, path[0], at})
 	case p == nil:
-		below := &value{mark: v.mark, kind: mapping}
-		below.fill(path[1:], at)
-		v.put(pair{v.mark, path[0], below})
-	case len(path) > 1 && p.value.kind == mapping:
-		p.value.fill(path[1:], at)
-	case len(path) > 1 && p.value.null:
-		p.value = &value{mark: p.mark, kind: mapping}
-		p.value.fill(path[1:], at)
+		below := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
+		fill(below, path[1:], at)
+		v.Put(strict.Pair{v.Mark, path[0], below})
+	case len(path) > 1 && p.Value.Kind == strict.Mapping:
+		fill(p.Value, path[1:], at)
+	case len(path) > 1 && p.Value.Null:
+		p.Value = &strict.Value{Mark: p.Mark, Kind: strict.Mapping}
+		fill(p.Value, path[1:], at)
 	}
 }
 
 // unknownVariables reports variables that look like ours and that nothing reads.
-func (r *report) unknownVariables() {
+func unknownVariables(r *strict.Report) {
 	var names []string
 	for _, v := range variables {
 		names = append(names, v.name, v.name+fileSuffix)
@@ -148,7 +151,7 @@ func (r *report) unknownVariables() {
 	for _, entry := range os.Environ() {
 		name, text, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "SALLYPORT_") && text != "" && !slices.Contains(names, name) && !ofService.MatchString(name) {
-			r.warning(mark{"$" + name, 0}, "no setting is read from this variable%s", didYouMean(name, names))
+			r.Warningf(strict.Mark{"$" + name, 0}, "no setting is read from this variable%s", didYouMean(name, names))
 		}
 	}
 }
@@ -163,19 +166,19 @@ func didYouMean(name string, names []string) string {
 // AdminAddress returns admin.listen of the file of a name, or what stands in for it if there is no such file, in the form
 // host:port for a client on this machine. Nothing else of the file is judged.
 func AdminAddress(name string) (string, error) {
-	r, root := &report{}, &value{kind: mapping}
+	r, root := &strict.Report{Hints: hints}, &strict.Value{Kind: strict.Mapping}
 	if _, err := os.Stat(name); name != "" && !errors.Is(err, os.ErrNotExist) {
-		if root = r.read(name); root == nil {
-			return "", r.err()
+		if root = r.Read(name); root == nil {
+			return "", r.Err()
 		}
 	}
-	r.environment(root, false)
+	environment(r, root, false)
 	address := "127.0.0.1:9000"
-	if admin := root.get("admin"); admin != nil && admin.value.kind == mapping {
-		if listen := admin.value.get("listen"); listen != nil && listen.value.kind == scalar && !listen.value.null {
-			text, err := expand(listen.value.text, "admin.listen", ".")
+	if admin := root.Get("admin"); admin != nil && admin.Value.Kind == strict.Mapping {
+		if listen := admin.Value.Get("listen"); listen != nil && listen.Value.Kind == strict.Scalar && !listen.Value.Null {
+			text, err := strict.Expand(listen.Value.Text, "admin.listen", ".")
 			if err != nil {
-				return "", fmt.Errorf("%s: admin.listen: %w", listen.mark, err)
+				return "", fmt.Errorf("%s: admin.listen: %w", listen.Mark, err)
 			}
 			address = text
 		}

@@ -9,28 +9,33 @@ import (
 
 	"sallyport/internal/check"
 	"sallyport/internal/proxy"
+	"sallyport/internal/strict"
 )
 
-// unknown reports a key that no field has: one that is built later, one that belongs elsewhere, or a slip.
-func (b *block) unknown(scope, prefix string, p pair, s *shape) {
-	if r := refusals[scope][p.key]; r != nil {
-		if !r.means(p.value) {
-			b.problem(p.mark, "%s", r.sentence(keyName(prefix+p.key)))
+// hints say what a file may have meant by what no setting has.
+var hints = &strict.Hints{Unknown: unknown, Value: notBuilt, OneOnly: oneOnly}
+
+// unknown returns the complaint about a key that no field has: one that isn't in this version, one that belongs elsewhere, or a slip. It is
+// empty for one that says what happens anyway.
+func unknown(scope, path string, p strict.Pair, s *strict.Shape) string {
+	if r := refusals[scope][p.Key]; r != nil {
+		if r.means(p.Value) {
+			return ""
 		}
-		return
+		return r.sentence(path)
 	}
 	known := keysOf(scope, s)
-	if scope == "oidc" && p.value.kind == mapping {
+	if scope == "oidc" && p.Value.Kind == strict.Mapping {
 		known = append(known, prefixes(known)...)
 	}
-	b.problem(p.mark, "unknown key %s%s", keyName(prefix+p.key), hint(scope, p.key, known))
+	return fmt.Sprintf("unknown key %s%s", path, hint(scope, p.Key, known))
 }
 
 // keysOf lists what may stand in a mapping, with what is refused by name.
-func keysOf(scope string, s *shape) []string {
+func keysOf(scope string, s *strict.Shape) []string {
 	names := slices.Collect(maps.Keys(refusals[scope]))
-	for i := range s.fields {
-		names = append(names, s.fields[i].name)
+	for i := range s.Fields {
+		names = append(names, s.Fields[i].Name)
 	}
 	switch scope {
 	case "":
@@ -57,12 +62,12 @@ func prefixes(names []string) (all []string) {
 // homes are the mappings in which a key may have been meant to stand, and their shapes.
 var homes = []struct {
 	scope, where string
-	shape        *shape
+	shape        *strict.Shape
 }{
-	{"route", "under route:", shapeOf(reflect.TypeFor[proxy.RouteSettings]())},
+	{"route", "under route:", strict.ShapeOf(reflect.TypeFor[proxy.RouteSettings]())},
 	{"oidc", "under oidc:", oidcShape},
-	{"rules", "in an entry of rules:", shapeOf(reflect.TypeFor[Rule]())},
-	{"", "beside route: or routes:, not below another key", shapeOf(reflect.TypeFor[File]())},
+	{"rules", "in an entry of rules:", strict.ShapeOf(reflect.TypeFor[Rule]())},
+	{"", "beside route: or routes:, not below another key", strict.ShapeOf(reflect.TypeFor[File]())},
 }
 
 // hint says what an unknown key may have been meant as.
@@ -95,12 +100,12 @@ func hint(scope, key string, known []string) string {
 
 // member splits redis_host into redis and host.
 func member(key string) (parent, name string, ok bool) {
-	for i := range oidcShape.fields {
-		f := &oidcShape.fields[i]
-		t, isStruct := structure(f.typ)
-		rest, found := strings.CutPrefix(key, f.name+"_")
-		if isStruct && found && shapeOf(t).byName[rest] != nil {
-			return f.name, rest, true
+	for i := range oidcShape.Fields {
+		f := &oidcShape.Fields[i]
+		t, isStruct := strict.Structure(f.Type)
+		rest, found := strings.CutPrefix(key, f.Name+"_")
+		if isStruct && found && strict.ShapeOf(t).ByName[rest] != nil {
+			return f.Name, rest, true
 		}
 	}
 	return "", "", false

@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"reflect"
+	"sallyport/internal/check"
+	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ func TestValuesOfParameters(t *testing.T) {
 		tries := valuesOf(p)
 		for _, value := range tries {
 			_, err := loadText(t, pasted(withValue(t, p, value)))
-			if err == nil || p.shown != "" && !strings.HasPrefix(err.(Problems)[0].Text, keyName(strings.ReplaceAll(p.name, "[]", ""))+": ") {
+			if err == nil || p.shown != "" && !strings.HasPrefix(err.(strict.Problems)[0].Text, check.KeyName(strings.ReplaceAll(p.name, "[]", ""))+": ") {
 				taken = append(taken, value) // what another key lacks is no word about this one
 			}
 		}
@@ -46,12 +48,12 @@ func valuesOf(p parameter) (all []any) {
 	}
 	path := strings.Split(strings.ReplaceAll(p.name, "[]", ""), ".")
 	f, refused := settingAt(reflect.TypeFor[OIDC](), path), refusalAt(path)
-	if f != nil && element(f.typ).Kind() == reflect.Bool || f == nil {
+	if f != nil && strict.Element(f.Type).Kind() == reflect.Bool || f == nil {
 		add(true)
 		add(false)
 	}
 	if f != nil {
-		for _, e := range f.enum {
+		for _, e := range f.Enum {
 			add(e)
 		}
 		for e := range kongValues[p.name] {
@@ -83,12 +85,12 @@ func refusalAt(path []string) string {
 }
 
 // settingAt is the field at a path of names; nil if there is none.
-func settingAt(in reflect.Type, path []string) *field {
-	f := shapeOf(in).byName[path[0]]
+func settingAt(in reflect.Type, path []string) *strict.Field {
+	f := strict.ShapeOf(in).ByName[path[0]]
 	if f == nil || len(path) == 1 {
 		return f
 	}
-	return settingAt(elementOf(f.typ), path[1:])
+	return settingAt(elementOf(f.Type), path[1:])
 }
 
 func decoded(text string) (v any) {

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"encoding"
@@ -20,18 +20,18 @@ import (
 var errWanted = errors.New("another kind of value")
 
 // text returns a scalar's text with its ${...} replaced. ok is false after a complaint.
-func (b *block) text(path string, v *value, f *field) (text string, ok bool) {
-	if v.kind != scalar {
-		b.spoil(path, v, "expected %s, got %s%s", f.wants(element(f.typ)), v.kind, vaultHint(v))
+func (b *Block) text(path string, v *Value, f *Field) (text string, ok bool) {
+	if v.Kind != Scalar {
+		b.spoil(path, v, "expected %s, got %s%s", f.wants(Element(f.Type)), v.Kind, vaultHint(v))
 		return "", false
 	}
-	if v.null {
+	if v.Null {
 		b.spoil(path, v, "it is empty: write a value")
 		return "", false
 	}
-	text, err := expand(withoutNewline(v.text), keyName(path), filepath.Dir(v.file))
+	text, err := Expand(withoutNewline(v.Text), keyName(path), filepath.Dir(v.File))
 	if err == nil {
-		err = checkCharacters(text, v.text, f.lines)
+		err = checkCharacters(text, v.Text, f.Lines)
 	}
 	if err != nil {
 		b.spoil(path, v, "%v", err)
@@ -68,65 +68,67 @@ func checkCharacters(text, written string, lines bool) error {
 // reference matches a text that holds a ${...}.
 var reference = regexp.MustCompile(`\$\{(env|file):([^}]*)\}`)
 
-// element is the type of a field's single values.
-func element(t reflect.Type) reflect.Type {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType) {
+// Element is the type of a field's single values.
+func Element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(TextType) {
 		t = t.Elem()
 	}
 	return t
 }
 
-func secret(t reflect.Type) bool { return element(t) == secretType }
+func IsSecret(t reflect.Type) bool { return Element(t) == SecretType }
 
 // vaultHint helps with a vault reference or a ${...} that lost its quotes and so became a mapping.
-func vaultHint(v *value) string {
-	if v.kind == mapping && len(v.pairs) == 1 && strings.HasPrefix(v.pairs[0].key, "vault://") {
+func vaultHint(v *Value) string {
+	if v.Kind == Mapping && len(v.Pairs) == 1 && strings.HasPrefix(v.Pairs[0].Key, "vault://") {
 		return ": put {vault://...} in quotes"
 	}
 	return ""
 }
 
 // scalar reads a single value.
-func (b *block) scalar(scope, path string, v *value, f *field, out reflect.Value) {
+func (b *Block) scalar(scope, path string, v *Value, f *Field, out reflect.Value) {
 	text, ok := b.text(path, v, f)
 	if !ok {
 		return
 	}
-	if sentence := notBuilt(scope, f.name, text); sentence != "" {
-		b.spoil(path, v, "%s isn't in this version: %s", text, sentence)
+	if refused := b.hints().Value; refused != nil {
+		if why := refused(scope, f.Name, text); why != "" {
+			b.spoil(path, v, "%s", why)
+			return
+		}
+	}
+	if f.Enum != nil && !slices.Contains(f.Enum, text) {
+		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.Text))
 		return
 	}
-	if f.enum != nil && !slices.Contains(f.enum, text) {
-		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
-		return
-	}
-	if f.path() && text != "" && !filepath.IsAbs(text) {
-		text = filepath.Join(filepath.Dir(v.file), text)
+	if f.IsPath() && text != "" && !filepath.IsAbs(text) {
+		text = filepath.Join(filepath.Dir(v.File), text)
 	}
 	err := set(out, text, f)
 	switch {
 	case errors.Is(err, errWanted):
-		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.text))
+		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.Text))
 	case err != nil:
 		b.spoil(path, v, "%v", err)
 	}
 }
 
-// path reports whether the field names a file or a folder, relative to that of the configuration file.
-func (f *field) path() bool {
-	return f.name == "file" || f.name == "pages" || strings.HasSuffix(f.name, "_file")
+// IsPath reports whether the field names a file or a folder, relative to that of the configuration file.
+func (f *Field) IsPath() bool {
+	return f.Name == "file" || f.Name == "pages" || strings.HasSuffix(f.Name, "_file")
 }
 
 // set reads text as out's type. Its errors don't hold the text.
-func set(out reflect.Value, text string, f *field) error {
+func set(out reflect.Value, text string, f *Field) error {
 	switch {
-	case out.Type() == secretType && text == "":
+	case out.Type() == SecretType && text == "":
 		return errors.New("the secret is empty: write it, or take the key out")
-	case out.Type() == durationType:
+	case out.Type() == DurationType:
 		d, err := duration(text, f.unit)
 		out.SetInt(int64(d))
 		return cmpBounds(err, d, f, func(s string) time.Duration { return must(duration(s, f.unit)) })
-	case out.Addr().Type().Implements(textType):
+	case out.Addr().Type().Implements(TextType):
 		if out.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {
 			return errWanted
 		}
@@ -138,7 +140,7 @@ func set(out reflect.Value, text string, f *field) error {
 	case out.Kind() == reflect.Int:
 		n, err := strconv.Atoi(text)
 		out.SetInt(int64(n))
-		return cmpBounds(err, n, f, atoi)
+		return cmpBounds(err, n, f, Atoi)
 	case out.Kind() == reflect.String:
 		out.SetString(text)
 	default:
@@ -148,14 +150,14 @@ func set(out reflect.Value, text string, f *field) error {
 }
 
 // cmpBounds checks a number against min and max.
-func cmpBounds[T int | time.Duration](err error, n T, f *field, parse func(string) T) error {
+func cmpBounds[T int | time.Duration](err error, n T, f *Field, parse func(string) T) error {
 	switch {
 	case err != nil:
 		return errWanted
-	case f.min != "" && n < parse(f.min):
-		return fmt.Errorf("it is too small: write %s or more", f.min)
-	case f.max != "" && n > parse(f.max):
-		return fmt.Errorf("it is too large: write %s or less", f.max)
+	case f.Min != "" && n < parse(f.Min):
+		return fmt.Errorf("it is too small: write %s or more", f.Min)
+	case f.Max != "" && n > parse(f.Max):
+		return fmt.Errorf("it is too large: write %s or less", f.Max)
 	case n < 0:
 		return errors.New("it is negative: write 0 or more")
 	}
@@ -169,8 +171,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// atoi reads a bound of a tag; none is 0.
-func atoi(s string) int {
+// Atoi reads a bound of a tag; none is 0.
+func Atoi(s string) int {
 	if s == "" {
 		return 0
 	}

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"errors"
@@ -17,10 +17,10 @@ var (
 	vaultEnvKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
-// expand replaces ${env:NAME} and ${file:/path} in a scalar, and reads Kong's {vault://env/NAME}; $${ is a literal ${. A
+// Expand replaces ${env:NAME} and ${file:/path} in a scalar, and reads Kong's {vault://env/NAME}; $${ is a literal ${. A
 // relative path is relative to folder. What is put in is not looked at again. Errors name the variable or file, never
 // what it holds; key is what they advise to write.
-func expand(text, key, folder string) (string, error) {
+func Expand(text, key, folder string) (string, error) {
 	if strings.Contains(text, "{vault://") {
 		return vault(text, key)
 	}

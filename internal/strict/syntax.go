@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"bytes"
@@ -9,17 +9,17 @@ import (
 )
 
 // syntaxError says what keeps data from being YAML, and on which line; the text is empty if nothing does.
-func syntaxError(file string, data []byte) (mark, string) {
+func syntaxError(file string, data []byte) (Mark, string) {
 	if !utf8.Valid(data) {
-		return mark{file, invalidLine(data)}, "the file isn't UTF-8 here: save it as UTF-8"
+		return Mark{file, invalidLine(data)}, "the file isn't UTF-8 here: save it as UTF-8"
 	}
 	err := decodeAll(data)
 	if err == nil {
-		return mark{}, ""
+		return Mark{}, ""
 	}
 	what := parserWords(err)
 	line, text := locate(data, what)
-	return mark{file, line}, explain(what, text)
+	return Mark{file, line}, explain(what, text)
 }
 
 func invalidLine(data []byte) int {
