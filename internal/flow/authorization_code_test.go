@@ -179,64 +179,66 @@ func later(d time.Duration) func(*tokenRig, *loginOf) {
 // TestAuthorizationResponses: a response is accepted only with the state of a pending login of this browser, on this origin,
 // in time, and from the issuer of the login. All others cause no request to the issuer.
 func TestAuthorizationResponses(t *testing.T) {
-	runLogins(t, []loginRow{
-		{name: "good", calls: 1},
-		{name: "no state", response: param("state"), want: stale, kept: true, link: "/"},
-		{name: "an empty state", response: param("state", ""), want: stale, kept: true},
-		{name: "two states", response: func(_ *tokenRig, l *loginOf) { l.response.Add("state", l.response.Get("state")) },
-			want: stale, kept: true},
-		{name: "a state that is too long", response: param("state", strings.Repeat("x", 101)), want: stale, kept: true},
-		{name: "another login's state", response: func(r *tokenRig, l *loginOf) {
-			l.response.Set("state", r.login("jane", r.browse("/"), auth.Login{}).response.Get("state"))
-		}, want: stale, kept: true},
-		{name: "another browser's", response: func(_ *tokenRig, l *loginOf) {
-			l.cookies = l.cookies[:0:0]
-			l.cookies = append(l.cookies, &http.Cookie{Name: "x"})
-		}, want: stale, kept: true, link: "/"},
-		{name: "another login's cookie under this one's name", response: func(r *tokenRig, l *loginOf) {
-			l.cookies[0].Value = r.login("john", r.browse("/"), auth.Login{}).cookies[0].Value
-		}, want: stale, kept: true},
-		{name: "a cookie of other keys", response: func(r *tokenRig, l *loginOf) { l.cookies[0].Value = forgedLogin(r, l) },
-			want: stale, kept: true},
-		{name: "a neighbour's cookie before", response: func(r *tokenRig, l *loginOf) {
-			l.cookies = append([]*http.Cookie{{Name: l.cookies[0].Name, Value: forgedLogin(r, l)}}, l.cookies...)
-		}, calls: 1},
-		{name: "too many cookies before", response: func(r *tokenRig, l *loginOf) {
-			forged := &http.Cookie{Name: l.cookies[0].Name, Value: forgedLogin(r, l)}
-			l.cookies = append([]*http.Cookie{l.cookies[0], forged, forged, forged, forged}[1:], l.cookies...)
-		}, want: stale, kept: true},
-		{name: "in time", response: later(10 * time.Minute), want: loginFailed, calls: 1}, // the provider's code lasts for a minute
-		{name: "too late", response: later(10*time.Minute + time.Second), want: stale, kept: true, link: loginPage},
-		{name: "at another origin", request: func(_ *tokenRig, q *auth.Request) { q.Origin = "https://other.example" },
-			want: stale, kept: true},
+	runLogins(t, authorizationResponses)
+}
 
-		{name: "no iss", response: param("iss"), want: loginFailed, link: loginPage},
-		{name: "another issuer's", response: param("iss", "https://evil.example"), want: loginFailed},
-		{name: "two iss", response: func(_ *tokenRig, l *loginOf) { l.response.Add("iss", l.response.Get("iss")) }, want: loginFailed},
-		{name: "no code", response: param("code"), want: loginFailed},
-		{name: "an empty code", response: param("code", ""), want: loginFailed},
-		{name: "two codes", response: func(_ *tokenRig, l *loginOf) { l.response.Add("code", "x") }, want: loginFailed},
-		{name: "an unknown code", response: param("code", "nonsense-code"), want: loginFailed, calls: 1},
-		{name: "another login's code", response: func(r *tokenRig, l *loginOf) {
-			l.response.Set("code", r.login("jane", r.browse("/"), auth.Login{}).response.Get("code"))
-		}, want: loginFailed, calls: 1}, // PKCE
-		{name: "denied", response: param("error", "access_denied"), want: outcome{status: 403, reason: "login_denied"}, link: loginPage},
-		{name: "in trouble", response: param("error", "server_error"),
-			want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
-		{name: "busy", response: param("error", "temporarily_unavailable"),
-			want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
-		{name: "another error", response: param("error", "invalid_scope"), want: notSetUp},
-		{name: "an error of another issuer", response: func(_ *tokenRig, l *loginOf) {
-			l.response.Set("error", "access_denied")
-			l.response.Set("iss", "https://evil.example")
-		}, want: loginFailed},
+var authorizationResponses = []loginRow{
+	{name: "good", calls: 1},
+	{name: "no state", response: param("state"), want: stale, kept: true, link: "/"},
+	{name: "an empty state", response: param("state", ""), want: stale, kept: true},
+	{name: "two states", response: func(_ *tokenRig, l *loginOf) { l.response.Add("state", l.response.Get("state")) },
+		want: stale, kept: true},
+	{name: "a state that is too long", response: param("state", strings.Repeat("x", 101)), want: stale, kept: true},
+	{name: "another login's state", response: func(r *tokenRig, l *loginOf) {
+		l.response.Set("state", r.login("jane", r.browse("/"), auth.Login{}).response.Get("state"))
+	}, want: stale, kept: true},
+	{name: "another browser's", response: func(_ *tokenRig, l *loginOf) {
+		l.cookies = l.cookies[:0:0]
+		l.cookies = append(l.cookies, &http.Cookie{Name: "x"})
+	}, want: stale, kept: true, link: "/"},
+	{name: "another login's cookie under this one's name", response: func(r *tokenRig, l *loginOf) {
+		l.cookies[0].Value = r.login("john", r.browse("/"), auth.Login{}).cookies[0].Value
+	}, want: stale, kept: true},
+	{name: "a cookie of other keys", response: func(r *tokenRig, l *loginOf) { l.cookies[0].Value = forgedLogin(r, l) },
+		want: stale, kept: true},
+	{name: "a neighbour's cookie before", response: func(r *tokenRig, l *loginOf) {
+		l.cookies = append([]*http.Cookie{{Name: l.cookies[0].Name, Value: forgedLogin(r, l)}}, l.cookies...)
+	}, calls: 1},
+	{name: "too many cookies before", response: func(r *tokenRig, l *loginOf) {
+		forged := &http.Cookie{Name: l.cookies[0].Name, Value: forgedLogin(r, l)}
+		l.cookies = append([]*http.Cookie{l.cookies[0], forged, forged, forged, forged}[1:], l.cookies...)
+	}, want: stale, kept: true},
+	{name: "in time", response: later(10 * time.Minute), want: loginFailed, calls: 1}, // the provider's code lasts for a minute
+	{name: "too late", response: later(10*time.Minute + time.Second), want: stale, kept: true, link: loginPage},
+	{name: "at another origin", request: func(_ *tokenRig, q *auth.Request) { q.Origin = "https://other.example" },
+		want: stale, kept: true},
 
-		{name: "a script", request: header("Sec-Fetch-Mode", "cors"), want: stale, kept: true},
-		{name: "a frame", request: header("Sec-Fetch-Dest", "iframe"), want: stale, kept: true},
-		{name: "a prefetch", request: header("Sec-Purpose", "prefetch"), want: stale, kept: true},
-		{name: "a POST", request: func(_ *tokenRig, q *auth.Request) { q.Method = "POST" },
-			want: outcome{status: 405, reason: "method_not_allowed"}, kept: true},
-	})
+	{name: "no iss", response: param("iss"), want: loginFailed, link: loginPage},
+	{name: "another issuer's", response: param("iss", "https://evil.example"), want: loginFailed},
+	{name: "two iss", response: func(_ *tokenRig, l *loginOf) { l.response.Add("iss", l.response.Get("iss")) }, want: loginFailed},
+	{name: "no code", response: param("code"), want: loginFailed},
+	{name: "an empty code", response: param("code", ""), want: loginFailed},
+	{name: "two codes", response: func(_ *tokenRig, l *loginOf) { l.response.Add("code", "x") }, want: loginFailed},
+	{name: "an unknown code", response: param("code", "nonsense-code"), want: loginFailed, calls: 1},
+	{name: "another login's code", response: func(r *tokenRig, l *loginOf) {
+		l.response.Set("code", r.login("jane", r.browse("/"), auth.Login{}).response.Get("code"))
+	}, want: loginFailed, calls: 1}, // PKCE
+	{name: "denied", response: param("error", "access_denied"), want: outcome{status: 403, reason: "login_denied"}, link: loginPage},
+	{name: "in trouble", response: param("error", "server_error"),
+		want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
+	{name: "busy", response: param("error", "temporarily_unavailable"),
+		want: outcome{status: 503, reason: "login_server_error", retry: true}, kept: true},
+	{name: "another error", response: param("error", "invalid_scope"), want: notSetUp},
+	{name: "an error of another issuer", response: func(_ *tokenRig, l *loginOf) {
+		l.response.Set("error", "access_denied")
+		l.response.Set("iss", "https://evil.example")
+	}, want: loginFailed},
+
+	{name: "a script", request: header("Sec-Fetch-Mode", "cors"), want: stale, kept: true},
+	{name: "a frame", request: header("Sec-Fetch-Dest", "iframe"), want: stale, kept: true},
+	{name: "a prefetch", request: header("Sec-Purpose", "prefetch"), want: stale, kept: true},
+	{name: "a POST", request: func(_ *tokenRig, q *auth.Request) { q.Method = "POST" },
+		want: outcome{status: 405, reason: "method_not_allowed"}, kept: true},
 }
 
 func header(name, value string) func(*tokenRig, *auth.Request) {

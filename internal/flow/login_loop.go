@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxRepeatedLogins   = 3                // logins in a row after which the browser has no session
+	maxRepeatedLogins   = 3                // logins in a row without a session, after which another is refused
 	repeatedLoginWindow = 20 * time.Second // a user takes longer to log in, so older logins are no part of a loop
 	loginCountSuffix    = "rounds"         // the end of the name of the cookie that counts logins
 	redirectedSuffix    = "elsewhere"      // the end of the name of the cookie that marks a redirect to public_url
