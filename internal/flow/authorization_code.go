@@ -17,8 +17,8 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// authorizationCode logs a person in with the authorization code flow (RFC 6749 §4.1, OIDC Core §3.1): its challenge sends
-// the browser to the provider, its redirection endpoint begins the session.
+// authorizationCode logs a user in with the authorization code flow (RFC 6749 §4.1, OIDC Core §3.1). Its challenge sends the
+// browser to the provider, and its redirection endpoint begins the session.
 type authorizationCode struct {
 	settings       AuthorizationCodeSettings
 	request        oidc.TokenRequestSettings // scopes and audience
@@ -29,17 +29,17 @@ type authorizationCode struct {
 	paths          []string // of the redirection endpoints
 	home           string
 	action         loginAction
-	hidden         []string // arguments of the page that were for the gate
+	hidden         []string // query parameters for the gate, which the return address omits
 	beginsSession  bool
 	response       responseHeaders
-	searchUserinfo auth.Step // nil: userinfo isn't asked
+	searchUserinfo auth.Step // nil: search_user_info is off
 	now            func() time.Time
 	log            *slog.Logger
 }
 
 var authorizationCodeKind = Kind{
-	Name: "authorization_code", role: logsIn, on: true, beginsSession: true,
-	asks: oidc.Examination{Login: true}, check: checkAuthorizationCode,
+	Name: "authorization_code", role: roleLogin, defaultOn: true, beginsSession: true,
+	requires: oidc.Examination{Login: true}, check: checkAuthorizationCode,
 	paths: func(v view, base string) (all []OwnPath) {
 		key, uris := "paths", of[AuthorizationCodeSettings](v).RedirectURI
 		if len(uris) > 0 {
@@ -56,18 +56,19 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 	k, s := &authorizationCodeKind, *of[AuthorizationCodeSettings](b.view)
 	f := &authorizationCode{
 		settings: s, request: *of[oidc.TokenRequestSettings](b.view), clients: b.clients, sessions: sessions,
-		cookies: &loginCookies{loginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
-		home: b.Base, action: newLoginAction(b), response: newResponseHeaders(b, k), searchUserinfo: b.searchUserinfo, now: b.Now, log: b.Log,
+		cookies: &loginCookies{newLoginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
+		home: b.Base, action: newLoginAction(b), response: newResponseHeaders(b, k), searchUserinfo: b.searchUserinfo,
+		now: b.Now, log: b.Log,
 		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
 	f.loop = &loginLoop{f.cookies, f.paths, f.now}
-	if b.Several {
+	if b.MultiIssuer {
 		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}
 	return f
 }
 
-// Authenticate finds no credential: a code is only taken at the redirection endpoint.
+// Authenticate returns auth.ErrNoCredential: only the redirection endpoint accepts a code.
 func (f *authorizationCode) Authenticate(*auth.Request) (*auth.Result, error) {
 	return nil, auth.ErrNoCredential
 }
@@ -80,23 +81,24 @@ func (f *authorizationCode) Endpoints() []auth.Endpoint {
 	return all
 }
 
-// Challenge begins a login, if a person is there to log in.
+// Challenge begins a login if the request is a navigation of a browser.
 func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
 	if !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
 	if !r.Secure() && !auth.Loopback(r.Origin) && !f.settings.AllowInsecureHTTP {
 		return nil, &auth.Error{Status: http.StatusBadRequest, Reason: "login_insecure_http", Title: "Login needs https",
-			Description: "Logging in needs https, so that nobody on the way can read along.",
-			Err:         fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url", r.Origin)}
+			Description: "Logging in needs https, so that no one else can read what is sent.",
+			Err: fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url",
+				r.Origin)}
 	}
-	if a := f.loop.atPublicURL(r); a != nil {
+	if a := f.loop.redirectToPublicURL(r); a != nil {
 		return a, nil
 	}
 	if err := f.loop.checkLoop(r, want); err != nil {
 		return nil, err
 	}
-	n := f.clients.index(r)
+	n := f.clients.chosenIndex(r)
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
 		return nil, err
@@ -107,10 +109,10 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	if err != nil {
 		return nil, issuerError(err)
 	}
-	header := f.cookies.boundLogins(r)
-	switch err := f.cookies.remember(header, r, login); {
-	case errors.Is(err, errLongReturn):
-		return nil, tooLong(r, f.home)
+	header := f.cookies.dropOldest(r)
+	switch err := f.cookies.store(header, r, login); {
+	case errors.Is(err, errReturnTooLong):
+		return nil, returnTooLong(r, f.home)
 	case err != nil:
 		return nil, err
 	}
@@ -119,8 +121,8 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 	return &auth.Answer{Status: http.StatusFound, Header: header}, nil
 }
 
-// redirectURI returns the client's redirect URI on this request's origin. A login begins and ends on one origin, because its
-// cookie does.
+// redirectURI returns the client's redirect URI on the origin of the request. A login must begin and end on one origin,
+// because its cookie belongs to one.
 func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) {
 	configured := oidc.At(f.settings.RedirectURI, n)
 	if configured == "" || strings.HasPrefix(configured, "/") {
@@ -134,8 +136,8 @@ func (f *authorizationCode) redirectURI(r *auth.Request, n int) (string, error) 
 		return "", &auth.Error{Status: http.StatusBadRequest, Reason: "login_other_origin", Title: "Another address",
 			Link:        configured[:strings.Index(configured, u.Host)+len(u.Host)] + f.home,
 			Description: "Logging in works at another address of this service.",
-			Err: fmt.Errorf("the request's origin is %s, redirect_uri is %s: they must be one; behind a proxy set trusted_proxies or public_url",
-				r.Origin, configured)}
+			Err: fmt.Errorf("the request's origin is %s, and redirect_uri is %s: they must be equal; "+
+				"behind a proxy set trusted_proxies or public_url", r.Origin, configured)}
 	}
 	return configured, nil
 }
@@ -161,7 +163,9 @@ func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redi
 	if len(l.ACRValues) > 0 {
 		args.Set("acr_values", strings.Join(l.ACRValues, " "))
 	}
-	req := oidc.AuthorizationRequest{RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: f.request.Scopes, Args: args}
+	req := oidc.AuthorizationRequest{
+		RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: f.request.Scopes, Args: args,
+	}
 	if s.ResponseMode != "query" {
 		req.ResponseMode = s.ResponseMode
 	}
@@ -171,6 +175,7 @@ func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redi
 	return req
 }
 
+// pkce reports whether authorization requests use PKCE (RFC 7636).
 func (f *authorizationCode) pkce() bool {
 	required := f.settings.RequireProofKeyForCodeExchange
 	return required == nil || *required

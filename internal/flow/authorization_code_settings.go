@@ -11,26 +11,28 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// AuthorizationCodeSettings are the authorization request's parameters and the login cookie's.
+// AuthorizationCodeSettings are the parameters of the authorization request, and the attributes of the login cookie.
 type AuthorizationCodeSettings struct {
-	RedirectURI                    []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback under the route's first path
-	ResponseType                   []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
-	ResponseMode                   string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
-	MaxAge                         *time.Duration `yaml:"max_age" group:"issuer"`
-	AuthorizationQueryArgsNames    []string       `yaml:"authorization_query_args_names" group:"issuer"`
-	AuthorizationQueryArgsValues   []string       `yaml:"authorization_query_args_values" group:"issuer"`
-	AuthorizationQueryArgsClient   []string       `yaml:"authorization_query_args_client" group:"issuer"`     // copied from the client's query
-	RequireProofKeyForCodeExchange *bool          `yaml:"require_proof_key_for_code_exchange" group:"issuer"` // only false switches PKCE off
+	RedirectURI  []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback below the route
+	ResponseType []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
+	ResponseMode string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
+	MaxAge       *time.Duration `yaml:"max_age" group:"issuer"`
+
+	AuthorizationQueryArgsNames    []string `yaml:"authorization_query_args_names" group:"issuer"`
+	AuthorizationQueryArgsValues   []string `yaml:"authorization_query_args_values" group:"issuer"`
+	AuthorizationQueryArgsClient   []string `yaml:"authorization_query_args_client" group:"issuer"`     // copied from the client's query
+	RequireProofKeyForCodeExchange *bool    `yaml:"require_proof_key_for_code_exchange" group:"issuer"` // PKCE, unless false
 
 	AuthorizationCookieName     string         `yaml:"authorization_cookie_name" default:"authorization"`
 	AuthorizationCookie         CookieSettings `yaml:",inline" prefix:"authorization_cookie_"`
-	AuthorizationRollingTimeout time.Duration  `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // how long a login may take
+	AuthorizationRollingTimeout time.Duration  `yaml:"authorization_rolling_timeout" default:"600" min:"1s"` // of a login
 
-	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: a stolen ID token could be slipped in
+	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: it allows injection of a stolen ID token
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
 }
 
-// redirectPaths returns where the redirection endpoints are: the paths of redirect_uri, or oauth2/callback below the route.
+// redirectPaths returns the paths of the redirection endpoints: those of redirect_uri, or oauth2/callback below the route's
+// first path.
 func redirectPaths(redirectURIs []string, base string) []string {
 	var all []string
 	for _, text := range redirectURIs {
@@ -44,8 +46,8 @@ func redirectPaths(redirectURIs []string, base string) []string {
 	return all
 }
 
-// registeredRedirectURI returns the redirect URI that the issuer must know; empty if neither redirect_uri nor origin, which is
-// public_url, says it.
+// registeredRedirectURI returns the redirect URI that must be registered at the issuer; empty if neither redirect_uri nor
+// origin, which is public_url, determines it.
 func registeredRedirectURI(redirectURIs []string, base, origin string) string {
 	configured := oidc.At(redirectURIs, 0)
 	switch {
@@ -57,11 +59,11 @@ func registeredRedirectURI(redirectURIs []string, base, origin string) string {
 	return ""
 }
 
-// checkAuthorizationCode judges the settings of the authorization request and of the login's cookie.
+// checkAuthorizationCode reports mistakes in the settings of the authorization request and of the login cookie.
 func checkAuthorizationCode(v view, c check.Checker, x *kindContext) {
 	s := of[AuthorizationCodeSettings](v)
 	c.Must("auth_methods", !x.logsIn || x.hasSessions,
-		"authorization_code needs session beside it, or every page would begin a new login: add session")
+		"authorization_code needs session too, or every page would begin a new login: add session")
 	c.Each("redirect_uri", s.RedirectURI, x.CheckRedirectURI)
 	c.Aligned("authorization_query_args_names", len(s.AuthorizationQueryArgsNames),
 		"authorization_query_args_values", len(s.AuthorizationQueryArgsValues))
@@ -74,21 +76,21 @@ func checkAuthorizationCode(v view, c check.Checker, x *kindContext) {
 		c.Warn("allow_insecure_http", "logins, cookies and tokens may travel in the clear")
 	}
 	if !s.VerifyNonce {
-		c.Warn("verify_nonce", "INSECURE: an ID token that somebody has stolen can be slipped into a login")
+		c.Warn("verify_nonce", "INSECURE: a stolen ID token can be injected into a login")
 	}
 	s.checkCookie(c, x)
 }
 
-// checkLoginCookie judges the cookie of logins, which browsers must send to the redirection endpoint.
+// checkCookie reports mistakes in the settings of the login cookie, which browsers must send to the redirection endpoint.
 func (s *AuthorizationCodeSettings) checkCookie(c check.Checker, x *kindContext) {
 	const prefix = "authorization_cookie_"
 	c.One(prefix+"name", s.AuthorizationCookieName, check.CookieName)
 	s.AuthorizationCookie.check(c, prefix, &x.Route)
 	c.Must(prefix+"same_site", s.AuthorizationCookie.SameSite != "Strict",
-		"with Strict the browser doesn't send the cookie when the provider sends it back here, so no login would end: write Lax")
+		"with Strict the browser doesn't send the cookie when the provider redirects it back here, so no login would complete: write Lax")
 	if s.ResponseMode == "form_post" {
 		c.Must(prefix+"same_site", !c.IsSet(prefix+"same_site") || s.AuthorizationCookie.SameSite == "None",
-			"response_mode: form_post is a post of another site, for which the cookie must be None: write None, or take it out")
+			"response_mode: form_post is a POST from another site, for which the cookie must be None: write None, or take it out")
 	}
 	if !x.logsIn || len(x.Paths) == 0 {
 		return
@@ -99,14 +101,15 @@ func (s *AuthorizationCodeSettings) checkCookie(c check.Checker, x *kindContext)
 	}
 }
 
-// authorizationArgs are the parameters of an authorization request that the flow sets itself, and the settings of those that have one.
+// authorizationArgs maps the parameters of authorization requests that the flow sets itself to their setting; empty if they
+// have none.
 var authorizationArgs = map[string]string{
 	"response_type": "response_type", "response_mode": "response_mode", "client_id": "client_id", "redirect_uri": "redirect_uri",
 	"scope": "scopes", "audience": "audience", "max_age": "max_age",
 	"state": "", "nonce": "", "code_challenge": "", "code_challenge_method": "", "request": "", "request_uri": "",
 }
 
-// checkAuthorizationArg judges a parameter that is added to authorization requests.
+// checkAuthorizationArg checks the name of an additional parameter of authorization requests.
 func checkAuthorizationArg(name string) error {
 	setting, owned := authorizationArgs[name]
 	switch {

@@ -16,14 +16,14 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// callback is the redirection endpoint (RFC 6749 §3.1.2): it takes the authorization response, once, from the browser that
-// began the login.
+// callback serves the redirection endpoint (RFC 6749 §3.1.2). It accepts one authorization response for a login, from the
+// browser that began it.
 func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	response, err := f.params(r)
 	if err != nil {
 		return nil, err
 	}
-	if !r.Opened() { // what a script, a frame or a prefetch asks spends no code and begins no session
+	if !r.Opened() { // a script, a frame or a prefetch must not use a code or begin a session
 		return nil, staleLogin(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
 	}
 	login, name, err := f.recall(r, response)
@@ -31,12 +31,12 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		return nil, err
 	}
 	header := http.Header{}
-	f.cookies.cookie.set(header, r, name, "", -1) // a login is good for one response
+	f.cookies.cookie.set(header, r, name, "", -1) // a login accepts one response
 	res, err := f.redeemOnce(r, login, response)
 	if err != nil {
 		err = f.loginError(r, login, err)
 		if auth.AsError(err).Status == http.StatusServiceUnavailable {
-			return nil, err // the same response may work later
+			return nil, err // the browser may repeat the same response
 		}
 		return nil, auth.WithHeader(err, header)
 	}
@@ -45,9 +45,9 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		begun, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
 	}
 	if err == nil {
-		err = f.loop.countRound(header, r)
+		err = f.loop.countLogin(header, r)
 	}
-	if err != nil { // the code is spent: only a new login helps
+	if err != nil { // the code is used, so only a new login helps
 		away := auth.Unavailable("session_store_unavailable", err)
 		away.Link = r.Origin + login.Return
 		return nil, auth.WithHeader(away, header)
@@ -59,19 +59,20 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	return f.action.finish(r, login, res), nil
 }
 
-// recall finds the login that an authorization response belongs to, by its state, and the name of its cookie.
+// recall returns the login of an authorization response, by its state, and the name of the login's cookie.
 func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login, string, error) {
 	states := response["state"]
 	if len(states) != 1 || len(states[0]) > 100 {
-		return nil, "", staleLogin(r, f.home, errors.New("the authorization response has no state, or several"))
+		return nil, "", staleLogin(r, f.home, errors.New("the authorization response has no state, or more than one"))
 	}
 	name := f.cookies.cookieName(r, states[0])
 	l := f.cookies.unseal(r, name)
 	switch {
 	case l == nil:
-		return nil, "", staleLogin(r, f.home, errors.New("no login of this browser has this state: it was used already, began in another browser, or never"))
+		return nil, "", staleLogin(r, f.home, errors.New("no pending login of this browser has this state: "+
+			"the login was used already, began in another browser, or never began"))
 	case subtle.ConstantTimeCompare([]byte(l.state()), []byte(states[0])) != 1:
-		return nil, "", staleLogin(r, f.home, errors.New("the login's state is another"))
+		return nil, "", staleLogin(r, f.home, errors.New("the state is not that of the login in the cookie"))
 	case l.Origin != r.Origin:
 		return nil, "", staleLogin(r, f.home, fmt.Errorf("the login began at %s and ended at %s", l.Origin, r.Origin))
 	case f.now().Sub(time.Unix(l.Started, 0)) > f.settings.AuthorizationRollingTimeout:
@@ -80,15 +81,15 @@ func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login
 	return l, name, nil
 }
 
-// redeemOnce redeems the code of a login's first response: a browser that keeps the login's cookie makes no second token
-// request with it, at whatever replica. A response that the authorization server could not be asked about doesn't count.
+// redeemOnce redeems the code of a login's first response. A browser that keeps the login's cookie causes no second token
+// request, at any replica. A response does not count if the authorization server was unavailable.
 func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
 	undo, first, err := f.sessions.store.MarkUsed(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
 	switch {
 	case err != nil:
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	case !first:
-		return nil, staleLogin(r, l.Return, errors.New("this login has had its authorization response already"))
+		return nil, staleLogin(r, l.Return, errors.New("this login has already received its authorization response"))
 	}
 	res, err := f.redeem(r, l, response)
 	if oidc.IsOutage(err) {
@@ -97,11 +98,11 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 	return res, err
 }
 
-// maxResponse bounds an authorization response that comes as a form, in bytes.
+// maxResponse is the longest authorization response that is read from a form, in bytes.
 const maxResponse = 64 << 10
 
-// params returns the parameters of the authorization response: of the query, or with form_post of the body (OAuth 2.0 Form
-// Post Response Mode §2).
+// params returns the parameters of the authorization response: from the query, or with form_post from the body (OAuth 2.0
+// Form Post Response Mode §2).
 func (f *authorizationCode) params(r *auth.Request) (url.Values, error) {
 	if f.settings.ResponseMode == "query" {
 		if r.Method != http.MethodGet {
@@ -119,11 +120,11 @@ func (f *authorizationCode) params(r *auth.Request) (url.Values, error) {
 	return form.Values, nil
 }
 
-// redeem checks the authorization response and exchanges its code for tokens, which are proved here.
+// redeem checks the authorization response, exchanges its code for tokens and verifies them.
 func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
 	n := f.clients.indexOf(l.Client)
 	if n < 0 {
-		return nil, errors.New("the login's client is no longer one of this route")
+		return nil, errors.New("this route no longer has the client of the login")
 	}
 	client := f.clients.list[n]
 	if err := client.CheckResponseIssuer(r.Context(), response["iss"]); err != nil {
@@ -133,7 +134,7 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, client.ResponseError(code, response.Get("error_description"))
 	}
 	if len(response["code"]) != 1 || response.Get("code") == "" {
-		return nil, errors.New("the authorization response has no code, or several")
+		return nil, errors.New("the authorization response has no code, or more than one")
 	}
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
@@ -157,7 +158,7 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 		return nil, err
 	}
 	answered.Identity.Flow, answered.Identity.Session = string(sessionKind.Name), true
-	if err := l.checkStrength(answered.Identity); err != nil {
+	if err := l.checkACR(answered.Identity); err != nil {
 		return nil, err
 	}
 	res := f.response.result(&answered, nil)
@@ -167,10 +168,11 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 	return res, nil
 }
 
-// loginError turns a failed login into a page that says so calmly and leads back to where the person wanted to go. It never
-// sends the browser there by itself: that could go round for ever.
+// loginError returns the error of a failed login. Its page has a link to the requested page, and does not redirect there:
+// redirects could repeat without end.
 func (f *authorizationCode) loginError(r *auth.Request, l *login, err error) error {
-	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed", Link: r.Origin + l.Return, Err: err,
+	e := &auth.Error{Status: http.StatusBadRequest, Reason: "login_failed", Title: "Login not completed",
+		Err: err, Link: r.Origin + l.Return,
 		Description: "The login could not be completed. Please try again."}
 	var refused *oauth2.RetrieveError
 	switch {
@@ -178,7 +180,7 @@ func (f *authorizationCode) loginError(r *auth.Request, l *login, err error) err
 		return err
 	case errors.Is(err, oidc.ErrUnavailable):
 		unanswered := issuerError(err)
-		if oidc.IsOutage(err) { // else the link would go round
+		if oidc.IsOutage(err) { // otherwise the link would lead to the same error
 			unanswered.Link = e.Link
 		}
 		return unanswered
@@ -186,7 +188,7 @@ func (f *authorizationCode) loginError(r *auth.Request, l *login, err error) err
 		e.Status, e.Reason, e.Description = http.StatusForbidden, "login_denied", "The login was refused, or you cancelled it."
 	case errors.As(err, &refused) && slices.Contains([]string{"temporarily_unavailable", "server_error"}, refused.ErrorCode):
 		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "login_server_error", 5*time.Second
-		e.Description = "The login service is in trouble at the moment. Please try again in a while."
+		e.Description = "The login service has a problem at the moment. Please try again later."
 	}
 	return e
 }

@@ -12,27 +12,27 @@ import (
 	"sallyport/internal/session"
 )
 
-// Deps is what the flows of one part are given.
+// Deps has the dependencies of the flows of one part.
 type Deps struct {
 	Clients        []*oidc.Client    // by the index of client_id
 	Sessions       *session.Sessions // nil where HasSessions is false
 	Keyring        *keyring.Keyring  // nil where HasSessions is false
-	Base           string            // the route's first path: the gate's own paths are below it
-	HashKey        []byte            // of what is remembered by credentials
-	Several        bool              // the route has a list of issuers
+	Base           string            // the first path of the route; the paths of the gate are below it
+	HashKey        []byte            // the key of hashes under which credentials are cached
+	MultiIssuer    bool              // the route has a list of issuers
 	AuthServer     *authserver.Server
 	Now            func() time.Time
-	SubjectIssuers []*oidc.Issuer // of token_exchange, by the index of subject_token_issuers
+	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers
 	Log            *slog.Logger
 
-	// TakesAudience reports whether the audience of a token that a client sends may pass, by its claims. A token that may not
-	// causes no fetch of keys. Nil takes all.
+	// TakesAudience reports, from the claims of a token that a client sends, whether a policy may accept the audience. A
+	// token with another audience causes no fetch of keys. Nil accepts every audience.
 	TakesAudience func(auth.Claims) bool
 }
 
 func (d *Deps) issuer() *oidc.Issuer { return d.Clients[0].Issuer() }
 
-// issuers returns those whose JWTs are taken: the part's own, and those whose tokens are exchanged.
+// issuers returns the issuers whose JWTs are accepted: the part's own, and those whose tokens are exchanged.
 func (d *Deps) issuers() []*oidc.Issuer {
 	all := []*oidc.Issuer{d.issuer()}
 	for _, i := range d.SubjectIssuers {
@@ -43,23 +43,26 @@ func (d *Deps) issuers() []*oidc.Issuer {
 	return all
 }
 
-// A base is what the flows of one part are built from: what they are given, and what they share.
+// A base has what the flows of one part are built from: the settings, the dependencies and the parts that they share.
 type base struct {
 	view
 	*Deps
 
-	search  search // where credentials are looked for
-	clients *clients
-	tokens  *tokenFinder
-	params  *copiedParams // of token requests
+	readOptions readOptions
+	clients     *clients
+	tokens      *tokenFinder
+	params      *copiedParams // the parameters that are copied to token requests
 
-	introspect     func(*auth.Request, string) (*auth.Identity, error) // nil: introspection is off
-	searchUserinfo auth.Step                                           // nil: search_user_info is off
-	basicClients   *basicClients                                       // nil: Basic is a person's only, or a client's only
-	users          auth.Chain                                          // of the built-in authorization server: the sessions of all parts of the route
+	introspect     introspectFunc // nil: introspection is off
+	searchUserinfo auth.Step      // nil: search_user_info is off
+	basicClients   *basicClients  // nil: only one of password and client_credentials reads Basic
+	users          auth.Chain     // for the built-in authorization server: the sessions of all parts of the route
 }
 
-// PathBelow joins the route's first path and a path of the gate's own.
+// An introspectFunc introspects an access token for a request. Its error is final.
+type introspectFunc func(*auth.Request, string) (*auth.Identity, error)
+
+// PathBelow joins the first path of a route and the name of one of the gate's paths.
 func PathBelow(base, name string) string {
 	if base == "/" {
 		return base + name

@@ -9,22 +9,22 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A pair is a name and a secret, and where they stood.
+// A pair is a name and a secret, and where the request carries them.
 type pair struct {
 	name   string
 	secret auth.Secret
 	at     []auth.Param
-	basic  bool // they stood in an Authorization header, where a user's and a client's look alike
+	basic  bool // they are Basic credentials, which look alike for users and clients
 }
 
-// pair finds a name and a secret: in an Authorization header with Basic (RFC 7617), or as two parameters of query or body.
-// The error wraps auth.ErrNoCredential if there is neither; half a pair is none, and two pairs are refused.
+// pair returns the name and the secret of a request: from an Authorization header with Basic (RFC 7617), or from two
+// parameters of query or body. Its error wraps auth.ErrNoCredential if either is missing. Two pairs are refused.
 func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, error) {
 	var all []pair
 	if p.header {
 		basic, err := basicPair(r)
-		if err == nil && r.Header.Get("Origin") != "" { // a browser sends what it once was told from anybody's page
-			err = checkUpgrade(r, p.trusted)
+		if err == nil && r.Header.Get("Origin") != "" { // browsers send cached Basic credentials with requests from any page
+			err = checkUpgrade(r, p.trustedOrigins)
 		}
 		switch {
 		case err == nil:
@@ -42,13 +42,13 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 		if err != nil {
 			return pair{}, err
 		}
-		name, hasName, err := one(names)
-		secret, hasSecret, errSecret := one(secrets)
+		name, hasName, err := single(names)
+		secret, hasSecret, errSecret := single(secrets)
 		if err := errors.Join(err, errSecret); len(names)*len(secrets) > 0 && err != nil {
 			return pair{}, errTwice
 		}
 		if hasName && hasSecret {
-			all = append(all, pair{name: name.value, secret: auth.Secret(secret.value), at: used(name, secret)})
+			all = append(all, pair{name: name.value, secret: auth.Secret(secret.value), at: paramsOf(name, secret)})
 		}
 	}
 	switch len(all) {
@@ -60,7 +60,7 @@ func (p *places) pair(r *auth.Request, nameParam, secretParam string) (pair, err
 	return pair{}, errTwice
 }
 
-// basicPair reads an Authorization header with Basic (RFC 7617 §2). One that goes on wrongly is refused.
+// basicPair returns the name and the secret of an Authorization header with Basic (RFC 7617 §2). A malformed one is refused.
 func basicPair(r *auth.Request) (pair, error) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {

@@ -8,10 +8,10 @@ import (
 	"sallyport/internal/cache"
 )
 
-// basicClients remember which Basic credentials are a client's, on routes where they could be a person's too. Without it each request
-// would ask the issuer for a user of that name first, which could lock that user out.
+// basicClients cache which Basic credentials are a client's, on routes where they could be a user's too. Without the cache
+// each request of a client would cause a password grant for a user of that name, which could lock out the user.
 type basicClients struct {
-	secret  []byte // of its keys
+	secret  []byte // the key of the hashes that are cache keys
 	clients *otter.Cache[cache.Key, struct{}]
 }
 

@@ -8,20 +8,23 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestBearerIssuerAway: without keys nobody knows whether a JWT is good. What is refused without them is refused still.
+// TestBearerIssuerAway: without keys a JWT is neither accepted nor refused. What is refused without keys still is.
 func TestBearerIssuerAway(t *testing.T) {
 	w := newWorld(t)
 	good := row{cold: true, ask: with(jwt(nil))}
 	w.tryOutages(t, "bearer", provider.Discovery, good)
 	w.tryOutages(t, "bearer", provider.JWKS, good)
 	w.try(t, "bearer", []row{
-		{name: "nobody listens", cold: true, change: func(g *gate) { g.settings.Client.Issuer = "http://127.0.0.1:1" }, ask: with(jwt(nil)), want: away},
-		{name: "metadata of another issuer", cold: true, ask: with(jwt(nil)), want: misset, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
-			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["issuer"] = "https://other.example" })
-		}},
-		{name: "metadata without keys", cold: true, ask: with(jwt(nil)), want: misset, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
-			g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { delete(m, "jwks_uri") })
-		}},
+		{name: "nobody listens", cold: true, change: func(g *gate) { g.settings.Client.Issuer = "http://127.0.0.1:1" },
+			ask: with(jwt(nil)), want: away},
+		{name: "metadata of another issuer", cold: true, ask: with(jwt(nil)),
+			want: misset, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
+				g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { m["issuer"] = "https://other.example" })
+			}},
+		{name: "metadata without keys", cold: true, ask: with(jwt(nil)),
+			want: misset, calls: calls{provider.Discovery: 1}, before: func(g *gate) {
+				g.issuer.AdjustAnswer(provider.Discovery, func(m map[string]any) { delete(m, "jwks_uri") })
+			}},
 		{name: "an empty key set", cold: true, ask: with(jwt(nil)), want: away, calls: calls{provider.Discovery: 1, provider.JWKS: 1},
 			before: func(g *gate) { g.answers(provider.JWKS, 200, "application/json", `{"keys":[]}`) }},
 		{name: "keys for encryption", cold: true, ask: with(jwt(nil)),
@@ -47,8 +50,8 @@ func everyKey(g *gate, member, value string) {
 	})
 }
 
-// TestBearerKeys: a token that names an unknown key causes one fetch, and strangers cause no more than one in a while. What a
-// withdrawn key has signed is refused as soon as that is known.
+// TestBearerKeys: a token with an unknown key ID causes one fetch, and such tokens cause at most one in a while. Tokens of a
+// withdrawn key are refused after the next fetch.
 func TestBearerKeys(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, "bearer")
@@ -58,7 +61,7 @@ func TestBearerKeys(t *testing.T) {
 	g.expect(row{ask: always(old), want: passes})
 	w.issuer.RotateKeys(false)
 	next := g.bearer(jwt(nil)(g))
-	g.expect(row{ask: always(old), want: passes}) // that its key is withdrawn isn't known yet
+	g.expect(row{ask: always(old), want: passes}) // its key is still cached
 	g.expect(row{ask: always(next), want: passes, calls: fetched})
 	g.expect(row{ask: always(old), want: invalid("token_invalid")})
 	unknown := func(more map[string]any) func(*gate) *auth.Request {
@@ -68,7 +71,7 @@ func TestBearerKeys(t *testing.T) {
 		g.expect(row{ask: unknown(nil), want: invalid("token_invalid")})
 	}
 	w.clock.advance(31 * time.Second)
-	for reason, claims := range map[string]map[string]any{ // no fetch for what wouldn't pass
+	for reason, claims := range map[string]map[string]any{ // tokens that would be refused cause no fetch
 		"token_expired": {"exp": w.clock.now().Unix()}, "token_not_yet_valid": {"nbf": w.clock.now().Add(2 * time.Minute).Unix()},
 		"token_invalid": {"iss": "https://other.example"}, "not_an_access_token": {"nonce": "x"},
 	} {
@@ -80,10 +83,10 @@ func TestBearerKeys(t *testing.T) {
 	g.expect(row{ask: unknown(nil), want: away})
 	g.expect(row{ask: always(next), want: passes})
 	w.clock.advance(5 * time.Minute)
-	g.expect(row{ask: always(next), want: invalid("token_expired")}) // what is kept is judged at each request
+	g.expect(row{ask: always(next), want: invalid("token_expired")}) // the expiry of a cached token is checked at each request
 }
 
-// TestBearerCookie: with jwt_session_cookie a token counts only beside the cookie that holds its claim.
+// TestBearerCookie: with jwt_session_cookie a token is only accepted with a cookie that holds its claim.
 func TestBearerCookie(t *testing.T) {
 	w := newWorld(t)
 	cookie := func(g *gate) { g.settings.JWTSessionCookie = "sid" }
@@ -106,7 +109,7 @@ func TestBearerCookie(t *testing.T) {
 	})
 }
 
-// TestBearerIntrospected: with introspect_jwt_tokens the issuer confirms what its keys have proved, and only that.
+// TestBearerIntrospected: with introspect_jwt_tokens verified tokens, and only those, are introspected.
 func TestBearerIntrospected(t *testing.T) {
 	w := newWorld(t)
 	ask := func(g *gate) { g.settings.IntrospectJWTTokens = true }
@@ -121,8 +124,10 @@ func TestBearerIntrospected(t *testing.T) {
 		}},
 		{name: "about somebody else", change: ask, before: saying(map[string]any{"sub": "jane"}), ask: with(jwt(nil)),
 			want: invalid("introspection_subject"), calls: one},
-		{name: "the answer names nobody", change: ask, before: saying(map[string]any{"sub": nil}), ask: with(jwt(nil)), want: passes, calls: one},
-		{name: "the token names nobody", change: ask, before: saying(map[string]any{"sub": "john"}), ask: with(jwt(map[string]any{"sub": nil})),
+		{name: "the answer names nobody", change: ask, before: saying(map[string]any{"sub": nil}), ask: with(jwt(nil)),
+			want: passes, calls: one},
+		{name: "the token names nobody", change: ask, before: saying(map[string]any{"sub": "john"}),
+			ask:  with(jwt(map[string]any{"sub": nil})),
 			want: passes, calls: one},
 		{name: "away", change: ask, ask: with(jwt(nil)), want: away, before: func(g *gate) { g.cut() }},
 		{name: "a refusal of its cookie comes first", want: invalid("token_without_cookie"), ask: with(jwt(nil)),

@@ -9,16 +9,15 @@ import (
 	"sallyport/internal/auth"
 )
 
-// BindingSettings say what becomes of access tokens that are bound to a key (RFC 9449) or to a certificate (RFC 8705): who
-// presents one has to prove to be the holder. Without a setting they are refused, since no proof is checked; off lets them
-// pass as if they weren't bound.
+// BindingSettings say how access tokens are treated that are bound to a key (RFC 9449) or to a certificate (RFC 8705). The
+// gate checks no proof of possession, so it refuses them by default. With off it accepts them as if they were not bound.
 type BindingSettings struct {
 	ProofOfPossessionDPoP string `yaml:"proof_of_possession_dpop" enum:"off"`
 	ProofOfPossessionMTLS string `yaml:"proof_of_possession_mtls" enum:"off"`
 }
 
-// check refuses a token whose binding nobody has proved, by what its claims or the introspection answer say (RFC 7800
-// §3.1). A binding of an unknown kind passes only where none counts.
+// check refuses a token that is bound according to its claims or the introspection response (RFC 7800 §3.1). A binding of an
+// unknown kind is only accepted if both settings are off.
 func (s *BindingSettings) check(i *auth.Identity) error {
 	dpop, mtls := s.ProofOfPossessionDPoP == "off", s.ProofOfPossessionMTLS == "off"
 	if dpop && mtls {
@@ -45,12 +44,14 @@ func (s *BindingSettings) check(i *auth.Identity) error {
 	return nil
 }
 
-// keycloakJKTType stands beside jkt in Keycloak's tokens, says by what the key is proved, and binds to nothing itself.
+// keycloakJKTType is a member beside jkt in Keycloak's tokens. It names the kind of proof, and is no binding itself.
 const keycloakJKTType = "kc-jkt-type"
 
 func errBound(kind string) error {
-	return auth.InvalidToken("token_bound", fmt.Errorf("cnf: the token is bound (%s), and no proof of that is checked: %w", kind, errNoProof))
+	return auth.InvalidToken("token_bound",
+		fmt.Errorf("cnf: the token is bound (%s), and the gate checks no proof of possession: %w", kind, errNoProof))
 }
 
-// errNoProof is the remedy.
-var errNoProof = errors.New("have the issuer give this client unbound tokens, or write proof_of_possession_dpop: off, or proof_of_possession_mtls: off, to let them pass unproved")
+// errNoProof tells the operator how to have such tokens accepted.
+var errNoProof = errors.New("have the issuer issue unbound tokens to this client, or write proof_of_possession_dpop: off, " +
+	"or proof_of_possession_mtls: off, to accept them without proof")

@@ -8,7 +8,8 @@ import (
 	"sallyport/internal/auth"
 )
 
-// login lets a person log in with a browser, and returns the session cookie. More are headers of the request that begins it.
+// login logs a user in with a browser, and returns the session cookie. More are headers of the request that begins the
+// login.
 func (g *gate) login(user string, more ...string) *http.Cookie {
 	g.Helper()
 	page := append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
@@ -50,7 +51,7 @@ func setIn(h http.Header) []*http.Cookie {
 	return (&http.Response{Header: h}).Cookies()
 }
 
-// sessionIn is the session cookie that one of the headers sets.
+// sessionIn returns the session cookie that one of the headers sets.
 func (g *gate) sessionIn(headers ...http.Header) *http.Cookie {
 	g.Helper()
 	for _, h := range headers {
@@ -64,7 +65,7 @@ func (g *gate) sessionIn(headers ...http.Header) *http.Cookie {
 	return nil
 }
 
-// carries is a request for a page with cookies.
+// carries returns a request for a page with cookies.
 func (g *gate) carries(cookies ...*http.Cookie) *auth.Request {
 	r := g.request("GET /page")
 	for _, c := range cookies {
@@ -76,7 +77,7 @@ func (g *gate) carries(cookies ...*http.Cookie) *auth.Request {
 // as returns a cookie with another value.
 func as(c *http.Cookie, value string) *http.Cookie { return &http.Cookie{Name: c.Name, Value: value} }
 
-// clears asserts that the response deletes the session cookie; keeps that it leaves it alone.
+// clears asserts that the response deletes the session cookie, keeps that it does not.
 func clears(g *gate, res *auth.Result) { g.clearing(res, true) }
 func keeps(g *gate, res *auth.Result)  { g.clearing(res, false) }
 

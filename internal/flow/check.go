@@ -7,14 +7,14 @@ import (
 	"sallyport/internal/check"
 )
 
-// A CheckContext is what the flows' settings are judged by, besides themselves.
+// A CheckContext is the context in which the flows' settings are checked.
 type CheckContext struct {
 	check.Route
-	Entries     []*Settings // of all issuers of the route
+	Entries     []*Settings // the settings of all issuers of the route
 	AnyAudience bool        // audience_required is any
 }
 
-// newKindContext returns what the settings of a kind are judged by.
+// newKindContext returns the context in which the settings of a kind are checked.
 func (s *Settings) newKindContext(k *Kind, x *CheckContext) *kindContext {
 	return &kindContext{
 		Route: x.Route, on: s.isOn(k), logsIn: s.LogsIn(), hasSessions: s.HasSessions(), anyAudience: x.AnyAudience,
@@ -23,13 +23,13 @@ func (s *Settings) newKindContext(k *Kind, x *CheckContext) *kindContext {
 	}
 }
 
-// Check reports what is wrong with the settings, by key.
+// Check reports mistakes in the settings, by key.
 func (s *Settings) Check(c check.Checker, x *CheckContext) {
 	s.Client.Check(c, s.Examination("", ""))
 	s.Session.Check(c, s.HasSessions())
 	if s.Cluster.ClusterCacheStrategy != "off" {
 		c.Must("cluster_cache_strategy", len(s.Session.Secret) > 0,
-			"what is shared is sealed with session_secret, which every replica must have: add it")
+			"the shared cache is sealed with session_secret, which every replica must have: add it")
 		s.Cluster.ClusterCacheRedis.Check(c, "cluster_cache_redis")
 	}
 	for _, k := range table {
@@ -41,7 +41,7 @@ func (s *Settings) Check(c check.Checker, x *CheckContext) {
 		}
 	}
 	c.Must("token_exchange", s.Client.TokenExchange == nil || s.anyOn(func(k *Kind) bool { return k.exchangeable }),
-		"the tokens that are exchanged come from bearer or session: add one of them to auth_methods")
+		"only tokens of bearer and session are exchanged: add one of them to auth_methods")
 	s.LoginSettings.check(c)
 	s.TokenClientSettings.check(c, s.Client.TokenHeadersReplay)
 	c.One("id_token_param_name", s.IDTokenParamName, check.ParamName)

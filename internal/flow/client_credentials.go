@@ -7,61 +7,61 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// ClientCredentialsSettings say where a caller's client credentials are read from.
+// ClientCredentialsSettings say where a request carries the client's own credentials.
 type ClientCredentialsSettings struct {
 	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
 }
 
-// clientCredentialsGrant passes a caller's own client on to the token endpoint (RFC 6749 §4.4), and lets it in with the token
-// that it was given there.
+// clientCredentialsGrant exchanges the client's own credentials for a token (RFC 6749 §4.4).
 type clientCredentialsGrant struct {
 	places
 	clients  *clients
 	params   *copiedParams
 	response responseHeaders
-	basic    *basicClients // nil where Basic is a client's only
+	basic    *basicClients // nil: password does not read Basic
 
-	spellings spellings
+	encodings basicEncodings
 }
 
 var clientCredentialsKind = Kind{
-	Name: "client_credentials", new: newClientCredentials, asks: oidc.Examination{Token: true},
-	places: func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType }, placesKey: "client_credentials_param_type", schemes: inBasic,
+	Name: "client_credentials", new: newClientCredentials, requires: oidc.Examination{Token: true},
+	places:    func(v view) []string { return of[ClientCredentialsSettings](v).ClientCredentialsParamType },
+	placesKey: "client_credentials_param_type", schemes: basicScheme,
 }
 
 func newClientCredentials(b *base, k *Kind) auth.Flow {
 	return &clientCredentialsGrant{
-		places: newPlaces(k.places(b.view), b.search), clients: b.clients, params: b.params, basic: b.basicClients,
-		response: newResponseHeaders(b, k), spellings: spellings{newBasicClients(b.HashKey)},
+		places: newPlaces(k.places(b.view), b.readOptions), clients: b.clients, params: b.params, basic: b.basicClients,
+		response: newResponseHeaders(b, k), encodings: basicEncodings{newBasicClients(b.HashKey)},
 	}
 }
 
 func (f *clientCredentialsGrant) Authenticate(r *auth.Request) (*auth.Result, error) {
-	who, err := f.pair(r, "client_id", "client_secret")
+	creds, err := f.pair(r, "client_id", "client_secret")
 	if err != nil {
 		return nil, err
 	}
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	t, err := f.ask(r, who, by)
+	t, err := f.request(r, creds, caller)
 	if err != nil {
 		return nil, grantError("client_credentials_refused", err)
 	}
-	if who.basic {
-		f.basic.remember(who)
+	if creds.basic {
+		f.basic.remember(creds)
 	}
-	return f.response.result(t, who.at), nil
+	return f.response.result(t, creds.at), nil
 }
 
-// ask asks for a token in each way to read the credentials, until one is accepted.
-func (f *clientCredentialsGrant) ask(r *auth.Request, who pair, by oidc.Caller) (t *oidc.TokenResponse, err error) {
-	client := f.clients.first() // its settings: the caller authenticates as its own client
-	for _, p := range f.spellings.of(who) {
-		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, by)
-		if err == nil && p.name == who.name && p.secret == who.secret {
-			f.spellings.raw.remember(who)
+// request sends a token request for each reading of the credentials, until one is accepted.
+func (f *clientCredentialsGrant) request(r *auth.Request, creds pair, caller oidc.Caller) (t *oidc.TokenResponse, err error) {
+	client := f.clients.first() // for its settings: the request authenticates with the credentials of the caller
+	for _, p := range f.encodings.candidates(creds) {
+		t, err = client.ClientCredentials(r.Context(), oidc.Credentials{ID: p.name, Secret: p.secret}, caller)
+		if err == nil && p.name == creds.name && p.secret == creds.secret {
+			f.encodings.unencoded.remember(creds)
 		}
 		if !errors.Is(err, oidc.ErrRefused) {
 			return t, err

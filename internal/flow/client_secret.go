@@ -7,12 +7,12 @@ import (
 	"sallyport/internal/auth"
 )
 
-// spellings remember which client's credentials came as they are, so that the authorization server isn't asked twice each time.
-type spellings struct{ raw *basicClients }
+// basicEncodings cache which Basic credentials clients send unencoded, so that each request causes only one token request.
+type basicEncodings struct{ unencoded *basicClients }
 
-// of returns the ways to read a client's name and secret, the likelier first. In a Basic header both are form-encoded (RFC 6749
-// §2.3.1), and many clients send them as they are: a pair that is another one when it is decoded may be meant either way.
-func (s spellings) of(p pair) []pair {
+// candidates returns the readings of a client's name and secret, the likelier first. In Basic both should be form-encoded
+// (RFC 6749 §2.3.1), but many clients send them unencoded. A pair that decoding changes may mean either.
+func (s basicEncodings) candidates(p pair) []pair {
 	if !p.basic {
 		return []pair{p}
 	}
@@ -23,8 +23,8 @@ func (s spellings) of(p pair) []pair {
 	}
 	decoded := p
 	decoded.name, decoded.secret = name, auth.Secret(secret)
-	// who encodes a + writes %2B: without a % the + is one
-	if s.raw.isClient(p) || !strings.Contains(p.name+string(p.secret), "%") {
+	// A client that encodes sends %2B for a +, so without a % the credentials are unencoded.
+	if s.unencoded.isClient(p) || !strings.Contains(p.name+string(p.secret), "%") {
 		return []pair{p, decoded}
 	}
 	return []pair{decoded, p}

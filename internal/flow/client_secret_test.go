@@ -7,13 +7,14 @@ import (
 	"sallyport/internal/auth"
 )
 
-// TestSpellings: a pair is tried in the ways in which it can be meant, and once only where they are the same or one has worked.
+// TestSpellings: a pair is tried in each of its possible readings, and once only if they are equal or one was accepted
+// before.
 func TestSpellings(t *testing.T) {
-	s := spellings{newBasicClients([]byte("key"))}
+	s := basicEncodings{newBasicClients([]byte("key"))}
 	basic := func(name, secret string) pair { return pair{name: name, secret: auth.Secret(secret), basic: true} }
 	for _, c := range []struct {
 		in    pair
-		known bool // it has been accepted as it is
+		known bool // it was accepted unencoded
 		want  []string
 	}{
 		{in: basic("app", "secret"), want: []string{"app:secret"}},
@@ -25,10 +26,10 @@ func TestSpellings(t *testing.T) {
 		{in: pair{name: "app", secret: "a%2Bb"}, want: []string{"app:a%2Bb"}},
 	} {
 		if c.known {
-			s.raw.remember(c.in)
+			s.unencoded.remember(c.in)
 		}
 		var got []string
-		for _, p := range s.of(c.in) {
+		for _, p := range s.candidates(c.in) {
 			got = append(got, p.name+":"+string(p.secret))
 		}
 		if !slices.Equal(got, c.want) {

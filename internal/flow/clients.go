@@ -7,26 +7,26 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// clients are what a route is to its issuer: one client, or several of which a request chooses one.
+// clients are the gate's clients at the issuer of a part: one, or a list from which a request chooses.
 type clients struct {
-	list   []*oidc.Client
-	arg    string   // client_arg
-	header []string // the headers of that name
-	search          // the choice may stand in bodies that are read
+	list        []*oidc.Client
+	arg         string   // client_arg
+	header      []string // the names of headers that choose
+	readOptions          // bodies may choose, if they are read
 }
 
-func newClients(list []*oidc.Client, arg string, s search) *clients {
+func newClients(list []*oidc.Client, arg string, s readOptions) *clients {
 	name := headerName(arg)
-	return &clients{list: list, arg: arg, header: []string{"X-" + name, name}, search: s}
+	return &clients{list: list, arg: arg, header: []string{"X-" + name, name}, readOptions: s}
 }
 
 func (c *clients) first() *oidc.Client { return c.list[0] }
 
-// of is the client that a request chooses, by its ID or its number from 1; the first one if it says nothing or nothing
-// that is known.
-func (c *clients) of(r *auth.Request) *oidc.Client { return c.list[c.index(r)] }
+// chosen returns the client that a request chooses by its ID or its number from 1. Without a valid choice it is the first.
+func (c *clients) chosen(r *auth.Request) *oidc.Client { return c.list[c.chosenIndex(r)] }
 
-func (c *clients) index(r *auth.Request) int {
+// chosenIndex returns the index of that client.
+func (c *clients) chosenIndex(r *auth.Request) int {
 	if len(c.list) == 1 {
 		return 0
 	}
@@ -48,17 +48,17 @@ func (c *clients) choice(r *auth.Request) string {
 			return v
 		}
 	}
-	if v := r.Query().Get(c.arg); v != "" || !c.bodies {
+	if v := r.Query().Get(c.arg); v != "" || !c.fromBodies {
 		return v
 	}
-	form, err := r.Form(c.limit)
+	form, err := r.Form(c.bodyLimit)
 	if err != nil {
-		return "" // whoever looks for a credential there says so
+		return "" // the flow that reads its credential from the body returns the error
 	}
 	return form.Values.Get(c.arg)
 }
 
-// byID is the client of this ID, or nil.
+// byID returns the client with this ID, or nil.
 func (c *clients) byID(id string) *oidc.Client {
 	if n := c.indexOf(id); n >= 0 {
 		return c.list[n]
@@ -75,8 +75,8 @@ func (c *clients) indexOf(id string) int {
 	return -1
 }
 
-// ofIdentity is the client whose tokens these are, or the first.
-func (c *clients) ofIdentity(i *auth.Identity) *oidc.Client {
+// forIdentity returns the client to which the tokens of an identity were issued, or the first.
+func (c *clients) forIdentity(i *auth.Identity) *oidc.Client {
 	if client := c.byID(i.ClientID); client != nil {
 		return client
 	}

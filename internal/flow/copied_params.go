@@ -8,53 +8,54 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// copiedParams are copied from a client's request into the gate's request to the authorization server.
+// copiedParams are the names of parameters and headers that are copied from a client's request to a request to the
+// authorization server.
 type copiedParams struct {
-	headers    []string // request headers that become headers
-	args       []string // parameters of query or body, or headers of that name, that become parameters
-	argHeaders []string // request headers that become parameters of that name
-	search              // parameters may come from bodies that are read
+	headers     []string // headers that are copied to headers
+	args        []string // parameters of query or body, or headers of that name, that are copied to parameters
+	argHeaders  []string // headers that are copied to parameters of that name
+	readOptions          // bodies have parameters, if they are read
 }
 
-// maxCopied bounds a copied value, in bytes: it goes into cache keys and requests.
+// maxCopied is the longest value that is copied, in bytes: values become parts of cache keys and requests.
 const maxCopied = 4 << 10
 
-// caller returns the client that causes a request to the authorization server, and what is copied from its own.
+// caller returns the client that causes a request to the authorization server, with the copied parameters.
 func (c *copiedParams) caller(r *auth.Request) (oidc.Caller, error) {
-	by := oidc.Caller{Address: r.ClientAddr}
+	caller := oidc.Caller{Address: r.ClientAddr}
 	if len(c.headers)+len(c.args)+len(c.argHeaders) == 0 {
-		return by, nil
+		return caller, nil
 	}
-	by.Extra = oidc.Extra{Args: url.Values{}, Header: http.Header{}}
+	caller.Extra = oidc.Extra{Args: url.Values{}, Header: http.Header{}}
 	for _, name := range c.headers {
 		if v := r.Header.Get(name); v != "" && len(v) <= maxCopied {
-			by.Extra.Header.Set(name, v)
+			caller.Extra.Header.Set(name, v)
 		}
 	}
 	for _, name := range c.argHeaders {
 		if v := r.Header.Get(name); v != "" && len(v) <= maxCopied {
-			by.Extra.Args.Set(name, v)
+			caller.Extra.Args.Set(name, v)
 		}
 	}
 	for _, name := range c.args {
 		v, err := c.arg(r, name)
 		if err != nil {
-			return by, err
+			return caller, err
 		}
 		if v != "" && len(v) <= maxCopied {
-			by.Extra.Args.Set(name, v)
+			caller.Extra.Args.Set(name, v)
 		}
 	}
-	return by, nil
+	return caller, nil
 }
 
-// arg returns the first value of a parameter: of the query, of the body where the route reads bodies, of a header.
+// arg returns the first value of a parameter: from the query, from the body if the part reads bodies, or from a header.
 func (c *copiedParams) arg(r *auth.Request, name string) (string, error) {
 	if v := r.Query().Get(name); v != "" {
 		return v, nil
 	}
-	if c.bodies {
-		form, err := r.Form(c.limit)
+	if c.fromBodies {
+		form, err := r.Form(c.bodyLimit)
 		if err != nil {
 			return "", err
 		}

@@ -7,19 +7,21 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// distributed adds to what a flow has proved the claims that it says are elsewhere (OIDC Core §5.6.2).
+// distributed adds distributed claims (OIDC Core §5.6.2) to an identity.
 type distributed struct {
 	clients *clients
 	log     *slog.Logger
 }
 
-// resolve never refuses anybody: a claim that can't be had isn't there, and a policy that wants it says so.
+// resolve adds the claims to the result. It refuses no request: a claim that cannot be resolved is absent, and a policy that
+// requires it refuses.
 func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	i := res.Identity
 	if i == nil || i.Issuer != d.clients.first().Issuer().URL() {
 		return res, nil
 	}
-	if !oidc.HasElsewhere(i.AccessToken) && !oidc.HasElsewhere(i.IDToken) && !oidc.HasElsewhere(i.Userinfo) && !oidc.HasElsewhere(i.Introspection) {
+	if !oidc.HasElsewhere(i.AccessToken) && !oidc.HasElsewhere(i.IDToken) &&
+		!oidc.HasElsewhere(i.Userinfo) && !oidc.HasElsewhere(i.Introspection) {
 		return res, nil
 	}
 	out, more := *res, *i
@@ -33,7 +35,7 @@ func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, 
 }
 
 func (d *distributed) of(r *auth.Request, i *auth.Identity, claims auth.Claims) auth.Claims {
-	all, err := d.clients.ofIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
+	all, err := d.clients.forIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		d.log.Warn("distributed claims are missing", "request_id", r.ID, "error", err)
 	}

@@ -10,16 +10,16 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// maxToken is the longest access token that is looked at, in bytes.
+// maxToken is the longest access token that the flows read, in bytes.
 const maxToken = 16 << 10
 
-// errTooLong is final: what is longer isn't looked at.
+// errTooLong refuses a longer token. It is final.
 var errTooLong = auth.InvalidToken("token_too_long", fmt.Errorf("the token is longer than %d bytes", maxToken))
 
-// errMalformed is final, and the same for whatever is wrong with a token's form.
+// errMalformed refuses a malformed token. It is final, and the same for every mistake in the form.
 var errMalformed = auth.InvalidToken("authorization_malformed", errors.New("expected one token of RFC 6750 §2.1"))
 
-// token68 is b64token of RFC 6750 §2.1.
+// token68 reports whether s has the form of b64token (RFC 6750 §2.1).
 func token68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
@@ -32,14 +32,15 @@ func token68(s string) bool {
 	return body != ""
 }
 
-// errCredentials is what a wrong name or secret is answered, whichever it was: no oracle.
+// errCredentials refuses a wrong name or secret with the same answer for both, so that clients cannot test which names
+// exist.
 func errCredentials(reason string, err error) error {
 	e := auth.InvalidToken(reason, err)
 	e.Description = "The credentials are wrong."
 	return e
 }
 
-// tokenError gives a verification error its status and its reason in the log.
+// tokenError returns the refusal of a token that failed verification, with its status and its reason in the log.
 func tokenError(err error) error {
 	if errors.As(err, new(*auth.Error)) {
 		return err
@@ -57,7 +58,7 @@ func tokenError(err error) error {
 	return auth.InvalidToken("token_invalid", err)
 }
 
-// grantError gives an error of the token endpoint its status.
+// grantError returns the refusal of a request whose token request failed.
 func grantError(reason string, err error) error {
 	switch {
 	case errors.As(err, new(*auth.Error)):
@@ -68,8 +69,8 @@ func grantError(reason string, err error) error {
 	return issuerError(err)
 }
 
-// issuerError is the refusal of a request about which the authorization server gave no verdict: 503 while it is away, 500 where only the
-// operator can mend that.
+// issuerError refuses a request that the authorization server gave no verdict on: with 503 during an outage, with 500 if
+// only the operator can fix the cause.
 func issuerError(err error) *auth.Error {
 	if errors.Is(err, oidc.ErrNotSetUp) {
 		return auth.NotSetUp(err)
@@ -77,7 +78,10 @@ func issuerError(err error) *auth.Error {
 	return auth.Unavailable("issuer_unavailable", err)
 }
 
-// methodNotAllowed refuses a method that an endpoint of the gate doesn't take.
+// methodNotAllowed refuses a method that an endpoint does not accept.
 func methodNotAllowed(allow string) error {
-	return &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.", Reason: "method_not_allowed", Allow: allow}
+	return &auth.Error{
+		Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Allow: allow,
+		Description: "This address doesn't take that method.",
+	}
 }

@@ -12,8 +12,8 @@ import (
 	"sallyport/internal/auth"
 )
 
-// FuzzReturn: wherever a login began, the browser returns to the same origin, and the page's URL no longer holds the
-// credential that was in its query.
+// FuzzReturn: after a login the browser returns to the same origin, and the URL of the page no longer holds the credential
+// of its query.
 func FuzzReturn(f *testing.F) {
 	for _, seed := range []string{
 		"/", "/a?b=c&token=t", "//evil.example", "/\\evil.example", "/\t/evil.example", "/%09/evil.example",
@@ -44,14 +44,15 @@ func FuzzReturn(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := decodeLogin(encoded); len(target) < maxLogin/2 && (err != nil || !reflect.DeepEqual(again, l)) {
-			t.Errorf("%q: the login is read as %+v (%v)", target, again, err)
+		if decoded, err := decodeLogin(encoded); len(target) < maxLogin/2 && (err != nil || !reflect.DeepEqual(decoded, l)) {
+			t.Errorf("%q: the login is read as %+v (%v)", target, decoded, err)
 		}
 	})
 }
 
-// staysOnOrigin checks that a return that counts as safe leads a browser to no other origin, neither behind the origin nor
-// alone. Browsers drop tabs and line ends anywhere, control characters and spaces at the ends, and read \ as / (WHATWG URL §4.4).
+// staysOnOrigin checks that a return address which safeReturn accepts leads a browser to no other origin, neither appended
+// to the origin nor alone. Browsers drop tabs and line ends anywhere, drop control characters and spaces at the ends, and
+// read \ as / (WHATWG URL §4.4).
 func staysOnOrigin(t *testing.T, back string) {
 	if !safeReturn(back) {
 		return

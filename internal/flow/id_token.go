@@ -8,14 +8,14 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// IDTokenSettings say where an ID token is read from that accompanies an access token.
+// IDTokenSettings say where a request carries an ID token in addition to an access token.
 type IDTokenSettings struct {
 	IDTokenParamType []string `yaml:"id_token_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
-	IDTokenParamName string   `yaml:"id_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
+	IDTokenParamName string   `yaml:"id_token_param_name" place:"true"` // the name of the header (with - for _) or parameter
 }
 
-// idToken is an ID token that a caller sends along. It never proves anybody by itself, and it must be about whom the access
-// token is.
+// idToken adds the ID token that a client sends in addition to an access token. It authenticates no request, and must be
+// about the same subject.
 type idToken struct {
 	places
 	name    string
@@ -24,24 +24,26 @@ type idToken struct {
 
 func newIDToken(b *base) *idToken {
 	s := of[IDTokenSettings](b.view)
-	return &idToken{places: newPlaces(s.IDTokenParamType, b.search), name: s.IDTokenParamName, clients: b.clients}
+	return &idToken{places: newPlaces(s.IDTokenParamType, b.readOptions), name: s.IDTokenParamName, clients: b.clients}
 }
 
-func (t *idToken) accompany(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+// add verifies the ID token of the request and adds it to the result.
+func (t *idToken) add(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	all, err := t.named(r, t.name)
 	if err != nil {
 		return nil, err
 	}
-	token, ok, err := one(all)
+	token, ok, err := single(all)
 	if err != nil || !ok {
 		return res, err
 	}
-	claims, key, err := t.clients.of(r).IDToken(r.Context(), token.value, oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
+	claims, key, err := t.clients.chosen(r).IDToken(r.Context(), token.value,
+		oidc.IDTokenWant{AccessToken: res.Identity.Tokens.AccessToken})
 	if err != nil {
 		return nil, tokenError(err)
 	}
 	if claims.String("sub") != res.Identity.Subject {
-		return nil, auth.InvalidToken("id_token_subject", errors.New("sub: the ID token is about somebody else than the access token"))
+		return nil, auth.InvalidToken("id_token_subject", errors.New("sub: the ID token is about another subject than the access token"))
 	}
 	out, both := *res, *res.Identity
 	both.IDToken, both.IDTokenJWK, both.Tokens.IDToken = claims, key, token.value

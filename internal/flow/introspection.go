@@ -6,14 +6,14 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// IntrospectionClientSettings say what of the caller's request goes into the introspection request.
+// IntrospectionClientSettings say what is copied from the client's request to the introspection request.
 type IntrospectionClientSettings struct {
 	IntrospectionHeadersClient         []string `yaml:"introspection_headers_client" group:"issuer"`
 	IntrospectionPostArgsClient        []string `yaml:"introspection_post_args_client" group:"issuer"`
 	IntrospectionPostArgsClientHeaders []string `yaml:"introspection_post_args_client_headers" group:"issuer"`
 }
 
-// introspection proves an access token by asking the authorization server (RFC 7662).
+// introspection verifies an access token at the introspection endpoint (RFC 7662).
 type introspection struct {
 	clients *clients
 	tokens  *tokenFinder
@@ -21,8 +21,8 @@ type introspection struct {
 }
 
 var introspectionKind = Kind{
-	Name: "introspection", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
-	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Introspect: true},
+	Name: "introspection", role: roleToken, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, verifies: []tokenKind{jwts, opaqueTokens}, requires: oidc.Examination{Introspect: true},
 	check: checkIntrospection,
 }
 
@@ -30,12 +30,12 @@ func newIntrospection(b *base) *introspection {
 	s := of[IntrospectionClientSettings](b.view)
 	return &introspection{clients: b.clients, tokens: b.tokens, params: copiedParams{
 		headers: s.IntrospectionHeadersClient, args: s.IntrospectionPostArgsClient, argHeaders: s.IntrospectionPostArgsClientHeaders,
-		search: b.search,
+		readOptions: b.readOptions,
 	}}
 }
 
 func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &introspectionKind)
+	token, err := f.tokens.tokenFor(r, &introspectionKind)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +46,13 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return f.tokens.result(token, identity)
 }
 
-// introspect asks about a token. Its error is final.
+// introspect returns the identity of a token that is active. Its error is final.
 func (f *introspection) introspect(r *auth.Request, token string) (*auth.Identity, error) {
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := f.clients.of(r).Introspect(r.Context(), token, by)
+	identity, err := f.clients.chosen(r).Introspect(r.Context(), token, caller)
 	if err != nil {
 		return nil, tokenError(err)
 	}

@@ -19,7 +19,7 @@ func revoked(g *gate) string {
 	return token
 }
 
-// saying returns what makes the issuer's introspection answers say something else; nil removes a member.
+// saying changes members of introspection responses; nil removes a member.
 func saying(more map[string]any) func(*gate) {
 	return func(g *gate) {
 		g.issuer.AdjustAnswer(provider.Introspection, func(answer map[string]any) { override(answer, more) })
@@ -36,26 +36,27 @@ func override(answer, more map[string]any) {
 	}
 }
 
-// always asks with one request, again and again.
+// always returns the same request each time.
 func always(r *auth.Request) func(*gate) *auth.Request {
 	return func(*gate) *auth.Request { return r }
 }
 
 func bothSay(g *gate, res *auth.Result) {
 	i := res.Identity
-	if i.AccessToken.String("sub") != "john" || i.Introspection.String("sub") != "john" || i.Flow != "bearer" || i.Judged()["active"] != nil {
+	if i.AccessToken.String("sub") != "john" || i.Introspection.String("sub") != "john" || i.Flow != "bearer" ||
+		i.Judged()["active"] != nil {
 		g.Errorf("got %+v", i)
 	}
 }
 
 var introspected = calls{provider.Introspection: 1}
 
-// TestIntrospection: a token passes if the issuer says that it is active, and what it says of it besides is true of an access
-// token of this issuer and this time.
+// TestIntrospection: a token passes if the introspection response says that it is active, and its other members are those of
+// a valid access token of the issuer.
 func TestIntrospection(t *testing.T) {
 	w := newWorld(t)
 	inactive := invalid("token_inactive")
-	w.try(t, "introspection", presented(opaque, introspected))
+	w.try(t, "introspection", tokenPlaceRows(opaque, introspected))
 	w.try(t, "introspection", []row{
 		{name: "opaque", ask: with(opaque), want: passes, calls: introspected, more: introspectedJohn},
 		{name: "nothing is known yet", cold: true, ask: with(opaque),
@@ -70,13 +71,16 @@ func TestIntrospection(t *testing.T) {
 		{name: "revoked", ask: with(revoked), want: inactive, calls: introspected},
 		{name: "of another issuer", ask: with(jwt(map[string]any{"iss": "https://other.example"})), want: inactive, calls: introspected},
 		{name: "active is missing", before: saying(map[string]any{"active": nil}), ask: with(opaque), want: inactive, calls: introspected},
-		{name: "active is a string", before: saying(map[string]any{"active": "true"}), ask: with(opaque), want: inactive, calls: introspected},
+		{name: "active is a string", before: saying(map[string]any{"active": "true"}), ask: with(opaque),
+			want: inactive, calls: introspected},
 		{name: "active is 1", before: saying(map[string]any{"active": 1}), ask: with(opaque), want: inactive, calls: introspected},
-		{name: "Active", before: saying(map[string]any{"active": nil, "Active": true}), ask: with(opaque), want: inactive, calls: introspected},
+		{name: "Active", before: saying(map[string]any{"active": nil, "Active": true}), ask: with(opaque),
+			want: inactive, calls: introspected},
 		{name: "an empty sub", before: saying(map[string]any{"sub": ""}), ask: with(opaque), want: inactive, calls: introspected},
 		{name: "another iss", before: saying(map[string]any{"iss": "https://other.example"}), ask: with(opaque),
 			want: inactive, calls: introspected},
-		{name: "an iss that is no string", before: saying(map[string]any{"iss": 7}), ask: with(opaque), want: inactive, calls: introspected},
+		{name: "an iss that is no string", before: saying(map[string]any{"iss": 7}), ask: with(opaque),
+			want: inactive, calls: introspected},
 		{name: "an ID token, says typ", before: saying(map[string]any{"typ": "ID"}), ask: with(opaque),
 			want: invalid("not_an_access_token"), calls: introspected},
 		{name: "a refresh token, says token_use", before: saying(map[string]any{"token_use": "refresh_token"}), ask: with(opaque),
@@ -86,7 +90,8 @@ func TestIntrospection(t *testing.T) {
 		{name: "bound, says cnf", before: saying(map[string]any{"cnf": map[string]any{"jkt": "x"}}), ask: with(opaque),
 			want: invalid("token_bound"), calls: introspected},
 		{name: "exp has passed", before: at("exp", -time.Second), ask: with(opaque), want: invalid("token_expired"), calls: introspected},
-		{name: "nbf is to come", before: at("nbf", 61*time.Second), ask: with(opaque), want: invalid("token_not_yet_valid"), calls: introspected},
+		{name: "nbf is to come", before: at("nbf", 61*time.Second), ask: with(opaque),
+			want: invalid("token_not_yet_valid"), calls: introspected},
 		{name: "exp is no time", before: saying(map[string]any{"exp": "soon"}), ask: with(opaque),
 			want: invalid("token_invalid"), calls: introspected},
 		{name: "nbf is no time", before: saying(map[string]any{"nbf": true}), ask: with(opaque),
@@ -94,9 +99,11 @@ func TestIntrospection(t *testing.T) {
 
 		{name: "a logout token isn't asked about", ask: with(forged(provider.WithHeader("typ", "logout+jwt"))),
 			want: invalid("not_an_access_token")},
-		{name: "a DPoP proof isn't asked about", ask: with(forged(provider.WithHeader("typ", "dpop+jwt"))), want: invalid("not_an_access_token")},
+		{name: "a DPoP proof isn't asked about", ask: with(forged(provider.WithHeader("typ", "dpop+jwt"))),
+			want: invalid("not_an_access_token")},
 		{name: "crit isn't asked about", ask: with(forged(provider.WithHeader("crit", []string{"x"}))), want: invalid("token_invalid")},
-		{name: "a header that is no JSON is asked about", ask: with(func(*gate) string { return "x.y.z" }), want: inactive, calls: introspected},
+		{name: "a header that is no JSON is asked about", ask: with(func(*gate) string { return "x.y.z" }),
+			want: inactive, calls: introspected},
 
 		{name: "400", before: func(g *gate) {
 			g.answers(provider.Introspection, 400, "application/json", `{"error":"invalid_request"}`)
@@ -116,14 +123,15 @@ func TestIntrospection(t *testing.T) {
 	})
 }
 
-// at returns what makes introspection answers say a time from now on.
+// at sets a member of introspection responses to a time relative to now.
 func at(name string, d time.Duration) func(*gate) {
 	return func(g *gate) { saying(map[string]any{name: g.clock.now().Add(d).Unix()})(g) }
 }
 
 func introspectedJohn(g *gate, res *auth.Result) {
 	i := res.Identity
-	if i.Subject != "john" || i.Issuer != g.issuer.URL || i.ClientID != "opaque" || i.Flow != "introspection" || i.Introspection["active"] != true {
+	if i.Subject != "john" || i.Issuer != g.issuer.URL || i.ClientID != "opaque" || i.Flow != "introspection" ||
+		i.Introspection["active"] != true {
 		g.Errorf("got %+v", i)
 	}
 	if i.AccessToken != nil || i.IDToken != nil || i.Userinfo != nil || i.IntrospectionJWT != "" {
@@ -134,15 +142,15 @@ func introspectedJohn(g *gate, res *auth.Result) {
 	}
 }
 
-// TestIntrospectionAway: what the issuer can't be asked about is 503, and asked about again.
+// TestIntrospectionAway: an outage is 503, and the next request introspects the token again.
 func TestIntrospectionAway(t *testing.T) {
 	w := newWorld(t)
 	w.tryOutages(t, "introspection", provider.Introspection, row{ask: with(opaque)})
 	w.tryOutages(t, "introspection", provider.Discovery, row{cold: true, ask: with(opaque)})
 }
 
-// TestIntrospectionKept: an answer is kept for a minute at most, and judged at each request; a refusal for some seconds. What is
-// kept serves while the issuer is away, and nothing else does.
+// TestIntrospectionKept: a response is cached for a minute at most, and its expiry checked at each request; a refusal for
+// some seconds. Only cached responses serve during an outage.
 func TestIntrospectionKept(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, "introspection")
@@ -171,8 +179,8 @@ func TestIntrospectionKept(t *testing.T) {
 	g.expect(row{ask: always(soon), want: invalid("token_inactive"), calls: introspected})
 }
 
-// TestIntrospectionNotKept: with cache_introspection off the issuer is asked at each request, so that a revoked token stops at
-// once.
+// TestIntrospectionNotKept: with cache_introspection off the token is introspected at each request, so that a revoked token
+// is refused at once.
 func TestIntrospectionNotKept(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, "introspection", func(g *gate) { g.settings.Client.CacheIntrospection = false })
@@ -183,7 +191,7 @@ func TestIntrospectionNotKept(t *testing.T) {
 	g.expect(row{ask: always(g.bearer(token)), want: invalid("token_inactive"), calls: introspected})
 }
 
-// TestIntrospectionSigned: a signed answer (RFC 9701) counts if it is one, of the issuer and for us.
+// TestIntrospectionSigned: a signed response (RFC 9701) counts if it is valid, from the issuer and for this client.
 func TestIntrospectionSigned(t *testing.T) {
 	w := newWorld(t)
 	accept := func(g *gate) { g.settings.Client.IntrospectionAccept = "application/token-introspection+jwt" }
@@ -209,7 +217,8 @@ func TestIntrospectionSigned(t *testing.T) {
 		}},
 		{name: "for another client", change: accept, before: claims(map[string]any{"aud": "second"}), ask: with(opaque),
 			want: away, calls: introspected},
-		{name: "for nobody", change: accept, before: claims(map[string]any{"aud": nil}), ask: with(opaque), want: away, calls: introspected},
+		{name: "for nobody", change: accept, before: claims(map[string]any{"aud": nil}), ask: with(opaque),
+			want: away, calls: introspected},
 		{name: "of another issuer", change: accept, before: claims(map[string]any{"iss": "https://other.example"}), ask: with(opaque),
 			want: away, calls: introspected},
 		{name: "of nobody", change: accept, before: claims(map[string]any{"iss": nil}), ask: with(opaque), want: away, calls: introspected},

@@ -8,20 +8,20 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A merge sorts the flows of the parts of a route by what they are to it.
-type merge struct {
-	builtIn auth.Chain     // the first that takes the built-in authorization server's tokens
+// A flowMerger sorts the flows of the parts of a route by their role.
+type flowMerger struct {
+	builtIn auth.Chain     // the first flow for tokens of the built-in authorization server
 	logouts []*sessionFlow // of all parts
 	tokens  tokensByIssuer
-	others  auth.Chain // the first of each kind
+	others  auth.Chain // the first flow of each kind
 	seen    map[*Kind]bool
-	logins  logins
+	logins  issuerLogins
 }
 
-// mergedChain returns the chain of a route with several issuers: the sessions of all parts, then the access tokens, then flows
-// that pass a credential on, then logins.
-func mergedChain(bases []*built) auth.Chain {
-	m := &merge{seen: map[*Kind]bool{}}
+// mergedChain returns the chain of a route with several issuers: the sessions of all parts, then the access tokens, then the
+// flows that exchange a credential, then the logins.
+func mergedChain(bases []*builtPart) auth.Chain {
+	m := &flowMerger{seen: map[*Kind]bool{}}
 	for _, b := range bases {
 		m.add(b)
 	}
@@ -36,19 +36,19 @@ func mergedChain(bases []*built) auth.Chain {
 	return chain
 }
 
-func (m *merge) add(b *built) {
+func (m *flowMerger) add(b *builtPart) {
 	var tokens auth.Chain
 	for _, e := range b.entries() {
 		switch e.kind.role {
-		case remembers:
+		case roleSession:
 			m.logouts = append(m.logouts, b.withLogout)
-		case builtIn:
+		case roleBuiltIn:
 			if m.builtIn == nil {
 				m.builtIn = auth.Chain{e.Entry}
 			}
-		case proves, guards:
+		case roleToken, roleReject:
 			tokens = append(tokens, e.Entry)
-		case logsIn:
+		case roleLogin:
 			m.logins.add(b)
 		default:
 			if !m.seen[e.kind] {
@@ -60,7 +60,8 @@ func (m *merge) add(b *built) {
 	m.tokens = append(m.tokens, issuerTokens{b.tokens, b.issuers(), tokens})
 }
 
-// sharedLogout ends the sessions at all issuers; the browser goes on to the provider of the first that it had.
+// sharedLogout ends the sessions at all issuers. The browser continues at the provider of the first issuer that it had a
+// session at.
 type sharedLogout []*sessionFlow
 
 func (sharedLogout) Authenticate(*auth.Request) (*auth.Result, error) {
@@ -86,7 +87,7 @@ func (l sharedLogout) Endpoints() []auth.Endpoint {
 	return all
 }
 
-// mergedEndpoint returns one endpoint for several that do the same for one issuer each.
+// mergedEndpoint returns one endpoint for a list of endpoints that each serve one issuer.
 func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 	e := list[0]
 	if e.Matches != nil {
@@ -120,18 +121,18 @@ func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 	return e
 }
 
-// isBetterLogout reports whether the browser gets one issuer's answer to a logout rather than another's: that of an issuer at which
-// it had a session, and of those one that leads to the provider.
+// isBetterLogout reports whether the browser should receive the logout answer a rather than b: the answer of an issuer at
+// which it had a session, and of those one that leads to the provider.
 func isBetterLogout(a, b *auth.Answer) bool {
-	had := func(a *auth.Answer) bool { return a != nil && a.Reason == "" }
-	if had(a) != had(b) {
-		return had(a)
+	hadSession := func(a *auth.Answer) bool { return a != nil && a.Reason == "" }
+	if hadSession(a) != hadSession(b) {
+		return hadSession(a)
 	}
-	return leadsAway(a) && !leadsAway(b)
+	return continuesAtProvider(a) && !continuesAtProvider(b)
 }
 
 // add adds the login of a part.
-func (l *logins) add(b *built) {
+func (l *issuerLogins) add(b *builtPart) {
 	l.arg, l.home = b.LoginIssuerArg, b.Base
-	l.list = append(l.list, loginAt{b.part.Name, b.part.Title, b.part.Domains, b.issuer().URL(), b.login})
+	l.list = append(l.list, issuerLogin{b.part.Name, b.part.Title, b.part.Domains, b.issuer().URL(), b.login})
 }

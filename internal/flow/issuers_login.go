@@ -10,31 +10,34 @@ import (
 	"sallyport/internal/auth"
 )
 
-// logins begin a login at one of several issuers: the one that the rule names, or the request, or that a person chooses.
-type logins struct {
+// issuerLogins begin a login at one of several issuers: the one that the rule or the request names, or that the user chooses
+// on a page.
+type issuerLogins struct {
 	arg  string
-	home string // the route's first path
-	list []loginAt
+	home string // the first path of the route
+	list []issuerLogin
 }
 
-type loginAt struct {
+type issuerLogin struct {
 	name    string
 	title   string
-	domains []string // of addresses in login_hint
-	issuer  string   // as a URL
+	domains []string // the domains in login_hint
+	issuer  string   // its URL
 	flow    *authorizationCode
 }
 
-func (l *logins) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+func (l *issuerLogins) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
 
-func (l *logins) Endpoints() (all []auth.Endpoint) {
+func (l *issuerLogins) Endpoints() (all []auth.Endpoint) {
 	for _, at := range l.list {
 		all = append(all, at.flow.Endpoints()...)
 	}
 	return all
 }
 
-func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
+func (l *issuerLogins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
 	if !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
@@ -44,26 +47,26 @@ func (l *logins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, erro
 	return l.page(r)
 }
 
-// maxChosen bounds the address to which each choice leads, in bytes: no longer one comes back from a login.
-const maxChosen = 8 << 10
+// maxChoiceLink is the longest return address in the links of the page, in bytes. A login refuses longer ones as well.
+const maxChoiceLink = 8 << 10
 
-// choose is where a login begins; nil if that is for the person to say. A name that nobody has counts as none.
-func (l *logins) choose(r *auth.Request, want auth.Login) *loginAt {
+// choose returns the issuer at which the login begins; nil if the user has to choose. An unknown name counts as no choice.
+func (l *issuerLogins) choose(r *auth.Request, want auth.Login) *issuerLogin {
 	if len(l.list) == 1 {
 		return &l.list[0]
 	}
 	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
-		return l.find(func(at *loginAt) bool { return at.name == name })
+		return l.find(func(at *issuerLogin) bool { return at.name == name })
 	}
-	if at := l.find(func(at *loginAt) bool { return at.issuer == want.Again }); at != nil {
+	if at := l.find(func(at *issuerLogin) bool { return at.issuer == want.Again }); at != nil {
 		return at
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")
-	return l.find(func(at *loginAt) bool { return domain != "" && slices.Contains(at.domains, domain) })
+	return l.find(func(at *issuerLogin) bool { return domain != "" && slices.Contains(at.domains, domain) })
 }
 
-// find returns the first that is, or nil.
-func (l *logins) find(is func(*loginAt) bool) *loginAt {
+// find returns the first login for which is returns true, or nil.
+func (l *issuerLogins) find(is func(*issuerLogin) bool) *issuerLogin {
 	for n := range l.list {
 		if is(&l.list[n]) {
 			return &l.list[n]
@@ -72,13 +75,13 @@ func (l *logins) find(is func(*loginAt) bool) *loginAt {
 	return nil
 }
 
-// page is where a person chooses. Its links lead to the page that was asked for, with the choice. One whose address is too long
-// to come back to is refused as a login to it is.
-func (l *logins) page(r *auth.Request) (*auth.Answer, error) {
+// page returns the page on which the user chooses an issuer. Its links lead to the requested page with the choice as a
+// parameter. A page whose URL is too long is refused, as by the login.
+func (l *issuerLogins) page(r *auth.Request) (*auth.Answer, error) {
 	p := &auth.Page{Kind: auth.PageChoose, Title: "Log in", Text: "Choose where you have an account."}
-	back := r.Origin + wayBack(r, []string{l.arg})
-	if len(back) > maxChosen {
-		return nil, tooLong(r, l.home)
+	back := r.Origin + returnTarget(r, []string{l.arg})
+	if len(back) > maxChoiceLink {
+		return nil, returnTooLong(r, l.home)
 	}
 	sign := "?"
 	if strings.Contains(back, "?") {

@@ -9,12 +9,12 @@ import (
 	"sallyport/internal/auth"
 )
 
-// The page on which a person chooses an issuer has links back to the page that was asked for. What a client makes long isn't
-// repeated in each of them: the person logs in first.
+// The page on which a user chooses an issuer has links to the requested page. A long URL is not repeated in each of them:
+// the user logs in first.
 func TestChoicesAreBounded(t *testing.T) {
-	l := &logins{arg: "login_issuer"}
+	l := &issuerLogins{arg: "login_issuer"}
 	for n := range 100 {
-		l.list = append(l.list, loginAt{name: fmt.Sprint("idp", n)})
+		l.list = append(l.list, issuerLogin{name: fmt.Sprint("idp", n)})
 	}
 	for address, want := range map[string]string{
 		"/app":                                "http://gate/app?login_issuer=idp0",
@@ -41,7 +41,7 @@ func TestChoicesAreBounded(t *testing.T) {
 		if got := page.Choices[0].Link; got != want {
 			t.Errorf("%.40s: the first link is %.100s, expected %s", address, got, want)
 		}
-		if size > len(l.list)*(maxChosen+100) {
+		if size > len(l.list)*(maxChoiceLink+100) {
 			t.Errorf("%.40s: the page's links have %d bytes", address, size)
 		}
 	}
@@ -49,12 +49,12 @@ func TestChoicesAreBounded(t *testing.T) {
 
 var long = strings.Repeat("x", 60_000)
 
-// What the links share is worked out once: more issuers cost no more readings of the query.
+// The query is parsed once, however many issuers the page lists.
 func TestChoicesReadTheQueryOnce(t *testing.T) {
 	allocations := func(issuers int) float64 {
-		l := &logins{arg: "login_issuer"}
+		l := &issuerLogins{arg: "login_issuer"}
 		for n := range issuers {
-			l.list = append(l.list, loginAt{name: fmt.Sprint("idp", n)})
+			l.list = append(l.list, issuerLogin{name: fmt.Sprint("idp", n)})
 		}
 		query := strings.Repeat("a=b&login_issuer=x&", 300)
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/?"+query, nil), Origin: "http://gate"}

@@ -13,7 +13,7 @@ import (
 	"sallyport/internal/provider"
 )
 
-// newPart returns an issuer of a route that has several, whose access tokens are JWTs that stand in these places.
+// newPart returns a part of a route with several issuers, whose access tokens are JWTs in these places.
 func newPart(t *testing.T, p *provider.Provider, methods []Method, places ...string) Part {
 	t.Helper()
 	s := &Settings{
@@ -34,7 +34,7 @@ func newPart(t *testing.T, p *provider.Provider, methods []Method, places ...str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Part{Name: p.URL, Settings: s, Deps: Deps{Clients: clients, Base: "/", Now: time.Now, Several: true}}
+	return Part{Name: p.URL, Settings: s, Deps: Deps{Clients: clients, Base: "/", Now: time.Now, MultiIssuer: true}}
 }
 
 // mustRoute returns the flows of a route.
@@ -53,8 +53,8 @@ func startProvider(t *testing.T) *provider.Provider {
 	})
 }
 
-// TestTokensOfSeveralIssuers: a token is read once, in the places of the first entry; the entry that its issuer names judges it,
-// and that verdict is final: the chain never goes on as if there were no token.
+// TestTokensOfSeveralIssuers: a token is read once, from the places of the first part. The part of its issuer verifies it,
+// and that verdict is final: the chain never continues as if there were no token.
 func TestTokensOfSeveralIssuers(t *testing.T) {
 	one, two, three := startProvider(t), startProvider(t), startProvider(t)
 	chain := func(first, second []string) auth.Chain {
@@ -64,20 +64,21 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 	header, query := []string{"header"}, []string{"query", "header"}
 	token := func(p *provider.Provider, claims map[string]any) string { return p.AccessToken("john", "app", claims) }
 	for name, c := range map[string]struct {
-		first, second []string // where the entries say that tokens stand; config refuses a difference
+		first, second []string // the places of the two parts; config requires equal ones
 		token         string
 		in            auth.In
-		issuer        string // that proves the token; empty: it is refused
+		issuer        string // that verifies the token; empty: it is refused
 		unseen        bool   // it isn't read at all
 	}{
-		"the first's":                           {header, header, token(one, nil), auth.InHeader, one.URL, false},
-		"the second's":                          {header, header, token(two, nil), auth.InHeader, two.URL, false},
-		"the second looks less far":             {query, header, token(two, nil), auth.InQuery, two.URL, false},
-		"the second looks farther":              {header, query, token(two, nil), auth.InQuery, "", true},
-		"the second looks less far, expired":    {query, header, token(two, map[string]any{"exp": 1000}), auth.InQuery, "", false},
-		"expired":                               {header, header, token(two, map[string]any{"exp": 1000}), auth.InHeader, "", false},
-		"the second's, signed by the first":     {header, header, token(one, map[string]any{"iss": two.URL}), auth.InHeader, "", false},
-		"nobody's":                              {header, header, token(one, map[string]any{"iss": "https://evil"}), auth.InHeader, "", false},
+		"the first's":                        {header, header, token(one, nil), auth.InHeader, one.URL, false},
+		"the second's":                       {header, header, token(two, nil), auth.InHeader, two.URL, false},
+		"the second looks less far":          {query, header, token(two, nil), auth.InQuery, two.URL, false},
+		"the second looks farther":           {header, query, token(two, nil), auth.InQuery, "", true},
+		"the second looks less far, expired": {query, header, token(two, map[string]any{"exp": 1000}), auth.InQuery, "", false},
+		"expired":                            {header, header, token(two, map[string]any{"exp": 1000}), auth.InHeader, "", false},
+		"the second's, signed by the first":  {header, header, token(one, map[string]any{"iss": two.URL}), auth.InHeader, "", false},
+		"nobody's": {header, header, token(one, map[string]any{"iss": "https://evil"}), auth.InHeader,
+			"", false},
 		"of an entry that judges no tokens":     {header, header, token(three, nil), auth.InHeader, "", false},
 		"opaque, and no entry judges such":      {header, header, "opaque", auth.InHeader, "", false},
 		"no token at all behind the scheme":     {header, header, "", auth.InHeader, "", false},
@@ -99,7 +100,7 @@ func TestTokensOfSeveralIssuers(t *testing.T) {
 	}
 }
 
-// TestATokenThatNoFlowJudges: a token that was read is refused even where its entry's flows know of none.
+// TestATokenThatNoFlowJudges: a token is refused even if no flow of its part verifies it.
 func TestATokenThatNoFlowJudges(t *testing.T) {
 	p := startProvider(t)
 	part := newPart(t, p, []Method{"bearer"}, "header")
@@ -107,18 +108,18 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := tokensByIssuer{{b.tokens, b.issuers(), auth.Chain{{Flow: nothing{}}}}}
-	judges := b.tokens.judges
+	others := tokensByIssuer{{b.tokens, b.issuers(), auth.Chain{{Flow: noCredentialFlow{}}}}}
+	judges := b.tokens.verifiers
 	for name, c := range map[string]struct {
 		token  string
-		others *Kind // which judges opaque tokens
+		others *Kind // the kind that verifies opaque tokens
 	}{
 		"a JWT":                        {p.AccessToken("john", "app", nil), nil},
 		"opaque":                       {"opaque", &introspectionKind},
 		"opaque, and none judges such": {"opaque", nil},
 	} {
-		judges.by[opaqueTokens] = c.others
-		others[0].tokens.judges = judges
+		judges.byKind[opaqueTokens] = c.others
+		others[0].tokens.verifiers = judges
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", "Bearer "+c.token)
 		_, err := others.Authenticate(r)
@@ -132,12 +133,15 @@ func TestATokenThatNoFlowJudges(t *testing.T) {
 	}
 }
 
-// nothing is a flow that never finds a credential.
-type nothing struct{}
+// noCredentialFlow never finds a credential.
+type noCredentialFlow struct{}
 
-func (nothing) Authenticate(*auth.Request) (*auth.Result, error) { return nil, auth.ErrNoCredential }
+func (noCredentialFlow) Authenticate(*auth.Request) (*auth.Result, error) {
+	return nil, auth.ErrNoCredential
+}
 
-// TestTrustedOriginsAreTheEntrys: whose pages may open a WebSocket with a token in a cookie is for the entry to say whose token it is.
+// TestTrustedOriginsAreTheEntrys: the trusted_origins of the part of a token in a cookie decide which pages may open a
+// WebSocket.
 func TestTrustedOriginsAreTheEntrys(t *testing.T) {
 	one, two := startProvider(t), startProvider(t)
 	parts := []Part{newPart(t, one, []Method{"bearer"}, "cookie"), newPart(t, two, []Method{"bearer"}, "cookie")}

@@ -7,10 +7,11 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// tokensByIssuer lets the issuer of an access token judge it: the one that a JWT names, or for others the first that judges those.
+// tokensByIssuer lets the part of the issuer verify an access token: the issuer that a JWT names, or for opaque tokens the
+// first part that verifies those.
 type tokensByIssuer []issuerTokens
 
-// issuerTokens are the flows of one part that judge access tokens.
+// issuerTokens are the flows of one part that verify access tokens.
 type issuerTokens struct {
 	tokens  *tokenFinder
 	issuers []*oidc.Issuer
@@ -24,26 +25,26 @@ func (t tokensByIssuer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	}
 	if !token.jws {
 		for _, one := range t {
-			if one.tokens.judges.of(token) != nil {
-				return one.judge(r)
+			if one.tokens.verifiers.kindFor(token) != nil {
+				return one.verify(r)
 			}
 		}
-		return t[0].judge(r) // which refuses it
+		return t[0].verify(r) // it refuses the token
 	}
 	n, err := oidc.IssuerOfToken(r.Context(), token.value, t.issuers())
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	res, err := t[n].judge(r)
+	res, err := t[n].verify(r)
 	return res, auth.OfIssuer(t[n].issuers[0].URL(), err)
 }
 
-// judge asks the flows of a part. A token that was read and that none of them judges is refused: the request must not pass as one
-// without a token.
-func (t issuerTokens) judge(r *auth.Request) (*auth.Result, error) {
+// verify runs the flows of a part. A token that none of them verifies is refused: the request must not pass as one without a
+// token.
+func (t issuerTokens) verify(r *auth.Request) (*auth.Result, error) {
 	res, err := t.chain.Authenticate(r)
 	if errors.Is(err, auth.ErrNoCredential) {
-		return nil, auth.InvalidToken("token_not_accepted", errors.New("no flow of its issuer's entry judges the token"))
+		return nil, auth.InvalidToken("token_not_accepted", errors.New("no flow of its issuer's entry verifies the token"))
 	}
 	return res, err
 }

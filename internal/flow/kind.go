@@ -8,86 +8,87 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// A Kind is all that the rest of the gate knows of one flow. It stands in the flow's own file, and in table.
+// A Kind describes one flow to the rest of the program. It is defined in the flow's own file and listed in table.
 type Kind struct {
-	Name Method // in auth_methods, in the log and as Identity.Flow; empty for a flow that no setting names
+	Name Method // in auth_methods, in logs and in Identity.Flow; empty for a flow that settings do not name
 	new  func(*base, *Kind) auth.Flow
 	role role
 
-	on            bool            // it is on where auth_methods isn't written
-	isOn          func(view) bool // whether it is on; nil: where auth_methods names it
-	beginsSession bool            // its success begins a session where disable_session isn't written
-	clientsGrant  bool            // the client keeps the refresh token that it has sent: no session uses it
+	defaultOn       bool            // whether the default of auth_methods includes it
+	isOn            func(view) bool // reports whether the kind is on; nil: auth_methods decides
+	beginsSession   bool            // whether its success begins a session by default (disable_session)
+	clientRefreshes bool            // the client keeps and uses the refresh token itself, so a session does not store it
 
-	// places returns where its credential may stand: header, query, body or cookie; placesKey is the setting that says so.
-	// Without places it reads a cookie of the gate's own, or nothing.
+	// places returns where a request may carry the credential: header, query, body or cookie. placesKey is the setting that
+	// decides it. Without places the kind reads a cookie of the gate, or no credential.
 	places    func(view) []string
 	placesKey string
-	// schemes returns the schemes of Authorization that it reads where places has header, in lower case; "" is every scheme.
-	schemes func(view) []string
-	judges  []tokenKind      // the access tokens on which its verdict is final, if no kind before it in table judges them
-	asks    oidc.Examination // what it needs of the authorization server
+	// schemes returns, in lower case, the Authorization schemes that it reads if places includes header; "" means every
+	// scheme.
+	schemes  func(view) []string
+	verifies []tokenKind      // the access tokens that it verifies, unless an earlier kind in table does
+	requires oidc.Examination // what it needs from the authorization server
 
-	exchangeable bool // token_exchange may exchange the access tokens that it proves
+	exchangeable bool // whether token_exchange may exchange the access tokens that it verifies
 
-	check func(view, check.Checker, *kindContext) // reports what is wrong with its settings
-	paths func(s view, base string) []OwnPath     // that it answers itself, on a route whose first path is base
+	check func(view, check.Checker, *kindContext) // reports mistakes in its settings
+	paths func(s view, base string) []OwnPath     // returns the paths that it serves on a route whose first path is base
 }
 
-// A Method names a flow in a setting.
+// A Method is the name of a flow in a setting.
 type Method string
 
-// A kindContext is what a kind's settings are judged by, besides themselves.
+// A kindContext is the context in which the settings of a kind are checked.
 type kindContext struct {
 	check.Route
-	on                 bool // the kind is on
-	onAnywhere         bool // it is on for any issuer of the route
-	logsIn             bool // people can log in
+	on                 bool // whether the kind is on
+	onAnywhere         bool // whether the kind is on for any issuer of the route
+	logsIn             bool // whether users can log in
 	hasSessions        bool
 	loginsBeginSession bool
 	anyAudience        bool // audience_required is any
 }
 
-// A tokenKind is what can be said of an access token by looking at it.
+// A tokenKind is a property of an access token that is visible without verifying it.
 type tokenKind int
 
 const (
-	builtInTokens tokenKind = iota // with the built-in authorization server's prefix
+	builtInTokens tokenKind = iota // they have the prefix of the built-in authorization server
 	jwts
 	opaqueTokens
-	tokenKinds // how many there are
+	tokenKindCount // the number of token kinds
 )
 
-// A role is what a flow is to a route with several issuers, and which steps follow its success.
+// A role says how a route with several issuers uses a flow, and which steps follow its success.
 type role int
 
 const (
-	exchanges role = iota // a client's credential is exchanged for tokens: the first part that has such a flow does it
-	remembers             // an earlier login: the steps that follow a login were taken at that login
-	proves                // an access token: the part of its issuer proves it
-	builtIn               // a token of the built-in authorization server: it belongs to no part
-	logsIn                // a person logs in on a page, so no request carries its credential
-	guards                // tokens that no flow judges: each part refuses its own
-	publishes             // it only answers paths of its own: the first part's are served
+	roleExchange role = iota // exchanges a credential for tokens: a route uses the first part with such a flow
+	roleSession              // finds an earlier login: the steps that follow a login already ran at that login
+	roleToken                // verifies an access token: the part of its issuer does
+	roleBuiltIn              // verifies a token of the built-in authorization server, which belongs to no part
+	roleLogin                // a user logs in on a page, so requests carry no credential for it
+	roleReject               // rejects access tokens that no other flow verifies: each part rejects its own
+	rolePublish              // serves only its own paths: a route serves those of the first part
 )
 
-// An OwnPath is a path that a flow answers itself.
+// An OwnPath is a path that a flow serves itself.
 type OwnPath struct {
-	Endpoint string // its name in the log
+	Endpoint string // the name in the log
 	Path     string
-	Key      string // the setting that decides about the path
-	Shared   bool   // several issuers of a route share the endpoint
+	Key      string // the setting that decides the path
+	Shared   bool   // whether the issuers of a route share the endpoint
 }
 
-// reads reports whether a kind's credential may stand in a place.
+// reads reports whether a request may carry the kind's credential in a place.
 func (k *Kind) reads(s view, in auth.In) bool {
 	return k.places != nil && slices.Contains(k.places(s), string(in))
 }
 
-// inBasic returns the scheme of a kind that takes a name and a secret.
-func inBasic(view) []string { return []string{"basic"} }
+// basicScheme returns the scheme of a kind whose credential is a name and a secret.
+func basicScheme(view) []string { return []string{"basic"} }
 
-// takesBasic reports whether a kind takes Basic, by these settings.
+// takesBasic reports whether a kind reads the Basic scheme with these settings.
 func (k *Kind) takesBasic(s view) bool {
 	return k.reads(s, auth.InHeader) && k.schemes != nil && slices.Contains(k.schemes(s), "basic")
 }

@@ -10,7 +10,7 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// badge proves whoever sends the header Badge.
+// badge authenticates requests by the header Badge.
 type badge struct{}
 
 func (badge) Authenticate(r *auth.Request) (*auth.Result, error) {
@@ -27,8 +27,8 @@ func TestAddedKind(t *testing.T) {
 	before := table
 	defer func() { table = before }()
 	table = append(slices.Clone(table), &Kind{
-		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, asks: oidc.Examination{Token: true},
-		places: func(view) []string { return []string{"header"} }, schemes: inBasic,
+		Name: "badge", new: func(*base, *Kind) auth.Flow { return badge{} }, requires: oidc.Examination{Token: true},
+		places: func(view) []string { return []string{"header"} }, schemes: basicScheme,
 	})
 	part := newPart(t, p, []Method{"bearer"}, "header")
 	part.Settings.AuthMethods = append(part.Settings.AuthMethods, "badge")
@@ -55,7 +55,7 @@ func TestAddedKind(t *testing.T) {
 	}
 }
 
-// TestRefusalsNameTheirFlow: the error of a flow that refuses a credential has the flow's name, for the log.
+// TestRefusalsNameTheirFlow: the error of a refused credential has the name of the flow, for the log.
 func TestRefusalsNameTheirFlow(t *testing.T) {
 	one, two := startProvider(t), startProvider(t)
 	bearer := []Method{"bearer"}

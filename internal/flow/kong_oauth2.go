@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/authserver"
 )
 
-// kongOAuth2 proves the opaque tokens that the gate has issued itself, and brings the endpoints along at which it does.
+// kongOAuth2 verifies the opaque tokens of the built-in authorization server, and serves that server's endpoints.
 type kongOAuth2 struct {
 	server    *authserver.Server
 	tokens    *tokenFinder
@@ -15,8 +15,8 @@ type kongOAuth2 struct {
 }
 
 var kongOAuth2Kind = Kind{
-	Name: "kong_oauth2", new: newKongOAuth2, role: builtIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
-	judges: []tokenKind{builtInTokens},
+	Name: "kong_oauth2", new: newKongOAuth2, role: roleBuiltIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
+	verifies: []tokenKind{builtInTokens},
 	paths: func(_ view, base string) (all []OwnPath) {
 		for _, path := range authserver.Paths(base) {
 			all = append(all, OwnPath{Endpoint: "kong_oauth2", Path: path, Key: "auth_methods", Shared: true})
@@ -25,7 +25,7 @@ var kongOAuth2Kind = Kind{
 	},
 }
 
-// newKongOAuth2 gives the endpoints their users: those whose session the request carries, with all claims that policies see.
+// newKongOAuth2 lets the endpoints authenticate users by the sessions of the route, with all claims that policies see.
 func newKongOAuth2(b *base, _ *Kind) auth.Flow {
 	var users auth.Flow
 	if len(b.users) > 0 {
@@ -37,7 +37,7 @@ func newKongOAuth2(b *base, _ *Kind) auth.Flow {
 func (f *kongOAuth2) Endpoints() []auth.Endpoint { return f.endpoints }
 
 func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &kongOAuth2Kind)
+	token, err := f.tokens.tokenFor(r, &kongOAuth2Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -48,5 +48,5 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	case err != nil:
 		return nil, auth.InvalidToken("token_unknown", err)
 	}
-	return &auth.Result{Identity: identity, Used: used(token)}, nil
+	return &auth.Result{Identity: identity, Used: paramsOf(token)}, nil
 }

@@ -14,34 +14,35 @@ import (
 	"sallyport/internal/auth"
 )
 
-// IssuersSettings say how the issuer of a login is chosen, where a route has several.
+// IssuersSettings say how the issuer of a login is chosen on a route with several issuers.
 type IssuersSettings struct {
 	LoginIssuerArg string `yaml:"login_issuer_arg" place:"true" default:"login_issuer"` // the query argument that names it
 }
 
-// A login is one attempt to log in, which the browser keeps for us in a sealed cookie of its own: any number of tabs can
-// log in at once, and a stranger can't fill a store with logins that never end.
+// A login is one attempt to log in. The browser keeps it in a sealed cookie of its own, so that any number of tabs can log
+// in at once, and unfinished logins use no memory of the gate.
 type login struct {
-	Seed    []byte `json:"-"` // what state, nonce and code_verifier are made from
-	Client  string `json:"c"` // the client_id that it began with
-	Origin  string `json:"o"` // where it began, and so where it ends
-	Return  string `json:"-"` // path and query of the page that was asked for
+	Seed    []byte `json:"-"` // the key from which state, nonce and code_verifier are derived
+	Client  string `json:"c"` // the client_id of the authorization request
+	Origin  string `json:"o"` // the origin on which it began, and on which it must end
+	Return  string `json:"-"` // path and query of the requested page
 	Started int64  `json:"t"` // Unix seconds
 
-	ACRValues []string `json:"a,omitempty"` // of which the login must have one, where a rule asked for it
-	MaxAge    *int64   `json:"m,omitempty"` // seconds: how old it may be, where a rule asked for it
+	ACRValues []string `json:"a,omitempty"` // one of them is required, if a rule requires it
+	MaxAge    *int64   `json:"m,omitempty"` // seconds; the maximum age that a rule requires
 }
 
-// seedBytes is the length of what a login's secrets are derived from.
+// seedBytes is the length of a seed.
 const seedBytes = 32
 
-// loginRemembers is how long a login that came too late still knows its way back.
-const loginRemembers = 2 * time.Hour
+// lateLoginWindow is how long the cookie of a login outlives its timeout, so that a late response can link to the requested
+// page.
+const lateLoginWindow = 2 * time.Hour
 
 func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp, now time.Time) *login {
 	seed := make([]byte, seedBytes)
 	rand.Read(seed) // never fails
-	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: wayBack(r, hidden), Started: now.Unix()}
+	l := &login{Seed: seed, Client: client, Origin: r.Origin, Return: returnTarget(r, hidden), Started: now.Unix()}
 	if want != nil {
 		l.ACRValues = want.ACRValues
 		if want.MaxAge != nil {
@@ -52,8 +53,8 @@ func newLogin(r *auth.Request, hidden []string, client string, want *auth.StepUp
 	return l
 }
 
-// wayBack returns the path of the page that was asked for, and its query without the hidden parameters.
-func wayBack(r *auth.Request, hidden []string) string {
+// returnTarget returns the path of the requested page, and its query without the hidden parameters.
+func returnTarget(r *auth.Request, hidden []string) string {
 	path, query, _ := strings.Cut(r.Target(), "?")
 	if len(hidden) > 0 {
 		query = auth.WithoutParams(query, hidden)
@@ -67,7 +68,7 @@ func wayBack(r *auth.Request, hidden []string) string {
 	return "/"
 }
 
-// maxAge is the shorter of what the settings and what a rule asked for; nil if neither did.
+// maxAge returns the shorter of the configured max_age and the one that a rule requires; nil if neither is set.
 func (l *login) maxAge(configured *time.Duration) *time.Duration {
 	if l.MaxAge == nil {
 		return configured
@@ -79,8 +80,8 @@ func (l *login) maxAge(configured *time.Duration) *time.Duration {
 	return &asked
 }
 
-// checkStrength refuses a login that isn't what was asked for: the page would only ask for it again, and for ever.
-func (l *login) checkStrength(i *auth.Identity) error {
+// checkACR refuses a login without a required acr. A new challenge would only repeat the same login without end.
+func (l *login) checkACR(i *auth.Identity) error {
 	if len(l.ACRValues) == 0 {
 		return nil
 	}
@@ -90,11 +91,11 @@ func (l *login) checkStrength(i *auth.Identity) error {
 		return nil
 	}
 	return &auth.Error{Status: http.StatusForbidden, Reason: "login_too_weak", Title: "A stronger login is needed",
-		Description: "This page needs a login that the login service didn't give.",
-		Err:         fmt.Errorf("acr: one of %q was asked for, got %q", l.ACRValues, acr)}
+		Description: "This page needs a stronger login than the one that the login service performed.",
+		Err:         fmt.Errorf("acr: expected one of %q, got %q", l.ACRValues, acr)}
 }
 
-// derive makes one of the login's secrets: 256 bits, base64url.
+// derive returns one of the secrets of a login: 256 bits, base64url.
 func (l *login) derive(label string) string {
 	m := hmac.New(sha256.New, l.Seed)
 	m.Write([]byte(label))

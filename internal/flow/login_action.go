@@ -16,13 +16,13 @@ import (
 type LoginSettings struct {
 	LoginMethods      []Method `yaml:"login_methods"`
 	LoginAction       string   `yaml:"login_action" default:"redirect" enum:"redirect,response,upstream"`
-	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // none unless written
+	LoginTokens       []string `yaml:"login_tokens" enum:"access_token,id_token,introspection,refresh_token,tokens"` // default: none
 	LoginRedirectMode string   `yaml:"login_redirect_mode" default:"fragment" enum:"fragment,query"`
-	LoginRedirectURI  []string `yaml:"login_redirect_uri" group:"issuer" per_client:"true"` // default: the page that was asked for
+	LoginRedirectURI  []string `yaml:"login_redirect_uri" group:"issuer" per_client:"true"` // default: the requested page
 	PreserveQueryArgs bool     `yaml:"preserve_query_args" default:"true"`
 }
 
-// loginAction is what follows a login: the browser is sent on, or it gets an answer, or the request goes on to the upstream.
+// A loginAction is what follows a login: a redirect of the browser, a response with tokens, or the request to the upstream.
 type loginAction struct {
 	LoginSettings
 	clients *clients
@@ -30,12 +30,12 @@ type loginAction struct {
 
 func newLoginAction(b *base) loginAction { return loginAction{*of[LoginSettings](b.view), b.clients} }
 
-// follows reports whether the action is a step after a kind's success.
+// follows reports whether the action is a step after the success of a kind.
 func (a *loginAction) follows(k *Kind) bool {
 	return a.LoginAction != "upstream" && slices.Contains(a.LoginMethods, k.Name)
 }
 
-// finish is what follows the login of a browser.
+// finish returns the result of a browser's login.
 func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.Result {
 	out := *res
 	path, query, _ := strings.Cut(l.Return, "?")
@@ -44,7 +44,7 @@ func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.
 	}
 	switch a.LoginAction {
 	case "upstream":
-		out.Query = &query // the response's own parameters, the code among them, stay here
+		out.Query = &query // the parameters of the authorization response, such as the code, do not go to the upstream
 		return &out
 	case "response":
 		out.Answer = a.answer(&out)
@@ -57,30 +57,30 @@ func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.
 			target += "?" + query
 		}
 	}
-	if len(a.tokens(res)) == 0 { // nothing is handed out: the policy judges the page that the browser is sent to
+	if len(a.releasedTokens(res)) == 0 { // without tokens to release the policy decides at the page to which the browser is sent
 		out.Identity = nil
 	}
 	out.Answer = a.redirect(r, target, res)
 	return &out
 }
 
-// step is what follows a flow that isn't a login of a browser.
+// step returns the result of a flow other than the login of a browser.
 func (a *loginAction) step(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	out := *res
 	if a.LoginAction == "response" {
 		out.Answer = a.answer(&out)
 		return &out, nil
 	}
-	target := oidc.At(a.LoginRedirectURI, a.clients.index(r))
-	if target == "" { // the page itself: it would be asked for again without the credential, and for ever
+	target := oidc.At(a.LoginRedirectURI, a.clients.chosenIndex(r))
+	if target == "" { // the target would be the page itself, and a browser would request it without the credential, in a loop
 		return res, nil
 	}
 	out.Answer = a.redirect(r, target, &out)
 	return &out, nil
 }
 
-// tokens are what login_tokens names, as the token response names it.
-func (a *loginAction) tokens(res *auth.Result) map[string]any {
+// releasedTokens returns the tokens that login_tokens names, under the names of the token response.
+func (a *loginAction) releasedTokens(res *auth.Result) map[string]any {
 	t, all := res.Identity.Tokens, map[string]any{}
 	for _, name := range a.LoginTokens {
 		switch name {
@@ -106,9 +106,9 @@ func (a *loginAction) tokens(res *auth.Result) map[string]any {
 	return all
 }
 
-// answer is the tokens as JSON.
+// answer returns the released tokens as JSON.
 func (a *loginAction) answer(res *auth.Result) *auth.Answer {
-	body, err := json.Marshal(a.tokens(res))
+	body, err := json.Marshal(a.releasedTokens(res))
 	if err != nil {
 		body = []byte("{}")
 	}
@@ -117,24 +117,25 @@ func (a *loginAction) answer(res *auth.Result) *auth.Answer {
 	}}
 }
 
-// redirect sends the browser on, absolutely, so that no path can be read as another host; with the tokens that login_tokens
-// names in the fragment, which no server sees, or in the query.
+// redirect sends the browser to an absolute URL, so that no path can be read as another host. The released tokens are in the
+// fragment, which no server receives, or in the query.
 func (a *loginAction) redirect(r *auth.Request, target string, res *auth.Result) *auth.Answer {
 	if strings.HasPrefix(target, "/") {
 		target = r.Origin + target
 	}
 	args := url.Values{}
-	for name, v := range a.tokens(res) {
+	for name, v := range a.releasedTokens(res) {
 		if s, ok := auth.Scalar(v); ok {
 			args.Set(name, s)
 		}
 	}
 	target = withArgs(target, args, a.LoginRedirectMode)
 	return &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{
-		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}, // the callback's address holds the code
+		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}, // the URL of this endpoint holds the code
 	}}
 }
 
+// withArgs returns target with args in its fragment or its query.
 func withArgs(target string, args url.Values, mode string) string {
 	if len(args) == 0 {
 		return target
@@ -154,7 +155,7 @@ func withArgs(target string, args url.Values, mode string) string {
 	return target
 }
 
-// check judges what follows a login.
+// check reports mistakes in the settings of what follows a login.
 func (s *LoginSettings) check(c check.Checker) {
 	c.Each("login_redirect_uri", s.LoginRedirectURI, check.Target)
 	c.Must("login_tokens", s.LoginAction != "upstream" || len(s.LoginTokens) == 0,

@@ -11,37 +11,39 @@ import (
 )
 
 const (
-	maxLoginCookie = 4000     // bytes of a login's cookie, name and value: browsers keep no longer one (RFC 6265 §6.1)
-	maxLogin       = 64 << 10 // bytes of a login that was compressed
-	maxLogins      = 32       // that a browser keeps for one route
-	maxLoginBytes  = 6 << 10  // of all their cookies together: proxies in front bound the Cookie header
+	maxLoginCookie = 4000     // the size of a login's cookie, name and value, in bytes: browsers reject longer ones (RFC 6265 §6.1)
+	maxLogin       = 64 << 10 // the size of a decompressed login, in bytes
+	maxLogins      = 32       // pending logins of a browser on one route
+	maxLoginBytes  = 6 << 10  // the size of all their cookies, in bytes: proxies limit the Cookie header
 )
 
-// errLongReturn says that the address of a page doesn't fit the cookie of a login.
-var errLongReturn = errors.New("the page's address is too long to be remembered for the time of a login")
+// errReturnTooLong means that the URL of the requested page doesn't fit the cookie of a login.
+var errReturnTooLong = errors.New("the address of the page is too long for the cookie of a login")
 
-// encode returns a login as the cookie holds it: compressed, because addresses are long and browsers' cookies short.
+// encode returns the content of a login's cookie. It is compressed, because URLs are long and cookies are limited.
 func (l *login) encode() ([]byte, error) {
 	plain, err := json.Marshal(l)
 	if err != nil {
 		return nil, err
 	}
-	out := bytes.NewBuffer(slices.Clone(l.Seed)) // random bytes, which nothing compresses
+	out := bytes.NewBuffer(slices.Clone(l.Seed)) // random bytes do not compress
 	w, err := flate.NewWriterDict(out, flate.BestCompression, loginWords)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := fmt.Fprintf(w, "%s\n%s", plain, l.Return); err != nil { // a query may hold bytes that JSON doesn't
+	if _, err := fmt.Fprintf(w, "%s\n%s", plain, l.Return); err != nil { // a query may hold bytes that JSON cannot
 		return nil, err
 	}
 	err = w.Close()
 	return out.Bytes(), err
 }
 
-// loginWords are what most logins hold, in the order in which they stand there.
-var loginWords = []byte("&page=&id=&q=%20%3A%2F%2F.html?{\"c\":\"app\",\"o\":\"http://localhost:8000\",\"o\":\"https://app.example.com\",\"t\":17}\n/")
+// loginWords is the dictionary for the compression: parts that most logins contain, in their order.
+var loginWords = []byte("&page=&id=&q=%20%3A%2F%2F.html?" +
+	`{"c":"app","o":"http://localhost:8000","o":"https://app.example.com","t":17}` + "\n/")
 
-// decodeLogin reads what encode made. Only sealed bytes come here; the bound is for a fault of our own.
+// decodeLogin reads the output of encode. Its input was sealed by this program, so the size limit is only a safeguard
+// against bugs.
 func decodeLogin(b []byte) (*login, error) {
 	if len(b) < seedBytes {
 		return nil, io.ErrUnexpectedEOF
@@ -57,7 +59,7 @@ func decodeLogin(b []byte) (*login, error) {
 		return nil, err
 	}
 	if !safeReturn(l.Return) {
-		return nil, errors.New("the login returns to another host")
+		return nil, errors.New("the return address of the login is on another host")
 	}
 	return l, nil
 }

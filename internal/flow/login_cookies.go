@@ -14,38 +14,40 @@ import (
 	"sallyport/internal/session"
 )
 
-// loginCookies are the cookies in which a browser keeps the logins that it has begun.
+// loginCookies are the cookies in which a browser keeps its pending logins.
 type loginCookies struct {
 	cookie  cookie
 	keyring *keyring.Keyring
-	lasts   time.Duration // authorization_rolling_timeout
+	timeout time.Duration // authorization_rolling_timeout
 }
 
-// loginCookie is the cookie of logins; its name is a prefix, which a digest of the state ends.
-func loginCookie(b *base) cookie {
+// newLoginCookie returns the cookie of logins. Its name is a prefix, to which cookieName adds a digest of the state.
+func newLoginCookie(b *base) cookie {
 	s := of[AuthorizationCodeSettings](b.view)
 	attributes := s.AuthorizationCookie
 	if s.ResponseMode == "form_post" {
-		attributes.SameSite = "None" // the provider's page posts from its own site
+		attributes.SameSite = "None" // the page of the provider posts from another site
 	}
-	return newCookie(s.AuthorizationCookieName+"_"+mark(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)+"_", attributes)
+	digest := loginDigest(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)
+	return newCookie(s.AuthorizationCookieName+"_"+digest+"_", attributes)
 }
 
-// cookieName is the name under which the browser keeps the login of a state.
+// cookieName returns the name of the cookie of the login with this state.
 func (f *loginCookies) cookieName(r *auth.Request, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigest])
+	return f.cookie.fullName(r) + hex.EncodeToString(sum[:stateDigestBytes])
 }
 
-// stateDigest is how much of a state's digest ends the name of its login's cookie, in bytes.
-const stateDigest = 6
+// stateDigestBytes is the length of the state's digest in the name of a cookie.
+const stateDigestBytes = 6
 
 func isHex(s string, digits int) bool {
 	_, err := hex.DecodeString(s)
 	return err == nil && len(s) == digits
 }
 
-// unseal opens the login's cookie of that name. A neighbouring host may have set others of the name: a few are tried.
+// unseal opens the login's cookie of this name. It tries up to maxCookies values, because another host of the domain may
+// have set cookies with this name.
 func (f *loginCookies) unseal(r *auth.Request, name string) *login {
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
@@ -56,17 +58,17 @@ func (f *loginCookies) unseal(r *auth.Request, name string) *login {
 	return nil
 }
 
-// A loginCookieOf is a cookie of a login that the browser has begun.
-type loginCookieOf struct {
+// A pendingLogin is the cookie of a login that the browser has begun.
+type pendingLogin struct {
 	name    string
 	size    int   // in bytes
-	started int64 // Unix seconds; zero if it doesn't open
+	started int64 // Unix seconds; zero if the cookie is invalid
 }
 
-// boundLogins drops the oldest logins of a browser that has begun too many.
-func (f *loginCookies) boundLogins(r *auth.Request) http.Header {
-	all := f.begunLogins(r)
-	slices.SortFunc(all, func(a, b loginCookieOf) int { return cmp.Compare(b.started, a.started) })
+// dropOldest returns the header that deletes the oldest pending logins of a browser with too many.
+func (f *loginCookies) dropOldest(r *auth.Request) http.Header {
+	all := f.pendingLogins(r)
+	slices.SortFunc(all, func(a, b pendingLogin) int { return cmp.Compare(b.started, a.started) })
 	h, total := http.Header{}, 0
 	for n, k := range all {
 		if total += k.size; n >= maxLogins-1 || total > maxLoginBytes || k.started == 0 {
@@ -76,9 +78,8 @@ func (f *loginCookies) boundLogins(r *auth.Request) http.Header {
 	return h
 }
 
-// begunLogins returns the cookies of logins, each name once. It opens each cookie once, and no more of them than a browser
-// that has begun too many logins brings.
-func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
+// pendingLogins returns the cookies of logins, each name once. It opens each cookie once, and at most 2*maxLogins of them.
+func (f *loginCookies) pendingLogins(r *auth.Request) (all []pendingLogin) {
 	prefix, place, opened := f.cookie.fullName(r), map[string]int{}, 0
 	for _, c := range r.AllCookies() {
 		if !isLoginName(c.Name, prefix) {
@@ -90,7 +91,7 @@ func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
 		n, known := place[c.Name]
 		if !known {
 			n, place[c.Name] = len(all), len(all)
-			all = append(all, loginCookieOf{name: c.Name, size: len(c.Name) + len(c.Value)})
+			all = append(all, pendingLogin{name: c.Name, size: len(c.Name) + len(c.Value)})
 		}
 		if l := f.unsealValue(c.Name, c.Value); l != nil {
 			all[n].started = l.Started
@@ -99,8 +100,8 @@ func (f *loginCookies) begunLogins(r *auth.Request) (all []loginCookieOf) {
 	return all
 }
 
-// remember puts a login into its cookie. Its error is errLongReturn for a page whose address doesn't fit.
-func (f *loginCookies) remember(h http.Header, r *auth.Request, l *login) error {
+// store sets the cookie of a login. Its error is errReturnTooLong if the URL of the requested page is too long.
+func (f *loginCookies) store(h http.Header, r *auth.Request, l *login) error {
 	plain, err := l.encode()
 	if err != nil {
 		return err
@@ -111,13 +112,13 @@ func (f *loginCookies) remember(h http.Header, r *auth.Request, l *login) error 
 		return err
 	}
 	if len(name)+len(sealed) > maxLoginCookie {
-		return errLongReturn
+		return errReturnTooLong
 	}
-	f.cookie.set(h, r, name, sealed, int((f.lasts + loginRemembers).Seconds()))
+	f.cookie.set(h, r, name, sealed, int((f.timeout + lateLoginWindow).Seconds()))
 	return nil
 }
 
-// unsealValue opens a login's cookie; nil if it isn't one of ours.
+// unsealValue opens the value of a login's cookie; nil if it is invalid.
 func (f *loginCookies) unsealValue(name, value string) *login {
 	plain, ok := f.keyring.Unseal(name, value)
 	if !ok {
@@ -130,8 +131,8 @@ func (f *loginCookies) unsealValue(name, value string) *login {
 	return l
 }
 
-// isLoginName reports whether a cookie's name is that of a login of this route.
+// isLoginName reports whether a cookie with this name holds a login of this route.
 func isLoginName(name, prefix string) bool {
-	digest, found := strings.CutPrefix(name, prefix)
-	return found && isHex(digest, 2*stateDigest)
+	digest, ok := strings.CutPrefix(name, prefix)
+	return ok && isHex(digest, 2*stateDigestBytes)
 }

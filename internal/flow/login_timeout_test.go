@@ -11,8 +11,8 @@ import (
 	"sallyport/internal/keyring"
 )
 
-// TestLoginTimesOut: a login is good for authorization_rolling_timeout, whatever the browser still keeps of it. One that comes
-// later leads back to the page that was asked for.
+// TestLoginTimesOut: a login lasts for authorization_rolling_timeout, even if the browser keeps the cookie. A later response
+// links to the requested page.
 func TestLoginTimesOut(t *testing.T) {
 	k, err := keyring.New([]auth.Secret{"a secret of the test, long enough to be one"})
 	if err != nil {
@@ -21,14 +21,14 @@ func TestLoginTimesOut(t *testing.T) {
 	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	now := begun
 	cookies := &loginCookies{
-		keyring: k, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), lasts: 10 * time.Minute,
+		keyring: k, cookie: newCookie("a_", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}), timeout: 10 * time.Minute,
 	}
 	f := &authorizationCode{cookies: cookies, now: func() time.Time { return now }, home: "/"}
-	f.settings.AuthorizationRollingTimeout = cookies.lasts
+	f.settings.AuthorizationRollingTimeout = cookies.timeout
 	asked := &auth.Request{Request: httptest.NewRequest("GET", "/page?x=1", nil), Origin: "http://127.0.0.1"}
 	l := newLogin(asked, nil, "app", nil, begun)
 	kept := http.Header{}
-	if err := cookies.remember(kept, asked, l); err != nil {
+	if err := cookies.store(kept, asked, l); err != nil {
 		t.Fatal(err)
 	}
 	line, err := http.ParseSetCookie(kept.Get("Set-Cookie"))

@@ -17,17 +17,17 @@ import (
 	"sallyport/internal/session"
 )
 
-// A logoutEndpoint ends a session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
+// A logoutEndpoint ends the session here and then at the provider (OpenID Connect RP-Initiated Logout 1.0).
 type logoutEndpoint struct {
 	LogoutSettings
-	sessions *sessions
-	path     string
-	home     string // where a person can go on
-	rounds   cookie // that counts logins: see checkLoop
-	log      *slog.Logger
+	sessions   *sessions
+	path       string
+	home       string // the path of the link on the page after a logout
+	loginCount cookie // the cookie that counts logins: see loginLoop
+	log        *slog.Logger
 }
 
-// A sessionFlow is the sessions with the endpoints of their logout.
+// A sessionFlow is the sessions of a part with their logout endpoints.
 type sessionFlow struct {
 	*sessions
 	logout *logoutEndpoint
@@ -35,27 +35,28 @@ type sessionFlow struct {
 
 func newSessionFlow(b *base, s *sessions) *sessionFlow {
 	return &sessionFlow{s, &logoutEndpoint{
-		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base, rounds: marker(loginCookie(b)), log: b.Log,
+		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base,
+		loginCount: wholeSiteCookie(newLoginCookie(b)), log: b.Log,
 	}}
 }
 
 func (f *sessionFlow) Endpoints() []auth.Endpoint { return f.logout.endpoints() }
 
-// endpoints are the gate's own path for it, and the triggers that the settings name.
+// endpoints returns the gate's logout path, and an endpoint for the triggers in the settings.
 func (l *logoutEndpoint) endpoints() []auth.Endpoint {
 	all := []auth.Endpoint{{Name: "logout", Path: l.path, Serve: l.serve}}
 	if l.LogoutQueryArg+l.LogoutPostArg+l.LogoutURISuffix != "" {
-		all = append(all, auth.Endpoint{Name: "logout", Matches: l.triggered, Serve: l.serveTrigger})
+		all = append(all, auth.Endpoint{Name: "logout", Matches: l.isTrigger, Serve: l.serveTrigger})
 	}
 	return all
 }
 
-// maxLogoutForm bounds the form that is read for logout_post_arg, in bytes.
+// maxLogoutForm is the longest form that is read for logout_post_arg, in bytes.
 const maxLogoutForm = 64 << 10
 
-// triggered reports whether a request with a session is one of the configured logouts.
-func (l *logoutEndpoint) triggered(r *auth.Request) bool {
-	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.brought(r) {
+// isTrigger reports whether a request with a session cookie triggers a logout.
+func (l *logoutEndpoint) isTrigger(r *auth.Request) bool {
+	if !slices.Contains(l.LogoutMethods, r.Method) || !l.sessions.sentBy(r) {
 		return false
 	}
 	switch {
@@ -74,6 +75,7 @@ func (l *logoutEndpoint) triggered(r *auth.Request) bool {
 	return err == nil && form.Values.Has(l.LogoutPostArg)
 }
 
+// serve handles the gate's logout path.
 func (l *logoutEndpoint) serve(r *auth.Request) (*auth.Result, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, methodNotAllowed("GET, POST")
@@ -81,8 +83,9 @@ func (l *logoutEndpoint) serve(r *auth.Request) (*auth.Result, error) {
 	return l.serveTrigger(r)
 }
 
+// serveTrigger ends the sessions of the request, or asks the user to confirm.
 func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
-	if !r.MayChange() { // another site, a script or a prefetch must not log anybody out
+	if !r.MayChange() { // no other site, script or prefetch may log a user out
 		return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 			Kind: auth.PageLogout, Title: "Log out?", Text: "You are about to log out.", Link: l.path, Action: "Log out", Post: true,
 		}}}, nil
@@ -94,8 +97,9 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	if name := l.rounds.fullName(r) + roundsName; len(r.CookieValues(name)) > 0 { // who logs out and in is in no loop
-		l.rounds.set(header, r, name, "", -1)
+	// A user who logs out and in repeatedly is in no loop.
+	if name := l.loginCount.fullName(r) + loginCountSuffix; len(r.CookieValues(name)) > 0 {
+		l.loginCount.set(header, r, name, "", -1)
 	}
 	answer := l.next(r, identity)
 	if identity == nil {
@@ -104,12 +108,12 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Header: header, Answer: answer}, nil
 }
 
-// end ends the route's sessions that the request brings, and returns whose the first was (nil if there was none) and the
-// header that clears their cookies.
+// end ends the route's sessions of a request. It returns the identity of the first, or nil, and the header that clears their
+// cookies.
 func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
 	f := l.sessions
 	for n := range f.cookies {
-		identity, err := l.endOne(r, n)
+		identity, err := l.endLogin(r, n)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -123,11 +127,11 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 	return first, header, nil
 }
 
-// endOne ends the login of one client.
-func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) {
+// endLogin ends the login of one client and returns its identity; nil if there is none.
+func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error) {
 	f := l.sessions
-	id, found := f.id(r, n)
-	if !found {
+	id, ok := f.id(r, n)
+	if !ok {
 		return nil, nil
 	}
 	opened, err := f.store.Open(r.Context(), id)
@@ -140,7 +144,7 @@ func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) 
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	if !f.ours(n, opened.Session) {
+	if !f.matches(n, opened.Session) {
 		return nil, nil
 	}
 	login := &opened.Session.Login
@@ -149,11 +153,11 @@ func (l *logoutEndpoint) endOne(r *auth.Request, n int) (*auth.Identity, error) 
 	return login.Identity, nil
 }
 
-// next is where the browser goes after the session here has ended, or was over already: to the provider, so that its session ends
-// too, else to logout_redirect_uri, else nowhere.
+// next returns where the browser goes after the session here has ended, or if there was none: to the provider, so that its
+// session ends too, or to logout_redirect_uri, or nowhere.
 func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.Answer {
 	clients := l.sessions.clients
-	n := clients.index(r)
+	n := clients.chosenIndex(r)
 	idToken, subject := "", ""
 	if identity != nil {
 		n = max(clients.indexOf(identity.ClientID), 0)
@@ -164,43 +168,44 @@ func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.An
 		target = r.Origin + target
 	}
 	hint, posts := "", false
-	if len(idToken) > maxHint {
-		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !byScript(r); !posts {
-			l.log.Info("the ID token is too long for an address, so the provider is told who logs out by logout_hint", "request_id", r.ID, "bytes", len(idToken))
+	if len(idToken) > maxIDTokenHint {
+		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !isScript(r); !posts {
+			l.log.Info("the ID token is too long for an address, so the logout request has logout_hint instead",
+				"request_id", r.ID, "bytes", len(idToken))
 			idToken, hint = "", subject
 		}
 	}
 	address, params, err := clients.list[n].EndSession(r.Context(), idToken, hint, target)
 	if err != nil {
-		l.log.Warn("the provider's session goes on: its end_session_endpoint can't be had", "request_id", r.ID, "error", err)
+		l.log.Warn("the provider's session continues: its end_session_endpoint is unknown", "request_id", r.ID, "error", err)
 	}
 	switch {
 	case address == "":
-		return l.goTo(r, target)
+		return l.redirect(r, target)
 	case posts:
-		return posting(address, params)
+		return submitPage(address, params)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		l.log.Warn("the provider's session goes on: its end_session_endpoint is no URL", "request_id", r.ID, "error", err)
-		return l.goTo(r, target)
+		l.log.Warn("the provider's session continues: its end_session_endpoint is not a URL", "request_id", r.ID, "error", err)
+		return l.redirect(r, target)
 	}
 	query := u.Query()
 	for name, values := range params {
 		query[name] = values
 	}
 	u.RawQuery = query.Encode()
-	return l.goTo(r, u.String())
+	return l.redirect(r, u.String())
 }
 
-// maxHint is the longest id_token_hint that is put into an address, in bytes: many servers refuse an address over 8 kB, some over 2.
-const maxHint = 2000
+// maxIDTokenHint is the longest id_token_hint in a URL, in bytes: many servers refuse URLs over 8 kB, some over 2 kB.
+const maxIDTokenHint = 2000
 
-// goTo sends the browser to an address; without one the person reads that it is done. A script learns the address: it can't follow
-// a redirect to another site, but the page can go there.
-func (l *logoutEndpoint) goTo(r *auth.Request, address string) *auth.Answer {
+// redirect sends the browser to a URL, or without one shows that the user is logged out. A script receives the URL as JSON:
+// it cannot follow a redirect to another site, but its page can go there.
+func (l *logoutEndpoint) redirect(r *auth.Request, address string) *auth.Answer {
 	switch {
-	case byScript(r):
+	case isScript(r):
 		body, err := json.Marshal(map[string]string{"location": cmp.Or(address, r.Origin+l.home)})
 		if err != nil {
 			panic(err) // a string
@@ -214,40 +219,47 @@ func (l *logoutEndpoint) goTo(r *auth.Request, address string) *auth.Answer {
 	}}
 }
 
-// posting is a page whose form goes to the provider by itself, or by a button where scripts are off: what it sends is too long for an
-// address.
-func posting(address string, params url.Values) *auth.Answer {
-	p := &auth.Page{Kind: auth.PageSubmit, Title: "Logging out", Text: "You are logged out here. The login service comes next.", Link: address, Action: "Go on",
-		Post: true}
+// submitPage returns a page whose form submits itself to the provider, or has a button where scripts are off, because the
+// parameters are too long for a URL.
+func submitPage(address string, params url.Values) *auth.Answer {
+	p := &auth.Page{
+		Kind: auth.PageSubmit, Title: "Logging out", Text: "You are logged out here. The login service comes next.",
+		Link: address, Action: "Go on", Post: true,
+	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		p.Fields = append(p.Fields, auth.Field{Name: name, Value: params.Get(name)})
 	}
 	return &auth.Answer{Status: http.StatusOK, Page: p}
 }
 
-// byScript reports whether a script of a page sends the request, by what browsers and libraries say.
-func byScript(r *auth.Request) bool {
+// isScript reports, from headers that browsers and libraries set, whether a script sent the request.
+func isScript(r *auth.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
 	return mode != "" && mode != "navigate" || strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest") ||
 		strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 
-// leadsAway reports whether an answer takes the browser away, to the provider or to a page of the service.
-func leadsAway(a *auth.Answer) bool {
-	return a != nil && (a.Status == http.StatusSeeOther || a.Page != nil && a.Page.Kind == auth.PageSubmit || a.Header.Get("Content-Type") == "application/json")
+// continuesAtProvider reports whether an answer sends the browser to another page: to the provider, or to
+// logout_redirect_uri.
+func continuesAtProvider(a *auth.Answer) bool {
+	return a != nil && (a.Status == http.StatusSeeOther || a.Page != nil && a.Page.Kind == auth.PageSubmit ||
+		a.Header.Get("Content-Type") == "application/json")
 }
 
-// revoke ends the tokens at the authorization server, the refresh token first (RFC 7009 §2.1). The session here is over
-// whatever it says.
+// revoke revokes the tokens at the authorization server, the refresh token first (RFC 7009 §2.1). The session here has
+// ended, whatever the response.
 func (l *logoutEndpoint) revoke(r *auth.Request, i *auth.Identity) {
 	if !l.LogoutRevoke {
 		return
 	}
-	client := l.sessions.clients.ofIdentity(i)
+	client := l.sessions.clients.forIdentity(i)
 	for _, t := range []struct {
 		on          bool
 		token, hint string
-	}{{l.LogoutRevokeRefreshToken, i.Tokens.RefreshToken, "refresh_token"}, {l.LogoutRevokeAccessToken, i.Tokens.AccessToken, "access_token"}} {
+	}{
+		{l.LogoutRevokeRefreshToken, i.Tokens.RefreshToken, "refresh_token"},
+		{l.LogoutRevokeAccessToken, i.Tokens.AccessToken, "access_token"},
+	} {
 		if !t.on || t.token == "" {
 			continue
 		}

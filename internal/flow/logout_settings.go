@@ -2,24 +2,28 @@ package flow
 
 import "sallyport/internal/check"
 
-// LogoutSettings say what a logout is, what it ends and where a person goes then.
+// LogoutSettings say what triggers a logout, what it ends and where the browser goes.
 type LogoutSettings struct {
-	EndSessionMethod         string   `yaml:"end_session_method" default:"auto" enum:"auto,get"`              // how the browser goes to the provider's logout
-	LogoutRedirectURI        []string `yaml:"logout_redirect_uri" group:"issuer" per_client:"true"`           // post_logout_redirect_uri (RP-Initiated Logout §3); a path is on the request's origin
-	LogoutMethods            []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // for the three triggers below
-	LogoutQueryArg           string   `yaml:"logout_query_arg"`                                               // its presence in the query is a logout
-	LogoutPostArg            string   `yaml:"logout_post_arg"`                                                // its presence in a form is one
-	LogoutURISuffix          string   `yaml:"logout_uri_suffix"`                                              // a path with this end is one
-	LogoutRevoke             bool     `yaml:"logout_revoke" default:"false"`                                  // the tokens at the authorization server, too (RFC 7009)
-	LogoutRevokeAccessToken  bool     `yaml:"logout_revoke_access_token" default:"true"`
-	LogoutRevokeRefreshToken bool     `yaml:"logout_revoke_refresh_token" default:"true"`
-	RevocationTokenParamName string   `yaml:"revocation_token_param_name" default:"token"`
+	EndSessionMethod string `yaml:"end_session_method" default:"auto" enum:"auto,get"` // how the browser goes to end_session_endpoint
+	// LogoutRedirectURI is post_logout_redirect_uri (RP-Initiated Logout §3). A path is on the origin of the request.
+	LogoutRedirectURI []string `yaml:"logout_redirect_uri" group:"issuer" per_client:"true"`
+
+	LogoutMethods   []string `yaml:"logout_methods" default:"[DELETE, POST]" enum:"DELETE,GET,POST"` // of the three triggers below
+	LogoutQueryArg  string   `yaml:"logout_query_arg"`                                               // a query with this parameter
+	LogoutPostArg   string   `yaml:"logout_post_arg"`                                                // a form with this parameter
+	LogoutURISuffix string   `yaml:"logout_uri_suffix"`                                              // a path with this end
+
+	// LogoutRevoke says whether a logout revokes the tokens at the authorization server (RFC 7009).
+	LogoutRevoke             bool   `yaml:"logout_revoke" default:"false"`
+	LogoutRevokeAccessToken  bool   `yaml:"logout_revoke_access_token" default:"true"`
+	LogoutRevokeRefreshToken bool   `yaml:"logout_revoke_refresh_token" default:"true"`
+	RevocationTokenParamName string `yaml:"revocation_token_param_name" default:"token"`
 }
 
-// logoutPath returns the gate's own path for a logout, on a route whose first path is base.
+// logoutPath returns the gate's logout path on a route whose first path is base.
 func logoutPath(base string) string { return PathBelow(base, "oauth2/logout") }
 
-// check judges the settings of logouts.
+// check reports mistakes in the settings of logouts.
 func (s *LogoutSettings) check(c check.Checker, r *check.Route) {
 	c.Each("logout_redirect_uri", s.LogoutRedirectURI, check.Target)
 	c.Must("logout_methods", len(s.LogoutMethods) > 0, "it is empty: write POST, or take it out")

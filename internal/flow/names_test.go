@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// otherMeanings are the files in which a word that is a flow's name as well stands for something else.
+// otherMeanings lists the files in which the name of a flow has another meaning.
 var otherMeanings = map[string]string{
 	"app/shared.go":            "values of cluster_cache_items",
 	"authserver/refresh.go":    "the parameter refresh_token (RFC 6749 §6)",
@@ -36,7 +36,8 @@ var otherMeanings = map[string]string{
 	"redis/redis.go":           "the password of a Redis user",
 }
 
-// TestNamesStandInTheirFiles: no product file but a flow's own has the name of a flow as a string, or as a word of a struct tag.
+// TestNamesStandInTheirFiles: no product file except a flow's own contains the name of the flow as a string, or as a word of
+// a struct tag.
 func TestNamesStandInTheirFiles(t *testing.T) {
 	names := map[string]bool{}
 	for _, k := range table {
@@ -45,8 +46,8 @@ func TestNamesStandInTheirFiles(t *testing.T) {
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
 		file := strings.TrimPrefix(filepath.ToSlash(path), "../")
-		room, _, _ := strings.Cut(file, "/")
-		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || room == "provider" || room == "bench" {
+		pkg, _, _ := strings.Cut(file, "/")
+		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || pkg == "provider" || pkg == "bench" {
 			return err
 		}
 		for _, name := range namesIn(t, path, names) {
@@ -54,7 +55,8 @@ func TestNamesStandInTheirFiles(t *testing.T) {
 				continue
 			}
 			if used[file] = true; otherMeanings[file] == "" {
-				t.Errorf("%s has the name of the flow %s: derive it from the flow's Kind, or say in otherMeanings what it means there", file, name)
+				t.Errorf("%s has the name of the flow %s: derive it from the flow's Kind, or say in otherMeanings what it means there",
+					file, name)
 			}
 		}
 		return nil
@@ -69,7 +71,7 @@ func TestNamesStandInTheirFiles(t *testing.T) {
 	}
 }
 
-// namesIn returns the names that stand in a file as strings, or as words of the values of struct tags.
+// namesIn returns the names that occur in a file as strings, or as words of the values of struct tags.
 func namesIn(t *testing.T, path string, names map[string]bool) (all []string) {
 	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -91,7 +93,8 @@ func namesIn(t *testing.T, path string, names map[string]bool) (all []string) {
 		words := []string{text}
 		if tags[literal] {
 			tag := reflect.StructTag(text)
-			words = strings.FieldsFunc(tag.Get("enum")+","+tag.Get("default")+","+tag.Get("yaml"), func(r rune) bool { return strings.ContainsRune(",[] ", r) })
+			words = strings.FieldsFunc(tag.Get("enum")+","+tag.Get("default")+","+tag.Get("yaml"),
+				func(r rune) bool { return strings.ContainsRune(",[] ", r) })
 		}
 		for _, word := range words {
 			if names[word] {

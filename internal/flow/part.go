@@ -6,42 +6,43 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Part is one issuer of a route: its settings, and what its flows are given.
+// A Part is one issuer of a route: its settings, and the dependencies of its flows.
 type Part struct {
-	Name     string   // where the route has several issuers; else empty
-	Title    string   // on the page where people choose
-	Domains  []string // of addresses in login_hint whose people log in here
+	Name     string   // empty unless the route has several issuers
+	Title    string   // the text on the page where users choose an issuer
+	Domains  []string // the domains in login_hint whose users log in at this issuer
 	Settings *Settings
 	Claims   ClaimPaths
 	Deps     Deps
 }
 
-// A built part has all that its flows share, each built once.
-type built struct {
+// A builtPart has the objects that the flows of a part share, each built once.
+type builtPart struct {
 	*base
 	*Settings
 	part       *Part
-	sessions   *sessions           // nil: the part keeps no logins
-	withLogout *sessionFlow        // the same, with their endpoints
-	login      *authorizationCode  // nil: nobody logs in
-	flows      map[*Kind]auth.Flow // those that other flows use as well
+	sessions   *sessions           // nil: the part has no sessions
+	withLogout *sessionFlow        // the sessions with their logout endpoints
+	login      *authorizationCode  // nil: users cannot log in
+	flows      map[*Kind]auth.Flow // the flows that other flows use
 }
 
-// build builds what the flows of a part share. The reader is the one of the route's first part; nil for that part itself.
-func (p *Part) build(reader *tokenReader) (*built, error) {
+// build builds what the flows of a part share. The parts of a route share the tokenReader of the first part, for which
+// reader is nil.
+func (p *Part) build(reader *tokenReader) (*builtPart, error) {
 	s, d := p.Settings, &p.Deps
 	if s.LogsIn() && !s.HasSessions() {
 		return nil, errors.New("auth_methods: authorization_code needs session too, or every page would begin a new login: add session")
 	}
-	b := &built{base: &base{view: s.view(), Deps: d}, Settings: s, part: p, flows: map[*Kind]auth.Flow{}}
-	b.search = search{bodies: s.readsBodies(), limit: int64(s.CredentialBodyLimit), trusted: s.TrustedOrigins}
-	b.clients = newClients(d.Clients, s.Client.ClientArg, b.search)
-	b.params = &copiedParams{headers: s.TokenHeadersClient, args: s.TokenPostArgsClient, search: b.search}
+	b := &builtPart{base: &base{view: s.view(), Deps: d}, Settings: s, part: p, flows: map[*Kind]auth.Flow{}}
+	b.readOptions = readOptions{fromBodies: s.readsBodies(), bodyLimit: int64(s.CredentialBodyLimit), trustedOrigins: s.TrustedOrigins}
+	b.clients = newClients(d.Clients, s.Client.ClientArg, b.readOptions)
+	b.params = &copiedParams{headers: s.TokenHeadersClient, args: s.TokenPostArgsClient, readOptions: b.readOptions}
 	prefix := ""
 	if d.AuthServer != nil {
 		prefix = d.AuthServer.Prefix()
 	}
-	b.tokens = newTokenFinder(b.base.view, reader, newJudges(s.kindsOn(), prefix), b.search)
+	b.tokens = newTokenFinder(b.base.view, reader, newTokenVerifiers(s.kindsOn(), prefix), b.readOptions)
 	introspection, userinfo := newIntrospection(b.base), newUserinfo(b.base)
 	b.flows[&introspectionKind], b.flows[&userinfoKind] = introspection, userinfo
 	if s.isOn(&introspectionKind) || s.IntrospectJWTTokens {
@@ -65,14 +66,14 @@ func (p *Part) build(reader *tokenReader) (*built, error) {
 	return b, nil
 }
 
-// A kindEntry is an entry of a chain, and the kind of its flow.
+// A kindEntry is an entry of a chain with the kind of its flow.
 type kindEntry struct {
 	kind *Kind
 	auth.Entry
 }
 
-// entries returns the flows that are on, with the steps that follow each.
-func (b *built) entries() (all []kindEntry) {
+// entries returns the flows that are on, each with the steps that follow it.
+func (b *builtPart) entries() (all []kindEntry) {
 	for _, k := range b.kindsOn() {
 		flow := b.flows[k]
 		if flow == nil {
@@ -83,27 +84,27 @@ func (b *built) entries() (all []kindEntry) {
 	return all
 }
 
-// sessionEntry returns the part's sessions as an entry without endpoints of its own.
-func (b *built) sessionEntry() auth.Entry {
+// sessionEntry returns the part's sessions as an entry without logout endpoints.
+func (b *builtPart) sessionEntry() auth.Entry {
 	e := auth.Entry{Name: string(sessionKind.Name), Flow: b.sessions, Steps: b.steps(&sessionKind)}
-	if b.Several {
+	if b.MultiIssuer {
 		e.Issuer = b.issuer().URL()
 	}
 	return e
 }
 
-// steps returns what follows the success of a kind.
-func (b *built) steps(k *Kind) (steps []auth.Step) {
+// steps returns the steps that follow the success of a kind.
+func (b *builtPart) steps(k *Kind) (steps []auth.Step) {
 	switch k.role {
-	case logsIn, guards, publishes:
+	case roleLogin, roleReject, rolePublish:
 		return nil
-	case remembers:
+	case roleSession:
 		return b.distributedClaims()
 	}
-	if b.IDTokenParamName != "" && len(k.judges) > 0 {
-		steps = append(steps, newIDToken(b.base).accompany)
+	if b.IDTokenParamName != "" && len(k.verifies) > 0 {
+		steps = append(steps, newIDToken(b.base).add)
 	}
-	if b.searchUserinfo != nil && !k.asks.Userinfo {
+	if b.searchUserinfo != nil && !k.requires.Userinfo {
 		steps = append(steps, b.searchUserinfo)
 	}
 	steps = append(steps, b.distributedClaims()...)
@@ -116,8 +117,8 @@ func (b *built) steps(k *Kind) (steps []auth.Step) {
 	return steps
 }
 
-// distributedClaims returns the step that resolves distributed claims, where the settings have it.
-func (b *built) distributedClaims() []auth.Step {
+// distributedClaims returns the step that resolves distributed claims, if resolve_distributed_claims is on.
+func (b *builtPart) distributedClaims() []auth.Step {
 	if !b.ResolveDistributedClaims {
 		return nil
 	}

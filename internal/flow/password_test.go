@@ -7,7 +7,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// What is remembered of clients' credentials is bounded, and tells them apart by name and secret.
+// The cache of clients' credentials is bounded, and its keys depend on name and secret.
 func TestKindsAreBounded(t *testing.T) {
 	k := newBasicClients([]byte("the key of the keys"))
 	ours := pair{name: "app", secret: "secret"}

@@ -9,32 +9,32 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A search is what holds wherever flows look for credentials.
-type search struct {
-	bodies  bool     // a flow that is on reads bodies
-	limit   int64    // of a body that is read, in bytes
-	trusted []string // trusted_origins
+// A readOptions has the limits that all flows of a part observe when they read credentials.
+type readOptions struct {
+	fromBodies     bool     // whether a flow that is on reads request bodies
+	bodyLimit      int64    // of a request body, in bytes
+	trustedOrigins []string // trusted_origins
 }
 
-// places are where in a request a flow looks for its credential.
+// places are where a flow reads its credential from.
 type places struct {
 	header, query, body, cookie bool
-	search
+	readOptions
 }
 
-func newPlaces(types []string, s search) places {
+func newPlaces(types []string, s readOptions) places {
 	has := func(in auth.In) bool { return slices.Contains(types, string(in)) }
 	return places{
 		header: has(auth.InHeader), query: has(auth.InQuery), body: has(auth.InBody), cookie: has(auth.InCookie),
-		search: s,
+		readOptions: s,
 	}
 }
 
-// A credential is one value and where it stood.
+// A credential is a value, and where the request carries it.
 type credential struct {
 	value string
 	at    auth.Param
-	jws   bool // an access token that has a JWT's form
+	jws   bool // whether it is an access token in the form of a JWT
 }
 
 // params returns the values of a parameter in the query and the body.
@@ -46,7 +46,7 @@ func (p *places) params(r *auth.Request, name string) ([]credential, error) {
 		}
 	}
 	if p.body {
-		form, err := r.Form(p.limit)
+		form, err := r.Form(p.bodyLimit)
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (p *places) params(r *auth.Request, name string) ([]credential, error) {
 	return all, nil
 }
 
-// named returns the values of a parameter in a header of that name, where _ is - , the query and the body.
+// named returns the values of a parameter in the query, the body and the header of that name (with - for _).
 func (p *places) named(r *auth.Request, name string) ([]credential, error) {
 	all, err := p.params(r, name)
 	if err != nil || !p.header {
@@ -70,13 +70,14 @@ func (p *places) named(r *auth.Request, name string) ([]credential, error) {
 	return all, nil
 }
 
+// headerName returns the name of the header for the name of a parameter, with - for _.
 func headerName(name string) string {
 	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
-// one is the value of a list of at most one; a credential that stands in two places is refused, because the next server
-// could take the other (RFC 6750 §2).
-func one(all []credential) (f credential, ok bool, err error) {
+// single returns the only credential of a list; ok is false if there is none or it is empty. A credential in two places is
+// refused, because the next server could read the other one (RFC 6750 §2).
+func single(all []credential) (f credential, ok bool, err error) {
 	switch len(all) {
 	case 0:
 		return f, false, nil
@@ -88,8 +89,8 @@ func one(all []credential) (f credential, ok bool, err error) {
 
 var errTwice = auth.InvalidRequest("credential_twice", errors.New("the request has the same credential in two places, or twice in one"))
 
-// used are the places of a credential.
-func used(all ...credential) []auth.Param {
+// paramsOf returns where the request carries the credentials.
+func paramsOf(all ...credential) []auth.Param {
 	if len(all) == 1 && all[0].at == authorization {
 		return inAuthorization
 	}
@@ -100,8 +101,8 @@ func used(all ...credential) []auth.Param {
 	return places
 }
 
-// authorization is where most credentials stand.
+// authorization is the place of most credentials.
 var (
 	authorization   = auth.Param{In: auth.InHeader, Name: "Authorization"}
-	inAuthorization = []auth.Param{authorization} // nobody writes into it
+	inAuthorization = []auth.Param{authorization} // shared: it must not be modified
 )

@@ -8,44 +8,48 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestRefreshAnswers: what becomes of a session, by what the authorization server answers to its refresh.
+// The effects of a response to a refresh on the session.
+const (
+	over    = "a refusal of the grant: the session ends"
+	ours    = "an error for the operator: the session continues until its access token expires, then the refresh is tried once more"
+	trouble = "an outage: the session continues until its access token expires, then requests are 503"
+)
+
+var refreshAnswers = []struct {
+	status        int
+	body, meaning string
+}{
+	{400, `{"error":"invalid_grant"}`, over},
+	{401, `{"error":"invalid_grant"}`, over},
+	{200, `{"error":"invalid_grant"}`, over},
+	{400, `{"error":"interaction_required"}`, over},
+	{400, `{"error":"login_required"}`, over},
+	{400, `{"error":"consent_required"}`, over},
+	{400, `{"error":"invalid_request"}`, ours},
+	{400, `{"error":"invalid_scope"}`, ours},
+	{400, `{"error":"access_denied"}`, ours},
+	{400, `{"error":"of no standard"}`, ours},
+	{200, `{"error":"of no standard"}`, ours},
+	{200, `{"error":1,"access_token":"a"}`, ours},
+	{400, `<html>`, ours},
+	{403, ``, ours},
+	{404, `not found`, ours},
+	{401, `{"error":"invalid_client"}`, ours},
+	{400, `{"error":"unauthorized_client"}`, ours},
+	{408, ``, trouble},
+	{425, `<html>`, trouble},
+	{429, `{"error":"invalid_grant"}`, trouble},
+	{500, `{"error":"invalid_grant"}`, trouble},
+	{503, ``, trouble},
+	{400, `{"error":"temporarily_unavailable"}`, trouble},
+	{200, `{"error":"server_error"}`, trouble},
+	{200, `<html>`, trouble},
+}
+
+// TestRefreshAnswers: the effect of each response to a refresh on the session.
 func TestRefreshAnswers(t *testing.T) {
-	const (
-		over    = "the grant is over: a new login"
-		ours    = "the operator's to mend: it goes on while its access token lives, and is tried once more then"
-		trouble = "an outage: it goes on while its access token lives, and waits for the server then"
-	)
 	w := newWorld(t)
-	for _, c := range []struct {
-		status        int
-		body, meaning string
-	}{
-		{400, `{"error":"invalid_grant"}`, over},
-		{401, `{"error":"invalid_grant"}`, over},
-		{200, `{"error":"invalid_grant"}`, over},
-		{400, `{"error":"interaction_required"}`, over},
-		{400, `{"error":"login_required"}`, over},
-		{400, `{"error":"consent_required"}`, over},
-		{400, `{"error":"invalid_request"}`, ours},
-		{400, `{"error":"invalid_scope"}`, ours},
-		{400, `{"error":"access_denied"}`, ours},
-		{400, `{"error":"of no standard"}`, ours},
-		{200, `{"error":"of no standard"}`, ours},
-		{200, `{"error":1,"access_token":"a"}`, ours},
-		{400, `<html>`, ours},
-		{403, ``, ours},
-		{404, `not found`, ours},
-		{401, `{"error":"invalid_client"}`, ours},
-		{400, `{"error":"unauthorized_client"}`, ours},
-		{408, ``, trouble},
-		{425, `<html>`, trouble},
-		{429, `{"error":"invalid_grant"}`, trouble},
-		{500, `{"error":"invalid_grant"}`, trouble},
-		{503, ``, trouble},
-		{400, `{"error":"temporarily_unavailable"}`, trouble},
-		{200, `{"error":"server_error"}`, trouble},
-		{200, `<html>`, trouble},
-	} {
+	for _, c := range refreshAnswers {
 		t.Run(fmt.Sprint(c.status, " ", c.body), func(t *testing.T) {
 			g := w.newGate(t, browserFlows)
 			g.warm()

@@ -6,13 +6,13 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// RefreshTokenSettings say where a caller's refresh token is read from.
+// RefreshTokenSettings say where a request carries the client's refresh token.
 type RefreshTokenSettings struct {
 	RefreshTokenParamType []string `yaml:"refresh_token_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
-	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // of the header, where _ is -, or of the parameter
+	RefreshTokenParamName string   `yaml:"refresh_token_param_name" place:"true"` // the name of the header (with - for _) or parameter
 }
 
-// refreshTokenGrant exchanges a caller's refresh token for new tokens (RFC 6749 §6), with the gate's own client.
+// refreshTokenGrant exchanges a client's refresh token for new tokens (RFC 6749 §6), as the gate's own client.
 type refreshTokenGrant struct {
 	places
 	name     string
@@ -22,7 +22,7 @@ type refreshTokenGrant struct {
 }
 
 var refreshTokenKind = Kind{
-	Name: "refresh_token", new: newRefreshToken, asks: oidc.Examination{Token: true}, clientsGrant: true,
+	Name: "refresh_token", new: newRefreshToken, requires: oidc.Examination{Token: true}, clientRefreshes: true,
 	check:  checkRefreshToken,
 	places: func(v view) []string { return of[RefreshTokenSettings](v).RefreshTokenParamType }, placesKey: "refresh_token_param_type",
 	schemes: func(v view) []string {
@@ -35,7 +35,8 @@ var refreshTokenKind = Kind{
 
 func newRefreshToken(b *base, k *Kind) auth.Flow {
 	return &refreshTokenGrant{
-		places: newPlaces(k.places(b.view), b.search), name: of[RefreshTokenSettings](b.view).RefreshTokenParamName, clients: b.clients, params: b.params,
+		places: newPlaces(k.places(b.view), b.readOptions), name: of[RefreshTokenSettings](b.view).RefreshTokenParamName,
+		clients: b.clients, params: b.params,
 		response: newResponseHeaders(b, k),
 	}
 }
@@ -45,7 +46,7 @@ func (f *refreshTokenGrant) Authenticate(r *auth.Request) (*auth.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	token, ok, err := one(all)
+	token, ok, err := single(all)
 	switch {
 	case err != nil:
 		return nil, err
@@ -54,16 +55,16 @@ func (f *refreshTokenGrant) Authenticate(r *auth.Request) (*auth.Result, error) 
 	case len(token.value) > maxToken:
 		return nil, errTooLong
 	}
-	by, err := f.params.caller(r)
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	client := f.clients.of(r)
-	t, err := client.Refreshed(r.Context(), token.value, by)
+	client := f.clients.chosen(r)
+	t, err := client.Refreshed(r.Context(), token.value, caller)
 	if err != nil {
 		return nil, grantError("refresh_token_refused", err)
 	}
-	return f.response.result(t, used(token)), nil
+	return f.response.result(t, paramsOf(token)), nil
 }
 
 func checkRefreshToken(v view, c check.Checker, x *kindContext) {

@@ -14,20 +14,21 @@ import (
 
 // ResourceSettings advertise the route as an OAuth protected resource.
 type ResourceSettings struct {
-	ProtectedResourceMetadata *ResourceMetadata `yaml:"protected_resource_metadata" group:"issuer"` // nil: it isn't advertised
+	ProtectedResourceMetadata *ResourceMetadata `yaml:"protected_resource_metadata" group:"issuer"` // nil: the route has no metadata
 }
 
-// ResourceMetadata is RFC 9728 §2.
+// ResourceMetadata is the metadata of a protected resource (RFC 9728 §2).
 type ResourceMetadata struct {
-	Resource             string   `yaml:"resource" required:"true"` // its identifier: an https URL without a fragment
+	Resource             string   `yaml:"resource" required:"true"` // the identifier: an https URL without a fragment
 	AuthorizationServers []string `yaml:"authorization_servers" required:"true" min:"1"`
 	ScopesSupported      []string `yaml:"scopes_supported"`
-	MetadataEndpoint     string   `yaml:"metadata_endpoint"` // its path; default /.well-known/oauth-protected-resource before the resource's own
+	MetadataEndpoint     string   `yaml:"metadata_endpoint"` // a path; default: see Path
 }
 
 const wellKnownResource = "/.well-known/oauth-protected-resource"
 
-// Path is where the metadata is: the well-known part stands between host and path (RFC 9728 §3.1).
+// Path returns the path of the metadata: by default /.well-known/oauth-protected-resource, followed by the path of the
+// resource (RFC 9728 §3.1).
 func (m *ResourceMetadata) Path() string {
 	if m.MetadataEndpoint != "" {
 		return m.MetadataEndpoint
@@ -39,8 +40,8 @@ func (m *ResourceMetadata) Path() string {
 	return wellKnownResource + strings.TrimSuffix(u.Path, "/")
 }
 
-// Challenge is what WWW-Authenticate says of it (RFC 9728 §5.1), so that a client that knows nothing finds the
-// authorization server: parameters that begin with a comma, or nothing.
+// Challenge returns the parameters of WWW-Authenticate from which a client finds the metadata (RFC 9728 §5.1). They begin
+// with a comma; empty without metadata.
 func (s *ResourceSettings) Challenge() string {
 	m := s.ProtectedResourceMetadata
 	if m == nil {
@@ -57,15 +58,15 @@ func (s *ResourceSettings) Challenge() string {
 	return challenge
 }
 
-// resource is no way in: it only brings the endpoint of the metadata along, which answers everybody.
+// resource serves the metadata, without authentication. It reads no credential.
 type resource struct {
 	path string
 	body []byte
 }
 
-// resourceKind is on where protected_resource_metadata is set, and stands in no list.
+// resourceKind is on if protected_resource_metadata is set. Settings do not name it.
 var resourceKind = Kind{
-	new: newResource, role: publishes, check: checkResource,
+	new: newResource, role: rolePublish, check: checkResource,
 	isOn: func(v view) bool { return of[ResourceSettings](v).ProtectedResourceMetadata != nil },
 	paths: func(v view, _ string) []OwnPath {
 		const key = "protected_resource_metadata"
@@ -77,7 +78,8 @@ var resourceKind = Kind{
 func newResource(b *base, _ *Kind) auth.Flow {
 	m := of[ResourceSettings](b.view).ProtectedResourceMetadata
 	document := map[string]any{
-		"resource": m.Resource, "authorization_servers": m.AuthorizationServers, "bearer_methods_supported": bearerMethods(of[BearerSettings](b.view)),
+		"resource": m.Resource, "authorization_servers": m.AuthorizationServers,
+		"bearer_methods_supported": bearerMethods(of[BearerSettings](b.view)),
 	}
 	if len(m.ScopesSupported) > 0 {
 		document["scopes_supported"] = m.ScopesSupported
@@ -89,7 +91,7 @@ func newResource(b *base, _ *Kind) auth.Flow {
 	return &resource{path: m.Path(), body: append(body, '\n')}
 }
 
-// bearerMethods are where tokens are read from, in the standard's words (RFC 9728 §2).
+// bearerMethods returns where access tokens are read from, in the words of RFC 9728 §2.
 func bearerMethods(s *BearerSettings) []string {
 	methods := []string{}
 	for _, in := range s.BearerTokenParamType {
@@ -109,7 +111,7 @@ func (f *resource) Endpoints() []auth.Endpoint {
 	return []auth.Endpoint{{Name: "resource metadata", Path: f.path, Serve: f.serve}}
 }
 
-// serve answers scripts of any origin, too: the document is public, and clients that run in browsers need it.
+// serve returns the metadata to scripts of any origin: it is public, and clients in browsers need it.
 func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil, methodNotAllowed("GET, HEAD")
@@ -119,7 +121,7 @@ func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
 	}}}, nil
 }
 
-// checkResource judges protected_resource_metadata (RFC 9728 §1.2, §2).
+// checkResource reports mistakes in protected_resource_metadata (RFC 9728 §1.2, §2).
 func checkResource(v view, c check.Checker, _ *kindContext) {
 	const key = "protected_resource_metadata."
 	m := of[ResourceSettings](v).ProtectedResourceMetadata

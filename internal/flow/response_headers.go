@@ -8,15 +8,16 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// TokenClientSettings say what of a caller's request goes into token requests, and what of the response goes back.
+// TokenClientSettings say what is copied from the client's request to token requests, and from token responses to the
+// client.
 type TokenClientSettings struct {
 	TokenHeadersClient  []string `yaml:"token_headers_client" group:"issuer"`
 	TokenPostArgsClient []string `yaml:"token_post_args_client" group:"issuer"`
-	TokenHeadersPrefix  string   `yaml:"token_headers_prefix"` // before the names of token_headers_replay
+	TokenHeadersPrefix  string   `yaml:"token_headers_prefix"` // added to the names of token_headers_replay
 	TokenHeadersGrants  []Method `yaml:"token_headers_grants"`
 }
 
-// responseHeaders are the headers of token responses that a flow sends on to the client.
+// responseHeaders are the headers of token responses that a flow sends to the client.
 type responseHeaders struct {
 	on     bool
 	prefix string
@@ -24,10 +25,11 @@ type responseHeaders struct {
 
 func newResponseHeaders(b *base, k *Kind) responseHeaders {
 	s := of[TokenClientSettings](b.view)
-	return responseHeaders{on: len(s.TokenHeadersGrants) == 0 || slices.Contains(s.TokenHeadersGrants, k.Name), prefix: s.TokenHeadersPrefix}
+	on := len(s.TokenHeadersGrants) == 0 || slices.Contains(s.TokenHeadersGrants, k.Name)
+	return responseHeaders{on: on, prefix: s.TokenHeadersPrefix}
 }
 
-// result makes a token response the result of a flow.
+// result returns the result of a flow for a token response.
 func (p *responseHeaders) result(t *oidc.TokenResponse, at []auth.Param) *auth.Result {
 	res := &auth.Result{Identity: t.Identity, Used: at, Issued: t.Answer}
 	if !p.on || len(t.Header) == 0 {
@@ -40,7 +42,7 @@ func (p *responseHeaders) result(t *oidc.TokenResponse, at []auth.Param) *auth.R
 	return res
 }
 
-// check judges what is copied from clients' requests, and from token responses.
+// check reports mistakes in the settings of what is copied.
 func (s *TokenClientSettings) check(c check.Checker, replay []string) {
 	c.Each("token_headers_client", s.TokenHeadersClient, check.Header)
 	c.Each("token_headers_replay", replay, func(name string) error { return check.ResponseHeader(s.TokenHeadersPrefix + name) })

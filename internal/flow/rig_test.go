@@ -30,15 +30,15 @@ const (
 	secret = auth.Secret("a secret of the test, long enough to be one")
 )
 
-// A world is a provider over HTTP and the time by which it and all gates before it live. Rows of a table share one, for its
-// keys take a while to make.
+// A world is a provider over HTTP, and a clock for it and all gates before it. The rows of a table share one, because its
+// keys take a while to generate.
 type world struct {
 	issuer *provider.Provider
 	clock  *clock
 	isCut  bool
 }
 
-// endpoints of the provider are those that a gate calls.
+// endpoints are the endpoints of the provider that a gate calls.
 var endpoints = []provider.Endpoint{provider.Discovery, provider.JWKS, provider.Token, provider.Userinfo, provider.Introspection}
 
 func newWorld(t *testing.T) *world {
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	})}
 }
 
-// cut makes the provider break off every connection that asks it something, until it is mended.
+// cut makes the provider abort every request until mend.
 func (w *world) cut() {
 	w.isCut = true
 	for _, e := range endpoints {
@@ -64,7 +64,7 @@ func (w *world) cut() {
 	}
 }
 
-// mend ends what a row has done to the provider.
+// mend undoes the changes of a row to the provider.
 func (w *world) mend() {
 	w.isCut = false
 	w.issuer.AdjustAccessToken(nil)
@@ -76,7 +76,7 @@ func (w *world) mend() {
 	}
 }
 
-// A clock is moved by the test.
+// A clock stands still until the test moves it.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -94,7 +94,7 @@ func (c *clock) advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// A gate is the chain of one route, built as the real gate builds it, with a flow at its end that notes how often it is asked.
+// A gate is the chain of one route, built as the product builds it, with a flow at its end that counts its calls.
 type gate struct {
 	*testing.T
 	*world
@@ -106,7 +106,7 @@ type gate struct {
 	calls    calls // at the provider before this gate was asked
 }
 
-// newGate builds the chain of a route with these auth_methods, whose settings and parts the changes adapt.
+// newGate builds the chain of a route with these auth_methods. The changes adapt its settings and dependencies.
 func (w *world) newGate(t *testing.T, methods string, changes ...func(*gate)) *gate {
 	t.Helper()
 	g := &gate{T: t, world: w, end: &end{}, log: &lines{}}
@@ -169,16 +169,17 @@ func (g *gate) request(line string, header ...string) *auth.Request {
 		q.Header.Add(header[n], header[n+1])
 	}
 	return &auth.Request{
-		Request: q, Origin: origin, AskedAt: origin, Hostname: "app.example", Path: q.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1",
+		Request: q, Origin: origin, AskedAt: origin, Hostname: "app.example", Path: q.URL.Path,
+		ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1",
 	}
 }
 
-// bearer is a request with an access token.
+// bearer returns a request with an access token.
 func (g *gate) bearer(token string) *auth.Request {
 	return g.request("GET /page", "Authorization", "Bearer "+token)
 }
 
-// A verdict is what a chain says of a request, as far as tables compare it.
+// A verdict is the result of a chain, as far as tables compare it.
 type verdict struct {
 	status int    // 200: it passes; 0: no credential was found, and the chain's end was asked
 	code   string // of RFC 6750 §3.1
@@ -190,7 +191,7 @@ var (
 	passes = verdict{status: 200}
 	goesOn = verdict{}
 	away   = verdict{503, "temporarily_unavailable", "issuer_unavailable", true}
-	misset = verdict{500, "server_error", "not_set_up", false} // only the operator can mend it
+	misset = verdict{500, "server_error", "not_set_up", false} // only the operator can fix it
 )
 
 func invalid(reason string) verdict {
@@ -200,7 +201,7 @@ func malformed(reason string) verdict {
 	return verdict{status: 400, code: "invalid_request", reason: reason}
 }
 
-// judge lets the chain judge a request.
+// judge runs the chain on a request.
 func (g *gate) judge(r *auth.Request) (verdict, *auth.Result) {
 	g.Helper()
 	before := g.end.asked
@@ -240,7 +241,7 @@ func (w *world) counted() calls {
 	return all
 }
 
-// asked returns what the provider was asked since the calls of before. One that is cut off counts none.
+// asked returns the calls of the provider since before. A provider that is cut off counts none.
 func (w *world) asked(before calls) calls {
 	if w.isCut {
 		return nil
@@ -253,7 +254,7 @@ func (w *world) asked(before calls) calls {
 	return now
 }
 
-// lines are what was logged.
+// lines is the log.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -1,4 +1,5 @@
-// Package flow holds the ways in: a file each, with its own settings, and the table of what they are.
+// Package flow implements the authentication flows: a file for each flow with its settings, and a table that lists the
+// flows.
 package flow
 
 import (
@@ -10,26 +11,26 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// A Route is what the flows are to one route.
+// A Route has the flows of one route, and what the rest of the gate needs to know about them.
 type Route struct {
 	Chain            auth.Chain
-	Exchange         auth.Step                 // of the access token, before policies see it; nil: none
-	ClientIndex      []func(*auth.Request) int // by part: which of client_id a request chooses
-	Realm            string                    // of challenges: the first issuer's host
-	Resource         string                    // what challenges say besides: parameters that begin with a comma (RFC 9728 §5.1)
-	Basic            bool                      // challenges ask for Basic, too (RFC 7617 §2)
-	LogsIn           bool                      // people can log in
-	Schemes          []string                  // of Authorization that the flows read, in lower case; "" is every scheme
-	CredentialParams []string                  // names of parameters that hold credentials
-	CookieNames      []string                  // of the gate, with each prefix under which browsers may send them
-	CookiePrefixes   []string                  // likewise, of the names of cookies that belong to one login
+	Exchange         auth.Step                 // exchanges the access token before policies see it; nil: tokens are not exchanged
+	ClientIndex      []func(*auth.Request) int // by part: returns the index of client_id that a request chooses
+	Realm            string                    // of challenges: the host of the first issuer
+	Resource         string                    // further parameters of challenges, after a comma (RFC 9728 §5.1)
+	Basic            bool                      // whether challenges include Basic (RFC 7617 §2)
+	LogsIn           bool                      // whether users can log in
+	Schemes          []string                  // Authorization schemes that the flows read, in lower case; "" means every scheme
+	CredentialParams []string                  // names of parameters that carry credentials
+	CookieNames      []string                  // the gate's cookies, with each prefix under which browsers may send them
+	CookiePrefixes   []string                  // likewise: prefixes of the names of cookies that belong to one login
 }
 
-// NewRoute returns the flows of a route. A token is only judged by the part of its issuer; flows that pass a client's credential on
-// to an issuer are the first part's that has them.
+// NewRoute returns the flows of a route. Only the part of a token's issuer verifies the token. A flow that sends a client's
+// credential to the authorization server belongs to the first part that has the flow.
 func NewRoute(parts []Part) (*Route, error) {
 	r := &Route{CredentialParams: []string{"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "password"}}
-	var bases []*built
+	var bases []*builtPart
 	var users auth.Chain
 	var reader *tokenReader
 	for n := range parts {
@@ -51,14 +52,14 @@ func NewRoute(parts []Part) (*Route, error) {
 	for _, b := range bases {
 		b.users = users
 	}
-	r.Chain, r.Exchange = chainOf(bases), exchangeOf(bases)
+	r.Chain, r.Exchange = routeChain(bases), exchangeStep(bases)
 	return r, nil
 }
 
-// add adds what one part has to the route.
-func (r *Route) add(b *built) {
+// add adds the flows of one part to the route.
+func (r *Route) add(b *builtPart) {
 	s := b.Settings
-	r.ClientIndex = append(r.ClientIndex, b.clients.index)
+	r.ClientIndex = append(r.ClientIndex, b.clients.chosenIndex)
 	r.Resource = cmp.Or(r.Resource, s.Challenge())
 	r.Basic = r.Basic || s.takesBasic()
 	r.LogsIn = r.LogsIn || s.LogsIn()
@@ -68,17 +69,17 @@ func (r *Route) add(b *built) {
 			r.CredentialParams = append(r.CredentialParams, name)
 		}
 	}
-	login := loginCookie(b.base)
+	login := newLoginCookie(b.base)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
-		for _, name := range s.SessionCookieNames(b.Several) {
+		for _, name := range s.SessionCookieNames(b.MultiIssuer) {
 			r.CookieNames = append(r.CookieNames, prefix+name)
 		}
 		r.CookiePrefixes = append(r.CookiePrefixes, prefix+login.name)
 	}
 }
 
-// chainOf returns the chain of the parts' flows.
-func chainOf(bases []*built) (chain auth.Chain) {
+// routeChain returns the chain of the parts' flows.
+func routeChain(bases []*builtPart) (chain auth.Chain) {
 	if len(bases) > 1 {
 		return mergedChain(bases)
 	}
@@ -88,8 +89,9 @@ func chainOf(bases []*built) (chain auth.Chain) {
 	return chain
 }
 
-// exchangeOf returns the exchange of access tokens: by the part whose issuer has issued the token.
-func exchangeOf(bases []*built) auth.Step {
+// exchangeStep returns the step that exchanges access tokens, with the part whose issuer issued the token; nil if no part
+// exchanges tokens.
+func exchangeStep(bases []*builtPart) auth.Step {
 	type exchangeAt struct {
 		step    auth.Step
 		issuers []*oidc.Issuer

@@ -12,19 +12,19 @@ import (
 	"sallyport/internal/session"
 )
 
-// sessions proves who a request is for by the session that a login began: one cookie holds one login, so each client of the
-// route has a cookie.
+// sessions authenticates a request by the session of an earlier login. A cookie holds the login of one client, so each
+// client of the route has a cookie.
 type sessions struct {
 	*sessionCookies
-	refresh  sessionRefresh
-	reverify bool // tokens are verified at each request
-	trusted  []string
-	now      func() time.Time
-	log      *slog.Logger
+	refresh        sessionRefresh
+	reverify       bool // verify the tokens at each request
+	trustedOrigins []string
+	now            func() time.Time
+	log            *slog.Logger
 }
 
 var sessionKind = Kind{
-	Name: "session", role: remembers, on: true, exchangeable: true,
+	Name: "session", role: roleSession, defaultOn: true, exchangeable: true,
 	check: checkSession,
 	paths: func(_ view, base string) []OwnPath {
 		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
@@ -35,19 +35,20 @@ func newSessions(b *base) *sessions {
 	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
 	return &sessions{
 		sessionCookies: &sessionCookies{
-			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.Several), audience: id.audience,
+			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer),
+			audience: id.audience,
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
-			searches: b.searchUserinfo != nil, now: b.Now, log: b.Log,
+			searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
-		reverify: s.Reverify, trusted: s.TrustedOrigins, now: b.Now, log: b.Log,
+		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
 
-// Authenticate tries the login of the client that the request chooses, then those of the others.
+// Authenticate tries the cookie of the client that the request chooses, then those of the other clients.
 func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
-	chosen := f.clients.index(r)
+	chosen := f.clients.chosenIndex(r)
 	res, err := f.authenticate(r, chosen)
 	for n := range f.cookies {
 		if n == chosen || !errors.Is(err, auth.ErrNoCredential) {
@@ -65,14 +66,14 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 	return res, err
 }
 
-// authenticate judges the cookie of one client's login.
+// authenticate tries the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
-	id, found := f.id(r, n)
-	if !found {
-		return nil, f.none(r, n)
+	id, ok := f.id(r, n)
+	if !ok {
+		return nil, f.noSession(r, n)
 	}
-	for range attempts {
-		res, err := f.judge(r, n, id)
+	for range maxResumes {
+		res, err := f.resume(r, n, id)
 		if !errors.Is(err, session.ErrChanged) {
 			return res, err
 		}
@@ -80,27 +81,28 @@ func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	return nil, auth.Unavailable("session_store_unavailable", session.ErrChanged)
 }
 
-// attempts is how often a session is judged again that another request has changed while it was judged.
-const attempts = 3
+// maxResumes limits the attempts to resume a session that other requests change at the same time.
+const maxResumes = 3
 
-// judge judges a session. ErrChanged says that it is no longer what was judged.
-func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
+// resume returns the identity of a session. Its error is session.ErrChanged if another request changed the session
+// meanwhile.
+func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
 	opened, err := f.store.Open(r.Context(), id)
-	if err == nil && !f.ours(n, opened.Session) {
+	if err == nil && !f.matches(n, opened.Session) {
 		err = errForeign
 	}
 	if err != nil {
-		return nil, f.ended(r, n, err)
+		return nil, f.sessionError(r, n, err)
 	}
-	if err := checkUpgrade(r, f.trusted); err != nil {
+	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
 		return nil, err
 	}
-	current, err := f.refresh.fresh(r.Context(), opened)
+	current, err := f.refresh.ensureFresh(r.Context(), opened)
 	if err == nil {
 		err = f.checkTokens(r.Context(), opened.ID, current)
 	}
 	if err != nil {
-		return nil, f.ended(r, n, err)
+		return nil, f.sessionError(r, n, err)
 	}
 	res := &auth.Result{Identity: current.Login.Identity}
 	if opened.Rotated {
@@ -112,25 +114,26 @@ func (f *sessions) judge(r *auth.Request, n int, id session.ID) (*auth.Result, e
 	return res, nil
 }
 
-// errForeign says that a cookie of ours holds a login that isn't this route's: it was set on another host, or before the
-// settings changed.
-var errForeign = errors.New("the session is of another issuer, client or session_audience")
+// errForeign means that a valid cookie holds a login of another route: it was set on another host, or before the settings
+// changed.
+var errForeign = errors.New("the session belongs to another issuer, client or session_audience")
 
-// none returns the error for a request without a session. A cookie that doesn't open is cleared.
-func (f *sessions) none(r *auth.Request, n int) error {
+// noSession returns the error for a request without a session. It clears an invalid cookie.
+func (f *sessions) noSession(r *auth.Request, n int) error {
 	if len(r.CookieValues(f.cookies[n].fullName(r))) == 0 {
 		return auth.ErrNoCredential
 	}
-	return auth.WithHeader(fmt.Errorf("the session cookie doesn't open: %w", auth.ErrNoCredential), f.clearCookie(r, n))
+	return auth.WithHeader(fmt.Errorf("the session cookie is invalid: %w", auth.ErrNoCredential), f.clearCookie(r, n))
 }
 
-// ended turns the end of a session into the search for another credential, and a store or issuer that is away into a 503:
-// a session that can't be read is not a session that is over.
+// sessionError returns the error for a session that cannot be resumed. If the session has ended, the error wraps
+// auth.ErrNoCredential, so that the chain tries other credentials. If the store or the authorization server is unavailable,
+// it is a 503, because the session may be valid.
 //
-// The cookie is cleared where this request has proved it worthless. Browsers clear by name, so a request that was under way
-// while a login or a rotation set the cookie anew would delete the new one: the store remembers for longer than requests are
-// under way that an ID was replaced, and then nothing is cleared. Nothing is lost: the browser has the new cookie.
-func (f *sessions) ended(r *auth.Request, n int, err error) error {
+// The error clears the cookie only if this request proved that it is useless. Browsers clear cookies by name: a request that
+// began before a login or a rotation set a new cookie would delete the new one. The store remembers that an ID was replaced
+// for longer than requests last, and then the cookie stays.
+func (f *sessions) sessionError(r *auth.Request, n int, err error) error {
 	switch {
 	case errors.Is(err, session.ErrChanged):
 		return err
@@ -146,20 +149,20 @@ func (f *sessions) ended(r *auth.Request, n int, err error) error {
 	return err
 }
 
-// checkTokens ends a session whose tokens the issuer's keys don't verify any more, where that is asked for: if the store still
-// has the tokens that were judged, and not those of a refresh since then.
+// checkTokens ends a session whose tokens the issuer's keys no longer verify, if reverify is on. It does not end a
+// session whose tokens were refreshed meanwhile.
 func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *session.Session) error {
 	if !f.reverify {
 		return nil
 	}
 	identity := current.Login.Identity
-	err := f.clients.ofIdentity(identity).Reverify(ctx, identity)
+	err := f.clients.forIdentity(identity).Reverify(ctx, identity)
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}
 	ended := f.store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
 	if ended == nil {
-		f.log.Info("session ended, because its tokens don't verify any more", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
+		f.log.Info("session ended: its tokens no longer verify", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
 	}
 	return errors.Join(session.ErrEnded, ended)
 }

@@ -20,14 +20,14 @@ type sessionCookies struct {
 	audience string
 }
 
-// ours reports whether a session is a login of this route's issuer and audience, for one of its clients.
-func (f *sessionCookies) ours(n int, s *session.Session) bool {
+// matches reports whether a session is a login of the client with index n, at this route's issuer and session_audience.
+func (f *sessionCookies) matches(n int, s *session.Session) bool {
 	client, l := f.clients.list[n], &s.Login
 	return l.Issuer == client.Issuer().URL() && l.ClientID == client.ID && l.Audience == f.audience
 }
 
-// id returns the session ID of the cookie of one client's login.
-func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, found bool) {
+// id returns the session ID in the cookie of one client's login.
+func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 	name := f.cookies[n].fullName(r)
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
@@ -38,11 +38,12 @@ func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, found bool) 
 	return id, false
 }
 
-// brought reports whether the request has a cookie for one of the route's logins.
-func (f *sessionCookies) brought(r *auth.Request) bool {
+// sentBy reports whether the request has a cookie of one of the route's logins.
+func (f *sessionCookies) sentBy(r *auth.Request) bool {
 	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
 }
 
+// setCookie returns the header that sets the cookie of one client's login.
 func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
 	c := &f.cookies[n]
 	name := c.fullName(r)
@@ -55,22 +56,23 @@ func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.
 	return h, nil
 }
 
-// Review takes out the session cookies that a newer login of the same browser has made wrong since the answer was decided.
+// Review removes from the header of an answer the session cookies that a newer login of the same browser has replaced since
+// the answer was decided.
 func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
 	lines := header["Set-Cookie"]
-	kept := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.holds(r, line, forwarded) })
-	if len(kept) == len(lines) {
+	rest := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
+	if len(rest) == len(lines) {
 		return header
 	}
 	out := header.Clone()
-	if out["Set-Cookie"] = kept; len(kept) == 0 {
+	if out["Set-Cookie"] = rest; len(rest) == 0 {
 		delete(out, "Set-Cookie")
 	}
 	return out
 }
 
-// holds reports whether a Set-Cookie may still be sent.
-func (f *sessionCookies) holds(r *auth.Request, line string, forwarded bool) bool {
+// maySend reports whether a Set-Cookie header may still be sent.
+func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
 	n := slices.IndexFunc(f.cookies, func(c cookie) bool { return c.fullName(r) == name })
@@ -78,9 +80,9 @@ func (f *sessionCookies) holds(r *auth.Request, line string, forwarded bool) boo
 	case n < 0:
 		return true
 	case value == "":
-		return f.worthless(r, n, forwarded)
+		return f.mayClear(r, n, forwarded)
 	case !forwarded:
-		return true // it was decided a moment ago
+		return true // the answer was decided just now
 	}
 	id, ok := f.keyring.OpenID(name, value)
 	if !ok {
@@ -90,21 +92,22 @@ func (f *sessionCookies) holds(r *auth.Request, line string, forwarded bool) boo
 	return !errors.Is(err, session.ErrNotFound)
 }
 
-// worthless reports whether the cookie of a request may still be cleared: the store doesn't know that its browser has had
-// another one. Of a cookie that doesn't open the store knows nothing, so it is cleared by an answer that was decided a moment
-// ago, and not by one that waited for the upstream.
-func (f *sessionCookies) worthless(r *auth.Request, n int, forwarded bool) bool {
-	id, found := f.id(r, n)
-	if !found {
+// mayClear reports whether the cookie of a request may still be cleared: it may not if the store knows that the browser
+// received a newer one. About an invalid cookie the store knows nothing. Such a cookie is only cleared by an answer that did
+// not wait for the upstream.
+func (f *sessionCookies) mayClear(r *auth.Request, n int, forwarded bool) bool {
+	id, ok := f.id(r, n)
+	if !ok {
 		return !forwarded
 	}
 	s, err := f.store.Peek(r.Context(), id)
 	if err == nil {
-		return !f.ours(n, s)
+		return !f.matches(n, s)
 	}
 	return errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced)
 }
 
+// clearCookie returns the header that deletes it.
 func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)

@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/session"
 )
 
-// A lateRig has sessions of one route in memory, at a real provider.
+// A lateRig has the sessions of one route in memory, with a real provider.
 type lateRig struct {
 	*testing.T
 	provider *provider.Provider
@@ -57,7 +57,7 @@ func (r *lateRig) must(err error) {
 	}
 }
 
-// login is John's, with an access token that ends at a time.
+// login returns a login of john, with an access token that expires at a time.
 func (r *lateRig) login(token string, expiry time.Time) session.Login {
 	identity := &auth.Identity{
 		Flow: "session", Issuer: r.provider.URL, ClientID: "app", Subject: "john", AccessToken: auth.Claims{"sub": "john"},
@@ -75,7 +75,7 @@ func (r *lateRig) start(old *session.ID, l session.Login) session.ID {
 	return id
 }
 
-// request brings the cookie of a session.
+// request returns a request with the cookie of a session.
 func (r *lateRig) request(id session.ID) *auth.Request {
 	r.Helper()
 	value, err := r.flow.keyring.SignID("s", id)
@@ -85,7 +85,7 @@ func (r *lateRig) request(id session.ID) *auth.Request {
 	return &auth.Request{Request: req, Origin: "http://127.0.0.1", Path: "/"}
 }
 
-// A session is ended for tokens that don't verify, and not if a refresh has replaced those tokens while they were verified.
+// A session ends if its tokens do not verify, but not if a refresh replaced those tokens meanwhile.
 func TestReverifyEndsWhatItJudged(t *testing.T) {
 	for _, refreshed := range []bool{false, true} {
 		r := newLateRig(t, func(s *Settings) { s.Reverify = true })
@@ -114,7 +114,7 @@ func TestReverifyEndsWhatItJudged(t *testing.T) {
 	}
 }
 
-// update is another replica's refresh.
+// update changes a session as a refresh of another replica does.
 func (r *lateRig) update(id session.ID, l session.Login) {
 	r.Helper()
 	_, err := r.flow.store.Update(r.Context(), id, func(_ context.Context, current *session.Session) (*session.Session, error) {
@@ -123,14 +123,14 @@ func (r *lateRig) update(id session.ID, l session.Login) {
 	r.must(err)
 }
 
-// A cookie that an answer sets or clears is judged again when the answer is sent: a later login of the same browser keeps its
-// cookie, and a session that is over isn't handed out.
+// A cookie that an answer sets or clears is checked again when the answer is sent: the cookie of a later login of the same
+// browser stays, and the cookie of a session that has ended is not set.
 func TestReview(t *testing.T) {
 	r := newLateRig(t, func(*Settings) {})
 	token := r.provider.AccessToken("john", "app", nil)
 	login := r.login(token, r.now.Add(24*time.Hour))
 	nothing := func(_, _ session.ID) {}
-	again := func(id, _ session.ID) { r.start(&id, login) }
+	restarts := func(id, _ session.ID) { r.start(&id, login) }
 	ends := func(_, id session.ID) { r.must(r.flow.store.End(t.Context(), id)) }
 	for name, c := range map[string]struct {
 		age       time.Duration // of the session, when the request comes
@@ -139,12 +139,12 @@ func TestReview(t *testing.T) {
 		kept      bool
 	}{
 		"a rotated session's":                          {50 * time.Minute, nothing, true, true},
-		"of a session that was replaced":               {50 * time.Minute, again, true, false},
+		"of a session that was replaced":               {50 * time.Minute, restarts, true, false},
 		"of one that ended":                            {50 * time.Minute, ends, true, false},
 		"of one that ended, in an answer sent at once": {50 * time.Minute, ends, false, true},
 		"that clears a dead one":                       {2 * time.Hour, nothing, true, true},
-		"that clears one whose browser has another":    {2 * time.Hour, again, true, false},
-		"the same, sent at once":                       {2 * time.Hour, again, false, false},
+		"that clears one whose browser has another":    {2 * time.Hour, restarts, true, false},
+		"the same, sent at once":                       {2 * time.Hour, restarts, false, false},
 	} {
 		id := r.start(nil, login)
 		r.now = r.now.Add(c.age)
@@ -157,7 +157,7 @@ func TestReview(t *testing.T) {
 		if len(header["Set-Cookie"]) != 1 {
 			t.Fatalf("%s: %v, %v", name, header, err)
 		}
-		c.meanwhile(id, r.set(header["Set-Cookie"][0]))
+		c.meanwhile(id, r.sessionOf(header["Set-Cookie"][0]))
 		got := r.flow.Review(req, header, c.forwarded)
 		if kept := len(got["Set-Cookie"]) == 1; kept != c.kept {
 			t.Errorf("a cookie %s: sent is %v", name, kept)
@@ -168,8 +168,8 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// set is the session of a Set-Cookie.
-func (r *lateRig) set(line string) session.ID {
+// sessionOf returns the session ID in a Set-Cookie header.
+func (r *lateRig) sessionOf(line string) session.ID {
 	c, err := http.ParseSetCookie(line)
 	r.must(err)
 	id, _ := r.flow.keyring.OpenID("s", c.Value)

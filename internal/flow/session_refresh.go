@@ -5,32 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
+
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
-	"time"
 )
 
-const (
-	// refreshAhead is how long before its expiry an access token is refreshed, besides the leeway, so that it doesn't
-	// expire on its way to the upstream.
-	refreshAhead = 5 * time.Second
-)
+// refreshAhead is how long before its expiry an access token is refreshed, in addition to the leeway, so that it does not expire on the
+// way to the upstream.
+const refreshAhead = 5 * time.Second
 
 // sessionRefresh refreshes the tokens of sessions.
 type sessionRefresh struct {
-	clients  *clients
-	store    *session.Sessions
-	on       bool // refresh_tokens
-	leeway   time.Duration
-	searches bool // userinfo is asked again with refreshed tokens
-	now      func() time.Time
-	log      *slog.Logger
+	clients        *clients
+	store          *session.Sessions
+	on             bool // refresh_tokens
+	leeway         time.Duration
+	searchUserinfo bool // whether a refresh repeats the userinfo request
+	now            func() time.Time
+	log            *slog.Logger
 }
 
-// fresh returns the session with an access token that lives, refreshed if it is about to expire. A session whose token is
-// still good goes on while the issuer is away.
-func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
+// ensureFresh returns the session with a valid access token. It refreshes a token that is about to expire. A session whose
+// token is still valid continues while the authorization server is unavailable.
+func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
 	l := &opened.Session.Login
 	if !f.due(l) {
 		return opened.Session, nil
@@ -38,7 +37,7 @@ func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*se
 	expired := !f.now().Before(l.Identity.Tokens.Expiry)
 	if !f.on || l.Identity.Tokens.RefreshToken == "" {
 		if expired {
-			return nil, errors.Join(errSpent, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
+			return nil, errors.Join(errAccessTokenExpired, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
 		}
 		return opened.Session, nil
 	}
@@ -52,11 +51,11 @@ func (f *sessionRefresh) fresh(ctx context.Context, opened *session.Opened) (*se
 	return nil, err
 }
 
-// errSpent ends a session whose access token nothing can refresh.
-var errSpent = fmt.Errorf("%w: its access token is spent and can't be refreshed", session.ErrEnded)
+// errAccessTokenExpired ends a session whose access token has expired and cannot be refreshed.
+var errAccessTokenExpired = fmt.Errorf("%w: its access token has expired and can't be refreshed", session.ErrEnded)
 
-// due reports whether the access token is expired or about to. The leeway makes that sooner, but by half of the token's life at
-// most, or a short one would be refreshed at every request.
+// due reports whether the access token has expired or is about to. The leeway makes a refresh due earlier, but by at most
+// half of the token's lifetime: otherwise a short-lived token would be refreshed at every request.
 func (f *sessionRefresh) due(l *session.Login) bool {
 	exp := l.Identity.Tokens.Expiry
 	ahead := refreshAhead + max(0, min(f.leeway, exp.Sub(l.Obtained)/2))
@@ -66,7 +65,8 @@ func (f *sessionRefresh) due(l *session.Login) bool {
 	return !exp.IsZero() && !f.now().Add(ahead).Before(exp)
 }
 
-// renew refreshes the tokens of a login (RFC 6749 §6, OIDC Core §12). Sessions calls it once for all who ask.
+// renew refreshes the tokens of a login (RFC 6749 §6, OIDC Core §12). The session store calls it once for all concurrent
+// requests of a session.
 func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*session.Session, error) {
 	l := current.Login
 	client := f.clients.byID(l.ClientID)
@@ -74,18 +74,18 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 		return nil, session.ErrNotFound
 	}
 	if !f.due(&l) {
-		return current, nil // another request was quicker
+		return current, nil // another request refreshed them
 	}
 	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
 	if err != nil {
-		return f.unrefreshed(current, err)
+		return f.refreshError(current, err)
 	}
 	identity, err := client.Reissued(ctx, l.Identity, t.Tokens)
 	switch {
 	case oidc.IsOutage(err):
 		return nil, err
-	case err != nil: // OIDC Core §12.2: it may be about another subject
-		f.log.Warn("session ended, because the tokens of its refresh don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+	case err != nil: // the tokens may be about another subject (OIDC Core §12.2)
+		f.log.Warn("session ended: the refreshed tokens don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 	}
 	identity.Session = true
@@ -96,29 +96,31 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 	return current.With(l), nil
 }
 
-// unrefreshed is what becomes of a session whose refresh the authorization server didn't grant. A verdict on the grant ends it. What only
-// the operator can mend lets it go on while its access token lives, and is tried once more at the end of that. An outage changes nothing.
-func (f *sessionRefresh) unrefreshed(current *session.Session, err error) (*session.Session, error) {
+// refreshError returns the state of a session after a failed refresh. A refusal of the grant ends the session. An error that
+// only the operator can fix lets it continue until the access token expires; then the refresh is tried once more. An outage
+// changes nothing.
+func (f *sessionRefresh) refreshError(current *session.Session, err error) (*session.Session, error) {
 	l := current.Login
 	switch {
 	case errors.Is(err, oidc.ErrRefused):
-		f.log.Info("session ended, because its refresh was refused", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+		f.log.Info("session ended: the authorization server refused the refresh", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 	case oidc.IsOutage(err):
 		return nil, err
 	case f.now().Before(l.Identity.Tokens.Expiry):
-		f.log.Error("a session can't be refreshed, and goes on until its access token expires", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+		f.log.Error("session can't be refreshed, and continues until its access token expires",
+			"issuer", l.Issuer, "sub", l.Subject, "error", err)
 		l.RefreshFailed = true
 		return current.With(l), nil
 	default:
-		f.log.Error("session ended, because it can't be refreshed", "issuer", l.Issuer, "sub", l.Subject, "error", err)
+		f.log.Error("session ended: it can't be refreshed", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 	}
 	return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
 }
 
-// renewUserinfo asks userinfo with the access token of a refresh, where search_user_info asks it at all. While it can't be asked, the
-// answer before stays; one about another subject ends the session (OIDC Core §5.3.2).
+// renewUserinfo repeats the userinfo request with the refreshed access token, if search_user_info is on. If the request
+// fails, the session keeps the previous claims. A response about another subject ends the session (OIDC Core §5.3.2).
 func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client, i *auth.Identity) (*auth.Identity, error) {
-	if !f.searches || i.Tokens.AccessToken == "" {
+	if !f.searchUserinfo || i.Tokens.AccessToken == "" {
 		return i, nil
 	}
 	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)
@@ -127,10 +129,11 @@ func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client,
 	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNobody):
 		renewed.Userinfo, renewed.UserinfoJWT = nil, ""
 	case err != nil:
-		f.log.Warn("userinfo can't be asked after a refresh, so what it said before stays", "issuer", i.Issuer, "sub", i.Subject, "error", err)
+		f.log.Warn("the userinfo request after a refresh failed, so the session keeps the previous claims",
+			"issuer", i.Issuer, "sub", i.Subject, "error", err)
 		return i, nil
 	case u.Claims.String("sub") != i.Subject:
-		f.log.Warn("session ended, because userinfo is about another subject", "issuer", i.Issuer, "sub", i.Subject)
+		f.log.Warn("session ended: userinfo is about another subject", "issuer", i.Issuer, "sub", i.Subject)
 		return nil, fmt.Errorf("%w: userinfo is about another subject", session.ErrEnded)
 	default:
 		renewed.Userinfo, renewed.UserinfoJWT = u.Claims, u.JWT

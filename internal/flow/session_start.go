@@ -10,11 +10,11 @@ import (
 	"sallyport/internal/session"
 )
 
-// begin starts the session under a new ID, whatever ID the browser had before, as the login of one of our clients. It
-// returns the header that sets its cookie.
+// begin starts a session with a new ID for a login of the client with index n, and ends the session that the browser had. It
+// returns the header that sets the cookie.
 func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
 	var before *session.ID
-	if id, found := f.id(r, n); found {
+	if id, ok := f.id(r, n); ok {
 		before = &id
 	}
 	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
@@ -27,18 +27,18 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	return f.setCookie(r, n, id)
 }
 
-// start returns the step that begins a session after the success of a kind, which isn't the login of a browser.
+// start returns the step that begins a session after the success of a kind other than the login of a browser.
 func (f *sessions) start(k *Kind) auth.Step {
 	return func(r *auth.Request, res *auth.Result) (*auth.Result, error) {
-		if plantable(r, res.Used) {
+		if mayBeForged(r, res.Used) {
 			return res, nil
 		}
 		identity := *res.Identity
 		identity.Flow, identity.Session, identity.BuiltIn = string(sessionKind.Name), true, false
-		if k.clientsGrant { // of two that use a refresh token, the second would end the grant
+		if k.clientRefreshes { // if both the client and the session used the refresh token, the second use would end the grant
 			identity.Tokens.RefreshToken = ""
 		}
-		header, err := f.begin(r, f.clients.index(r), &identity)
+		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
 			return nil, auth.Unavailable("session_store_unavailable", err)
 		}
@@ -48,10 +48,11 @@ func (f *sessions) start(k *Kind) auth.Step {
 	}
 }
 
-// plantable reports whether another site could have put a credential into a request, which a browser then sends: a link or a
-// form writes query and body, a neighbouring host a cookie, and an address with a user's name (https://name:password@host)
-// a Basic header. A session that such a request began would make the person work as somebody else (login CSRF).
-func plantable(r *auth.Request, used []auth.Param) bool {
+// mayBeForged reports whether another site could have made a browser send the request with this credential (login CSRF): a
+// link or a form sets query and body, another host of the domain sets cookies, and a URL with a user's name
+// (https://name:password@host) sets a Basic header. A session begun by such a request would be the attacker's, in the
+// browser of the victim.
+func mayBeForged(r *auth.Request, used []auth.Param) bool {
 	for _, p := range used {
 		if p.In != auth.InHeader {
 			return true
@@ -63,5 +64,6 @@ func plantable(r *auth.Request, used []auth.Param) bool {
 	return len(used) == 0 || basic && (site == "cross-site" || site == "same-site")
 }
 
-// sid is the provider's own session (OIDC Back-Channel Logout §2.1), by which a logout elsewhere finds ours.
+// sid returns the provider's session ID, by which its back-channel logout finds the session here (OIDC Back-Channel Logout
+// §2.1).
 func sid(identity *auth.Identity) string { return identity.IDToken.String("sid") }

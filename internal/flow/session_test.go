@@ -9,8 +9,8 @@ import (
 	"sallyport/internal/session"
 )
 
-// TestDue: an access token is refreshed before it runs out, by the leeway sooner, but never in the first half of its life for
-// that alone.
+// TestDue: an access token is refreshed before it expires, by the leeway earlier, but not in the first half of its lifetime
+// because of the leeway.
 func TestDue(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range []struct {
@@ -47,7 +47,7 @@ func TestPlantable(t *testing.T) {
 	for name, c := range map[string]struct {
 		used                []auth.Param
 		authorization, site string
-		plantable           bool
+		forgeable           bool
 	}{
 		"a header":                  {in(auth.InHeader), "", "cross-site", false},
 		"a query":                   {in(auth.InQuery), "", "", true},
@@ -64,21 +64,22 @@ func TestPlantable(t *testing.T) {
 		r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil)}
 		r.Header.Set("Authorization", c.authorization)
 		r.Header.Set("Sec-Fetch-Site", c.site)
-		if plantable(r, c.used) != c.plantable {
-			t.Errorf("%s: plantable is %v", name, !c.plantable)
+		if mayBeForged(r, c.used) != c.forgeable {
+			t.Errorf("%s: forgeable is %v", name, !c.forgeable)
 		}
 	}
 }
 
-// TestClearing: a cookie is cleared by the request that proves it worthless, and not where its browser has a newer one of the
-// name, or nobody can say.
+// TestClearing: the cookie of a session that has ended is cleared, unless the browser has a newer one of the name or the
+// store is unavailable.
 func TestClearing(t *testing.T) {
 	r := &auth.Request{Request: httptest.NewRequest("GET", "/", nil), Origin: "http://127.0.0.1"}
-	f := &sessions{sessionCookies: &sessionCookies{cookies: []cookie{newCookie("s", CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}}}
+	f := &sessions{sessionCookies: &sessionCookies{cookies: []cookie{newCookie("s",
+		CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true})}}}
 	for err, clears := range map[error]bool{
 		session.ErrNotFound: true, session.ErrEnded: true, errForeign: true, session.ErrReplaced: false, session.ErrUnavailable: false,
 	} {
-		if got := auth.HeaderOf(f.ended(r, 0, err)).Get("Set-Cookie") != ""; got != clears {
+		if got := auth.HeaderOf(f.sessionError(r, 0, err)).Get("Set-Cookie") != ""; got != clears {
 			t.Errorf("%v: cleared is %v", err, got)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 const browserFlows = "session authorization_code"
 
-// loggedIn returns what asks with john's session, after something happened since his login.
+// loggedIn returns a request with john's session, after since ran.
 func loggedIn(since func(*gate)) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request {
 		c := g.login("john")
@@ -26,8 +26,8 @@ func loggedIn(since func(*gate)) func(*gate) *auth.Request {
 
 func later(d time.Duration) func(*gate) { return func(g *gate) { g.clock.advance(d) } }
 
-// TestSession: a session cookie proves who logged in, while the session is there, is this route's, and its tokens live. One that
-// proves nothing is cleared, and the search for another credential goes on.
+// TestSession: a session cookie authenticates the user while the session lasts, belongs to this route, and its tokens are
+// valid. Any other cookie is cleared, and the chain tries other credentials.
 func TestSession(t *testing.T) {
 	w := newWorld(t)
 	refreshed := calls{provider.Token: 1}
@@ -52,7 +52,8 @@ func TestSession(t *testing.T) {
 		}, want: goesOn, more: keeps},
 		{name: "behind a neighbour's", ask: behind(3), want: passes, more: isJohns},
 		{name: "behind too many", ask: behind(4), want: goesOn, more: clears},
-		{name: "before a neighbour's", ask: func(g *gate) *auth.Request { c := g.login("john"); return g.carries(c, as(c, "x")) }, want: passes},
+		{name: "before a neighbour's", ask: func(g *gate) *auth.Request { c := g.login("john"); return g.carries(c, as(c, "x")) },
+			want: passes},
 
 		{name: "ended", ask: func(g *gate) *auth.Request {
 			c := g.login("john")
@@ -64,38 +65,45 @@ func TestSession(t *testing.T) {
 		{name: "idle", ask: loggedIn(later(15 * time.Minute)), want: goesOn, more: clears},
 		{name: "too old", change: func(g *gate) { g.settings.Session.AbsoluteTimeout = time.Minute }, ask: loggedIn(later(time.Minute)),
 			want: goesOn, more: clears},
-		{name: "not renewed in time", change: func(g *gate) { g.settings.Session.RollingTimeout = time.Minute }, ask: loggedIn(later(time.Minute)),
+		{name: "not renewed in time", change: func(g *gate) { g.settings.Session.RollingTimeout = time.Minute },
+			ask:  loggedIn(later(time.Minute)),
 			want: goesOn, more: clears},
-		{name: "to be renewed", change: func(g *gate) { g.settings.Session.RollingTimeout = 4 * time.Minute }, ask: loggedIn(later(3 * time.Minute)),
+		{name: "to be renewed", change: func(g *gate) { g.settings.Session.RollingTimeout = 4 * time.Minute },
+			ask:  loggedIn(later(3 * time.Minute)),
 			want: passes, more: func(g *gate, res *auth.Result) {
 				g.expect(row{ask: always(g.carries(g.sessionIn(res.Header))), want: passes})
 			}},
-		{name: "of another session_audience", ask: elsewhere(func(g *gate) { g.settings.Session.Audience = "other" }),
+		{name: "of another session_audience", ask: afterChange(func(g *gate) { g.settings.Session.Audience = "other" }),
 			want: goesOn, more: clears},
-		{name: "of another client", ask: elsewhere(func(g *gate) { g.settings.Client.ClientID = []string{"second"} }),
+		{name: "of another client", ask: afterChange(func(g *gate) { g.settings.Client.ClientID = []string{"second"} }),
 			want: goesOn, more: clears},
-		{name: "of another issuer", ask: elsewhere(func(g *gate) { g.settings.Client.Issuer = "https://other.example" }),
+		{name: "of another issuer", ask: afterChange(func(g *gate) { g.settings.Client.Issuer = "https://other.example" }),
 			want: goesOn, more: clears},
 		{name: "begun where signatures aren't verified", change: func(g *gate) { g.settings.Client.VerifySignature = false },
-			ask: elsewhere(func(g *gate) { g.settings.Client.VerifySignature = true }), want: goesOn, more: clears},
+			ask: afterChange(func(g *gate) { g.settings.Client.VerifySignature = true }), want: goesOn, more: clears},
 		{name: "begun where claims aren't judged", change: func(g *gate) { g.settings.Client.VerifyClaims = false },
-			ask: elsewhere(func(g *gate) { g.settings.Client.VerifyClaims = true }), want: goesOn, more: clears},
+			ask: afterChange(func(g *gate) { g.settings.Client.VerifyClaims = true }), want: goesOn, more: clears},
 
-		{name: "its token is to be refreshed", ask: loggedIn(later(5*time.Minute - time.Second)), want: passes, calls: refreshed, more: isJohns},
+		{name: "its token is to be refreshed", ask: loggedIn(later(5*time.Minute - time.Second)),
+			want: passes, calls: refreshed, more: isJohns},
 		{name: "its token lives", ask: loggedIn(later(5*time.Minute - 6*time.Second)), want: passes},
 		{name: "its token has expired", ask: loggedIn(later(6 * time.Minute)), want: passes, calls: refreshed, more: isJohns},
-		{name: "expired, and isn't to be refreshed", change: func(g *gate) { g.settings.RefreshTokens = false }, ask: loggedIn(later(6 * time.Minute)),
+		{name: "expired, and isn't to be refreshed", change: func(g *gate) { g.settings.RefreshTokens = false },
+			ask:  loggedIn(later(6 * time.Minute)),
 			want: goesOn, more: clears},
 		{name: "about to expire, and isn't to be refreshed", change: func(g *gate) { g.settings.RefreshTokens = false },
 			ask: loggedIn(later(5*time.Minute - time.Second)), want: passes},
-		{name: "its refresh token was revoked", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(6 * time.Minute) }), want: goesOn,
+		{name: "its refresh token was revoked", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(6 * time.Minute) }),
+			want:  goesOn,
 			calls: refreshed, more: clears},
 		{name: "revoked, and its token lives still", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll() }), want: passes},
-		{name: "revoked, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(5*time.Minute - time.Second) }),
+		{name: "revoked, and it is to be refreshed",
+			ask:  loggedIn(func(g *gate) { g.issuer.RevokeAll(); g.clock.advance(5*time.Minute - time.Second) }),
 			want: goesOn, calls: refreshed, more: clears},
 
 		{name: "the issuer is away, and its token lives", ask: loggedIn(func(g *gate) { g.cut() }), want: passes},
-		{name: "the issuer is away, and it is to be refreshed", ask: loggedIn(func(g *gate) { g.clock.advance(5*time.Minute - time.Second); g.cut() }),
+		{name: "the issuer is away, and it is to be refreshed",
+			ask:  loggedIn(func(g *gate) { g.clock.advance(5*time.Minute - time.Second); g.cut() }),
 			want: passes, more: keeps},
 		{name: "the issuer is away, and its token has expired", ask: loggedIn(func(g *gate) { g.clock.advance(6 * time.Minute); g.cut() }),
 			want: away, more: keeps},
@@ -103,7 +111,8 @@ func TestSession(t *testing.T) {
 		{name: "429", ask: loggedIn(answered(429, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no tokens", ask: loggedIn(answered(200, "{}")), want: away, calls: refreshed, more: keeps},
 		{name: "no JSON", ask: loggedIn(answered(200, "<h1>Hello</h1>")), want: away, calls: refreshed, more: keeps},
-		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)), want: goesOn, calls: refreshed, more: clears},
+		{name: "our secret is wrong", ask: loggedIn(answered(401, `{"error":"invalid_client"}`)),
+			want: goesOn, calls: refreshed, more: clears},
 		{name: "its ID token is somebody else's", ask: loggedIn(func(g *gate) {
 			g.clock.advance(6 * time.Minute)
 			g.issuer.AdjustIDToken(func(c map[string]any) { c["sub"] = "jane" })
@@ -128,12 +137,13 @@ func TestSession(t *testing.T) {
 		{name: "its key was withdrawn", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(withdrawn), want: goesOn,
 			calls: calls{provider.JWKS: 1}, more: clears},
 		{name: "verified again", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(nil), want: passes},
-		{name: "verified again, while the issuer is away", change: func(g *gate) { g.settings.Reverify = true }, ask: loggedIn(func(g *gate) { g.cut() }),
+		{name: "verified again, while the issuer is away", change: func(g *gate) { g.settings.Reverify = true },
+			ask:  loggedIn(func(g *gate) { g.cut() }),
 			want: passes},
 	})
 }
 
-// withdrawn makes an issuer withdraw its keys, and the gate forget what they verified.
+// withdrawn makes an issuer withdraw its keys, and empties the gate's cache.
 func withdrawn(g *gate) {
 	g.issuer.RotateKeys(false)
 	g.deps.Clients[0].Issuer().Forget()
@@ -154,7 +164,7 @@ func isJohns(g *gate, res *auth.Result) {
 	}
 }
 
-// changed returns what asks with john's cookie of another value.
+// changed returns a request with another value in john's cookie.
 func changed(change func(string) string) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request {
 		c := g.login("john")
@@ -162,7 +172,7 @@ func changed(change func(string) string) func(*gate) *auth.Request {
 	}
 }
 
-// behind returns what asks with a number of cookies of the same name before john's.
+// behind returns a request with n cookies of the same name before john's.
 func behind(n int) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request {
 		c := g.login("john")
@@ -174,8 +184,8 @@ func behind(n int) func(*gate) *auth.Request {
 	}
 }
 
-// elsewhere returns what asks with john's session after the route's settings changed, in a cookie of the name that it has now.
-func elsewhere(change func(*gate)) func(*gate) *auth.Request {
+// afterChange returns a request with john's session after the route's settings changed, in a cookie of its new name.
+func afterChange(change func(*gate)) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request {
 		c := g.login("john")
 		id, _ := g.deps.Keyring.OpenID(c.Name, c.Value)
@@ -201,7 +211,7 @@ func upgrades(from string) func(*gate) *auth.Request {
 	}
 }
 
-// TestSessionRefreshOnce: of all requests that find a token expired, one refreshes it; a refusal ends the session for all.
+// TestSessionRefreshOnce: of all requests that find an expired token, one refreshes it.
 func TestSessionRefreshOnce(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, browserFlows)
@@ -226,8 +236,8 @@ func TestSessionRefreshOnce(t *testing.T) {
 	}
 }
 
-// TestSessionOfAnotherClient: each client of a route has a cookie and a login of its own, and no request can have one's login
-// count as the other's.
+// TestSessionOfAnotherClient: each client of a route has its own cookie and login, and one's login never counts as the
+// other's.
 func TestSessionOfAnotherClient(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, browserFlows, func(g *gate) {
@@ -271,7 +281,7 @@ func TestSessionOfAnotherClient(t *testing.T) {
 	whose("the first's session, signed for the second's cookie", g.carries(as(second, resigned)), "", "")
 }
 
-// TestSessionStoreAway: without its store nobody knows whether there is a session. Nothing is cleared, and nobody logs in anew.
+// TestSessionStoreAway: while its store is unavailable no cookie is cleared, and no login begins.
 func TestSessionStoreAway(t *testing.T) {
 	w := newWorld(t)
 	server := redistest.Start(t)
@@ -286,10 +296,10 @@ func TestSessionStoreAway(t *testing.T) {
 	g.expect(row{ask: always(g.carries(as(c, "x"))), want: goesOn, more: clears})
 	g.expect(row{ask: always(g.carries()), want: goesOn})
 	server.Restart(t)
-	g.expect(row{ask: always(g.carries(c)), want: goesOn, more: clears}) // it is gone with what Redis held
+	g.expect(row{ask: always(g.carries(c)), want: goesOn, more: clears}) // Redis lost it
 }
 
-// TestSessionReplaced: a request that was under way with the cookie before doesn't clear the new one.
+// TestSessionReplaced: a request with the previous cookie does not clear the new one.
 func TestSessionReplaced(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGate(t, browserFlows)

@@ -6,7 +6,7 @@ import (
 	"sallyport/internal/session"
 )
 
-// Settings is the part of the oidc: block that the flows read. Each flow's own part stands in the flow's file.
+// Settings are the settings in the oidc block that the flows read. Each flow defines its own in its file.
 type Settings struct {
 	AuthMethods []Method `yaml:"auth_methods" min:"1"`
 
@@ -31,7 +31,7 @@ type Settings struct {
 	ResourceSettings
 }
 
-// ClusterSettings let replicas share what the issuer has answered. It is sealed with session_secret.
+// ClusterSettings let replicas share cached responses of the issuer. They are sealed with session_secret.
 type ClusterSettings struct {
 	ClusterCacheStrategy string         `yaml:"cluster_cache_strategy" default:"off" enum:"off,redis"`
 	ClusterCacheItems    []string       `yaml:"cluster_cache_items" default:"[introspection]" enum:"introspection,tokens"`

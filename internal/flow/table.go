@@ -8,13 +8,13 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// table lists every kind in the order in which they are tried, whatever the order in auth_methods.
+// table lists every kind in the order in which the chain tries them, whatever the order in auth_methods.
 var table = []*Kind{
-	&sessionKind, &bearerKind, &kongOAuth2Kind, &introspectionKind, &userinfoKind, &unjudgedKind, &refreshTokenKind, &passwordKind,
+	&sessionKind, &bearerKind, &kongOAuth2Kind, &introspectionKind, &userinfoKind, &unacceptedTokenKind, &refreshTokenKind, &passwordKind,
 	&clientCredentialsKind, &authorizationCodeKind, &resourceKind,
 }
 
-// Choices returns the names of flows that a setting takes, and those that it has where it isn't written, in alphabetical order.
+// Choices returns the flow names that a setting accepts, and those of its default, in alphabetical order.
 func (Method) Choices(key string) (values, defaults []string) {
 	names := func(f func(*Kind) bool) (all []string) {
 		for _, k := range table {
@@ -28,21 +28,21 @@ func (Method) Choices(key string) (values, defaults []string) {
 	every := func(*Kind) bool { return true }
 	switch key {
 	case "auth_methods":
-		return names(every), names(func(k *Kind) bool { return k.on })
+		return names(every), names(func(k *Kind) bool { return k.defaultOn })
 	case "login_methods":
-		return names(every), names(func(k *Kind) bool { return k.role == logsIn })
+		return names(every), names(func(k *Kind) bool { return k.role == roleLogin })
 	case "disable_session":
-		return names(func(k *Kind) bool { return k.role != remembers }),
-			names(func(k *Kind) bool { return k.role != remembers && !k.beginsSession })
+		return names(func(k *Kind) bool { return k.role != roleSession }),
+			names(func(k *Kind) bool { return k.role != roleSession && !k.beginsSession })
 	case "token_headers_grants":
-		return names(func(k *Kind) bool { return k.role == exchanges || k.role == logsIn }), nil
+		return names(func(k *Kind) bool { return k.role == roleExchange || k.role == roleLogin }), nil
 	}
 	panic("flow: no setting " + key + " takes names of flows")
 }
 
-// NameForJWTs returns the name of the flow that judges access tokens which are JWTs, where every flow is on.
+// NameForJWTs returns the name of the flow that verifies JWT access tokens if every flow is on.
 func NameForJWTs() string {
-	n := slices.IndexFunc(table, func(k *Kind) bool { return slices.Contains(k.judges, jwts) })
+	n := slices.IndexFunc(table, func(k *Kind) bool { return slices.Contains(k.verifies, jwts) })
 	return string(table[n].Name)
 }
 
@@ -56,7 +56,7 @@ func (s *Settings) kindsOn() (all []*Kind) {
 	return all
 }
 
-// view returns the settings as the flows see them.
+// view returns the view of the settings for the flows.
 func (s *Settings) view() view { return view{reflect.ValueOf(s).Elem()} }
 
 // isOn reports whether a kind is on.
@@ -67,34 +67,34 @@ func (s *Settings) isOn(k *Kind) bool {
 	return slices.Contains(s.AuthMethods, k.Name)
 }
 
-// isBasic reports whether a kind is on and takes Basic.
+// isBasic reports whether a kind is on and reads the Basic scheme.
 func (s *Settings) isBasic(k *Kind) bool { return s.isOn(k) && k.takesBasic(s.view()) }
 
 // mayBeginSession reports whether the success of a kind begins a session.
 func (s *Settings) mayBeginSession(k *Kind) bool { return !slices.Contains(s.DisableSession, k.Name) }
 
-// anyOn reports whether a kind is on for which f holds.
+// anyOn reports whether f holds for any kind that is on.
 func (s *Settings) anyOn(f func(*Kind) bool) bool { return slices.ContainsFunc(s.kindsOn(), f) }
 
-// HasSessions reports whether the flows keep logins, so that Deps.Sessions and Deps.Keyring must be set.
+// HasSessions reports whether the flows use sessions. If so, Deps.Sessions and Deps.Keyring must be set.
 func (s *Settings) HasSessions() bool {
-	return s.anyOn(func(k *Kind) bool { return k.role == remembers })
+	return s.anyOn(func(k *Kind) bool { return k.role == roleSession })
 }
 
-// LogsIn reports whether people can log in.
-func (s *Settings) LogsIn() bool { return s.anyOn(func(k *Kind) bool { return k.role == logsIn }) }
+// LogsIn reports whether users can log in.
+func (s *Settings) LogsIn() bool { return s.anyOn(func(k *Kind) bool { return k.role == roleLogin }) }
 
 // UsesAuthServer reports whether the flows need the built-in authorization server.
 func (s *Settings) UsesAuthServer() bool {
-	return s.anyOn(func(k *Kind) bool { return k.role == builtIn })
+	return s.anyOn(func(k *Kind) bool { return k.role == roleBuiltIn })
 }
 
-// readsBodies reports whether a flow that is on reads its credential from bodies.
+// readsBodies reports whether a flow that is on reads its credential from request bodies.
 func (s *Settings) readsBodies() bool {
 	return s.anyOn(func(k *Kind) bool { return k.reads(s.view(), auth.InBody) })
 }
 
-// OwnPaths returns the paths that the flows answer themselves on a route whose first path is base.
+// OwnPaths returns the paths that the flows serve themselves on a route whose first path is base.
 func (s *Settings) OwnPaths(base string) (all []OwnPath) {
 	for _, k := range s.kindsOn() {
 		if k.paths != nil {
@@ -104,24 +104,26 @@ func (s *Settings) OwnPaths(base string) (all []OwnPath) {
 	return all
 }
 
-// Examination returns what the flows need of their authorization server. Base is the route's first path, origin its public_url,
-// which may be empty.
+// Examination returns what the flows need from their authorization server. Base is the route's first path, origin its
+// public_url, which may be empty.
 func (s *Settings) Examination(base, origin string) oidc.Examination {
-	e := oidc.Examination{Introspect: s.IntrospectJWTTokens, Userinfo: s.SearchUserInfo, RedirectURI: registeredRedirectURI(s.RedirectURI, base, origin)}
+	e := oidc.Examination{
+		Introspect: s.IntrospectJWTTokens, Userinfo: s.SearchUserInfo, RedirectURI: registeredRedirectURI(s.RedirectURI, base, origin),
+	}
 	for _, k := range s.kindsOn() {
-		e = e.And(k.asks)
+		e = e.And(k.requires)
 	}
 	return e
 }
 
-// takesBasic reports whether a challenge may ask for a name and a password (RFC 7617 §2). It may not where people log in on a page:
-// browsers would ask them for a password in a window of their own.
+// takesBasic reports whether a challenge may include Basic (RFC 7617 §2). NewRoute omits it on routes where users can log
+// in, because browsers would show their own password dialog.
 func (s *Settings) takesBasic() bool {
 	return s.anyOn(func(k *Kind) bool { return k.takesBasic(s.view()) })
 }
 
-// authorizationSchemes returns the schemes of Authorization that the flows read, in lower case; "" stands for every scheme. What
-// the flows don't read is for the upstream.
+// authorizationSchemes returns, in lower case, the Authorization schemes that the flows read; "" means every scheme.
+// Credentials of other schemes are for the upstream.
 func (s *Settings) authorizationSchemes() (all []string) {
 	for _, k := range s.kindsOn() {
 		if k.schemes != nil && k.reads(s.view(), auth.InHeader) {
@@ -134,7 +136,7 @@ func (s *Settings) authorizationSchemes() (all []string) {
 	return all
 }
 
-// TakesSubject reports whether an entry of token_exchange takes a subject token with these audiences.
+// TakesSubject reports whether an entry of token_exchange accepts a subject token with these audiences.
 func (s *Settings) TakesSubject(has []string) bool {
 	x := s.Client.TokenExchange
 	return x != nil && slices.ContainsFunc(x.SubjectTokenIssuers, func(i oidc.SubjectTokenIssuer) bool {
@@ -142,8 +144,8 @@ func (s *Settings) TakesSubject(has []string) bool {
 	})
 }
 
-// SessionCookieNames returns the names of the session cookies without their prefix, by the index of client_id. Several says that the
-// route has a list of issuers.
-func (s *Settings) SessionCookieNames(several bool) []string {
-	return s.SessionSettings.cookieNames(loginIDOf(s.view()), several)
+// SessionCookieNames returns the names of the session cookies without their prefix, by the index of client_id. multiIssuer
+// says whether the route has a list of issuers.
+func (s *Settings) SessionCookieNames(multiIssuer bool) []string {
+	return s.SessionSettings.cookieNames(loginIDOf(s.view()), multiIssuer)
 }

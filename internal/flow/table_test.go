@@ -12,15 +12,15 @@ import (
 	"sallyport/internal/provider"
 )
 
-// A row is one request and all that is expected of it.
+// A row is one request and the expected result.
 type row struct {
 	name   string
 	change func(*gate)               // of the settings; nil: the defaults
-	cold   bool                      // the issuer was not asked for its metadata and keys yet
+	cold   bool                      // the metadata and keys were not fetched yet
 	before func(*gate)               // done before the request, and before calls are counted
 	ask    func(*gate) *auth.Request // the request
 	want   verdict
-	calls  calls                     // that it makes at the provider, and no others
+	calls  calls                     // the expected calls of the provider
 	more   func(*gate, *auth.Result) // further assertions on the result
 }
 
@@ -44,7 +44,7 @@ func (w *world) try(t *testing.T, methods string, rows []row) {
 	}
 }
 
-// expect compares what comes of a row's request with what the row says.
+// expect runs a row and compares the result.
 func (g *gate) expect(r row) {
 	g.Helper()
 	request, before := r.ask(g), g.counted()
@@ -60,12 +60,12 @@ func (g *gate) expect(r row) {
 	}
 }
 
-// with returns what asks with an access token.
+// with returns a request with an access token.
 func with(token func(*gate) string) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request { return g.bearer(token(g)) }
 }
 
-// sends returns what asks with a request of these headers, in which TOKEN stands for the token.
+// sends returns a request with these headers, in which TOKEN stands for the token.
 func sends(token func(*gate) string, line string, header ...string) func(*gate) *auth.Request {
 	return func(g *gate) *auth.Request {
 		value := token(g)
@@ -77,7 +77,7 @@ func sends(token func(*gate) string, line string, header ...string) func(*gate) 
 	}
 }
 
-// answers breaks an endpoint of the provider: it answers with this status, content type and body.
+// answers makes an endpoint of the provider return this status, content type and body.
 func (g *gate) answers(e provider.Endpoint, status int, kind, body string, header ...string) {
 	g.issuer.Break(e, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
@@ -89,22 +89,22 @@ func (g *gate) answers(e provider.Endpoint, status int, kind, body string, heade
 	})
 }
 
-// hangs makes an endpoint of the provider answer nothing while the test runs.
+// hangs makes an endpoint of the provider not answer while the test runs.
 func (g *gate) hangs(e provider.Endpoint) {
 	_, release := g.issuer.Hold(e)
 	g.Cleanup(release)
 }
 
-// impatient is a gate that waits for its issuer for a short time only.
+// impatient gives a gate a short timeout for requests to the issuer.
 func impatient(g *gate) { g.settings.Client.Timeout = 100 * time.Millisecond }
 
-// An outage is a way in which an endpoint can't be asked.
+// An outage is a way in which an endpoint is unavailable.
 type outage struct {
 	name  string
 	begin func(*gate, provider.Endpoint)
 }
 
-// want is how requests are answered meanwhile: 500 where the address of the endpoint is wrong, as far as anybody can tell.
+// want returns the expected verdict: 500 if the URL of the endpoint seems to be wrong.
 func (o outage) want(e provider.Endpoint) verdict {
 	document := e == provider.Discovery || e == provider.JWKS
 	if !document && (o.name == "answers 404" || o.name == "sends elsewhere") || e == provider.Discovery && o.name == "says a thing twice" {
@@ -113,7 +113,7 @@ func (o outage) want(e provider.Endpoint) verdict {
 	return away
 }
 
-// outages are those that say nothing of a credential.
+// outages are the failures that are no verdict on a credential.
 var outages = []outage{
 	{"is cut off", func(g *gate, _ provider.Endpoint) { g.cut() }},
 	{"answers 500", func(g *gate, e provider.Endpoint) { g.answers(e, 500, "text/html", "<h1>Oops</h1>") }},
@@ -137,8 +137,8 @@ var outages = []outage{
 	{"hangs", (*gate).hangs},
 }
 
-// tryOutages runs a request before a gate whose provider's endpoint can't be asked, in each way: it is answered 503, and the
-// chain ends. Once it is mended, the request passes.
+// tryOutages runs a request during each outage of an endpoint: the verdict is 503, and the chain ends. After the outage the
+// request passes.
 func (w *world) tryOutages(t *testing.T, methods string, e provider.Endpoint, r row) {
 	for _, o := range outages {
 		t.Run(string(e)+" "+o.name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func (w *world) tryOutages(t *testing.T, methods string, e provider.Endpoint, r 
 			}
 			request, before := r.ask(g), g.counted()
 			o.begin(g, e)
-			for range 2 { // a refusal that was kept would be one
+			for range 2 { // a cached refusal would be one
 				if got, _ := g.judge(request); got != o.want(e) {
 					t.Errorf("got %+v, expected %+v", got, o.want(e))
 				}
@@ -166,7 +166,7 @@ func (w *world) tryOutages(t *testing.T, methods string, e provider.Endpoint, r 
 			}
 			g.mend()
 			got := away
-			for n := 0; n < 50 && got == away; n++ { // a busy machine may be too slow for who waits for a short time only
+			for n := 0; n < 50 && got == away; n++ { // a busy machine may exceed the short timeout
 				w.clock.advance(5 * time.Second) // past the pause between two attempts
 				got, _ = g.judge(request)
 			}

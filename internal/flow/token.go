@@ -8,56 +8,57 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// BearerSettings say where an access token is read from.
+// BearerSettings say where a request carries its access token.
 type BearerSettings struct {
 	BearerTokenParamType []string `yaml:"bearer_token_param_type" place:"true" default:"[header]" enum:"header,query,body,cookie" min:"1"`
-	// BearerTokenHeaderName is the one header that is looked at; default Authorization, Access-Token, X-Access-Token.
+	// BearerTokenHeaderName is the only header that is read; default: Authorization, Access-Token and X-Access-Token.
 	BearerTokenHeaderName string `yaml:"bearer_token_header_name" place:"true"`
 	BearerTokenCookieName string `yaml:"bearer_token_cookie_name" place:"true"`
 	CredentialBodyLimit   int    `yaml:"credential_body_limit" place:"true" default:"65536" min:"1" max:"16777216"` // bytes
 }
 
-// A tokenFinder finds the access token that a request carries. The flows that judge access tokens share it.
+// A tokenFinder finds the access token of a request. The flows that verify access tokens share it.
 type tokenFinder struct {
-	*tokenReader // one for all issuers of a route: a token is read before it is known whose it is
-	judges       tokenJudges
-	binding      BindingSettings
-	trusted      []string // trusted_origins
+	*tokenReader   // one for all issuers of a route: the issuer is only known after the token is read
+	verifiers      tokenVerifiers
+	binding        BindingSettings
+	trustedOrigins []string // trusted_origins
 }
 
-func newTokenFinder(v view, reader *tokenReader, j tokenJudges, s search) *tokenFinder {
+func newTokenFinder(v view, reader *tokenReader, j tokenVerifiers, s readOptions) *tokenFinder {
 	if reader == nil {
 		reader = newTokenReader(of[BearerSettings](v), s)
 	}
-	return &tokenFinder{tokenReader: reader, judges: j, binding: *of[BindingSettings](v), trusted: s.trusted}
+	return &tokenFinder{tokenReader: reader, verifiers: j, binding: *of[BindingSettings](v), trustedOrigins: s.trustedOrigins}
 }
 
-// token returns the access token and where it stood. One in a cookie opens no WebSocket for another site's page.
+// token returns the access token and where the request carries it. A token in a cookie opens no WebSocket for a page of
+// another site.
 func (p *tokenFinder) token(r *auth.Request) (credential, error) {
 	f, err := p.read(r)
 	if err == nil && f.at.In == auth.InCookie {
-		return f, checkUpgrade(r, p.trusted)
+		return f, checkUpgrade(r, p.trustedOrigins)
 	}
 	return f, err
 }
 
-// A tokenReader knows where access tokens stand.
+// A tokenReader reads the access token of a request.
 type tokenReader struct {
 	places
-	only       string // the one header that is looked at, or empty
+	onlyHeader string // the only header that is read; empty: the usual ones
 	cookieName string
 }
 
-func newTokenReader(s *BearerSettings, at search) *tokenReader {
+func newTokenReader(s *BearerSettings, at readOptions) *tokenReader {
 	t := &tokenReader{places: newPlaces(s.BearerTokenParamType, at), cookieName: s.BearerTokenCookieName}
 	if s.BearerTokenHeaderName != "" {
-		t.only = headerName(s.BearerTokenHeaderName)
+		t.onlyHeader = headerName(s.BearerTokenHeaderName)
 	}
 	return t
 }
 
-// read returns the access token and where it stood (RFC 6750 §2), or an error that wraps auth.ErrNoCredential. A header
-// that begins with our scheme and goes on wrongly is refused, and so is a token in two places.
+// read returns the access token and where the request carries it (RFC 6750 §2). Its error wraps auth.ErrNoCredential if
+// there is no token. A malformed Bearer header is refused, and so is a token in two places.
 func (t *tokenReader) read(r *auth.Request) (credential, error) {
 	var all []credential
 	var err error
@@ -78,7 +79,7 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 			all = append(all, credential{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
 		}
 	}
-	f, ok, err := one(all)
+	f, ok, err := single(all)
 	switch {
 	case err != nil:
 		return f, err
@@ -95,14 +96,14 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 	return f, nil
 }
 
-// inHeaders returns the token of the one configured header, else those of all that are usual.
+// inHeaders returns the tokens in the configured header or, by default, in the usual ones.
 func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
-	if t.only != "" && t.only != "Authorization" {
-		for _, v := range r.Header[t.only] {
+	if t.onlyHeader != "" && t.onlyHeader != "Authorization" {
+		for _, v := range r.Header[t.onlyHeader] {
 			if scheme, rest, cut := strings.Cut(v, " "); cut && strings.EqualFold(scheme, "Bearer") {
 				v = strings.Trim(rest, " ")
 			}
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: t.only}})
+			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: t.onlyHeader}})
 		}
 		return all, nil
 	}
@@ -117,7 +118,7 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 			return nil, errBound("by the scheme DPoP")
 		}
 	}
-	if t.only != "" {
+	if t.onlyHeader != "" {
 		return all, nil
 	}
 	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
@@ -128,30 +129,30 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 	return all, nil
 }
 
-// of returns the token if the flow of this kind is the one that judges it, else an error that wraps
-// auth.ErrNoCredential: another flow does, or unjudged refuses it.
-func (p *tokenFinder) of(r *auth.Request, k *Kind) (credential, error) {
+// tokenFor returns the access token if the flow of this kind verifies it. Otherwise its error wraps auth.ErrNoCredential:
+// another flow verifies the token, or unacceptedToken refuses it.
+func (p *tokenFinder) tokenFor(r *auth.Request, k *Kind) (credential, error) {
 	f, err := p.token(r)
-	if err == nil && p.judges.of(f) != k {
+	if err == nil && p.verifiers.kindFor(f) != k {
 		return f, auth.ErrNoCredential
 	}
 	return f, err
 }
 
-// result is what a flow answers that has proved a token: its binding is judged at every request, whatever proved it.
+// result returns the result of a flow that verified a token. It checks the binding of the token at every request.
 func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, error) {
 	if err := p.binding.check(i); err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: i, Used: used(f)}, nil
+	return &auth.Result{Identity: i, Used: paramsOf(f)}, nil
 }
 
-// tokenPlaces returns where access tokens are read from, which tokenPlacesKey says.
+// tokenPlaces returns where access tokens are read from. tokenPlacesKey is the setting.
 func tokenPlaces(v view) []string { return of[BearerSettings](v).BearerTokenParamType }
 
 const tokenPlacesKey = "bearer_token_param_type"
 
-// tokenSchemes are those of Authorization, where access tokens stand in that header.
+// tokenSchemes returns the schemes that carry access tokens, if they are read from Authorization.
 func tokenSchemes(v view) []string {
 	if own := headerName(of[BearerSettings](v).BearerTokenHeaderName); own != "" && own != authorization.Name {
 		return nil
@@ -159,31 +160,31 @@ func tokenSchemes(v view) []string {
 	return []string{"bearer", "dpop"}
 }
 
-// tokenJudges say which flow's verdict on a token is final: the first in table that judges its kind and is on.
-type tokenJudges struct {
-	prefix string // of the built-in authorization server's tokens; empty: there are none
-	by     [tokenKinds]*Kind
+// tokenVerifiers say which flow verifies a token: the first in table that is on and verifies tokens of its kind.
+type tokenVerifiers struct {
+	prefix string // of the tokens of the built-in authorization server; empty: it is off
+	byKind [tokenKindCount]*Kind
 }
 
-func newJudges(on []*Kind, prefix string) tokenJudges {
-	j := tokenJudges{prefix: prefix}
+func newTokenVerifiers(on []*Kind, prefix string) tokenVerifiers {
+	j := tokenVerifiers{prefix: prefix}
 	for _, k := range on {
-		for _, t := range k.judges {
-			if j.by[t] == nil && (t != builtInTokens || j.prefix != "") {
-				j.by[t] = k
+		for _, t := range k.verifies {
+			if j.byKind[t] == nil && (t != builtInTokens || j.prefix != "") {
+				j.byKind[t] = k
 			}
 		}
 	}
 	return j
 }
 
-// of returns the flow that judges a token; nil if none does.
-func (j *tokenJudges) of(token credential) *Kind {
+// kindFor returns the kind that verifies a token, or nil.
+func (j *tokenVerifiers) kindFor(token credential) *Kind {
 	switch {
-	case j.by[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
-		return j.by[builtInTokens]
+	case j.byKind[builtInTokens] != nil && strings.HasPrefix(token.value, j.prefix):
+		return j.byKind[builtInTokens]
 	case token.jws:
-		return j.by[jwts]
+		return j.byKind[jwts]
 	}
-	return j.by[opaqueTokens]
+	return j.byKind[opaqueTokens]
 }

@@ -10,38 +10,38 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// exchange gives a request another access token before it goes on: the one that the authorization server issues for it
-// (RFC 8693), or the one that token_exchange_endpoint answers with.
-type exchange struct {
-	settings *oidc.TokenExchange // nil: only token_exchange_endpoint
+// tokenExchange replaces the access token of a request: with one that the authorization server issues for it (RFC 8693),
+// then with one that token_exchange_endpoint returns.
+type tokenExchange struct {
+	settings *oidc.TokenExchange // nil: only token_exchange_endpoint is set
 	entries  []exchangeEntry
-	replaces bool
+	replace  bool
 	clients  *clients
 	params   *copiedParams
-	// introspect judges an opaque token that was issued; nil: nothing can
-	introspect func(*auth.Request, string) (*auth.Identity, error)
+	// introspect verifies an issued opaque token; nil: opaque tokens cannot be verified.
+	introspect introspectFunc
 	scopes     []string // scopes_claim
 	audience   []string // audience_claim
 }
 
-// An exchangeEntry is one of subject_token_issuers.
+// An exchangeEntry is an entry of subject_token_issuers.
 type exchangeEntry struct {
 	oidc.SubjectTokenIssuer
 	issuer *oidc.Issuer
 }
 
-// ClaimPaths say where the conditions of an exchange find scopes and audiences.
+// ClaimPaths are the paths of the claims that hold scopes and audiences, for the conditions of an exchange.
 type ClaimPaths struct{ Scopes, Audience []string }
 
-// newExchange returns the exchange of access tokens; nil if the part has none.
+// newExchange returns the step that exchanges access tokens; nil if the part exchanges none.
 func newExchange(b *base, claims ClaimPaths) auth.Step {
 	c := of[oidc.TokenExchangeSettings](b.view)
 	x := c.TokenExchange
 	if x == nil && c.TokenExchangeEndpoint == "" {
 		return nil
 	}
-	e := &exchange{
-		settings: x, replaces: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
+	e := &tokenExchange{
+		settings: x, replace: c.TokenExchangeEndpoint != "", clients: b.clients, params: b.params,
 		scopes: claims.Scopes, audience: claims.Audience, introspect: b.introspect,
 	}
 	if x != nil {
@@ -52,21 +52,21 @@ func newExchange(b *base, claims ClaimPaths) auth.Step {
 	return e.exchange
 }
 
-func (e *exchange) exchange(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+func (e *tokenExchange) exchange(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	if res.Identity == nil {
 		return res, nil
 	}
-	res, err := e.exchanged(r, res)
-	if err != nil || !e.replaces {
+	res, err := e.exchangeToken(r, res)
+	if err != nil || !e.replace {
 		return res, err
 	}
-	return e.replaced(r, res)
+	return e.replaceToken(r, res)
 }
 
-// exchanged is the result with the exchanged token, or as it was if no entry is for it.
-func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+// exchangeToken returns the result with the exchanged token, or the same result if no entry applies.
+func (e *tokenExchange) exchangeToken(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	subject := res.Identity
-	entry, err := e.entry(subject)
+	entry, err := e.entryFor(subject)
 	if err != nil || entry == nil {
 		return res, err
 	}
@@ -77,12 +77,12 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 	if err != nil {
 		return nil, err
 	}
-	by, err := e.params.caller(r)
+	caller, err := e.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	client := e.clients.of(r)
-	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, by)
+	client := e.clients.chosen(r)
+	t, err := client.Exchange(r.Context(), subject.Tokens.AccessToken, actor.value, caller)
 	if err != nil {
 		return nil, exchangeError(err)
 	}
@@ -98,40 +98,42 @@ func (e *exchange) exchanged(r *auth.Request, res *auth.Result) (*auth.Result, e
 	return &out, nil
 }
 
-// entry is what says that a token is to be exchanged. A token of another issuer than the route's is never left as it is: its
-// entry let it in.
-func (e *exchange) entry(i *auth.Identity) (*exchangeEntry, error) {
+// entryFor returns the entry that applies to a token, or nil. A token of another issuer must have one: it was only accepted
+// to be exchanged.
+func (e *tokenExchange) entryFor(i *auth.Identity) (*exchangeEntry, error) {
 	own := e.clients.first().Issuer()
 	if i.AccessToken == nil {
-		return nil, nil // opaque, or a flow's that knows no claims of it
+		return nil, nil // an opaque token, or a flow that knows none of its claims
 	}
 	for n := range e.entries {
 		entry := &e.entries[n]
-		if entry.issuer.URL() == i.Issuer && e.holds(entry.Conditions, i.AccessToken) {
+		if entry.issuer.URL() == i.Issuer && e.matches(entry.Conditions, i.AccessToken) {
 			return entry, nil
 		}
 	}
 	if i.Issuer != own.URL() {
-		return nil, auth.InvalidToken("token_issuer", fmt.Errorf("iss: no entry of subject_token_issuers exchanges this token of %q", i.Issuer))
+		return nil, auth.InvalidToken("token_issuer",
+			fmt.Errorf("iss: no entry of subject_token_issuers exchanges this token of %q", i.Issuer))
 	}
 	return nil, nil
 }
 
-func (e *exchange) holds(c *oidc.Conditions, claims auth.Claims) bool {
+// matches reports whether the conditions of an entry hold for the claims of a token.
+func (e *tokenExchange) matches(c *oidc.Conditions, claims auth.Claims) bool {
 	if c == nil {
 		return true
 	}
 	audience, scopes := claims.Values(e.audience), claims.Words(e.scopes)
-	return haveAll(c.HasAudience, audience, true) && haveAll(c.HasScopes, scopes, true) &&
-		haveAll(c.MissingAudience, audience, false) && haveAll(c.MissingScopes, scopes, false)
+	return allMatch(c.HasAudience, audience, true) && allMatch(c.HasScopes, scopes, true) &&
+		allMatch(c.MissingAudience, audience, false) && allMatch(c.MissingScopes, scopes, false)
 }
 
-// haveAll reports whether each word is there, or none is.
-func haveAll(words, there []string, present bool) bool {
+// allMatch reports whether, for each word, its presence in there equals present.
+func allMatch(words, there []string, present bool) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(there, w) != present })
 }
 
-// subjectAudience is what an entry requires of a subject token's audience; by default one of our clients.
+// subjectAudience returns the audiences that an entry accepts in a subject token; by default the client IDs of the part.
 func subjectAudience(i oidc.SubjectTokenIssuer, clientIDs []string) []string {
 	if len(i.AudienceRequired) == 0 {
 		return clientIDs
@@ -139,14 +141,15 @@ func subjectAudience(i oidc.SubjectTokenIssuer, clientIDs []string) []string {
 	return i.AudienceRequired
 }
 
+// takesAudience reports whether has contains all words of an alternative in required, or required is any.
 func takesAudience(required, has []string) bool {
 	return slices.Equal(required, []string{"any"}) || slices.ContainsFunc(required, func(alternative string) bool {
-		return haveAll(strings.Fields(alternative), has, true)
+		return allMatch(strings.Fields(alternative), has, true)
 	})
 }
 
-// checkAudience judges whom a presented subject token was issued for: one of our clients, or what the entry says.
-func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
+// checkAudience checks the audience of a subject token that the client sent.
+func (e *tokenExchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 	var clientIDs []string
 	for _, c := range e.clients.list {
 		clientIDs = append(clientIDs, c.ID)
@@ -155,11 +158,12 @@ func (e *exchange) checkAudience(i *auth.Identity, entry *exchangeEntry) error {
 	if !i.Presented || takesAudience(required, has) {
 		return nil
 	}
-	return auth.InvalidToken("token_audience", fmt.Errorf("audience of the subject token: expected %s, got %q", strings.Join(required, ", or "), has))
+	return auth.InvalidToken("token_audience", fmt.Errorf("audience of the subject token: expected %s, got %q",
+		strings.Join(required, ", or "), has))
 }
 
-// actor is the actor token: the configured one, or the caller's.
-func (e *exchange) actor(r *auth.Request) (credential, error) {
+// actor returns the actor token: the configured one, or the one that the client sends.
+func (e *tokenExchange) actor(r *auth.Request) (credential, error) {
 	a := &e.settings.Request.ActorToken
 	switch a.Source {
 	case "config":
@@ -178,7 +182,7 @@ func (e *exchange) actor(r *auth.Request) (credential, error) {
 	return credential{}, nil
 }
 
-// exchangeError gives a refused exchange its status: the verdict on the token is 401, anything else is ours to mend.
+// exchangeError returns the refusal of a request whose exchange failed: 401 if the authorization server refused the token.
 func exchangeError(err error) error {
 	if errors.Is(err, oidc.ErrRefused) {
 		return auth.InvalidToken("token_exchange_refused", err)
@@ -186,13 +190,15 @@ func exchangeError(err error) error {
 	return grantError("", err)
 }
 
-// identity is what the exchanged token proves: it is verified like one that a caller brings.
-func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse) (*auth.Identity, error) {
+// identity returns the identity of the exchanged token, which is verified like a token that a client sends.
+func (e *tokenExchange) identity(
+	r *auth.Request, client *oidc.Client, subject *auth.Identity, t *oidc.TokenResponse,
+) (*auth.Identity, error) {
 	next := *t.Identity
 	next.Flow, next.ClientID = subject.Flow, subject.ClientID
 	next.IDToken, next.IDTokenJWK, next.Tokens.IDToken = subject.IDToken, subject.IDTokenJWK, subject.Tokens.IDToken
 	next.Userinfo, next.UserinfoJWT = subject.Userinfo, subject.UserinfoJWT
-	next.Tokens.RefreshToken = subject.Tokens.RefreshToken // the caller's own, which may have been rotated for it
+	next.Tokens.RefreshToken = subject.Tokens.RefreshToken // the refresh token of the client or the session does not change
 	if next.AccessToken == nil {
 		if e.introspect == nil || oidc.IsJWS(t.Tokens.AccessToken) {
 			return nil, auth.NotSetUp(errors.New("the exchanged token can't be verified with the issuer's keys: " +
@@ -210,13 +216,13 @@ func (e *exchange) identity(r *auth.Request, client *oidc.Client, subject *auth.
 	return &next, nil
 }
 
-// replaced is the result with the token of token_exchange_endpoint, of which nothing is known: policies see what the token
-// before proved.
-func (e *exchange) replaced(r *auth.Request, res *auth.Result) (*auth.Result, error) {
+// replaceToken returns the result with the token of token_exchange_endpoint. The gate does not verify that token: policies
+// see the claims of the token before.
+func (e *tokenExchange) replaceToken(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	if res.Identity.Tokens.AccessToken == "" {
 		return res, nil
 	}
-	token, err := e.clients.of(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
+	token, err := e.clients.chosen(r).Replace(r.Context(), res.Identity.Tokens.AccessToken, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, exchangeError(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// TestTakesSubject: a token that only an entry of token_exchange takes may cause a fetch of the keys, too.
+// TestTakesSubject: a token that only an entry of token_exchange accepts may cause a fetch of keys, too.
 func TestTakesSubject(t *testing.T) {
 	for name, c := range map[string]struct {
 		entries [][]string // audience_required
@@ -26,7 +26,8 @@ func TestTakesSubject(t *testing.T) {
 			s.Client.TokenExchange = &oidc.TokenExchange{}
 		}
 		for _, required := range c.entries {
-			s.Client.TokenExchange.SubjectTokenIssuers = append(s.Client.TokenExchange.SubjectTokenIssuers, oidc.SubjectTokenIssuer{AudienceRequired: required})
+			s.Client.TokenExchange.SubjectTokenIssuers = append(s.Client.TokenExchange.SubjectTokenIssuers,
+				oidc.SubjectTokenIssuer{AudienceRequired: required})
 		}
 		if got := s.TakesSubject(c.has); got != c.want {
 			t.Errorf("%s: got %v, expected %v", name, got, c.want)

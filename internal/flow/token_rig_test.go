@@ -23,8 +23,8 @@ import (
 	"sallyport/internal/session"
 )
 
-// A tokenRig is the chain of one route, built as the gate builds it, in front of a real provider over HTTP. Its clock stands
-// until a test moves it.
+// A tokenRig is the chain of one route, built as the product builds it, with a real provider over HTTP. Its clock stands
+// still until a test moves it.
 type tokenRig struct {
 	t        *testing.T
 	issuer   *provider.Provider
@@ -41,7 +41,7 @@ const (
 	rigSecret = "a secret of the test, long enough to be one"
 )
 
-// newTokenRig builds the chain of the settings, which change adapts.
+// newTokenRig builds the chain. The change adapts its settings.
 func newTokenRig(t *testing.T, change func(*Settings)) *tokenRig {
 	t.Helper()
 	clock := &tokenClock{now: time.Now().Truncate(time.Second)}
@@ -79,29 +79,37 @@ func rigProvider(clock *tokenClock) provider.Config {
 func rigSettings(issuer string) *Settings {
 	s := &Settings{
 		AuthMethods: []Method{"session", "authorization_code"},
-		Session:     session.Settings{Storage: "memory", Audience: "default", IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour, AbsoluteTimeout: 24 * time.Hour},
+		Session: session.Settings{Storage: "memory", Audience: "default", IdlingTimeout: 15 * time.Minute, RollingTimeout: time.Hour,
+			AbsoluteTimeout: 24 * time.Hour},
 		AuthorizationCodeSettings: AuthorizationCodeSettings{
-			ResponseType: []string{"code"}, ResponseMode: "query", AuthorizationCookieName: "authorization", AuthorizationCookie: CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true},
+			ResponseType: []string{"code"}, ResponseMode: "query", AuthorizationCookieName: "authorization",
+			AuthorizationCookie:         CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true},
 			AuthorizationRollingTimeout: 10 * time.Minute, VerifyNonce: true,
 		},
 		SessionSettings: SessionSettings{SessionCookie: CookieSettings{Path: "/", SameSite: "Lax", HTTPOnly: true}, RefreshTokens: true,
 			DisableSession: []Method{"client_credentials", "password", "refresh_token"}},
-		BearerSettings:            BearerSettings{BearerTokenParamType: []string{"header"}, CredentialBodyLimit: 64 << 10},
-		RefreshTokenSettings:      RefreshTokenSettings{RefreshTokenParamType: []string{"header"}, RefreshTokenParamName: "x_refresh_token"},
+		BearerSettings: BearerSettings{BearerTokenParamType: []string{"header"}, CredentialBodyLimit: 64 << 10},
+		RefreshTokenSettings: RefreshTokenSettings{RefreshTokenParamType: []string{"header"},
+			RefreshTokenParamName: "x_refresh_token"},
 		PasswordSettings:          PasswordSettings{PasswordParamType: []string{"header"}},
 		ClientCredentialsSettings: ClientCredentialsSettings{ClientCredentialsParamType: []string{"header"}},
 		LoginSettings: LoginSettings{LoginMethods: []Method{"authorization_code"}, LoginAction: "redirect", LoginRedirectMode: "fragment",
 			PreserveQueryArgs: true},
-		LogoutSettings: LogoutSettings{LogoutMethods: []string{"POST", "DELETE"}, LogoutRevokeAccessToken: true, LogoutRevokeRefreshToken: true,
+		LogoutSettings: LogoutSettings{LogoutMethods: []string{"POST", "DELETE"}, LogoutRevokeAccessToken: true,
+			LogoutRevokeRefreshToken: true,
 			RevocationTokenParamName: "token"},
 	}
-	s.Client.IssuerSettings = oidc.IssuerSettings{Issuer: issuer, RediscoveryLifetime: 30 * time.Second, VerifySignature: true, VerifyClaims: true,
+	s.Client.IssuerSettings = oidc.IssuerSettings{Issuer: issuer, RediscoveryLifetime: 30 * time.Second, VerifySignature: true,
+		VerifyClaims:   true,
 		CallsPerClient: 32, HTTPSettings: oidc.HTTPSettings{Timeout: 10 * time.Second, SSLVerify: true, Keepalive: true}}
-	s.Client.ClientSettings = oidc.ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"app-secret"}, ClientArg: "client_id",
+	s.Client.ClientSettings = oidc.ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"app-secret"},
+		ClientArg:               "client_id",
 		ClientAssertionAudience: "issuer", IDTokenSignedResponseAlg: "RS256"}
 	s.Client.Scopes = []string{"openid"}
-	s.Client.CacheSettings = oidc.CacheSettings{CacheTokens: true, CacheIntrospection: true, CacheUserInfo: true, CacheTTL: time.Hour, CacheTTLNeg: 5 * time.Second}
-	s.Client.IntrospectionSettings = oidc.IntrospectionSettings{IntrospectionHint: "access_token", IntrospectionTokenParamName: "token", IntrospectionAccept: "application/json"}
+	s.Client.CacheSettings = oidc.CacheSettings{CacheTokens: true, CacheIntrospection: true, CacheUserInfo: true, CacheTTL: time.Hour,
+		CacheTTLNeg: 5 * time.Second}
+	s.Client.IntrospectionSettings = oidc.IntrospectionSettings{IntrospectionHint: "access_token", IntrospectionTokenParamName: "token",
+		IntrospectionAccept: "application/json"}
 	s.Client.UserinfoAccept = "application/json"
 	return s
 }
@@ -135,12 +143,14 @@ func (r *tokenRig) askWith(method, target, body string, header ...string) *auth.
 		q.Header.Add(header[n], header[n+1])
 	}
 	q = q.WithContext(r.t.Context())
-	return &auth.Request{Request: q, Origin: rigOrigin, Hostname: "app.example", Path: q.URL.Path, ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1"}
+	return &auth.Request{Request: q, Origin: rigOrigin, Hostname: "app.example", Path: q.URL.Path,
+		ClientAddr: netip.MustParseAddr("192.0.2.1"), ID: "1"}
 }
 
-// browse makes the request of a person's browser for a page.
+// browse makes the request of a user's browser for a page.
 func (r *tokenRig) browse(target string, header ...string) *auth.Request {
-	return r.ask("GET", target, append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, header...)...)
+	return r.ask("GET", target, append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
+		header...)...)
 }
 
 // endpoint serves a request at the gate's own endpoint of that name.
@@ -154,7 +164,7 @@ func (r *tokenRig) endpoint(name string, q *auth.Request) (*auth.Result, error) 
 	return nil, nil
 }
 
-// A lastFlow is the end of a chain: it remembers whether the chain came so far.
+// A lastFlow is the end of a chain. It counts its calls.
 type lastFlow struct{ asked int }
 
 func (l *lastFlow) Authenticate(*auth.Request) (*auth.Result, error) {
@@ -162,7 +172,7 @@ func (l *lastFlow) Authenticate(*auth.Request) (*auth.Result, error) {
 	return nil, auth.ErrNoCredential
 }
 
-// tokenClock is a time that a test moves.
+// A tokenClock stands still until a test moves it.
 type tokenClock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -180,7 +190,7 @@ func (c *tokenClock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// logBuffer is what the flows have logged.
+// logBuffer is the log of the flows.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -198,7 +208,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// An outcome is what a flow makes of a request, as far as a table compares it.
+// An outcome is the result of a flow, as far as tables compare it.
 type outcome struct {
 	status int    // 0: a result; -1: no credential
 	code   string // of RFC 6750 §3.1
@@ -229,14 +239,14 @@ func malformed(reason string) outcome {
 	return outcome{status: 400, code: "invalid_request", reason: reason}
 }
 
-// notSetUp is what only the operator can mend.
+// notSetUp is an error that only the operator can fix.
 var notSetUp = outcome{status: 500, code: "server_error", reason: "not_set_up"}
 
 func away(reason string) outcome {
 	return outcome{status: 503, code: "temporarily_unavailable", reason: reason, retry: true}
 }
 
-// answers breaks an endpoint of the provider: it answers with this status and body.
+// answers makes an endpoint of the provider return this status and body.
 func answers(p *provider.Provider, e provider.Endpoint, status int, body string) {
 	p.Break(e, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -256,7 +266,7 @@ func (r *tokenRig) sent(want url.Values) {
 	})
 }
 
-// grant gets a token response of the provider as a client, without the gate.
+// grant requests a token response from the provider as a client, without the gate.
 func (r *tokenRig) grant(client, secret string, form url.Values) map[string]any {
 	r.t.Helper()
 	q, err := http.NewRequest("POST", r.issuer.URL+"/token", strings.NewReader(form.Encode()))
@@ -278,7 +288,7 @@ func (r *tokenRig) grant(client, secret string, form url.Values) map[string]any 
 	return answer
 }
 
-// refreshToken gets a refresh token of a person for a client.
+// refreshToken requests a refresh token of a user for a client.
 func (r *tokenRig) refreshToken(client, user string) string {
 	token, _ := r.grant(client, client+"-secret", url.Values{
 		"grant_type": {"password"}, "username": {user}, "password": {"doe"}, "scope": {"openid"},
@@ -286,14 +296,14 @@ func (r *tokenRig) refreshToken(client, user string) string {
 	return token
 }
 
-// A loginOf is a login that a browser has begun, as far as the provider's answer to it.
+// A loginOf is a login that a browser has begun, up to the provider's response.
 type loginOf struct {
 	request  url.Values // of the authorization request
 	cookies  []*http.Cookie
 	response url.Values // of the authorization response
 }
 
-// login begins a login and lets a person log in at the provider.
+// login begins a login and logs the user in at the provider.
 func (r *tokenRig) login(user string, page *auth.Request, want auth.Login) *loginOf {
 	r.t.Helper()
 	answer, err := r.chain.Challenge(page, want)
@@ -311,7 +321,7 @@ func (r *tokenRig) login(user string, page *auth.Request, want auth.Login) *logi
 	return l
 }
 
-// atProvider logs a person in and returns where the provider sends the browser.
+// atProvider logs a user in and returns the URL to which the provider redirects the browser.
 func (r *tokenRig) atProvider(user, address string) *url.URL {
 	r.t.Helper()
 	jar, _ := cookiejar.New(nil) // never fails
@@ -333,7 +343,7 @@ func (r *tokenRig) atProvider(user, address string) *url.URL {
 	return back
 }
 
-// callback is the browser's request that brings a login's authorization response.
+// callback returns the browser's request with a login's authorization response.
 func (r *tokenRig) callback(l *loginOf, header ...string) *auth.Request {
 	q := r.browse("/oauth2/callback?"+l.response.Encode(), header...)
 	for _, c := range l.cookies {

@@ -8,17 +8,17 @@ import (
 	"sallyport/internal/oidc"
 )
 
-// UserinfoClientSettings say when the userinfo endpoint is asked besides by the flow userinfo, and what of the caller's
-// request goes along.
+// UserinfoClientSettings say when userinfo is requested after other flows, and what is copied from the client's request to
+// the userinfo request.
 type UserinfoClientSettings struct {
-	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // after every flow, for claims that headers and policies want
+	SearchUserInfo           bool     `yaml:"search_user_info" default:"false"` // request userinfo after every flow
 	ResolveDistributedClaims bool     `yaml:"resolve_distributed_claims" default:"false"`
 	UserinfoHeadersClient    []string `yaml:"userinfo_headers_client" group:"issuer"`
 	UserinfoQueryArgsClient  []string `yaml:"userinfo_query_args_client" group:"issuer"`
 }
 
-// userinfo proves an access token by what the userinfo endpoint says of it (OIDC Core §5.3): that it is good, and whose it
-// is, but not for whom it was issued.
+// userinfo verifies an access token with the userinfo endpoint (OIDC Core §5.3). The response has the subject of a valid
+// token, but not its audience.
 type userinfo struct {
 	clients *clients
 	tokens  *tokenFinder
@@ -26,28 +26,28 @@ type userinfo struct {
 }
 
 var userinfoKind = Kind{
-	Name: "userinfo", role: proves, places: tokenPlaces, placesKey: tokenPlacesKey,
-	schemes: tokenSchemes, judges: []tokenKind{jwts, opaqueTokens}, asks: oidc.Examination{Userinfo: true},
+	Name: "userinfo", role: roleToken, places: tokenPlaces, placesKey: tokenPlacesKey,
+	schemes: tokenSchemes, verifies: []tokenKind{jwts, opaqueTokens}, requires: oidc.Examination{Userinfo: true},
 	check: checkUserinfo,
 }
 
 func newUserinfo(b *base) *userinfo {
 	s := of[UserinfoClientSettings](b.view)
 	return &userinfo{clients: b.clients, tokens: b.tokens, params: copiedParams{
-		headers: s.UserinfoHeadersClient, args: s.UserinfoQueryArgsClient, search: b.search,
+		headers: s.UserinfoHeadersClient, args: s.UserinfoQueryArgsClient, readOptions: b.readOptions,
 	}}
 }
 
 func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
-	token, err := f.tokens.of(r, &userinfoKind)
+	token, err := f.tokens.tokenFor(r, &userinfoKind)
 	if err != nil {
 		return nil, err
 	}
 	if err := oidc.CheckUnread(token.value); err != nil {
 		return nil, tokenError(err)
 	}
-	client := f.clients.of(r)
-	u, err := f.ask(r, client, token.value)
+	client := f.clients.chosen(r)
+	u, err := f.fetch(r, client, token.value)
 	if err != nil {
 		return nil, tokenError(err)
 	}
@@ -57,29 +57,28 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	})
 }
 
-func (f *userinfo) ask(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
-	by, err := f.params.caller(r)
+func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
+	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	return client.Userinfo(r.Context(), accessToken, by)
+	return client.Userinfo(r.Context(), accessToken, caller)
 }
 
-// search adds what userinfo says to what another flow has proved. It counts only if it is about the same person (OIDC Core
-// §5.3.2).
+// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2).
 func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	i := res.Identity
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
 		return res, nil
 	}
-	u, err := f.ask(r, f.clients.ofIdentity(i), i.Tokens.AccessToken)
+	u, err := f.fetch(r, f.clients.forIdentity(i), i.Tokens.AccessToken)
 	switch {
-	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as a program's: there is nothing to be known
+	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as that of a client credentials grant, has no userinfo
 		return res, nil
 	case err != nil:
 		return nil, tokenError(err)
 	case u.Claims.String("sub") != i.Subject:
-		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about somebody else than the token"))
+		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about another subject than the token"))
 	}
 	more, out := *i, *res
 	more.Userinfo, more.UserinfoJWT = u.Claims, u.JWT
@@ -92,7 +91,8 @@ func checkUserinfo(v view, c check.Checker, x *kindContext) {
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
 	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
-		c.Complain("auth_methods", "userinfo doesn't say for whom a token was issued, so nobody could pass: use introspection, or have userinfo signed "+
-			"(userinfo_accept: application/jwt), or write audience_required: any if every token of the issuer may pass")
+		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: "+
+			"use introspection, or have userinfo signed (userinfo_accept: application/jwt), "+
+			"or write audience_required: any if every token of the issuer may pass")
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"sallyport/internal/provider"
 )
 
-// several makes the first gate that of a route with the issuers of all gates.
-func several(gates ...*gate) *gate {
+// multiIssuer makes the first gate that of a route with the issuers of all gates.
+func multiIssuer(gates ...*gate) *gate {
 	g := gates[0]
 	var parts []flow.Part
 	for _, one := range gates {
-		one.deps.Several = true
+		one.deps.MultiIssuer = true
 		parts = append(parts, flow.Part{Name: one.issuer.URL, Settings: &one.settings, Deps: one.deps})
 	}
 	route, err := flow.NewRoute(parts)
@@ -25,19 +25,20 @@ func several(gates ...*gate) *gate {
 	return g
 }
 
-// TestSeveralIssuers: the issuer that a JWT names judges it, whoever else is away; the refusal names that issuer, and no other is
-// asked. Opaque tokens are the first's that judges those.
+// TestSeveralIssuers: the issuer that a JWT names verifies it, even if others are unavailable. The refusal names that
+// issuer, and no other is asked. Opaque tokens belong to the first issuer that verifies those.
 func TestSeveralIssuers(t *testing.T) {
 	one, two := newWorld(t), newWorld(t)
 	two.clock = one.clock
 	gates := func(t *testing.T) (first, second *gate) {
 		first, second = one.newGate(t, "bearer"), two.newGate(t, "bearer introspection")
-		return several(first, second), second
+		return multiIssuer(first, second), second
 	}
 	refused := func(issuer *world, want verdict) func(*gate, error) {
 		return func(g *gate, err error) {
 			e := auth.AsError(err)
-			if got := (verdict{e.Status, e.Code, e.Reason, e.RetryAfter > 0}); got != want || issuer != nil && e.Issuer != issuer.issuer.URL {
+			if got := (verdict{e.Status, e.Code, e.Reason, e.RetryAfter > 0}); got != want ||
+				issuer != nil && e.Issuer != issuer.issuer.URL {
 				g.Errorf("got %+v of %s, expected %+v", got, e.Issuer, want)
 			}
 		}
@@ -67,8 +68,9 @@ func TestSeveralIssuers(t *testing.T) {
 			token: func(first, second *gate) string { return jwt(map[string]any{"iss": second.issuer.URL})(first) }},
 		"the first's, signed by the second": {refuse: refused(one, invalid("token_invalid")),
 			token: func(first, second *gate) string { return jwt(map[string]any{"iss": first.issuer.URL})(second) }},
-		"the second's, opaque":                {token: func(_, second *gate) string { return opaque(second) }, proves: two, asked: 1},
-		"the first's, which judges no opaque": {token: func(first, _ *gate) string { return opaque(first) }, refuse: refused(nil, invalid("token_inactive")), asked: 1},
+		"the second's, opaque": {token: func(_, second *gate) string { return opaque(second) }, proves: two, asked: 1},
+		"the first's, which judges no opaque": {token: func(first, _ *gate) string { return opaque(first) },
+			refuse: refused(nil, invalid("token_inactive")), asked: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := gates(t)
@@ -76,7 +78,7 @@ func TestSeveralIssuers(t *testing.T) {
 				c.before(first, second)
 			}
 			atOne, atTwo := one.counted(), two.counted()
-			for range 2 { // the second time by what is kept
+			for range 2 { // the second time from the cache
 				res, err := first.chain.Authenticate(first.bearer(c.token(first, second)))
 				switch {
 				case errors.Is(err, auth.ErrNoCredential) || (err == nil) != (c.proves != nil):
@@ -97,13 +99,13 @@ func TestSeveralIssuers(t *testing.T) {
 	}
 }
 
-// TestSeveralSessions: each issuer's login has a cookie of its own, and none counts as the other's.
+// TestSeveralSessions: each issuer's login has its own cookie, and one's login never counts as the other's.
 func TestSeveralSessions(t *testing.T) {
 	one, two := newWorld(t), newWorld(t)
 	two.clock = one.clock
 	first, second := one.newGate(t, browserFlows), two.newGate(t, browserFlows)
 	john, jane := second.login("john"), first.login("jane")
-	g := several(first, second)
+	g := multiIssuer(first, second)
 	for name, c := range map[string]struct {
 		request *auth.Request
 		issuer  *world
