@@ -23,7 +23,7 @@ var kong = []refusal{
 	{"require_signed_request_object", "false", "request objects aren't signed: use a client from which the issuer doesn't require it"},
 
 	{"introspection_check_active", "true", "a token that isn't active is always refused (RFC 7662 §2.2); take it out"},
-	{"token_cache_key_include_scope", "true", "a cache key always has all parameters of the request; take it out"},
+	{"token_cache_key_include_scope", "true", "the cache key always has everything that changes the response; take it out"},
 
 	{"dpop_use_nonce", "false", noDPoP},
 	{"dpop_proof_lifetime", "300", noDPoP},
