@@ -93,7 +93,7 @@ func plainPrefix(p string) string {
 var (
 	errPlaceholder = errors.New("placeholders and wildcards aren't supported in a URL: " +
 		"write it as it is sent, with such characters as percent escapes")
-	errVariable    = errors.New("variables aren't supported in a URL: write it as it is sent, with a literal $ as %24")
+	errVariable = errors.New("variables aren't supported in a URL: write it as it is sent, with a literal $ as %24")
 )
 
 // urlDialect returns an error for placeholders, wildcards and variables in a URL, which would be sent literally (RFC 3986 §2).
