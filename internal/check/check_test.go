@@ -29,18 +29,32 @@ func (r *recorder) InOrder(all []SentHeader) []SentHeader {
 	return slices.SortedFunc(slices.Values(all), func(a, b SentHeader) int { return r.line(a.Key) - r.line(b.Key) })
 }
 
+// A row is a check of the settings with keys, which are written one a line, and a part of its only problem or warning.
+type row struct {
+	keys string
+	run  func(Checker)
+	want string // empty: no problem and no warning
+}
+
+func test(t *testing.T, rows map[string]row) {
+	for what, row := range rows {
+		r := &recorder{keys: strings.Fields(row.keys)}
+		row.run(Checker{r})
+		got := r.warnings
+		for _, p := range r.Problems {
+			got = append(got, p.Error())
+		}
+		if (row.want == "") != (len(got) == 0) || row.want != "" && (len(got) != 1 || !strings.Contains(got[0], row.want)) {
+			t.Errorf("%s: got %q, want %q", what, got, row.want)
+		}
+	}
+}
+
 func TestChecker(t *testing.T) {
 	wrong := func(string) error { return errors.New("it is wrong") }
 	generated := auth.Secret(strings.Repeat("k", MinSecret))
-	paths := func(path string, protects, opens bool, literal ...string) func(Checker) {
-		return func(c Checker) { c.Paths([]string{path}, literal, protects, opens) }
-	}
 	const inHeaders = "choose another header, or take one of them out"
-	for what, row := range map[string]struct {
-		keys string
-		run  func(Checker)
-		want string
-	}{
+	test(t, map[string]row{
 		"Below complains": {"", func(c Checker) { c.Below("a.").Complain("b", "%d is wrong", 1) }, "a.b: 1 is wrong"},
 		"Below warns":     {"", func(c Checker) { c.Below("a.").Warn("b", "odd") }, "warning: a.b: odd"},
 		"Below misses":    {"", func(c Checker) { c.Below("a.").Missing("b", "b: 1") }, "a.b: it is missing: write b: 1"},
@@ -56,7 +70,7 @@ func TestChecker(t *testing.T) {
 		"Aligned differs":     {"x y", func(c Checker) { c.Aligned("x", 1, "y", 2) }, "x: it has 1 entry and y has 2: write one for each"},
 		"Aligned one missing": {"y", func(c Checker) { c.Aligned("x", 0, "y", 2) }, "y: it has 2 entries and x has 0: write one for each"},
 		"Aligned bad":         {"x y", func(c Checker) { c.Complain("y", "no"); c.Aligned("x", 1, "y", 2) }, "y: no"},
-		"Aligned below":       {"a.y y", func(c Checker) { c.Below("a.").Aligned("x", 0, "y", 2) }, "a.y: it has 2 entries"},
+		"Aligned below":       {"a.x", func(c Checker) { c.Below("a.").Aligned("x", 1, "y", 2) }, "a.x: it has 1 entry"},
 
 		"SentOnce": {"x y", func(c Checker) { c.SentOnce([]SentHeader{{"x", "X-A"}, {"y", "X-B"}, {"z", ""}, {"w", ""}}) }, ""},
 		"SentOnce in order": {"x y", func(c Checker) { c.SentOnce([]SentHeader{{"y", "x_a"}, {"x", "X-A:bearer"}}) },
@@ -69,26 +83,23 @@ func TestChecker(t *testing.T) {
 			"s[2]: it has 31 bytes and needs 32 or more: write the output of openssl rand -base64 32"},
 		"Example":           {"s", func(c Checker) { c.Example("s", "Change-Me") }, "warning: s: it looks like a secret from an example"},
 		"Example generated": {"s", func(c Checker) { c.Example("s", generated) }, ""},
+	})
+}
 
-		"Paths":           {"", paths("/a/b", true, true), ""},
-		"Paths relative":  {"paths[0]", paths("a", false, false), "paths[0]: the value on line 1: a path begins with /"},
-		"Paths glob":      {"", paths("/a/*", false, false), "write /a, which is /a and everything below it"},
-		"Paths opens":     {"", paths("/a/*", false, true), "a path isn't a pattern: write each path in full"},
-		"Paths list":      {"", paths("/a, /b", false, false), "write several paths as a list"},
-		"Paths group":     {"", paths("/a(1)", false, false), "warning: paths[0]: "},
-		"Paths protects":  {"", paths("/x/a(1)", true, false), "write /x, which is /x and everything below it"},
-		"Paths literally": {"", paths("/a/*", true, true, "paths"), ""},
-	} {
-		r := &recorder{keys: strings.Fields(row.keys)}
-		row.run(Checker{r})
-		got := r.warnings
-		for _, p := range r.Problems {
-			got = append(got, p.Error())
-		}
-		if (row.want == "") != (len(got) == 0) || row.want != "" && (len(got) != 1 || !strings.Contains(got[0], row.want)) {
-			t.Errorf("%s: got %q, want %q", what, got, row.want)
-		}
+func TestPaths(t *testing.T) {
+	paths := func(path string, protects, opens bool, literal ...string) func(Checker) {
+		return func(c Checker) { c.Paths([]string{path}, literal, protects, opens) }
 	}
+	test(t, map[string]row{
+		"valid":     {"", paths("/a/b", true, true), ""},
+		"relative":  {"paths[0]", paths("a", false, false), "paths[0]: the value on line 1: a path begins with /"},
+		"glob":      {"", paths("/a/*", false, false), "write /a, which is /a and everything below it"},
+		"opens":     {"", paths("/a/*", false, true), "a path isn't a pattern: write each path in full"},
+		"list":      {"", paths("/a, /b", false, false), "write several paths as a list"},
+		"group":     {"", paths("/a(1)", false, false), "warning: paths[0]: "},
+		"protects":  {"", paths("/x/a(1)", true, false), "write /x, which is /x and everything below it"},
+		"literally": {"", paths("/a/*", true, true, "paths"), ""},
+	})
 }
 
 func TestLooksLikePattern(t *testing.T) {

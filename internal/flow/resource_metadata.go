@@ -134,7 +134,7 @@ func checkResource(v view, c check.Checker, _ *kindContext) {
 		case err != nil:
 			return err
 		case u.Fragment != "" || u.RawQuery != "":
-			return errors.New("a resource here has no query and no fragment: write it up to the ? or #")
+			return errors.New("a resource here can't have a query or a fragment: write it up to the ? or #")
 		case u.Scheme == "http" && !auth.Loopback(text):
 			return errors.New("a resource is reached by https: write https://")
 		}

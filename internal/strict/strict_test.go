@@ -49,6 +49,7 @@ func TestDecode(t *testing.T) {
 	for text, want := range map[string]func(*toy){
 		"color: red":                     func(o *toy) { o.Color = "red" },
 		"{name: dog, size: 9}":           func(o *toy) { o.Name, o.Size = "dog", 9 },
+		"size: 2":                        func(o *toy) { o.Size = 2 },
 		"{name: null, size: }":           func(*toy) {},
 		"name: a-${env:TOY}-$${x}":       func(o *toy) { o.Name = "a-b${env:TOY}-${x}" },
 		"nap: 20":                        func(o *toy) { o.Nap = 20 * time.Millisecond },

@@ -119,7 +119,7 @@ func (r *Report) tree(file string, n *yaml.Node) *Value {
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 // shared is the advice for anchors, aliases and merge keys.
-const shared = "; settings that all routes share belong into oidc: of the process file"
+const shared = "; settings that all routes share belong in oidc: of the process file"
 
 // refuseReferences reports an alias, an anchor and a tag, because they give a node a value or type that isn't written at its place.
 func (r *Report) refuseReferences(m Mark, n *yaml.Node) {
