@@ -30,10 +30,10 @@ type Challenger interface {
 
 // A Login is what a request needs one for.
 type Login struct {
-	StepUp *StepUp // what it must be; nil: any
-	Always bool    // for every request for a page, not only a person's
-	Issuer string  // the name of the issuer, where there are several; empty: any
-	Again  string  // the issuer at which the person has logged in before, as a URL; empty: nobody is known
+	StepUp     *StepUp // what it must be; nil: any
+	Always     bool    // for every request for a page, not only a person's
+	Issuer     string  // the name of the issuer, where there are several; empty: any
+	LoggedInAt string  // the issuer at which the person is logged in, as a URL; empty: at none
 }
 
 // An Endpointer brings paths along that the gate answers itself, such as the redirection endpoint.
