@@ -69,7 +69,8 @@ func (a *ACLSettings) Check(c check.Checker) {
 	c.Each("acl.allow", a.Allow, check.NotEmpty)
 	c.Each("acl.deny", a.Deny, check.NotEmpty)
 	for i, g := range a.Allow {
-		c.Must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g), "%s is denied, too, and deny comes first: take one of them out", check.Quote(g))
+		c.Must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g),
+			"%s is denied, too, and deny comes first: take one of them out", check.Quote(g))
 	}
 }
 
@@ -84,7 +85,8 @@ func CheckConsumers(c check.Checker, consumers []Consumer) {
 			switch {
 			case name == "":
 			case first != "":
-				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", check.Quote(name), by, c.Place(first, key))
+				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", check.Quote(name), by,
+					c.Place(first, key))
 			default:
 				taken[by+" "+name] = key
 			}

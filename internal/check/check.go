@@ -129,7 +129,8 @@ func (c Checker) Audience(required []string) {
 }
 
 // exampleSecret matches secrets from examples.
-var exampleSecret = regexp.MustCompile(`(?i)change[-_ ]?(me|this)|changeit|replace[-_ ]?(me|this)|your[-_ ]|<[^>]*>|example|placeholder|todo|xxxx`)
+var exampleSecret = regexp.MustCompile(
+	`(?i)change[-_ ]?(me|this)|changeit|replace[-_ ]?(me|this)|your[-_ ]|<[^>]*>|example|placeholder|todo|xxxx`)
 
 // Example warns of a secret that was copied from an example.
 func (c Checker) Example(key string, secret auth.Secret) {

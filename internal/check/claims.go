@@ -56,7 +56,8 @@ func (c Checker) Claim(key string, path []string, remedy string, l Literal, deni
 		case i > 0 && index.MatchString(name):
 			c.Complain(key, "a list isn't looked into by position, so %s matches nothing: end the path before it%s", Quote(name), literal)
 		case strings.Contains(name, ".") && denies:
-			c.Complain(key, "%s is one claim whose name has a dot, and where it is missing all may pass: %s%s", Quote(name), remedy, literal)
+			c.Complain(key, "%s is one claim whose name has a dot, and where it is missing all may pass: %s%s",
+				Quote(name), remedy, literal)
 		case strings.Contains(name, "."):
 			c.Warn(key, "this is one claim whose name has a dot: %s", remedy)
 		}

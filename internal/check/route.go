@@ -24,7 +24,8 @@ func (r *Route) CheckRedirectURI(text string) error {
 	if !strings.HasPrefix(text, "/") {
 		u, err := ParseURL(text, "https", "http")
 		if err != nil {
-			return errors.New("expected an absolute URL such as https://app.example.com/oauth2/callback, or a path such as /oauth2/callback")
+			return errors.New("expected an absolute URL such as https://app.example.com/oauth2/callback, " +
+				"or a path such as /oauth2/callback")
 		}
 		if u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "?#") {
 			return errors.New("a redirect URI here has no query and no fragment: write it up to the ? or #")
@@ -43,7 +44,8 @@ func (r *Route) CheckRedirectURI(text string) error {
 		return errors.New("the gate answers this path itself, so it can't be /: write /oauth2/callback")
 	}
 	if !r.Literal.Has("paths") && IsPathPattern(path) {
-		return errors.New("the issuer sends people to exactly this path, so it is no pattern and no list: write one such as /oauth2/callback")
+		return errors.New("the issuer sends people to exactly this path, so it is no pattern and no list: " +
+			"write one such as /oauth2/callback")
 	}
 	return Path(path)
 }

@@ -17,7 +17,7 @@ import (
 //	yaml:"name"       the key; ",inline", like embedding, takes a struct's fields in as if they stood here
 //	default:"30s"     for a key that is absent or null: of a list its YAML, else the text as it is
 //	unit:"ms"         what a bare number counts, for a time.Duration; seconds if there is none
-//	enum:"a,b"        the values that a string, or each element of a list, may have
+//	enum:"a,b"        the values that a string, or each element of a list, may have; a struct can return long lists by key: Enums
 //	min:"1" max:"9"   of an int or a time.Duration, and of a list's length
 //	required:"true"   the key must be there, and not empty
 //	scalar:"true"     a single value given for the whole struct is this field
@@ -85,6 +85,10 @@ func ShapeOf(t reflect.Type) *Shape {
 }
 
 func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
+	var enums map[string][]string
+	if e, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		enums = e.Enums()
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(append([]int(nil), index...), i)
@@ -94,7 +98,11 @@ func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
 		case option == "inline" || f.Anonymous && name == "":
 			s.collect(f.Type, at, prefix+f.Tag.Get("prefix"))
 		case name != "":
-			s.Fields = append(s.Fields, newField(f, prefix+name, at))
+			field := newField(f, prefix+name, at)
+			if values := enums[name]; values != nil {
+				field.Enum = values
+			}
+			s.Fields = append(s.Fields, field)
 		default:
 			panic(fmt.Sprintf("config: %v.%s has no yaml tag", t, f.Name))
 		}
