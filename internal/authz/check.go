@@ -12,7 +12,7 @@ func (s *Settings) Check(c check.Checker, d *Directory) {
 	c.Audience(s.AudienceRequired)
 	c.Must("anonymous", s.Anonymous == "" || d.Named(s.Anonymous) != nil,
 		"no consumer has the username or id %s: add it to consumers: beside routes:", check.Quote(s.Anonymous))
-	c.Must("consumer_claim", len(s.ConsumerClaim) == 0 || len(s.ConsumerClaims) == 0, "consumer_claims is written, too: keep that one")
+	c.Must("consumer_claim", len(s.ConsumerClaim) == 0 || len(s.ConsumerClaims) == 0, "consumer_claims is written too: keep that one")
 	for i, path := range s.ConsumerClaims {
 		c.Must(fmt.Sprintf("consumer_claims[%d]", i), len(path) > 0, "the path is empty: write [sub], or take it out")
 	}
@@ -43,7 +43,7 @@ func (r *RuleSettings) Check(c check.Checker, l check.Literal) {
 		"scopes_required", "audience_required", "groups_required", "roles_required", "allow", "acr_values", "max_age", "on_unauthenticated",
 		"upstream_headers", "login_issuer",
 	} {
-		c.Must(key, !c.IsSet(key), "auth: off lets everybody in, whatever is required: take one of them out")
+		c.Must(key, !c.IsSet(key), "auth: off lets every request pass, so this has no effect: take one of them out")
 	}
 }
 
@@ -70,7 +70,7 @@ func (a *ACLSettings) Check(c check.Checker) {
 	c.Each("acl.deny", a.Deny, check.NotEmpty)
 	for i, g := range a.Allow {
 		c.Must(fmt.Sprintf("acl.allow[%d]", i), !slices.Contains(a.Deny, g),
-			"%s is denied, too, and deny comes first: take one of them out", check.Quote(g))
+			"%s is denied too, and deny takes precedence: take one of them out", check.Quote(g))
 	}
 }
 

@@ -121,10 +121,10 @@ func (c Checker) Audience(required []string) {
 			continue
 		}
 		if len(required) > 1 {
-			c.Complain("audience_required", "any stands alone, because it switches the check off: take the others out, or any")
+			c.Complain("audience_required", "any switches the check off, so the other values have no effect: take them out, or any")
 			return
 		}
-		c.Warn("audience_required", "any lets in tokens that the issuer made for any other service")
+		c.Warn("audience_required", "any accepts tokens that the issuer issued for other services")
 	}
 }
 
@@ -135,7 +135,7 @@ var exampleSecret = regexp.MustCompile(
 // Example warns of a secret that was copied from an example.
 func (c Checker) Example(key string, secret auth.Secret) {
 	if exampleSecret.MatchString(string(secret)) {
-		c.Warn(key, "it looks like the secret of an example, which others know: write one of your own (openssl rand -base64 32)")
+		c.Warn(key, "it looks like a secret from an example, which is publicly known: write your own (openssl rand -base64 32)")
 	}
 }
 

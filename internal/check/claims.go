@@ -36,33 +36,33 @@ func (c Checker) ClaimPath(key string, path []string, l Literal, denies bool) {
 		}
 	}
 	if len(path) > 0 {
-		c.Claim(key, path, "where it is a claim within a claim, write ["+strings.Join(names, ", ")+"]", l, denies)
+		c.Claim(key, path, "for a claim within a claim write ["+strings.Join(names, ", ")+"]", l, denies)
 	}
 }
 
 // Claim checks a path to a claim. remedy is the advice for a name that looks like several. A URI is an ordinary name.
 func (c Checker) Claim(key string, path []string, remedy string, l Literal, denies bool) {
-	const literal = ", or literal: [claims] under route: if it is meant as it stands"
+	const literal = ", or literal: [claims] under route: if it is meant literally"
 	if l.Has("claims") {
 		return
 	}
 	for i, name := range path {
 		switch uri := strings.Contains(name, ":"); {
 		case name == "" && len(path) > 1:
-			c.Complain(key, "a name of the path is empty, and matches nothing: take it out")
+			c.Complain(key, "a name of the path is empty, which matches nothing: take it out")
 		case uri:
 		case claimPattern.MatchString(name):
-			c.Complain(key, "%s is one claim's name, and no pattern and no list: %s%s", Quote(name), remedy, literal)
+			c.Complain(key, "%s is the name of one claim, not a pattern or a list: %s%s", Quote(name), remedy, literal)
 		case i > 0 && index.MatchString(name):
-			c.Complain(key, "a list isn't looked into by position, so %s matches nothing: end the path before it%s", Quote(name), literal)
+			c.Complain(key, "elements of a list can't be selected by position, so %s matches nothing: end the path before it%s",
+				Quote(name), literal)
 		case strings.Contains(name, ".") && denies:
-			c.Complain(key, "%s is one claim whose name has a dot, and where it is missing all may pass: %s%s",
-				Quote(name), remedy, literal)
+			c.Complain(key, "%s is one claim whose name has a dot, and requests without it would pass: %s%s", Quote(name), remedy, literal)
 		case strings.Contains(name, "."):
 			c.Warn(key, "this is one claim whose name has a dot: %s", remedy)
 		}
 	}
 	if len(path) > 1 && slices.Contains(plainClaims, path[0]) {
-		c.Complain(key, "there is no claim within %s, so the path matches nothing: write [%s]%s", path[0], path[0], literal)
+		c.Complain(key, "%s has no claims within it, so the path matches nothing: write [%s]%s", path[0], path[0], literal)
 	}
 }

@@ -47,13 +47,13 @@ func (c Checker) Paths(paths []string, l Literal, protects, opens bool) {
 func (c Checker) pathDialect(key, p string, protects, opens bool) {
 	switch {
 	case pathList.MatchString(p):
-		c.Complain(key, "%s: several paths are a list: write each as an element of its own", c.Shown(key))
+		c.Complain(key, "%s: write several paths as a list, each as an element of its own", c.Shown(key))
 	case strings.TrimSpace(p) != p:
 		c.Complain(key, "%s: a space at its beginning or end matches nothing: take it out", c.Shown(key))
 	case pathPattern.MatchString(p), pathGroup.MatchString(p) && protects:
 		c.Complain(key, "%s: %s", c.Shown(key), noPattern(p, opens))
 	case pathGroup.MatchString(p):
-		c.Warn(key, "%s is taken as it stands, its parentheses too: where that is meant, write literal: [paths] under route:", c.Shown(key))
+		c.Warn(key, "%s is compared literally, with its parentheses: if that is meant, write literal: [paths] under route:", c.Shown(key))
 	}
 }
 
@@ -63,16 +63,16 @@ func IsPathPattern(p string) bool { return pathPattern.MatchString(p) || pathLis
 // noPattern returns the error text for a path that looks like a pattern, with the path to write instead. If the rule opens the path, it
 // doesn't propose a shorter path, which would open more.
 func noPattern(p string, opens bool) string {
-	const literal = ", or literal: [paths] under route: if it is meant as it stands"
+	const literal = ", or literal: [paths] under route: if it is meant literally"
 	if opens {
-		return "a path is no pattern: write each path in full" + literal
+		return "a path isn't a pattern: write each path in full" + literal
 	}
 	prefix := plainPrefix(p)
 	if prefix == "/" {
-		return "a path is no pattern, but a prefix of whole segments: write such ones, judge request.path by a rule's allow" + literal
+		return "a path is a prefix of whole segments, not a pattern: write such prefixes, check request.path in a rule's allow" + literal
 	}
-	return fmt.Sprintf("a path is no pattern, but a prefix of whole segments: write %s, which is %s and everything below it, "+
-		"or judge request.path by a rule's allow%s", prefix, prefix, literal)
+	return fmt.Sprintf("a path is a prefix of whole segments, not a pattern: write %s, which is %s and everything below it, "+
+		"or check request.path in a rule's allow%s", prefix, prefix, literal)
 }
 
 // plainPrefix returns the segments of a path before the first that looks like a pattern.
@@ -91,8 +91,9 @@ func plainPrefix(p string) string {
 }
 
 var (
-	errPlaceholder = errors.New("a URL has no placeholders and wildcards: write it as it is sent, with such characters as percent escapes")
-	errVariable    = errors.New("a URL has no variables: write it as it is sent, with $ as %24 where that is meant")
+	errPlaceholder = errors.New("placeholders and wildcards aren't supported in a URL: " +
+		"write it as it is sent, with such characters as percent escapes")
+	errVariable = errors.New("variables aren't supported in a URL: write it as it is sent, with a literal $ as %24")
 )
 
 // urlDialect returns an error for placeholders, wildcards and variables in a URL, which would be sent literally (RFC 3986 §2).
@@ -109,16 +110,16 @@ func urlDialect(text string) error {
 // Value checks a value that is compared with claims or sent. denies means that it is in a list that refuses requests, so that a value
 // without a match would let all requests pass.
 func (c Checker) Value(key, text string, l Literal, denies bool) {
-	const literal = ", or literal: [values] under route: if it is meant as it stands"
+	const literal = ", or literal: [values] under route: if it is meant literally"
 	switch {
 	case l.Has("values") || text == "":
 	case isList(text):
-		c.Complain(key, "%s is one value with a comma: write several as a list%s", c.Shown(key), literal)
+		c.Complain(key, "%s is one value with a comma: write several values as a list%s", c.Shown(key), literal)
 	case valuePattern.MatchString(text), denies && valueSign.MatchString(text):
-		c.Complain(key, "%s is compared as it stands, because a value is no pattern: %s%s",
+		c.Complain(key, "%s is compared literally, because a value isn't a pattern: %s%s",
 			c.Shown(key), instead(KeyName(key), text), literal)
 	case valueSign.MatchString(text):
-		c.Warn(key, "%s is compared as it stands, because a value is no pattern: where that is meant, write literal: [values] under route:",
+		c.Warn(key, "%s is compared literally, because a value isn't a pattern: if that is meant, write literal: [values] under route:",
 			c.Shown(key))
 	}
 }
@@ -138,7 +139,7 @@ func instead(key, text string) string {
 	case text != "*":
 		return "write each value in full"
 	case key == "audience_required":
-		return "write any, which takes every audience"
+		return "write any, which accepts every audience"
 	case key == "acl.deny" || key == "claims_forbidden":
 		return "write each value in full"
 	}

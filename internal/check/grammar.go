@@ -48,9 +48,9 @@ func Host(h string) error {
 	case err == nil && address.String() == h && address.Zone() == "":
 		return nil
 	case h == "*" || h == "_":
-		return errors.New("a route or a rule without hosts takes every host: take it out")
+		return errors.New("a route or a rule without hosts matches every host: take it out")
 	case strings.Contains(h, ","):
-		return errors.New("several hosts are a list: write each as an element of its own")
+		return errors.New("write several hosts as a list, each as an element of its own")
 	case strings.HasPrefix(h, "."):
 		return errors.New("write *.example.com for the hosts below example.com")
 	case strings.HasPrefix(h, "["):
@@ -58,7 +58,7 @@ func Host(h string) error {
 	case strings.Contains(h, "://"), strings.Contains(h, "/"):
 		return errors.New("a host is a name without scheme and path: write app.example.com")
 	case strings.ContainsAny(h, "~^$(){}[]|\\<>+?`"):
-		return errors.New("a host is no regular expression and has no placeholders: write app.example.com or *.example.com")
+		return errors.New("regular expressions and placeholders aren't supported in a host: write app.example.com or *.example.com")
 	case strings.Contains(h, ":"):
 		return errors.New("a host is a name without port: write app.example.com")
 	case strings.Contains(name, "*"):
@@ -76,7 +76,7 @@ func Host(h string) error {
 // ServerName checks the name that a certificate must have.
 func ServerName(name string) error {
 	if strings.HasPrefix(name, "*.") {
-		return errors.New("it is the one name that is asked for, and no wildcard: write app.example.com")
+		return errors.New("it is the name in the certificate, and a wildcard isn't supported: write app.example.com")
 	}
 	return Host(name)
 }
@@ -85,9 +85,9 @@ func ServerName(name string) error {
 func Method(m string) error {
 	switch {
 	case m == "*" || m == "ANY" || m == "ALL":
-		return errors.New("a rule without methods takes every method: take it out")
+		return errors.New("a rule without methods matches every method: take it out")
 	case strings.ContainsAny(m, ",| "):
-		return errors.New("several methods are a list: write [GET, POST]")
+		return errors.New("write several methods as a list: [GET, POST]")
 	case !method.MatchString(m):
 		return errors.New("a method is an upper-case word: write GET or POST")
 	case m == "CONNECT" || m == "TRACE":
@@ -103,9 +103,9 @@ func ParseURL(text string, schemes ...string) (*url.URL, error) {
 	case err != nil || u.Host == "" || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme):
 		return nil, errors.New("expected a URL that begins with " + strings.Join(schemes, ":// or ") + "://")
 	case u.User != nil:
-		return nil, errors.New("a URL here holds no user and password: take them out")
+		return nil, errors.New("a URL here can't have a user and a password: take them out")
 	case net.ParseIP(u.Hostname()) == nil && hostPattern.MatchString(u.Hostname()):
-		return nil, errors.New("its host is no pattern, no list and no variable: write one host's name")
+		return nil, errors.New("its host can't be a pattern, a list or a variable: write the name of one host")
 	}
 	return u, urlDialect(text)
 }
@@ -117,7 +117,7 @@ func URL(text string, schemes ...string) error {
 		return err
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#") {
-		return errors.New("a URL here has no query and no fragment: write it up to the ? or #")
+		return errors.New("a URL here can't have a query or a fragment: write it up to the ? or #")
 	}
 	return nil
 }
@@ -129,11 +129,11 @@ func Origin(text string) error {
 	case err != nil:
 		return err
 	case u.Scheme+"://"+u.Host != text:
-		return errors.New("expected scheme://host[:port] and nothing more: write https://app.example.com")
+		return errors.New("expected only scheme://host[:port]: write https://app.example.com")
 	case strings.ToLower(text) != text:
 		return errors.New("an origin is written in lower case")
 	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
-		return errors.New("an origin is written without its scheme's own port: leave it out")
+		return errors.New("an origin is written without the default port of its scheme: take the port out")
 	}
 	return nil
 }
@@ -164,8 +164,8 @@ var fixedHeaders = map[string]string{
 }
 
 const (
-	hop     = "it belongs to the connection, which ends here: choose another header"
-	message = "it belongs to the message: choose another header"
+	hop     = "it belongs to the connection with the gate, and isn't forwarded: choose another header"
+	message = "it belongs to the message itself: choose another header"
 	own     = "the gate sets it itself: choose another header"
 )
 
@@ -187,7 +187,7 @@ func Header(name string) error {
 func ResponseHeader(name string) error {
 	switch strings.ToLower(auth.FoldHeader(name)) {
 	case "set-cookie", "location", "www-authenticate", "authorization", "content-security-policy", "cache-control":
-		return errors.New("it means something of its own in a response: choose another header")
+		return errors.New("it has a fixed meaning in a response: choose another header")
 	}
 	return Header(name)
 }
@@ -202,7 +202,7 @@ func CookieName(name string) error {
 	case !token.MatchString(name) || strings.ContainsAny(name, namePattern):
 		return errors.New("it isn't a cookie's name (RFC 6265 §4.1.1): write letters, digits, - and _")
 	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
-		return errors.New("the prefix is added where it holds: write the name without it")
+		return errors.New("the gate adds the prefix itself: write the name without it")
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func CookiePath(path string) error {
 		return errors.New("expected a path such as /")
 	}
 	if pathPattern.MatchString(path) || strings.TrimSpace(path) != path {
-		return errors.New("a cookie's path is a prefix and no pattern, and what a browser doesn't ask for has no cookie: " +
+		return errors.New("a cookie's path is a prefix, not a pattern, and browsers don't send the cookie to other paths: " +
 			"write /, or a path such as /app")
 	}
 	return nil
@@ -223,9 +223,9 @@ func CookiePath(path string) error {
 func MailDomain(domain string) error {
 	switch {
 	case domain == "*":
-		return errors.New("without it every domain may pass: take the key out")
+		return errors.New("without this key every domain may pass: take it out")
 	case strings.ContainsAny(domain, "@*, "):
-		return errors.New("a domain is written whole and by itself, without @ and *: write [example.com, example.org]")
+		return errors.New("each element is one full domain, without @ and *: write [example.com, example.org]")
 	}
 	return CookieDomain(domain)
 }
@@ -233,7 +233,7 @@ func MailDomain(domain string) error {
 // CookieDomain checks the Domain attribute of a cookie.
 func CookieDomain(domain string) error {
 	if strings.HasPrefix(domain, ".") {
-		return errors.New("a domain covers its subdomains without a dot in front: leave the dot out")
+		return errors.New("a domain includes its subdomains without a dot in front: take the dot out")
 	}
 	if !hostName.MatchString(domain) {
 		return errors.New("expected a domain such as example.com, in lower case")
@@ -264,7 +264,7 @@ func NotEmpty(text string) error {
 // Scope checks one scope (RFC 6749 §3.3).
 func Scope(text string) error {
 	if text == "" || strings.ContainsAny(text, " \t\r\n\"\\") {
-		return errors.New("one scope is one element (RFC 6749 §3.3): write [openid, profile]")
+		return errors.New("each element is one scope (RFC 6749 §3.3): write [openid, profile]")
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (r *Route) CheckRedirectURI(text string) error {
 				"or a path such as /oauth2/callback")
 		}
 		if u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "?#") {
-			return errors.New("a redirect URI here has no query and no fragment: write it up to the ? or #")
+			return errors.New("a redirect URI here can't have a query or a fragment: write it up to the ? or #")
 		}
 		if path = u.Path; path == "" {
 			return errors.New("it has no path: write one that only logins use, such as /oauth2/callback")
@@ -44,7 +44,7 @@ func (r *Route) CheckRedirectURI(text string) error {
 		return errors.New("the gate answers this path itself, so it can't be /: write /oauth2/callback")
 	}
 	if !r.Literal.Has("paths") && IsPathPattern(path) {
-		return errors.New("the issuer sends people to exactly this path, so it is no pattern and no list: " +
+		return errors.New("the issuer redirects browsers to exactly this path, so it can't be a pattern or a list: " +
 			"write one such as /oauth2/callback")
 	}
 	return Path(path)
@@ -58,7 +58,7 @@ func (r *Route) hasHost(host string) bool {
 func (r *Route) CheckSuffix(suffix string) error {
 	if !r.Literal.Has("paths") && pathPattern.MatchString(suffix) || strings.ContainsAny(suffix, "?#%") ||
 		strings.TrimSpace(suffix) != suffix {
-		return errors.New("it is the end of a path as it stands, decoded, and no pattern: write one such as /logout")
+		return errors.New("it is the literal, decoded end of a path, not a pattern: write one such as /logout")
 	}
 	return nil
 }

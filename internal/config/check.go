@@ -14,10 +14,10 @@ import (
 	"sallyport/internal/strict"
 )
 
-// The rooms of the gate check their own settings, and report to a block, which knows where each key stands. What is here concerns two
-// rooms, two routes, or the process.
+// Each package of the gate checks its own settings. The checks in this package concern the settings of several packages or routes, or of
+// the process.
 
-// check judges a complete configuration.
+// check checks a decoded configuration.
 func (l *loader) check() {
 	f, process := l.file, l.process.Checker()
 	l.checkProcess()
@@ -29,10 +29,10 @@ func (l *loader) check() {
 	authz.CheckConsumers(process, f.Consumers)
 	l.checkKeys()
 	l.checkAuthServer()
-	checkPublicPath(l.process, checkClaims(l.Report, f.Routes), f.Keys.PublicPath)
+	checkPublicPath(l.process, checkPaths(l.Report, f.Routes), f.Keys.PublicPath)
 }
 
-// check judges a route by what no tag can say.
+// check checks a route and the oidc block of each of its issuers.
 func (r *Route) check(directory *authz.Directory) {
 	b, c := r.block, r.block.Checker()
 	r.checkTexts(b, reflect.ValueOf(&r.Route).Elem())
@@ -48,19 +48,19 @@ func (r *Route) check(directory *authz.Directory) {
 		return
 	}
 	r.checkIssuers()
-	for _, part := range r.parts() {
+	for _, part := range r.perIssuer() {
 		part.checkOIDC(directory)
 	}
 }
 
-// checkOIDC judges a route's oidc block, the process's defaults merged in.
+// checkOIDC checks the oidc block of a route, which has the defaults of the process.
 func (r *Route) checkOIDC(directory *authz.Directory) {
 	c, o := r.block.Checker(), &r.OIDC
 	r.checkTexts(r.block, reflect.ValueOf(o).Elem())
 	r.checkClaimPaths()
 	x := &flow.CheckContext{Route: r.Route.CheckContext(), AnyAudience: slices.Equal(o.Authz.AudienceRequired, []string{"any"})}
-	for n := range r.entries {
-		x.Entries = append(x.Entries, &r.entries[n].OIDC.Flow)
+	for n := range r.siblings {
+		x.Entries = append(x.Entries, &r.siblings[n].OIDC.Flow)
 	}
 	if len(x.Entries) == 0 {
 		x.Entries = []*flow.Settings{&o.Flow}
@@ -73,7 +73,7 @@ func (r *Route) checkOIDC(directory *authz.Directory) {
 	r.checkPerClient()
 }
 
-// replayed returns the headers of token responses that the client receives, under the names that they have there.
+// replayed returns the headers of token responses that the client receives, with the names that the client sees.
 func (r *Route) replayed() []check.SentHeader {
 	all := check.Sent("token_headers_replay", r.OIDC.Flow.Client.TokenHeadersReplay)
 	for n := range all {
@@ -82,7 +82,7 @@ func (r *Route) replayed() []check.SentHeader {
 	return all
 }
 
-// checkPerClient judges the lists that are read by the index of client_id.
+// checkPerClient checks the lengths of the lists whose elements belong to the elements of client_id.
 func (r *Route) checkPerClient() {
 	b, clients := r.block, len(r.OIDC.Flow.Client.ClientID)
 	if clients == 0 || b.Find("client_id").Bad {
@@ -92,28 +92,29 @@ func (r *Route) checkPerClient() {
 		f := &oidcShape.Fields[i]
 		if f.PerClient {
 			n := reflect.ValueOf(valueIn(&r.OIDC, f)).Len()
-			b.Checker().Must(f.Name, n <= clients, "it has %s and client_id has %d: write at most one for each client", check.Entries(n), clients)
+			b.Checker().Must(f.Name, n <= clients, "it has %s and client_id has %d: write at most one for each client",
+				check.Entries(n), clients)
 		}
 	}
 }
 
-// checkOpen judges a route without an issuer: only rules with auth: off let requests pass.
+// checkOpen checks a route without an issuer, where requests pass only by rules with auth: off.
 func (r *Route) checkOpen() {
 	for i := range r.Rules {
 		if rule := &r.Rules[i]; rule.Auth != "off" && rule.Auth != "" {
 			rule.block.Complain("auth", "%s needs an issuer: add oidc: {issuer: ..., client_id: ...} to the route", rule.Auth)
 		} else if rule.Auth == "" {
-			rule.block.Problemf(rule.block.Home, "rules: this one needs a credential, and the route has no issuer: "+
+			rule.block.Problemf(rule.block.Home, "rules: this rule requires credentials, and the route has no issuer: "+
 				"add oidc: {issuer: ..., client_id: ...}, or write auth: off")
 		}
 	}
 	if !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Auth == "off" && rule.TakesEverything() }) {
-		r.block.Problemf(r.block.Home, "the route has no oidc: block, so nobody could pass: add oidc: {issuer: ..., client_id: ...}, "+
-			"or, if everybody may, rules: [{auth: off}]")
+		r.block.Problemf(r.block.Home, "the route has no oidc: block, so no request could pass: add oidc: {issuer: ..., client_id: ...}, "+
+			"or, if every request may pass, rules: [{auth: off}]")
 	}
 }
 
-// checkRules judges each rule, and finds those that no request reaches: their author believes that they protect something.
+// checkRules checks each rule. It warns of rules that match no request, because their author expects them to protect something.
 func (r *Route) checkRules() {
 	literal := check.Literal(r.Route.Literal)
 	for i := range r.Rules {
@@ -124,15 +125,15 @@ func (r *Route) checkRules() {
 		rule.Headers.Check(c, literal)
 		shadows := func(before Rule) bool { return before.Shadows(&rule.RuleSettings, r.Route.Paths) }
 		if n := slices.IndexFunc(r.Rules[:i], shadows); n >= 0 {
-			rule.block.Warningf(rule.block.Home, "rules: no request reaches this rule, because the one at %s takes them all: put this one before it",
-				r.Rules[n].Place)
+			rule.block.Warningf(rule.block.Home,
+				"rules: no request reaches this rule, because the one at %s matches all of them: put this one before it", r.Rules[n].Place)
 		}
 		r.checkReach(rule)
 	}
 }
 
-// checkRuleHeaders refuses a rule's header that the route sends, too, or any of its issuers' entries: where the rule's claim is missing
-// the upstream would get the route's, under the same name.
+// checkRuleHeaders refuses a header of a rule that the route or an entry of its issuers sends too. For a request without the rule's claim,
+// the upstream would take the route's header for the rule's.
 func (r *Route) checkRuleHeaders() {
 	if !r.HasOIDC {
 		return
@@ -140,18 +141,22 @@ func (r *Route) checkRuleHeaders() {
 	for i := range r.Rules {
 		b := r.Rules[i].block
 		for _, s := range r.Rules[i].Headers.Sent() {
-			for _, part := range r.parts() {
-				sent := part.OIDC.Headers.SentUpstream()
-				if n := slices.IndexFunc(sent, func(o check.SentHeader) bool { return o.Is(&s) }); n >= 0 {
-					b.Complain(s.Key, "%s is sent by the route's %s at %s already, as %s: choose another header, or take one of them out",
-						check.Quote(s.Name), check.KeyName(sent[n].Key), part.block.Find(sent[n].Key).Mark.From(b.Find(s.Key).Mark), check.Quote(sent[n].Name))
+			for _, part := range r.perIssuer() {
+				all := part.OIDC.Headers.SentUpstream()
+				n := slices.IndexFunc(all, func(o check.SentHeader) bool { return o.Is(&s) })
+				if n < 0 {
+					continue
 				}
+				sent := &all[n]
+				place := part.block.Find(sent.Key).Mark.From(b.Find(s.Key).Mark)
+				b.Complain(s.Key, "%s is sent by the route's %s at %s already, as %s: choose another header, or take one of them out",
+					check.Quote(s.Name), check.KeyName(sent.Key), place, check.Quote(sent.Name))
 			}
 		}
 	}
 }
 
-// checkMethodOverride refuses the switch where a rule judges by the method: a client would choose the rule, and run another method.
+// checkMethodOverride refuses method_override if a rule depends on the method. The upstream would run another method than the rule allowed.
 func (r *Route) checkMethodOverride() {
 	n := slices.Index(r.Route.Allow, "method_override")
 	if n < 0 {
@@ -165,98 +170,101 @@ func (r *Route) checkMethodOverride() {
 		}
 		if key == "methods" || authz.ReadsMethod(rule.Allow) {
 			r.block.Complain(fmt.Sprintf("allow[%d]", n),
-				"%s at %s, and method_override lets clients run another one than is judged: take one of them out",
+				"%s at %s, and method_override lets clients run another method than the one that is checked: take one of them out",
 				how, rule.block.Find(key).From(r.block.Find("allow").Mark))
 		}
 	}
 }
 
-// checkGroups demands that a request can have a group, where the ACL asks for one.
+// checkGroups checks that requests can have groups if the ACL has some.
 func (r *Route) checkGroups() {
 	if a := r.Route.ACL; len(a.Allow)+len(a.Deny) > 0 &&
-		!slices.ContainsFunc(r.parts(), func(part Route) bool { return part.OIDC.Authz.FindsGroups() }) {
-		r.block.Complain("acl", "nobody has a group here: say where groups come from, by authenticated_groups_claim, consumer_claims or consumer_groups_claim")
+		!slices.ContainsFunc(r.perIssuer(), func(part Route) bool { return part.OIDC.Authz.FindsGroups() }) {
+		r.block.Complain("acl", "no request has a group, because no setting says where groups come from: "+
+			"add authenticated_groups_claim, consumer_claims or consumer_groups_claim")
 	}
 }
 
-// checkReach finds hosts and paths of a rule that lie outside its route.
+// checkReach checks that the hosts and paths of a rule are within its route.
 func (r *Route) checkReach(rule *Rule) {
 	c, hosts, paths := rule.block.Checker(), r.Route.Hosts, r.Route.Paths
 	for i, h := range rule.Hosts {
-		meets := func(own string) bool { return check.HostCovers(own, h) || check.HostCovers(h, own) }
-		c.Must(fmt.Sprintf("hosts[%d]", i), len(hosts) == 0 || slices.ContainsFunc(hosts, meets),
+		overlaps := func(own string) bool { return check.HostCovers(own, h) || check.HostCovers(h, own) }
+		c.Must(fmt.Sprintf("hosts[%d]", i), len(hosts) == 0 || slices.ContainsFunc(hosts, overlaps),
 			"%s isn't among the hosts of the route: add it there, or take it out", check.Quote(h))
 	}
 	for i, p := range rule.Paths {
-		meets := func(own string) bool { return check.PathCovers(own, p) || check.PathCovers(p, own) }
+		overlaps := func(own string) bool { return check.PathCovers(own, p) || check.PathCovers(p, own) }
 		if check.Path(p) == nil && !r.block.Find("paths").Bad {
-			c.Must(fmt.Sprintf("paths[%d]", i), slices.ContainsFunc(paths, meets),
+			c.Must(fmt.Sprintf("paths[%d]", i), slices.ContainsFunc(paths, overlaps),
 				"%s isn't within the paths of the route: write it in full, with the route's path in front", check.Quote(p))
 		}
 	}
 }
 
-// checkKeys judges the keys: block, and says where its keys are used that no replica and no restart shares.
+// checkKeys checks the keys block. It warns of issuers that use keys of the gate while these are only in memory.
 func (l *loader) checkKeys() {
 	l.file.Keys.Check(l.process.Checker())
 	if l.file.Keys.Storage != "memory" {
 		return
 	}
-	for _, r := range l.file.parts() {
+	for _, r := range l.file.perIssuer() {
 		if key := r.OIDC.Flow.Client.UsesGateKeys(); r.HasOIDC && key != "" {
-			r.block.Warn(key, "the gate makes the key itself, a new one at each start and in each replica: write keys: {storage: ...} beside routes: to keep it")
+			r.block.Warn(key, "each replica generates a new key at each start: "+
+				"write keys: {storage: ...} beside routes: to keep and share one")
 		}
 	}
 }
 
-// checkAuthServer judges the built-in authorization server, and that the routes which take its tokens have one.
+// checkAuthServer checks the built-in authorization server, and the routes that accept its tokens.
 func (l *loader) checkAuthServer() {
 	s := l.file.OAuth2
 	if s != nil {
 		s.Check(l.process.Checker())
 	}
 	first := "" // the issuer at which its users log in
-	for _, r := range l.file.parts() {
+	for _, r := range l.file.perIssuer() {
 		if !r.HasOIDC || !r.OIDC.Flow.UsesAuthServer() {
 			continue
 		}
 		issuer := r.OIDC.Flow.Client.Issuer
 		switch {
 		case s == nil:
-			r.block.Complain("auth_methods", "kong_oauth2 takes the tokens of the built-in authorization server, and there is none: "+
+			r.block.Complain("auth_methods", "kong_oauth2 accepts tokens of the built-in authorization server, which isn't configured: "+
 				"write oauth2: {clients: [...]} beside routes:")
 		case s.Issuer != "" && issuer != cmp.Or(first, issuer):
-			r.block.Warn("auth_methods", "the built-in authorization server's tokens name their user by sub alone, and its users log in at %s, too: "+
-				"one sub could be two people, so leave oauth2.issuer out, or kong_oauth2 here", first)
+			r.block.Warn("auth_methods", "the tokens of the built-in authorization server identify a user by sub alone, "+
+				"and its users log in at %s too: one sub could be two users, so take oauth2.issuer out, or kong_oauth2 here", first)
 		case s.Issuer == "" && len(r.Route.Hosts) == 0 && r.Route.PublicURL == "":
-			r.block.Warn("auth_methods", "kong_oauth2 names itself by the Host header, because nothing else says who it is: "+
+			r.block.Warn("auth_methods", "kong_oauth2 takes its issuer from the Host header, because no setting names one: "+
 				"write oauth2.issuer, or public_url or hosts of the route")
 		}
 		first = cmp.Or(first, issuer)
 	}
 }
 
-// parts are the oidc blocks of all routes.
-func (f *File) parts() (all []Route) {
+// perIssuer returns the routes, with a route of its own for each issuer.
+func (f *File) perIssuer() (all []Route) {
 	for i := range f.Routes {
-		all = append(all, f.Routes[i].parts()...)
+		all = append(all, f.Routes[i].perIssuer()...)
 	}
 	return all
 }
 
-// pages reads a folder of the operator's own pages. Its mistakes are reported at their places in its files.
+// pages reads a folder of the operator's own pages. It reports problems at their places in the folder's files.
 func pages(b *strict.Block, key, folder string) *page.Set {
 	if folder == "" {
 		return nil
 	}
 	set, problems, err := page.ReadFolder(folder)
 	if err != nil {
-		b.Complain(key, "%s can't be read: %v: write the folder that holds the pages, relative to this file's", check.Quote(folder), err)
+		b.Complain(key, "%s can't be read: %v: write the folder of the pages, relative to the folder of this file",
+			check.Quote(folder), err)
 		return nil
 	}
 	for _, p := range problems {
 		b.Problemf(strict.Mark{File: filepath.Clean(p.File), Line: p.Line}, "%s", p.Text)
 	}
-	b.Checker().Must(key, set != nil || len(problems) > 0, "%s holds no page: write one, such as 403.html", check.Quote(folder))
+	b.Checker().Must(key, set != nil || len(problems) > 0, "%s has no page: write one, such as 403.html", check.Quote(folder))
 	return set
 }

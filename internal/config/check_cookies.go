@@ -18,12 +18,12 @@ type cookieUse struct {
 	client string
 }
 
-// checkSessionCookies judges routes whose session cookies a browser takes for one: a cookie holds one login, and all that
-// read it keep it in one store, for the same time and in the same way, or one route would end what another keeps alive.
+// checkSessionCookies checks routes whose session cookies are one cookie to a browser. A cookie holds one login, so all routes that read it
+// need the same store, secret, timeouts and attributes. Otherwise one route would end the sessions of another.
 func checkSessionCookies(routes []Route) {
 	var uses []cookieUse
 	for i := range routes {
-		for _, part := range routes[i].parts() {
+		for _, part := range routes[i].perIssuer() {
 			if !part.HasOIDC || part.OIDC.Flow.Client.Issuer == "" || !part.OIDC.Flow.HasSessions() {
 				continue
 			}
@@ -37,7 +37,7 @@ func checkSessionCookies(routes []Route) {
 	for i := range uses {
 		u := &uses[i]
 		for _, o := range before[u.name] {
-			if u.meets(o) && u.complain(o) {
+			if u.overlaps(o) && u.complain(o) {
 				break
 			}
 		}
@@ -45,11 +45,11 @@ func checkSessionCookies(routes []Route) {
 	}
 }
 
-// meets reports whether a browser can send both cookies with one request, or one in place of the other.
-func (u *cookieUse) meets(other *cookieUse) bool {
+// overlaps reports whether a browser can send both cookies with one request, or one in place of the other.
+func (u *cookieUse) overlaps(other *cookieUse) bool {
 	a, b := u.part, other.part
-	ours, theirs := a.OIDC.Flow.SessionCookie.Path, b.OIDC.Flow.SessionCookie.Path
-	if !check.PathCovers(ours, theirs) && !check.PathCovers(theirs, ours) {
+	path, otherPath := a.OIDC.Flow.SessionCookie.Path, b.OIDC.Flow.SessionCookie.Path
+	if !check.PathCovers(path, otherPath) && !check.PathCovers(otherPath, path) {
 		return false
 	}
 	return a.cookieReaches(b) || b.cookieReaches(a)
@@ -58,12 +58,12 @@ func (u *cookieUse) meets(other *cookieUse) bool {
 // cookieReaches reports whether a browser sends the route's session cookie to a host of the other route.
 func (r *Route) cookieReaches(other *Route) bool {
 	if domain := r.OIDC.Flow.SessionCookie.Domain; domain != "" {
-		return hostsMeet([]string{domain, "*." + domain}, other.browserHosts())
+		return hostsOverlap([]string{domain, "*." + domain}, other.browserHosts())
 	}
-	return hostsMeet(r.browserHosts(), other.browserHosts())
+	return hostsOverlap(r.browserHosts(), other.browserHosts())
 }
 
-// browserHosts are the hosts at which browsers see a route; none is every host.
+// browserHosts returns the hosts at which browsers see a route. An empty list is every host.
 func (r *Route) browserHosts() []string {
 	if u, err := url.Parse(r.Route.PublicURL); err == nil && u.Hostname() != "" {
 		return []string{strings.ToLower(u.Hostname())}
@@ -71,48 +71,50 @@ func (r *Route) browserHosts() []string {
 	return r.Route.Hosts
 }
 
-func hostsMeet(a, b []string) bool {
+// hostsOverlap reports whether two lists of hosts have a host in common. An empty list is every host.
+func hostsOverlap(a, b []string) bool {
 	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(x string) bool {
 		return slices.ContainsFunc(b, func(y string) bool { return check.HostCovers(x, y) || check.HostCovers(y, x) })
 	})
 }
 
-// complain reports where two routes with one cookie differ in what they do with it, and whether they do.
+// complain reports the settings in which two routes with one cookie differ. It returns false if there are none.
 func (u *cookieUse) complain(other *cookieUse) bool {
 	a, b := &u.part.OIDC.Flow, &other.part.OIDC.Flow
 	if oidc.IssuerOf(a.Client.Issuer) != oidc.IssuerOf(b.Client.Issuer) || u.client != other.client {
-		u.report(other, "session_cookie_name", "for another issuer or client, and one cookie holds one login: choose another name")
+		u.report(other, "session_cookie_name", "for another issuer or client, but a cookie holds one login: choose another name")
 		return true
 	}
 	differ := false
 	for _, c := range sharedBySessions(a, b) {
 		if !c.equal {
 			differ = true
-			u.report(other, c.key, "and another value here: write the same in both, or give one a session_cookie_name of its own")
+			u.report(other, c.key, "and another value: write the same in both, or give one a session_cookie_name of its own")
 		}
 	}
 	return differ
 }
 
-// report names both places: of the key, or where it stands beside all routes, of the routes.
-func (u *cookieUse) report(other *cookieUse, key, what string) {
-	mine, theirs := u.part.block.Find(key), other.part.block.Find(key).Mark
-	at := mine.Mark
-	if at == theirs {
-		at, theirs = u.part.block.Home, other.part.block.Home
+// report reports a difference in a key, with the places of both values. If both routes inherit one value, it has the places of the routes.
+func (u *cookieUse) report(other *cookieUse, key, text string) {
+	entry, otherMark := u.part.block.Find(key), other.part.block.Find(key).Mark
+	mark := entry.Mark
+	if mark == otherMark {
+		mark, otherMark = u.part.block.Home, other.part.block.Home
 	}
-	if !mine.Bad {
-		u.part.block.Problemf(at, "%s: the route at %s has the session cookie %s, too, %s", key, theirs.From(at), check.Quote(u.name), what)
+	if !entry.Bad {
+		u.part.block.Problemf(mark, "%s: the route at %s has the same session cookie %s %s",
+			key, otherMark.From(mark), check.Quote(u.name), text)
 	}
 }
 
-// A comparison is whether two routes have one setting in common.
+// A comparison reports whether two routes have equal values of a setting.
 type comparison struct {
 	key   string
 	equal bool
 }
 
-// sharedBySessions compares what routes with one cookie must have in common.
+// sharedBySessions compares the settings in which routes with one session cookie must agree.
 func sharedBySessions(a, b *flow.Settings) []comparison {
 	s, t := &a.Session, &b.Session
 	return []comparison{

@@ -11,7 +11,7 @@ import (
 	"sallyport/internal/strict"
 )
 
-// checkProcess judges the keys of the process.
+// checkProcess checks the settings of the process.
 func (l *loader) checkProcess() {
 	b, f := l.process, l.file
 	taken := map[string]string{}
@@ -29,12 +29,13 @@ func (l *loader) checkProcess() {
 	checkProcessTexts(b, f)
 	for i, p := range f.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
-			b.Warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client say who it is by X-Forwarded-For", p)
+			b.Warn(fmt.Sprintf("trusted_proxies[%d]", i), "%s lets every client choose its address with X-Forwarded-For", p)
 		}
 	}
 }
 
-// address checks host:port, and that no listener before has it. Port 0 is any free one.
+// address checks a listener's host:port, and that taken doesn't have it. Then it adds it to taken, which has keys by address. Port 0 is any
+// free port.
 func address(b *strict.Block, key, text string, taken map[string]string) {
 	if text == "" {
 		return // missing, and reported
@@ -43,7 +44,7 @@ func address(b *strict.Block, key, text string, taken map[string]string) {
 	n, errPort := strconv.Atoi(port)
 	switch {
 	case strings.HasPrefix(text, "*:"):
-		b.Complain(key, "%s: every address is written without the *: write :%s", check.Quote(text), port)
+		b.Complain(key, "%s: for all addresses the host is empty: write :%s", check.Quote(text), port)
 	case err != nil || errPort != nil || n < 0 || n > 65535 || strings.Contains(text, "/"):
 		b.Complain(key, "expected host:port such as 127.0.0.1:8000 or :8443, got %s", check.Quote(text))
 	case n == 0:
@@ -54,7 +55,7 @@ func address(b *strict.Block, key, text string, taken map[string]string) {
 	}
 }
 
-// check reads the files, so that a listener that can't be opened is found before the start.
+// check checks the files of a listener, so that they don't fail at the start.
 func (t *TLS) check(c check.Checker, key string) {
 	if t.CertFile != "" && t.KeyFile != "" {
 		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
@@ -63,6 +64,7 @@ func (t *TLS) check(c check.Checker, key string) {
 	}
 	c.PEM(key+".client_ca_file", t.ClientCAFile)
 	verifies := strings.Contains(t.ClientAuth, "verify")
-	c.Must(key+".client_auth", !verifies || t.ClientCAFile != "", "%s needs client_ca_file, or every public authority could vouch for a client", t.ClientAuth)
+	c.Must(key+".client_auth", !verifies || t.ClientCAFile != "",
+		"%s needs client_ca_file: without it certificates of every public authority would be accepted", t.ClientAuth)
 	c.Must(key+".client_ca_file", verifies || t.ClientCAFile == "", "it isn't used: write client_auth: require_and_verify")
 }

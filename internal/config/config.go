@@ -1,10 +1,10 @@
-// Package config reads the YAML files strictly: every value has a safe default, and a mistake is refused at load with its
-// file and line and what to write instead, all mistakes at once.
+// Package config loads the gate's configuration files. Load returns a complete and checked File, or all problems of the files at once, each
+// with its file, its line and what to write instead.
 //
-// A file passes through four steps, each in its own files: text to a tree of values that know their places (yaml.go,
-// syntax.go), defaults merged into the routes' blocks (flatten.go), values to the settings' structs by their tags (shape.go,
-// decode.go, scalar.go, expand.go), and what no tag can say (check_*.go). kong.go names every parameter of Kong's plugin
-// that isn't built, so that nothing is silently ignored.
+// Package strict parses the files and decodes them into structs. This package finds the route files (load.go), adds environment variables
+// (source.go), merges the process's defaults into the oidc block of each route (flatten.go), and checks the result (check*.go,
+// dialect*.go). kong.go and foreign.go have the keys of Kong's plugin and of other tools that the gate doesn't have, with what to write
+// instead.
 package config
 
 import (
@@ -23,39 +23,39 @@ import (
 
 // A File is the configuration of one process, complete and checked.
 type File struct {
-	Name           string   `yaml:"-"` // as it was given to Load
+	Name           string   `yaml:"-"` // the argument of Load
 	Listen         []Listen `yaml:"listen" default:"[127.0.0.1:8000]" min:"1"`
 	Admin          Admin    `yaml:"admin"`
-	TrustedProxies []Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* are believed; without one the client is unknown
+	TrustedProxies []Prefix `yaml:"trusted_proxies"` // their X-Forwarded-* headers are trusted
 	Log            Log      `yaml:"log"`
 	Limits         Limits   `yaml:"limits"`
-	Pages          string   `yaml:"pages"` // the folder of the pages that people see; default the built-in ones
+	Pages          string   `yaml:"pages"` // folder with the operator's own pages; empty: the built-in ones
 
 	Consumers []authz.Consumer     `yaml:"consumers"`
-	OAuth2    *authserver.Settings `yaml:"oauth2"` // the built-in authorization server of opaque tokens; nil: there is none
+	OAuth2    *authserver.Settings `yaml:"oauth2"` // the built-in authorization server; nil: off
 
-	Keys   signer.Settings `yaml:"keys"` // that the gate makes for private_key_jwt
+	Keys   signer.Settings `yaml:"keys"` // the gate's own keys, for private_key_jwt
 	Routes []Route         `yaml:"-"`
 
-	OwnPages *page.Set `yaml:"-"` // nil: none
+	OwnPages *page.Set `yaml:"-"` // the contents of Pages; nil: the built-in pages
 
 	warnings []string
 }
 
-// Warnings are things that work but that one should know, each with its file and line.
+// Warnings returns the warnings of Load, each with its file and line.
 func (f *File) Warnings() []string { return f.warnings }
 
-// Listen is an address that clients connect to.
+// A Listen is an address that clients connect to.
 type Listen struct {
 	Address string `yaml:"address" scalar:"true" required:"true"` // host:port; an empty host is every address
 	TLS     *TLS   `yaml:"tls"`                                   // nil: plain HTTP
 }
 
-// TLS is how a listener proves who it is, and what it asks of clients.
+// TLS has the certificate of a listener, and how it authenticates clients.
 type TLS struct {
 	CertFile     string `yaml:"cert_file" required:"true"` // PEM, the leaf first
 	KeyFile      string `yaml:"key_file" required:"true"`  // PEM
-	ClientCAFile string `yaml:"client_ca_file"`            // PEM: who may sign client certificates
+	ClientCAFile string `yaml:"client_ca_file"`            // PEM; the authorities of client certificates
 	ClientAuth   string `yaml:"client_auth" default:"none" enum:"none,request,require,verify_if_given,require_and_verify"`
 }
 
@@ -65,40 +65,40 @@ type Admin struct {
 	Token  auth.Secret `yaml:"token"`
 }
 
-// Log says what is logged, and how.
+// Log has the settings of the log.
 type Log struct {
 	Level  string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
 	Format string `yaml:"format" default:"json" enum:"text,json"`
 	Access bool   `yaml:"access" default:"true"` // a line for each request
 }
 
-// Limits bound what a client can cost.
+// Limits bounds the time and memory that a client can use.
 type Limits struct {
 	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout" default:"10s" min:"1ms"`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms"`
-	BodyTimeout       time.Duration `yaml:"body_timeout" default:"10s" min:"1ms"`   // for the next bytes of a body that the gate reads; six times that for all
-	AnswerTimeout     time.Duration `yaml:"answer_timeout" default:"30s" min:"1ms"` // for a client to take an answer of the gate's own
+	BodyTimeout       time.Duration `yaml:"body_timeout" default:"10s" min:"1ms"`   // for one read of a body; six times that for all
+	AnswerTimeout     time.Duration `yaml:"answer_timeout" default:"30s" min:"1ms"` // for a client to read a response of the gate itself
 	MaxHeaderBytes    int           `yaml:"max_header_bytes" default:"65536" min:"4096" max:"16777216"`
-	DrainTimeout      time.Duration `yaml:"drain_timeout" default:"30s"` // for requests in flight at the end
+	DrainTimeout      time.Duration `yaml:"drain_timeout" default:"30s"` // for requests in flight at a shutdown
 }
 
-// A Route is one route with its defaults merged in.
+// A Route is a route with the defaults of the process.
 type Route struct {
-	Name    string // the file's base name without extension, or route-N for the Nth entry of an inline list
+	Name    string // the file's name without folder and extension; route-N for entry N of routes:
 	Place   string // file:line of route:
 	Route   proxy.RouteSettings
 	OIDC    OIDC
-	HasOIDC bool // false: every request is let through unseen (auth: off)
+	HasOIDC bool // false: the route has no issuer, and only rules with auth: off
 	Rules   []Rule
-	Issuers []Issuer // where oidc.issuers names several; OIDC is what they share then
+	Issuers []Issuer // the entries of oidc.issuers; if there are any, OIDC has what they share
 
-	OwnPages *page.Set // nil: the process's
+	OwnPages *page.Set // the contents of Route.Pages; nil: the process's pages
 
-	block   *strict.Block
-	entries []Issuer // of the route that this is a part of
+	block    *strict.Block
+	siblings []Issuer // for a route of perIssuer, all issuers of the route
 }
 
-// An Issuer is one entry of oidc.issuers: a whole oidc block, which begins where the route's is.
+// An Issuer is an entry of oidc.issuers with its oidc block, which has what the entries share.
 type Issuer struct {
 	IssuerEntry
 	OIDC OIDC
@@ -106,24 +106,24 @@ type Issuer struct {
 	block *strict.Block
 }
 
-// IssuerEntry is what an entry of oidc.issuers says besides.
+// An IssuerEntry has the keys of an entry of oidc.issuers besides those of an oidc block.
 type IssuerEntry struct {
-	Name         string   `yaml:"name" required:"true"` // of the issuer in addresses and rules
-	Title        string   `yaml:"title"`                // on the page where people choose; default the name
-	LoginDomains []string `yaml:"login_domains"`        // of addresses in login_hint whose people log in here
+	Name         string   `yaml:"name" required:"true"` // for URLs and rules
+	Title        string   `yaml:"title"`                // on the page where users choose an issuer; default Name
+	LoginDomains []string `yaml:"login_domains"`        // mail domains in login_hint that choose this issuer
 }
 
-// OIDC is the oidc: block.
+// OIDC has the keys of an oidc block, without issuers.
 type OIDC struct {
 	Flow    flow.Settings        `yaml:",inline"`
 	Authz   authz.Settings       `yaml:",inline"`
 	Headers proxy.HeaderSettings `yaml:",inline"`
 	Errors  proxy.ErrorSettings  `yaml:",inline"`
 
-	RunOnPreflight bool `yaml:"run_on_preflight" place:"true" default:"true"` // false lets CORS preflights through unseen
+	RunOnPreflight bool `yaml:"run_on_preflight" place:"true" default:"true"` // false: CORS preflights go to the upstream unchecked
 }
 
-// A Rule is one entry of rules:.
+// A Rule is an entry of rules.
 type Rule struct {
 	authz.RuleSettings
 	Headers proxy.RuleHeaderSettings `yaml:",inline"`
@@ -132,25 +132,28 @@ type Rule struct {
 	block *strict.Block
 }
 
-// Problem returns a mistake that was found after Load, with the place of the key that it is about.
-func (r *Route) Problem(key, message string) error {
-	m := r.block.Find(key).Mark
+// Problem returns an error about a key of the route, with its place, for checks after Load.
+func (r *Route) Problem(key, message string) error { return problem(r.block, key, message) }
+
+// Problem returns an error about a key of the issuer, with its place, for checks after Load.
+func (i *Issuer) Problem(key, message string) error { return problem(i.block, key, message) }
+
+// Problem returns an error about a key of the rule, with its place, for checks after Load.
+func (r *Rule) Problem(key, message string) error { return problem(r.block, key, message) }
+
+func problem(b *strict.Block, key, message string) error {
+	m := b.Find(key).Mark
 	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
 }
 
-// Problem returns a mistake that was found after Load.
-func (r *Rule) Problem(key, message string) error {
-	m := r.block.Find(key).Mark
-	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
-}
-
-// A Prefix is a network; a bare address is the network of it alone.
+// A Prefix is a network. An address is a network of one address.
 type Prefix struct{ netip.Prefix }
 
-// Wants says what a network looks like.
+// Wants describes a network for messages of package strict.
 func (Prefix) Wants() string { return "an address or a network such as 10.0.0.0/8" }
 
-// UnmarshalText reads 10.0.0.0/8 or 10.0.0.1.
+// UnmarshalText parses 10.0.0.0/8 or 10.0.0.1. It changes IPv4 addresses in the form of IPv6, because those of clients never have that
+// form.
 func (p *Prefix) UnmarshalText(b []byte) error {
 	text := string(b)
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
@@ -158,7 +161,7 @@ func (p *Prefix) UnmarshalText(b []byte) error {
 		return nil
 	}
 	network, err := netip.ParsePrefix(text)
-	if a := network.Addr(); err == nil && a.Is4In6() && network.Bits() >= 96 { // clients' addresses are never written so
+	if a := network.Addr(); err == nil && a.Is4In6() && network.Bits() >= 96 {
 		network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
 	}
 	p.Prefix = network.Masked()

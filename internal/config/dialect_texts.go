@@ -10,32 +10,29 @@ import (
 	"sallyport/internal/strict"
 )
 
-// ownDialect are the lists that have checks of their own for texts of other tools, and those whose elements are nothing but
-// text for somebody else.
+// ownDialect has the lists that have checks of their own for the notation of other tools, and those whose texts the gate only sends.
 var ownDialect = []string{
 	"paths", "hosts", "methods", "trusted_origins", "allow_origins", "domains", "login_domains", "client_jwk",
 	"authorization_query_args_values", "redirect_uri", "claims_forbidden", "upstream_headers_claims", "downstream_headers_claims",
 }
 
-// checkTexts judges every list of texts in a part of the configuration, found by its type, so that a new setting is judged
-// as well.
+// checkTexts checks every list of texts in a part of the configuration. It finds them by type, so that new settings are checked too.
 func (r *Route) checkTexts(b *strict.Block, part reflect.Value) {
 	eachText(strict.ShapeOf(part.Type()), "", part, func(key, text string) {
 		b.Checker().Value(key, text, r.Route.Literal, check.KeyName(key) == "acl.deny")
 	})
 }
 
-// checkProcessTexts warns of those of the process, where no route can say that one is meant as it stands.
+// checkProcessTexts warns of texts of the process that look like patterns. It doesn't refuse them, because route.literal doesn't apply.
 func checkProcessTexts(b *strict.Block, f *File) {
 	eachText(strict.ShapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
 		if check.LooksLikePattern(text) {
-			b.Warn(key, "%s is one value and compared as it stands: several are a list, and there are no patterns", b.Shown(key))
+			b.Warn(key, "%s is one value and compared literally: write several as a list; patterns aren't supported", b.Shown(key))
 		}
 	})
 }
 
-// eachText calls f with the elements of all lists of texts below a struct that have neither a set of values nor a check of
-// their own.
+// eachText calls f with each text in the lists below a struct, except those with an enum or with checks of their own.
 func eachText(s *strict.Shape, prefix string, v reflect.Value, f func(key, text string)) {
 	for i := range s.Fields {
 		field := &s.Fields[i]
@@ -45,6 +42,7 @@ func eachText(s *strict.Shape, prefix string, v reflect.Value, f func(key, text 
 	}
 }
 
+// eachTextOf calls f with each text below a value.
 func eachTextOf(key string, v reflect.Value, f func(key, text string)) {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {

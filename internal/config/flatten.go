@@ -2,20 +2,21 @@ package config
 
 import (
 	"reflect"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
+
+	"sallyport/internal/strict"
 )
 
 var oidcShape = strict.ShapeOf(reflect.TypeFor[OIDC]())
 
-// flatten undoes the nesting of an oidc block: session: {storage: redis} is session_storage: redis. A parameter that is a
-// mapping itself, such as redis, keeps its members. Both spellings of one parameter are a mistake; the first counts.
+// flatten returns an oidc block without the optional nesting: session: {storage: redis} becomes session_storage: redis. A parameter that is
+// a mapping, such as redis, keeps its members. It reports a parameter in both spellings, and uses the first.
 func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
 	flat := &strict.Value{Mark: oidc.Mark, Kind: strict.Mapping}
 	add := func(p strict.Pair) {
 		if first := flat.Get(p.Key); first != nil {
-			r.Problemf(p.Mark, "%s stands here a second time, first on %s: keep one of the two spellings", p.Key, first.From(p.Mark))
+			r.Problemf(p.Mark, "%s is written twice, first on %s: keep one of the two spellings", p.Key, first.From(p.Mark))
 			return
 		}
 		flat.Put(p)
@@ -26,7 +27,7 @@ func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
 			continue
 		}
 		if p.Value.Null {
-			r.Problemf(p.Mark, "%s: there is nothing below it: write its members, or take it out", p.Key)
+			r.Problemf(p.Mark, "%s: it is empty: write its members, or take it out", p.Key)
 		}
 		for _, inner := range p.Value.Pairs {
 			name := p.Key + "_" + inner.Key
@@ -40,9 +41,9 @@ func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
 	return flat
 }
 
-// merge lays a route's own parameters over the process's defaults: by key, each value whole; null removes. A route that
-// names an issuer inherits nothing that belongs to one, and one that names a proxy not the credential for another, so that
-// no secret travels to where it wasn't meant for. Both are flat.
+// merge returns the parameters of a route with the process's defaults for the others. Both are flat. A value replaces a default as a
+// whole, and null removes it. A route with an issuer inherits no parameter that belongs to the issuer, and a route with a proxy doesn't
+// inherit the credentials for another proxy, so that secrets reach only the server that they are for.
 func merge(defaults, own *strict.Value) *strict.Value {
 	merged := &strict.Value{Mark: own.Mark, Kind: strict.Mapping}
 	for _, p := range own.Pairs {
@@ -57,7 +58,7 @@ func merge(defaults, own *strict.Value) *strict.Value {
 	return merged
 }
 
-// isObject reports whether a parameter is a mapping with members of its own, or a list of such.
+// isObject reports whether a parameter is a mapping or a list of mappings.
 func isObject(name string) bool {
 	if name == issuersKey {
 		return true
@@ -68,11 +69,12 @@ func isObject(name string) bool {
 	return slices.Contains(kongObjects, name)
 }
 
+// isParameter reports whether an oidc block has a parameter, or refuses it by name.
 func isParameter(name string) bool {
 	return oidcShape.ByName[name] != nil || refusals["oidc"][name] != nil
 }
 
-// isPrefix reports whether parameters begin with name and an underscore.
+// isPrefix reports whether the name of a parameter begins with name and an underscore.
 func isPrefix(name string) bool {
 	return slices.ContainsFunc(keysOf("oidc", oidcShape), func(k string) bool { return strings.HasPrefix(k, name+"_") })
 }

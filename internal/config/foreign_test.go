@@ -11,35 +11,38 @@ import (
 	"sallyport/internal/strict"
 )
 
-// words that stand before a colon in a remedy, or have an underscore, and are no key.
-var notKeys = []string{"https", "http", "app", "write", "authorization_code", "preferred_username", "email_verified", "config", "name", "out"}
+// notKeys are words before a colon in an advice, or with an underscore, that aren't keys.
+var notKeys = []string{
+	"https", "http", "app", "write", "authorization_code", "preferred_username", "email_verified", "config", "name", "out",
+}
 
-// TestForeignKeys asserts that what is told to write instead of a foreign key exists, and that no foreign key is one of ours.
+// TestForeignKeys checks that the keys in the advice for foreign keys exist, and that the gate has no foreign key.
 func TestForeignKeys(t *testing.T) {
 	known := []string{"oidc", "rules", "route", "routes", "issuers", "healthz"}
 	for _, root := range []reflect.Type{
-		reflect.TypeFor[File](), reflect.TypeFor[proxy.RouteSettings](), reflect.TypeFor[OIDC](), reflect.TypeFor[Rule](), reflect.TypeFor[IssuerEntry](),
+		reflect.TypeFor[File](), reflect.TypeFor[proxy.RouteSettings](), reflect.TypeFor[OIDC](), reflect.TypeFor[Rule](),
+		reflect.TypeFor[IssuerEntry](),
 	} {
 		known = append(known, keysBelow(root, map[reflect.Type]bool{})...)
 	}
 	key := regexp.MustCompile(`[a-z]+(_[a-z]+)+|[a-z]+:`)
 	for _, f := range foreignKeys {
-		for _, word := range key.FindAllString(f.say, -1) {
+		for _, word := range key.FindAllString(f.advice, -1) {
 			if word = strings.TrimSuffix(word, ":"); !slices.Contains(known, word) && !slices.Contains(notKeys, word) {
-				t.Errorf("instead of %s: %q is no key", f.names, word)
+				t.Errorf("the advice for %s has %q, which is not a key", f.names, word)
 			}
 		}
 		for name := range strings.FieldsSeq(f.names) {
-			for _, h := range homes {
-				if (f.scope == h.scope || f.scope == "top" && h.scope == "") && h.shape.ByName[name] != nil {
-					t.Errorf("%s is one of our keys in %q", name, h.scope)
+			for _, m := range mappings {
+				if (f.scope == m.scope || f.scope == "top" && m.scope == "") && m.shape.ByName[name] != nil {
+					t.Errorf("%s is a key of the gate in %q", name, m.scope)
 				}
 			}
 		}
 	}
 }
 
-// keysBelow lists the keys of a struct type and of what is below it.
+// keysBelow returns the keys of a struct type and of the structs in it.
 func keysBelow(t reflect.Type, seen map[reflect.Type]bool) (all []string) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()

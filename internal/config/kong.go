@@ -1,45 +1,46 @@
 package config
 
 // kongObjects are the refused parameters that are mappings, or lists of mappings.
-var kongObjects = []string{
-	"principals", "proof_of_possession_mtls_from_header",
-}
+var kongObjects = []string{"principals", "proof_of_possession_mtls_from_header"}
 
 const (
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
 	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "proofs of possession aren't checked; take it out"
-	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, with off they pass unproved"
+	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, " +
+		"with off they are accepted without a proof"
 )
 
-// kong are the parameters of Kong's openid-connect plugin that aren't built.
+// kong has the parameters of Kong's openid-connect plugin that this version doesn't have.
 var kong = []refusal{
-	{"pushed_authorization_request_endpoint pushed_authorization_request_endpoint_auth_method", "", "authorization requests aren't pushed; take it out"},
+	{"pushed_authorization_request_endpoint pushed_authorization_request_endpoint_auth_method", "",
+		"authorization requests aren't pushed; take it out"},
 
-	{"tls_client_auth_cert_id", "", "it is an entity of Kong's: write tls_client_auth_cert_file and tls_client_auth_key_file"},
+	{"tls_client_auth_cert_id", "", "it names an entity of Kong: write tls_client_auth_cert_file and tls_client_auth_key_file"},
 
-	{"require_pushed_authorization_requests", "false", "authorization requests aren't pushed: choose a client at the issuer that needn't"},
-	{"require_signed_request_object", "false", "request objects aren't signed: choose a client at the issuer that needn't"},
+	{"require_pushed_authorization_requests", "false",
+		"authorization requests aren't pushed: use a client from which the issuer doesn't require it"},
+	{"require_signed_request_object", "false", "request objects aren't signed: use a client from which the issuer doesn't require it"},
 
-	{"introspection_check_active", "true", "a token that isn't active is none (RFC 7662 §2.2); take it out"},
-	{"token_cache_key_include_scope", "true", "all that shapes an answer is part of its key; take it out"},
+	{"introspection_check_active", "true", "a token that isn't active is always refused (RFC 7662 §2.2); take it out"},
+	{"token_cache_key_include_scope", "true", "the cache key always has everything that changes the response; take it out"},
 
 	{"dpop_use_nonce", "false", noDPoP},
 	{"dpop_proof_lifetime", "300", noDPoP},
 	{"proof_of_possession_auth_methods_validation", "true", noDPoP},
-	{"proof_of_possession_mtls_from_header", "", "proofs of possession aren't checked, and ca_certificates are entities of Kong's, which will be read from a file, ca_file; take it out"},
+	{"proof_of_possession_mtls_from_header", "", "proofs of possession aren't checked; take it out"},
 
-	{"principals", "{enabled: false}", "it is a directory of Kong's; take it out"},
+	{"principals", "{enabled: false}", "it is a directory of Kong; take it out"},
 
 	{"session_remember", "false", noRemember},
 	{"session_remember_cookie_name", "remember", noRemember},
 	{"session_remember_rolling_timeout", "604800", noRemember},
 	{"session_remember_absolute_timeout", "2592000", noRemember},
-	{"session_bind", "[]", "a session isn't bound to address or browser, which change; take it out"},
+	{"session_bind", "[]", "a session isn't bound to the client's address or browser, which can change; take it out"},
 	{"session_hash_storage_key", "true", "the store sees only a hash of the session ID"},
 	{"session_store_metadata", "true", "sessions are always indexed by subject"},
 	{"session_hash_subject", "true", "the index holds only hashes"},
-	{"session_enforce_same_subject", "false", "audiences in one session are independent; take it out"},
+	{"session_enforce_same_subject", "false", "the audiences in one session are independent; take it out"},
 	{"session_request_headers session_response_headers", "[]", "properties of a session aren't sent; take it out"},
 	{"session_memcached_host", "127.0.0.1", noMemcached},
 	{"session_memcached_port", "11211", noMemcached},
@@ -47,15 +48,16 @@ var kong = []refusal{
 	{"session_memcached_ssl", "false", noMemcached},
 	{"session_memcached_ssl_verify", "true", noMemcached},
 
-	{"upstream_session_id_header downstream_session_id_header", "", "a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
+	{"upstream_session_id_header downstream_session_id_header", "",
+		"a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
 
 	{"unauthorized_destroy_session", "true",
-		"a request with a live session is not refused with 401, and a session whose tokens are spent ends; take it out"},
-	{"forbidden_destroy_session", "false", "a person who may not see one page stays logged in"},
+		"a request with a valid session isn't refused with 401, and a session whose tokens can't be refreshed ends; take it out"},
+	{"forbidden_destroy_session", "false", "a user who isn't allowed one page stays logged in"},
 	{"http_version", "1.1", "the version is negotiated; take it out"},
 }
 
-// kongRedis are the members of redis that aren't built.
+// kongRedis has the members of redis that this version doesn't have.
 var kongRedis = []refusal{
 	{"keepalive_backlog", "", "write keepalive_pool_size"},
 	{"connection_is_proxied", "false", "give the proxy's address as host; take it out"},
@@ -65,13 +67,13 @@ var kongRedis = []refusal{
 	{"cloud_authentication", "", "write username and password"},
 }
 
-// kongJWK are the members of client_jwk that aren't built.
+// kongJWK has the members of client_jwk that this version doesn't have.
 var kongJWK = []refusal{
-	{"k", "", "a secret that issuer and gate share is client_secret: write client_auth: client_secret_jwt"},
-	{"oth r t", "", "a key of more than two primes isn't used: make one of two"},
+	{"k", "", "the secret for client_secret_jwt is client_secret: write client_auth: client_secret_jwt"},
+	{"oth r t", "", "a key with more than two primes isn't supported: generate one with two"},
 }
 
-// renamed are parameters that Kong itself calls otherwise by now.
+// renamed has the former names of Kong's parameters.
 var renamed = []refusal{
 	{"authorization_cookie_lifetime", "", "Kong renamed it: write authorization_rolling_timeout"},
 	{"authorization_cookie_samesite", "", "Kong renamed it: write authorization_cookie_same_site"},
@@ -81,27 +83,25 @@ var renamed = []refusal{
 	{"session_cookie_samesite", "", "Kong renamed it: write session_cookie_same_site"},
 	{"session_cookie_httponly", "", "Kong renamed it: write session_cookie_http_only"},
 	{"session_cookie_renew session_cookie_maxsize session_strategy session_compressor", "", "Kong removed it; take it out"},
-	{"session_redis_host session_redis_port session_redis_socket session_redis_prefix session_redis_username session_redis_password", "", "Kong renamed it: write redis: {...} with the same member"},
-	{"session_redis_ssl session_redis_ssl_verify session_redis_server_name session_redis_connect_timeout session_redis_send_timeout session_redis_read_timeout", "", "Kong renamed it: write redis: {...} with the same member"},
+	{"session_redis_host session_redis_port session_redis_socket session_redis_prefix session_redis_username session_redis_password " +
+		"session_redis_ssl session_redis_ssl_verify session_redis_server_name session_redis_connect_timeout " +
+		"session_redis_send_timeout session_redis_read_timeout", "", "Kong renamed it: write redis: {...} with the same member"},
 	{"session_redis_auth", "", "Kong renamed it: write redis: {password: ...}"},
 	{"session_redis_cluster_nodes session_redis_cluster_max_redirections", "", "one Redis server is used: write redis: {host: ...}"},
 }
 
-// process are top-level keys that aren't built.
+// process has the top-level keys of a later version.
 var process = []refusal{
 	{"metrics tracing", "", "the log has a line for each request; take it out"},
 }
 
-// laterRules and laterRoute are keys of rules and routes that aren't built.
-var (
-	laterRules []refusal
-	laterRoute = []refusal{{"methods", "[]", "write them in an entry of rules:"}}
-)
+// laterRoute has the keys of routes that this version doesn't have.
+var laterRoute = []refusal{{"methods", "[]", "write them in an entry of rules:"}}
 
-// kongValues are values of built parameters that aren't built.
+// kongValues has, by parameter, the values that this version doesn't have.
 var kongValues = map[string]map[string]string{
 	"disable_session": {
-		"session": "a session's ID is renewed at 3/4 of session_rolling_timeout, which 0 switches off; take it out",
+		"session": "a session gets a new ID after 3/4 of session_rolling_timeout, which 0 switches off; take it out",
 	},
 	"session_storage": {
 		"cookie":    "write memory for one replica, redis for several",
@@ -112,8 +112,8 @@ var kongValues = map[string]map[string]string{
 		"form_post.jwt": "write query",
 		"query.jwt":     "write query",
 		"jwt":           "write query",
-		"fragment":      "a server can't read a fragment; write query",
-		"fragment.jwt":  "a server can't read a fragment; write query",
+		"fragment":      "browsers don't send fragments to a server; write query",
+		"fragment.jwt":  "browsers don't send fragments to a server; write query",
 	},
 	"response_type": {
 		"id_token":            "write code",
@@ -125,6 +125,6 @@ var kongValues = map[string]map[string]string{
 	"proof_of_possession_dpop": {"optional": noProof, "strict": noProof},
 	"proof_of_possession_mtls": {"optional": noProof, "strict": noProof},
 	"id_token_signed_response_alg": {
-		"none": "an unsigned ID token proves nothing; have the issuer sign with RS256 or ES256",
+		"none": "an unsigned ID token proves nothing; let the issuer sign with RS256 or ES256",
 	},
 }

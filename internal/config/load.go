@@ -5,23 +5,24 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"sallyport/internal/check"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
+
+	"sallyport/internal/check"
+	"sallyport/internal/strict"
 )
 
-// Load reads a configuration file: a process file, which names its routes, or one file with route: for everything. The error
-// is Problems: everything that is wrong.
+// Load loads a process file with its route files, or one file with route: for everything. Its error is strict.Problems.
 func Load(name string) (*File, error) {
 	return load(name, false, func(r *strict.Report) *strict.Value { return r.Read(name) })
 }
 
-// load makes a configuration of the tree that read returns, and of environment variables; alone says that there is no file.
-func load(name string, alone bool, read func(*strict.Report) *strict.Value) (*File, error) {
+// load returns the configuration in the tree that read returns and in environment variables. noFile means that the configuration has no
+// file.
+func load(name string, noFile bool, read func(*strict.Report) *strict.Value) (*File, error) {
 	l := &loader{Report: &strict.Report{Hints: hints}, file: &File{Name: name}}
 	if root := read(l.Report); root != nil {
-		environment(l.Report, root, alone)
+		environment(l.Report, root, noFile)
 		l.root(root)
 		l.check()
 	}
@@ -35,23 +36,24 @@ func load(name string, alone bool, read func(*strict.Report) *strict.Value) (*Fi
 	return l.file, nil
 }
 
-// A loader reads one configuration.
+// A loader loads one configuration.
 type loader struct {
 	*strict.Report
 	file    *File
 	process *strict.Block
 	oidc    *strict.Value   // the process's defaults, flat
-	seen    map[string]bool // files that a pattern before has matched
+	seen    map[string]bool // route files that are loaded
 }
 
-// parts are the keys of a route, which stand beside each other in its file; the rest are the process's.
-type parts struct {
-	route, oidc, rules, routes *strict.Pair
+// topLevel has the keys at the top level of a file. The keys of the process are the rest.
+type topLevel struct {
+	route, oidc, rules, routes *strict.Pair // nil: not written
 	rest                       *strict.Value
 }
 
-func split(root *strict.Value) parts {
-	p := parts{rest: &strict.Value{Mark: root.Mark, Kind: strict.Mapping}}
+// split returns the keys at the top level of a file.
+func split(root *strict.Value) topLevel {
+	p := topLevel{rest: &strict.Value{Mark: root.Mark, Kind: strict.Mapping}}
 	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
 	for i := range root.Pairs {
 		if slot := known[root.Pairs[i].Key]; slot != nil {
@@ -63,7 +65,7 @@ func split(root *strict.Value) parts {
 	return p
 }
 
-// root reads the file that was named to Load.
+// root decodes the file that is the argument of Load.
 func (l *loader) root(root *strict.Value) {
 	p := split(root)
 	l.process = strict.NewBlock(l.Report, root.Mark)
@@ -71,11 +73,11 @@ func (l *loader) root(root *strict.Value) {
 	l.oidc = &strict.Value{Mark: root.Mark, Kind: strict.Mapping}
 	switch {
 	case p.route != nil && p.routes != nil:
-		l.Problemf(p.routes.Mark, "routes: this file has route: on %s, so it is one route: take one of them out", p.route.From(p.routes.Mark))
+		l.Problemf(p.routes.Mark, "routes: this file has route: on %s too: take one of them out", p.route.From(p.routes.Mark))
 	case p.route != nil:
 		l.route(baseName(root.File), p)
 	case p.routes == nil:
-		l.Problemf(root.Mark, "neither route: nor routes: is here: write route: {upstream: http://host:port}, or routes: routes/*.yaml")
+		l.Problemf(root.Mark, "route: or routes: is missing: write route: {upstream: http://host:port}, or routes: routes/*.yaml")
 	default:
 		l.defaults(p)
 		l.seen = map[string]bool{}
@@ -83,9 +85,8 @@ func (l *loader) root(root *strict.Value) {
 	}
 }
 
-// defaults reads the process's oidc block. It is decoded for its own sake too: a mistake in it is one even where no route
-// inherits it.
-func (l *loader) defaults(p parts) {
+// defaults sets the process's defaults for oidc blocks. It decodes them once, so that a problem is reported even if no route inherits it.
+func (l *loader) defaults(p topLevel) {
 	if p.rules != nil {
 		l.Problemf(p.rules.Mark, "rules: they belong to a route: write them beside its route:")
 	}
@@ -97,7 +98,7 @@ func (l *loader) defaults(p parts) {
 	strict.NewBlock(l.Report, l.oidc.Mark).Decode("oidc", "", l.oidc, reflect.ValueOf(&OIDC{}).Elem())
 }
 
-// mapping returns a key's mapping, or nil if it is absent, null, or something else, which is reported.
+// mapping returns the mapping of a key. It returns nil if the key is missing or null. It reports another value and returns nil.
 func (l *loader) mapping(key string, p *strict.Pair) *strict.Value {
 	if p == nil || p.Value.Null {
 		return nil
@@ -109,7 +110,7 @@ func (l *loader) mapping(key string, p *strict.Pair) *strict.Value {
 	return p.Value
 }
 
-// routes reads the value of routes:, a pattern of files, or a list of patterns and routes.
+// routes decodes the value of routes, which is a file pattern, or a list of file patterns and routes.
 func (l *loader) routes(v *strict.Value) {
 	entries := v.Items
 	switch {
@@ -124,7 +125,7 @@ func (l *loader) routes(v *strict.Value) {
 	for i, e := range entries {
 		switch {
 		case e.Kind == strict.Mapping:
-			l.inner(fmt.Sprintf("route-%d", i+1), e)
+			l.included(fmt.Sprintf("route-%d", i+1), e)
 		case e.Kind == strict.Scalar && !e.Null:
 			l.pattern(e)
 		default:
@@ -133,6 +134,7 @@ func (l *loader) routes(v *strict.Value) {
 	}
 }
 
+// describe returns the kind of a value for messages.
 func describe(v *strict.Value) string {
 	if v.Null {
 		return "nothing"
@@ -140,7 +142,7 @@ func describe(v *strict.Value) string {
 	return string(v.Kind)
 }
 
-// pattern reads the route files that a pattern matches, in the order of their names.
+// pattern loads the route files that a pattern matches, in the order of their names.
 func (l *loader) pattern(v *strict.Value) {
 	folder := filepath.Dir(l.file.Name)
 	pattern, err := strict.Expand(v.Text, "routes", folder)
@@ -148,8 +150,8 @@ func (l *loader) pattern(v *strict.Value) {
 		l.Problemf(v.Mark, "routes: %v", err)
 		return
 	}
-	if strings.Contains(pattern, "**") { // filepath.Glob reads it as *: files further down would be left out without a word
-		l.Problemf(v.Mark, "routes: %s: ** stands for nothing: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]",
+	if strings.Contains(pattern, "**") { // filepath.Glob takes it for *, and would silently leave out files in nested folders
+		l.Problemf(v.Mark, "routes: %s: ** isn't supported: write a pattern for each folder, as in [routes/*.yaml, routes/more/*.yaml]",
 			check.Quote(v.Text))
 		return
 	}
@@ -157,7 +159,7 @@ func (l *loader) pattern(v *strict.Value) {
 		pattern = filepath.Join(folder, pattern)
 	}
 	names, err := filepath.Glob(pattern)
-	names = slices.DeleteFunc(names, func(n string) bool { // as a shell does: editors' files and Kubernetes' ..data
+	names = slices.DeleteFunc(names, func(n string) bool { // hidden files, as in a shell: of editors, and ..data of Kubernetes
 		return strings.HasPrefix(filepath.Base(n), ".") && !strings.HasPrefix(filepath.Base(pattern), ".")
 	})
 	if err != nil || len(names) == 0 {
@@ -168,9 +170,11 @@ func (l *loader) pattern(v *strict.Value) {
 	}
 }
 
+// routeFile loads a route file that a pattern matches, unless it is loaded already.
 func (l *loader) routeFile(v *strict.Value, name string) {
 	if sameFile(name, l.file.Name) {
-		l.Problemf(v.Mark, "routes: the pattern matches this file itself: keep routes in a folder of their own, as in routes/*.yaml")
+		l.Problemf(v.Mark,
+			"routes: the pattern matches this file itself: put the route files into a folder of their own, as in routes/*.yaml")
 		return
 	}
 	if l.seen[name] {
@@ -182,20 +186,22 @@ func (l *loader) routeFile(v *strict.Value, name string) {
 		return
 	}
 	if root := l.Read(name); root != nil {
-		l.inner(baseName(name), root)
+		l.included(baseName(name), root)
 	}
 }
 
+// sameFile reports whether two names are one file.
 func sameFile(a, b string) bool {
 	first, err := os.Stat(a)
 	second, err2 := os.Stat(b)
 	return err == nil && err2 == nil && os.SameFile(first, second)
 }
 
+// baseName returns the name of a file without folder and extension.
 func baseName(name string) string { return strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)) }
 
-// inner reads a route that isn't the root: process keys have no place beside it.
-func (l *loader) inner(name string, root *strict.Value) {
+// included decodes a route of routes. It reports keys of the process, which belong into the process file.
+func (l *loader) included(name string, root *strict.Value) {
 	p := split(root)
 	if p.routes != nil {
 		p.rest.Put(*p.routes)
@@ -216,8 +222,8 @@ func (l *loader) inner(name string, root *strict.Value) {
 	l.route(name, p)
 }
 
-// route reads one route, and adds it to the file's.
-func (l *loader) route(name string, p parts) {
+// route decodes one route and adds it to the File.
+func (l *loader) route(name string, p topLevel) {
 	b := strict.NewBlock(l.Report, p.route.Mark)
 	r := Route{Name: name, Place: p.route.Mark.String(), block: b}
 	if p.route.Value.Kind != strict.Mapping {
@@ -233,7 +239,7 @@ func (l *loader) route(name string, p parts) {
 	}
 	issuer := oidc.Get("issuer")
 	r.HasOIDC = own != nil || issuer != nil && !issuer.Value.Null
-	if own == nil && p.oidc != nil && !p.oidc.Value.Null { // complained about: what it might have said isn't missing
+	if own == nil && p.oidc != nil && !p.oidc.Value.Null { // reported by mapping, so its keys aren't reported as missing
 		r.HasOIDC = true
 		b.Entries["issuer"], b.Entries["client_id"] = &strict.Entry{Bad: true}, &strict.Entry{Bad: true}
 	}
@@ -247,6 +253,7 @@ func (l *loader) route(name string, p parts) {
 	l.file.Routes = append(l.file.Routes, r)
 }
 
+// rules decodes the value of rules.
 func (l *loader) rules(p *strict.Pair) (rules []Rule) {
 	if p == nil || p.Value.Null {
 		return nil

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"errors"
 	"reflect"
 
 	"sallyport/internal/check"
@@ -9,12 +9,13 @@ import (
 	"sallyport/internal/strict"
 )
 
-// issuersKey is the one key of an oidc block whose value is oidc blocks again.
+// issuersKey is the key of an oidc block whose value is a list of oidc blocks. An entry of the list can't have it.
 const issuersKey = "issuers"
 
 var entryShape = strict.ShapeOf(reflect.TypeFor[IssuerEntry]())
 
-// takeIssuers takes the list of issuers out of a flat oidc block. What belongs to one issuer has no place beside it.
+// takeIssuers splits a flat oidc block into the parameters that its issuers share and the entries of issuers. It reports parameters beside
+// issuers that belong to one issuer.
 func (l *loader) takeIssuers(b *strict.Block, oidc *strict.Value) (*strict.Value, []*strict.Value) {
 	p := oidc.Get(issuersKey)
 	if p == nil || p.Value.Null {
@@ -31,7 +32,7 @@ func (l *loader) takeIssuers(b *strict.Block, oidc *strict.Value) (*strict.Value
 		switch {
 		case q.Key == issuersKey:
 		case f != nil && f.Group == "issuer" && !q.Value.Null:
-			l.Problemf(q.Mark, "%s: it belongs to one issuer, and issuers: names several: write it into an entry there", q.Key)
+			l.Problemf(q.Mark, "%s: it belongs to one issuer, and issuers: has several: write it into an entry of issuers:", q.Key)
 		default:
 			rest.Put(q)
 		}
@@ -39,12 +40,12 @@ func (l *loader) takeIssuers(b *strict.Block, oidc *strict.Value) (*strict.Value
 	return rest, p.Value.Items
 }
 
-// issuer reads one entry: its own parameters over those that the entries share.
+// issuer decodes an entry of issuers, with the parameters that the entries share.
 func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) Issuer {
 	b := strict.NewBlock(l.Report, v.Mark)
 	i := Issuer{block: b}
 	b.Entries["oidc"] = &strict.Entry{Mark: v.Mark, Set: true}
-	for _, key := range []string{"paths", "hosts"} { // of the route: checks name their lines
+	for _, key := range []string{"paths", "hosts"} { // of the route, for the lines in messages
 		b.Entries[key] = route.Find(key)
 	}
 	if v.Kind != strict.Mapping {
@@ -68,8 +69,9 @@ func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) 
 	return i
 }
 
-// parts are the oidc blocks of a route, each as a route of its own: one, or one for each issuer.
-func (r *Route) parts() []Route {
+// perIssuer returns the route once for each of its issuers, with the oidc block of that issuer. A route without issuers is returned
+// unchanged.
+func (r *Route) perIssuer() []Route {
 	if len(r.Issuers) == 0 {
 		return []Route{*r}
 	}
@@ -77,13 +79,13 @@ func (r *Route) parts() []Route {
 	for n := range r.Issuers {
 		i := &r.Issuers[n]
 		part := *r
-		part.OIDC, part.block, part.Issuers, part.entries = i.OIDC, i.block, nil, r.Issuers
+		part.OIDC, part.block, part.Issuers, part.siblings = i.OIDC, i.block, nil, r.Issuers
 		all = append(all, part)
 	}
 	return all
 }
 
-// Parts are the route's issuers, each with its whole oidc block: one without a name, or those of oidc.issuers.
+// Parts returns the route's issuers with their oidc blocks: the entries of oidc.issuers, or else one without a name.
 func (r *Route) Parts() []Issuer {
 	if len(r.Issuers) == 0 {
 		return []Issuer{{OIDC: r.OIDC, block: r.block}}
@@ -91,46 +93,36 @@ func (r *Route) Parts() []Issuer {
 	return r.Issuers
 }
 
-// Problem returns a mistake that was found after Load, with the place of the key that it is about.
-func (i *Issuer) Problem(key, message string) error {
-	m := i.block.Find(key).Mark
-	return strict.Problem{File: m.File, Line: m.Line, Text: key + ": " + message}
-}
-
-// checkIssuers judges the list as a whole.
+// checkIssuers checks the entries of issuers against each other, and the rules that name one.
 func (r *Route) checkIssuers() {
-	b := r.block
-	names := map[string]bool{}
+	names, places := map[string]bool{}, map[string]string{} // places by issuer
 	for n := range r.Issuers {
 		i := &r.Issuers[n]
-		i.block.Checker().Must("name", !names[i.Name], "%s is the name of an issuer before: choose another", check.Quote(i.Name))
-		i.block.Checker().One("name", i.Name, func(text string) error {
+		c, issuer := i.block.Checker(), i.OIDC.Flow.Client.Issuer
+		c.Must("name", !names[i.Name], "another entry has the name %s already: choose another", check.Quote(i.Name))
+		c.One("name", i.Name, func(text string) error {
 			if !check.IsToken(text) || len(text) > 64 {
-				return fmt.Errorf("it stands in addresses: write letters, digits, - and _")
+				return errors.New("it becomes a part of URLs: write letters, digits, - and _")
 			}
 			return nil
 		})
-		i.block.Checker().Each("login_domains", i.LoginDomains, check.MailDomain)
+		c.Each("login_domains", i.LoginDomains, check.MailDomain)
 		names[i.Name] = true
+		c.Must("issuer", issuer == "" || places[issuer] == "",
+			"%s is the issuer of the entry at %s already: a token would belong to both", check.Quote(issuer), places[issuer])
+		places[issuer] = i.block.Home.From(r.block.Home)
 	}
 	for n := range r.Rules {
 		rule := &r.Rules[n]
-		rule.block.Checker().Must("login_issuer", rule.LoginIssuer == "" || names[rule.LoginIssuer], "no entry of issuers has the name %s", check.Quote(rule.LoginIssuer))
-	}
-	issuers := map[string]string{}
-	for _, part := range r.parts() {
-		s := &part.OIDC.Flow.Client
-		if other, found := issuers[s.Issuer]; found && s.Issuer != "" && len(r.Issuers) > 0 {
-			part.block.Complain("issuer", "%s is the issuer of the entry at %s already: a token would belong to both", check.Quote(s.Issuer), other)
-		}
-		issuers[s.Issuer] = part.block.Home.From(b.Home)
+		rule.block.Checker().Must("login_issuer", rule.LoginIssuer == "" || names[rule.LoginIssuer],
+			"no entry of issuers has the name %s", check.Quote(rule.LoginIssuer))
 	}
 	r.checkPlaces()
 	r.checkOneResource()
 }
 
-// checkPlaces demands that all entries agree on where in a request credentials stand: one that only some entry looks for would be
-// none to the others. It complains at the entry that writes another value than the first, or else at the first.
+// checkPlaces checks that all entries agree on the places of credentials in requests. An entry would ignore a credential in a place that
+// only another entry reads. The complaint is about an entry that writes another value than the first entry, or else about the first entry.
 func (r *Route) checkPlaces() {
 	if len(r.Issuers) < 2 {
 		return
@@ -141,15 +133,15 @@ func (r *Route) checkPlaces() {
 			continue
 		}
 		for n := range r.Issuers[1:] {
-			here, there := &r.Issuers[n+1], first
-			if reflect.DeepEqual(valueIn(&here.OIDC, &f), valueIn(&there.OIDC, &f)) {
+			entry, other := &r.Issuers[n+1], first
+			if reflect.DeepEqual(valueIn(&entry.OIDC, &f), valueIn(&other.OIDC, &f)) {
 				continue
 			}
-			if !here.block.IsSet(f.Name) {
-				here, there = there, here
+			if !entry.block.IsSet(f.Name) {
+				entry, other = other, entry
 			}
-			here.block.Complain(f.Name, "the entry %s has another value, and a request is read before it is known which issuer it is about: "+
-				"write it once, beside issuers", check.Quote(there.Name))
+			entry.block.Complain(f.Name, "the entry %s has another value, and the gate reads it before it knows the issuer of a request: "+
+				"write it once, beside issuers", check.Quote(other.Name))
 		}
 	}
 }
@@ -159,7 +151,7 @@ func valueIn(o *OIDC, f *strict.Field) any {
 	return reflect.ValueOf(o).Elem().FieldByIndex(f.Index).Interface()
 }
 
-// checkOneResource demands that the entries which describe the protected resource describe the same: a route is one.
+// checkOneResource checks that all entries with protected_resource_metadata have the same, because a route is one resource.
 func (r *Route) checkOneResource() {
 	const key = "protected_resource_metadata"
 	var first *Issuer

@@ -15,8 +15,8 @@ import (
 // A schema is a JSON Schema, or a part of one.
 type schema map[string]any
 
-// Schema returns the JSON Schema (2020-12) of a process file and of a route file, for editors and for checks before a deployment.
-// It is derived from what the files are read into, so it knows every key, but not what Load finds out about their values.
+// Schema returns the JSON Schema (2020-12) of process files and route files, for editors and for checks before a deployment. It is derived
+// from the structs, so it has every key and its type, but not the checks of Load.
 func Schema() ([]byte, error) {
 	root := object(strict.ShapeOf(reflect.TypeFor[File]()), "")
 	properties := root["properties"].(schema)
@@ -35,20 +35,23 @@ func Schema() ([]byte, error) {
 			"$ref": "#/$defs/parameters", "properties": schema{issuersKey: issuerList()}, "unevaluatedProperties": false,
 		}),
 		"route": schema{"type": "object", "required": []string{"route"}, "additionalProperties": false, "properties": schema{
-			"route": schema{"$ref": "#/properties/route"}, "oidc": schema{"$ref": "#/$defs/oidc"}, "rules": schema{"$ref": "#/properties/rules"},
+			"route": schema{"$ref": "#/properties/route"}, "oidc": schema{"$ref": "#/$defs/oidc"},
+			"rules": schema{"$ref": "#/properties/rules"},
 		}},
-		"text":      schema{"type": []string{"string", "number", "boolean"}}, // 123 is a text where a text is expected
+		"text":      schema{"type": []string{"string", "number", "boolean"}}, // YAML reads 123 as a number
 		"boolean":   schema{"anyOf": []schema{{"type": "boolean"}, variableOrFile}},
 		"reference": schema{"type": "string", "pattern": `\$\{(env|file):|^\{vault://env/`},
-		"time":      schema{"anyOf": []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^[0-9.]+([a-zµ]+[0-9.]*)*$`}, variableOrFile}},
+		"time": schema{"anyOf": []schema{
+			{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^[0-9.]+([a-zµ]+[0-9.]*)*$`}, variableOrFile,
+		}},
 	}
 	return json.MarshalIndent(root, "", "  ")
 }
 
-// variableOrFile is a text with a ${...} in it, which may be read as any type.
+// variableOrFile is the schema of a text with a ${...}, whose value can have any type.
 var variableOrFile = schema{"$ref": "#/$defs/reference"}
 
-// parameters are those of an oidc block: each under its own name, and below each prefix of names as well.
+// parameters returns the schema of an oidc block without issuers: each parameter with its full name, and in nested mappings.
 func parameters() schema {
 	out := object(oidcShape, "oidc")
 	delete(out, "additionalProperties")
@@ -64,7 +67,7 @@ func parameters() schema {
 	return out
 }
 
-// issuerList is the one parameter that only a route's block has, not an entry of it.
+// issuerList returns the schema of issuers, which an oidc block of a route has, but not an entry of issuers.
 func issuerList() schema {
 	entry := object(entryShape, "")
 	delete(entry, "additionalProperties")
@@ -72,7 +75,7 @@ func issuerList() schema {
 	return listOf(entry)
 }
 
-// nest adds the mapping that a prefix of names may be.
+// nest adds the schema of the optional nested mapping with the parameters whose names begin with prefix.
 func nest(properties, flat schema, prefix string) {
 	if isObject(prefix) {
 		return
@@ -91,8 +94,7 @@ func nest(properties, flat schema, prefix string) {
 	properties[prefix] = mapping
 }
 
-// object is the schema of a mapping with the keys of a struct. A key that is refused by name may have the values that it may have
-// in a file.
+// object returns the schema of a mapping with the keys of a struct, and with the refused keys of the scope.
 func object(s *strict.Shape, scope string) schema {
 	properties, required := schema{}, []string{}
 	for i := range s.Fields {
@@ -112,7 +114,7 @@ func object(s *strict.Shape, scope string) schema {
 	return out
 }
 
-// schema is what a key may hold that this version knows by name only: see alike.
+// schema returns the schema of a refused key, with the values that it accepts.
 func (r *refusal) schema() schema {
 	accepted := []schema{{"type": "null"}}
 	for text := range strings.SplitSeq(r.accept, "|") {
@@ -133,7 +135,7 @@ func (r *refusal) schema() schema {
 	return schema{"anyOf": accepted, "deprecated": true}
 }
 
-// plainValue is a value as JSON has it.
+// plainValue returns a value for JSON.
 func plainValue(v *strict.Value) any {
 	if v.Kind == strict.List {
 		all := []any{}
@@ -149,7 +151,7 @@ func plainValue(v *strict.Value) any {
 	return plain
 }
 
-// schemaOf returns the schema of one key. Null is the default everywhere but where the key is required.
+// schemaOf returns the schema of a key. Null stands for the default, except for a required key.
 func schemaOf(f *strict.Field, scope string) schema {
 	out := typeSchema(f, f.Type, scope)
 	if f.Default != nil {
@@ -179,7 +181,7 @@ func typeSchema(f *strict.Field, t reflect.Type, scope string) schema {
 		if n := strict.Atoi(f.Min); n > 0 {
 			many["minItems"] = n
 		}
-		if f.IsObject() && (!strict.HasScalarForm(t.Elem())) {
+		if f.IsObject() && !strict.HasScalarForm(t.Elem()) {
 			return many
 		}
 		return schema{"anyOf": []schema{typeSchema(f, t.Elem(), scope), many}}
@@ -210,9 +212,10 @@ func singleSchema(f *strict.Field, t reflect.Type) schema {
 	return schema{"$ref": "#/$defs/text"}
 }
 
-// nullable lets a key be there without a value.
+// nullable returns a schema that also accepts null.
 func nullable(s schema) schema {
 	return schema{"anyOf": []schema{s, {"type": "null"}}}
 }
 
+// listOf returns the schema of an optional list.
 func listOf(s schema) schema { return nullable(schema{"type": "array", "items": s}) }

@@ -13,91 +13,90 @@ import (
 	"sallyport/internal/strict"
 )
 
-// A Source reads a configuration. It can be called again, for a reload. Its error is Problems: everything that is wrong.
+// A Source loads a configuration. It can be called again, for a reload. Its error is strict.Problems.
 type Source func() (*File, error)
 
-// FromFile reads the configuration from a file.
+// FromFile returns a Source that loads a file.
 func FromFile(name string) Source {
 	return func() (*File, error) { return Load(name) }
 }
 
-// FromReader reads the text of a configuration once, of at most 1 MiB, and the files and variables that it names at each call.
-// Relative paths in it are relative to the working directory.
+// FromReader reads a configuration of at most 1 MiB to its end. The Source reads the files and variables that it names at each call.
+// Relative paths are relative to the working directory.
 func FromReader(in io.Reader) Source {
 	data, err := check.ReadLimited(in)
 	return func() (*File, error) {
-		return load(standardInput, false, func(r *strict.Report) *strict.Value {
+		return load(stdinName, false, func(r *strict.Report) *strict.Value {
 			if err != nil {
-				r.Problemf(strict.Mark{File: standardInput, Line: 0}, "it can't be read: %v", err)
+				r.Problemf(strict.Mark{File: stdinName, Line: 0}, "it can't be read: %v", err)
 				return nil
 			}
-			return r.Parse(standardInput, data)
+			return r.Parse(stdinName, data)
 		})
 	}
 }
 
-// FromEnvironment reads the configuration of one route from environment variables alone.
+// FromEnvironment returns a Source of one route that is configured by environment variables alone.
 func FromEnvironment() Source {
 	return func() (*File, error) {
-		return load(environs, true, func(*strict.Report) *strict.Value {
-			return &strict.Value{Mark: strict.Mark{File: environs, Line: 0}, Kind: strict.Mapping}
+		return load(environmentName, true, func(*strict.Report) *strict.Value {
+			return &strict.Value{Mark: strict.Mark{File: environmentName, Line: 0}, Kind: strict.Mapping}
 		})
 	}
 }
 
-// What stands for a file's name in messages.
+// The names of sources without a file, for messages.
 const (
-	standardInput = "stdin"
-	environs      = "environment"
+	stdinName       = "stdin"
+	environmentName = "environment"
 )
 
-// InEnvironment reports whether environment variables name a route, so that FromEnvironment has something to read.
+// InEnvironment reports whether environment variables configure a route, for FromEnvironment.
 func InEnvironment() bool { return variableOf("SALLYPORT_UPSTREAM") != nil }
 
-// A variable is an environment variable that stands for a setting.
+// A variable is an environment variable for a setting.
 type variable struct {
-	name  string
-	path  []string // of the setting's keys
-	list  bool     // several values, separated by commas
-	alone bool     // it counts only where no file is read
+	name   string
+	path   []string // the keys of the setting
+	list   bool     // values are separated by commas or spaces
+	noFile bool     // used only without a file
 }
 
-// variables are all that are read. Those of the process stand in for defaults, and what a file says wins: an image sets its
-// listeners by them. The others are a whole configuration for one route.
+// variables are the environment variables of the gate. Those of the process replace defaults, and a file takes precedence: a container
+// image sets its listeners with them. The others configure one route without a file.
 var variables = []variable{
 	{name: "SALLYPORT_LISTEN", path: []string{"listen"}},
 	{name: "SALLYPORT_ADMIN_LISTEN", path: []string{"admin", "listen"}},
 	{name: "SALLYPORT_TRUSTED_PROXIES", path: []string{"trusted_proxies"}, list: true},
-	{name: "SALLYPORT_UPSTREAM", path: []string{"route", "upstream"}, alone: true},
-	{name: "SALLYPORT_PUBLIC_URL", path: []string{"route", "public_url"}, alone: true},
-	{name: "SALLYPORT_ISSUER", path: []string{"oidc", "issuer"}, alone: true},
-	{name: "SALLYPORT_CLIENT_ID", path: []string{"oidc", "client_id"}, alone: true},
-	{name: "SALLYPORT_CLIENT_SECRET", path: []string{"oidc", "client_secret"}, alone: true},
-	{name: "SALLYPORT_SCOPES", path: []string{"oidc", "scopes"}, list: true, alone: true},
-	{name: "SALLYPORT_AUTH_METHODS", path: []string{"oidc", "auth_methods"}, list: true, alone: true},
-	{name: "SALLYPORT_SESSION_SECRET", path: []string{"oidc", "session_secret"}, alone: true},
+	{name: "SALLYPORT_UPSTREAM", path: []string{"route", "upstream"}, noFile: true},
+	{name: "SALLYPORT_PUBLIC_URL", path: []string{"route", "public_url"}, noFile: true},
+	{name: "SALLYPORT_ISSUER", path: []string{"oidc", "issuer"}, noFile: true},
+	{name: "SALLYPORT_CLIENT_ID", path: []string{"oidc", "client_id"}, noFile: true},
+	{name: "SALLYPORT_CLIENT_SECRET", path: []string{"oidc", "client_secret"}, noFile: true},
+	{name: "SALLYPORT_SCOPES", path: []string{"oidc", "scopes"}, list: true, noFile: true},
+	{name: "SALLYPORT_AUTH_METHODS", path: []string{"oidc", "auth_methods"}, list: true, noFile: true},
+	{name: "SALLYPORT_SESSION_SECRET", path: []string{"oidc", "session_secret"}, noFile: true},
 }
 
-// ofService matches what Kubernetes and Docker put into the environment for a service that is called sallyport.
-var ofService = regexp.MustCompile(`^SALLYPORT_(SERVICE_|PORT$|PORT_|ENV_|NAME$)`)
+// serviceVariable matches the variables that Kubernetes and Docker set for a service with the name sallyport.
+var serviceVariable = regexp.MustCompile(`^SALLYPORT_(SERVICE_|PORT$|PORT_|ENV_|NAME$)`)
 
-// environment adds to the root of a configuration what environment variables say and root doesn't. Alone means that there is
-// no file: then every variable counts, and one that looks like ours and isn't is warned of. Beside a file it may be one that
-// the file refers to.
-func environment(r *strict.Report, root *strict.Value, alone bool) {
+// environment adds the values of environment variables that root doesn't have. If noFile is true, it uses all variables, and warns of
+// unknown ones that begin with SALLYPORT_. With a file it doesn't warn, because the file can refer to such variables.
+func environment(r *strict.Report, root *strict.Value, noFile bool) {
 	for i := range variables {
 		v := &variables[i]
-		if set := variableOf(v.name); set != nil && (alone || !v.alone) {
-			fill(root, v.path, v.split(set))
+		if set := variableOf(v.name); set != nil && (noFile || !v.noFile) {
+			putAt(root, v.path, v.split(set))
 		}
 	}
-	if alone {
+	if noFile {
 		unknownVariables(r)
 	}
 }
 
-// variableOf returns a variable's value as a scalar that refers to it, so that it is read like any ${env:NAME} or ${file:PATH};
-// nil if neither it nor NAME_FILE is set. A variable that is set to nothing isn't set.
+// variableOf returns the value of a variable as the scalar ${env:NAME}, or ${file:PATH} if NAME_FILE is set, so that it is expanded like
+// any other value. It returns nil if both are empty or not set.
 func variableOf(name string) *strict.Value {
 	if os.Getenv(name) != "" {
 		return &strict.Value{Mark: strict.Mark{File: "$" + name, Line: 0}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
@@ -108,13 +107,13 @@ func variableOf(name string) *strict.Value {
 	return nil
 }
 
-// fileSuffix ends the name of a variable that holds the path of a file with the value.
+// fileSuffix is the end of the name of a variable whose value is the path of a file with the setting's value.
 const fileSuffix = "_FILE"
 
-// split makes the value of a list of its parts.
+// split returns the elements of a list as a list. The value of another variable, or one from a file, is returned as it is.
 func (v *variable) split(set *strict.Value) *strict.Value {
-	text, inFile := os.LookupEnv(v.name)
-	if !v.list || !inFile {
+	text, ok := os.LookupEnv(v.name)
+	if !v.list || !ok {
 		return set
 	}
 	out := &strict.Value{Mark: set.Mark, Kind: strict.List}
@@ -124,25 +123,25 @@ func (v *variable) split(set *strict.Value) *strict.Value {
 	return out
 }
 
-// fill puts a value at a path below v, unless there is one.
-func fill(v *strict.Value, path []string, at *strict.Value) {
+// putAt puts a value at a path below v, unless v has a value there.
+func putAt(v *strict.Value, path []string, value *strict.Value) {
 	p := v.Get(path[0])
 	switch {
 	case p == nil && len(path) == 1:
-		v.Put(strict.Pair{Mark: at.Mark, Key: path[0], Value: at})
+		v.Put(strict.Pair{Mark: value.Mark, Key: path[0], Value: value})
 	case p == nil:
 		below := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
-		fill(below, path[1:], at)
+		putAt(below, path[1:], value)
 		v.Put(strict.Pair{Mark: v.Mark, Key: path[0], Value: below})
 	case len(path) > 1 && p.Value.Kind == strict.Mapping:
-		fill(p.Value, path[1:], at)
+		putAt(p.Value, path[1:], value)
 	case len(path) > 1 && p.Value.Null:
 		p.Value = &strict.Value{Mark: p.Mark, Kind: strict.Mapping}
-		fill(p.Value, path[1:], at)
+		putAt(p.Value, path[1:], value)
 	}
 }
 
-// unknownVariables reports variables that look like ours and that nothing reads.
+// unknownVariables warns of variables that begin with SALLYPORT_ and that the gate doesn't read.
 func unknownVariables(r *strict.Report) {
 	var names []string
 	for _, v := range variables {
@@ -150,12 +149,13 @@ func unknownVariables(r *strict.Report) {
 	}
 	for _, entry := range os.Environ() {
 		name, text, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "SALLYPORT_") && text != "" && !slices.Contains(names, name) && !ofService.MatchString(name) {
+		if strings.HasPrefix(name, "SALLYPORT_") && text != "" && !slices.Contains(names, name) && !serviceVariable.MatchString(name) {
 			r.Warningf(strict.Mark{File: "$" + name, Line: 0}, "no setting is read from this variable%s", didYouMean(name, names))
 		}
 	}
 }
 
+// didYouMean returns the advice for an unknown variable.
 func didYouMean(name string, names []string) string {
 	if near := check.Nearest(name, names); near != "" {
 		return ", did you mean " + near + "?"
@@ -163,8 +163,8 @@ func didYouMean(name string, names []string) string {
 	return ": a configuration file can read any, as in client_id: ${env:NAME}"
 }
 
-// AdminAddress returns admin.listen of the file of a name, or what stands in for it if there is no such file, in the form
-// host:port for a client on this machine. Nothing else of the file is judged.
+// AdminAddress returns admin.listen of a file, or the environment's or default value if the file doesn't exist or doesn't have the key. It
+// checks nothing else in the file. It returns an error if the value is off.
 func AdminAddress(name string) (string, error) {
 	r, root := &strict.Report{Hints: hints}, &strict.Value{Kind: strict.Mapping}
 	if _, err := os.Stat(name); name != "" && !errors.Is(err, os.ErrNotExist) {
@@ -184,7 +184,7 @@ func AdminAddress(name string) (string, error) {
 		}
 	}
 	if address == "off" {
-		return "", errors.New("admin.listen is off, so nothing can be asked: write admin: {listen: 127.0.0.1:9000}")
+		return "", errors.New("admin.listen is off, so there is no health check: write admin: {listen: 127.0.0.1:9000}")
 	}
 	return address, nil
 }

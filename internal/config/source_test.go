@@ -15,7 +15,7 @@ func TestVariablesAreDocumented(t *testing.T) {
 	for _, v := range variables {
 		row := "| `" + v.name + "` | `" + strings.Join(v.path, ".") + "`"
 		where := "| read where the file doesn't say it |"
-		if v.alone {
+		if v.noFile {
 			where = "| not read |"
 		}
 		line := lineWith(string(page), row)

@@ -12,17 +12,17 @@ import (
 	"sallyport/internal/strict"
 )
 
-// hints say what a file may have meant by what no setting has.
-var hints = &strict.Hints{Unknown: unknown, Value: notBuilt, OneOnly: oneOnly}
+// hints are the hints of all configuration files.
+var hints = &strict.Hints{Unknown: unknown, Value: unsupportedValue, OneOnly: oneOnly}
 
-// unknown returns the complaint about a key that no field has: one that isn't in this version, one that belongs elsewhere, or a slip. It is
-// empty for one that says what happens anyway.
+// unknown returns the problem with an unknown key: it isn't in this version, belongs elsewhere, or is misspelled. It returns "" for a key
+// that this version doesn't have, if its value is what the gate does anyway.
 func unknown(scope, path string, p strict.Pair, s *strict.Shape) string {
 	if r := refusals[scope][p.Key]; r != nil {
-		if r.means(p.Value) {
+		if r.accepts(p.Value) {
 			return ""
 		}
-		return r.sentence(path)
+		return r.text(path)
 	}
 	known := keysOf(scope, s)
 	if scope == "oidc" && p.Value.Kind == strict.Mapping {
@@ -31,7 +31,7 @@ func unknown(scope, path string, p strict.Pair, s *strict.Shape) string {
 	return fmt.Sprintf("unknown key %s%s", path, hint(scope, p.Key, known))
 }
 
-// keysOf lists what may stand in a mapping, with what is refused by name.
+// keysOf returns the keys of a mapping, including those that are refused by name.
 func keysOf(scope string, s *strict.Shape) []string {
 	names := slices.Collect(maps.Keys(refusals[scope]))
 	for i := range s.Fields {
@@ -47,7 +47,7 @@ func keysOf(scope string, s *strict.Shape) []string {
 	return names
 }
 
-// prefixes lists what may stand before the members of a nested mapping, such as session.
+// prefixes returns the keys of the optional nested mappings of an oidc block, such as session.
 func prefixes(names []string) (all []string) {
 	for _, n := range names {
 		for i := range n {
@@ -59,8 +59,8 @@ func prefixes(names []string) (all []string) {
 	return all
 }
 
-// homes are the mappings in which a key may have been meant to stand, and their shapes.
-var homes = []struct {
+// mappings are the mappings that an unknown key may belong to.
+var mappings = []struct {
 	scope, where string
 	shape        *strict.Shape
 }{
@@ -70,27 +70,27 @@ var homes = []struct {
 	{"", "beside route: or routes:, not below another key", strict.ShapeOf(reflect.TypeFor[File]())},
 }
 
-// hint says what an unknown key may have been meant as.
+// hint returns the advice for an unknown key. The known keys are those of its mapping.
 func hint(scope, key string, known []string) string {
 	var places []string
-	for _, h := range homes {
-		if h.scope != scope && slices.Contains(keysOf(h.scope, h.shape), key) {
-			places = append(places, h.where)
+	for _, m := range mappings {
+		if m.scope != scope && slices.Contains(keysOf(m.scope, m.shape), key) {
+			places = append(places, m.where)
 		}
 	}
-	if say := foreignKey(scope, key, false); say != "" {
-		return ": " + say
+	if advice := foreignKey(scope, key, false); advice != "" {
+		return ": " + advice
 	}
 	if len(places) > 0 {
 		return ": it belongs " + strings.Join(places, " or ")
 	}
 	if scope == "oidc" {
-		if parent, member, ok := member(key); ok {
+		if parent, member, ok := splitMember(key); ok {
 			return fmt.Sprintf(": write %s: {%s: ...}", parent, member)
 		}
 	}
-	if say := foreignKey(scope, key, true); say != "" {
-		return ": " + say
+	if advice := foreignKey(scope, key, true); advice != "" {
+		return ": " + advice
 	}
 	if near := check.Nearest(key, known); near != "" {
 		return ", did you mean " + near + "?"
@@ -98,8 +98,8 @@ func hint(scope, key string, known []string) string {
 	return ": take it out"
 }
 
-// member splits redis_host into redis and host.
-func member(key string) (parent, name string, ok bool) {
+// splitMember splits the name of a member of a mapping, such as redis_host, into redis and host.
+func splitMember(key string) (parent, name string, ok bool) {
 	for i := range oidcShape.Fields {
 		f := &oidcShape.Fields[i]
 		t, isStruct := strict.Structure(f.Type)

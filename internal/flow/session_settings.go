@@ -77,7 +77,7 @@ func checkSession(v view, c check.Checker, x *kindContext) {
 		"without a session every page would begin a new login: take authorization_code out, or write login_action: response or upstream")
 	c.One("session_cookie_name", s.SessionCookieName, check.CookieName)
 	c.Must("session_cookie_name", s.SessionCookieName == "" || s.SessionCookieName != login.AuthorizationCookieName,
-		"the login cookie has this name, too: choose another one")
+		"the login cookie has this name too: choose another one")
 	s.SessionCookie.check(c, "session_cookie_", &x.Route)
 	if s.SessionCookie.SameSite == "Strict" {
 		c.Warn("session_cookie_same_site", "with Strict a browser sends no session when a link, "+

@@ -29,11 +29,11 @@ func (s *Settings) checkIssuer(c check.Checker) {
 	webURL := func(text string) error { return check.URL(text, "https", "http") }
 	c.One("issuer", s.Issuer, webURL)
 	if strings.HasPrefix(s.Issuer, "http://") && !auth.Loopback(s.Issuer) {
-		c.Warn("issuer", "it is reached without TLS: anybody on the way can be the issuer")
+		c.Warn("issuer", "it is reached without TLS: anyone on the network path can impersonate the issuer")
 	}
 	s.checkTenant(c)
 	if !s.SSLVerify {
-		c.Warn("ssl_verify", "the issuer's certificate isn't verified: anybody on the way can be the issuer")
+		c.Warn("ssl_verify", "the issuer's certificate isn't verified: anyone on the network path can impersonate the issuer")
 	}
 	c.Each("issuers_allowed", s.IssuersAllowed, check.NotEmpty)
 	c.PEM("ca_file", s.CAFile)
@@ -60,21 +60,21 @@ func (s *Settings) checkTenant(c check.Checker) {
 // checkVerification names the danger of each setting that weakens verification.
 func (s *Settings) checkVerification(c check.Checker) {
 	if !s.VerifySignature {
-		c.Warn("verify_signature", "INSECURE: signatures aren't verified, so anybody can write a token and is whom it says")
+		c.Warn("verify_signature", "INSECURE: signatures aren't verified, so anyone can forge a token for any user")
 	}
 	if !s.VerifyClaims {
-		c.Warn("verify_claims", "INSECURE: expired tokens and those of any issuer whose keys are the same are taken")
+		c.Warn("verify_claims", "INSECURE: expired tokens, and tokens of other issuers with the same keys, are accepted")
 	}
 	if len(s.IgnoreSignature) > 0 {
-		c.Warn("ignore_signature", "INSECURE: whoever answers in the issuer's name is believed: nothing but TLS says that it is the issuer")
+		c.Warn("ignore_signature", "INSECURE: signatures aren't verified: only TLS authenticates the issuer")
 	}
 	if s.EnableHSSignatures {
-		c.Warn("enable_hs_signatures", "whoever knows client_secret can write tokens of this issuer")
+		c.Warn("enable_hs_signatures", "anyone who has client_secret can sign tokens of this issuer")
 		c.Must("enable_hs_signatures", len(s.ClientSecret) > 0,
-			"it needs client_secret, by which tokens are verified: add it, or take it out")
+			"it needs client_secret, the key that verifies the tokens: add it, or take it out")
 	}
 	c.Must("id_token_signed_response_alg", s.EnableHSSignatures || !strings.HasPrefix(s.IDTokenSignedResponseAlg, "HS"),
-		"%s is signed with client_secret: write enable_hs_signatures: true, or better have the issuer sign with RS256 or ES256",
+		"%s is signed with client_secret: write enable_hs_signatures: true, or better let the issuer sign with RS256 or ES256",
 		s.IDTokenSignedResponseAlg)
 }
 
@@ -94,7 +94,7 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 		c.One(fmt.Sprintf("extra_jwks_uris[%d]", i), address, s.checkEndpoint)
 	}
 	if len(s.ExtraJWKSURIs) > 0 {
-		c.Warn("extra_jwks_uris", "whoever has a key of these sets can sign tokens of this issuer")
+		c.Warn("extra_jwks_uris", "a holder of a key of these sets can sign tokens of this issuer")
 	}
 	if !s.UsingPseudoIssuer {
 		return
@@ -124,9 +124,9 @@ func (s *Settings) checkEndpoint(text string) error {
 	case err != nil:
 		return err
 	case u.Fragment != "":
-		return errors.New("an endpoint has no fragment: write it up to the #")
+		return errors.New("an endpoint can't have a fragment: write it up to the #")
 	case u.Scheme == "http" && strings.HasPrefix(s.Issuer, "https://"):
-		return errors.New("it is reached without TLS, and the issuer with: write https://")
+		return errors.New("it is reached without TLS, but the issuer with TLS: write https://")
 	}
 	return nil
 }
@@ -138,12 +138,12 @@ func (s *Settings) checkClient(c check.Checker) {
 	}
 	c.Each("client_id", s.ClientID, check.NotEmpty)
 	for i, id := range s.ClientID {
-		c.Must(fmt.Sprintf("client_id[%d]", i), slices.Index(s.ClientID, id) == i, "%s stands here twice: take one out", check.Quote(id))
+		c.Must(fmt.Sprintf("client_id[%d]", i), slices.Index(s.ClientID, id) == i, "%s is written twice: take one out", check.Quote(id))
 	}
 	for i, secret := range s.ClientSecret {
 		c.Example(fmt.Sprintf("client_secret[%d]", i), secret)
 	}
-	c.Must("client_arg", check.IsToken(s.ClientArg), "it is the name of a header and a parameter: write letters, digits, - and _")
+	c.Must("client_arg", check.IsToken(s.ClientArg), "it names a header and a parameter: write letters, digits, - and _")
 	c.Each("client_assertion_file", s.ClientAssertionFile, check.NotEmpty)
 	for i := range s.ClientJWK {
 		c.Err(fmt.Sprintf("client_jwk[%d]", i), s.ClientJWK[i].Check())
@@ -171,7 +171,8 @@ func (s *Settings) checkCertificate(c check.Checker) {
 		}
 	}
 	if !s.TLSClientAuthSSLVerify {
-		c.Warn("tls_client_auth_ssl_verify", "the issuer's certificate isn't verified: anybody on the way can be the issuer")
+		c.Warn("tls_client_auth_ssl_verify",
+			"the issuer's certificate isn't verified: anyone on the network path can impersonate the issuer")
 	}
 }
 

@@ -46,7 +46,8 @@ func (p *namedValues) check(c check.Checker) {
 		what = "a header's value"
 	}
 	for i, v := range p.secrets {
-		c.Must(fmt.Sprintf("%s[%d]", p.values, i), !check.HasControls(string(v)), "%s holds no line breaks and controls", what)
+		c.Must(fmt.Sprintf("%s[%d]", p.values, i), !check.HasControls(string(v)),
+			"%s can't have line breaks and other control characters", what)
 	}
 }
 
@@ -56,7 +57,7 @@ func CheckUserinfoHeader(name string) error {
 	case "authorization":
 		return errors.New("it carries the access token: choose another header")
 	case "accept":
-		return errors.New("it is what userinfo_accept says: write that")
+		return errors.New("userinfo_accept sets it: write that")
 	}
 	return check.Header(name)
 }
@@ -70,7 +71,7 @@ var protectedArgs = []string{
 // CheckTokenArg judges a parameter that is added to requests to the token and introspection endpoints.
 func CheckTokenArg(name string) error {
 	if slices.Contains(protectedArgs, name) {
-		return errors.New("the request has this parameter already, and nothing may replace it: take it out")
+		return errors.New("the gate sets this parameter itself, and it can't be replaced: take it out")
 	}
 	return check.ParamName(name)
 }
@@ -81,7 +82,7 @@ func (s *Settings) checkExchange(c check.Checker) {
 		return
 	}
 	c.Must("token_exchange.provider", x.Provider == "standard" || x.GrantType == "jwt_bearer",
-		"microsoft is a way of the jwt_bearer grant: write grant_type: jwt_bearer")
+		"microsoft is a variant of the jwt_bearer grant: write grant_type: jwt_bearer")
 	for n := range x.SubjectTokenIssuers {
 		s.checkSubjectIssuer(c, fmt.Sprintf("token_exchange.subject_token_issuers[%d]", n), &x.SubjectTokenIssuers[n])
 	}
@@ -92,18 +93,18 @@ func (s *Settings) checkSubjectIssuer(c check.Checker, key string, e *SubjectTok
 	c.One(key+".issuer", e.Issuer, func(text string) error { return check.URL(text, "https", "http") })
 	c.One(key+".jwks_uri", e.JWKSURI, s.checkEndpoint)
 	c.Must(key+".verify_signature", e.VerifySignature,
-		"a token whose signature nobody verified could be anybody's: it is always verified; take it out")
+		"the signature is always verified, because anyone can forge an unsigned token: take it out")
 	c.Audience(e.AudienceRequired)
 	own := IssuerOf(e.Issuer) == IssuerOf(s.Issuer)
 	on := e.Conditions
 	empty := on == nil || len(on.HasAudience)+len(on.HasScopes)+len(on.MissingAudience)+len(on.MissingScopes) == 0
 	switch {
 	case own && empty:
-		c.Complain(key+".issuer", "it is the route's own issuer, so every token would be exchanged, the exchanged ones too: "+
+		c.Complain(key+".issuer", "it is the route's own issuer, so every token would be exchanged, including exchanged ones: "+
 			"add conditions, such as conditions: {missing_audience: [...]}")
 	case !own && !empty:
 		c.Complain(key+".conditions",
-			"a token of another issuer is always exchanged, because nobody else would vouch for it: take them out")
+			"a token of another issuer is always exchanged, because the route accepts only tokens of its own issuer: take them out")
 	}
 	c.Must(key+".jwks_uri", !own || e.JWKSURI == "", "it is the route's own issuer, whose keys are known: take it out")
 }
@@ -117,7 +118,7 @@ func (q *ExchangeRequest) check(c check.Checker, key string) {
 		{"audience", len(q.Audience), q.EmptyAudience}, {"scopes", len(q.Scopes), q.EmptyScopes},
 		{"headers_names", len(q.HeadersNames), q.EmptyHeaders}, {"post_args_names", len(q.PostArgsNames), q.EmptyPostArgs},
 	} {
-		c.Must(key+p.key, p.n == 0 || !p.empty, "it is written and switched off: take one of them out")
+		c.Must(key+p.key, p.n == 0 || !p.empty, "it is written, but switched off: take one of them out")
 	}
 	for _, pair := range []namedValues{
 		{key + "headers_names", key + "headers_values", q.HeadersNames, q.HeadersValues, check.Header},

@@ -104,8 +104,8 @@ const (
 // Enums returns the values that the settings take, by key.
 func (ClientSettings) Enums() map[string][]string {
 	methods := []string{
-		"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth",
-		"none",
+		"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
+		"self_signed_tls_client_auth", "none",
 	}
 	symmetric := []string{"HS256", "HS384", "HS512"}
 	asymmetric := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -115,7 +115,8 @@ func (ClientSettings) Enums() map[string][]string {
 		"client_alg":                      slices.Concat(symmetric, asymmetric),
 		"id_token_signed_response_alg":    slices.Concat(asymmetric, symmetric),
 		"ignore_signature": {
-			GrantAuthorizationCode, GrantClientCredentials, requestIntrospection, GrantPassword, GrantRefreshToken, requestSession, requestUserinfo,
+			GrantAuthorizationCode, GrantClientCredentials, requestIntrospection, GrantPassword, GrantRefreshToken,
+			requestSession, requestUserinfo,
 		},
 	}
 }

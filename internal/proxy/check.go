@@ -21,7 +21,7 @@ func (s *RouteSettings) Check(c check.Checker) {
 	c.PEM("upstream.ca_file", u.CAFile)
 	c.One("upstream.server_name", u.ServerName, check.ServerName)
 	if !u.SSLVerify && c.IsSet("upstream.ssl_verify") {
-		c.Warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anybody on the way can be the upstream")
+		c.Warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anyone on the network path can impersonate the upstream")
 	}
 }
 
@@ -192,6 +192,6 @@ func (s *ErrorSettings) Check(c check.Checker) {
 	c.Each("forbidden_redirect_uri", s.ForbiddenRedirectURI, check.Target)
 	c.Each("unexpected_redirect_uri", s.UnexpectedRedirectURI, check.Target)
 	if s.DisplayErrors {
-		c.Warn("display_errors", "inner detail is shown to clients: for debugging only")
+		c.Warn("display_errors", "internal details are shown to clients: for debugging only")
 	}
 }

@@ -14,10 +14,10 @@ func CheckHost(host string) error {
 	case err == nil && address.IsValid():
 		return nil
 	case strings.Contains(host, "://") || strings.Contains(host, "@"):
-		return errors.New("it is a host and no URL: write host: redis.example.com, " +
+		return errors.New("it is a host, not a URL: write host: redis.example.com, " +
 			"and port, username, password and database beside it, and ssl: true for rediss")
 	case strings.HasPrefix(host, "/") || strings.HasPrefix(host, "unix:"):
-		return errors.New("it is a host and no file: write socket: /run/redis/redis.sock in its place")
+		return errors.New("it is a host, not a file: write socket: /run/redis/redis.sock instead")
 	case strings.HasPrefix(host, "["):
 		return errors.New("an IPv6 address is written here without brackets and port: write host: 2001:db8::1, and port beside it")
 	case strings.ContainsAny(host, ", "):
@@ -33,7 +33,7 @@ func CheckHost(host string) error {
 // CheckSocket returns an error if path is not an absolute path.
 func CheckSocket(path string) error {
 	if !strings.HasPrefix(path, "/") {
-		return errors.New("it is the socket's absolute path, and no URL: write such as /run/redis/redis.sock")
+		return errors.New("it is the socket's absolute path, not a URL: write such as /run/redis/redis.sock")
 	}
 	return nil
 }

@@ -20,12 +20,10 @@ func (s *Settings) Check(c check.Checker, used bool) {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
 	}
 	if s.Storage == "redis" && len(s.Secret) == 0 {
-		c.Warn("session_storage",
-			"without session_secret each process makes one up, so no restart and no other replica can read what Redis holds: "+
-				"write session_secret (openssl rand -base64 32)")
+		c.Warn("session_storage", "without session_secret each process generates one, "+
+			"so sessions in Redis can't be read after a restart or by another replica: write session_secret (openssl rand -base64 32)")
 	}
 	if s.IdlingTimeout == 0 && s.RollingTimeout == 0 && s.AbsoluteTimeout == 0 {
-		c.Warn("session_absolute_timeout",
-			"all three session timeouts are 0, so a session that somebody has stolen never ends: write one of them")
+		c.Warn("session_absolute_timeout", "all three session timeouts are 0, so a stolen session never ends: write one of them")
 	}
 }

@@ -10,18 +10,18 @@ import (
 	"sallyport/internal/check"
 )
 
-// Hints say what a file may have meant by what no setting has. Each may be nil.
+// Hints add what the program knows about its settings to the messages. Each field may be nil.
 type Hints struct {
-	// Unknown returns the complaint about a key that no field has; empty: the key may stand there. Scope names the kind of mapping, and
-	// path the key with those around it.
+	// Unknown returns the problem with a key that no field of s has, or "" if the key is accepted and ignored. The scope is the
+	// kind of mapping that has the key. The path is the key with the keys above it.
 	Unknown func(scope, path string, p Pair, s *Shape) string
-	// Value returns why a value of a setting isn't taken; empty: it is.
+	// Value returns the problem with a value, or "" if there is none.
 	Value func(scope, key, text string) string
-	// OneOnly says, by key, what to write for several values where one is expected.
+	// OneOnly has, by key, the text that follows "expected one value, got a list".
 	OneOnly map[string]string
 }
 
-// hints returns the report's.
+// hints returns the hints of the report. They are never nil.
 func (b *Block) hints() *Hints {
 	if b.Report.Hints == nil {
 		return &Hints{}
@@ -29,8 +29,8 @@ func (b *Block) hints() *Hints {
 	return b.Report.Hints
 }
 
-// unknown reports a key that no field has.
-func (b *Block) unknown(scope, prefix string, p Pair, s *Shape) {
+// unknownKey reports a key that no field of s has.
+func (b *Block) unknownKey(scope, prefix string, p Pair, s *Shape) {
 	text := fmt.Sprintf("unknown key %s", keyName(prefix+p.Key))
 	if unknown := b.hints().Unknown; unknown != nil {
 		text = unknown(scope, keyName(prefix+p.Key), p, s)
@@ -40,35 +40,38 @@ func (b *Block) unknown(scope, prefix string, p Pair, s *Shape) {
 	}
 }
 
-// Checker returns a Checker that reports to the block.
+// Checker returns a Checker whose report is the block.
 func (b *Block) Checker() check.Checker { return check.Checker{Report: b} }
 
-// A Block is a part of the configuration while it is read and checked: a route with its oidc Block, a rule, or the keys of
-// the process. It remembers where each key stands, so that later checks can name the line.
+// A Block is a part of a configuration that is checked as a whole. It has the place of each of its keys, so that checks after Decode
+// can report the line. It implements check.Report.
 type Block struct {
 	*Report
-	Home    Mark
+	Home    Mark // for problems with keys that aren't written
 	Entries map[string]*Entry
 }
 
-// An Entry is a key as it is written. Keys of mappings below a block are joined with dots, elements of lists are name[0].
+// An Entry is a key of a block as it is written. The name of a key in a nested mapping has the keys above it, joined with dots. An
+// element of a list is name[0].
 type Entry struct {
 	Mark
-	text string // of a scalar, for messages: unexpanded; empty if it must not be shown
-	Set  bool   // to something else than null
-	Bad  bool   // it was complained about, so that no check needs to
+	text string // of a scalar, with its ${...}, for messages; empty if it must not be shown
+	Set  bool   // the value isn't null
+	Bad  bool   // a problem with the value is reported, so that later checks leave it out
 }
 
+// NewBlock returns a block without keys.
 func NewBlock(r *Report, home Mark) *Block {
 	return &Block{Report: r, Home: home, Entries: map[string]*Entry{}}
 }
 
-// enclosing is the path of the mapping or list around a key, or "" at the top.
-func enclosing(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
+// parent returns the path of the mapping or list that has a key, or "" at the top.
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// Find returns the entry of a key, or of what encloses it, or of the block.
+// Find returns the entry of a key. If the key isn't written, it returns the entry of the nearest mapping or list above it, or at the top
+// an entry with the place of the block.
 func (b *Block) Find(path string) *Entry {
-	for ; path != ""; path = enclosing(path) {
+	for ; path != ""; path = parent(path) {
 		if e := b.Entries[path]; e != nil {
 			return e
 		}
@@ -76,10 +79,10 @@ func (b *Block) Find(path string) *Entry {
 	return &Entry{Mark: b.Home}
 }
 
-// IsSet reports whether a key is written, with another value than null.
+// IsSet reports whether a key is written and its value isn't null.
 func (b *Block) IsSet(path string) bool { return b.Entries[path] != nil && b.Entries[path].Set }
 
-// Complain reports a mistake in the value of a key, unless one is reported already.
+// Complain reports a problem with the value of a key, unless one is reported already.
 func (b *Block) Complain(path, format string, args ...any) {
 	e := b.Find(path)
 	if e.Bad {
@@ -91,38 +94,38 @@ func (b *Block) Complain(path, format string, args ...any) {
 	}
 }
 
-// Warn reports what one should know of a key.
+// Warn reports a valid value that is probably a mistake.
 func (b *Block) Warn(path, format string, args ...any) {
 	b.Warningf(b.Find(path).Mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
 }
 
-// spoil reports a mistake in a value that was read, which later checks then leave alone.
-func (b *Block) spoil(path string, v *Value, format string, args ...any) {
+// reject reports a problem with a value, and marks its key and the keys above it as bad.
+func (b *Block) reject(path string, v *Value, format string, args ...any) {
 	b.Problemf(v.Mark, "%s: %s", keyName(path), fmt.Sprintf(format, args...))
-	for p := path; p != ""; p = enclosing(p) {
+	for p := path; p != ""; p = parent(p) {
 		if e := b.Entries[p]; e != nil {
 			e.Bad = true
 		}
 	}
 }
 
-// IsBad reports whether a mistake of a key, or of what encloses it, is reported already.
+// IsBad reports whether a problem with a key, or with a mapping or list that has it, is reported already.
 func (b *Block) IsBad(path string) bool { return b.Find(path).Bad }
 
-// Missing reports a key that must be there, at the oidc block.
+// Missing reports that a required key of the oidc mapping is missing, at the place of that mapping.
 func (b *Block) Missing(key, write string) {
 	if !b.Find(key).Bad {
 		b.Problemf(b.Find("oidc").Mark, "%s is missing: write %s", key, write)
 	}
 }
 
-// Shown returns a value as it stands in the file, quoted for a message.
+// Shown returns a value as it is written, quoted for a message. It returns "" in quotes for a secret.
 func (b *Block) Shown(path string) string { return check.Quote(b.Find(path).text) }
 
-// Place returns where a key stands, as seen from another key.
+// Place returns the place of a key for a message about the key from.
 func (b *Block) Place(key, from string) string { return b.Find(key).Mark.From(b.Find(from).Mark) }
 
-// InOrder returns headers as their settings are read: what a block inherits from another file comes before its own.
+// InOrder returns the headers sorted by the places of their settings. Settings from other files, which the block inherits, come first.
 func (b *Block) InOrder(all []check.SentHeader) []check.SentHeader {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(x, y check.SentHeader) int {
@@ -140,8 +143,8 @@ func (b *Block) InOrder(all []check.SentHeader) []check.SentHeader {
 
 func keyName(path string) string { return check.KeyName(path) }
 
-// enter remembers where a key stands.
-func (b *Block) enter(path string, v *Value, f *Field) {
+// addEntry adds the entry of a key. It doesn't keep the text of a secret.
+func (b *Block) addEntry(path string, v *Value, f *Field) {
 	e := &Entry{Mark: v.Mark, Set: !v.Null}
 	if v.Kind == Scalar && !IsSecret(f.Type) {
 		e.text = v.Text
@@ -149,13 +152,13 @@ func (b *Block) enter(path string, v *Value, f *Field) {
 	b.Entries[path] = e
 }
 
-// Decode reads a mapping into the struct that out is. The scope names the kind of mapping for keys that it doesn't know;
-// prefix goes before the keys' names in messages.
+// Decode decodes a mapping into out, which must be a settable struct. Fields whose keys are missing or null get their defaults. The
+// scope is the kind of mapping, for Hints. The prefix precedes the names of the keys in Entries and in messages.
 func (b *Block) Decode(scope, prefix string, v *Value, out reflect.Value) {
 	s := ShapeOf(out.Type())
 	for _, p := range v.Pairs {
 		if s.ByName[p.Key] == nil {
-			b.unknown(scope, prefix, p, s)
+			b.unknownKey(scope, prefix, p, s)
 		}
 	}
 	for i := range s.Fields {
@@ -164,28 +167,29 @@ func (b *Block) Decode(scope, prefix string, v *Value, out reflect.Value) {
 	}
 }
 
+// field decodes the value of one field of a mapping, or sets its default.
 func (b *Block) field(scope, prefix string, v *Value, f *Field, out reflect.Value) {
 	path := prefix + f.Name
 	p := v.Get(f.Name)
 	if p != nil {
-		b.enter(path, p.Value, f)
+		b.addEntry(path, p.Value, f)
 	}
 	switch {
 	case p != nil && !p.Value.Null:
 		b.value(scope, path, p.Value, f, out)
 		if f.Required && out.IsZero() {
-			b.Complain(path, "it is empty: write %s", f.wants(f.Type))
+			b.Complain(path, "it is empty: write %s", f.expected(f.Type))
 		}
 	case f.Required:
 		b.Problemf(v.Mark, "%s is missing: add it", keyName(path))
-	case p != nil && out.Kind() == reflect.Pointer: // null says no to a default, too
+	case p != nil && out.Kind() == reflect.Pointer: // null replaces a default
 	default:
-		fill(f, out)
+		setDefault(f, out)
 	}
 }
 
-// fill gives a field its default.
-func fill(f *Field, out reflect.Value) {
+// setDefault sets a field to its default, or the fields of a struct to theirs.
+func setDefault(f *Field, out reflect.Value) {
 	if f.Default != nil {
 		b := NewBlock(&Report{}, f.Default.Mark)
 		b.value("", f.Name, f.Default, f, out)
@@ -197,12 +201,12 @@ func fill(f *Field, out reflect.Value) {
 	if t, ok := Structure(out.Type()); ok && out.Kind() == reflect.Struct {
 		for i := range ShapeOf(t).Fields {
 			inner := &ShapeOf(t).Fields[i]
-			fill(inner, out.FieldByIndex(inner.Index))
+			setDefault(inner, out.FieldByIndex(inner.Index))
 		}
 	}
 }
 
-// value reads a value that isn't null.
+// value decodes a value that isn't null.
 func (b *Block) value(scope, path string, v *Value, f *Field, out reflect.Value) {
 	_, isStruct := Structure(out.Type())
 	switch {
@@ -220,23 +224,25 @@ func (b *Block) value(scope, path string, v *Value, f *Field, out reflect.Value)
 	}
 }
 
+// structure decodes a mapping, or a single value for the field with the tag scalar.
 func (b *Block) structure(scope, path string, v *Value, f *Field, out reflect.Value) {
 	s := ShapeOf(out.Type())
 	if v.Kind == Scalar && s.Scalar != nil {
 		v = &Value{Mark: v.Mark, Kind: Mapping, Pairs: []Pair{{v.Mark, s.Scalar.Name, v}}, index: map[string]int{s.Scalar.Name: 0}}
 	}
 	if v.Kind == List && s.Scalar != nil {
-		b.spoil(path, v, "expected one value, got a list%s", b.hints().OneOnly[f.Name])
+		b.reject(path, v, "expected one value, got a list%s", b.hints().OneOnly[f.Name])
 		return
 	}
 	if v.Kind != Mapping {
-		b.spoil(path, v, "expected a mapping with keys such as %s:, got %s", s.Fields[0].Name, v.Kind)
+		b.reject(path, v, "expected a mapping with keys such as %s:, got %s", s.Fields[0].Name, v.Kind)
 		return
 	}
 	inner := scope + "." + f.Name
 	b.Decode(strings.TrimPrefix(inner, "."), path+".", v, out)
 }
 
+// list decodes a list. A single value is a list of one element.
 func (b *Block) list(scope, path string, v *Value, f *Field, out reflect.Value) {
 	items := v.Items
 	_, structs := Structure(out.Type().Elem())
@@ -246,38 +252,38 @@ func (b *Block) list(scope, path string, v *Value, f *Field, out reflect.Value) 
 	case v.Kind == Mapping && structs && HasScalarForm(out.Type().Elem()):
 		items = []*Value{v}
 	case v.Kind == Mapping && structs:
-		b.spoil(path, v, "expected a list of mappings, got a mapping: write \"- \" before its first key, and indent the others")
+		b.reject(path, v, "expected a list of mappings, got a mapping: write \"- \" before its first key, and indent the others")
 		return
 	case v.Kind == Mapping:
-		b.spoil(path, v, "expected a list, got a mapping%s", vaultHint(v))
+		b.reject(path, v, "expected a list, got a mapping%s", vaultHint(v))
 		return
 	}
 	result := reflect.MakeSlice(out.Type(), len(items), len(items))
 	for i, item := range items {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		b.enter(at, item, f)
+		b.addEntry(at, item, f)
 		if item.Null {
-			b.spoil(at, item, "an element is empty: write its value, or take the \"- \" out")
+			b.reject(at, item, "an element is empty: write its value, or take the \"- \" out")
 			continue
 		}
 		b.value(scope, at, item, f, result.Index(i))
 	}
 	out.Set(result)
 	if n := Atoi(f.Min); len(items) < n {
-		b.spoil(path, v, "the list is empty: write at least one value, or take the key out")
+		b.reject(path, v, "the list is empty: write at least one value, or take the key out")
 	}
 }
 
-// HasScalarForm reports whether a struct can be written as a single value: then a list of one needs no dash for a mapping either.
+// HasScalarForm reports whether a struct can be written as a single value. A list of one such struct needs no dash.
 func HasScalarForm(t reflect.Type) bool {
 	t, _ = Structure(t)
 	return ShapeOf(t).Scalar != nil
 }
 
-// strings reads a map[string]string.
+// strings decodes a map[string]string.
 func (b *Block) strings(path string, v *Value, f *Field, out reflect.Value) {
 	if v.Kind != Mapping {
-		b.spoil(path, v, "expected a mapping of names to values, got %s", v.Kind)
+		b.reject(path, v, "expected a mapping of names to values, got %s", v.Kind)
 		return
 	}
 	result := map[string]string{}

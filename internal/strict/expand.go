@@ -17,9 +17,9 @@ var (
 	vaultEnvKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
-// Expand replaces ${env:NAME} and ${file:/path} in a scalar, and reads Kong's {vault://env/NAME}; $${ is a literal ${. A
-// relative path is relative to folder. What is put in is not looked at again. Errors name the variable or file, never
-// what it holds; key is what they advise to write.
+// Expand replaces ${env:NAME} and ${file:/path} in a text, and Kong's {vault://env/NAME} if it is the whole text. $${ is a literal ${.
+// A relative path is relative to folder. The values that it inserts are not expanded again. Its errors have the name of the variable or
+// the file, never the value. The key is the setting's, for the advice in errors.
 func Expand(text, key, folder string) (string, error) {
 	if strings.Contains(text, "{vault://") {
 		return vault(text, key)
@@ -50,7 +50,7 @@ func Expand(text, key, folder string) (string, error) {
 	return out.String() + text, nil
 }
 
-// lookup returns what ${name} stands for.
+// lookup returns the value of ${name}.
 func lookup(name, folder string) (string, error) {
 	source, arg, _ := strings.Cut(name, ":")
 	switch {
@@ -62,11 +62,12 @@ func lookup(name, folder string) (string, error) {
 		}
 		return fileText(arg)
 	case envName.MatchString(name):
-		return "", fmt.Errorf("${%s} isn't read: write ${env:%s}, or $${ for a literal ${", name, name)
+		return "", fmt.Errorf("${%s} has no source: write ${env:%s}, or $${ for a literal ${", name, name)
 	}
-	return "", errors.New("a ${...} that isn't known: write ${env:NAME} or ${file:/path}, or $${ for a literal ${")
+	return "", errors.New("unknown ${...}: write ${env:NAME} or ${file:/path}, or $${ for a literal ${")
 }
 
+// environment returns the value of an environment variable without one final newline.
 func environment(name string) (string, error) {
 	s, ok := os.LookupEnv(name)
 	if !ok {
@@ -75,7 +76,7 @@ func environment(name string) (string, error) {
 	return withoutNewline(s), nil
 }
 
-// fileText returns a file's text without one final newline. Only a regular file is read: a pipe would block.
+// fileText returns the text of a regular file without one final newline. It refuses other files, because a pipe would block.
 func fileText(name string) (string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -91,17 +92,18 @@ func fileText(name string) (string, error) {
 	return withoutNewline(string(data)), nil
 }
 
-// vault reads Kong's reference to its environment vault, which turns a name into upper case and dashes into underscores.
-// Other vaults aren't read.
+// vault expands a reference to Kong's environment vault. As Kong does, it changes the name to upper case and dashes to underscores. Other
+// vaults aren't supported.
 func vault(text, key string) (string, error) {
 	m := vaultRef.FindStringSubmatch(text)
 	switch {
 	case m == nil:
 		return "", fmt.Errorf("{vault://...} must be the whole value: write %s: ${env:NAME} or %s: ${file:/path}", key, key)
 	case m[1] != "env":
-		return "", fmt.Errorf("the vault %s isn't read: have it write a file, and write %s: ${file:/path/of/the/file}", quote(m[1]), key)
+		return "", fmt.Errorf("the vault %s isn't supported: let it write a file, and write %s: ${file:/path/of/the/file}",
+			quote(m[1]), key)
 	case !vaultEnvKey.MatchString(m[2]):
-		return "", fmt.Errorf("a vault reference with more than a name isn't read: write %s: ${env:NAME}", key)
+		return "", fmt.Errorf("only the name of a variable is supported in a vault reference: write %s: ${env:NAME}", key)
 	}
 	return environment(strings.ToUpper(strings.ReplaceAll(m[2], "-", "_")))
 }

@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// A Problem is one mistake in a configuration file: what is wrong, and what to write instead. Its text never holds a
-// secret's value.
+// A Problem is a mistake in a configuration file, or a warning about one. Its text never has the value of a secret.
 type Problem struct {
 	File string
-	Line int // from 1; 0 is the file as a whole
-	Text string
+	Line int    // from 1; 0 is the file as a whole
+	Text string // what is wrong, and what to write instead
 }
 
+// Error returns file:line: text.
 func (p Problem) Error() string { return Mark{p.File, p.Line}.String() + ": " + p.Text }
 
-// Problems are all mistakes of a configuration, sorted by file and line.
+// Problems are the mistakes in a configuration, sorted by file and line.
 type Problems []Problem
 
+// Error returns the problems, one a line.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {
@@ -31,9 +32,10 @@ func (p Problems) Error() string {
 // A Mark is a place in a file.
 type Mark struct {
 	File string
-	Line int
+	Line int // from 1; 0 is the file as a whole
 }
 
+// String returns file:line.
 func (m Mark) String() string {
 	if m.Line == 0 {
 		return m.File
@@ -41,7 +43,7 @@ func (m Mark) String() string {
 	return fmt.Sprintf("%s:%d", m.File, m.Line)
 }
 
-// From says where m is as seen From another place: the line is enough within one file.
+// From returns the place for a message about another place: only the line if both are in one file.
 func (m Mark) From(other Mark) string {
 	if m.File == other.File {
 		return fmt.Sprintf("line %d", m.Line)
@@ -49,19 +51,21 @@ func (m Mark) From(other Mark) string {
 	return m.String()
 }
 
-// A Report collects what is wrong and what one should know. What is said twice of one place, because several routes
-// inherit it, is kept once.
+// A Report collects problems and warnings. It drops a repeated message about the same place, which occurs when several routes inherit a
+// setting.
 type Report struct {
-	Hints    *Hints // nil: none
+	Hints    *Hints // may be nil
 	Problems Problems
 	Warnings Problems
 	seen     map[Problem]bool
 }
 
+// Problemf adds a problem.
 func (r *Report) Problemf(m Mark, format string, args ...any) {
 	r.Problems = r.add(r.Problems, m, fmt.Sprintf(format, args...))
 }
 
+// Warningf adds a warning.
 func (r *Report) Warningf(m Mark, format string, args ...any) {
 	r.Warnings = r.add(r.Warnings, m, fmt.Sprintf(format, args...))
 }
@@ -78,7 +82,7 @@ func (r *Report) add(list Problems, m Mark, text string) Problems {
 	return append(list, p)
 }
 
-// Err returns the problems in order, or nil.
+// Err returns the sorted Problems, or nil if there are none.
 func (r *Report) Err() error {
 	if len(r.Problems) == 0 {
 		return nil
@@ -87,6 +91,7 @@ func (r *Report) Err() error {
 	return r.Problems
 }
 
+// SortProblems sorts by file, line and text.
 func SortProblems(list Problems) {
 	slices.SortStableFunc(list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text))

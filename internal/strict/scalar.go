@@ -16,17 +16,17 @@ import (
 	"sallyport/internal/check"
 )
 
-// errWanted says that a text isn't a value of the type.
-var errWanted = errors.New("another kind of value")
+// errType means that a text isn't a value of the field's type.
+var errType = errors.New("a value of another type")
 
-// text returns a scalar's text with its ${...} replaced. ok is false after a complaint.
+// text returns the expanded text of a scalar. If ok is false, it has reported a problem.
 func (b *Block) text(path string, v *Value, f *Field) (text string, ok bool) {
 	if v.Kind != Scalar {
-		b.spoil(path, v, "expected %s, got %s%s", f.wants(Element(f.Type)), v.Kind, vaultHint(v))
+		b.reject(path, v, "expected %s, got %s%s", f.expected(Element(f.Type)), v.Kind, vaultHint(v))
 		return "", false
 	}
 	if v.Null {
-		b.spoil(path, v, "it is empty: write a value")
+		b.reject(path, v, "it is empty: write a value")
 		return "", false
 	}
 	text, err := Expand(withoutNewline(v.Text), keyName(path), filepath.Dir(v.File))
@@ -34,18 +34,18 @@ func (b *Block) text(path string, v *Value, f *Field) (text string, ok bool) {
 		err = checkCharacters(text, v.Text, f.Lines)
 	}
 	if err != nil {
-		b.spoil(path, v, "%v", err)
+		b.reject(path, v, "%v", err)
 	}
 	return text, err == nil
 }
 
-// withoutNewline cuts one final newline: editors and echo write it into files and variables, and YAML into a block scalar.
+// withoutNewline removes one final newline, which editors and echo write into files and variables, and YAML into a block scalar.
 func withoutNewline(text string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 }
 
-// checkCharacters refuses what can't be part of a value: control characters and the byte order mark. Lines lets line breaks and
-// tabs stand. The error names where the value came from, by its text as it is written, and never the value.
+// checkCharacters returns an error for control characters and a byte order mark. If lines is true, it accepts line breaks and tabs. The
+// error has the variable or file of the value, taken from written, the text before expansion. It never has the value.
 func checkCharacters(text, written string, lines bool) error {
 	from := "it"
 	if m := reference.FindStringSubmatch(written); m != nil {
@@ -54,10 +54,10 @@ func checkCharacters(text, written string, lines bool) error {
 	for at, r := range text {
 		switch {
 		case r == '\ufeff':
-			return fmt.Errorf("%s holds a byte order mark (U+FEFF), which editors of Windows write: save it without one", from)
+			return fmt.Errorf("%s holds a byte order mark (U+FEFF), which Windows editors write: save it without one", from)
 		case lines && (r == '\n' || r == '\r' || r == '\t'):
 		case r == '\n':
-			return fmt.Errorf("%s has more than one line, and one is expected: take the others out", from)
+			return fmt.Errorf("%s has more than one line, expected one: take the others out", from)
 		case r < 0x20 || r == 0x7f:
 			return fmt.Errorf("%s holds the control character U+%04X at byte %d: take it out", from, r, at+1)
 		}
@@ -65,10 +65,10 @@ func checkCharacters(text, written string, lines bool) error {
 	return nil
 }
 
-// reference matches a text that holds a ${...}.
+// reference matches a text with a ${...}.
 var reference = regexp.MustCompile(`\$\{(env|file):([^}]*)\}`)
 
-// Element is the type of a field's single values.
+// Element returns the type of the single values of a field: below pointers and lists.
 func Element(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(TextType) {
 		t = t.Elem()
@@ -76,9 +76,10 @@ func Element(t reflect.Type) reflect.Type {
 	return t
 }
 
+// IsSecret reports whether the values of a type are secrets.
 func IsSecret(t reflect.Type) bool { return Element(t) == SecretType }
 
-// vaultHint helps with a vault reference or a ${...} that lost its quotes and so became a mapping.
+// vaultHint returns the advice for a vault reference without quotes, which YAML reads as a mapping.
 func vaultHint(v *Value) string {
 	if v.Kind == Mapping && len(v.Pairs) == 1 && strings.HasPrefix(v.Pairs[0].Key, "vault://") {
 		return ": put {vault://...} in quotes"
@@ -86,77 +87,77 @@ func vaultHint(v *Value) string {
 	return ""
 }
 
-// scalar reads a single value.
+// scalar decodes a single value.
 func (b *Block) scalar(scope, path string, v *Value, f *Field, out reflect.Value) {
 	text, ok := b.text(path, v, f)
 	if !ok {
 		return
 	}
-	if refused := b.hints().Value; refused != nil {
-		if why := refused(scope, f.Name, text); why != "" {
-			b.spoil(path, v, "%s", why)
+	if valueProblem := b.hints().Value; valueProblem != nil {
+		if problem := valueProblem(scope, f.Name, text); problem != "" {
+			b.reject(path, v, "%s", problem)
 			return
 		}
 	}
 	if f.Enum != nil && !slices.Contains(f.Enum, text) {
-		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.Text))
+		b.reject(path, v, "expected %s, got %s", f.expected(out.Type()), quote(v.Text))
 		return
 	}
 	if f.IsPath() && text != "" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(v.File), text)
 	}
-	err := set(out, text, f)
+	err := parse(out, text, f)
 	switch {
-	case errors.Is(err, errWanted):
-		b.spoil(path, v, "expected %s, got %s", f.wants(out.Type()), quote(v.Text))
+	case errors.Is(err, errType):
+		b.reject(path, v, "expected %s, got %s", f.expected(out.Type()), quote(v.Text))
 	case err != nil:
-		b.spoil(path, v, "%v", err)
+		b.reject(path, v, "%v", err)
 	}
 }
 
-// IsPath reports whether the field names a file or a folder, relative to that of the configuration file.
+// IsPath reports whether the field is the path of a file or a folder, which is relative to the folder of the configuration file.
 func (f *Field) IsPath() bool {
 	return f.Name == "file" || f.Name == "pages" || strings.HasSuffix(f.Name, "_file")
 }
 
-// set reads text as out's type. Its errors don't hold the text.
-func set(out reflect.Value, text string, f *Field) error {
+// parse parses text as out's type and sets out. Its errors don't have the text. It returns errType if the type doesn't fit.
+func parse(out reflect.Value, text string, f *Field) error {
 	switch {
 	case out.Type() == SecretType && text == "":
 		return errors.New("the secret is empty: write it, or take the key out")
 	case out.Type() == DurationType:
 		d, err := duration(text, f.unit)
 		out.SetInt(int64(d))
-		return cmpBounds(err, d, f, func(s string) time.Duration { return must(duration(s, f.unit)) })
+		return checkBounds(err, d, f, func(s string) time.Duration { return must(duration(s, f.unit)) })
 	case out.Addr().Type().Implements(TextType):
 		if out.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {
-			return errWanted
+			return errType
 		}
 	case out.Kind() == reflect.Bool:
 		out.SetBool(text == "true")
 		if text != "true" && text != "false" {
-			return errWanted
+			return errType
 		}
 	case out.Kind() == reflect.Int:
 		n, err := strconv.Atoi(text)
 		out.SetInt(int64(n))
-		return cmpBounds(err, n, f, Atoi)
+		return checkBounds(err, n, f, Atoi)
 	case out.Kind() == reflect.String:
 		out.SetString(text)
 	default:
-		panic(fmt.Sprintf("config: no reader for %v", out.Type()))
+		panic(fmt.Sprintf("strict: fields of type %v aren't supported", out.Type()))
 	}
 	return nil
 }
 
-// cmpBounds checks a number against min and max.
-func cmpBounds[T int | time.Duration](err error, n T, f *Field, parse func(string) T) error {
+// checkBounds checks a number against the field's min and max, which bound parses. err is the error of parsing n itself.
+func checkBounds[T int | time.Duration](err error, n T, f *Field, bound func(string) T) error {
 	switch {
 	case err != nil:
-		return errWanted
-	case f.Min != "" && n < parse(f.Min):
+		return errType
+	case f.Min != "" && n < bound(f.Min):
 		return fmt.Errorf("it is too small: write %s or more", f.Min)
-	case f.Max != "" && n > parse(f.Max):
+	case f.Max != "" && n > bound(f.Max):
 		return fmt.Errorf("it is too large: write %s or less", f.Max)
 	case n < 0:
 		return errors.New("it is negative: write 0 or more")
@@ -164,6 +165,7 @@ func cmpBounds[T int | time.Duration](err error, n T, f *Field, parse func(strin
 	return nil
 }
 
+// must panics on an error, which is a mistake in a struct tag.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -171,7 +173,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Atoi reads a bound of a tag; none is 0.
+// Atoi parses a bound of a tag. An empty one is 0.
 func Atoi(s string) int {
 	if s == "" {
 		return 0
@@ -181,14 +183,14 @@ func Atoi(s string) int {
 
 var number = regexp.MustCompile(`^-?\d{1,12}(\.\d{1,9})?$`)
 
-// duration reads a bare number of units, or Go's notation.
+// duration parses a number of units, or the notation of time.ParseDuration.
 func duration(text string, unit time.Duration) (time.Duration, error) {
 	if !number.MatchString(text) {
 		return time.ParseDuration(text)
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if math.Abs(n)*float64(unit) >= math.MaxInt64 {
-		return 0, errWanted
+		return 0, errType
 	}
 	return time.Duration(math.Round(n * float64(unit))), err
 }

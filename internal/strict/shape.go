@@ -12,58 +12,64 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A Shape is what the tags of a struct's fields say:
+// A Shape is the keys that a struct is decoded from. The tags of its fields are:
 //
-//	yaml:"name"       the key; ",inline", like embedding, takes a struct's fields in as if they stood here
-//	default:"30s"     for a key that is absent or null: of a list its YAML, else the text as it is
-//	unit:"ms"         what a bare number counts, for a time.Duration; seconds if there is none
-//	enum:"a,b"        the values that a string, or each element of a list, may have; a struct can return long lists by key: Enums
-//	min:"1" max:"9"   of an int or a time.Duration, and of a list's length
-//	required:"true"   the key must be there, and not empty
-//	scalar:"true"     a single value given for the whole struct is this field
-//	lines:"true"      of a string: line breaks and tabs may stand in it
-//	group:"issuer"    a route that writes the key issuer doesn't inherit this key
-//	per_client:"true" of a list: it is read by the index of client_id
-//	prefix:"a_"       of an inline struct: before the names of its keys
-//	place:"true"      where in a request something stands that is read before it is known of which issuer: all entries of issuers agree
+//	yaml:"name"       the key; with ",inline", or for an embedded struct, the keys of a struct are keys of the outer one
+//	prefix:"a_"       of an inline struct: precedes the names of its keys
+//	default:"30s"     the value of a key that is missing or null: for a list its YAML, else the text
+//	unit:"ms"         the unit of a number without one, for a time.Duration; default seconds
+//	enum:"a,b"        the values that a string, or each element of a list, can have; or the struct's method Enums
+//	min:"1" max:"9"   bounds of an int or a time.Duration; min also of the length of a list
+//	required:"true"   the key must be written and its value not empty
+//	scalar:"true"     a single value in place of the struct is the value of this field
+//	lines:"true"      a string can have line breaks and tabs
+//
+// Decode doesn't use these, which package config reads:
+//
+//	group:"issuer"    a route that has the key issuer doesn't inherit this key
+//	per_client:"true" the elements of the list belong to the elements of client_id by index
+//	place:"true"      a place in requests that is read before the issuer of the request is known, so all entries of issuers must agree
 type Shape struct {
 	Fields []Field
 	ByName map[string]*Field
-	Scalar *Field
+	Scalar *Field // the field with the tag scalar, or nil
 }
 
-// A wants is a type that says what its values look like.
-type wants interface{ Wants() string }
+// A describer is a type that describes its values for the message "expected ..., got ...".
+type describer interface{ Wants() string }
 
-// Choices is a type of texts that knows the values of each setting, and those that it has where it isn't written.
+// Choices is a string type whose values and defaults depend on the setting.
 type Choices interface {
+	// Choices returns the values that the setting key can have, and its default.
 	Choices(key string) (values, defaults []string)
 }
 
+// A Field is a key that a struct field is decoded from. See Shape.
 type Field struct {
-	Name     string
-	Index    []int
-	Type     reflect.Type
-	Default  *Value // nil: the zero value
-	unit     time.Duration
-	Enum     []string
-	Min, Max string
-	Required bool
-	Lines    bool
-	Group    string
-	Place    bool
-
+	Name      string
+	Index     []int // for reflect.Value.FieldByIndex
+	Type      reflect.Type
+	Default   *Value // nil: the zero value
+	unit      time.Duration
+	Enum      []string // nil: any value
+	Min, Max  string   // empty: no bound
+	Required  bool
+	Lines     bool
+	Group     string
+	Place     bool
 	PerClient bool
 }
 
+var shapes sync.Map // reflect.Type to *Shape
+
+// The types that are decoded from a single value in a way of their own.
 var (
-	shapes       sync.Map // reflect.Type to *shape
 	SecretType   = reflect.TypeFor[auth.Secret]()
 	DurationType = reflect.TypeFor[time.Duration]()
 	TextType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// ShapeOf returns the shape of a struct type. A tag that makes no sense is a fault of the program: it panics.
+// ShapeOf returns the shape of a struct type. It panics if the tags are wrong.
 func ShapeOf(t reflect.Type) *Shape {
 	if known, ok := shapes.Load(t); ok {
 		return known.(*Shape)
@@ -73,7 +79,7 @@ func ShapeOf(t reflect.Type) *Shape {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if s.ByName[f.Name] != nil {
-			panic(fmt.Sprintf("config: %v has two keys %s", t, f.Name))
+			panic(fmt.Sprintf("strict: %v has two keys %s", t, f.Name))
 		}
 		s.ByName[f.Name] = f
 		if t.FieldByIndex(f.Index).Tag.Get("scalar") == "true" {
@@ -84,6 +90,7 @@ func ShapeOf(t reflect.Type) *Shape {
 	return s
 }
 
+// collect adds the fields of a struct type at an index of the outermost struct. The prefix precedes their names.
 func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
 	var enums map[string][]string
 	if e, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
@@ -104,17 +111,18 @@ func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
 			}
 			s.Fields = append(s.Fields, field)
 		default:
-			panic(fmt.Sprintf("config: %v.%s has no yaml tag", t, f.Name))
+			panic(fmt.Sprintf("strict: %v.%s has no yaml tag", t, f.Name))
 		}
 	}
 }
 
+// newField returns the field with the tags of a struct field.
 func newField(f reflect.StructField, name string, index []int) Field {
 	tag := f.Tag
 	out := Field{
 		Name: name, Index: index, Type: f.Type, Min: tag.Get("min"), Max: tag.Get("max"), Required: tag.Get("required") == "true",
-		Group: tag.Get("group"), Lines: tag.Get("lines") == "true", Place: tag.Get("place") == "true", unit: time.Second,
-		PerClient: tag.Get("per_client") == "true",
+		Lines: tag.Get("lines") == "true", unit: time.Second,
+		Group: tag.Get("group"), PerClient: tag.Get("per_client") == "true", Place: tag.Get("place") == "true",
 	}
 	if tag.Get("unit") == "ms" {
 		out.unit = time.Millisecond
@@ -140,7 +148,7 @@ func newField(f reflect.StructField, name string, index []int) Field {
 	return out
 }
 
-// Literal parses YAML that stands in the program.
+// Literal parses a YAML value that is a part of the program. It panics on an error.
 func Literal(text string) *Value {
 	var r Report
 	v := r.Parse("program", []byte("v: "+text))
@@ -150,7 +158,7 @@ func Literal(text string) *Value {
 	return v.Pairs[0].Value
 }
 
-// Structure returns the struct type below pointers, and whether there is one that has keys of its own.
+// Structure returns the type below pointers, and reports whether it is a struct that is decoded from a mapping.
 func Structure(t reflect.Type) (reflect.Type, bool) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -158,7 +166,7 @@ func Structure(t reflect.Type) (reflect.Type, bool) {
 	return t, t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(TextType)
 }
 
-// IsObject reports whether the field is a mapping, or a list of mappings, in the file.
+// IsObject reports whether the field is decoded from a mapping or a list of mappings.
 func (f *Field) IsObject() bool {
 	t := f.Type
 	if t.Kind() == reflect.Slice {
@@ -168,8 +176,8 @@ func (f *Field) IsObject() bool {
 	return isStruct || t.Kind() == reflect.Map
 }
 
-// wants describes the values of a type.
-func (f *Field) wants(t reflect.Type) string {
+// expected describes the values of the field, or of its elements, whose type is t.
+func (f *Field) expected(t reflect.Type) string {
 	switch {
 	case len(f.Enum) == 1:
 		return f.Enum[0]
@@ -182,9 +190,11 @@ func (f *Field) wants(t reflect.Type) string {
 	case t == reflect.TypeFor[bool]():
 		return "true or false"
 	}
-	names := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Struct: "a mapping", reflect.Map: "a mapping", reflect.Slice: "a list"}
-	if w, ok := reflect.Zero(t).Interface().(wants); ok {
-		return w.Wants()
+	if d, ok := reflect.Zero(t).Interface().(describer); ok {
+		return d.Wants()
 	}
-	return cmp.Or(names[t.Kind()], "a single value")
+	kinds := map[reflect.Kind]string{
+		reflect.Int: "a whole number", reflect.Struct: "a mapping", reflect.Map: "a mapping", reflect.Slice: "a list",
+	}
+	return cmp.Or(kinds[t.Kind()], "a single value")
 }

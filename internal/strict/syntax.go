@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// syntaxError says what keeps data from being YAML, and on which line; the text is empty if nothing does.
+// syntaxError returns the first syntax error in data and its place. The text is empty if there is none.
 func syntaxError(file string, data []byte) (Mark, string) {
 	if !utf8.Valid(data) {
 		return Mark{file, invalidLine(data)}, "the file isn't UTF-8 here: save it as UTF-8"
@@ -17,11 +17,12 @@ func syntaxError(file string, data []byte) (Mark, string) {
 	if err == nil {
 		return Mark{}, ""
 	}
-	what := parserWords(err)
-	line, text := locate(data, what)
-	return Mark{file, line}, explain(what, text)
+	message := parserMessage(err)
+	line, text := locate(data, message)
+	return Mark{file, line}, explain(message, text)
 }
 
+// invalidLine returns the number of the first line that isn't UTF-8.
 func invalidLine(data []byte) int {
 	line := 1
 	for len(data) > 0 {
@@ -39,16 +40,16 @@ func invalidLine(data []byte) int {
 
 var parserLine = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
-// parserWords is the parser's message without its line, which is now the line, now the one before, now where the mapping
-// around it began.
-func parserWords(err error) string { return parserLine.ReplaceAllString(err.Error(), "") }
+// parserMessage returns the parser's message without its line number, which isn't reliable: it can be the line before, or the first line
+// of the mapping.
+func parserMessage(err error) string { return parserLine.ReplaceAllString(err.Error(), "") }
 
-// locate finds the line at which the parser stumbles: the last one of the shortest beginning that fails in the same words.
-func locate(data []byte, what string) (line int, text string) {
+// locate returns the line of a syntax error with a message. It is the last line of the shortest prefix of data with the same message.
+func locate(data []byte, message string) (line int, text string) {
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	n := sort.Search(len(lines), func(n int) bool {
 		err := decodeAll(bytes.Join(lines[:n], nil))
-		return err != nil && parserWords(err) == what
+		return err != nil && parserMessage(err) == message
 	})
 	n = max(1, min(n, len(lines)))
 	return n, string(lines[n-1])
@@ -56,11 +57,11 @@ func locate(data []byte, what string) (line int, text string) {
 
 var placeholder = regexp.MustCompile(`\$\{|\{vault:`)
 
-// explain turns the parser's words into what to do. The line's text decides between causes; it isn't shown, since it may
-// hold a secret.
-func explain(what, text string) string {
+// explain returns what to write, for a message of the parser and the text of its line. It doesn't return that text, which can have a
+// secret.
+func explain(message, text string) string {
 	indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
-	brackets := strings.Contains(what, "',' or")
+	brackets := strings.Contains(message, "',' or")
 	switch {
 	case strings.Contains(indent, "\t"):
 		return "the line is indented with a tab: use spaces"
@@ -68,20 +69,20 @@ func explain(what, text string) string {
 		return "inside [ ] and { } a ${...} needs quotes around it: \"${env:NAME}\""
 	case brackets:
 		return "a [ or { isn't closed, or a comma is missing: close it, or put the value in quotes"
-	case strings.HasPrefix(what, "mapping values are not allowed"):
+	case strings.HasPrefix(message, "mapping values are not allowed"):
 		return "a second \": \" on the line, or wrong indentation: put the value in quotes, or indent it as its neighbours"
-	case strings.HasPrefix(what, "did not find expected key"), strings.HasPrefix(what, "did not find expected '-'"):
+	case strings.HasPrefix(message, "did not find expected key"), strings.HasPrefix(message, "did not find expected '-'"):
 		return "the indentation is wrong: keys of one mapping, and items of one list, begin in the same column"
-	case strings.HasPrefix(what, "found character that cannot start"):
+	case strings.HasPrefix(message, "found character that cannot start"):
 		return "a value can't begin with this character (@ ` % or a tab): put it in quotes"
-	case strings.HasPrefix(what, "could not find expected ':'"):
+	case strings.HasPrefix(message, "could not find expected ':'"):
 		return "a colon is missing: write key: value"
-	case strings.HasPrefix(what, "found unexpected end of stream"):
+	case strings.HasPrefix(message, "found unexpected end of stream"):
 		return "a quote isn't closed: add it at the end of the value"
-	case strings.HasPrefix(what, "did not find expected node content"):
+	case strings.HasPrefix(message, "did not find expected node content"):
 		return "a value is missing; one that begins with : , ] or } must be in quotes, as in \"::1\""
-	case strings.HasPrefix(what, "unknown anchor"), strings.HasPrefix(what, "did not find expected alphabetic or numeric"):
+	case strings.HasPrefix(message, "unknown anchor"), strings.HasPrefix(message, "did not find expected alphabetic or numeric"):
 		return "a value that begins with * or & must be in quotes, as in \"*.example.com\""
 	}
-	return "this isn't YAML: " + what
+	return "it isn't valid YAML: " + message
 }

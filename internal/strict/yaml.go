@@ -1,5 +1,8 @@
-// Package strict reads YAML files strictly into structs, by the tags of their fields: what a file says and no field has is reported with
-// its place and what to write instead, and so is every value that doesn't fit. It knows no setting.
+// Package strict decodes YAML files into structs, by the tags of their fields. It reports every unknown key and every value that doesn't
+// fit, with the file, the line and what to write instead, and all of them at once. Package config has the structs.
+//
+// A file passes through these steps: YAML to a tree of Values with their places (yaml.go, syntax.go), and the tree to structs (decode.go,
+// scalar.go) with ${...} expanded (expand.go). A Shape has the tags of a struct (shape.go). A Report collects the problems (problem.go).
 package strict
 
 import (
@@ -13,20 +16,21 @@ import (
 	"sallyport/internal/check"
 )
 
-// A Value is a node of a YAML file that knows its place. Unlike yaml.Node it keeps it when it is merged into a block of
-// another file.
+// A Value is a node of a YAML file and its place, which has the file, because a mapping can have values from several files.
 type Value struct {
 	Mark
 	Kind  Kind
-	Text  string   // of a scalar, as it is written
-	Null  bool     // a plain null, ~ or nothing
-	Items []*Value // of a list
-	Pairs []Pair   // of a mapping, each key once: see put
-	index map[string]int
+	Text  string         // of a scalar, as it is written
+	Null  bool           // null, ~ or no value
+	Items []*Value       // of a list
+	Pairs []Pair         // of a mapping, in the order of the file; Put adds one
+	index map[string]int // key to index in Pairs
 }
 
+// A Kind is a kind of node. Its text is for messages.
 type Kind string
 
+// The kinds of nodes.
 const (
 	Scalar  Kind = "a single value"
 	List    Kind = "a list"
@@ -40,7 +44,7 @@ type Pair struct {
 	Value *Value
 }
 
-// Get returns the pair with a key, or nil.
+// Get returns the pair with a key, or nil if the value has no such key.
 func (v *Value) Get(key string) *Pair {
 	if i, found := v.index[key]; found {
 		return &v.Pairs[i]
@@ -48,7 +52,7 @@ func (v *Value) Get(key string) *Pair {
 	return nil
 }
 
-// Put adds a pair whose key isn't there.
+// Put adds a pair. The mapping must not have its key.
 func (v *Value) Put(p Pair) {
 	if v.index == nil {
 		v.index = map[string]int{}
@@ -57,7 +61,7 @@ func (v *Value) Put(p Pair) {
 	v.Pairs = append(v.Pairs, p)
 }
 
-// Read returns the mapping that a file holds, or nil after reporting why there is none.
+// Read returns the mapping in a file, or nil if it has reported a problem.
 func (r *Report) Read(name string) *Value {
 	data, err := check.ReadFile(name)
 	if err != nil {
@@ -67,8 +71,8 @@ func (r *Report) Read(name string) *Value {
 	return r.Parse(name, data)
 }
 
-// Parse turns a file's text into its tree. What YAML allows and a configuration doesn't need is reported and left out:
-// anchors, aliases, merge keys, tags, further documents, and a key's second value.
+// Parse returns the mapping in the text of a file, or nil if it has reported a problem. It reports and leaves out anchors, aliases, merge
+// keys, tags, further documents and repeated keys.
 func (r *Report) Parse(name string, data []byte) *Value {
 	if m, text := syntaxError(name, data); text != "" {
 		r.Problemf(m, "%s", text)
@@ -77,7 +81,7 @@ func (r *Report) Parse(name string, data []byte) *Value {
 	docs := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	if err := docs.Decode(&doc); err != nil || len(doc.Content) == 0 || isNull(doc.Content[0]) {
-		r.Problemf(Mark{name, 0}, "the file is empty: write at least route: with upstream: in it, and oidc: with issuer: and client_id:")
+		r.Problemf(Mark{name, 0}, "the file is empty: write at least route: {upstream: ...} and oidc: {issuer: ..., client_id: ...}")
 		return nil
 	}
 	if err := docs.Decode(&second); err == nil {
@@ -91,10 +95,10 @@ func (r *Report) Parse(name string, data []byte) *Value {
 	return root
 }
 
-// tree copies n and what is below it.
+// tree returns the value of a node.
 func (r *Report) tree(file string, n *yaml.Node) *Value {
 	v := &Value{Mark: Mark{file, n.Line}, Kind: Scalar, Text: n.Value}
-	r.plain(v.Mark, n)
+	r.refuseReferences(v.Mark, n)
 	switch n.Kind {
 	case yaml.MappingNode:
 		v.Kind = Mapping
@@ -114,41 +118,46 @@ func (r *Report) tree(file string, n *yaml.Node) *Value {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// plain reports what makes a node mean something else than what stands there.
-func (r *Report) plain(m Mark, n *yaml.Node) {
+// shared is the advice for anchors, aliases and merge keys.
+const shared = "; settings that all routes share belong into oidc: of the process file"
+
+// refuseReferences reports an alias, an anchor and a tag, because they give a node a value or type that isn't written at its place.
+func (r *Report) refuseReferences(m Mark, n *yaml.Node) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		r.Problemf(m, "the alias *%s isn't read here: write the value out; what all routes share goes into oidc: of the process file", n.Value)
+		r.Problemf(m, "the alias *%s isn't supported: write the value in full"+shared, n.Value)
 	case n.Anchor != "":
-		r.Problemf(m, "the anchor &%s isn't read here: take it out; what all routes share goes into oidc: of the process file", n.Anchor)
+		r.Problemf(m, "the anchor &%s isn't supported: take it out"+shared, n.Anchor)
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		r.Problemf(m, "the tag %s isn't read here: take it out; each setting knows its own type", n.Tag)
+		r.Problemf(m, "the tag %s isn't supported: take it out; each setting has its own type", n.Tag)
 	}
 }
 
+// mapping adds the pairs of a node to v.
 func (r *Report) mapping(v *Value, n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, val := n.Content[i], r.tree(v.File, n.Content[i+1])
 		at := Mark{v.File, k.Line}
-		r.plain(at, k)
+		r.refuseReferences(at, k)
 		if val.Kind != Scalar {
-			val.Line = at.Line // of the key: what is missing below it is missing there
+			val.Line = at.Line // of the key, for problems with missing keys of the value
 		}
 		switch first := v.Get(k.Value); {
 		case k.Kind == yaml.AliasNode:
 		case k.Tag == "!!merge":
-			r.Problemf(at, "the merge key << isn't read here: write the keys out; what all routes share goes into oidc: of the process file")
+			r.Problemf(at, "the merge key << isn't supported: write the keys in full"+shared)
 		case k.Kind != yaml.ScalarNode || isNull(k):
 			r.Problemf(at, "expected a key, got %s", describeKey(k))
 		case first != nil:
-			r.Problemf(at, "%s stands here a second time, first on line %d: keep one of them", k.Value, first.Line)
+			r.Problemf(at, "%s is written twice, first on line %d: keep one of them", k.Value, first.Line)
 		default:
 			v.Put(Pair{at, k.Value, val})
 		}
 	}
 }
 
+// describeKey describes a key that isn't a text, with the advice.
 func describeKey(k *yaml.Node) string {
 	switch {
 	case k.Kind == yaml.MappingNode:
@@ -159,8 +168,8 @@ func describeKey(k *yaml.Node) string {
 	return "nothing: write its name before the colon"
 }
 
-// decodeAll reads all documents of data, to find out whether it is YAML. The parser panics where it meets a fault of its
-// own; that is the file's problem, not the process's.
+// decodeAll returns the parser's error for the documents in data. It also returns a panic of the parser as an error, because a file must
+// not stop the process.
 func decodeAll(data []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
