@@ -32,25 +32,31 @@ func (r *recorder) InOrder(all []SentHeader) []SentHeader {
 func TestChecker(t *testing.T) {
 	wrong := func(string) error { return errors.New("it is wrong") }
 	generated := auth.Secret(strings.Repeat("k", MinSecret))
+	paths := func(path string, protects, opens bool, literal ...string) func(Checker) {
+		return func(c Checker) { c.Paths([]string{path}, literal, protects, opens) }
+	}
 	const inHeaders = "choose another header, or take one of them out"
 	for what, row := range map[string]struct {
 		keys string
 		run  func(Checker)
 		want string
 	}{
-		"Below complains":      {"", func(c Checker) { c.Below("a.").Complain("b", "%d is wrong", 1) }, "a.b: 1 is wrong"},
-		"Below warns":          {"", func(c Checker) { c.Below("a.").Warn("b", "odd") }, "warning: a.b: odd"},
-		"Below misses":         {"", func(c Checker) { c.Below("a.").Missing("b", "b: 1") }, "a.b: it is missing: write b: 1"},
-		"Below shows":          {"x a.b", func(c Checker) { c.Below("a.").One("b", "v", wrong) }, "a.b: the value on line 2: it is wrong"},
-		"Below twice":          {"", func(c Checker) { c.Below("a.").Below("b.").Complain("c", "wrong") }, "a.b.c: wrong"},
-		"Below knows bad keys": {"", func(c Checker) { c.Complain("a.b[0]", "no"); c.Below("a.").Each("b", []string{"v"}, wrong) }, "a.b[0]: no"},
-		"Below places":         {"x a.b", func(c Checker) { c.Complain("x", "see %s", c.Below("a.").Place("b", "c")) }, "x: see line 2"},
+		"Below complains": {"", func(c Checker) { c.Below("a.").Complain("b", "%d is wrong", 1) }, "a.b: 1 is wrong"},
+		"Below warns":     {"", func(c Checker) { c.Below("a.").Warn("b", "odd") }, "warning: a.b: odd"},
+		"Below misses":    {"", func(c Checker) { c.Below("a.").Missing("b", "b: 1") }, "a.b: it is missing: write b: 1"},
+		"Below shows":     {"x a.b", func(c Checker) { c.Below("a.").One("b", "v", wrong) }, "a.b: the value on line 2: it is wrong"},
+		"Below twice":     {"", func(c Checker) { c.Below("a.").Below("b.").Complain("c", "wrong") }, "a.b.c: wrong"},
+		"Below knows bad keys": {"", func(c Checker) {
+			c.Complain("a.b[0]", "no")
+			c.Below("a.").Each("b", []string{"v"}, wrong)
+		}, "a.b[0]: no"},
+		"Below places": {"x a.b", func(c Checker) { c.Complain("x", "see %s", c.Below("a.").Place("b", "c")) }, "x: see line 2"},
 
 		"Aligned":             {"x y", func(c Checker) { c.Aligned("x", 2, "y", 2) }, ""},
 		"Aligned differs":     {"x y", func(c Checker) { c.Aligned("x", 1, "y", 2) }, "x: it has 1 entry and y has 2: write one for each"},
 		"Aligned one missing": {"y", func(c Checker) { c.Aligned("x", 0, "y", 2) }, "y: it has 2 entries and x has 0: write one for each"},
 		"Aligned bad":         {"x y", func(c Checker) { c.Complain("y", "no"); c.Aligned("x", 1, "y", 2) }, "y: no"},
-		"Aligned below":       {"a.y y", func(c Checker) { c.Below("a.").Aligned("x", 0, "y", 2) }, "a.y: it has 2 entries and x has 0: write one for each"},
+		"Aligned below":       {"a.y y", func(c Checker) { c.Below("a.").Aligned("x", 0, "y", 2) }, "a.y: it has 2 entries"},
 
 		"SentOnce": {"x y", func(c Checker) { c.SentOnce([]SentHeader{{"x", "X-A"}, {"y", "X-B"}, {"z", ""}, {"w", ""}}) }, ""},
 		"SentOnce in order": {"x y", func(c Checker) { c.SentOnce([]SentHeader{{"y", "x_a"}, {"x", "X-A:bearer"}}) },
@@ -64,14 +70,14 @@ func TestChecker(t *testing.T) {
 		"Example":           {"s", func(c Checker) { c.Example("s", "Change-Me") }, "warning: s: it looks like a secret from an example"},
 		"Example generated": {"s", func(c Checker) { c.Example("s", generated) }, ""},
 
-		"Paths":           {"", func(c Checker) { c.Paths([]string{"/", "/a/b"}, nil, true, true) }, ""},
-		"Paths relative":  {"paths[0]", func(c Checker) { c.Paths([]string{"a"}, nil, false, false) }, "paths[0]: the value on line 1: a path begins with /"},
-		"Paths glob":      {"", func(c Checker) { c.Paths([]string{"/a/*"}, nil, false, false) }, "write /a, which is /a and everything below it"},
-		"Paths opens":     {"", func(c Checker) { c.Paths([]string{"/a/*"}, nil, false, true) }, "a path isn't a pattern: write each path in full"},
-		"Paths list":      {"", func(c Checker) { c.Paths([]string{"/a, /b"}, nil, false, false) }, "write several paths as a list"},
-		"Paths group":     {"", func(c Checker) { c.Paths([]string{"/a(1)"}, nil, false, false) }, "warning: paths[0]: "},
-		"Paths protects":  {"", func(c Checker) { c.Paths([]string{"/x/a(1)"}, nil, true, false) }, "write /x, which is /x and everything below it"},
-		"Paths literally": {"", func(c Checker) { c.Paths([]string{"/a/*"}, Literal{"paths"}, true, true) }, ""},
+		"Paths":           {"", paths("/a/b", true, true), ""},
+		"Paths relative":  {"paths[0]", paths("a", false, false), "paths[0]: the value on line 1: a path begins with /"},
+		"Paths glob":      {"", paths("/a/*", false, false), "write /a, which is /a and everything below it"},
+		"Paths opens":     {"", paths("/a/*", false, true), "a path isn't a pattern: write each path in full"},
+		"Paths list":      {"", paths("/a, /b", false, false), "write several paths as a list"},
+		"Paths group":     {"", paths("/a(1)", false, false), "warning: paths[0]: "},
+		"Paths protects":  {"", paths("/x/a(1)", true, false), "write /x, which is /x and everything below it"},
+		"Paths literally": {"", paths("/a/*", true, true, "paths"), ""},
 	} {
 		r := &recorder{keys: strings.Fields(row.keys)}
 		row.run(Checker{r})

@@ -11,38 +11,40 @@ import (
 	"sallyport/internal/strict"
 )
 
-// TestNoControlCharacters writes a control character and a byte order mark into every setting that holds text, at any depth, and
-// demands a complaint that names the variable it came from and not its value.
+// TestNoControlCharacters decodes a control character, a byte order mark and a line break in every setting with a text, at any depth. It
+// expects a problem with the name of the variable and without its value.
 func TestNoControlCharacters(t *testing.T) {
-	walked := 0
+	count := 0
 	for _, root := range []reflect.Type{
-		reflect.TypeFor[File](), reflect.TypeFor[proxy.RouteSettings](), reflect.TypeFor[OIDC](), reflect.TypeFor[Rule](), reflect.TypeFor[IssuerEntry](),
+		reflect.TypeFor[File](), reflect.TypeFor[proxy.RouteSettings](), reflect.TypeFor[OIDC](), reflect.TypeFor[Rule](),
+		reflect.TypeFor[IssuerEntry](),
 	} {
 		everyText(root, nil, func(path []*strict.Field) {
-			walked++
+			count++
 			for text, want := range map[string]string{
 				"s3cret\x1b":     "holds the control character U+001B at byte 7",
 				"\ufeffs3cret":   "holds a byte order mark",
 				"s3cret\nsecond": "has more than one line",
 			} {
 				t.Setenv("CHARACTERS", text)
-				said := decodeAt(root, path, "${env:CHARACTERS}").Error()
+				got := decodeAt(root, path, "${env:CHARACTERS}").Error()
 				last := path[len(path)-1]
 				if last.Lines && strings.Contains(want, "line") {
 					continue
 				}
-				if !strings.Contains(said, "the environment variable CHARACTERS "+want) || !strings.Contains(said, last.Name) || strings.Contains(said, "s3cret") {
-					t.Errorf("%s: %q is refused with %q", last.Name, text, said)
+				if !strings.Contains(got, "the environment variable CHARACTERS "+want) || !strings.Contains(got, last.Name) ||
+					strings.Contains(got, "s3cret") {
+					t.Errorf("%s: %q is refused with %q", last.Name, text, got)
 				}
 			}
 		})
 	}
-	if walked < 150 {
-		t.Errorf("only %d settings were found", walked)
+	if count < 150 {
+		t.Errorf("only %d settings were found", count)
 	}
 }
 
-// TestFinalNewline reads one text in each of the ways in which a value can come, with a final newline and without.
+// TestFinalNewline decodes a value from each source, with a final newline and without.
 func TestFinalNewline(t *testing.T) {
 	dir := t.TempDir()
 	for _, end := range []string{"", "\n", "\r\n"} {
@@ -54,7 +56,7 @@ func TestFinalNewline(t *testing.T) {
 		for _, written := range []string{"${env:VALUE}", "${file:" + name + "}", "{vault://env/value}", "s3cret" + end} {
 			var oidc OIDC
 			b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
-			b.Decode("oidc", "", treeAt([]*strict.Field{strict.ShapeOf(reflect.TypeFor[OIDC]()).ByName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
+			b.Decode("oidc", "", treeAt([]*strict.Field{oidcShape.ByName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
 			if got := oidc.Flow.Client.ClientSecret; len(got) != 1 || got[0] != "s3cret" {
 				t.Errorf("%q with the end %q is read as %q", written, end, []string{string(got[0])})
 			}
@@ -62,7 +64,7 @@ func TestFinalNewline(t *testing.T) {
 	}
 }
 
-// everyText calls f with the path to each setting below a struct type that holds text, but for enumerations.
+// everyText calls f with the path of each setting below a struct type whose value is a text, except those with an enum.
 func everyText(t reflect.Type, above []*strict.Field, f func(path []*strict.Field)) {
 	s := strict.ShapeOf(t)
 	for i := range s.Fields {
@@ -78,7 +80,7 @@ func everyText(t reflect.Type, above []*strict.Field, f func(path []*strict.Fiel
 	}
 }
 
-// treeAt is a mapping that says one text at a path.
+// treeAt returns a mapping with one text at a path.
 func treeAt(path []*strict.Field, text string) *strict.Value {
 	at := strict.Mark{File: "x", Line: 1}
 	v := &strict.Value{Mark: at, Kind: strict.Scalar, Text: text}
@@ -93,7 +95,7 @@ func treeAt(path []*strict.Field, text string) *strict.Value {
 	return v
 }
 
-// decodeAt decodes a text at a path, and returns what is said of it.
+// decodeAt decodes a text at a path, and returns the problems.
 func decodeAt(root reflect.Type, path []*strict.Field, text string) strict.Problems {
 	b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
 	b.Decode("", "", treeAt(path, text), reflect.New(root).Elem())

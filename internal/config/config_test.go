@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// MustUnpack writes an archive's files to a new folder, which becomes the working directory, and sets the variables that
-// its file env names.
+// MustUnpack writes the files of an archive to a new folder, which becomes the working directory, and sets the variables in its file env.
 func MustUnpack(t *testing.T, name string) map[string]string {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -32,7 +31,7 @@ func MustUnpack(t *testing.T, name string) map[string]string {
 	return files
 }
 
-// filesOf reads the txtar format: a comment, then files, each after a line -- NAME --.
+// filesOf returns the files of an archive in the txtar format by name: a comment, then files, each after a line -- NAME --.
 func filesOf(archive string) map[string]string {
 	files, name := map[string]string{}, ""
 	for line := range strings.Lines(archive) {
@@ -46,6 +45,7 @@ func filesOf(archive string) map[string]string {
 	return files
 }
 
+// archives returns the absolute paths of the archives in a folder.
 func archives(t *testing.T, folder string) []string {
 	names, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))
 	if err != nil || len(names) == 0 {
@@ -59,7 +59,7 @@ func archives(t *testing.T, folder string) []string {
 	return names
 }
 
-// TestBad loads a file with one mistake and compares all that is said, word for word.
+// TestBad loads files with mistakes, and compares the complete error.
 func TestBad(t *testing.T) {
 	for _, name := range archives(t, "bad") {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
@@ -72,13 +72,13 @@ func TestBad(t *testing.T) {
 				t.Errorf("got:\n%swant:\n%s", got, files["want"])
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Error("a secret is shown")
+				t.Error("the error has a secret")
 			}
 		})
 	}
 }
 
-// TestGood loads files that are fine and compares their warnings, word for word.
+// TestGood loads valid files, and compares their warnings.
 func TestGood(t *testing.T) {
 	for _, name := range archives(t, "good") {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-// TestPrefixOfMappedAddress: clients' IPv4 addresses are never compared in the form of IPv6.
+// TestPrefixOfMappedAddress checks that IPv4 networks in the form of IPv6 become IPv4 networks.
 func TestPrefixOfMappedAddress(t *testing.T) {
 	for text, want := range map[string]string{"::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:10.0.0.1": "10.0.0.1/32", "::/0": "::/0"} {
 		var p Prefix

@@ -11,19 +11,19 @@ import (
 	"sallyport/internal/strict"
 )
 
-// freeText are the settings whose text is shown to people, or sent to somebody who knows what it means.
+// freeText has the settings whose text isn't compared: it is shown to users, sent to the issuer or checked otherwise.
 var freeText = map[string]string{
 	"oidc authorization_query_args_values": "sent to the issuer",
-	"oidc forbidden_error_message":         "shown to people",
-	"oidc unauthorized_error_message":      "shown to people",
+	"oidc forbidden_error_message":         "shown to users",
+	"oidc unauthorized_error_message":      "shown to users",
 	"oidc introspection_hint":              "sent to the issuer",
 	"oidc session_audience":                "a part of a cookie's name and of a hash",
-	"route pages":                          "a folder, which must be there",
+	"route pages":                          "a folder, which must exist",
 	"rules allow":                          "an expression, which is compiled",
 }
 
-// TestDialects writes into every setting that holds text what other tools read as a list, a pattern and a variable, and demands
-// a complaint or a warning that names the setting. A new setting is found by its type.
+// TestDialects loads a file with a text that is a list, a pattern and a variable in other tools, in every setting with a text. It expects a
+// problem or a warning about the setting. It finds settings by type, so that new ones are tested too.
 func TestDialects(t *testing.T) {
 	const probe = `$request_uri{x}.*,b|c`
 	for scope, typ := range map[string]reflect.Type{
@@ -32,18 +32,19 @@ func TestDialects(t *testing.T) {
 		s := strict.ShapeOf(typ)
 		for i := range s.Fields {
 			f := &s.Fields[i]
-			if f.Enum != nil || f.IsPath() || freeText[scope+" "+f.Name] != "" || strict.Element(f.Type).Kind() != reflect.String || strict.IsSecret(f.Type) {
+			if f.Enum != nil || f.IsPath() || freeText[scope+" "+f.Name] != "" || strict.IsSecret(f.Type) ||
+				strict.Element(f.Type).Kind() != reflect.String {
 				continue
 			}
-			if said := complaints(t, scope, f.Name, probe); !regexp.MustCompile(`(?m): ` + f.Name + `\b`).MatchString(said) {
-				t.Errorf("%s: %s: %q is taken without a word about it: %s", scope, f.Name, probe, said)
+			if got := messages(t, scope, f.Name, probe); !regexp.MustCompile(`(?m): ` + f.Name + `\b`).MatchString(got) {
+				t.Errorf("%s: %s: %q is neither refused nor warned of: %s", scope, f.Name, probe, got)
 			}
 		}
 	}
 }
 
-// complaints loads a file with a text in one setting, and returns all that is said.
-func complaints(t *testing.T, scope, key, text string) string {
+// messages loads a file with a text in one setting, and returns the problems or warnings.
+func messages(t *testing.T, scope, key, text string) string {
 	t.Helper()
 	in := map[string]string{"oidc": "", "route": "", "rules": ""}
 	in[scope] = fmt.Sprintf("%s: %q", key, text)

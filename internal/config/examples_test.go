@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// exampleValues are what the environment variables of the examples may hold; every other one is a secret.
+// exampleValues has values of the environment variables in the examples. The others are secrets.
 var exampleValues = map[string]string{
 	"MACHINE_SECRET_HASH": "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 	"ISSUER":              "https://idp.example.com/realms/main", "UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
@@ -19,13 +19,13 @@ var exampleValues = map[string]string{
 	"LISTEN":       "127.0.0.1:8000", "ADMIN_LISTEN": "127.0.0.1:9000", "CLIENT_ID": "app", "KEYS_FILE": "/var/lib/sallyport/keys",
 }
 
-// exampleWarnings are what an example can't be shown without.
+// exampleWarnings has the warnings of examples, by file name.
 var exampleWarnings = map[string]string{"userinfo.yaml": "audience_required: any"}
 
 var environmentVariable = regexp.MustCompile(`\$\{env:([A-Z_]+)\}`)
 
-// mustLoadExample loads a file, or fails if that warns of more than it must. It sets the environment variables that the file
-// names.
+// mustLoadExample loads a file with the environment variables that it names. It fails on a problem, or on a warning that exampleWarnings
+// doesn't have.
 func mustLoadExample(t *testing.T, name string) *File {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -33,7 +33,7 @@ func mustLoadExample(t *testing.T, name string) *File {
 		t.Fatal(err)
 	}
 	for _, m := range environmentVariable.FindAllStringSubmatch(string(text), -1) {
-		if strings.HasPrefix(m[1], "JWK_") { // a key, which mustWriteClient has made
+		if strings.HasPrefix(m[1], "JWK_") { // parts of a key, which mustWriteClient sets
 			continue
 		}
 		t.Setenv(m[1], cmp.Or(exampleValues[m[1]], "0123456789abcdef0123456789abcdef"))
@@ -51,8 +51,7 @@ func mustLoadExample(t *testing.T, name string) *File {
 	return f
 }
 
-// TestExamples: what stands in configs and deploy loads, without a warning that nobody expects. The files of configs/routes are loaded by the
-// process file that names them; every other one stands on its own.
+// TestExamples loads the files in configs and deploy. The process file configs/sallyport.yaml loads those in configs/routes.
 func TestExamples(t *testing.T) {
 	files, routes := []string{"../../deploy/compose.sallyport.yaml"}, 0
 	err := filepath.WalkDir("../../configs", func(name string, d fs.DirEntry, err error) error {
@@ -79,7 +78,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// The compose file's gate has the secret that the realm beside it gives its client.
+// TestComposeSecret checks that the compose file and the Keycloak realm have the same client secret.
 func TestComposeSecret(t *testing.T) {
 	compose, err := os.ReadFile("../../deploy/compose.yaml")
 	if err != nil {

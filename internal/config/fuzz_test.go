@@ -3,11 +3,12 @@ package config
 import (
 	"os"
 	"path/filepath"
-	"sallyport/internal/strict"
 	"testing"
+
+	"sallyport/internal/strict"
 )
 
-// FuzzLoad: whatever a file holds, Load returns a complete file or problems that name it, and never panics.
+// FuzzLoad checks that Load returns a complete file or problems with their places, and never panics.
 func FuzzLoad(f *testing.F) {
 	for _, folder := range []string{"bad", "good"} {
 		names, err := filepath.Glob(filepath.Join("testdata", folder, "*.txtar"))

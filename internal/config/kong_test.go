@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// loadText loads a file with this text.
+// loadText loads a file with a text.
 func loadText(t *testing.T, text string) (*File, error) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "sallyport.yaml")
@@ -23,7 +23,7 @@ oidc:
   client_id: app
 `
 
-// TestAccepted writes the values of refused parameters that mean what happens anyway.
+// TestAccepted loads the values of refused parameters that are accepted, and some that aren't.
 func TestAccepted(t *testing.T) {
 	for name, r := range refusals["oidc"] {
 		for accepted := range strings.SplitSeq(r.accept, "|") {
@@ -45,8 +45,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestValues says that every value of a setting that has a sentence of its own is one that the setting's enum refuses: a
-// flow that is built must not stay refused.
+// TestValues checks that the enums of settings don't have the values in kongValues, so that a new value doesn't stay refused.
 func TestValues(t *testing.T) {
 	for name, values := range kongValues {
 		f := oidcShape.ByName[name]
@@ -57,7 +56,7 @@ func TestValues(t *testing.T) {
 		for v := range values {
 			for _, e := range f.Enum {
 				if e == v {
-					t.Errorf("%s: %s is built and refused", name, v)
+					t.Errorf("%s: %s is in the enum and refused", name, v)
 				}
 			}
 		}

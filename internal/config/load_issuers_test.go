@@ -1,40 +1,36 @@
 package config
 
 import (
-	"reflect"
 	"regexp"
-	"sallyport/internal/strict"
 	"slices"
 	"testing"
 )
 
-// placeNames are the endings of settings that name a place in a request, and others of that kind.
+// placeNames matches settings that name a place in requests, and others with such names.
 var placeNames = regexp.MustCompile(`_(param_type|param_name|header_name|cookie_name|cookie|arg|body_limit)$`)
 
-// notRead are settings of that kind about which a route's issuers need not agree.
-var notRead = map[string]string{
+// perIssuerNames has the settings with such names in which the issuers of a route can differ, and why.
+var perIssuerNames = map[string]string{
 	"authorization_cookie_name":      "the gate sets it, for the issuer of a login",
-	"client_arg":                     "it chooses among the clients of the issuer that is known then",
+	"client_arg":                     "it chooses a client of a known issuer",
 	"introspection_token_param_name": "of a request to the issuer",
-	"jwt_session_cookie":             "the issuer of the token is known then",
-	"logout_post_arg":                "the session is known then",
-	"logout_query_arg":               "the session is known then",
+	"jwt_session_cookie":             "the issuer of the token is known",
+	"logout_post_arg":                "the session is known",
+	"logout_query_arg":               "the session is known",
 	"revocation_token_param_name":    "of a request to the issuer",
-	"session_cookie_name":            "the gate sets it, and what it holds names the issuer",
+	"session_cookie_name":            "the gate sets it, and the session has the issuer",
 }
 
-// TestPlacesAreKnown: every setting that says where in a request something stands is one about which issuers must agree, or one that is
-// known to be none.
+// TestPlacesAreKnown checks that each setting that names a place in requests has the tag place, or is in perIssuerNames.
 func TestPlacesAreKnown(t *testing.T) {
-	shape := strict.ShapeOf(reflect.TypeFor[OIDC]())
-	for _, f := range shape.Fields {
+	for _, f := range oidcShape.Fields {
 		kind := placeNames.MatchString(f.Name) || slices.Contains(f.Enum, "header") && slices.Contains(f.Enum, "query")
-		if _, known := notRead[f.Name]; kind && f.Place == known {
-			t.Errorf("%s: expected place:\"true\", or an entry in notRead, and not both", f.Name)
+		if _, known := perIssuerNames[f.Name]; kind && f.Place == known {
+			t.Errorf("%s: expected place:\"true\", or an entry in perIssuerNames, and not both", f.Name)
 		}
 	}
-	for name := range notRead {
-		if shape.ByName[name] == nil {
+	for name := range perIssuerNames {
+		if oidcShape.ByName[name] == nil {
 			t.Errorf("%s is no setting", name)
 		}
 	}

@@ -35,10 +35,13 @@ func TestDefaults(t *testing.T) {
 	}
 	o := &r.OIDC.Flow
 	for what, got := range map[string][2]any{
-		"listen":                  {f.Listen, []Listen{{Address: "127.0.0.1:8000"}}},
-		"admin":                   {f.Admin, Admin{Listen: "127.0.0.1:9000"}},
-		"log":                     {f.Log, Log{Level: "info", Format: "json", Access: true}},
-		"limits":                  {f.Limits, Limits{10 * time.Second, 2 * time.Minute, 10 * time.Second, 30 * time.Second, 65536, 30 * time.Second}},
+		"listen": {f.Listen, []Listen{{Address: "127.0.0.1:8000"}}},
+		"admin":  {f.Admin, Admin{Listen: "127.0.0.1:9000"}},
+		"log":    {f.Log, Log{Level: "info", Format: "json", Access: true}},
+		"limits": {f.Limits, Limits{
+			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 10 * time.Second,
+			AnswerTimeout: 30 * time.Second, MaxHeaderBytes: 65536, DrainTimeout: 30 * time.Second,
+		}},
 		"paths":                   {r.Route.Paths, []string{"/"}},
 		"connect_timeout":         {r.Route.Upstream.ConnectTimeout, 10 * time.Second},
 		"auth_methods":            {o.AuthMethods, []flow.Method{"authorization_code", "bearer", "session"}},
@@ -110,7 +113,7 @@ rules:
 	}
 }
 
-// MustWrite writes files below a new folder and returns it.
+// MustWrite writes files to a new folder and returns its name.
 func MustWrite(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -126,8 +129,8 @@ func MustWrite(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// TestInheritance: values merge by key, lists and objects are replaced whole, null removes, and nothing that belongs to an
-// issuer goes to another.
+// TestInheritance checks that a route's values replace the defaults by key, lists and mappings as a whole, that null removes a default, and
+// that a route with its own issuer doesn't inherit what belongs to another.
 func TestInheritance(t *testing.T) {
 	dir := MustWrite(t, map[string]string{
 		"sallyport.yaml": `
@@ -145,7 +148,8 @@ routes:
   - route: {upstream: "http://127.0.0.1:1", paths: [/inline]}
     oidc: {redis: {host: other}, leeway: null, client_secret: null, session_cookie_name: inline}
 `,
-		"routes/b.yaml":       "route: {upstream: \"http://127.0.0.1:1\", paths: [/b]}\noidc: {issuer: \"https://b.example.com\", client_id: b}\n",
+		"routes/b.yaml": "route: {upstream: \"http://127.0.0.1:1\", paths: [/b]}\n" +
+			"oidc: {issuer: \"https://b.example.com\", client_id: b}\n",
 		"routes/a.yaml":       "route: {upstream: \"http://127.0.0.1:1\", paths: [/a]}\n",
 		"routes/.hidden.yaml": "nonsense",
 	})
@@ -160,8 +164,8 @@ routes:
 		if len(o.Client.ClientSecret) > 0 {
 			secret = o.Client.ClientSecret[0]
 		}
-		got = append(got, fmt.Sprint(r.Name, o.Client.Issuer, o.Client.ClientID, string(secret), o.Client.Scopes, o.Session.Redis.Host, o.Session.Redis.Port,
-			o.Session.Storage, o.Client.DiscoveryHeadersNames, o.Client.Leeway))
+		got = append(got, fmt.Sprint(r.Name, o.Client.Issuer, o.Client.ClientID, string(secret), o.Client.Scopes, o.Session.Redis.Host,
+			o.Session.Redis.Port, o.Session.Storage, o.Client.DiscoveryHeadersNames, o.Client.Leeway))
 	}
 	want := []string{
 		"a https://a.example.com [app] s3cret [openid email] redis 7000 redis [X-Key] 5s",
@@ -175,7 +179,7 @@ routes:
 	}
 }
 
-// TestProxyCredentials: a proxy's credential goes to no other proxy, whoever has named it.
+// TestProxyCredentials checks that a route with another proxy doesn't inherit the credentials for a proxy.
 func TestProxyCredentials(t *testing.T) {
 	dir := MustWrite(t, map[string]string{"sallyport.yaml": `
 oidc:
@@ -208,7 +212,7 @@ routes:
 
 func compact(s string) string { return strings.ReplaceAll(s, " ", "") }
 
-// TestProblemLater names the place of a key for what is found after Load.
+// TestProblemLater checks the places in errors of Route.Problem.
 func TestProblemLater(t *testing.T) {
 	dir := MustWrite(t, map[string]string{
 		"sallyport.yaml": "oidc:\n  issuer: https://a.example.com\n  client_id: app\n  session: {storage: memory}\nroutes: routes/*.yaml\n",
@@ -250,17 +254,18 @@ func TestFileLimits(t *testing.T) {
 	}
 }
 
-// TestListenTLS reads a real certificate, its key and an authority, relative to the file.
+// TestListenTLS loads listeners with a certificate, its key and an authority, relative to the file.
 func TestListenTLS(t *testing.T) {
 	certificate, key := MustCertify(t)
 	dir := MustWrite(t, map[string]string{"tls/cert.pem": certificate, "tls/key.pem": key})
+	const own = "cert_file: tls/cert.pem, key_file: tls/key.pem"
 	for text, want := range map[string]string{
-		"cert_file: tls/cert.pem, key_file: tls/key.pem":                                                                "",
-		"cert_file: tls/cert.pem, key_file: tls/key.pem, client_ca_file: tls/cert.pem, client_auth: require_and_verify": "",
-		"cert_file: tls/cert.pem, key_file: tls/key.pem, client_ca_file: tls/cert.pem":                                  "client_ca_file: it isn't used",
-		"cert_file: tls/cert.pem, key_file: tls/key.pem, client_ca_file: tls/key.pem, client_auth: verify_if_given":     "holds no PEM certificate",
-		"cert_file: tls/cert.pem, key_file: tls/key.pem, client_auth: verify_if_given":                                  "needs client_ca_file",
-		"cert_file: tls/key.pem, key_file: tls/cert.pem":                                                                "can't be used",
+		own: "",
+		own + ", client_ca_file: tls/cert.pem, client_auth: require_and_verify": "",
+		own + ", client_ca_file: tls/cert.pem":                                  "client_ca_file: it isn't used",
+		own + ", client_ca_file: tls/key.pem, client_auth: verify_if_given":     "holds no PEM certificate",
+		own + ", client_auth: verify_if_given":                                  "needs client_ca_file",
+		"cert_file: tls/key.pem, key_file: tls/cert.pem":                        "can't be used",
 	} {
 		name := filepath.Join(dir, "sallyport.yaml")
 		if err := os.WriteFile(name, []byte("listen:\n  - {address: 127.0.0.1:0, tls: {"+text+"}}\n"+minimal), 0o600); err != nil {

@@ -1,34 +1,28 @@
 package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"sallyport/internal/strict"
 )
 
-// The pages of configs: what they say of settings, of reasons in the log and of other files is so. That their commands
-// do what they show, internal/e2e tests.
+// These tests check the pages in configs: their tables of settings and of reasons, their links and their YAML. Package e2e tests their
+// commands.
 
-// A doc is one of them.
+// A doc is a page.
 type doc struct {
 	name  string
 	lines []string
 }
 
+// mustReadPages returns the pages in configs, the README and the changelog.
 func mustReadPages(t *testing.T) (all []doc) {
 	t.Helper()
 	names, err := filepath.Glob("../../configs/flows/*.md")
@@ -53,7 +47,8 @@ func mustReadPages(t *testing.T) (all []doc) {
 	return all
 }
 
-// rows are the cells of the tables whose first line begins with head; first is the text of its first cell.
+// rows calls row with each row of the tables whose first line begins with head. The argument where is the place of the row, and first is
+// the first cell of the head.
 func (p *doc) rows(head string, row func(where, first string, cells []string)) {
 	first, inside := "", false
 	for n, line := range p.lines {
@@ -77,7 +72,7 @@ var (
 	below  = regexp.MustCompile("below `([a-z_]+):`")
 )
 
-// Every setting of the oidc: block is in a table of the pages, with its type and its default.
+// TestPagesSettings checks that every setting of the oidc block is in a table of the pages, with its type and its default.
 func TestPagesSettings(t *testing.T) {
 	seen := map[string]string{}
 	for _, p := range mustReadPages(t) {
@@ -89,7 +84,7 @@ func TestPagesSettings(t *testing.T) {
 			names, types, defaults := texts(cells[0]), strings.Split(cells[1], ", "), texts(cells[2])
 			for i, name := range names {
 				if seen[parent+name] != "" {
-					t.Errorf("%s: %s stands at %s, too", where, name, seen[parent+name])
+					t.Errorf("%s: %s is at %s too", where, name, seen[parent+name])
 				}
 				seen[parent+name] = where
 				checkRow(t, where, parent+name, nth(types, i), nth(defaults, i))
@@ -102,12 +97,12 @@ func TestPagesSettings(t *testing.T) {
 		if nested && f.Type.Kind() == reflect.Pointer {
 			allBelow(t, seen, f.Name, typ)
 		} else if seen[f.Name] == "" {
-			t.Errorf("%s is in no table of settings in configs/flows: write it into the flow's page, or into settings.md", f.Name)
+			t.Errorf("%s is in no table of settings in configs/flows: add it to the flow's page, or to settings.md", f.Name)
 		}
 	}
 }
 
-// allBelow demands that the members of a mapping are there, and theirs.
+// allBelow checks that the pages have all settings below a struct type.
 func allBelow(t *testing.T, seen map[string]string, path string, typ reflect.Type) {
 	for _, f := range strict.ShapeOf(typ).Fields {
 		name := path + "." + f.Name
@@ -126,7 +121,7 @@ func allBelow(t *testing.T, seen map[string]string, path string, typ reflect.Typ
 	}
 }
 
-// texts are the quoted texts of a cell, or "" for none.
+// texts returns the quoted texts of a cell. The word none is an empty text.
 func texts(cell string) (all []string) {
 	for rest := cell; rest != ""; {
 		m := quoted.FindStringSubmatchIndex(rest)
@@ -140,7 +135,7 @@ func texts(cell string) (all []string) {
 	return all
 }
 
-// nth is a value for each, or the one for all.
+// nth returns the value at an index, or the only value.
 func nth(list []string, i int) string {
 	if len(list) == 1 {
 		return list[0]
@@ -151,6 +146,7 @@ func nth(list []string, i int) string {
 	return "nothing"
 }
 
+// checkRow checks the type and the default of a setting in a row.
 func checkRow(t *testing.T, where, path, typ, byDefault string) {
 	t.Helper()
 	at, f, tag := reflect.TypeFor[OIDC](), (*strict.Field)(nil), reflect.StructTag("")
@@ -182,7 +178,7 @@ func checkRow(t *testing.T, where, path, typ, byDefault string) {
 	}
 }
 
-// kindOf is how the pages call a type.
+// kindOf returns the word of the pages for a type.
 func kindOf(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -193,10 +189,12 @@ func kindOf(t reflect.Type) string {
 	case strict.DurationType:
 		return "time"
 	}
-	return map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number", reflect.Slice: "list", reflect.Struct: "mapping"}[t.Kind()]
+	return map[reflect.Kind]string{
+		reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number", reflect.Slice: "list", reflect.Struct: "mapping",
+	}[t.Kind()]
 }
 
-// Every reason that a page names is one that the program can log.
+// TestPagesReasons checks that the program has every reason that a page names.
 func TestPagesReasons(t *testing.T) {
 	reasons := reasonsOfSources(t)
 	found := 0
@@ -221,12 +219,12 @@ var (
 	notInURL = regexp.MustCompile("[^a-z0-9 _-]")
 )
 
-// anchor is how a heading is named in links.
+// anchor returns the anchor of a heading.
 func anchor(heading string) string {
 	return strings.ReplaceAll(notInURL.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
-// Every link leads to a file that is there, and to a heading in it.
+// TestPagesLinks checks that the files and headings of all links exist.
 func TestPagesLinks(t *testing.T) {
 	for _, p := range mustReadPages(t) {
 		for _, m := range link.FindAllStringSubmatch(strings.Join(p.lines, "\n"), -1) {
@@ -246,7 +244,7 @@ func hasHeading(file, name string) bool {
 	return slices.ContainsFunc(headings.FindAllStringSubmatch(string(text), -1), func(h []string) bool { return anchor(h[1]) == name })
 }
 
-// Pictures are plain text that fits a window.
+// TestPagesPictures checks that pictures are plain text of at most 100 columns.
 func TestPagesPictures(t *testing.T) {
 	for _, p := range mustReadPages(t) {
 		inside := false
@@ -257,98 +255,6 @@ func TestPagesPictures(t *testing.T) {
 			case inside && (len(line) > 100 || strings.ContainsFunc(line, func(r rune) bool { return r > '~' && r != '✗' })):
 				t.Errorf("%s:%d: a picture is ASCII of at most 100 columns, besides the mark of sallyport explain", p.name, n+1)
 			}
-		}
-	}
-}
-
-// Every piece of YAML in a page loads; "# ..." stands for issuer and client, and what no piece says stands around it.
-func TestPagesYAML(t *testing.T) {
-	dir := t.TempDir()
-	mustWriteClient(t, dir)
-	if err := os.CopyFS(filepath.Join(dir, "pages"), os.DirFS("../../configs/pages")); err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, p := range mustReadPages(t) {
-		var snippet []string
-		inside := false
-		for n, line := range p.lines {
-			switch {
-			case line == "```yaml":
-				inside, snippet = true, nil
-			case line == "```" && inside:
-				inside = false
-				found++
-				name := filepath.Join(dir, fmt.Sprintf("%s-%d.yaml", filepath.Base(p.name), n))
-				if err := os.WriteFile(name, []byte(whole(snippet)), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				mustLoadExample(t, name)
-			case inside && strings.TrimSpace(line) == "# ...":
-				indent, _, _ := strings.Cut(line, "#")
-				snippet = append(snippet, indent+"issuer: https://idp.example.com/realms/main", indent+"client_id: app")
-			case inside:
-				snippet = append(snippet, line)
-			}
-		}
-	}
-	if found < 5 {
-		t.Errorf("only %d pieces were found", found)
-	}
-}
-
-// whole is a piece of a file with the route and the issuer that it leaves out.
-func whole(piece []string) string {
-	begins := func(keys ...string) bool {
-		return slices.ContainsFunc(piece, func(line string) bool {
-			return slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(line, key+":") })
-		})
-	}
-	text := strings.Join(piece, "\n") + "\n"
-	if !begins("route", "routes") {
-		text += "route: {upstream: http://127.0.0.1:8081}\n"
-	}
-	if !begins("oidc", "routes") {
-		text += "oidc: {issuer: https://idp.example.com/realms/main, client_id: app}\n"
-	}
-	return text
-}
-
-// mustWriteClient writes what the pages' clients have: a secret, a key and a certificate.
-func mustWriteClient(t *testing.T, dir string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := key.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string][]byte{"JWK_X": public[1:33], "JWK_Y": public[33:], "JWK_D": private} {
-		t.Setenv(name, base64.RawURLEncoding.EncodeToString(value))
-	}
-	t.Setenv("OIDC_CLIENT_SECRET", "secret")
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{
-		"oidc-secret": []byte("0123456789abcdef0123456789abcdef"),
-		"client.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		"client.key":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

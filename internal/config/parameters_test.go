@@ -12,22 +12,24 @@ import (
 	"math/big"
 	"os"
 	"reflect"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
+
+	"sallyport/internal/strict"
 )
 
-// A parameter is a row of testdata/kong-parameters.txt: a name, what is pasted below oidc:, and what comes of it.
+// A parameter is a row of testdata/kong-parameters.txt.
 type parameter struct {
-	name, paste string
-	shown       string // by which scenario, or package and test; "" if it is refused
-	refused     string // the whole complaint about paste, or, where it is fixed, about other
-	fixed       bool   // paste says the one value that it has, which is what the gate does anyway
-	other       string // what is pasted with another value
-	former      bool   // a name that Kong itself has given up
+	name, paste string // paste is a part of an oidc block with the parameter
+	shown       string // the scenario, or the package and test, that shows the parameter; "" if it is refused
+	refused     string // the complete problem with paste, or, if fixed, with other
+	fixed       bool   // only the value in paste is accepted, which is what the gate does anyway
+	other       string // as paste, with another value
+	former      bool   // a former name of Kong's
 }
 
+// readParameters returns the rows of testdata/kong-parameters.txt.
 func readParameters(t *testing.T) (all []parameter) {
 	t.Helper()
 	data, err := os.ReadFile("../../testdata/kong-parameters.txt")
@@ -59,8 +61,8 @@ func readParameters(t *testing.T) (all []parameter) {
 	return all
 }
 
-// TestKongParameters pastes every parameter of Kong's plugin, and every member of one: it loads, and a scenario or a test
-// shows what it does, or it is refused in these words.
+// TestKongParameters loads a file with each parameter of Kong's plugin, and with each member of one. Either the file loads and a scenario
+// or a test shows the effect, or the file is refused with the problem in the row.
 func TestKongParameters(t *testing.T) {
 	setKeys(t)
 	works, fixed, refused := 0, 0, 0
@@ -91,30 +93,31 @@ func TestKongParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line := fmt.Sprintf("%d of the 235 parameters work, %d have one value only, %d are refused.", works, fixed, refused); !strings.Contains(string(page), "\n"+line) {
+	line := fmt.Sprintf("%d of the 235 parameters work, %d have one value only, %d are refused.", works, fixed, refused)
+	if !strings.Contains(string(page), "\n"+line) {
 		t.Errorf("configs/kong.md doesn't say: %s", line)
 	}
 }
 
-// checkPaste expects that what is pasted says a parameter, and that it loads, or is refused with this complaint alone.
-func checkPaste(t *testing.T, name, paste, complaint string) {
+// checkPaste checks that paste has a parameter, and that it loads or has only this problem.
+func checkPaste(t *testing.T, name, paste, problem string) {
 	t.Helper()
 	if !slices.Contains(namesIn("oidc: {"+paste+"}"), name) {
-		t.Errorf("%s: %s doesn't say it", name, paste)
+		t.Errorf("%s: %s doesn't have it", name, paste)
 	}
 	got := ""
 	if _, err := loadText(t, pasted(paste)); err != nil {
 		got = err.(strict.Problems)[0].Text
 		if n := len(err.(strict.Problems)); n > 1 {
-			t.Errorf("%s: %d complaints: %v", name, n, err)
+			t.Errorf("%s: %d problems: %v", name, n, err)
 		}
 	}
-	if got != complaint {
-		t.Errorf("%s: %s: got the complaint %q, expected %q", name, paste, got, complaint)
+	if got != problem {
+		t.Errorf("%s: %s: got the problem %q, expected %q", name, paste, got, problem)
 	}
 }
 
-// pasted is a file with this in its oidc block, and no more than that needs.
+// pasted returns a file with paste in its oidc block.
 func pasted(paste string) string {
 	for _, needed := range []string{"client_id: app", "issuer: https://idp.example.com/realms/main"} {
 		if name, _, _ := strings.Cut(needed, ":"); !slices.Contains(namesIn("oidc: {"+paste+"}"), name) {
@@ -124,7 +127,7 @@ func pasted(paste string) string {
 	return "consumers: [{username: nobody}]\nroutes:\n  - route: {upstream: \"http://127.0.0.1:8080\"}\n    oidc: {" + paste + "}\n"
 }
 
-// setKeys puts the keys that the table's client_jwk rows name into the environment.
+// setKeys sets the variables with the keys of the client_jwk rows.
 func setKeys(t *testing.T) {
 	t.Helper()
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -156,7 +159,7 @@ func setKeys(t *testing.T) {
 	}
 }
 
-// elementOf is the type of a mapping or of a list's mappings.
+// elementOf returns the type below pointers and lists.
 func elementOf(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -164,7 +167,7 @@ func elementOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-// namesIn are the parameters that a file's oidc blocks say, with the members of those that have some.
+// namesIn returns the parameters in the oidc blocks of a file, and their members.
 func namesIn(text string) (names []string) {
 	var r strict.Report
 	root := r.Parse("file", []byte(text))
@@ -191,6 +194,7 @@ func namesIn(text string) (names []string) {
 	return names
 }
 
+// members returns the keys of a mapping and of the mappings in it.
 func members(v *strict.Value, prefix string) (names []string) {
 	for _, p := range v.Pairs {
 		name := prefix + p.Key
@@ -209,14 +213,16 @@ func members(v *strict.Value, prefix string) (names []string) {
 
 // ours are the parameters that Kong's plugin doesn't have.
 var ours = strings.Fields(`
-	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file credential_body_limit id_token_audiences_trusted id_token_signed_response_alg
+	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file credential_body_limit
+	id_token_audiences_trusted id_token_signed_response_alg
 	login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	end_session_method cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
-	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type token_exchange.request.requested_token_type
+	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type
+	token_exchange.request.requested_token_type
 `)
 
-// TestNoParameterIsMissing compares the table with what the program has: each of its settings is Kong's and has a row, or is
-// ours; each refusal has a row; and no row says that something works which isn't there.
+// TestNoParameterIsMissing compares the table with the structs and refusals: each setting has a row or is in ours, each refusal has a row,
+// and each parameter that works is a setting.
 func TestNoParameterIsMissing(t *testing.T) {
 	rows := map[string]parameter{}
 	for _, p := range readParameters(t) {
@@ -264,7 +270,7 @@ func TestNoParameterIsMissing(t *testing.T) {
 	}
 }
 
-// settings are the names of all fields below a struct, with their members.
+// settings returns the keys of a struct and of the structs in it.
 func settings(in reflect.Type, prefix string) (names []string) {
 	for _, f := range strict.ShapeOf(in).Fields {
 		names = append(names, prefix+f.Name)

@@ -16,7 +16,7 @@ import (
 	"sallyport/internal/authz"
 )
 
-// Every reason that the program can log stands in explain.md; that each that a page names can be logged, TestPagesReasons says.
+// TestEveryReasonIsExplained checks that explain.md has every reason of the program. TestPagesReasons checks the reverse.
 func TestEveryReasonIsExplained(t *testing.T) {
 	explained := map[string]bool{}
 	for _, p := range mustReadPages(t) {
@@ -39,7 +39,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
-// reasonsOfSources are the codes of all refusals, each with a place where it is written.
+// reasonsOfSources returns the reasons of all refusals, each with a place in the sources.
 func reasonsOfSources(t *testing.T) map[string]string {
 	t.Helper()
 	f := &reasonFinder{t: t, files: gotoken.NewFileSet(), found: map[string]string{}}
@@ -63,8 +63,8 @@ func reasonsOfSources(t *testing.T) map[string]string {
 	return f.found
 }
 
-// A reasonFinder finds the reasons of auth.Errors: as arguments of what makes them, as the field Reason, and as the text of an
-// error that serves as one.
+// A reasonFinder finds the reasons of auth.Errors: arguments of their constructors, values of the field Reason, and texts of errors that
+// are reasons.
 type reasonFinder struct {
 	t     *testing.T
 	files *gotoken.FileSet
@@ -72,10 +72,10 @@ type reasonFinder struct {
 }
 
 var (
-	// By name: functions whose first argument is a reason.
-	makers = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "grantError", "errCredentials"}
-	// Where a reason is no literal: these hand on what stands elsewhere.
-	handedOn   = []string{"../flow/errors.go", "../authz/pairs.go", "../auth/error.go", "../proxy/explain.go"}
+	// constructors are functions whose first argument is a reason.
+	constructors = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "grantError", "errCredentials"}
+	// forwarding are files in which a reason isn't a literal, because it comes from elsewhere.
+	forwarding = []string{"../flow/errors.go", "../authz/pairs.go", "../auth/error.go", "../proxy/explain.go"}
 	reasonCode = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 )
 
@@ -83,7 +83,7 @@ func (f *reasonFinder) inspect(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.CallExpr:
 		name := calleeOf(n)
-		if slices.Contains(makers, name) {
+		if slices.Contains(constructors, name) {
 			f.add(n.Args[0])
 		}
 		if name == "New" && len(n.Args) == 1 {
@@ -105,18 +105,18 @@ func (f *reasonFinder) inspect(n ast.Node) bool {
 	return true
 }
 
-// add takes a reason, which must be written where it is used. What has spaces is explain's own words.
+// add adds a reason, which must be a literal. A text with spaces is an explanation.
 func (f *reasonFinder) add(e ast.Expr) {
 	at := f.files.Position(e.Pos())
 	switch text, ok := textOf(e); {
 	case ok && text != "" && !strings.Contains(text, " "):
 		f.found[text] = strings.TrimPrefix(at.String(), "../")
-	case !ok && !slices.Contains(handedOn, at.Filename):
-		f.t.Errorf("%s: a reason that isn't written where it is used can't be found: write it there", at)
+	case !ok && !slices.Contains(forwarding, at.Filename):
+		f.t.Errorf("%s: a reason that isn't a literal can't be found: write a literal", at)
 	}
 }
 
-// calleeOf is the bare name of what is called.
+// calleeOf returns the name of a called function without its package.
 func calleeOf(c *ast.CallExpr) string {
 	switch fun := c.Fun.(type) {
 	case *ast.Ident:
@@ -127,7 +127,7 @@ func calleeOf(c *ast.CallExpr) string {
 	return ""
 }
 
-// textOf is a string literal's value.
+// textOf returns the value of a string literal.
 func textOf(e ast.Expr) (string, bool) {
 	literal, ok := e.(*ast.BasicLit)
 	if !ok || literal.Kind != gotoken.STRING {

@@ -11,8 +11,8 @@ import (
 	"sallyport/internal/strict"
 )
 
-// TestReference compares configs/reference.md with what the files are read into: every key outside oidc: has a row with its type
-// and default, and each value of an enumeration stands in it.
+// TestReference compares configs/reference.md with the structs: every key outside of oidc has a row with its type, its default and the
+// values of its enum.
 func TestReference(t *testing.T) {
 	text, err := os.ReadFile("../../configs/reference.md")
 	if err != nil {
@@ -23,13 +23,14 @@ func TestReference(t *testing.T) {
 	page.rows("| key", func(where, _ string, cells []string) {
 		name := strings.Trim(cells[0], "`")
 		if rows[name] != nil {
-			t.Errorf("%s: %s stands there twice", where, name)
+			t.Errorf("%s: %s has two rows", where, name)
 		}
 		rows[name] = cells
 	})
 	delete(rows, "routes")
 	for prefix, root := range map[string]reflect.Type{
-		"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](), "issuers[].": reflect.TypeFor[IssuerEntry](),
+		"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](),
+		"issuers[].": reflect.TypeFor[IssuerEntry](),
 	} {
 		eachKey(prefix, root, func(name string, f *strict.Field, byDefault string) {
 			cells := rows[name]
@@ -53,7 +54,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// eachKey calls f with each key below a struct type that has no keys of its own, and its default.
+// eachKey calls f with each key below a struct type whose value isn't a mapping, and its default.
 func eachKey(prefix string, t reflect.Type, f func(name string, f *strict.Field, byDefault string)) {
 	s := strict.ShapeOf(t)
 	for i := range s.Fields {

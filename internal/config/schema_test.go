@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// mustSchema returns the compiled result of Schema.
 func mustSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := Schema()
@@ -35,8 +36,8 @@ func mustSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// judged is what a schema says of a YAML file.
-func judged(t *testing.T, s *jsonschema.Schema, text string) error {
+// validate returns the schema's error for a YAML file.
+func validate(t *testing.T, s *jsonschema.Schema, text string) error {
 	t.Helper()
 	var v any
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
@@ -45,12 +46,12 @@ func judged(t *testing.T, s *jsonschema.Schema, text string) error {
 	return s.Validate(v)
 }
 
-// TestSchemaTakesWhatLoads holds the examples and every file that is accepted in tests against the schema.
+// TestSchemaTakesWhatLoads validates the examples and every valid file of the tests.
 func TestSchemaTakesWhatLoads(t *testing.T) {
 	s, found := mustSchema(t), 0
 	take := func(name, text string) {
 		found++
-		if err := judged(t, s, text); err != nil {
+		if err := validate(t, s, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -90,13 +91,14 @@ func TestSchemaTakesWhatLoads(t *testing.T) {
 	}
 }
 
-// visible matches the complaints whose cause a schema can see.
-var visible = regexp.MustCompile(`unknown key|expected one of|expected true or false|expected a whole number|expected a list|expected a mapping|is missing: add it`)
+// visible matches problems that a schema can find.
+var visible = regexp.MustCompile(`unknown key|expected one of|expected true or false|expected a whole number|expected a list|` +
+	`expected a mapping|is missing: add it`)
 
-// invisible are files whose complaints sound alike, and are about an expression and about what a variable holds.
+// invisible are files with such problems about an expression and about the value of a variable.
 var invisible = []string{"allow_type.txtar", "env_not_yaml.txtar"}
 
-// TestSchemaRefusesWhatItCanSee holds the files with one mistake against the schema, where the mistake is one of keys and types.
+// TestSchemaRefusesWhatItCanSee validates the files whose mistakes are unknown keys and wrong types.
 func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 	s, refused := mustSchema(t), 0
 	for _, name := range archives(t, "bad") {
@@ -110,7 +112,7 @@ func TestSchemaRefusesWhatItCanSee(t *testing.T) {
 		}
 		var faulty bool
 		for file, text := range files {
-			if strings.HasSuffix(file, ".yaml") && judged(t, s, text) != nil {
+			if strings.HasSuffix(file, ".yaml") && validate(t, s, text) != nil {
 				faulty = true
 			}
 		}

@@ -10,21 +10,21 @@ import (
 	"sallyport/internal/strict"
 )
 
-// settingsRoots are the structs into which a file is read, by what goes before the names of their settings.
+// settingsRoots has the structs that a file is decoded into, by the prefix of their settings' names.
 var settingsRoots = map[string]reflect.Type{
 	"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](),
 	"issuers[].": reflect.TypeFor[IssuerEntry](), "oidc.": reflect.TypeFor[OIDC](),
 }
 
-// TestSettings compares testdata/settings.txt with the structs into which a file is read: each setting that isn't Kong's has a
-// row, which says what shows that it does something, and each row has a setting.
+// TestSettings compares testdata/settings.txt with the structs: each setting that isn't Kong's has a row with a test or scenario that shows
+// its effect, and each row has a setting.
 func TestSettings(t *testing.T) {
 	rows := readSettings(t)
 	for _, name := range namedSettings() {
 		shown, found := rows[name]
 		delete(rows, name)
 		if !found {
-			t.Errorf("%s has no row: what shows that it does something?", name)
+			t.Errorf("%s has no row: add one with a test or scenario that shows its effect", name)
 			continue
 		}
 		in, path := rootOf(name)
@@ -33,16 +33,17 @@ func TestSettings(t *testing.T) {
 		case "works":
 			checkShown(t, name, what, in, path)
 		case "as":
-			checkAlike(t, name, what)
+			checkSameField(t, name, what)
 		default:
 			t.Errorf("%s: expected works or as: %s", name, shown)
 		}
 	}
 	for name := range rows {
-		t.Errorf("%s has a row and is no setting", name)
+		t.Errorf("%s has a row and isn't a setting", name)
 	}
 }
 
+// readSettings returns the rows of testdata/settings.txt by name.
 func readSettings(t *testing.T) map[string]string {
 	t.Helper()
 	data, err := os.ReadFile("../../testdata/settings.txt")
@@ -64,7 +65,7 @@ func readSettings(t *testing.T) map[string]string {
 	return rows
 }
 
-// namedSettings are all but Kong's.
+// namedSettings returns all settings that aren't Kong's.
 func namedSettings() (names []string) {
 	for prefix, root := range settingsRoots {
 		if prefix != "oidc." {
@@ -77,7 +78,7 @@ func namedSettings() (names []string) {
 	return names
 }
 
-// rootOf is the struct in which a setting stands, and its path there.
+// rootOf returns the struct of settingsRoots that has a setting, and the path of the setting there.
 func rootOf(name string) (in reflect.Type, path string) {
 	if first, rest, found := strings.Cut(name, "."); found && settingsRoots[first+"."] != nil {
 		return settingsRoots[first+"."], rest
@@ -85,8 +86,8 @@ func rootOf(name string) (in reflect.Type, path string) {
 	return settingsRoots[""], name
 }
 
-// checkAlike expects that two settings are one field of one struct, so that what shows one shows the other.
-func checkAlike(t *testing.T, name, other string) {
+// checkSameField checks that two settings are the same field of one struct, so that a test of one is a test of the other.
+func checkSameField(t *testing.T, name, other string) {
 	t.Helper()
 	owner := func(name string) (reflect.Type, string) {
 		in, path := rootOf(name)

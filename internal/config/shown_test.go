@@ -5,15 +5,16 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"sallyport/internal/strict"
 )
 
-// checkShown looks whether what is to show a setting mentions it. Its path is below the struct in.
+// checkShown checks that the scenario or test that shows a setting has the setting. The path is that of the setting in the struct in.
 func checkShown(t *testing.T, name, shown string, in reflect.Type, path string) {
 	t.Helper()
 	folder, test, ofGo := strings.Cut(shown, " ")
@@ -24,7 +25,7 @@ func checkShown(t *testing.T, name, shown string, in reflect.Type, path string) 
 	names := strings.Split(strings.ReplaceAll(path, "[]", ""), ".")
 	field := goName(in, names)
 	files, _ := filepath.Glob("../../" + folder + "/*_test.go")
-	var tests strings.Builder // and what they begin with
+	var tests strings.Builder
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -32,14 +33,14 @@ func checkShown(t *testing.T, name, shown string, in reflect.Type, path string) 
 		}
 		tests.Write(data)
 	}
-	said := regexp.MustCompile(`\b(` + field + `\b|` + names[len(names)-1] + `:)`) // as a field, or as a key
-	if !strings.Contains(tests.String(), "\nfunc "+test+"(t *testing.T) {\n") || !said.MatchString(tests.String()) {
-		t.Errorf("%s: the tests of %s have no %s, or don't say %s", name, folder, test, field)
+	mention := regexp.MustCompile(`\b(` + field + `\b|` + names[len(names)-1] + `:)`) // as a field, or as a key
+	if !strings.Contains(tests.String(), "\nfunc "+test+"(t *testing.T) {\n") || !mention.MatchString(tests.String()) {
+		t.Errorf("%s: the tests of %s don't have %s, or don't have %s", name, folder, test, field)
 	}
 }
 
-// checkScenario looks whether a file of a scenario has a key at the end of a path, in whatever block. That this is the
-// setting, and that the scenario fails without it, is what TestLeftOut of cmd/sallyport says.
+// checkScenario checks that a file of a scenario has a key with the path in any block. TestLeftOut in cmd/sallyport checks that the
+// scenario fails without the setting.
 func checkScenario(t *testing.T, name, scenario, path string) {
 	t.Helper()
 	archive, err := txtar.ParseFile("../../testdata/" + scenario + ".txtar")
@@ -52,16 +53,19 @@ func checkScenario(t *testing.T, name, scenario, path string) {
 			continue
 		}
 		var r strict.Report
-		if root := r.Parse("file", f.Data); root != nil && slices.ContainsFunc(append(members(root, ""), namesIn(string(f.Data))...), func(n string) bool {
-			return n == path || strings.HasSuffix(n, "."+path)
-		}) {
+		root := r.Parse("file", f.Data)
+		if root == nil {
+			continue
+		}
+		names := append(members(root, ""), namesIn(string(f.Data))...)
+		if slices.ContainsFunc(names, func(n string) bool { return n == path || strings.HasSuffix(n, "."+path) }) {
 			return
 		}
 	}
-	t.Errorf("%s: the scenario %s doesn't say it", name, scenario)
+	t.Errorf("%s: the scenario %s doesn't have it", name, scenario)
 }
 
-// goName is the last name of the field in which a parameter ends up.
+// goName returns the name of the Go field of a setting.
 func goName(in reflect.Type, path []string) string {
 	f := strict.ShapeOf(in).ByName[path[0]]
 	if len(path) == 1 {

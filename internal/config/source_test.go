@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestVariablesAreDocumented compares the variables with the page that lists them.
+// TestVariablesAreDocumented compares the variables with their table in configs/container.md.
 func TestVariablesAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../configs/container.md")
 	if err != nil {
@@ -20,7 +20,8 @@ func TestVariablesAreDocumented(t *testing.T) {
 		}
 		line := lineWith(string(page), row)
 		if line == "" || !strings.HasSuffix(line, where) || strings.Contains(line, "separated by") != v.list {
-			t.Errorf("configs/container.md has the line %q for %s, expected one that begins with %s and ends with %s", line, v.name, row, where)
+			t.Errorf("configs/container.md has the line %q for %s, expected one that begins with %s and ends with %s",
+				line, v.name, row, where)
 		}
 	}
 	if rows, names := strings.Count(string(page), "\n| `SALLYPORT_"), len(variables); rows != names {
@@ -28,6 +29,7 @@ func TestVariablesAreDocumented(t *testing.T) {
 	}
 }
 
+// lineWith returns the line that begins with start, or "".
 func lineWith(text, start string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, start) {

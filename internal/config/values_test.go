@@ -3,40 +3,42 @@ package config
 import (
 	"encoding/json"
 	"reflect"
-	"sallyport/internal/check"
-	"sallyport/internal/strict"
 	"slices"
 	"strings"
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"sallyport/internal/check"
+	"sallyport/internal/strict"
 )
 
-// TestValuesOfParameters tries, for each of Kong's parameters, every value that a boolean or an enumeration can have, and what
-// the tables of refusals name: one that works takes two of them or more, one that is fixed takes one, and a refused one none.
+// TestValuesOfParameters loads, for each of Kong's parameters, every value of a boolean or an enum, and the values in the tables of
+// refusals. A parameter that works accepts at least two of them, a fixed one accepts one, and a refused one accepts none.
 func TestValuesOfParameters(t *testing.T) {
 	setKeys(t)
 	for _, p := range readParameters(t) {
-		var taken []any
+		var accepted []any
 		tries := valuesOf(p)
 		for _, value := range tries {
 			_, err := loadText(t, pasted(withValue(t, p, value)))
-			if err == nil || p.shown != "" && !strings.HasPrefix(err.(strict.Problems)[0].Text, check.KeyName(strings.ReplaceAll(p.name, "[]", ""))+": ") {
-				taken = append(taken, value) // what another key lacks is no word about this one
+			ofKey := check.KeyName(strings.ReplaceAll(p.name, "[]", "")) + ": "
+			if err == nil || p.shown != "" && !strings.HasPrefix(err.(strict.Problems)[0].Text, ofKey) {
+				accepted = append(accepted, value) // a problem with another key isn't about this value
 			}
 		}
-		switch n := len(taken); {
+		switch n := len(accepted); {
 		case p.shown != "" && len(tries) > 0 && n < 2:
-			t.Errorf("%s takes %v alone, and its row says that it works: write fixed", p.name, taken)
+			t.Errorf("%s accepts only %v, and its row says that it works: write fixed", p.name, accepted)
 		case p.fixed && n != 1:
-			t.Errorf("%s is fixed, and takes %v of %v", p.name, taken, tries)
+			t.Errorf("%s is fixed, and accepts %v of %v", p.name, accepted, tries)
 		case p.shown == "" && !p.fixed && n > 0:
-			t.Errorf("%s is refused, and takes %v: write fixed", p.name, taken)
+			t.Errorf("%s is refused, and accepts %v: write fixed", p.name, accepted)
 		}
 	}
 }
 
-// valuesOf lists the values of a boolean or an enumeration, or, of a parameter that doesn't work, those that are known.
+// valuesOf returns the values of a boolean or an enum, and for a refused parameter those in the tables.
 func valuesOf(p parameter) (all []any) {
 	add := func(value any) {
 		if list, ok := value.([]any); ok && len(list) == 1 {
@@ -75,7 +77,7 @@ func valuesOf(p parameter) (all []any) {
 	return all
 }
 
-// refusalAt is what the refusal of a parameter accepts.
+// refusalAt returns the values that the refusal of a parameter accepts.
 func refusalAt(path []string) string {
 	scope := strings.Join(append([]string{"oidc"}, path[:len(path)-1]...), ".")
 	if r := refusals[scope][path[len(path)-1]]; r != nil {
@@ -84,7 +86,7 @@ func refusalAt(path []string) string {
 	return ""
 }
 
-// settingAt is the field at a path of names; nil if there is none.
+// settingAt returns the field at a path of names, or nil.
 func settingAt(in reflect.Type, path []string) *strict.Field {
 	f := strict.ShapeOf(in).ByName[path[0]]
 	if f == nil || len(path) == 1 {
@@ -93,6 +95,7 @@ func settingAt(in reflect.Type, path []string) *strict.Field {
 	return settingAt(elementOf(f.Type), path[1:])
 }
 
+// decoded returns the value of a YAML text.
 func decoded(text string) (v any) {
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
 		panic(err)
@@ -100,7 +103,7 @@ func decoded(text string) (v any) {
 	return v
 }
 
-// memberAt is the mapping of the last name of a path, where lists have one element.
+// memberAt returns the mapping that has the last name of a path. It uses the first element of lists.
 func memberAt(in any, path []string) map[string]any {
 	if list, ok := in.([]any); ok && len(list) > 0 {
 		return memberAt(list[0], path)
@@ -112,12 +115,13 @@ func memberAt(in any, path []string) map[string]any {
 	return memberAt(m[path[0]], path[1:])
 }
 
+// valueAt returns the value at a path.
 func valueAt(in any, path []string) (any, bool) {
 	v, found := memberAt(in, path)[path[len(path)-1]]
 	return v, found
 }
 
-// withValue is a row's paste with another value.
+// withValue returns the paste of a row with another value.
 func withValue(t *testing.T, p parameter, value any) string {
 	t.Helper()
 	path := strings.Split(strings.ReplaceAll(p.name, "[]", ""), ".")

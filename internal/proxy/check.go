@@ -111,7 +111,7 @@ func (h *HeaderSettings) CheckClaims(c check.Checker, l check.Literal, sessions 
 		checkMappings(c, key, headers.Headers, l)
 		for i, name := range headers.HeadersClaims {
 			at := fmt.Sprintf("%s_claims[%d]", key, i)
-			remedy := "where it is a claim within a claim, write " + key + ": [{header: ..., path: [" + check.Dotted(name) + "]}]"
+			remedy := "for a claim within a claim write " + key + ": [{header: ..., path: [" + check.Dotted(name) + "]}]"
 			c.Claim(at, []string{name}, remedy, l, false)
 			checkScope(c, at, name, sessions, scopes)
 		}
