@@ -1,5 +1,5 @@
-// Package auth is the vocabulary of the gate: the request as it is judged, the flows that read credentials from it, the
-// chain that tries them, and what they prove. It imports the standard library only; everything else imports it.
+// Package auth has the types that the rooms of the gate share: the request, the flows that read credentials from it, the chain that tries
+// the flows, and the identity that a credential proves. It imports only the standard library.
 package auth
 
 import (
@@ -9,13 +9,13 @@ import (
 	"net/http"
 )
 
-// ErrNoCredential says that a request carries no credential of a flow's kind. It is the only error after which the
-// chain tries the next flow.
+// ErrNoCredential means that a request carries no credential of a flow's kind. It is the only error after which a chain tries the next
+// flow.
 var ErrNoCredential = errors.New("no credential of this kind")
 
 // A Flow reads one kind of credential from a request.
 type Flow interface {
-	// Authenticate returns what the request's credential proves. It wraps ErrNoCredential if the request carries no
+	// Authenticate returns what the request's credential proves. The error wraps ErrNoCredential if the request carries no
 	// credential of this kind: the chain tries the next flow. Any other error is final. A Result that comes with an
 	// error carries nothing but headers for the response.
 	Authenticate(*Request) (*Result, error)
@@ -24,19 +24,20 @@ type Flow interface {
 // A Challenger answers a request that carries no credential, or not enough of one: a redirect to log in, or a 401 with
 // WWW-Authenticate.
 type Challenger interface {
-	// Challenge wraps ErrNoCredential if this flow can't challenge this request: the next Challenger is asked.
+	// Challenge returns the answer. The error wraps ErrNoCredential if this flow can't challenge this request; then the chain tries
+	// the next Challenger.
 	Challenge(*Request, Login) (*Answer, error)
 }
 
-// A Login is what a request needs one for.
+// A Login says which login a request needs.
 type Login struct {
-	StepUp *StepUp // what it must be; nil: any
-	Always bool    // for every request for a page, not only a person's
-	Issuer string  // the name of the issuer, where there are several; empty: any
-	Again  string  // the issuer at which the person has logged in before, as a URL; empty: nobody is known
+	StepUp     *StepUp // the strength and age that it must have; nil: any
+	Always     bool    // it begins for every request for a page, not only for a browser's navigation
+	Issuer     string  // the name of the issuer in a route that has several; empty: any
+	LoggedInAt string  // the issuer at which the person is logged in, as a URL; empty: at none
 }
 
-// An Endpointer brings paths along that the gate answers itself, such as the redirection endpoint.
+// An Endpointer is a flow with endpoints of its own, such as the redirection endpoint.
 type Endpointer interface {
 	Endpoints() []Endpoint
 }
@@ -44,81 +45,81 @@ type Endpointer interface {
 // An Endpoint is a path that a flow answers instead of the upstream.
 type Endpoint struct {
 	Name string // for the log: "callback", "logout"
-	Path string // the exact path, decoded; match finds it before any rule
-	// Matches is for an endpoint without a Path: it reports whether a request that has found its route is for it.
+	Path string // the exact path, decoded; it is matched before any rule
+	// Matches is set for an endpoint without a Path: it reports whether a request of the route is for the endpoint.
 	Matches func(*Request) bool
-	// Serve returns an Answer, or a Result without one, which goes on as if the chain had returned it. An error that wraps
-	// ErrNoCredential is answered with the chain's challenge.
+	// Serve returns a Result. One without an Answer is treated like the chain's. An error that wraps ErrNoCredential is answered with
+	// the chain's challenge.
 	Serve func(*Request) (*Result, error)
 
-	// ServeUser takes the place of Serve at an endpoint that acts for a user. Users finds the user's credential in the
-	// request; nil: the endpoint knows users by what was kept alone.
+	// ServeUser replaces Serve at an endpoint that acts for a user. Users finds the user's credential in the request. It is nil if the
+	// endpoint only knows users of earlier requests.
 	ServeUser func(*Request, Visitor) (*Result, error)
 	Users     Flow
 }
 
-// A Visitor gives an endpoint its users, and is the only way for an endpoint to have one: the route's policy has authorized
-// each identity, together with the rule that covers the endpoint's path, before the endpoint acts for it.
+// A Visitor returns the users of an endpoint. An endpoint has no other way to act for a user: the route's policy, with the rule for the
+// endpoint's path, has authorized each identity before the endpoint sees it.
 type Visitor interface {
 	// Identify returns what Endpoint.Users proves of the request, if the user may pass. Its error wraps ErrNoCredential
 	// without a credential, and is the policy's for a user who is refused.
 	Identify() (*Result, error)
-	// Authorize judges an identity that was kept from an earlier request. Its error is the policy's.
+	// Authorize asks the policy about an identity of an earlier request. The error is the policy's.
 	Authorize(*Identity) error
 }
 
-// A Reviewer looks again at the headers of an answer when it is sent. That may be long after the flow made them, and the same
-// browser may have logged in meanwhile.
+// A Reviewer checks the headers of an answer when it is sent. The flow may have made them long before, and the same browser may have
+// logged in since then.
 type Reviewer interface {
-	// Review returns the header without the cookies that are not to be set or cleared any more. Forwarded says that the
-	// answer waited for the upstream. The header isn't changed.
+	// Review returns the header without the cookies that must no longer be set or cleared. forwarded means that the answer is the
+	// upstream's. Review doesn't change the header.
 	Review(r *Request, header http.Header, forwarded bool) http.Header
 }
 
-// A Result is what a flow made of a request.
+// A Result is what a flow returns for a request.
 type Result struct {
-	Identity *Identity   // immutable: it may come from a cache and serve many requests at once; nil without a credential
-	Header   http.Header // for the response, whatever it becomes: a renewed session's cookie; never cached
-	Answer   *Answer     // if set, this is the response and nothing is forwarded; with an Identity only if the policy lets that pass
-	Used     []Param     // where the credential stood, so that it can be hidden from the upstream
-	Issued   Claims      // the token response that it came from, where login_action shows it
+	Identity *Identity   // immutable, because caches share it between requests; nil without a credential
+	Header   http.Header // for the response, whatever it is: the cookie of a rotated session; never cached
+	Answer   *Answer     // if set, the response; with an Identity it is sent only if the policy authorizes that
+	Used     []Param     // the places of the credential, which hide_credentials removes
+	Issued   Claims      // the token response, which login_action can return
 	Query    *string     // if set, the upstream gets this query instead of the request's
 }
 
-// A Step follows the success of a flow. It returns the result, or another: results are never changed.
+// A Step follows the success of a flow. It returns the result or a changed copy.
 type Step func(*Request, *Result) (*Result, error)
 
-// An Answer is a response of the gate's own.
+// An Answer is a response that the gate makes itself.
 type Answer struct {
 	Status int
-	Reason string // for the log, where it is in place of a refusal
+	Reason string // for the log; empty unless the answer replaces a refusal
 	Header http.Header
 	Body   []byte
 	Page   *Page // rendered as HTML, problem JSON or gRPC status as the client understands, if Body is nil
 }
 
-// A Page is an answer in words, which the error writer renders in the form that the client reads.
+// A Page is an answer for a person, which is rendered in the format that the client accepts.
 type Page struct {
 	Kind    string // one of the kinds below; empty for a refusal
 	Title   string
 	Text    string
 	Items   []string // a list below the text
 	Choices []Choice // links of which a person chooses one
-	Link    string   // where the person can go on; empty for nowhere
+	Link    string   // the address of the link or button; empty for none
 	Action  string   // the words on the link or button
 	NewTab  bool     // the link opens a new tab
 	Post    bool     // the link is a button that sends POST
-	Fields  []Field  // what Post sends, unseen
+	Fields  []Field  // hidden fields that Post sends
 	Refuse  string   // the words on a second button, which sends a field called refuse as well; empty for none
 }
 
 // The kinds of pages that aren't refusals.
 const (
-	PageChoose    = "choose"     // where to log in
-	PageLogout    = "logout"     // whether to log out
-	PageLoggedOut = "logged_out" // that it is done
-	PageConsent   = "consent"    // whether a client may have access
-	PageSubmit    = "submit"     // a form that goes on by itself where the browser runs scripts; it is always the built-in page
+	PageChoose    = "choose"     // asks at which issuer to log in
+	PageLogout    = "logout"     // asks whether to log out
+	PageLoggedOut = "logged_out" // says that the logout is done
+	PageConsent   = "consent"    // asks whether a client may have access
+	PageSubmit    = "submit"     // a form that a script submits, if the browser runs scripts; it is always the built-in page
 )
 
 // A Choice is one link of several.
@@ -127,15 +128,15 @@ type Choice struct{ Text, Link string }
 // A Field is a form's hidden field.
 type Field struct{ Name, Value string }
 
-// An Entry is a flow of a chain, and what follows its success.
+// An Entry is a flow of a chain and the steps that follow its success.
 type Entry struct {
-	Name   string // of the flow, which its refusals name in the log; empty: they name none
-	Issuer string // whose credentials the flow judges, as a URL, which its refusals name; empty: they name none
+	Name   string // of the flow: Identity.Flow, and Error.Flow of its refusals
+	Issuer string // Error.Issuer of its refusals; empty for flows that aren't of one issuer
 	Flow   Flow
 	Steps  []Step // in order; the first error is final
 }
 
-// authenticate asks the flow, then takes the steps. The headers of a result aren't lost when a step fails.
+// authenticate calls the flow, then the steps. If a step fails, its error gets the headers of the result before.
 func (e *Entry) authenticate(r *Request) (*Result, error) {
 	res, err := e.Flow.Authenticate(r)
 	if err == nil {
@@ -156,7 +157,7 @@ func (e *Entry) authenticate(r *Request) (*Result, error) {
 	return nil, e.refusal(err)
 }
 
-// named returns r with an identity that names the flow which proved it, unless it does already. The identity itself may be shared.
+// named returns r with Identity.Flow set, unless it is set already. It copies the identity, which may be shared.
 func (r *Result) named(flow string) *Result {
 	if r.Identity == nil || r.Identity.Flow != "" {
 		return r
@@ -167,7 +168,7 @@ func (r *Result) named(flow string) *Result {
 	return &out
 }
 
-// refusal returns an error of the entry's with the names of the flow and the issuer, unless it has them already.
+// refusal returns err with Flow and Issuer set, unless they are set already. It copies the error, which may be shared.
 func (e *Entry) refusal(err error) error {
 	refused, ok := err.(*Error)
 	if !ok || (refused.Flow != "" || e.Name == "") && (refused.Issuer != "" || e.Issuer == "") {
@@ -199,8 +200,8 @@ func (c Chain) Authenticate(r *Request) (*Result, error) {
 	return nil, WithHeader(ErrNoCredential, header)
 }
 
-// Challenge asks the flows, the last one first, to answer a request without a credential: a login, where the client is a
-// browser, comes before a 401.
+// Challenge asks the flows to answer a request without a credential. The last flow is asked first, so that a browser is sent to log in
+// before any other flow can answer 401.
 func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 	for i := len(c) - 1; i >= 0; i-- {
 		ch, ok := c[i].Flow.(Challenger)
@@ -214,7 +215,7 @@ func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
 	return nil, ErrNoCredential
 }
 
-// Review returns the header as its flows let it be sent.
+// Review calls Review of each flow that is a Reviewer.
 func (c Chain) Review(r *Request, header http.Header, forwarded bool) http.Header {
 	for i := range c {
 		if reviewer, ok := c[i].Flow.(Reviewer); ok {
@@ -224,7 +225,7 @@ func (c Chain) Review(r *Request, header http.Header, forwarded bool) http.Heade
 	return header
 }
 
-// Endpoints returns what the chain's flows answer themselves.
+// Endpoints returns the endpoints of all flows.
 func (c Chain) Endpoints() []Endpoint {
 	var all []Endpoint
 	for i := range c {
@@ -235,7 +236,7 @@ func (c Chain) Endpoints() []Endpoint {
 	return all
 }
 
-// with returns r with the headers of h before its own.
+// with returns r with the headers of h before its own. It copies r if h isn't empty.
 func (r *Result) with(h http.Header) *Result {
 	if len(h) == 0 {
 		return r

@@ -25,7 +25,8 @@ func (s *Settings) Check(c check.Checker) {
 	}
 	c.Must("mandatory_scope", !s.MandatoryScope || len(s.Scopes) > 0, "it needs scopes that a client can ask for: write scopes")
 	c.Must("provision_key", s.ProvisionKey == "" || len(s.ProvisionKey) >= check.MinSecret,
-		"its holder can act for every user: expected %d bytes or more (openssl rand -base64 32), got %d", check.MinSecret, len(s.ProvisionKey))
+		"its holder can act for every user: expected %d bytes or more (openssl rand -base64 32), got %d",
+		check.MinSecret, len(s.ProvisionKey))
 	c.Must("token_prefix", prefixForm.MatchString(s.TokenPrefix),
 		"expected 2 to 20 letters, digits, - and _ that begin with a letter and end in _, such as sp_, got %q", s.TokenPrefix)
 	c.Must("token_expiration", s.TokenExpiration >= time.Second, "no token is endless: expected 1s or more")

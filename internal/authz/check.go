@@ -85,7 +85,8 @@ func CheckConsumers(c check.Checker, consumers []Consumer) {
 			switch {
 			case name == "":
 			case first != "":
-				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", check.Quote(name), by, c.Place(first, key))
+				c.Complain(key+"."+by, "%s is the %s of the consumer at %s already: choose another", check.Quote(name), by,
+					c.Place(first, key))
 			default:
 				taken[by+" "+name] = key
 			}

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -148,8 +149,13 @@ func setKeys(t *testing.T) {
 	} {
 		t.Setenv(name, base64.RawURLEncoding.EncodeToString(n.Bytes()))
 	}
-	for name, n := range map[string]*big.Int{"EC_X": e.X, "EC_Y": e.Y, "EC_D": e.D} {
-		t.Setenv(name, base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, 32))))
+	private, errPrivate := e.Bytes()
+	public, errPublic := e.PublicKey.Bytes() // 4, then the coordinates (SEC 1 §2.3.3)
+	if err := errors.Join(errPrivate, errPublic); err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"EC_X": public[1:33], "EC_Y": public[33:], "EC_D": private} {
+		t.Setenv(name, base64.RawURLEncoding.EncodeToString(b))
 	}
 }
 

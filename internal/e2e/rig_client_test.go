@@ -181,7 +181,7 @@ func (m metadata) mustVerify(raw string) (b bearer, typ string) {
 	if err := json.Unmarshal([]byte(newVisitor(t).call(m.all["jwks_uri"].(string)).body), &set); err != nil {
 		t.Fatal(err)
 	}
-	jws, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
 	if err != nil {
 		t.Fatalf("%v: %s", err, raw)
 	}

@@ -9,7 +9,12 @@ import (
 
 // ClientCredentialsSettings say where a request carries the client's own credentials.
 type ClientCredentialsSettings struct {
-	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" enum:"header,query,body" min:"1"`
+	ClientCredentialsParamType []string `yaml:"client_credentials_param_type" place:"true" default:"[header]" min:"1"`
+}
+
+// Enums returns the values that the settings take, by key.
+func (ClientCredentialsSettings) Enums() map[string][]string {
+	return map[string][]string{"client_credentials_param_type": {"header", "query", "body"}}
 }
 
 // clientCredentialsGrant exchanges the client's own credentials for a token (RFC 6749 §4.4).

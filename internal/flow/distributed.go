@@ -20,13 +20,13 @@ func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, 
 	if i == nil || i.Issuer != d.clients.first().Issuer().URL() {
 		return res, nil
 	}
-	if !oidc.HasElsewhere(i.AccessToken) && !oidc.HasElsewhere(i.IDToken) &&
-		!oidc.HasElsewhere(i.Userinfo) && !oidc.HasElsewhere(i.Introspection) {
+	if !oidc.HasDistributed(i.AccessToken) && !oidc.HasDistributed(i.IDToken) &&
+		!oidc.HasDistributed(i.Userinfo) && !oidc.HasDistributed(i.Introspection) {
 		return res, nil
 	}
 	out, more := *res, *i
 	for _, set := range []*auth.Claims{&more.AccessToken, &more.IDToken, &more.Userinfo, &more.Introspection} {
-		if oidc.HasElsewhere(*set) {
+		if oidc.HasDistributed(*set) {
 			*set = d.of(r, i, *set)
 		}
 	}

@@ -49,7 +49,7 @@ func tokenError(err error) error {
 		return issuerError(err)
 	}
 	for _, reason := range []error{
-		oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrNobody, oidc.ErrRefused, oidc.ErrIssuer,
+		oidc.ErrExpired, oidc.ErrNotYetValid, oidc.ErrNotAccessToken, oidc.ErrInactive, oidc.ErrNoSubject, oidc.ErrRefused, oidc.ErrIssuer,
 	} {
 		if errors.Is(err, reason) {
 			return auth.InvalidToken(reason.Error(), err)

@@ -58,7 +58,7 @@ func (l *issuerLogins) choose(r *auth.Request, want auth.Login) *issuerLogin {
 	if name := cmp.Or(want.Issuer, r.Query().Get(l.arg)); name != "" {
 		return l.find(func(at *issuerLogin) bool { return at.name == name })
 	}
-	if at := l.find(func(at *issuerLogin) bool { return at.issuer == want.Again }); at != nil {
+	if at := l.find(func(at *issuerLogin) bool { return at.issuer == want.LoggedInAt }); at != nil {
 		return at
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(r.Query().Get("login_hint")), "@")

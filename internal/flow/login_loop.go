@@ -70,7 +70,7 @@ func (f *loginLoop) checkLoop(r *auth.Request, want auth.Login) error {
 		return auth.NotSetUp(fmt.Errorf("redirect_uri leads to %s, which the gate forwards: the gate answers authorization "+
 			"responses at %s, so write redirect_uri with that path, and register it at the issuer", r.Path, strings.Join(f.paths, " and ")))
 	}
-	if want.Again != "" || f.recentLogins(r) < maxRepeatedLogins { // a user with a session is only asked for a stronger login
+	if want.LoggedInAt != "" || f.recentLogins(r) < maxRepeatedLogins { // a user with a session is only asked for a stronger login
 		return nil
 	}
 	return auth.NotSetUp(fmt.Errorf("%d logins in a row have succeeded, and the browser came back without the session's cookie: "+

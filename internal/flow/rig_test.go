@@ -103,7 +103,6 @@ type gate struct {
 	chain    auth.Chain
 	end      *end
 	log      *lines
-	calls    calls // at the provider before this gate was asked
 }
 
 // newGate builds the chain of a route with these auth_methods. The changes adapt its settings and dependencies.

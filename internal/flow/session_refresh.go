@@ -123,10 +123,10 @@ func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client,
 	if !f.searchUserinfo || i.Tokens.AccessToken == "" {
 		return i, nil
 	}
-	u, err := client.UserinfoAgain(ctx, i.Tokens.AccessToken)
+	u, err := client.RefreshedUserinfo(ctx, i.Tokens.AccessToken)
 	renewed := *i
 	switch {
-	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNobody):
+	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNoSubject):
 		renewed.Userinfo, renewed.UserinfoJWT = nil, ""
 	case err != nil:
 		f.log.Warn("the userinfo request after a refresh failed, so the session keeps the previous claims",

@@ -51,8 +51,9 @@ func (s *Settings) checkTenant(c check.Checker) {
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
 	if slices.Contains([]string{"common", "organizations", "consumers"}, tenant) {
-		c.Warn("issuer", "tokens of /%s name the issuer of their own tenant, which its metadata doesn't: write the tenant's ID in its place, "+
-			"or the issuer of each tenant that may log in into issuers_allowed", tenant)
+		c.Warn("issuer",
+			"tokens of /%s name the issuer of their own tenant, which its metadata doesn't: write the tenant's ID in its place, "+
+				"or the issuer of each tenant that may log in into issuers_allowed", tenant)
 	}
 }
 
@@ -81,7 +82,8 @@ func (s *Settings) checkVerification(c check.Checker) {
 func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 	for key, address := range map[string]string{
 		"jwks_endpoint": s.JWKSEndpoint, "authorization_endpoint": s.AuthorizationEndpoint, "token_endpoint": s.TokenEndpoint,
-		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint, "userinfo_endpoint": s.UserinfoEndpoint,
+		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
+		"userinfo_endpoint":    s.UserinfoEndpoint,
 		"end_session_endpoint": s.EndSessionEndpoint, "mtls_token_endpoint": s.MTLSTokenEndpoint,
 		"mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint, "mtls_revocation_endpoint": s.MTLSRevocationEndpoint,
 		"token_exchange_endpoint": s.TokenExchangeEndpoint,
@@ -112,7 +114,8 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 			missing = append(missing, need.key)
 		}
 	}
-	c.Must("using_pseudo_issuer", len(missing) == 0, "no metadata is fetched, and these are missing: %s: add them", strings.Join(missing, ", "))
+	c.Must("using_pseudo_issuer", len(missing) == 0,
+		"no metadata is fetched, and these are missing: %s: add them", strings.Join(missing, ", "))
 }
 
 func (s *Settings) checkEndpoint(text string) error {

@@ -24,8 +24,10 @@ func (s *Settings) checkRequests(c check.Checker) {
 		{"discovery_headers_names", "discovery_headers_values", s.DiscoveryHeadersNames, s.DiscoveryHeadersValues, check.Header},
 		{"token_headers_names", "token_headers_values", s.TokenHeadersNames, s.TokenHeadersValues, check.Header},
 		{"token_post_args_names", "token_post_args_values", s.TokenPostArgsNames, s.TokenPostArgsValues, CheckTokenArg},
-		{"introspection_headers_names", "introspection_headers_values", s.IntrospectionHeadersNames, s.IntrospectionHeadersValues, check.Header},
-		{"introspection_post_args_names", "introspection_post_args_values", s.IntrospectionPostArgsNames, s.IntrospectionPostArgsValues, CheckTokenArg},
+		{"introspection_headers_names", "introspection_headers_values", s.IntrospectionHeadersNames, s.IntrospectionHeadersValues,
+			check.Header},
+		{"introspection_post_args_names", "introspection_post_args_values", s.IntrospectionPostArgsNames,
+			s.IntrospectionPostArgsValues, CheckTokenArg},
 		{"userinfo_headers_names", "userinfo_headers_values", s.UserinfoHeadersNames, s.UserinfoHeadersValues, CheckUserinfoHeader},
 		{"userinfo_query_args_names", "userinfo_query_args_values", s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, check.NotEmpty},
 	} {
@@ -62,8 +64,8 @@ func CheckUserinfoHeader(name string) error {
 
 // protectedArgs make a request what it is: no setting and no client's request may replace them.
 var protectedArgs = []string{
-	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "code", "code_verifier", "redirect_uri", "username",
-	"password", "refresh_token", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "assertion", "token",
+	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "code", "code_verifier", "redirect_uri",
+	"username", "password", "refresh_token", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "assertion", "token",
 }
 
 // CheckTokenArg judges a parameter that is added to requests to the token and introspection endpoints.

@@ -16,8 +16,8 @@ import (
 // maxSources bounds the claim sources of one claim set, because each may cost a request.
 const maxSources = 8
 
-// HasElsewhere reports whether a claim set refers to aggregated or distributed claims (OIDC Core §5.6.2).
-func HasElsewhere(claims auth.Claims) bool { return claims["_claim_names"] != nil }
+// HasDistributed reports whether a claim set refers to aggregated or distributed claims (OIDC Core §5.6.2).
+func HasDistributed(claims auth.Claims) bool { return claims["_claim_names"] != nil }
 
 // ResolveClaims returns claims with their aggregated and distributed claims added (OIDC Core §5.6.2): those of a JWT in the claim set, or
 // at an endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. ResolveClaims returns the claims of the

@@ -79,7 +79,8 @@ func (c *Client) checkIDTokenAlg(t *jwt, m *Metadata, rules signatureRules) erro
 		announced = " (the issuer announces " + strings.Join(m.Algorithms, ", ") + ")"
 	}
 	if !hasAlgorithm(slices.Concat(asymmetric, symmetric), t.header.Alg) {
-		return fmt.Errorf("its alg is %q, which is never accepted: let the issuer sign with %s%s", clip(t.header.Alg), c.idTokenAlg, announced)
+		return fmt.Errorf("its alg is %q, which is never accepted: let the issuer sign with %s%s",
+			clip(t.header.Alg), c.idTokenAlg, announced)
 	}
 	return fmt.Errorf("it is signed with %q, and id_token_signed_response_alg is %s: write what the issuer signs with%s",
 		clip(t.header.Alg), c.idTokenAlg, announced)

@@ -89,7 +89,7 @@ func TestJWK(t *testing.T) {
 			!reflect.DeepEqual(header, c.want) {
 			t.Errorf("%s: the header is %s, expected %v", name, b, c.want)
 		}
-		signed, err := jose.ParseSigned(jwt, []jose.SignatureAlgorithm{jose.ES256, jose.PS256})
+		signed, err := jose.ParseSignedCompact(jwt, []jose.SignatureAlgorithm{jose.ES256, jose.PS256})
 		if err != nil {
 			t.Fatal(err)
 		}

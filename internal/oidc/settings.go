@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -67,8 +68,8 @@ type EndpointSettings struct {
 type ClientSettings struct {
 	ClientID     []string      `yaml:"client_id" group:"issuer"`
 	ClientSecret []auth.Secret `yaml:"client_secret" group:"issuer" per_client:"true"`
-	ClientAuth   []string      `yaml:"client_auth" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none" per_client:"true"`
-	ClientAlg    []string      `yaml:"client_alg" group:"issuer" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519" per_client:"true"`
+	ClientAuth   []string      `yaml:"client_auth" group:"issuer" per_client:"true"`
+	ClientAlg    []string      `yaml:"client_alg" group:"issuer" per_client:"true"`
 	// ClientJWK has the keys for private_key_jwt. Without one the gate generates and publishes keys.
 	ClientJWK []JWK `yaml:"client_jwk" group:"issuer" per_client:"true"`
 	// ClientAssertionFile names files for private_key_jwt: another program writes an assertion, which is read again when it changes.
@@ -76,19 +77,19 @@ type ClientSettings struct {
 	ClientAssertionAudience string   `yaml:"client_assertion_audience" group:"issuer" default:"issuer" enum:"issuer,token_endpoint"`
 	ClientArg               string   `yaml:"client_arg" default:"client_id"` // the parameter by which a request chooses the client
 
-	TokenEndpointAuthMethod         string `yaml:"token_endpoint_auth_method" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
-	IntrospectionEndpointAuthMethod string `yaml:"introspection_endpoint_auth_method" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
-	RevocationEndpointAuthMethod    string `yaml:"revocation_endpoint_auth_method" group:"issuer" enum:"client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,none"`
+	TokenEndpointAuthMethod         string `yaml:"token_endpoint_auth_method" group:"issuer"`
+	IntrospectionEndpointAuthMethod string `yaml:"introspection_endpoint_auth_method" group:"issuer"`
+	RevocationEndpointAuthMethod    string `yaml:"revocation_endpoint_auth_method" group:"issuer"`
 
 	TLSClientAuthCertFile  string `yaml:"tls_client_auth_cert_file" group:"issuer"` // PEM, the leaf first (RFC 8705 §2)
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
-	IDTokenSignedResponseAlg string `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA,Ed25519,HS256,HS384,HS512"`
+	IDTokenSignedResponseAlg string `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256"`
 	// IDTokenAudiencesTrusted lists the further audiences that an ID token without azp may have.
 	IDTokenAudiencesTrusted []string `yaml:"id_token_audiences_trusted" group:"issuer"`
 	// IgnoreSignature is insecure: the signatures of JWTs in responses to these requests aren't verified.
-	IgnoreSignature []string `yaml:"ignore_signature" group:"issuer" enum:"authorization_code,client_credentials,introspection,password,refresh_token,session,userinfo"`
+	IgnoreSignature []string `yaml:"ignore_signature" group:"issuer"`
 	// VerifyParameters refuses to request what the metadata doesn't announce.
 	VerifyParameters bool `yaml:"verify_parameters" default:"false"`
 }
@@ -99,6 +100,26 @@ const (
 	requestUserinfo      = "userinfo"
 	requestSession       = "session" // the refresh of a session's tokens
 )
+
+// Enums returns the values that the settings take, by key.
+func (ClientSettings) Enums() map[string][]string {
+	methods := []string{
+		"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
+		"self_signed_tls_client_auth", "none",
+	}
+	symmetric := []string{"HS256", "HS384", "HS512"}
+	asymmetric := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
+	return map[string][]string{
+		"client_auth": methods, "token_endpoint_auth_method": methods, "introspection_endpoint_auth_method": methods,
+		"revocation_endpoint_auth_method": methods,
+		"client_alg":                      slices.Concat(symmetric, asymmetric),
+		"id_token_signed_response_alg":    slices.Concat(asymmetric, symmetric),
+		"ignore_signature": {
+			GrantAuthorizationCode, GrantClientCredentials, requestIntrospection, GrantPassword, GrantRefreshToken,
+			requestSession, requestUserinfo,
+		},
+	}
+}
 
 // TokenRequestSettings are the parameters and headers of every token request besides those of its grant.
 type TokenRequestSettings struct {
@@ -116,11 +137,18 @@ type TokenRequestSettings struct {
 type IntrospectionSettings struct {
 	IntrospectionHint           string        `yaml:"introspection_hint" default:"access_token"` // token_type_hint; empty: not sent
 	IntrospectionTokenParamName string        `yaml:"introspection_token_param_name" default:"token"`
-	IntrospectionAccept         string        `yaml:"introspection_accept" default:"application/json" enum:"application/json,application/jwt,application/token-introspection+jwt"`
+	IntrospectionAccept         string        `yaml:"introspection_accept" default:"application/json"`
 	IntrospectionHeadersNames   []string      `yaml:"introspection_headers_names" group:"issuer"`
 	IntrospectionHeadersValues  []auth.Secret `yaml:"introspection_headers_values" group:"issuer"`
 	IntrospectionPostArgsNames  []string      `yaml:"introspection_post_args_names" group:"issuer"`
 	IntrospectionPostArgsValues []auth.Secret `yaml:"introspection_post_args_values" group:"issuer"`
+}
+
+// Enums returns the values that the settings take, by key.
+func (IntrospectionSettings) Enums() map[string][]string {
+	return map[string][]string{
+		"introspection_accept": {"application/json", "application/jwt", "application/token-introspection+jwt"},
+	}
 }
 
 // UserinfoSettings are the settings of userinfo requests (OIDC Core §5.3.1) and responses.

@@ -65,8 +65,14 @@ type ExchangeRequest struct {
 	ActorToken     ActorToken    `yaml:"actor_token"`
 
 	// What the tokens are (RFC 8693 §3). The subject token is always the access token that is exchanged.
-	SubjectTokenType   string `yaml:"subject_token_type" default:"urn:ietf:params:oauth:token-type:access_token" enum:"urn:ietf:params:oauth:token-type:access_token,urn:ietf:params:oauth:token-type:jwt"`
-	RequestedTokenType string `yaml:"requested_token_type" default:"urn:ietf:params:oauth:token-type:access_token" enum:"urn:ietf:params:oauth:token-type:access_token,urn:ietf:params:oauth:token-type:jwt"`
+	SubjectTokenType   string `yaml:"subject_token_type" default:"urn:ietf:params:oauth:token-type:access_token"`
+	RequestedTokenType string `yaml:"requested_token_type" default:"urn:ietf:params:oauth:token-type:access_token"`
+}
+
+// Enums returns the values that the settings take, by key.
+func (ExchangeRequest) Enums() map[string][]string {
+	types := []string{"urn:ietf:params:oauth:token-type:access_token", "urn:ietf:params:oauth:token-type:jwt"}
+	return map[string][]string{"subject_token_type": types, "requested_token_type": types}
 }
 
 // An ActorToken identifies the party that acts for the subject (RFC 8693 §1.1).

@@ -19,14 +19,14 @@ type Userinfo struct {
 	JWT    string      `json:"jwt,omitempty"` // the response, if it was signed (§5.3.2)
 }
 
-// ErrNobody says that the userinfo response has no sub.
-var ErrNobody = errors.New("userinfo_subject")
+// ErrNoSubject says that the userinfo response has no sub.
+var ErrNoSubject = errors.New("userinfo_subject")
 
 // size returns the rough size in memory, in bytes.
 func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 
 // Userinfo requests the userinfo for an access token, or returns a cached response. The error wraps ErrInactive if the endpoint refuses the
-// token, and is ErrNobody if the response has no sub.
+// token, and is ErrNoSubject if the response has no sub.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
 		leave, err := c.issuer.calls.admit(ctx, by.Address)
@@ -44,8 +44,8 @@ func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*
 	return c.caches.userinfo.Get(ctx, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)
 }
 
-// UserinfoAgain requests the userinfo for a refreshed access token of a session, past the cache. The error is as for Userinfo.
-func (c *Client) UserinfoAgain(ctx context.Context, accessToken string) (*Userinfo, error) {
+// RefreshedUserinfo requests the userinfo for a refreshed access token of a session, past the cache. The error is as for Userinfo.
+func (c *Client) RefreshedUserinfo(ctx context.Context, accessToken string) (*Userinfo, error) {
 	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, erro
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
 	case err == nil && u.Claims.String("sub") == "": // OIDC Core §5.3.2 requires it
-		return nil, ErrNobody
+		return nil, ErrNoSubject
 	}
 	return u, err
 }

@@ -190,7 +190,8 @@ func TestProblems(t *testing.T) {
 			"consent.html:0 it lacks the form's hidden fields"},
 		{"consent.html", form + `{{range .Fields}}<input value="{{.Value}}" name={{.Name}}>{{end}}<button>x</button></form>`,
 			"consent.html:0 it lacks the button that refuses"},
-		{"consent.html", form + fields + `<button>x</button><button name="refuse">no</button></form>`, "consent.html:0 it lacks the button that refuses"},
+		{"consent.html", form + fields + `<button>x</button><button name="refuse">no</button></form>`,
+			"consent.html:0 it lacks the button that refuses"},
 		{"consent.html", form + fields + `<button name="refuse" value="1">no</button></form>`, "consent.html:0 it lacks the form's button"},
 		{"page.html", "{{.Title}}", "page.html:0 as choose it lacks the choices"},
 	} {

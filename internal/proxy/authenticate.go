@@ -45,7 +45,7 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 	}
 	login := auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer}
 	if d.Identity != nil {
-		login.Again = d.Identity.Issuer
+		login.LoggedInAt = d.Identity.Issuer
 	}
 	return d.Route.Chain.Challenge(&d.Request, login)
 }

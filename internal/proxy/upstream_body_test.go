@@ -33,8 +33,13 @@ func refusing(t *testing.T, how refusal) (address string, requests *atomic.Int32
 	}
 	t.Cleanup(func() { l.Close() })
 	requests = new(atomic.Int32)
-	echo := &http2.Server{}
+	further := &connections{Listener: l, conns: make(chan net.Conn)}
+	echo := &http.Server{Handler: http.HandlerFunc(echoBody), Protocols: new(http.Protocols)}
+	echo.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(func() { echo.Close() })
+	go echo.Serve(further)
 	go func() {
+		defer close(further.conns)
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -44,10 +49,23 @@ func refusing(t *testing.T, how refusal) (address string, requests *atomic.Int32
 				go how.serve(c)
 				continue
 			}
-			go echo.ServeConn(c, &http2.ServeConnOpts{Handler: http.HandlerFunc(echoBody)})
+			further.conns <- c
 		}
 	}()
 	return l.Addr().String(), requests
+}
+
+// connections is a listener of connections that were accepted elsewhere.
+type connections struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (c *connections) Accept() (net.Conn, error) {
+	if conn, open := <-c.conns; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
 }
 
 // echoBody answers with the request's body, and flushes after each read.

@@ -28,7 +28,7 @@ func TestStartOpenEnd(t *testing.T) {
 				}
 			}
 		}
-		if r.open(s, id).Session != r.open(s, id).Session {
+		if first, second := r.open(s, id).Session, r.open(s, id).Session; first != second {
 			t.Error("an unchanged session was decoded again")
 		}
 		r.gone(s, newID())

@@ -18,7 +18,7 @@ import (
 //	prefix:"a_"       of an inline struct: precedes the names of its keys
 //	default:"30s"     the value of a key that is missing or null: for a list its YAML, else the text
 //	unit:"ms"         the unit of a number without one, for a time.Duration; default seconds
-//	enum:"a,b"        the values that a string, or each element of a list, can have
+//	enum:"a,b"        the values that a string, or each element of a list, can have; or the struct's method Enums
 //	min:"1" max:"9"   bounds of an int or a time.Duration; min also of the length of a list
 //	required:"true"   the key must be written and its value not empty
 //	scalar:"true"     a single value in place of the struct is the value of this field
@@ -92,6 +92,10 @@ func ShapeOf(t reflect.Type) *Shape {
 
 // collect adds the fields of a struct type at an index of the outermost struct. The prefix precedes their names.
 func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
+	var enums map[string][]string
+	if e, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		enums = e.Enums()
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(append([]int(nil), index...), i)
@@ -101,7 +105,11 @@ func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
 		case option == "inline" || f.Anonymous && name == "":
 			s.collect(f.Type, at, prefix+f.Tag.Get("prefix"))
 		case name != "":
-			s.Fields = append(s.Fields, newField(f, prefix+name, at))
+			field := newField(f, prefix+name, at)
+			if values := enums[name]; values != nil {
+				field.Enum = values
+			}
+			s.Fields = append(s.Fields, field)
 		default:
 			panic(fmt.Sprintf("strict: %v.%s has no yaml tag", t, f.Name))
 		}
