@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
@@ -262,13 +260,13 @@ func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
 }
 
 // redisClient returns the client of a Redis server for one use of it, such as "oauth2".
-func (b *builder) redisClient(s redis.Settings, use string) (*goredis.Client, error) {
+func (b *builder) redisClient(s redis.Settings, use string) (*redis.Client, error) {
 	b.addRedisServer(s)
 	settings := struct {
 		redis.Settings
 		Use string
 	}{s, use}
-	return take(b, &b.state.redises, settings, func() (*goredis.Client, error) { return s.New(b.log) })
+	return take(b, &b.state.redises, settings, func() (*redis.Client, error) { return s.New(b.log) })
 }
 
 // addRedisServer adds a server to redisServers, unless it is there already.

@@ -6,13 +6,12 @@ import (
 	"io"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
+	"sallyport/internal/redis"
 	"sallyport/internal/session"
 	"sallyport/internal/signer"
 )
@@ -25,7 +24,7 @@ type reloadState struct {
 	sessions  pool[*sessionSet]
 	upstreams pool[*proxy.Upstream]
 	signers   pool[*signer.Signer]
-	redises   pool[*goredis.Client] // of cluster caches and the built-in authorization server
+	redises   pool[*redis.Client] // of cluster caches and the built-in authorization server
 
 	authServer    *authserver.Server // of the running configuration; the next one takes over its tokens. Nil without oauth2
 	sessionSecret auth.Secret        // generated for routes without session_secret

@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 )
 
 // A redisStore stores sealed records in one Redis server, 6.2 or later. Redis sees only digests and ciphertext:
@@ -18,7 +19,7 @@ import (
 //	o:a:<digest>  an access token     o:f:<digest>  a family
 //	o:c:<digest>  a code              o:m:<digest>  the access tokens of a family, ordered by expiry
 type redisStore struct {
-	client  *goredis.Client
+	client  *redis.Client
 	prefix  string
 	keyring *keyring.Keyring
 	now     func() time.Time

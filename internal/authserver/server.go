@@ -13,18 +13,17 @@ import (
 	"log/slog"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 )
 
 // A Config configures a Server.
 type Config struct {
 	Settings
 	Keyring *keyring.Keyring // seals records and authenticates handles; default: made from Settings.Secret, else of a generated secret
-	Client  *goredis.Client  // of Settings.Redis, for storage redis; the caller closes it. Nil for storage memory
+	Client  *redis.Client    // of Settings.Redis, for storage redis; the caller closes it. Nil for storage memory
 	Before  *Server          // after a reload: the former server, whose tokens in memory the new one takes over. Nil at the start
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()

@@ -10,13 +10,14 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 )
 
 // Shared is the part of a cache that replicas have in common, in Redis. A reader of Redis sees neither keys nor values: names
 // are HMACs, and each value is sealed with an encryption key that is derived from the secret and the value's Key. While Redis is
 // unreachable, each replica loads its own values.
 type Shared struct {
-	Client  *goredis.Client
+	Client  *redis.Client
 	Keyring *keyring.Keyring
 	Prefix  string // of names in Redis
 	Use     string // separates the caches in one Redis: a value of one never opens as another's

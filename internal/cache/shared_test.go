@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 	"sallyport/internal/redis/redistest"
 )
 
@@ -28,7 +27,7 @@ const sharedSecret = auth.Secret("a secret of the test, long enough to be one")
 
 type shared struct{ Text string }
 
-func mustRedis(t *testing.T) (*redistest.Server, *goredis.Client) {
+func mustRedis(t *testing.T) (*redistest.Server, *redis.Client) {
 	t.Helper()
 	server := redistest.Start(t)
 	settings := server.Settings()
@@ -41,7 +40,7 @@ func mustRedis(t *testing.T) (*redistest.Server, *goredis.Client) {
 }
 
 // replica returns the cache of another process.
-func replica(t *testing.T, client *goredis.Client, secret auth.Secret, use string) *Cache[shared] {
+func replica(t *testing.T, client *redis.Client, secret auth.Secret, use string) *Cache[shared] {
 	return New(Config[shared]{
 		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
 		Verdict: func(error) bool { return false },

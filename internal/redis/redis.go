@@ -37,13 +37,13 @@ type Settings struct {
 }
 
 // New returns a client. It doesn't connect yet: the server may start later. The caller closes the client.
-func (s *Settings) New(log *slog.Logger) (*goredis.Client, error) {
+func (s *Settings) New(log *slog.Logger) (*Client, error) {
 	o, err := s.options()
 	if err != nil {
 		return nil, err
 	}
 	goredis.SetLogger(clientLog{log}) // one logger for the process; it may be set at any time
-	return goredis.NewClient(o), nil
+	return &Client{goredis.NewClient(o)}, nil
 }
 
 // options returns the client's options. An unreachable server must be noticed soon, and the next request tries again. So the client dials

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"testing"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // TestSettings checks the client options that no test with a real server covers.
@@ -15,7 +17,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	o := c.Options()
+	o := c.UniversalClient.(*goredis.Client).Options()
 	if o.Addr != "redis.internal:6380" || o.PoolSize != s.KeepalivePoolSize {
 		t.Errorf("the client dials %s and keeps %d connections", o.Addr, o.PoolSize)
 	}

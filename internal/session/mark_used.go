@@ -19,3 +19,9 @@ func (s *Sessions) MarkUsed(ctx context.Context, secret []byte, life time.Durati
 	}
 	return func(ctx context.Context) { s.store.release(ctx, id, holder) }, true, nil // on an error the mark expires by itself
 }
+
+// WasUsed reports whether MarkUsed has marked a secret as used. The error wraps ErrUnavailable.
+func (s *Sessions) WasUsed(ctx context.Context, secret []byte) (bool, error) {
+	sum := sha256.Sum256(append([]byte("sallyport v1 used once\x00"), secret...))
+	return s.store.leased(ctx, ID(sum[:len(ID{})]))
+}

@@ -245,3 +245,10 @@ func (m *memoryStore) release(_ context.Context, id ID, holder string) error {
 	}
 	return nil
 }
+
+func (m *memoryStore) leased(_ context.Context, id ID) (bool, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	l, held := m.leases.Get(id)
+	return held && m.now().Before(l.until), nil
+}

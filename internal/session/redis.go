@@ -21,7 +21,7 @@ import (
 // A redisStore stores sealed records in one Redis server, 6.2 or later. It caches each decoded entry together with its record. A
 // request costs one GET, and a record that is unchanged is neither decrypted nor parsed again.
 type redisStore struct {
-	client   *goredis.Client
+	client   *redis.Client
 	prefix   string
 	timeouts timeouts
 	keyring  *keyring.Keyring
@@ -243,6 +243,11 @@ func (r *redisStore) lease(ctx context.Context, id ID, holder string, life time.
 
 func (r *redisStore) release(ctx context.Context, id ID, holder string) error {
 	return storeError(releaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
+}
+
+func (r *redisStore) leased(ctx context.Context, id ID) (bool, error) {
+	n, err := r.client.Exists(ctx, r.lock(id)).Result()
+	return n > 0, storeError(err)
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"sallyport/internal/auth"
@@ -20,6 +21,7 @@ var (
 	ErrReplaced    = fmt.Errorf("%w: the browser was given a newer ID", ErrNotFound)
 	ErrUnavailable = errors.New("the session store can't be reached")
 	ErrChanged     = errors.New("the session has changed") // since it was read
+	ErrLoggedOut   = errors.New("the user was logged out while logging in")
 )
 
 // ErrEnded is wrapped by the error of a Refresh that ends the login: the authorization server refused the refresh token.
@@ -58,7 +60,13 @@ type Login struct {
 	Subject  string         `json:"sub"`
 	SID      string         `json:"sid,omitempty"` // the session at the OpenID Provider (OIDC Front-Channel Logout §3)
 	Identity *auth.Identity `json:"identity"`
-	Obtained time.Time      `json:"obtained"` // when its tokens were received: the start of their lifetime; it never orders two logins
+	Route    string         `json:"route,omitempty"` // the name of the route where the user logged in
+	Client   netip.Addr     `json:"client,omitzero"` // the address of the user's client then
+
+	// Began is the iat of the ID token that began the login; without an ID token, when the token response was received less the clock
+	// tolerance. A logout by subject ends only logins that began before it.
+	Began    time.Time `json:"began,omitzero"`
+	Obtained time.Time `json:"obtained"` // when its tokens were received: the start of their lifetime; it never orders two logins
 
 	// RefreshFailed reports that the last refresh failed for a reason that the operator must fix. The tokens are not refreshed again
 	// before the access token expires.

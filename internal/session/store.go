@@ -33,6 +33,9 @@ type store interface {
 	// release ends a lease if the holder has it.
 	release(ctx context.Context, id ID, holder string) error
 
+	// leased reports whether an ID's lease is taken.
+	leased(ctx context.Context, id ID) (bool, error)
+
 	ping(ctx context.Context) error
 	close() error
 }

@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sallyport/internal/keyring"
+	"sallyport/internal/redis"
 )
 
 // A store stores one set. Its errors wrap ErrUnavailable or errChanged.
@@ -115,7 +116,7 @@ func (f *fileStore) close() error { return nil }
 
 // A redisStore stores the record in Redis, where replicas share it.
 type redisStore struct {
-	client  *goredis.Client
+	client  *redis.Client
 	keyring *keyring.Keyring
 	name    string
 }
