@@ -23,7 +23,7 @@ var house = map[string]string{
 	"internal/session":    "keyring redis cache check auth",
 	"internal/signer":     "redis keyring check auth",
 	"internal/authserver": "keyring redis cache check auth",
-	"internal/cache":      "keyring",
+	"internal/cache":      "keyring redis",
 	"internal/keyring":    "auth",
 	"internal/redis":      "check auth",
 	"internal/check":      "auth",
