@@ -23,7 +23,7 @@ import (
 
 // commands are the commands that the gate's ACL user needs.
 const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore " +
-	"+hset +hmget +scan " +
+	"+hset +hmget +scan +publish +subscribe " +
 	"+eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
@@ -147,7 +147,7 @@ func TestUnixSocket(t *testing.T) {
 func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	t.Helper()
 	users := filepath.Join(t.TempDir(), "users.acl")
-	acl := "user gate on >gate-password ~sallyport:* -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
+	acl := "user gate on >gate-password ~sallyport:* &sallyport:sessions -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
 	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}
