@@ -139,6 +139,7 @@ func TestMessagesEndCopies(t *testing.T) {
 	r := redisRig(t)
 	forever := timeouts{rolling: 100 * time.Hour}
 	s, other := r.near(1000*time.Hour, forever), r.sessions(forever)
+	i := &issuer{clock: r.clock}
 	for name, change := range map[string]func(ID, Login) error{
 		"logout":        func(id ID, _ Login) error { return other.End(t.Context(), id) },
 		"by sid":        func(_ ID, l Login) error { return second(bySID(other, t.Context(), l.Issuer, l.ClientID, l.SID)) },
@@ -147,8 +148,8 @@ func TestMessagesEndCopies(t *testing.T) {
 		"if unchanged": func(id ID, _ Login) error {
 			return other.EndIfUnchanged(t.Context(), id, r.open(other, id).Session)
 		},
-		"refresh": func(id ID, l Login) error {
-			return second(other.Update(t.Context(), id, (&issuer{clock: r.clock}).refresh, noDiscard))
+		"refresh": func(id ID, _ Login) error {
+			return second(other.Update(t.Context(), id, i.refresh, noDiscard))
 		},
 		"rotation": func(id ID, _ Login) error {
 			e, err := other.read(t.Context(), id)
@@ -159,7 +160,7 @@ func TestMessagesEndCopies(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := (&issuer{clock: r.clock}).login()
+			l := i.login()
 			l.SID, l.Route = "sid of "+name, "route of "+name
 			id := r.start(other, nil, l)
 			r.copied(s, id)

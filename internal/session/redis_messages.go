@@ -25,13 +25,13 @@ func (r *redisStore) listen(ctx context.Context) {
 	logged := false
 	for number := uint64(1); ; number++ {
 		err := r.receive(ctx, number)
-		if r.near.connection.Swap(0) != 0 {
-			logged = false
-		}
+		connected := r.near.connection.Swap(0) != 0
 		if ctx.Err() != nil {
 			return
 		}
-		if !logged {
+		if connected {
+			logged = false
+		} else if !logged {
 			r.log.Warn("messages about sessions in redis don't arrive, so other replicas' logouts take longer to be noticed; "+
 				"an ACL user needs the commands publish and subscribe, and the channel", "channel", r.channel(), "error", err)
 			logged = true

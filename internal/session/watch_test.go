@@ -227,7 +227,7 @@ func TestCloseEndsStreams(t *testing.T) {
 		stream, opened := r.stream(s, id), r.open(s, id)
 		stopped := r.stream(s, id)
 		stopped.unhook()
-		r.looked(stream) // stopped has ended by now, or ends by its stop
+		await(r, "look", func() bool { return stream.looks.Load() > 0 })
 		if err := s.Close(); err != nil {
 			r.Fatal(err)
 		}
