@@ -100,12 +100,18 @@ func walk(t *testing.T, s *Sessions) error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.move(ctx, e); err != nil {
+	if e, err = s.move(ctx, e); err != nil {
 		return err
 	}
+	store := s.store.(*redisStore)
+	store.subscribe()
+	await(t, "subscription", func() bool { return store.near.connection.Load() != 0 })
+	messages := &store.near.messages[store.near.group(e.id.digest())]
+	before := messages.Load()
 	if err := s.End(ctx, id); err != nil {
 		return err
 	}
+	await(t, "message", func() bool { return messages.Load() >= before+2 }) // Redis' own, besides that of End
 	s.timeouts.rolling, s.timeouts.absolute = 0, 0
 	s.store.(*redisStore).timeouts = timeouts{idling: time.Hour}
 	for range 2 {
