@@ -133,7 +133,9 @@ func TestSoak(t *testing.T) {
 	warmUp := startLoad(t, r, gates...)
 	warmUp.await("answers", "ok", 50*users)
 	warmUp.report("warm-up")
+	toRedis.cut() // its connections have goroutines, too
 	goroutines, heap := idle()
+	toRedis.mend()
 
 	l := startLoad(t, r, gates...)
 	random := rand.New(rand.NewPCG(3, 5))
@@ -147,6 +149,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	l.report("soak")
+	toRedis.cut()
 	await(20*time.Second, func() bool { now, _ := idle(); return now <= goroutines+10 })
 	after, grown := idle()
 	t.Logf("goroutines: %d, then %d; heap: %d KiB, then %d KiB", goroutines, after, heap>>10, grown>>10)
@@ -162,6 +165,7 @@ func TestSoak(t *testing.T) {
 
 // idle returns the number of goroutines and the live heap in bytes, when no connection is in use.
 func idle() (goroutines int, heap uint64) {
+	time.Sleep(time.Second) // until connections that were closed have ended
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	runtime.GC()
 	runtime.GC()
