@@ -53,7 +53,7 @@ type topLevel struct {
 
 // split returns the keys at the top level of a file.
 func split(root *strict.Value) topLevel {
-	p := topLevel{rest: &strict.Value{Mark: root.Mark, Kind: strict.Mapping}}
+	p := topLevel{rest: strict.NewMapping(root.Mark)}
 	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
 	for i := range root.Pairs {
 		if slot := known[root.Pairs[i].Key]; slot != nil {
@@ -70,7 +70,7 @@ func (l *loader) root(root *strict.Value) {
 	p := split(root)
 	l.process = strict.NewBlock(l.Report, root.Mark)
 	l.process.Decode("", "", p.rest, reflect.ValueOf(l.file).Elem())
-	l.oidc = &strict.Value{Mark: root.Mark, Kind: strict.Mapping}
+	l.oidc = strict.NewMapping(root.Mark)
 	switch {
 	case p.route != nil && p.routes != nil:
 		l.Problemf(p.routes.Mark, "routes: this file has route: on %s too: take one of them out", p.route.From(p.routes.Mark))

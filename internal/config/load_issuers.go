@@ -26,7 +26,7 @@ func (l *loader) takeIssuers(b *strict.Block, oidc *strict.Value) (*strict.Value
 		l.Problemf(p.Mark, "issuers: expected a list of issuers, each with name, issuer and client_id: write \"- \" before each")
 		return oidc, nil
 	}
-	rest := &strict.Value{Mark: oidc.Mark, Kind: strict.Mapping}
+	rest := strict.NewMapping(oidc.Mark)
 	for _, q := range oidc.Pairs {
 		f := oidcShape.ByName[q.Key]
 		switch {
@@ -53,7 +53,7 @@ func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) 
 		b.Entries["issuer"], b.Entries["client_id"] = &strict.Entry{Bad: true}, &strict.Entry{Bad: true}
 		return i
 	}
-	own, entry := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}, &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
+	own, entry := strict.NewMapping(v.Mark), strict.NewMapping(v.Mark)
 	for _, p := range v.Pairs {
 		if entryShape.ByName[p.Key] != nil {
 			entry.Put(p)

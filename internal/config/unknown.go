@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -78,7 +79,7 @@ func hint(scope, key string, known []string) string {
 			places = append(places, m.where)
 		}
 	}
-	if advice := foreignKey(scope, key, false); advice != "" {
+	if advice := foreignKey(cmp.Or(scope, "top"), key); advice != "" {
 		return ": " + advice
 	}
 	if len(places) > 0 {
@@ -89,7 +90,7 @@ func hint(scope, key string, known []string) string {
 			return fmt.Sprintf(": write %s: {%s: ...}", parent, member)
 		}
 	}
-	if advice := foreignKey(scope, key, true); advice != "" {
+	if advice := foreignKey("", key); advice != "" {
 		return ": " + advice
 	}
 	if near := check.Nearest(key, known); near != "" {
