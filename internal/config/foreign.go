@@ -16,7 +16,8 @@ type foreign struct {
 	advice string // what to write instead
 }
 
-// foreignKeys has the foreign keys by the mapping that has them: "" for any mapping, top for the top level. The first entry with a key counts.
+// foreignKeys has the foreign keys by the mapping that has them: "" for any mapping, top for the top level. The first entry with a key
+// counts.
 var foreignKeys = map[string][]foreign{
 	"": {
 		// expected by users
