@@ -1,14 +1,13 @@
 package config
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
 	"sallyport/internal/strict"
 )
 
-var oidcShape = strict.ShapeOf(reflect.TypeFor[OIDC]())
+var oidcShape = strict.ShapeFor[OIDC]()
 
 // flatten returns an oidc block without the optional nesting: session: {storage: redis} becomes session_storage: redis. A parameter that is
 // a mapping, such as redis, keeps its members. It reports a parameter in both spellings, and uses the first.
