@@ -23,9 +23,9 @@ func Schema() ([]byte, error) {
 	properties["route"] = object(strict.ShapeFor[proxy.RouteSettings](), "route")
 	properties["rules"] = listOf(object(strict.ShapeFor[Rule](), "rules"))
 	properties["oidc"] = ref("#/$defs/oidc")
-	properties["routes"] = anyOf(schema{"type": "string"}, schema{"type": "array", "minItems": 1, "items": schema{
-		"anyOf": []schema{{"type": "string"}, ref("#/$defs/route")},
-	}})
+	properties["routes"] = anyOf(schema{"type": "string"}, schema{
+		"type": "array", "minItems": 1, "items": anyOf(schema{"type": "string"}, ref("#/$defs/route")),
+	})
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "Sallyport: a process file, or a file for one route"
 	root["not"] = schema{"required": []string{"route", "routes"}}
