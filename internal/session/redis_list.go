@@ -51,7 +51,10 @@ func (r *redisStore) list(ctx context.Context, name string, limit int) (all []Li
 		}
 		conn := c.Conn() // one connection: a cursor means nothing to another server
 		defer conn.Close()
-		at.cursor, at.run = 0, runOf(ctx, conn)
+		at.cursor = 0
+		if at.run, err = runOf(ctx, conn); err != nil {
+			return err
+		}
 		if at.master == from.master && name != "" {
 			if at.run != from.run {
 				return ErrPage
@@ -103,12 +106,15 @@ func parsePage(name string) (p page, err error) {
 var runID = regexp.MustCompile(`(?m)^run_id:([0-9a-f]{12})`)
 
 // runOf returns the beginning of the run_id of a server, which is a new one after each start. It is empty if the ACL user may not run INFO.
-func runOf(ctx context.Context, c *goredis.Conn) string {
-	found := runID.FindStringSubmatch(c.Info(ctx, "server").Val())
-	if found == nil {
-		return ""
+func runOf(ctx context.Context, c *goredis.Conn) (string, error) {
+	info, err := c.Info(ctx, "server").Result()
+	if err != nil && !goredis.IsPermissionError(err) {
+		return "", err
 	}
-	return found[1]
+	if found := runID.FindStringSubmatch(info); found != nil {
+		return found[1], nil
+	}
+	return "", nil
 }
 
 // scan appends the sessions of a master, from a cursor on, until there are limit or more. It returns the cursor of the next call, or zero
