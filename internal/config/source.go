@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/strict"
 )
@@ -166,6 +168,21 @@ func didYouMean(name string, names []string) string {
 // AdminAddress returns admin.listen of a file, or the environment's or default value if the file doesn't exist or doesn't have the key. It
 // checks nothing else in the file. It returns an error if the value is off.
 func AdminAddress(name string) (string, error) {
+	address, err := adminSetting(name, "listen", "127.0.0.1:9000")
+	if address == "off" {
+		return "", errors.New("admin.listen is off, so the gate can't be asked: write admin: {listen: 127.0.0.1:9000}")
+	}
+	return address, err
+}
+
+// AdminToken returns admin.token of a file, or "" if the file doesn't exist or doesn't have the key. It checks nothing else in the file.
+func AdminToken(name string) (auth.Secret, error) {
+	token, err := adminSetting(name, "token", "")
+	return auth.Secret(token), err
+}
+
+// adminSetting returns a setting below admin of a file, or of the environment, or its default value.
+func adminSetting(name, key, usual string) (string, error) {
 	r, root := &strict.Report{Hints: hints}, &strict.Value{Kind: strict.Mapping}
 	if _, err := os.Stat(name); name != "" && !errors.Is(err, os.ErrNotExist) {
 		if root = r.Read(name); root == nil {
@@ -173,18 +190,17 @@ func AdminAddress(name string) (string, error) {
 		}
 	}
 	environment(r, root, false)
-	address := "127.0.0.1:9000"
-	if admin := root.Get("admin"); admin != nil && admin.Value.Kind == strict.Mapping {
-		if listen := admin.Value.Get("listen"); listen != nil && listen.Value.Kind == strict.Scalar && !listen.Value.Null {
-			text, err := strict.Expand(listen.Value.Text, "admin.listen", ".")
-			if err != nil {
-				return "", fmt.Errorf("%s: admin.listen: %w", listen.Mark, err)
-			}
-			address = text
-		}
+	admin := root.Get("admin")
+	if admin == nil || admin.Value.Kind != strict.Mapping {
+		return usual, nil
 	}
-	if address == "off" {
-		return "", errors.New("admin.listen is off, so there is no health check: write admin: {listen: 127.0.0.1:9000}")
+	set := admin.Value.Get(key)
+	if set == nil || set.Value.Kind != strict.Scalar || set.Value.Null {
+		return usual, nil
 	}
-	return address, nil
+	text, err := strict.Expand(set.Value.Text, "admin."+key, filepath.Dir(name))
+	if err != nil {
+		return "", fmt.Errorf("%s: admin.%s: %w", set.Mark, key, err)
+	}
+	return text, nil
 }
