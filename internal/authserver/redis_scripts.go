@@ -2,7 +2,7 @@ package authserver
 
 import "github.com/redis/go-redis/v9"
 
-// Each of these scripts is one transaction in Redis. The Redis client sends a command again when the response was lost, and the second
+// Each of these scripts is one transaction in Redis, and its keys are in one slot of a Cluster. The Redis client sends a command again when the response was lost, and the second
 // run must not fail because of the first: spendScript recognizes its own result by the token's record, which no other request could have
 // written.
 

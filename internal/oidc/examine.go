@@ -24,6 +24,7 @@ type Verdict string
 
 const (
 	Good    Verdict = "ok"
+	Warning Verdict = "warning"
 	Bad     Verdict = "FAILED"
 	Unknown Verdict = "unknown"
 )
