@@ -59,12 +59,13 @@ func (c *Cluster) Settings() redis.Settings {
 	return settings
 }
 
-// AwaitWhole waits until all nodes agree that the Cluster works, that it has three masters, and that each has a replica.
+// AwaitWhole waits until all nodes agree that the Cluster works, that none has failed, and that each of three masters has a replica.
 func (c *Cluster) AwaitWhole(t testing.TB) {
 	t.Helper()
 	for _, node := range c.Nodes {
 		await(t, "a whole Cluster", func() bool {
-			return c.clusterInfo(t, node)["cluster_state"] == "ok" && c.clusterInfo(t, node)["cluster_size"] == "3" &&
+			known := node.admin(t).ClusterNodes(t.Context()).Val()
+			return c.clusterInfo(t, node)["cluster_state"] == "ok" && strings.Count(known, "slave ") == 3 && !strings.Contains(known, "fail") &&
 				(role(t, node) == "slave" || replicasOf(t, node) == 1)
 		})
 	}
@@ -123,23 +124,24 @@ func (c *Cluster) Failover(t testing.TB, key string) {
 
 // A Move is the move of a slot to another master. Until it ends, the slot's former master redirects with ASK.
 type Move struct {
-	c        *Cluster
-	slot     int64
-	from, to *Server
+	From, To *Server
+
+	c    *Cluster
+	slot int64
 }
 
 // BeginMove begins to move the slot of a key to another master.
 func (c *Cluster) BeginMove(t testing.TB, key string) *Move {
 	t.Helper()
-	m := &Move{c: c, from: c.Owner(t, key)}
-	m.slot = m.from.admin(t).ClusterKeySlot(t.Context(), key).Val()
+	m := &Move{c: c, From: c.Owner(t, key)}
+	m.slot = m.From.admin(t).ClusterKeySlot(t.Context(), key).Val()
 	for _, node := range c.Nodes {
-		if node != m.from && role(t, node) == "master" {
-			m.to = node
+		if node != m.From && role(t, node) == "master" {
+			m.To = node
 		}
 	}
-	must(t, m.to, "CLUSTER", "SETSLOT", m.slot, "IMPORTING", c.id(t, m.from))
-	must(t, m.from, "CLUSTER", "SETSLOT", m.slot, "MIGRATING", c.id(t, m.to))
+	must(t, m.To, "CLUSTER", "SETSLOT", m.slot, "IMPORTING", c.id(t, m.From))
+	must(t, m.From, "CLUSTER", "SETSLOT", m.slot, "MIGRATING", c.id(t, m.To))
 	return m
 }
 
@@ -147,27 +149,33 @@ func (c *Cluster) BeginMove(t testing.TB, key string) *Move {
 func (m *Move) Keys(t testing.TB) {
 	t.Helper()
 	for {
-		keys, err := m.from.admin(t).ClusterGetKeysInSlot(t.Context(), int(m.slot), 100).Result()
+		keys, err := m.From.admin(t).ClusterGetKeysInSlot(t.Context(), int(m.slot), 100).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(keys) == 0 {
 			return
 		}
-		arguments := []any{"MIGRATE", "127.0.0.1", m.to.Port, "", 0, 5000, "KEYS"}
+		arguments := []any{"MIGRATE", "127.0.0.1", m.To.Port, "", 0, 5000, "KEYS"}
 		for _, key := range keys {
 			arguments = append(arguments, key)
 		}
-		must(t, m.from, arguments...)
+		must(t, m.From, arguments...)
 	}
+}
+
+// Forget makes the target forget the move, which the former master remembers: they redirect to each other.
+func (m *Move) Forget(t testing.TB) {
+	t.Helper()
+	must(t, m.To, "CLUSTER", "SETSLOT", m.slot, "STABLE")
 }
 
 // End makes the target the slot's master.
 func (m *Move) End(t testing.TB) {
 	t.Helper()
-	id := m.c.id(t, m.to)
-	must(t, m.to, "CLUSTER", "SETSLOT", m.slot, "NODE", id)
-	must(t, m.from, "CLUSTER", "SETSLOT", m.slot, "NODE", id)
+	id := m.c.id(t, m.To)
+	must(t, m.To, "CLUSTER", "SETSLOT", m.slot, "NODE", id)
+	must(t, m.From, "CLUSTER", "SETSLOT", m.slot, "NODE", id)
 }
 
 // id returns the ID of a node.

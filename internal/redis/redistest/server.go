@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,6 +158,12 @@ func (s *Server) Kill() {
 	s.process.Process.Kill()
 	<-s.ended
 }
+
+// Pause stops the process without ending it, as a partition of the network would, until Resume.
+func (s *Server) Pause() { s.process.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (s *Server) Resume() { s.process.Process.Signal(syscall.SIGCONT) }
 
 // Restart starts a killed server again, on the same port and directory.
 func (s *Server) Restart(t testing.TB) {
