@@ -153,10 +153,12 @@ func (s *Settings) withRemedy(err error) error {
 		remedy = fmt.Sprintf("its name isn't known: set %s to one that is", s.hostKey())
 	case errors.Is(err, syscall.ECONNREFUSED):
 		remedy = "nothing listens there: start it, or set " + s.addressKeys()
-	case has("certificate required"), has("bad certificate"):
+	case has("certificate required"), has("bad certificate"), has("unknown certificate authority"):
 		remedy = "the server refuses the client's certificate: set redis.cert_file and redis.key_file"
 	case s.SSL && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)):
 		remedy = "the TLS handshake isn't answered: if the server doesn't speak TLS, set redis.ssl to false"
+	case s.SSL && s.CertFile == "" && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		remedy = "the server ends the connection: if it requires a client's certificate, set redis.cert_file and redis.key_file"
 	case !s.SSL && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		remedy = "the server ends the connection: if it speaks TLS, set redis.ssl to true"
 	default:
