@@ -134,7 +134,8 @@ func (s *Settings) withRemedy(err error) error {
 	case has("LOADING"):
 		remedy = "the server is loading its data: wait"
 	case errors.Is(err, errUnknownMaster):
-		remedy = fmt.Sprintf("no Sentinel monitors a master %q: set redis.sentinel_master to the name in their configuration", s.SentinelMaster)
+		remedy = fmt.Sprintf("no Sentinel monitors a master %q: set redis.sentinel_master to the name in their configuration",
+			s.SentinelMaster)
 	case has("cluster support disabled"):
 		remedy = "the server isn't part of a Redis Cluster: write redis.host instead of redis.cluster_nodes"
 	case has("CLUSTERDOWN") && s.hasCluster():

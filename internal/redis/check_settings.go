@@ -56,7 +56,8 @@ func (s *Settings) checkAddresses(c check.Checker, in string) {
 	for _, name := range []string{"host", "port", "socket"} {
 		c.Must(in+name, !c.IsSet(in+name), "%s is written too: keep one of them", nodes)
 	}
-	c.Must(in+"connection_is_proxied", !s.ConnectionIsProxied, "%s is written too: a proxy has one address, which is written as host", nodes)
+	c.Must(in+"connection_is_proxied", !s.ConnectionIsProxied,
+		"%s is written too: a proxy has one address, which is written as host", nodes)
 }
 
 // checkWait compares the two times that end the wait for an answer of WAIT.
@@ -68,7 +69,8 @@ func (s *Settings) checkWait(c check.Checker, in string) {
 		c.Complain(in+"wait_timeout", "Redis answers WAIT after up to this time: write less than read_timeout, which is %s", s.ReadTimeout)
 		return
 	}
-	c.Complain(in+"read_timeout", "Redis answers WAIT after up to wait_timeout, which is %s: write more, or a shorter wait_timeout", s.WaitTimeout)
+	c.Complain(in+"read_timeout",
+		"Redis answers WAIT after up to wait_timeout, which is %s: write more, or a shorter wait_timeout", s.WaitTimeout)
 }
 
 func (s *Settings) checkTLS(c check.Checker, in string) {

@@ -92,7 +92,8 @@ func TestNotAcknowledged(t *testing.T) {
 	}
 	begun := time.Now()
 	err := c.MustWrite(t.Context(), "sallyport:k", set("sallyport:k", "v"))
-	if took := time.Since(begun); !errors.Is(err, redis.ErrNotAcknowledged) || took < 1500*time.Millisecond || took > 2500*time.Millisecond {
+	took := time.Since(begun)
+	if !errors.Is(err, redis.ErrNotAcknowledged) || took < 1500*time.Millisecond || took > 2500*time.Millisecond {
 		t.Errorf("got %v after %s, expected %v after 2 s", err, took, redis.ErrNotAcknowledged)
 	}
 	if n := c.Unacknowledged(); n != 4 {
@@ -102,7 +103,8 @@ func TestNotAcknowledged(t *testing.T) {
 		t.Errorf("the log: %s", text)
 	}
 	warnings, err := s.Examine(t.Context())
-	if err != nil || len(warnings) != 1 || warnings[0] != "redis.wait_replicas is 1, and no replica answers: start more, or set redis.wait_replicas lower" {
+	const want = "redis.wait_replicas is 1, and no replica answers: start more, or set redis.wait_replicas lower"
+	if err != nil || len(warnings) != 1 || warnings[0] != want {
 		t.Errorf("got %q, %v", warnings, err)
 	}
 }
@@ -131,7 +133,8 @@ func TestWaitNotAllowed(t *testing.T) {
 func TestEvicting(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	s := server.Settings()
-	if warnings, err := s.Examine(t.Context()); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "maxmemory-policy allkeys-lru") {
+	warnings, err := s.Examine(t.Context())
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "maxmemory-policy allkeys-lru") {
 		t.Errorf("got %q, %v", warnings, err)
 	}
 }

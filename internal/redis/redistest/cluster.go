@@ -65,7 +65,8 @@ func (c *Cluster) AwaitWhole(t testing.TB) {
 	for _, node := range c.Nodes {
 		await(t, "a whole Cluster", func() bool {
 			known := node.admin(t).ClusterNodes(t.Context()).Val()
-			return c.clusterInfo(t, node)["cluster_state"] == "ok" && strings.Count(known, "slave ") == 3 && !strings.Contains(known, "fail") &&
+			return c.clusterInfo(t, node)["cluster_state"] == "ok" &&
+				strings.Count(known, "slave ") == 3 && !strings.Contains(known, "fail") &&
 				(role(t, node) == "slave" || replicasOf(t, node) == 1)
 		})
 	}
