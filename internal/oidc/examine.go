@@ -28,6 +28,7 @@ type Verdict string
 
 const (
 	Good    Verdict = "ok"
+	Warning Verdict = "warning"
 	Bad     Verdict = "FAILED"
 	Unknown Verdict = "unknown"
 )
