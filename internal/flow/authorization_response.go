@@ -48,7 +48,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		err = f.loop.countLogin(header, r)
 	}
 	if err != nil { // the code is used, so only a new login helps
-		away := auth.Unavailable("session_store_unavailable", err)
+		away := storeError(err)
 		away.Link = r.Origin + login.Return
 		return nil, auth.WithHeader(away, header)
 	}

@@ -14,17 +14,18 @@ import (
 // returns the header that sets the cookie.
 func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
 	var before *session.ID
-	if id, ok := f.id(r, n); ok {
-		before = &id
+	store, old, ok := f.find(r, n)
+	if ok {
+		before = &old
 	}
-	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
+	id, s, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
 		Identity: identity, Obtained: f.now(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return f.setCookie(r, n, id)
+	return f.setCookie(r, n, id, s)
 }
 
 // start returns the step that begins a session after the success of a kind other than the login of a browser.
@@ -40,7 +41,7 @@ func (f *sessions) start(k *Kind) auth.Step {
 		}
 		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
-			return nil, auth.Unavailable("session_store_unavailable", err)
+			return nil, storeError(err)
 		}
 		out := *res
 		out.Header = auth.MergeHeader(header, res.Header)

@@ -48,6 +48,8 @@ type Session struct {
 	Created time.Time `json:"created"` // when the user logged in: the absolute timeout begins here
 	Issued  time.Time `json:"issued"`  // when the current ID was issued: the rolling timeout begins here
 	Login   Login     `json:"login"`
+
+	carried *carriage // with storage cookie only
 }
 
 const version = 2
