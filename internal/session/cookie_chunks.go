@@ -2,7 +2,6 @@ package session
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -99,18 +98,6 @@ type chunkSet struct {
 }
 
 func (s *chunkSet) complete() bool { return !slices.Contains(s.values[:s.head.count], "") }
-
-// sum returns the hash of all bytes that decide what the set opens to.
-func (s *chunkSet) sum(name string) (sum [sha256.Size]byte) {
-	h := sha256.New()
-	h.Write([]byte(name))
-	for _, value := range s.values[:s.head.count] {
-		h.Write([]byte{0})
-		h.Write([]byte(value))
-	}
-	h.Sum(sum[:0])
-	return sum
-}
 
 // record returns the sealed bytes of a complete set.
 func (s *chunkSet) record() (string, error) {

@@ -94,8 +94,7 @@ func (c *CookieSessions) open(name string, set *chunkSet) *Session {
 	if !set.complete() {
 		return nil
 	}
-	sum := set.sum(name)
-	if s := c.decoded.get(sum); s != nil {
+	if s := c.decoded.get(name, set); s != nil {
 		return s
 	}
 	record, err := set.record()
@@ -110,7 +109,7 @@ func (c *CookieSessions) open(name string, set *chunkSet) *Session {
 	if err != nil {
 		return nil
 	}
-	c.decoded.put(sum, s, size)
+	c.decoded.put(name, set, s, size)
 	return s
 }
 
@@ -135,9 +134,9 @@ func (c *CookieSessions) Seal(name string, room int, s *Session) ([]string, erro
 		return nil, fmt.Errorf("%w: they have %d bytes, at most %d are allowed: write session_storage: redis", ErrTooLarge, size, maxCookies)
 	}
 	c.warnLong(size)
-	set := chunkSet{head: h}
+	set := &chunkSet{head: h}
 	copy(set.values[:], values)
-	c.decoded.put(set.sum(name), s, len(plain))
+	c.decoded.put(name, set, s, len(plain))
 	return values, nil
 }
 
