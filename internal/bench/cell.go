@@ -31,6 +31,7 @@ var cells = []cell{
 	{name: "introspection", about: "introspection, cached", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/asked", 1)},
 	{name: "session-redis", about: "session in Redis", goal: 2.8, proxy: (*rig).theGate, want: passed, requests: session("/")},
 	{name: "session-memory", about: "session in memory", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: session("/memory")},
+	{name: "session-cookie", about: "session in cookies", goal: 1.8, proxy: (*rig).theGate, want: passed, requests: session("/cookie")},
 	{name: "refused", about: "no credential: 401", goal: 0.4, proxy: (*rig).theGate, want: answer{http.StatusUnauthorized, anySize},
 		requests: plain("/")},
 	{name: "rules", about: "1,000 rules over one", goal: 1.1, proxy: (*rig).theGate, want: passed,
