@@ -39,9 +39,9 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		"    rules: [{paths: [/off], auth: off}]\n"+
 		"  - route: {paths: [/asked], upstream: %[1]q}\n"+
 		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n"+
-			"  - route: {paths: [/cookie], upstream: %[1]q}\n"+
-			"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, session_secret: %[3]s, session_storage: cookie,\n"+
-			"      session_cookie_name: c}\n",
+		"  - route: {paths: [/cookie], upstream: %[1]q}\n"+
+		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, session_secret: %[3]s, session_storage: cookie,\n"+
+		"      session_cookie_name: c}\n",
 		upstream.URL, p.URL, strings.Repeat("s", 32))
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
@@ -90,7 +90,7 @@ func BenchmarkRefused(b *testing.B) {
 
 func BenchmarkSessionInMemory(b *testing.B) { benchmarkSession(b, "/", 0) }
 
-// BenchmarkSessionInCookie has an access token with 3 KB of claims: about 5 KB of tokens.
+// BenchmarkSessionInCookie has about 5 KB of tokens.
 func BenchmarkSessionInCookie(b *testing.B) { benchmarkSession(b, "/cookie", 2000) }
 
 // benchmarkSession measures requests with the session of a login at a path, whose access token has a claim of n bytes.
