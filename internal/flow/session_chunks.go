@@ -16,7 +16,7 @@ import (
 type sessionStore interface {
 	Start(ctx context.Context, old *session.ID, l session.Login) (session.ID, *session.Session, error)
 	Open(ctx context.Context, id session.ID) (*session.Opened, error)
-	Update(ctx context.Context, id session.ID, refresh session.Refresh) (*session.Session, error)
+	Update(ctx context.Context, id session.ID, refresh session.Refresh, discard session.Discard) (*session.Session, error)
 	End(ctx context.Context, id session.ID) error
 	EndIfUnchanged(ctx context.Context, id session.ID, read *session.Session) error
 }

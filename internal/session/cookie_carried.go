@@ -95,9 +95,10 @@ func (k *Carried) MayClear() bool {
 }
 
 // Update refreshes the session once, for all requests of this process. Those that carry the session as it was before get the result for
-// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends.
-func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh) (*Session, error) {
-	u, err := k.sessions.join(ctx, k.session, refresh)
+// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends. If the login ended meanwhile,
+// the error wraps ErrNotFound, and discard is called with the refreshed session.
+func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh, discard Discard) (*Session, error) {
+	u, err := k.sessions.join(ctx, k.session, refresh, discard)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh) (*Session, 
 }
 
 // join returns the running update of a login, or starts one.
-func (c *CookieSessions) join(ctx context.Context, s *Session, refresh Refresh) (*update, error) {
+func (c *CookieSessions) join(ctx context.Context, s *Session, refresh Refresh, discard Discard) (*update, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := s.carried.id.lineage()
@@ -124,8 +125,13 @@ func (c *CookieSessions) join(ctx context.Context, s *Session, refresh Refresh) 
 	c.updates[key] = u
 	current := c.newest(s, c.now())
 	c.running.Go(func() {
-		next, err := callRefresh(context.WithoutCancel(ctx), current, refresh)
-		u.settle(c.finish(key, current, next, err))
+		ctx := context.WithoutCancel(ctx)
+		next, err := callRefresh(ctx, current, refresh)
+		stored, failed := c.finish(key, current, next, err)
+		if err == nil && next != current && errors.Is(failed, ErrNotFound) {
+			discard(ctx, next)
+		}
+		u.settle(stored, failed)
 	})
 	return u, nil
 }

@@ -126,7 +126,7 @@ func TestCookieLateAnswer(t *testing.T) {
 	carrier := j.read(c)
 	r.open(j, c)
 	calls := 0
-	refreshed, err := j.read(c).Update(t.Context(), ID{}, refreshedTo("new", &calls))
+	refreshed, err := j.read(c).Update(t.Context(), ID{}, refreshedTo("new", &calls), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,12 +154,12 @@ func TestCookieRefreshOnce(t *testing.T) {
 	results := make([]*Session, 20)
 	for n := range results {
 		k := j.read(c)
-		all.Go(func() { results[n], _ = k.Update(context.Background(), ID{}, slow) })
+		all.Go(func() { results[n], _ = k.Update(context.Background(), ID{}, slow, nil) })
 	}
 	<-waiting
 	given, giveUp := context.WithCancel(t.Context())
 	giveUp()
-	if _, err := j.read(c).Update(given, ID{}, slow); !errors.Is(err, ErrUnavailable) {
+	if _, err := j.read(c).Update(given, ID{}, slow, nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a request that gave up got %v", err)
 	}
 	close(release)
@@ -192,15 +192,15 @@ func TestCookieLogout(t *testing.T) {
 	r.login(j, c, john())
 	first := maps.Clone(j)
 	k := j.read(c)
-	r.pass(50 * time.Minute / 60)
+	discarded := 0
 	_, err := k.Update(t.Context(), ID{}, func(_ context.Context, s *Session) (*Session, error) {
 		if err := j.read(c).End(t.Context(), ID{}); err != nil {
 			t.Error(err)
 		}
 		return s.With(john()), nil
-	})
-	if !isNotFound(err) {
-		t.Errorf("a refresh that a logout overtook: %v", err)
+	}, func(context.Context, *Session) { discarded++ })
+	if !isNotFound(err) || discarded != 1 {
+		t.Errorf("a refresh that a logout overtook: %v, and its tokens were revoked %d times", err, discarded)
 	}
 	r.refused(j, c)
 	if c.MaySet(first["s"]) || !k.MayClear() {
@@ -220,22 +220,22 @@ func TestCookieRefreshFails(t *testing.T) {
 	r.login(j, c, john())
 	failing := func(err error) Refresh { return func(context.Context, *Session) (*Session, error) { return nil, err } }
 	away := errors.New("away")
-	if _, err := j.read(c).Update(t.Context(), ID{}, failing(away)); !errors.Is(err, away) {
+	if _, err := j.read(c).Update(t.Context(), ID{}, failing(away), nil); !errors.Is(err, away) {
 		t.Error(err)
 	}
-	if _, err := j.read(c).Update(t.Context(), ID{}, func(context.Context, *Session) (*Session, error) { panic("oops") }); err == nil {
+	if _, err := j.read(c).Update(t.Context(), ID{}, func(context.Context, *Session) (*Session, error) { panic("oops") }, nil); err == nil {
 		t.Error("a panic was lost")
 	}
 	read := r.open(j, c).Session
 	calls := 0
-	if _, err := j.read(c).Update(t.Context(), ID{}, refreshedTo("new", &calls)); err != nil {
+	if _, err := j.read(c).Update(t.Context(), ID{}, refreshedTo("new", &calls), nil); err != nil {
 		t.Error(err)
 	}
 	if err := j.read(c).EndIfUnchanged(t.Context(), ID{}, read); !errors.Is(err, ErrChanged) {
 		t.Errorf("got %v", err)
 	}
 	r.open(j, c)
-	if _, err := j.read(c).Update(t.Context(), ID{}, failing(ErrEnded)); !errors.Is(err, ErrEnded) {
+	if _, err := j.read(c).Update(t.Context(), ID{}, failing(ErrEnded), nil); !errors.Is(err, ErrEnded) {
 		t.Error(err)
 	}
 	r.refused(j, c)
