@@ -32,6 +32,7 @@ var cells = []cell{
 	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
 	{name: "session-redis", about: "session in Redis", goal: 2.8, requests: session("/")},
 	{name: "session-memory", about: "session in memory", goal: 1.5, requests: session("/memory")},
+	{name: "session-cookie", about: "session in cookies", goal: 1.8, requests: session("/cookie")},
 	{name: "refused", about: "no credential: 401", goal: 0.4, want: answer{http.StatusUnauthorized, anySize},
 		requests: plain("/")},
 	{name: "rules", about: "1,000 rules over one", goal: 1.1,

@@ -100,7 +100,6 @@ var kongValues = map[string]map[string]string{
 		"session": "a session gets a new ID after 3/4 of session_rolling_timeout, which 0 switches off; take it out",
 	},
 	"session_storage": {
-		"cookie":    "write memory for one replica, redis for several",
 		"memcache":  "write redis",
 		"memcached": "write redis",
 	},
