@@ -120,7 +120,7 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 		if first == nil {
 			first = identity
 		}
-		if len(f.cookies) == 1 || len(r.CookieValues(f.cookies[n].fullName(r))) > 0 {
+		if len(f.cookies) == 1 || f.has(r, n) {
 			header = auth.MergeHeader(header, f.clearCookie(r, n))
 		}
 	}
@@ -130,16 +130,16 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 // endLogin ends the login of one client and returns its identity; nil if there is none.
 func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error) {
 	f := l.sessions
-	id, ok := f.id(r, n)
+	store, id, ok := f.find(r, n)
 	if !ok {
 		return nil, nil
 	}
-	opened, err := f.store.Open(r.Context(), id)
+	opened, err := store.Open(r.Context(), id)
 	if errors.Is(err, session.ErrNotFound) {
 		return nil, nil
 	}
 	if err == nil {
-		err = f.store.End(context.WithoutCancel(r.Context()), opened.ID)
+		err = store.End(context.WithoutCancel(r.Context()), opened.ID)
 	}
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)

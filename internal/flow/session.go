@@ -37,11 +37,11 @@ func newSessions(b *base) *sessions {
 	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
 	return &sessions{
 		sessionCookies: &sessionCookies{
-			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer),
-			audience: id.audience,
+			clients: b.clients, store: b.Sessions, carried: b.Sessions.Cookies(), keyring: b.Keyring,
+			cookies: newSessionCookies(s, id, b.MultiIssuer), audience: id.audience,
 		},
 		refresh: sessionRefresh{
-			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
+			clients: b.clients, on: s.refreshes(of[session.Settings](b.view)), leeway: of[oidc.IssuerSettings](b.view).Leeway,
 			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
@@ -71,12 +71,12 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // authenticate tries the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
-	id, ok := f.id(r, n)
+	store, id, ok := f.find(r, n)
 	if !ok {
 		return nil, f.noSession(r, n)
 	}
 	for range maxResumes {
-		res, err := f.resume(r, n, id)
+		res, err := f.resume(r, n, store, id)
 		if !errors.Is(err, session.ErrChanged) {
 			return res, err
 		}
@@ -89,8 +89,8 @@ const maxResumes = 3
 
 // resume returns the identity of a session. Its error is session.ErrChanged if another request changed the session
 // meanwhile.
-func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
-	opened, err := f.store.Open(r.Context(), id)
+func (f *sessions) resume(r *auth.Request, n int, store sessionStore, id session.ID) (*auth.Result, error) {
+	opened, err := store.Open(r.Context(), id)
 	if err == nil && !f.matches(n, opened.Session) {
 		err = errForeign
 	}
@@ -100,26 +100,26 @@ func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, 
 	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
 		return nil, err
 	}
-	current, err := f.refresh.ensureFresh(r.Context(), opened)
+	current, err := f.refresh.ensureFresh(r.Context(), store, opened)
 	if err == nil {
-		err = f.checkTokens(r.Context(), opened.ID, current)
+		err = f.checkTokens(r.Context(), store, opened.ID, current)
 	}
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
-	res := &auth.Result{Identity: current.Login.Identity, Watcher: f.watcher(opened)}
-	if opened.Rotated {
-		res.Header, err = f.setCookie(r, n, opened.ID)
-	}
+	header, err := f.resumed(r, n, opened, current)
 	if err != nil {
 		return nil, err
 	}
-	return res, nil
+	return &auth.Result{Identity: current.Login.Identity, Header: header, Watcher: f.watcher(opened)}, nil
 }
 
-// watcher returns what watches the session for a stream.
+// watcher returns what watches the session for a stream. It is nil for a session in cookies: no store knows when that ends.
 func (f *sessions) watcher(opened *session.Opened) auth.Watcher {
-	if f.closeStreams {
+	switch {
+	case f.carried != nil:
+		return nil
+	case f.closeStreams:
 		return opened
 	}
 	return keptOpen{opened}
@@ -138,7 +138,7 @@ var errForeign = errors.New("the session belongs to another issuer, client or se
 
 // noSession returns the error for a request without a session. It clears an invalid cookie.
 func (f *sessions) noSession(r *auth.Request, n int) error {
-	if len(r.CookieValues(f.cookies[n].fullName(r))) == 0 {
+	if !f.has(r, n) {
 		return auth.ErrNoCredential
 	}
 	return auth.WithHeader(fmt.Errorf("the session cookie is invalid: %w", auth.ErrNoCredential), f.clearCookie(r, n))
@@ -169,7 +169,7 @@ func (f *sessions) sessionError(r *auth.Request, n int, err error) error {
 
 // checkTokens ends a session whose tokens the issuer's keys no longer verify, if reverify is on. It does not end a
 // session whose tokens were refreshed meanwhile.
-func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *session.Session) error {
+func (f *sessions) checkTokens(ctx context.Context, store sessionStore, id session.ID, current *session.Session) error {
 	if !f.reverify {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *sess
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}
-	ended := f.store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
+	ended := store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
 	if ended == nil {
 		f.log.Info("session ended: its tokens no longer verify", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
 	}

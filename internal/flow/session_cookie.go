@@ -15,6 +15,7 @@ import (
 type sessionCookies struct {
 	clients  *clients
 	store    *session.Sessions
+	carried  *session.CookieSessions // nil unless session_storage is cookie
 	keyring  *keyring.Keyring
 	cookies  []cookie // by the index of client_id
 	audience string
@@ -40,11 +41,19 @@ func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 
 // sentBy reports whether the request has a cookie of one of the route's logins.
 func (f *sessionCookies) sentBy(r *auth.Request) bool {
-	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
+	for n := range f.cookies {
+		if f.has(r, n) {
+			return true
+		}
+	}
+	return false
 }
 
-// setCookie returns the header that sets the cookie of one client's login.
-func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
+// setCookie returns the header that sets the cookie of one client's login: the ID s has in the store, or s itself in chunks.
+func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {
+	if f.carried != nil {
+		return f.setChunks(r, n, s)
+	}
 	c := &f.cookies[n]
 	name := c.fullName(r)
 	value, err := f.keyring.SignID(name, id)
@@ -60,7 +69,12 @@ func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.
 // the answer was decided.
 func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
 	lines := header["Set-Cookie"]
-	rest := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
+	var rest []string
+	if f.carried != nil {
+		rest = f.reviewChunks(r, lines, forwarded)
+	} else {
+		rest = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
+	}
 	if len(rest) == len(lines) {
 		return header
 	}
@@ -109,6 +123,9 @@ func (f *sessionCookies) mayClear(r *auth.Request, n int, forwarded bool) bool {
 
 // clearCookie returns the header that deletes it.
 func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
+	if f.carried != nil {
+		return f.clearChunks(r, n, false)
+	}
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)
 	return h

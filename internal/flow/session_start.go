@@ -16,10 +16,11 @@ import (
 // returns the header that sets the cookie. The error is an *auth.Error.
 func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
 	var before *session.ID
-	if id, ok := f.id(r, n); ok {
-		before = &id
+	store, old, ok := f.find(r, n)
+	if ok {
+		before = &old
 	}
-	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
+	id, s, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
 		Identity: identity, Route: f.route, Client: r.ClientAddr, Began: f.began(identity, n), Obtained: f.now(),
 	})
@@ -30,9 +31,13 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 			Description: "You were logged out while you were logging in.", Link: r.Origin + f.home, Action: "Log in again",
 		}
 	case err != nil:
-		return nil, auth.Unavailable("session_store_unavailable", err)
+		return nil, storeError(err)
 	}
-	return f.setCookie(r, n, id)
+	header, err := f.setCookie(r, n, id, s)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return header, nil
 }
 
 // began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came

@@ -188,7 +188,7 @@ func TestALostSubscriptionEndsAllCopies(t *testing.T) {
 
 	id = r.start(s.Sessions, nil, john())
 	r.copied(s, id) // there is another subscription
-	c.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe")
+	c.Do(t.Context(), "ACL", "SETUSER", r.server.Settings().Username, "-subscribe")
 	c.ClientKillByFilter(t.Context(), "TYPE", "pubsub")
 	await(t, "loss", func() bool { return s.store.near.connection.Load() == 0 })
 	n := r.gets(func() {

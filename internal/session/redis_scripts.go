@@ -57,12 +57,12 @@ redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 redis.call('DEL', KEYS[1], KEYS[2])
 return 1`)
 
-// endScript deletes a record, whatever it is, and the details. It returns 1 if there was a record. KEYS: 1 the record, 2 the details.
-// ARGV: 1 the channel, 2 the digest.
+// endScript deletes a record, whatever it is, and the details. It returns 1 if it was a session: only those have details. KEYS: 1 the record,
+// 2 the details. ARGV: 1 the channel, 2 the digest.
 var endScript = redis.NewScript(`
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
-redis.call('DEL', KEYS[2])
-return redis.call('DEL', KEYS[1])`)
+redis.call('DEL', KEYS[1])
+return redis.call('DEL', KEYS[2])`)
 
 // indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the
 // members that have ended, and lets the index expire with its last member. It returns up to 20 random members, of which some may have no

@@ -1,4 +1,4 @@
-// Package session stores sessions between requests, in memory or in Redis. A session belongs to a login: a user's identity, its
+// Package session stores sessions between requests, in memory, in Redis or in cookies of the browser. A session belongs to a login: a user's identity, its
 // tokens, and how long it lasts. The package makes no OAuth requests itself.
 //
 // To rotate a session gives it a new ID. To refresh it gives it new tokens.
@@ -48,6 +48,8 @@ type Session struct {
 	Created time.Time `json:"created"` // when the user logged in: the absolute timeout begins here
 	Issued  time.Time `json:"issued"`  // when the current ID was issued: the rolling timeout begins here
 	Login   Login     `json:"login"`
+
+	carried *carriage // with storage cookie only
 }
 
 const version = 2

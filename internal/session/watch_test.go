@@ -74,7 +74,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 // Without messages the watch looks by itself: each 30 s.
 func TestAStreamEndsWithoutMessages(t *testing.T) {
 	r := redisRig(t)
-	r.server.Client(t, 0).Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe", "-publish")
+	r.server.Client(t, 0).Do(t.Context(), "ACL", "SETUSER", r.server.Settings().Username, "-subscribe", "-publish")
 	s, other := r.sessions(usual), r.sessions(usual)
 	if s.timing.look != 30*time.Second {
 		t.Errorf("it looks each %s", s.timing.look)
