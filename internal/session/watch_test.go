@@ -154,7 +154,9 @@ func TestBytesOfAStreamAreUse(t *testing.T) {
 		}
 		stream.inUse.Store(false)
 		r.looked(stream)
-		r.pass(15 * time.Minute)
+		r.pass(10 * time.Minute)
+		r.looked(stream) // which is no use
+		r.pass(5 * time.Minute)
 		r.ends(stream)
 	})
 }
