@@ -66,8 +66,8 @@ func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry, use boo
 		same, err = r.sameRecord(ctx, cached)
 	}
 	if err == nil && same && r.near.life > 0 {
-		kept := at // so that nothing is allocated without a near cache
-		cached.confirmed.Store(&kept)
+		copied := at // so that nothing is allocated without a near cache
+		cached.confirmed.Store(&copied)
 	}
 	return same, err
 }
