@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestFrontchannelLogout: a frame with iss and sid ends the logins of that sid. Without both of them once, nothing ends.
@@ -43,5 +44,26 @@ func TestFrontchannelLogout(t *testing.T) {
 	}
 	if strings.Contains(g.log.String(), sid) {
 		t.Errorf("the log has the sid:\n%s", g.log)
+	}
+}
+
+// TestFrontchannelLogoutInFlight: the logouts in flight of one client address are bounded.
+func TestFrontchannelLogoutInFlight(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGate(t, browserFlows, func(g *gate) {
+		g.settings.Client.CallsPerClient, g.settings.Client.Timeout = 1, 100*time.Millisecond
+	})
+	g.warm()
+	r := g.request("GET /oauth2/frontchannel-logout?iss=" + url.QueryEscape(w.issuer.URL) + "&sid=x")
+	leave, err := g.deps.Clients[0].Issuer().Admit(t.Context(), r.ClientAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.status("frontchannel-logout", r); got != 503 {
+		t.Errorf("answered %d, expected 503", got)
+	}
+	leave(false)
+	if got := g.status("frontchannel-logout", r); got != 200 {
+		t.Errorf("answered %d, expected 200", got)
 	}
 }
