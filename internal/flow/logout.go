@@ -141,11 +141,15 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	if errors.Is(err, session.ErrNotFound) || err == nil && !f.matches(n, found) {
 		return nil, nil
 	}
+	var ended *session.Session
 	if err == nil {
-		err = f.store.End(context.WithoutCancel(r.Context()), id)
+		ended, err = f.store.EndLogin(context.WithoutCancel(r.Context()), id)
 	}
 	if err != nil {
 		return nil, l.notConfirmed(r, err)
+	}
+	if ended != nil { // it was perhaps refreshed meanwhile, and then has other tokens
+		found = ended
 	}
 	login := &found.Login
 	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
