@@ -17,7 +17,8 @@ type sessionStore interface {
 	Start(ctx context.Context, old *session.ID, l session.Login) (session.ID, *session.Session, error)
 	Open(ctx context.Context, id session.ID) (*session.Opened, error)
 	Update(ctx context.Context, id session.ID, refresh session.Refresh, discard session.Discard) (*session.Session, error)
-	End(ctx context.Context, id session.ID) error
+	Peek(ctx context.Context, id session.ID) (*session.Session, error)
+	EndLogin(ctx context.Context, id session.ID) (*session.Session, error)
 	EndIfUnchanged(ctx context.Context, id session.ID, read *session.Session) error
 }
 

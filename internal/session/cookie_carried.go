@@ -62,15 +62,26 @@ func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	return &Opened{ID: s.carried.id, Session: s, Rotated: s != k.session}, nil
 }
 
-// End ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid elsewhere.
-func (k *Carried) End(context.Context, ID) error {
+// Peek returns the session as Open does, but never with a new ID or a new use.
+func (k *Carried) Peek(context.Context, ID) (*Session, error) {
+	if k.session == nil {
+		return nil, ErrNotFound
+	}
+	return k.sessions.peek(k.session)
+}
+
+// EndLogin ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid elsewhere.
+// It returns the newest version of the session that is known here.
+func (k *Carried) EndLogin(context.Context, ID) (*Session, error) {
 	c := k.sessions
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k.session != nil {
-		c.end(k.session, false)
+	if k.session == nil {
+		return nil, nil
 	}
-	return nil
+	newest := c.newest(k.session, c.now())
+	c.end(k.session, false)
+	return newest, nil
 }
 
 // EndIfUnchanged ends the login, as End does, unless this process has a newer version than read: then it returns ErrChanged.

@@ -170,15 +170,10 @@ func (c *CookieSessions) MaySet(value string) bool {
 func (c *CookieSessions) current(s *Session) (*Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, key := c.now(), s.carried.id.lineage()
-	if n, known := c.logins.Get(key); known && n.replaced {
-		return nil, ErrReplaced
-	} else if known && n.ended {
-		return nil, ErrNotFound
-	}
-	s = c.newest(s, now)
-	if c.timeouts.over(s, now) || c.timeouts.idling > 0 && now.Sub(s.carried.used) >= c.timeouts.idling {
-		return nil, fmt.Errorf("%w: timed out", ErrNotFound)
+	now := c.now()
+	s, err := c.live(s, now)
+	if err != nil {
+		return nil, err
 	}
 	second := now.UTC().Truncate(time.Second)
 	rotates := c.timeouts.rotationDue(s, now)
@@ -194,6 +189,27 @@ func (c *CookieSessions) current(s *Session) (*Session, error) {
 	next.carried = &carriage{id: id, version: nextVersion(s, now), used: second}
 	c.publish(&next, now, grace)
 	return &next, nil
+}
+
+// peek returns the newest version of a session that is known here.
+func (c *CookieSessions) peek(s *Session) (*Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live(s, c.now())
+}
+
+// live returns the newest version of a session that is known here, unless the login has ended. The caller holds the lock.
+func (c *CookieSessions) live(s *Session, now time.Time) (*Session, error) {
+	if n, known := c.logins.Get(s.carried.id.lineage()); known && n.replaced {
+		return nil, ErrReplaced
+	} else if known && n.ended {
+		return nil, ErrNotFound
+	}
+	s = c.newest(s, now)
+	if c.timeouts.over(s, now) || c.timeouts.idling > 0 && now.Sub(s.carried.used) >= c.timeouts.idling {
+		return nil, fmt.Errorf("%w: timed out", ErrNotFound)
+	}
+	return s, nil
 }
 
 // newest returns the version that requests with an older one get, or s itself.
