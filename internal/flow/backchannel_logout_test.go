@@ -68,14 +68,16 @@ func TestLogoutToken(t *testing.T) {
 		want   int           // 0: 400
 		lives  bool          // with 200: it names an earlier login
 	}{
-		"good":                              {want: 200},
-		"typ JWT":                           {opts: []provider.SignOption{provider.WithHeader("typ", "JWT")}, want: 200},
-		"typ application/logout+jwt":        {opts: []provider.SignOption{provider.WithHeader("typ", "application/logout+jwt")}, want: 200},
-		"no typ":                            {opts: []provider.SignOption{provider.WithHeader("typ", nil)}, want: 200},
-		"typ at+jwt":                        {opts: []provider.SignOption{provider.WithHeader("typ", "at+jwt")}},
-		"crit":                              {opts: []provider.SignOption{provider.WithHeader("crit", []string{"x"})}},
-		"alg none":                          {opts: []provider.SignOption{provider.WithAlg("none")}},
-		"HS256 with the client's secret":    {opts: []provider.SignOption{provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret"))}},
+		"good":                       {want: 200},
+		"typ JWT":                    {opts: []provider.SignOption{provider.WithHeader("typ", "JWT")}, want: 200},
+		"typ application/logout+jwt": {opts: []provider.SignOption{provider.WithHeader("typ", "application/logout+jwt")}, want: 200},
+		"no typ":                     {opts: []provider.SignOption{provider.WithHeader("typ", nil)}, want: 200},
+		"typ at+jwt":                 {opts: []provider.SignOption{provider.WithHeader("typ", "at+jwt")}},
+		"crit":                       {opts: []provider.SignOption{provider.WithHeader("crit", []string{"x"})}},
+		"alg none":                   {opts: []provider.SignOption{provider.WithAlg("none")}},
+		"HS256 with the client's secret": {opts: []provider.SignOption{
+			provider.WithAlg("HS256"), provider.WithKey([]byte("app-secret")),
+		}},
 		"another alg than that of ID token": {opts: []provider.SignOption{provider.WithAlg("ES256")}},
 		"signed by another issuer": {token: func() string {
 			return stranger.issuer.LogoutToken("john", "app", map[string]any{"iss": w.issuer.URL})
@@ -104,15 +106,17 @@ func TestLogoutToken(t *testing.T) {
 		"events is a list":   {claims: map[string]any{"events": []string{logoutEvent}}},
 		"another event":      {claims: map[string]any{"events": map[string]any{"http://schemas.openid.net/event/other": map[string]any{}}}},
 		"event is no object": {claims: map[string]any{"events": map[string]any{logoutEvent: true}}},
-		"more events":        {claims: map[string]any{"events": map[string]any{logoutEvent: map[string]any{}, "x": map[string]any{}}}, want: 200},
-		"nonce":              {claims: map[string]any{"nonce": "x"}},
-		"empty nonce":        {claims: map[string]any{"nonce": ""}},
-		"no sub, no sid":     {claims: without("sub")},
-		"sub is a number":    {claims: map[string]any{"sub": 1, "sid": "x"}},
-		"sub too long":       {claims: map[string]any{"sub": strings.Repeat("x", 256)}},
-		"sid is empty":       {claims: map[string]any{"sid": ""}},
-		"sid is a list":      {claims: map[string]any{"sid": []string{"x"}}},
-		"sid too long":       {claims: map[string]any{"sid": strings.Repeat("x", 256)}},
+		"more events": {want: 200, claims: map[string]any{
+			"events": map[string]any{logoutEvent: map[string]any{}, "x": map[string]any{}},
+		}},
+		"nonce":           {claims: map[string]any{"nonce": "x"}},
+		"empty nonce":     {claims: map[string]any{"nonce": ""}},
+		"no sub, no sid":  {claims: without("sub")},
+		"sub is a number": {claims: map[string]any{"sub": 1, "sid": "x"}},
+		"sub too long":    {claims: map[string]any{"sub": strings.Repeat("x", 256)}},
+		"sid is empty":    {claims: map[string]any{"sid": ""}},
+		"sid is a list":   {claims: map[string]any{"sid": []string{"x"}}},
+		"sid too long":    {claims: map[string]any{"sid": strings.Repeat("x", 256)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := w.newGate(t, browserFlows)
@@ -175,11 +179,12 @@ func TestLogoutRequest(t *testing.T) {
 		"twice":            {g.logoutForm(one + "&" + one), 400},
 		"twice, one empty": {g.logoutForm(one + "&logout_token="), 400},
 		"encoded twice":    {g.logoutForm("logout_token=" + url.QueryEscape(strings.ReplaceAll(token, ".", "%2E"))), 400},
-		"JSON":             {g.request("POST /oauth2/backchannel-logout", "Content-Type", "application/json", `{"logout_token":"`+token+`"}`), 400},
-		"no type":          {g.request("POST /oauth2/backchannel-logout", one), 400},
-		"compressed":       {g.request("POST /oauth2/backchannel-logout", append(form, "Content-Encoding", "gzip", one)...), 400},
-		"a huge body":      {g.logoutForm(one + "&a=" + strings.Repeat("b", 64<<10)), 413},
-		"the bearer's":     {g.request("POST /oauth2/backchannel-logout", append(form, "Authorization", "Bearer "+token, "")...), 400},
+		"JSON": {g.request("POST /oauth2/backchannel-logout", "Content-Type", "application/json",
+			`{"logout_token":"`+token+`"}`), 400},
+		"no type":      {g.request("POST /oauth2/backchannel-logout", one), 400},
+		"compressed":   {g.request("POST /oauth2/backchannel-logout", append(form, "Content-Encoding", "gzip", one)...), 400},
+		"a huge body":  {g.logoutForm(one + "&a=" + strings.Repeat("b", 64<<10)), 413},
+		"the bearer's": {g.request("POST /oauth2/backchannel-logout", append(form, "Authorization", "Bearer "+token, "")...), 400},
 	} {
 		res, err := g.endpoint("backchannel-logout", c.request)
 		switch {

@@ -39,7 +39,8 @@ func TestFrontchannelLogout(t *testing.T) {
 		t.Fatalf("got %+v, %v; alive: john %v, jane %v", res, err, g.isLoggedIn(john), g.isLoggedIn(jane))
 	}
 	h := res.Answer.Header
-	if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "" || strings.Contains(h.Get("Content-Security-Policy"), "frame") {
+	if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "" ||
+		strings.Contains(h.Get("Content-Security-Policy"), "frame") {
 		t.Errorf("the header is %v", h)
 	}
 	if strings.Contains(g.log.String(), sid) {

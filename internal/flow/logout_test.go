@@ -70,7 +70,8 @@ func TestLogoutState(t *testing.T) {
 		t.Fatal(err)
 	}
 	state, c := stateOf(t, res)
-	if state == "" || c == nil || strings.Contains(c.Value, state) || !strings.Contains(res.Answer.Header.Get("Location"), "client_id=app") {
+	if state == "" || c == nil || strings.Contains(c.Value, state) ||
+		!strings.Contains(res.Answer.Header.Get("Location"), "client_id=app") {
 		t.Fatalf("led to %s with the cookie %s", res.Answer.Header.Get("Location"), c)
 	}
 	if g.isLoggedIn(john) {
