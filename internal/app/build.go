@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -32,9 +33,10 @@ type builder struct {
 	signerSettings signer.Settings
 	signingAlgs    []string // the algorithms of the clients that sign with the signer's keys
 
-	redisServers []redis.Settings // all that the configuration uses
-	directory    *authz.Directory
-	authServer   *authserver.Server // nil without oauth2
+	redisServers  []redis.Settings // all that the configuration uses
+	sessionStores []*sessionStore  // likewise
+	directory     *authz.Directory
+	authServer    *authserver.Server // nil without oauth2
 }
 
 func newBuilder(state *reloadState, log *slog.Logger) *builder {
@@ -151,6 +153,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 		if sessions, err = b.sessions(c.Name, i.OIDC.Flow.Session); err != nil {
 			return flow.Deps{}, i.Problem("session_storage", err.Error())
 		}
+		b.addSessionStore(sessions, oidc.IssuerOf(i.OIDC.Flow.Client.Issuer), i.OIDC.Flow.Client.ClientID)
 	}
 	subjects, err := b.subjectIssuers(i.OIDC.Flow.Client)
 	if err != nil {
@@ -256,7 +259,7 @@ func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
 		return nil, err
 	}
 	sessions, err := session.New(session.Config{Settings: s, Keyring: keyring, Now: b.now, Log: b.log})
-	return &sessionSet{Sessions: sessions, keyring: keyring}, err
+	return &sessionSet{Sessions: sessions, keyring: keyring, storage: s.Storage, name: storeName(b.state.hashKey, s)}, err
 }
 
 // redisClient returns the client of a Redis server for one use of it, such as "oauth2".
@@ -271,7 +274,7 @@ func (b *builder) redisClient(s redis.Settings, use string) (*redis.Client, erro
 
 // addRedisServer adds a server to redisServers, unless it is there already.
 func (b *builder) addRedisServer(s redis.Settings) {
-	if !slices.Contains(b.redisServers, s) {
+	if !slices.ContainsFunc(b.redisServers, func(known redis.Settings) bool { return reflect.DeepEqual(known, s) }) {
 		b.redisServers = append(b.redisServers, s)
 	}
 }

@@ -35,6 +35,8 @@ type reloadState struct {
 type sessionSet struct {
 	*session.Sessions
 	keyring *keyring.Keyring
+	storage string // session_storage
+	name    string // of the store, for administrators
 }
 
 func newReloadState() *reloadState {

@@ -51,10 +51,11 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 return 1`)
 
-// endScript deletes a record, whatever it is, and the details. It returns 1 if there was a record. KEYS: 1 the record, 2 the details.
+// endScript deletes a record, whatever it is, and the details. It returns 1 if it was a session: only those have details. KEYS: 1 the record,
+// 2 the details.
 var endScript = redis.NewScript(`
-redis.call('DEL', KEYS[2])
-return redis.call('DEL', KEYS[1])`)
+redis.call('DEL', KEYS[1])
+return redis.call('DEL', KEYS[2])`)
 
 // indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the
 // members that have ended, and lets the index expire with its last member. It returns up to 20 random members, of which some may have no

@@ -237,7 +237,10 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	case err != nil:
 		return e, nil
 	case s.now().Sub(next.Issued) >= markLife: // a mark may have expired meanwhile
-		return e, s.discard(ctx, id)
+		if err := s.discard(ctx, id); err != nil {
+			return nil, err
+		}
+		return s.read(ctx, e.id)
 	}
 	err := s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
 	if err == nil {
