@@ -80,8 +80,8 @@ func (f *sessionCookies) setChunks(r *auth.Request, n int, s *session.Session) (
 	return h, nil
 }
 
-// clearChunks returns the header that deletes the cookies of one client's login that the request has, or only the stale ones: those that its
-// session has no chunk in.
+// clearChunks returns the header that deletes the cookies of one client's login that the request has, or only the stale ones: those that
+// its session has no chunk in.
 func (f *sessionCookies) clearChunks(r *auth.Request, n int, stale bool) http.Header {
 	c, k, h := &f.cookies[n], f.read(r, n), http.Header{}
 	for _, index := range chunkIndexes {

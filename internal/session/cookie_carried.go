@@ -48,8 +48,8 @@ func (k *Carried) Start(_ context.Context, old *ID, l Login) (ID, *Session, erro
 	return next.carried.id, next, nil
 }
 
-// Open returns the session. The error wraps ErrNotFound if it has timed out, or has ended in this process; ErrReplaced if a login of the same
-// browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the rolling
+// Open returns the session. The error wraps ErrNotFound if it has timed out, or has ended in this process; ErrReplaced if a login of the
+// same browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the rolling
 // timeout, or a use was recorded, or another request has refreshed it.
 func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	if k.session == nil {
@@ -106,8 +106,8 @@ func (k *Carried) MayClear() bool {
 }
 
 // Update refreshes the session once, for all requests of this process. Those that carry the session as it was before get the result for
-// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends. If the login ended meanwhile,
-// the error wraps ErrNotFound, and discard is called with the refreshed session.
+// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends. If the login ended
+// meanwhile, the error wraps ErrNotFound, and discard is called with the refreshed session.
 func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh, discard Discard) (*Session, error) {
 	u, err := k.sessions.join(ctx, k.session, refresh, discard)
 	if err != nil {

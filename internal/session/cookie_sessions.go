@@ -77,8 +77,8 @@ func (c *CookieSessions) close() {
 	c.running.Wait()
 }
 
-// Read returns the session in the cookies of a request whose name is name or one of its chunks. Of several it takes the one with the highest
-// version that opens.
+// Read returns the session in the cookies of a request whose name is name or one of its chunks. Of several it takes the one with the
+// highest version that opens.
 func (c *CookieSessions) Read(name string, cookies []*http.Cookie) *Carried {
 	sets, sent := chunksOf(name, cookies)
 	for i := range sets {
@@ -113,8 +113,8 @@ func (c *CookieSessions) open(name string, set *chunkSet) *Session {
 	return s
 }
 
-// Seal returns the values of the cookies of a session that Start, Open or Update of a Carried returned: see ChunkName. Each has at most room
-// bytes. The error wraps ErrTooLarge if they are too long for browsers.
+// Seal returns the values of the cookies of a session that Start, Open or Update of a Carried returned: see ChunkName. Each has at most
+// room bytes. The error wraps ErrTooLarge if they are too long for browsers.
 func (c *CookieSessions) Seal(name string, room int, s *Session) ([]string, error) {
 	plain, err := pack(s)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *CookieSessions) Seal(name string, room int, s *Session) ([]string, erro
 	values := split(record, h, room)
 	size := cookieSize(name, values)
 	if size > maxCookies {
-		return nil, fmt.Errorf("%w: they have %d bytes, at most %d are allowed: write session_storage: redis", ErrTooLarge, size, maxCookies)
+		return nil, fmt.Errorf("%w: they have %d bytes of at most %d: write session_storage: redis", ErrTooLarge, size, maxCookies)
 	}
 	c.warnLong(size)
 	set := &chunkSet{head: h}
