@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -273,7 +274,7 @@ func (b *builder) redisClient(s redis.Settings, use string) (*redis.Client, erro
 
 // addRedisServer adds a server to redisServers, unless it is there already.
 func (b *builder) addRedisServer(s redis.Settings) {
-	if !slices.Contains(b.redisServers, s) {
+	if !slices.ContainsFunc(b.redisServers, func(known redis.Settings) bool { return reflect.DeepEqual(known, s) }) {
 		b.redisServers = append(b.redisServers, s)
 	}
 }

@@ -98,6 +98,17 @@ func (a *admission) admit(ctx context.Context, caller netip.Addr) (leave func(fa
 	}, nil
 }
 
+// admitted makes a call that a client address causes.
+func admitted[T any](ctx context.Context, i *Issuer, by Caller, call func(context.Context) (T, error)) (result T, err error) {
+	leave, err := i.calls.admit(ctx, by.Address)
+	if err != nil {
+		return result, err
+	}
+	result, err = call(ctx)
+	leave(isRefusal(err))
+	return result, err
+}
+
 // join counts a new call of a client address. Weight is how much of the address's share the call takes: more than 1 after many failures.
 func (a *admission) join(address netip.Prefix) (c *addressCalls, weight int64, err error) {
 	a.mu.Lock()

@@ -15,7 +15,7 @@ var ErrIssuer = errors.New("token_issuer")
 func IssuerOfToken(ctx context.Context, token string, groups [][]*Issuer) (int, error) {
 	sum := sumOf(token)
 	for n, issuers := range groups {
-		if slices.ContainsFunc(issuers, func(i *Issuer) bool { _, ok := i.keys.tokens.get(sum); return ok }) {
+		if slices.ContainsFunc(issuers, func(i *Issuer) bool { _, ok := i.keys.tokens.GetIfPresent(sum); return ok }) {
 			return n, nil
 		}
 	}

@@ -49,7 +49,7 @@ func (k *keyStore) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.state, k.caused = fetchState[keySet]{}, [origins]time.Time{}
-	k.tokens.clear()
+	k.tokens.InvalidateAll()
 }
 
 // remember caches a token that the current keys verified. A token that other keys verified isn't cached, because those may be withdrawn.
@@ -57,7 +57,7 @@ func (k *keyStore) remember(sum tokenSum, t *verifiedToken, by verifiedBy) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if by.set == nil || by.set == k.state.value {
-		k.tokens.put(sum, t)
+		k.tokens.Set(sum, t)
 	}
 }
 
@@ -118,7 +118,7 @@ func (k *keyStore) storeKeys(set *keySet, err error) {
 		return
 	}
 	if s.value != nil && lostKey(s.value.keys, set.keys) {
-		k.tokens.clear() // a key that was withdrawn may have verified them
+		k.tokens.InvalidateAll() // a key that was withdrawn may have verified them
 	}
 	s.value, s.at = set, k.now()
 	if err != nil {

@@ -46,19 +46,27 @@ type code struct {
 	used                   bool
 }
 
+// An issued token is a refresh token or an access token. state.mu guards revoked.
+type issued struct {
+	grant   *grant
+	expiry  time.Time
+	revoked bool
+}
+
+// ended reports whether the token or its grant was revoked, or the token has expired.
+func (t *issued) ended(now time.Time) bool { return t.wasRevoked() || !now.Before(t.expiry) }
+
+func (t *issued) wasRevoked() bool { return t.revoked || t.grant.revoked }
+
 type refreshToken struct {
-	grant      *grant
+	issued
 	thumbprint string // of the certificate that a public client's token is bound to, or ""
-	expiry     time.Time
 	used       bool
-	revoked    bool
 }
 
 type accessToken struct {
-	grant   *grant
-	claims  map[string]any // also of an opaque token; read-only
-	expiry  time.Time
-	revoked bool
+	issued
+	claims map[string]any // also of an opaque token; read-only
 }
 
 // state holds the provider's sessions, codes and tokens. The maps' keys are the secret values.
