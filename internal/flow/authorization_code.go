@@ -61,7 +61,7 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 		now: b.Now, log: b.Log,
 		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
-	f.loop = &loginLoop{f.cookies, f.paths, f.now}
+	f.loop = &loginLoop{f.cookies, sessions.sessionCookies, f.paths, f.now}
 	if b.MultiIssuer {
 		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}

@@ -43,6 +43,18 @@ func (f *sessionCookies) sentBy(r *auth.Request) bool {
 	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
 }
 
+// isLoggedIn reports whether the request has the session of a login of this part. It changes nothing.
+func (f *sessionCookies) isLoggedIn(r *auth.Request) bool {
+	for n := range f.cookies {
+		if id, ok := f.id(r, n); ok {
+			if s, err := f.store.Peek(r.Context(), id); err == nil && f.matches(n, s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // setCookie returns the header that sets the cookie of one client's login.
 func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
 	c := &f.cookies[n]
