@@ -22,7 +22,11 @@ func (f *authorizationCode) goOn(r *auth.Request, l *login, header http.Header, 
 		return nil, err
 	}
 	target := (&url.URL{Path: f.home}).EscapedPath()
-	if l != nil {
+	switch {
+	case l == nil:
+	case f.forms.follows(l):
+		target = f.forms.link
+	default:
 		target = f.action.target(l)
 	}
 	answer := seeOther(r, target)
@@ -33,6 +37,9 @@ func (f *authorizationCode) goOn(r *auth.Request, l *login, header http.Header, 
 // landing returns the address at which the browser must send the session's cookie after a login; empty if no session begins, or no page
 // follows.
 func (f *authorizationCode) landing(l *login) string {
+	if f.beginsSession && f.forms.follows(l) {
+		return f.forms.link
+	}
 	if !f.beginsSession || f.action.LoginAction != "redirect" {
 		return ""
 	}

@@ -59,6 +59,9 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	for _, h := range []http.Header{header, begun} {
 		res.Header = auth.MergeHeader(res.Header, h)
 	}
+	if f.forms.follows(login) {
+		return &auth.Result{Header: res.Header, Answer: seeOther(r, f.forms.link)}, nil
+	}
 	return f.action.finish(r, login, res), nil
 }
 

@@ -136,6 +136,7 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	}
 	opened, err := f.store.Open(r.Context(), id)
 	if errors.Is(err, session.ErrNotFound) {
+		f.store.Forget(context.WithoutCancel(r.Context()), id) // on an error the note expires by itself
 		return nil, nil
 	}
 	if err == nil {

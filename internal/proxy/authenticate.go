@@ -44,6 +44,7 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 		return nil, auth.ErrNoCredential
 	}
 	login := auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer}
+	login.Form = d.endpoint == nil && d.Identity == nil && d.trace == nil && !d.isResumed
 	if d.Identity != nil {
 		login.LoggedInAt = d.Identity.Issuer
 	}

@@ -213,8 +213,11 @@ func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page au
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pages.Policy(p))
 	h.Set("Referrer-Policy", "no-referrer")
-	if p.Kind == auth.PageSubmit { // with no-referrer a browser would send Origin: null, which some providers refuse
+	switch p.Kind { // with no-referrer a browser would send the form with Origin: null, which some providers refuse, and so does oauth2/resume
+	case auth.PageSubmit:
 		h.Set("Referrer-Policy", "strict-origin")
+	case auth.PageResume:
+		h.Set("Referrer-Policy", "same-origin")
 	}
 	w.WriteHeader(status)
 	w.Write(html)

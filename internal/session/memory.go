@@ -23,6 +23,7 @@ type memoryStore struct {
 	timeouts timeouts
 	now      func() time.Time
 	log      *slog.Logger
+	notes    atomic.Bool // entries stay after their deadline, as notes
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
@@ -30,6 +31,7 @@ type memoryStore struct {
 	entries *cache.ExpiringMap[ID, *memoryEntry]
 	index   map[indexKey]map[ID]struct{}
 	leases  *cache.ExpiringMap[ID, lease]
+	forms   *cache.ExpiringMap[ID, memoryForm]
 	warned  time.Time // when a full store was last logged
 }
 
@@ -72,10 +74,11 @@ type lease struct {
 func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
 		timeouts: t, now: now, log: log, stop: make(chan struct{}),
-		entries: cache.NewExpiringMap[ID](maxSessions, (*memoryEntry).expires),
-		index:   map[indexKey]map[ID]struct{}{},
-		leases:  cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
+		index:  map[indexKey]map[ID]struct{}{},
+		leases: cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
+		forms:  newMemoryForms(),
 	}
+	m.entries = cache.NewExpiringMap[ID](maxSessions, m.removal)
 	m.stopped.Go(m.sweepUntilClosed)
 	return m
 }
@@ -101,7 +104,7 @@ func (m *memoryStore) sweepUntilClosed() {
 	}
 }
 
-// sweep removes expired entries and leases.
+// sweep removes expired entries, leases and forms.
 func (m *memoryStore) sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,6 +113,7 @@ func (m *memoryStore) sweep() {
 		m.unindex(s.entry)
 	}
 	m.leases.Sweep(now)
+	m.forms.Sweep(now)
 }
 
 func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {

@@ -28,6 +28,7 @@ type redisStore struct {
 	now      func() time.Time
 	log      *slog.Logger
 	decoded  *otter.Cache[ID, *cachedEntry]
+	notes    atomic.Bool // keepNote stores notes
 }
 
 // A cachedEntry is a decoded entry.
@@ -104,8 +105,13 @@ func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, 
 	now, last := r.now(), cached.touched.Load()
 	due := r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter())
 	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
-		record, err := r.client.GetEx(ctx, cached.name, cached.ttl(&r.timeouts, now)).Result()
-		return record == cached.record, storeError(err)
+		ttl := cached.ttl(&r.timeouts, now)
+		record, err := r.client.GetEx(ctx, cached.name, ttl).Result()
+		same := err == nil && record == cached.record
+		if same {
+			r.keepNote(ctx, cached.entry, ttl)
+		}
+		return same, storeError(err)
 	}
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
@@ -141,9 +147,11 @@ func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 	}
 	now := r.now()
 	if r.timeouts.idling > 0 {
-		if err := r.client.PExpire(ctx, name, e.ttl(&r.timeouts, now)).Err(); err != nil {
+		ttl := e.ttl(&r.timeouts, now)
+		if err := r.client.PExpire(ctx, name, ttl).Err(); err != nil {
 			return nil, storeError(err)
 		}
+		r.keepNote(ctx, e, ttl)
 	}
 	r.cache(e, now.UnixNano())
 	return e, nil
@@ -176,9 +184,11 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	if err := r.list(ctx, e, name); err != nil {
 		return err
 	}
-	if err := r.client.Set(ctx, name, e.record, e.ttl(&r.timeouts, now)).Err(); err != nil {
+	ttl := e.ttl(&r.timeouts, now)
+	if err := r.client.Set(ctx, name, e.record, ttl).Err(); err != nil {
 		return storeError(err)
 	}
+	r.keepNote(ctx, e, ttl)
 	r.cache(e, now.UnixNano())
 	return nil
 }
@@ -202,6 +212,9 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		touched = cached.touched.Load()
 	}
 	r.cache(e, touched)
+	if e.session == nil {
+		r.dropNote(ctx, e.id)
+	}
 	if old != nil && old.session != nil && e.session == nil {
 		r.unlist(ctx, old)
 	}
@@ -213,6 +226,7 @@ func (r *redisStore) drop(ctx context.Context, old *entry) error {
 		return err
 	}
 	r.decoded.Invalidate(old.id)
+	r.dropNote(ctx, old.id)
 	r.unlist(ctx, old)
 	return nil
 }

@@ -30,6 +30,9 @@ func (r *redisStore) index(name string) string { return r.prefix + "i:" + name }
 func (r *redisStore) list(ctx context.Context, e *entry, name string) (err error) {
 	over := "inf"
 	if end := r.timeouts.end(e.session); !end.IsZero() {
+		if r.notes.Load() { // a logout must find the note
+			end = end.Add(noteLife)
+		}
 		over = strconv.FormatInt(end.UnixMilli(), 10)
 	}
 	e.session.eachIndexKey(func(key indexKey) {
@@ -86,6 +89,7 @@ func (r *redisStore) remove(ctx context.Context, key indexKey) (int, error) {
 				return removed, storeError(err)
 			}
 			removed += int(n)
+			r.dropNoteOf(ctx, record)
 			if err := r.client.ZRem(ctx, r.index(name), m).Err(); err != nil {
 				return removed, storeError(err)
 			}
