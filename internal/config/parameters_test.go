@@ -214,7 +214,7 @@ func members(v *strict.Value, prefix string) (names []string) {
 // ours are the parameters that Kong's plugin doesn't have.
 var ours = strings.Fields(`
 	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file credential_body_limit
-	id_token_audiences_trusted id_token_signed_response_alg
+	id_token_audiences_trusted id_token_signed_response_alg preserve_post
 	login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	end_session_method cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type

@@ -29,7 +29,7 @@ func noLoginCookie(r *auth.Request, home string) error {
 	return &auth.Error{Status: http.StatusBadRequest, Reason: "login_without_cookie", Title: "Your browser didn't send the login's cookie",
 		Link: r.Origin + home, Action: "Log in again", Err: errors.New("the authorization response came without cookies"),
 		Description: "Logging in needs cookies. Please allow cookies for this site, then log in again. " +
-			"If they are allowed, the login began in another browser."}
+			"If they are allowed, that login is over, or it began in another browser."}
 }
 
 // noSessionCookie refuses another login at the page that followed a successful one, because it would end there again. The cause is the
