@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestReplayedCallback checks that a replayed authorization response leads a user who is logged in to the first page, and not to an error, a
-// loop or another session.
+// TestReplayedCallback checks that a replayed authorization response leads a user who is logged in to the first page, and not to an error,
+// a loop or another session.
 func TestReplayedCallback(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
