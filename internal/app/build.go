@@ -157,7 +157,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 		return flow.Deps{}, i.Problem("token_exchange", err.Error())
 	}
 	return flow.Deps{
-		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Base: c.Route.Paths[0],
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Route: c.Name, Base: c.Route.Paths[0],
 		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
 	}, nil
 }

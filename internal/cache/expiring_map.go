@@ -2,13 +2,14 @@ package cache
 
 import (
 	"container/heap"
+	"iter"
 	"time"
 )
 
 // An ExpiringMap is a map of at most Max entries, each with a deadline. When it is full, Put evicts the entry whose deadline is
 // the earliest. Entries past their deadline stay until Sweep removes them: the caller compares the deadline when it uses one.
 //
-// Get and Len may be called concurrently. All other methods need exclusive access, which the owner's lock gives them.
+// Get, Len and Values may be called concurrently. All other methods need exclusive access, which the owner's lock gives them.
 type ExpiringMap[K comparable, V any] struct {
 	Max int // 1 or more
 
@@ -34,6 +35,17 @@ func NewExpiringMap[K comparable, V any](max int, deadline func(V) time.Time) *E
 
 // Len returns the number of entries.
 func (m *ExpiringMap[K, V]) Len() int { return len(m.items) }
+
+// Values returns the values, in no particular order.
+func (m *ExpiringMap[K, V]) Values() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		for _, i := range m.items {
+			if !yield(i.value) {
+				return
+			}
+		}
+	}
+}
 
 // Get returns the value of a key. Its deadline may have passed.
 func (m *ExpiringMap[K, V]) Get(k K) (v V, ok bool) {

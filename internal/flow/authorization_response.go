@@ -51,9 +51,9 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		err = f.loop.countLogin(header, r, f.landing(login))
 	}
 	if err != nil { // the code is used, so only a new login helps
-		away := auth.Unavailable("session_store_unavailable", err)
+		away := *auth.AsError(err)
 		away.Link = r.Origin + login.Return
-		return nil, auth.WithHeader(away, header)
+		return nil, auth.WithHeader(&away, header)
 	}
 	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.Client())
 	for _, h := range []http.Header{header, begun} {

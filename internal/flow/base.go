@@ -17,6 +17,7 @@ type Deps struct {
 	Clients        []*oidc.Client    // by the index of client_id
 	Sessions       *session.Sessions // nil where HasSessions is false
 	Keyring        *keyring.Keyring  // nil where HasSessions is false
+	Route          string            // the name of the route
 	Base           string            // the first path of the route; the paths of the gate are below it
 	HashKey        []byte            // the key of hashes under which credentials are cached
 	MultiIssuer    bool              // the route has a list of issuers

@@ -22,6 +22,7 @@ var otherMeanings = map[string]string{
 	"flow/login_action.go":     "values of login_tokens",
 	"flow/logout.go":           "token_type_hint (RFC 7009 §2.1)",
 	"flow/route.go":            "names of parameters that hold credentials",
+	"flow/session_refresh.go":  "token_type_hint (RFC 7009 §2.1)",
 	"flow/session_settings.go": "the beginning of a cookie's name",
 	"flow/settings.go":         "values of cluster_cache_items",
 	"flow/token.go":            "the scheme Bearer (RFC 6750 §2.1)",

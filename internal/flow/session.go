@@ -17,7 +17,8 @@ import (
 type sessions struct {
 	*sessionCookies
 	refresh        sessionRefresh
-	reverify       bool // verify the tokens at each request
+	route, home    string // the name and the first path of the route
+	reverify       bool   // verify the tokens at each request
 	trustedOrigins []string
 	now            func() time.Time
 	log            *slog.Logger
@@ -40,8 +41,9 @@ func newSessions(b *base) *sessions {
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
-			searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
+			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
+		route: b.Route, home: b.Base,
 		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }

@@ -70,6 +70,7 @@ func (r *lateRig) login(token string, expiry time.Time) session.Login {
 
 func (r *lateRig) start(old *session.ID, l session.Login) session.ID {
 	r.Helper()
+	l.Obtained = r.now
 	id, _, err := r.flow.store.Start(r.Context(), old, l)
 	r.must(err)
 	return id
@@ -119,7 +120,7 @@ func (r *lateRig) update(id session.ID, l session.Login) {
 	r.Helper()
 	_, err := r.flow.store.Update(r.Context(), id, func(_ context.Context, current *session.Session) (*session.Session, error) {
 		return current.With(l), nil
-	})
+	}, nil)
 	r.must(err)
 }
 

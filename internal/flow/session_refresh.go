@@ -12,7 +12,7 @@ import (
 	"sallyport/internal/session"
 )
 
-// refreshAhead is how long before its expiry an access token is refreshed, in addition to the leeway, so that it does not expire on the
+// refreshAhead is how long before its expiry an access token is refreshed, besides the leeway, so that it does not expire on the
 // way to the upstream.
 const refreshAhead = 5 * time.Second
 
@@ -22,7 +22,8 @@ type sessionRefresh struct {
 	store          *session.Sessions
 	on             bool // refresh_tokens
 	leeway         time.Duration
-	searchUserinfo bool // whether a refresh repeats the userinfo request
+	tokenParam     string // revocation_token_param_name
+	searchUserinfo bool   // whether a refresh repeats the userinfo request
 	now            func() time.Time
 	log            *slog.Logger
 }
@@ -41,7 +42,7 @@ func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened
 		}
 		return opened.Session, nil
 	}
-	renewed, err := f.store.Update(ctx, opened.ID, f.renew)
+	renewed, err := f.store.Update(ctx, opened.ID, f.renew, f.revoke)
 	switch {
 	case err == nil:
 		return renewed, nil
@@ -54,11 +55,12 @@ func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened
 // errAccessTokenExpired ends a session whose access token has expired and cannot be refreshed.
 var errAccessTokenExpired = fmt.Errorf("%w: its access token has expired and can't be refreshed", session.ErrEnded)
 
-// due reports whether the access token has expired or is about to. The leeway makes a refresh due earlier, but by at most
-// half of the token's lifetime: otherwise a short-lived token would be refreshed at every request.
+// due reports whether the access token has expired or is about to. The leeway makes a refresh due earlier. A short-lived token is
+// refreshed after a quarter of its life at the earliest: otherwise it would be refreshed at every request.
 func (f *sessionRefresh) due(l *session.Login) bool {
 	exp := l.Identity.Tokens.Expiry
-	ahead := refreshAhead + max(0, min(f.leeway, exp.Sub(l.Obtained)/2))
+	life := max(0, exp.Sub(l.Obtained))
+	ahead := min(refreshAhead, life/4) + min(f.leeway, life/2)
 	if l.RefreshFailed {
 		ahead = 0
 	}
@@ -94,6 +96,19 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 	}
 	l.Obtained, l.RefreshFailed = f.now(), false
 	return current.With(l), nil
+}
+
+// revoke revokes the refresh token of a session that ended while it was refreshed (RFC 7009). Otherwise the token would outlive the logout.
+func (f *sessionRefresh) revoke(ctx context.Context, refreshed *session.Session) {
+	l := &refreshed.Login
+	client := f.clients.byID(l.ClientID)
+	if client == nil || l.Identity.Tokens.RefreshToken == "" {
+		return
+	}
+	if err := client.Revoke(ctx, l.Identity.Tokens.RefreshToken, "refresh_token", f.tokenParam); err != nil {
+		f.log.Warn("the refresh token of a session that ended during its refresh could not be revoked",
+			"issuer", l.Issuer, "sub", l.Subject, "error", err)
+	}
 }
 
 // refreshError returns the state of a session after a failed refresh. A refusal of the grant ends the session. An error that

@@ -2,16 +2,18 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/session"
 )
 
 // begin starts a session with a new ID for a login of the client with index n, and ends the session that the browser had. It
-// returns the header that sets the cookie.
+// returns the header that sets the cookie. The error is an *auth.Error.
 func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
 	var before *session.ID
 	if id, ok := f.id(r, n); ok {
@@ -19,12 +21,27 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	}
 	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
-		Identity: identity, Obtained: f.now(),
+		Identity: identity, Route: f.route, Client: r.ClientAddr, Began: f.began(identity, n), Obtained: f.now(),
 	})
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, session.ErrLoggedOut):
+		return nil, &auth.Error{
+			Status: http.StatusUnauthorized, Reason: "logged_out_during_login", Title: "Logged out", Err: err,
+			Description: "You were logged out while you were logging in.", Link: r.Origin + f.home, Action: "Log in again",
+		}
+	case err != nil:
+		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
 	return f.setCookie(r, n, id)
+}
+
+// began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came
+// later ends the login, too.
+func (f *sessions) began(identity *auth.Identity, n int) time.Time {
+	if iat, ok := identity.IDToken.Time("iat"); ok && !iat.IsZero() {
+		return iat
+	}
+	return f.now().Add(-f.clients.list[n].Issuer().ClockTolerance())
 }
 
 // start returns the step that begins a session after the success of a kind other than the login of a browser.
@@ -40,7 +57,7 @@ func (f *sessions) start(k *Kind) auth.Step {
 		}
 		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
-			return nil, auth.Unavailable("session_store_unavailable", err)
+			return nil, err
 		}
 		out := *res
 		out.Header = auth.MergeHeader(header, res.Header)

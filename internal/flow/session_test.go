@@ -23,6 +23,8 @@ func TestDue(t *testing.T) {
 		{10 * time.Second, time.Minute, 46 * time.Second, true},
 		{time.Hour, time.Minute, 24 * time.Second, false},
 		{time.Hour, time.Minute, 26 * time.Second, true},
+		{0, 8 * time.Second, 5900 * time.Millisecond, false}, // a quarter of a short life ahead
+		{0, 8 * time.Second, 6100 * time.Millisecond, true},
 		{time.Hour, 0, time.Hour, false}, // it has no end
 	} {
 		a := &session.Login{Obtained: start, Identity: &auth.Identity{}}

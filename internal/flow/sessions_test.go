@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/provider"
 	"sallyport/internal/redis/redistest"
+	"sallyport/internal/session"
 )
 
 const browserFlows = "session authorization_code"
@@ -57,7 +58,8 @@ func TestSession(t *testing.T) {
 
 		{name: "ended", ask: func(g *gate) *auth.Request {
 			c := g.login("john")
-			if n, err := g.deps.Sessions.EndBySubject(g.Context(), g.issuer.URL, "app", "john"); n != 1 || err != nil {
+			logout := session.Logout{Issuer: g.issuer.URL, ClientID: "app", Subject: "john", Issued: g.deps.Now()}
+			if n, err := g.deps.Sessions.EndLogins(g.Context(), logout); n != 1 || err != nil {
 				g.Fatal(n, err)
 			}
 			return g.carries(c)

@@ -17,6 +17,9 @@ var (
 // clockSkew is how far in the future iat and nbf may be, besides leeway, because clocks differ.
 const clockSkew = time.Minute
 
+// ClockTolerance returns how much the clocks of the issuer and of the gate may differ.
+func (i *Issuer) ClockTolerance() time.Duration { return i.settings.Leeway + clockSkew }
+
 // checkTimes checks exp, nbf and iat against the current time (RFC 7519 §4.1). It requires exp.
 func (i *Issuer) checkTimes(c auth.Claims) (exp, nbf time.Time, err error) {
 	exp, okExp := c.Time("exp")
@@ -29,7 +32,7 @@ func (i *Issuer) checkTimes(c auth.Claims) (exp, nbf time.Time, err error) {
 		return exp, nbf, errors.New("exp, nbf or iat isn't a NumericDate (RFC 7519 §2)")
 	case exp.IsZero():
 		return exp, nbf, errors.New("exp is missing")
-	case i.now().Add(i.settings.Leeway + clockSkew).Before(iat):
+	case i.now().Add(i.ClockTolerance()).Before(iat):
 		return exp, nbf, fmt.Errorf("%w: iat is %s", ErrNotYetValid, iat.UTC().Format(time.RFC3339))
 	}
 	return exp, nbf, i.checkValidity(exp, nbf)

@@ -47,7 +47,7 @@ func TestEndIfRefreshed(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, i := r.sessions(usual), &issuer{clock: r.clock}
 		id := r.start(s, nil, i.login())
-		read, err := s.Update(r.Context(), id, i.refresh)
+		read, err := s.Update(r.Context(), id, i.refresh, noDiscard)
 		if err != nil || !refreshed(read) {
 			r.Fatal(read, err)
 		}

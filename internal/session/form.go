@@ -13,13 +13,6 @@ const (
 	formLife = 15 * time.Minute
 )
 
-// A note says whose session has timed out. It outlives the session's record by noteLife. A logout removes it, and so does everything else
-// that ends a login or gives it another ID.
-type note struct {
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
-}
-
 // A Form is a form that met a session that had timed out. It waits in the store for the next login of the same user.
 type Form struct {
 	Issuer      string `json:"iss"` // the user of the session
@@ -35,8 +28,9 @@ type formStore interface {
 	// keepNotes makes the store keep a note of each session that it stores or touches from now on.
 	keepNotes()
 
-	// note returns the note of an ID whose session has timed out.
-	note(ctx context.Context, id ID) (*note, error)
+	// note returns the note of an ID: the login of its session, in Redis without its identity. It outlives the session's record by
+	// noteLife. All that ends a login or gives it another ID removes the note.
+	note(ctx context.Context, id ID) (*Login, error)
 
 	// forgetNote removes the note of an ID.
 	forgetNote(ctx context.Context, id ID) error
@@ -62,6 +56,9 @@ func (s *Sessions) TimedOut(ctx context.Context, id ID) (issuer, subject string,
 	}
 	n, err := s.store.note(ctx, id)
 	if err != nil || n.Subject == "" {
+		return "", "", false
+	}
+	if ended, err := s.marked(ctx, n); err != nil || ended { // a logout after it has timed out
 		return "", "", false
 	}
 	return n.Issuer, n.Subject, true

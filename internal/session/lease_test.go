@@ -17,7 +17,7 @@ func TestALeaseWhoseHolderDiedIsTakenOver(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		begun := time.Now()
-		got, err := s.Update(t.Context(), id, i.refresh)
+		got, err := s.Update(t.Context(), id, i.refresh, noDiscard)
 		if err != nil || !refreshed(got) || i.calls.Load() != 1 {
 			t.Errorf("got %v, %v, %d refreshes", got, err, i.calls.Load())
 		}
@@ -112,7 +112,7 @@ func TestAWaitHasAnEnd(t *testing.T) {
 		s.timing.wait = 50 * time.Millisecond
 		id := r.start(s, nil, i.login())
 		s.store.lease(t.Context(), id, "slow", time.Minute)
-		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrUnavailable) || i.calls.Load() != 0 {
+		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !errors.Is(err, ErrUnavailable) || i.calls.Load() != 0 {
 			t.Errorf("got %v, expected %v", err, ErrUnavailable)
 		}
 	})

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -15,11 +16,41 @@ type Logout struct {
 }
 
 // EndLogins ends the logins that an OpenID Provider names: those of the SID and, of the subject's, those without a SID; without a SID all
-// of the subject's that began before the logout token was issued. It returns their number. After an error it must be called again, which is
-// safe.
+// of the subject's. A subject's login ends only if it began before the logout token was issued, so a token that is sent again ends no later
+// one. A login or a rotation that is under way ends, too. EndLogins returns the number of ended sessions. After an error it must be
+// called again, which is safe. The error wraps ErrUnavailable.
 func (s *Sessions) EndLogins(ctx context.Context, l Logout) (int, error) {
-	if l.SID != "" {
-		return s.EndBySID(ctx, l.Issuer, l.ClientID, l.SID)
+	bySubject := target{indexKey{kindSubject, l.Issuer, l.ClientID, l.Subject}, mark(l.Issued.Unix())}
+	if l.SID == "" {
+		return s.endTargets(ctx, []target{bySubject})
 	}
-	return s.EndBySubject(ctx, l.Issuer, l.ClientID, l.Subject)
+	targets := []target{{indexKey{kindSID, l.Issuer, l.ClientID, l.SID}, everyLogin}}
+	if l.Subject != "" {
+		bySubject.key.kind = kindSubjectWithoutSID
+		targets = append(targets, bySubject)
+	}
+	return s.endTargets(ctx, targets)
+}
+
+// EndLogin ends the session of an ID, for its user. It follows a rotated ID to its successor. It returns the session that ended, or nil if
+// the ID has none. It waits up to 2 s for a refresh that is under way, so that the returned tokens are the last ones.
+func (s *Sessions) EndLogin(ctx context.Context, id ID) (ended *Session, err error) {
+	wait, cancel := context.WithTimeout(ctx, s.timing.logout)
+	defer cancel()
+	if _, release, err := s.readWithLease(wait, id); err == nil {
+		defer release()
+	} else if errors.Is(err, ErrNotFound) && !errors.Is(err, ErrReplaced) {
+		return nil, nil
+	}
+	err = s.end(ctx, id, func(e *entry) error {
+		ended = e.session
+		return s.store.drop(ctx, e)
+	})
+	return ended, err
+}
+
+// End ends the session of an ID as EndLogin does.
+func (s *Sessions) End(ctx context.Context, id ID) error {
+	_, err := s.EndLogin(ctx, id)
+	return err
 }

@@ -14,6 +14,7 @@ import (
 const (
 	maxInMemory = 100_000 // sessions: about 1 GB if each has three tokens
 	maxLeases   = 250_000 // further ones are refused: evicting a lease would let a one-time secret be used twice
+	maxMarks    = 250_000 // further ones are refused: evicting a mark could let a login survive its logout
 	sweepEvery  = 30 * time.Second
 )
 
@@ -29,15 +30,19 @@ type memoryStore struct {
 
 	mu      sync.RWMutex // guards the fields below
 	entries *cache.ExpiringMap[ID, *memoryEntry]
-	index   map[indexKey]map[ID]struct{}
+	ids     map[indexKey]map[ID]struct{} // the index
 	leases  *cache.ExpiringMap[ID, lease]
 	forms   *cache.ExpiringMap[ID, memoryForm]
+	marks   *cache.ExpiringMap[indexKey, memoryMark]
+	stored  uint64    // the number of entries that were ever stored
 	warned  time.Time // when a full store was last logged
 }
 
 // A memoryEntry is an entry with its deadline, which each use moves. Using it needs only the read lock.
 type memoryEntry struct {
 	*entry
+	number   uint64       // in the order in which entries were stored
+	also     []indexKey   // further keys in the index: see memoryStore.index
 	touched  atomic.Int64 // Unix nanoseconds of the last use
 	deadline atomic.Int64 // Unix nanoseconds; zero means never
 }
@@ -74,8 +79,9 @@ type lease struct {
 func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
 		timeouts: t, now: now, log: log, stop: make(chan struct{}),
-		index:  map[indexKey]map[ID]struct{}{},
+		ids:    map[indexKey]map[ID]struct{}{},
 		leases: cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
+		marks:  cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
 		forms:  newMemoryForms(),
 	}
 	m.entries = cache.NewExpiringMap[ID](maxSessions, m.removal)
@@ -104,16 +110,17 @@ func (m *memoryStore) sweepUntilClosed() {
 	}
 }
 
-// sweep removes expired entries, leases and forms.
+// sweep removes expired entries, leases, marks and forms.
 func (m *memoryStore) sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	for _, s := range m.entries.Sweep(now) {
-		m.unindex(s.entry)
+		m.unindex(s)
 	}
 	m.leases.Sweep(now)
 	m.forms.Sweep(now)
+	m.marks.Sweep(now)
 }
 
 func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
@@ -124,7 +131,7 @@ func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
 	if !ok || s.expired(now) {
 		return nil, ErrNotFound
 	}
-	if m.timeouts.idling > 0 && now.UnixNano()-s.touched.Load() >= int64(m.timeouts.touchAfter()) {
+	if now.UnixNano()-s.touched.Load() >= int64(m.timeouts.touchAfter()) {
 		s.touch(&m.timeouts, now)
 	}
 	return s.entry, nil
@@ -168,21 +175,17 @@ func (m *memoryStore) current(id ID) *entry {
 // put stores an entry, in place of the former one of its ID.
 func (m *memoryStore) put(e *entry) {
 	m.delete(e.id)
-	s := &memoryEntry{entry: e}
+	m.stored++
+	s := &memoryEntry{entry: e, number: m.stored}
 	s.touch(&m.timeouts, m.now())
 	if evicted, full := m.entries.Put(e.id, s); full {
-		m.unindex(evicted.entry)
+		m.unindex(evicted)
 		m.warnFull()
 	}
 	if e.session == nil {
 		return
 	}
-	e.session.eachIndexKey(func(key indexKey) {
-		if m.index[key] == nil {
-			m.index[key] = map[ID]struct{}{}
-		}
-		m.index[key][e.id] = struct{}{}
-	})
+	e.session.Login.eachIndexKey(func(key indexKey) { m.addToIndex(key, e.id) })
 }
 
 // warnFull logs, at most once a minute, that sessions are evicted.
@@ -199,32 +202,8 @@ func (m *memoryStore) delete(id ID) *memoryEntry {
 	if !ok {
 		return nil
 	}
-	m.unindex(s.entry)
+	m.unindex(s)
 	return s
-}
-
-func (m *memoryStore) unindex(e *entry) {
-	if e.session == nil {
-		return
-	}
-	e.session.eachIndexKey(func(key indexKey) {
-		delete(m.index[key], e.id)
-		if len(m.index[key]) == 0 {
-			delete(m.index, key)
-		}
-	})
-}
-
-func (m *memoryStore) remove(_ context.Context, key indexKey) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for id := range m.index[key] {
-		if s := m.delete(id); !s.expired(m.now()) {
-			n++
-		}
-	}
-	return n, nil
 }
 
 func (m *memoryStore) lease(_ context.Context, id ID, holder string, life time.Duration) (bool, error) {

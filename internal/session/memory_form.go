@@ -33,14 +33,14 @@ func (m *memoryStore) removal(s *memoryEntry) time.Time {
 	return at
 }
 
-func (m *memoryStore) note(_ context.Context, id ID) (*note, error) {
+func (m *memoryStore) note(_ context.Context, id ID) (*Login, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	s, ok := m.entries.Get(id)
 	if !ok || s.session == nil || !m.notes.Load() || !m.now().Before(m.removal(s)) {
 		return nil, ErrNotFound
 	}
-	return &note{s.session.Login.Issuer, s.session.Login.Subject}, nil
+	return &s.session.Login, nil
 }
 
 func (m *memoryStore) forgetNote(_ context.Context, id ID) error {

@@ -59,8 +59,10 @@ func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() 
 }
 
 // All keys of one ID have its digest in braces: a Redis Cluster stores them in one slot.
-func (r *redisStore) record(id ID) string { return r.prefix + "s:{" + id.digest() + "}" }
-func (r *redisStore) lock(id ID) string   { return r.prefix + "l:{" + id.digest() + "}" }
+func (r *redisStore) key(kind, digest string) string { return r.prefix + kind + "{" + digest + "}" }
+
+func (r *redisStore) record(id ID) string { return r.key("s:", id.digest()) }
+func (r *redisStore) lock(id ID) string   { return r.key("l:", id.digest()) }
 
 func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
@@ -72,8 +74,8 @@ func (r *redisStore) close() error {
 // storeError returns an error of the Redis client as one of the store's errors.
 func storeError(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, ErrChanged), errors.Is(err, ErrPage), errors.Is(err, ErrUnavailable):
+		return err
 	case errors.Is(err, goredis.Nil):
 		return ErrNotFound
 	default:
@@ -103,15 +105,14 @@ func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
 // the record's TTL.
 func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, error) {
 	now, last := r.now(), cached.touched.Load()
-	due := r.timeouts.idling > 0 && now.UnixNano()-last >= int64(r.timeouts.touchAfter())
+	due := now.UnixNano()-last >= int64(r.timeouts.touchAfter())
 	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
-		ttl := cached.ttl(&r.timeouts, now)
-		record, err := r.client.GetEx(ctx, cached.name, ttl).Result()
+		record, err := r.touch(ctx, cached.entry, now)
 		same := err == nil && record == cached.record
 		if same {
-			r.keepNote(ctx, cached.entry, ttl)
+			r.keepNote(ctx, cached.entry, now)
 		}
-		return same, storeError(err)
+		return same, err
 	}
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
@@ -146,15 +147,27 @@ func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 		return nil, err
 	}
 	now := r.now()
-	if r.timeouts.idling > 0 {
-		ttl := e.ttl(&r.timeouts, now)
-		if err := r.client.PExpire(ctx, name, ttl).Err(); err != nil {
-			return nil, storeError(err)
+	if record, err = r.touch(ctx, e, now); err != nil {
+		return nil, err
+	} else if record != e.record { // it was changed just now
+		if e, err = r.open(id, name, record); err != nil {
+			return nil, err
 		}
-		r.keepNote(ctx, e, ttl)
 	}
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return e, nil
+}
+
+// touch records a use of an entry now, and returns the record.
+func (r *redisStore) touch(ctx context.Context, e *entry, now time.Time) (record string, err error) {
+	ttl := ""
+	if r.timeouts.idling > 0 {
+		ttl = life(e.ttl(&r.timeouts, now))
+	}
+	digest := e.id.digest()
+	record, err = touchScript.Run(ctx, r.client, []string{r.record(e.id), r.key("d:", digest)}, r.seconds(), ttl).Text()
+	return record, storeError(err)
 }
 
 // open decodes a record. A record that doesn't open is not a session: another secret sealed it, or it was changed.
@@ -175,37 +188,48 @@ func (r *redisStore) cache(e *entry, touched int64) {
 }
 
 func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
-	e := &entry{id: id, session: s}
-	name, now := r.record(id), r.now()
+	e, digest, now := &entry{id: id, session: s}, id.digest(), r.now()
+	name := r.record(id)
 	var err error
 	if e.record, err = e.seal(r.keyring, name); err != nil {
 		return err
 	}
-	if err := r.list(ctx, e, name); err != nil {
+	details, err := r.details(digest, s)
+	if err != nil {
 		return err
 	}
-	ttl := e.ttl(&r.timeouts, now)
-	if err := r.client.Set(ctx, name, e.record, ttl).Err(); err != nil {
+	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		keys := []string{name, r.key("d:", digest)}
+		return addScript.Run(ctx, c, keys, e.record, details, r.seconds(), life(e.ttl(&r.timeouts, now))).Err()
+	})
+	if err != nil {
 		return storeError(err)
 	}
-	r.keepNote(ctx, e, ttl)
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return nil
 }
 
 func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
-	name, now := r.record(next.id), r.now()
-	record, err := next.seal(r.keyring, name)
-	if err != nil {
+	name, digest := r.record(next.id), next.id.digest()
+	e := &entry{id: next.id, session: next.session, successor: next.successor}
+	var err error
+	if e.record, err = e.seal(r.keyring, name); err != nil {
 		return err
 	}
-	e := &entry{id: next.id, session: next.session, successor: next.successor, record: record}
-	life := "" // a session that replaces a session keeps its TTL
+	ttl, details := "", "" // a session that replaces a session keeps its TTL
 	if e.session == nil {
-		life = milliseconds(e.ttl(&r.timeouts, now))
+		ttl = life(e.ttl(&r.timeouts, r.now()))
+	} else if old != nil && old.session != nil && old.session.Login.SID != e.session.Login.SID {
+		if details, err = r.details(digest, e.session); err != nil {
+			return err
+		}
 	}
-	if err := changed(swapScript.Run(ctx, r.client, []string{name}, recordOf(old), record, life)); err != nil {
-		return err
+	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		return changed(swapScript.Run(ctx, c, []string{name, r.key("d:", digest)}, recordOf(old), e.record, ttl, details))
+	})
+	if err != nil {
+		return storeError(err)
 	}
 	var touched int64 // if zero, the next request renews the TTL
 	if cached, ok := r.decoded.GetIfPresent(e.id); ok {
@@ -213,21 +237,35 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 	}
 	r.cache(e, touched)
 	if e.session == nil {
-		r.dropNote(ctx, e.id)
+		r.dropNote(ctx, digest)
 	}
-	if old != nil && old.session != nil && e.session == nil {
-		r.unlist(ctx, old)
+	if old != nil && old.session != nil {
+		r.unindex(ctx, old.id, old.session, loginOf(e))
 	}
 	return nil
 }
 
+// loginOf returns the login of an entry, or nil if it has none.
+func loginOf(e *entry) *Login {
+	if e.session == nil {
+		return nil
+	}
+	return &e.session.Login
+}
+
 func (r *redisStore) drop(ctx context.Context, old *entry) error {
-	if err := changed(dropScript.Run(ctx, r.client, []string{r.record(old.id)}, old.record)); err != nil {
-		return err
+	name, digest := r.record(old.id), old.id.digest()
+	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		return changed(dropScript.Run(ctx, c, []string{name, r.key("d:", digest)}, old.record))
+	})
+	if err != nil {
+		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
-	r.dropNote(ctx, old.id)
-	r.unlist(ctx, old)
+	r.dropNote(ctx, digest)
+	if old.session != nil {
+		r.unindex(ctx, old.id, old.session, nil)
+	}
 	return nil
 }
 
@@ -243,7 +281,7 @@ func changed(result *goredis.Cmd) error {
 	done, err := result.Bool()
 	switch {
 	case err != nil:
-		return storeError(err)
+		return err
 	case !done:
 		return ErrChanged
 	}
@@ -262,6 +300,14 @@ func (r *redisStore) release(ctx context.Context, id ID, holder string) error {
 func (r *redisStore) leased(ctx context.Context, id ID) (bool, error) {
 	n, err := r.client.Exists(ctx, r.lock(id)).Result()
 	return n > 0, storeError(err)
+}
+
+// life returns a TTL in milliseconds, or "" for none.
+func life(ttl time.Duration) string {
+	if ttl == 0 {
+		return ""
+	}
+	return milliseconds(ttl)
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -21,8 +21,8 @@ func TestRedisAwayFailsFastAndComesBack(t *testing.T) {
 			"open":   second(s.Open(t.Context(), id)),
 			"end":    s.End(t.Context(), id),
 			"ping":   s.Ping(t.Context()),
-			"update": second(s.Update(t.Context(), id, (&issuer{clock: r.clock}).refresh)),
-			"by sid": second(s.EndBySID(t.Context(), "https://a", "app", "1")),
+			"update": second(s.Update(t.Context(), id, (&issuer{clock: r.clock}).refresh, noDiscard)),
+			"by sid": second(bySID(s, t.Context(), "https://a", "app", "1")),
 		} {
 			if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
 				t.Fatalf("%s: got %v, expected %v", what, err, ErrUnavailable)
@@ -141,7 +141,7 @@ func TestARefreshSurvivesRedisAway(t *testing.T) {
 	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
 	for range 3 { // the second and third share the update that is not saved yet
-		got, err := s.Update(t.Context(), id, i.refresh)
+		got, err := s.Update(t.Context(), id, i.refresh, noDiscard)
 		if err != nil || !refreshed(got) {
 			t.Fatalf("got %v, %v, expected the refreshed session", got, err)
 		}
@@ -165,7 +165,7 @@ func TestCloseTriesOnceMoreToSave(t *testing.T) {
 	s.timing.minPause, s.timing.maxPause = time.Hour, time.Hour
 	id := r.start(s, nil, i.login())
 	i.during = r.server.Kill
-	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
+	if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil {
 		t.Fatal(err)
 	}
 	r.server.Restart(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -15,53 +14,48 @@ const (
 )
 
 // noteOf and formOf have the digest of the ID in braces, as its record has.
-func (r *redisStore) noteOf(id ID) string { return r.prefix + "n:{" + id.digest() + "}" }
-func (r *redisStore) formOf(id ID) string { return r.prefix + "f:{" + id.digest() + "}" }
+func (r *redisStore) noteOf(id ID) string { return r.key("n:", id.digest()) }
+func (r *redisStore) formOf(id ID) string { return r.key("f:", id.digest()) }
 
 func (r *redisStore) keepNotes() { r.notes.Store(true) }
 
 // keepNote stores the note of a session whose record was stored or touched, for as long as the record and noteLife. If the record has
 // changed meanwhile it removes the note again: a logout may have removed an earlier one just before. No request depends on a note, so
 // keepNote returns no error.
-func (r *redisStore) keepNote(ctx context.Context, e *entry, ttl time.Duration) {
+func (r *redisStore) keepNote(ctx context.Context, e *entry, now time.Time) {
+	ttl := e.ttl(&r.timeouts, now)
 	if !r.notes.Load() || e.session == nil || ttl <= 0 { // a record without an end never times out
 		return
 	}
-	l, name := &e.session.Login, r.noteOf(e.id)
-	sealed, err := r.sealValue(noteUse, name, e.id, note{l.Issuer, l.Subject})
+	l, name := e.session.Login, r.noteOf(e.id)
+	l.Identity = nil // no token and no claim
+	sealed, err := r.sealValue(noteUse, name, e.id, l)
 	if err == nil {
 		err = r.client.Set(ctx, name, sealed, ttl+noteLife).Err()
 	}
-	if now, errNow := r.client.Get(ctx, r.record(e.id)).Result(); errNow != nil || now != e.record {
-		r.dropNote(ctx, e.id)
+	if record, errNow := r.client.Get(ctx, r.record(e.id)).Result(); errNow != nil || record != e.record {
+		r.dropNote(ctx, e.id.digest())
 	}
 	if err != nil {
 		r.log.Debug("the note of a session could not be stored", "error", err)
 	}
 }
 
-// dropNote removes the note of an ID whose session was ended or has another ID. On an error the note lasts longer than its login; the form
-// of its user would then be kept across a login, but is only sent if the same user logs in and wants that.
-func (r *redisStore) dropNote(ctx context.Context, id ID) {
+// dropNote removes the note of an ID whose session was ended or has another ID. An error doesn't matter: a mark ends the note too, and the
+// form of its user is only sent if the same user logs in and wants that.
+func (r *redisStore) dropNote(ctx context.Context, digest string) {
 	if r.notes.Load() {
-		r.client.Del(ctx, r.noteOf(id))
+		r.client.Del(ctx, r.key("n:", digest))
 	}
 }
 
-// dropNoteOf is dropNote by the name of the record.
-func (r *redisStore) dropNoteOf(ctx context.Context, record string) {
-	if digest, ok := strings.CutPrefix(record, r.prefix+"s:"); ok && r.notes.Load() {
-		r.client.Del(ctx, r.prefix+"n:"+digest)
-	}
-}
-
-func (r *redisStore) note(ctx context.Context, id ID) (*note, error) {
+func (r *redisStore) note(ctx context.Context, id ID) (*Login, error) {
 	name := r.noteOf(id)
 	sealed, err := r.client.Get(ctx, name).Result()
 	if err != nil {
 		return nil, storeError(err)
 	}
-	return openValue[note](r, noteUse, name, id, sealed)
+	return openValue[Login](r, noteUse, name, id, sealed)
 }
 
 func (r *redisStore) forgetNote(ctx context.Context, id ID) error {

@@ -2,98 +2,157 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
-// listedFirst is how long a listed session may have no record: a session is listed before its record is stored, so that a
-// concurrent back-channel logout finds it.
-const listedFirst = 15 * time.Minute
-
-// member returns the member of an index that stands for a session: the name of its record, and when it was listed in Unix
-// seconds.
-func member(name string, s *Session) string {
-	return name + " " + strconv.FormatInt(s.Issued.Unix(), 10)
+// A member is what an index has of a session.
+type member struct {
+	digest string    // of the session's ID
+	began  int64     // Login.Began, in Unix seconds
+	listed time.Time // when it was added; a session is added before its record is stored
 }
 
-// readMember returns the name of the record, and when it was listed.
-func readMember(m string) (name string, at time.Time) {
-	name, text, _ := strings.Cut(m, " ")
-	seconds, _ := strconv.ParseInt(text, 10, 64)
-	return name, time.Unix(seconds, 0)
+func memberOf(digest string, s *Session) string {
+	return digest + " " + strconv.FormatInt(s.Login.Began.Unix(), 10) + " " + strconv.FormatInt(s.Issued.Unix(), 10)
 }
 
-func (r *redisStore) index(name string) string { return r.prefix + "i:" + name }
+func parseMember(text string) (m member) {
+	digest, rest, _ := strings.Cut(text, " ")
+	began, listed, _ := strings.Cut(rest, " ")
+	m.digest = digest
+	m.began, _ = strconv.ParseInt(began, 10, 64)
+	seconds, _ := strconv.ParseInt(listed, 10, 64)
+	m.listed = time.Unix(seconds, 0)
+	return m
+}
 
-// list adds a session to its indexes, before its record is stored.
-func (r *redisStore) list(ctx context.Context, e *entry, name string) (err error) {
+// indexNames returns the names of the index of a key, under each secret, the newest first.
+func (r *redisStore) indexNames(key indexKey) []string { return r.names("i:", key) }
+
+func (r *redisStore) names(kind string, key indexKey) []string {
+	names := r.keyring.Names(key.parts()...)
+	for i := range names {
+		names[i] = r.prefix + kind + names[i]
+	}
+	return names
+}
+
+func (r *redisStore) index(ctx context.Context, id ID, s *Session) (err error) {
 	over := "inf"
-	if end := r.timeouts.end(e.session); !end.IsZero() {
+	if end := r.timeouts.end(s); !end.IsZero() {
 		if r.notes.Load() { // a logout must find the note
 			end = end.Add(noteLife)
 		}
 		over = strconv.FormatInt(end.UnixMilli(), 10)
 	}
-	e.session.eachIndexKey(func(key indexKey) {
+	s.Login.eachIndexKey(func(key indexKey) {
 		if err == nil {
-			err = r.listIn(ctx, r.index(r.keyring.Names(key.parts()...)[0]), member(name, e.session), over)
+			err = r.addToIndex(ctx, r.indexNames(key)[0], memberOf(id.digest(), s), over)
 		}
 	})
 	return err
 }
 
-// listIn adds a member to one index. It also removes some members whose records are gone.
-func (r *redisStore) listIn(ctx context.Context, index, member, over string) error {
+// addToIndex adds a member to one index, until it is acknowledged. It also removes some members of sessions that have ended.
+func (r *redisStore) addToIndex(ctx context.Context, index, text, over string) error {
 	now := strconv.FormatInt(r.now().UnixMilli(), 10)
-	endless, err := listScript.Run(ctx, r.client, []string{index}, member, over, now).StringSlice()
+	var some []string
+	err := r.client.MustWrite(ctx, index, func(ctx context.Context, c goredis.Cmdable) (err error) {
+		some, err = indexScript.Run(ctx, c, []string{index}, text, over, now).StringSlice()
+		return err
+	})
 	if err != nil {
 		return storeError(err)
 	}
-	for _, m := range endless {
-		name, at := readMember(m)
-		if r.now().Sub(at) < listedFirst {
+	for _, text := range some {
+		m := parseMember(text)
+		if r.now().Sub(m.listed) < markLife { // its login may be under way
 			continue
 		}
-		if n, err := r.client.Exists(ctx, name).Result(); err == nil && n == 0 {
-			r.client.ZRem(ctx, index, m) // on an error a later login removes it
+		if n, err := r.client.Exists(ctx, r.key("s:", m.digest)).Result(); err == nil && n == 0 {
+			r.client.ZRem(ctx, index, text) // on an error a later login removes it
 		}
 	}
 	return nil
 }
 
-// unlist removes a session that has ended from its indexes. On an error its member is removed when its time has passed.
-func (r *redisStore) unlist(ctx context.Context, e *entry) {
-	if e.session == nil {
-		return
+// unindex removes a session that has ended, or whose keys have changed, from the indexes of keys. On an error a later login removes it.
+func (r *redisStore) unindex(ctx context.Context, id ID, s *Session, except *Login) {
+	still := map[indexKey]bool{}
+	if except != nil {
+		except.eachIndexKey(func(key indexKey) { still[key] = true })
 	}
-	e.session.eachIndexKey(func(key indexKey) {
-		for _, name := range r.keyring.Names(key.parts()...) {
-			r.client.ZRem(ctx, r.index(name), member(r.record(e.id), e.session))
+	s.Login.eachIndexKey(func(key indexKey) {
+		if still[key] {
+			return
+		}
+		for _, index := range r.indexNames(key) {
+			r.client.ZRem(ctx, index, memberOf(id.digest(), s))
 		}
 	})
 }
 
-// remove deletes the records that an index lists, and each member after its record.
-func (r *redisStore) remove(ctx context.Context, key indexKey) (int, error) {
-	removed := 0
-	for _, name := range r.keyring.Names(key.parts()...) {
-		members, err := r.client.ZRange(ctx, r.index(name), 0, -1).Result()
+// mark writes the mark under all secrets: a replica that has only the older ones reads it, too.
+func (r *redisStore) mark(ctx context.Context, key indexKey, m mark) error {
+	for _, name := range r.names("m:", key) {
+		err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+			return markScript.Run(ctx, c, []string{name}, strconv.FormatInt(int64(m), 10), milliseconds(markLife)).Err()
+		})
+		if err != nil {
+			return storeError(err)
+		}
+	}
+	return nil
+}
+
+func (r *redisStore) latestMark(ctx context.Context, keys []indexKey) (latest mark, err error) {
+	for _, key := range keys {
+		for _, name := range r.names("m:", key) {
+			n, err := r.client.Get(ctx, name).Int64()
+			if err != nil && !errors.Is(err, goredis.Nil) {
+				return 0, storeError(err)
+			}
+			latest = max(latest, mark(n))
+		}
+	}
+	return latest, nil
+}
+
+// remove deletes records, and each member after its record is deleted.
+func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed int, err error) {
+	for _, index := range r.indexNames(key) {
+		members, err := r.client.ZRange(ctx, index, 0, -1).Result()
 		if err != nil {
 			return removed, storeError(err)
 		}
-		for _, m := range members {
-			record, _ := readMember(m)
-			n, err := r.client.Del(ctx, record).Result()
+		for _, text := range members {
+			m := parseMember(text)
+			if !by.ends(&Login{Began: time.Unix(m.began, 0)}) {
+				continue
+			}
+			n, err := r.dropDigest(ctx, m.digest)
 			if err != nil {
-				return removed, storeError(err)
+				return removed, err
 			}
-			removed += int(n)
-			r.dropNoteOf(ctx, record)
-			if err := r.client.ZRem(ctx, r.index(name), m).Err(); err != nil {
-				return removed, storeError(err)
-			}
+			removed += n
+			r.client.ZRem(ctx, index, text) // on an error a later login removes it
 		}
 	}
 	return removed, nil
+}
+
+// dropDigest deletes all that is stored under the digest of an ID, until it is acknowledged. It returns 1 if there was a record.
+func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
+	record := r.key("s:", digest)
+	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {
+		n, err = endScript.Run(ctx, c, []string{record, r.key("d:", digest)}).Int()
+		return err
+	})
+	r.dropNote(ctx, digest)
+	return n, storeError(err)
 }

@@ -5,39 +5,80 @@ import "github.com/redis/go-redis/v9"
 // Each of these scripts is one transaction in Redis, and has one key, or keys of one slot. The Redis client sends a command again
 // when the response was lost. The second run must not fail because of the first, so each script recognizes its own result.
 
-// swapScript replaces a record if it is unchanged. KEYS: the record. ARGV: 1 the old record, empty if there was none, 2 the new
-// record, 3 its life in ms, empty to keep the old one's.
-var swapScript = redis.NewScript(`
-local now = redis.call('GET', KEYS[1]) or ''
-if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
-if ARGV[3] == '' then
-	redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-else
-	redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+// addScript stores a new record and its details. KEYS: 1 the record, 2 the details. ARGV: 1 the record, 2 the sealed details, 3 the time of
+// the last use, 4 the life in ms, empty for no end.
+var addScript = redis.NewScript(`
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], 'l', ARGV[2], 'u', ARGV[3])
+if ARGV[4] ~= '' then
+	redis.call('PEXPIRE', KEYS[1], ARGV[4])
+	redis.call('PEXPIRE', KEYS[2], ARGV[4])
 end
 return 1`)
 
-// dropScript deletes a record if it is unchanged. It also returns 0 if the record is gone: its own first run may have deleted it, or
-// another request. A caller finds out by reading it again. KEYS: the record. ARGV: the old record.
+// touchScript records a use, and returns the record. KEYS: 1 the record, 2 the details. ARGV: 1 the time of the use, 2 the life in ms, empty
+// to keep it.
+var touchScript = redis.NewScript(`
+local record = redis.call('GET', KEYS[1])
+if not record then return false end
+local details = redis.call('EXISTS', KEYS[2]) == 1
+if details then redis.call('HSET', KEYS[2], 'u', ARGV[1]) end
+if ARGV[2] ~= '' then
+	redis.call('PEXPIRE', KEYS[1], ARGV[2])
+	if details then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+end
+return record`)
+
+// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details. ARGV: 1 the old record, empty if there was none, 2 the
+// new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones. A new life ends the details: it
+// is that of a successor.
+var swapScript = redis.NewScript(`
+local now = redis.call('GET', KEYS[1]) or ''
+if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
+if ARGV[3] ~= '' then
+	redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+	redis.call('DEL', KEYS[2])
+	return 1
+end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HSET', KEYS[2], 'l', ARGV[4]) end
+return 1`)
+
+// dropScript deletes a record if it is unchanged, and the details. It also returns 0 if the record is gone: its own first run may have
+// deleted it, or another request. A caller finds out by reading it again. KEYS: 1 the record, 2 the details. ARGV: the old record.
 var dropScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+return 1`)
+
+// endScript deletes a record, whatever it is, and the details. It returns 1 if there was a record. KEYS: 1 the record, 2 the details.
+var endScript = redis.NewScript(`
+redis.call('DEL', KEYS[2])
 return redis.call('DEL', KEYS[1])`)
 
-// listScript adds a member to an index, which is a sorted set of records by the latest time at which they end. It also removes
-// the members that have ended, and lets the index expire with its last member. It returns up to 100 random members that never end,
-// of which some may have no record any more.
+// indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the
+// members that have ended, and lets the index expire with its last member. It returns up to 20 random members, of which some may have no
+// record any more.
 //
 // KEYS: the index. ARGV: 1 the member, 2 the latest time of its end in ms, or inf, 3 the current time in ms.
-var listScript = redis.NewScript(`
+var indexScript = redis.NewScript(`
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 if last ~= 'inf' then
 	redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - ARGV[3]))
-	return {}
+else
+	redis.call('PERSIST', KEYS[1])
 end
-redis.call('PERSIST', KEYS[1])
-return redis.call('ZRANDMEMBER', KEYS[1], 100)`)
+return redis.call('ZRANDMEMBER', KEYS[1], 20)`)
+
+// markScript stores a mark, unless a later one is there; then it only prolongs that one's life. KEYS: the mark. ARGV: 1 the mark, 2 its life
+// in ms.
+var markScript = redis.NewScript(`
+local now = tonumber(redis.call('GET', KEYS[1]) or '0')
+if now >= tonumber(ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`)
 
 // leaseScript takes a free lease, or renews the holder's own. KEYS: the lease. ARGV: 1 the holder, 2 the life in ms.
 var leaseScript = redis.NewScript(`

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -22,6 +23,7 @@ import (
 
 // commands are the commands that the gate's ACL user needs.
 const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore " +
+	"+hset +hmget +scan " +
 	"+eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
@@ -85,10 +87,11 @@ func walk(t *testing.T, s *Sessions) error {
 	s.store.(*redisStore).decoded.InvalidateAll()
 	i := &issuer{clock: &clock{}}
 	l := i.login()
+	l.SID, l.ClientID = rand.Text(), rand.Text() // those of another walk are marked
 	if id, _, err = s.Start(ctx, &id, l); err != nil {
 		return err
 	}
-	if _, err := s.Update(ctx, id, i.refresh); err != nil {
+	if _, err := s.Update(ctx, id, i.refresh, noDiscard); err != nil {
 		return err
 	}
 	cached, _ := s.store.(*redisStore).decoded.GetIfPresent(id)
@@ -110,11 +113,18 @@ func walk(t *testing.T, s *Sessions) error {
 			return err
 		}
 	}
-	if _, err = s.EndBySID(ctx, l.Issuer, l.ClientID, l.SID); err != nil {
+	if _, err = bySID(s, ctx, l.Issuer, l.ClientID, l.SID); err != nil {
 		return err
 	}
+	l.SID = "of a later login"
 	if _, _, err := s.Start(ctx, nil, l); err != nil {
 		return err
+	}
+	if all, _, err := s.List(ctx, Selection{}, "", 10); err != nil || len(all) != 1 {
+		return fmt.Errorf("%d sessions are listed, %w", len(all), err)
+	}
+	if n, err := s.EndSelected(ctx, Selection{ClientID: l.ClientID}); err != nil || n != 1 {
+		return fmt.Errorf("ended %d sessions, %w", n, err)
 	}
 	return s.Ping(ctx)
 }

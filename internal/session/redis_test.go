@@ -38,8 +38,8 @@ func TestRedisSeesNothing(t *testing.T) {
 		}
 		fmt.Fprintln(&all, key, c.Dump(ctx, key).Val(), c.Get(ctx, key).Val(), c.ZRange(ctx, key, 0, -1).Val())
 	}
-	if len(keys) != 5 { // the session, its successor, a lease, two indexes
-		t.Errorf("%d keys, expected 5: %q", len(keys), keys)
+	if len(keys) != 6 { // the session and its details, the successor of the first ID, a lease, two indexes
+		t.Errorf("%d keys, expected 6: %q", len(keys), keys)
 	}
 	secrets := []string{"the-access-token", "the-refresh-token", "the-id-token", "john", "provider-sid", "example.com", "default"}
 	for _, id := range []ID{old, next} {
@@ -123,7 +123,7 @@ func TestOneRequestIsOneGet(t *testing.T) {
 	for range 100 {
 		r.open(s, id)
 	}
-	if got := commands(); got != "get 99, getex 1, pexpire 0, set 0, eval 0, evalsha 0" {
+	if got := commands(); got != "get 100, getex 0, pexpire 2, set 0, eval 1, evalsha 1" {
 		t.Errorf("100 requests a minute later: %s", got)
 	}
 }
@@ -133,7 +133,7 @@ func TestARefreshKeepsTheTTL(t *testing.T) {
 	s, i := r.sessions(timeouts{idling: 15 * time.Minute}), &issuer{clock: r.clock}
 	id := r.start(s, nil, i.login())
 	r.pass(30 * time.Second)
-	if _, err := s.Update(t.Context(), id, i.refresh); err != nil {
+	if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil {
 		t.Fatal(err)
 	}
 	r.ttl(r.server.Client(t, 0).PTTL(t.Context(), s.store.(*redisStore).record(id)).Val(), 14*time.Minute+30*time.Second)
@@ -149,8 +149,8 @@ func TestIndexesEnd(t *testing.T) {
 		r.pass(20 * time.Minute)
 		r.start(s, nil, john())
 	}
-	if n := c.ZCard(t.Context(), index).Val(); n != 3 {
-		t.Errorf("%d sessions are listed, expected the 3 of the last hour", n)
+	if n := c.ZCard(t.Context(), index).Val(); n != 1 {
+		t.Errorf("%d sessions are listed, expected only the one that isn't idle", n)
 	}
 	r.ttl(c.PTTL(t.Context(), index).Val(), time.Hour)
 
@@ -228,7 +228,7 @@ func TestRotationOfSecretsInRedis(t *testing.T) {
 	r.open(after, rotated.ID) // a rotation seals with the new secret
 	third := r.start(before, nil, john())
 	r.pass(grace) // the old ID is not followed any more
-	if n, err := during.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 3 || err != nil {
+	if n, err := bySubject(during, t.Context(), john().Issuer, "app", john().Subject); n != 3 || err != nil {
 		t.Errorf("ended %d, %v, expected those of both secrets", n, err)
 	}
 	for _, id := range []ID{fresh, rotated.ID, third} {
@@ -266,21 +266,22 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := store.record(id)
+	keys := []string{name, store.key("d:", id.digest())}
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, []string{name}, e.record, "next", "").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, keys, e.record, "next", "", "").Bool(); !ok || err != nil {
 			t.Errorf("swap: %v, %v", ok, err)
 		}
 	}
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, []string{"sallyport:s:{new}"}, "", "left", "60000").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, []string{"sallyport:s:{new}", "sallyport:d:{new}"}, "", "left", "60000", "").Bool(); !ok || err != nil {
 			t.Errorf("swap of nothing: %v, %v", ok, err)
 		}
 	}
-	if ok, _ := swapScript.Run(ctx, store.client, []string{name}, e.record, "other", "").Bool(); ok {
+	if ok, _ := swapScript.Run(ctx, store.client, keys, e.record, "other", "", "").Bool(); ok {
 		t.Error("another change was taken for its own result")
 	}
 	for _, record := range []string{e.record, "left", "next"} {
-		ok, err := dropScript.Run(ctx, store.client, []string{name}, record).Bool()
+		ok, err := dropScript.Run(ctx, store.client, keys, record).Bool()
 		if err != nil || ok != (record == "next") {
 			t.Errorf("drop of %q: %v, %v", record, ok, err)
 		}
@@ -292,8 +293,9 @@ func TestKeysOfOneLoginAreInOneSlot(t *testing.T) {
 	r := redisRig(t)
 	s := r.sessions(usual).store.(*redisStore)
 	id := newID()
+	details := s.key("d:", id.digest())
 	tag := func(key string) string { return key[strings.Index(key, "{") : strings.Index(key, "}")+1] }
-	if a, b := tag(s.record(id)), tag(s.lock(id)); a != b || a != "{"+id.digest()+"}" {
+	if a, b := tag(s.record(id)), tag(s.lock(id)); a != b || a != tag(details) || a != "{"+id.digest()+"}" {
 		t.Errorf("the record is in slot %s, the lease in %s", a, b)
 	}
 }

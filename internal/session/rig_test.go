@@ -73,6 +73,9 @@ func (r *rig) pass(d time.Duration) {
 
 func (r *rig) start(s *Sessions, old *ID, l Login) ID {
 	r.Helper()
+	if r.clock.offset.Load() != 0 {
+		l.Obtained = r.clock.now()
+	}
 	id, _, err := s.Start(context.Background(), old, l)
 	if err != nil {
 		r.Fatal(err)
@@ -116,4 +119,17 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// noDiscard expects that a refreshed session is stored.
+func noDiscard(context.Context, *Session) {}
+
+// bySubject ends the logins of a subject, as an OpenID Provider does now.
+func bySubject(s *Sessions, ctx context.Context, issuer, clientID, subject string) (int, error) {
+	return s.EndLogins(ctx, Logout{Issuer: issuer, ClientID: clientID, Subject: subject, Issued: s.now()})
+}
+
+// bySID ends the logins of a session at the OpenID Provider.
+func bySID(s *Sessions, ctx context.Context, issuer, clientID, sid string) (int, error) {
+	return s.EndLogins(ctx, Logout{Issuer: issuer, ClientID: clientID, SID: sid, Issued: s.now()})
 }

@@ -118,15 +118,20 @@ func TestLogoutWithTheOldIDEndsTheSuccessor(t *testing.T) {
 func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, other := r.sessions(timeouts{rolling: time.Hour}), r.sessions(timeouts{rolling: time.Hour})
+		named := func(name string) Login {
+			l := john()
+			l.SID, l.Subject = name, name
+			return l
+		}
 		for name, logout := range map[string]func(id ID) error{
 			"by ID": func(id ID) error { return other.End(context.Background(), id) },
 			"by sid": func(ID) error {
-				_, err := other.EndBySID(context.Background(), john().Issuer, "app", john().SID)
+				_, err := bySID(other, context.Background(), john().Issuer, "app", "by sid")
 				return err
 			},
-			"by a login": func(id ID) error { _, _, err := other.Start(context.Background(), &id, john()); return err },
+			"by a login": func(id ID) error { r.start(other, &id, named("by a login")); return nil },
 		} {
-			old := r.start(s, nil, john())
+			old := r.start(s, nil, named(name))
 			e, err := s.store.load(context.Background(), old) // as rotate reads it
 			if err != nil {
 				t.Fatal(err)
@@ -138,7 +143,7 @@ func TestLogoutDuringRotationIsNotUndone(t *testing.T) {
 				t.Errorf("%s: got %v, %v, expected %v", name, moved, err, ErrNotFound)
 			}
 			r.gone(s, old)
-			n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject)
+			n, err := bySubject(s, context.Background(), john().Issuer, "app", name)
 			if err != nil || n != 0 && name != "by a login" {
 				t.Errorf("%s: %d sessions are left, %v", name, n, err)
 			}
@@ -160,7 +165,7 @@ func TestRefreshDuringRotation(t *testing.T) {
 		if err != nil || now.id != id || now.session.Login.Identity.Tokens.AccessToken != "the other's" {
 			t.Errorf("got %v, %v, expected the refreshed session under the old ID", now, err)
 		}
-		if n, err := s.EndBySubject(t.Context(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
+		if n, err := bySubject(s, t.Context(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
 			t.Errorf("%d sessions, %v, expected one", n, err)
 		}
 	})

@@ -87,23 +87,35 @@ func (s *Session) sameTokens(other *Session) bool {
 	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken && a.IDToken == b.IDToken
 }
 
-// eachIndexKey calls f with each key by which a session is found without its ID.
-func (s *Session) eachIndexKey(f func(indexKey)) {
-	l := &s.Login
+// eachIndexKey calls f with each key by which a login's session is found without its ID.
+func (l *Login) eachIndexKey(f func(indexKey)) {
 	if l.Subject != "" {
 		f(indexKey{kindSubject, l.Issuer, l.ClientID, l.Subject})
+	}
+	if l.Subject != "" && l.SID == "" {
+		f(indexKey{kindSubjectWithoutSID, l.Issuer, l.ClientID, l.Subject})
 	}
 	if l.SID != "" {
 		f(indexKey{kindSID, l.Issuer, l.ClientID, l.SID})
 	}
 }
 
-// An indexKey is how a back-channel or front-channel logout names sessions.
+// eachMarkKey calls f with each key under which a mark may say that a login has ended.
+func (l *Login) eachMarkKey(f func(indexKey)) {
+	l.eachIndexKey(f)
+	f(indexKey{kind: kindClient, value: l.ClientID})
+	f(indexKey{kind: kindRoute, value: l.Route})
+}
+
+// An indexKey is how a logout names sessions.
 type indexKey struct{ kind, issuer, clientID, value string }
 
 func (k indexKey) parts() []string { return []string{k.kind, k.issuer, k.clientID, k.value} }
 
 const (
-	kindSubject = "sub"
-	kindSID     = "sid"
+	kindSubject           = "sub"
+	kindSubjectWithoutSID = "sub without sid"
+	kindSID               = "sid"
+	kindClient            = "client" // only marks have it
+	kindRoute             = "route"  // only marks have it
 )

@@ -83,24 +83,57 @@ const attempts = 5
 
 // Start starts a session for a login. It always makes a new ID, so an ID that an attacker planted in the browser gives access to
 // nothing (session fixation). Old is the ID in the browser's cookie of the same name, or nil. Its session ends before Start
-// returns, and a later request with the old ID gets ErrReplaced.
+// returns, and a later request with the old ID gets ErrReplaced. The error wraps ErrLoggedOut if a logout ended the login while it was
+// under way, or if the login took so long that a logout could have been missed; otherwise ErrUnavailable.
 func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, error) {
 	now := s.now()
+	if l.Began.IsZero() {
+		l.Began = now
+	}
 	id, next := newID(), &Session{Version: version, Created: now, Issued: now, Login: l}
-	if err := s.store.add(ctx, id, next); err != nil {
+	err := s.create(ctx, id, next)
+	if err == nil && s.now().Sub(l.Obtained) >= markLife && !l.Obtained.IsZero() {
+		err = errors.Join(fmt.Errorf("%w: it took too long", ErrLoggedOut), s.discard(ctx, id))
+	}
+	if err != nil {
 		return ID{}, nil, err
 	}
 	if old == nil {
 		return id, next, nil
 	}
-	err := s.end(ctx, *old, func(e *entry) error { return s.store.swap(ctx, e, replaced(e.id, now)) })
+	err = s.end(ctx, *old, func(e *entry) error { return s.store.swap(ctx, e, replaced(e.id, now)) })
 	if err == nil {
 		err = s.markReplaced(ctx, *old, now)
 	}
 	if err != nil { // no client has the new ID: if End fails too, the session expires
-		return ID{}, nil, errors.Join(err, s.End(context.WithoutCancel(ctx), id))
+		return ID{}, nil, errors.Join(err, s.discard(ctx, id))
 	}
 	return id, next, nil
+}
+
+// create stores a session under a new ID, which no client has yet. If a logout has ended the login meanwhile, nothing is stored and the
+// error wraps ErrLoggedOut.
+func (s *Sessions) create(ctx context.Context, id ID, next *Session) error {
+	if err := s.store.index(ctx, id, next); err != nil {
+		return err
+	}
+	if err := s.store.add(ctx, id, next); err != nil {
+		return err
+	}
+	ended, err := s.marked(ctx, &next.Login)
+	if ended {
+		err = ErrLoggedOut
+	}
+	if err != nil {
+		return errors.Join(err, s.discard(ctx, id))
+	}
+	return nil
+}
+
+// discard ends a session whose ID no client has. If it fails, the session expires.
+func (s *Sessions) discard(ctx context.Context, id ID) error {
+	ctx = context.WithoutCancel(ctx)
+	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
 }
 
 // markReplaced stores that a login replaced an ID, unless the ID has an entry already.
@@ -190,23 +223,23 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	next := *e.session
 	next.Issued = s.now()
 	id := newID()
-	if err := s.store.add(ctx, id, &next); err != nil {
+	switch err := s.create(ctx, id, &next); {
+	case errors.Is(err, ErrLoggedOut):
+		return nil, errors.Join(fmt.Errorf("%w: logged out", ErrNotFound), s.discard(ctx, e.id))
+	case err != nil:
 		return e, nil
+	case s.now().Sub(next.Issued) >= markLife: // a mark may have expired meanwhile
+		return e, s.discard(ctx, id)
 	}
 	err := s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
 	if err == nil {
 		return &entry{id: id, session: &next}, nil
 	}
-	s.End(context.WithoutCancel(ctx), id) // no client has the new ID: if End fails, the session expires
+	s.discard(ctx, id)
 	if errors.Is(err, ErrChanged) {
 		return s.read(ctx, e.id)
 	}
 	return e, nil
-}
-
-// End ends the session of an ID. It follows a rotated ID to its successor.
-func (s *Sessions) End(ctx context.Context, id ID) error {
-	return s.end(ctx, id, func(e *entry) error { return s.store.drop(ctx, e) })
 }
 
 // EndIfUnchanged ends a session that Open, Peek or Update returned, if it is still what the store holds under its ID. Otherwise it
@@ -245,15 +278,4 @@ func (s *Sessions) end(ctx context.Context, id ID, with func(*entry) error) erro
 		}
 	}
 	return fmt.Errorf("%w: the session kept changing", ErrUnavailable)
-}
-
-// EndBySubject ends all sessions of a subject of an issuer for a client. It returns their number.
-func (s *Sessions) EndBySubject(ctx context.Context, issuer, clientID, subject string) (int, error) {
-	return s.store.remove(ctx, indexKey{kindSubject, issuer, clientID, subject})
-}
-
-// EndBySID ends all sessions of a client that belong to one session at the OpenID Provider (OIDC Back-Channel Logout §2.1). It
-// returns their number.
-func (s *Sessions) EndBySID(ctx context.Context, issuer, clientID, sid string) (int, error) {
-	return s.store.remove(ctx, indexKey{kindSID, issuer, clientID, sid})
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func TestStartOpenEnd(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		s, replica := r.sessions(usual), r.sessions(usual)
 		login := john()
+		login.Route, login.Client, login.Began = "app", netip.MustParseAddr("192.0.2.1"), r.clock.now().UTC().Truncate(time.Second)
 		id := r.start(s, nil, login)
 		for range 2 { // decoded from the record, and cached
 			for _, s := range []*Sessions{s, replica} {
@@ -117,21 +119,21 @@ func TestLogoutFromAnywhere(t *testing.T) {
 		jane := r.start(s, nil, login("https://a", "jane", "3"))
 		foreign := r.start(s, nil, login("https://b", "john", "1"))
 		for _, c := range []struct {
-			end      func(ctx context.Context, issuer, clientID, value string) (int, error)
+			end      func(s *Sessions, ctx context.Context, issuer, clientID, value string) (int, error)
 			issuer   string
 			client   string
 			value    string
 			expected int
 		}{
-			{replica.EndBySID, "https://a", "app", "nobody", 0},
-			{replica.EndBySID, "https://c", "app", "1", 0},
-			{replica.EndBySubject, "https://a", "app", "1", 0}, // a sid is no sub
-			{replica.EndBySID, "https://a", "other", "1", 0},
-			{replica.EndBySID, "https://a", "app", "1", 1},
-			{replica.EndBySID, "https://a", "app", "1", 0},
-			{replica.EndBySubject, "https://a", "app", "john", 1},
+			{bySID, "https://a", "app", "nobody", 0},
+			{bySID, "https://c", "app", "1", 0},
+			{bySubject, "https://a", "app", "1", 0}, // a sid is no sub
+			{bySID, "https://a", "other", "1", 0},
+			{bySID, "https://a", "app", "1", 1},
+			{bySID, "https://a", "app", "1", 0},
+			{bySubject, "https://a", "app", "john", 1},
 		} {
-			if n, err := c.end(ctx, c.issuer, c.client, c.value); err != nil || n != c.expected {
+			if n, err := c.end(replica, ctx, c.issuer, c.client, c.value); err != nil || n != c.expected {
 				t.Errorf("%s %s %s: got %d, %v, expected %d", c.issuer, c.client, c.value, n, err, c.expected)
 			}
 		}
@@ -150,7 +152,7 @@ func TestLogoutFromAnywhereFindsRotatedSessions(t *testing.T) {
 			r.pass(50 * time.Minute)
 			id = r.open(s, id).ID
 		}
-		if n, err := s.EndBySubject(context.Background(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
+		if n, err := bySubject(s, context.Background(), john().Issuer, "app", john().Subject); n != 1 || err != nil {
 			t.Errorf("got %d, %v, expected 1", n, err)
 		}
 		r.gone(s, id)

@@ -12,8 +12,10 @@ type store interface {
 	// absolute timeout, and until when a successor may be followed.
 	load(ctx context.Context, id ID) (*entry, error)
 
-	// add stores a session under a new ID. It indexes the session before it stores it, so that a concurrent back-channel logout
-	// finds it.
+	// index adds a session to the index, so that a logout finds it. This is done before add, and before a swap that changes its keys.
+	index(ctx context.Context, id ID, s *Session) error
+
+	// add stores a session under a new ID.
 	add(ctx context.Context, id ID, s *Session) error
 
 	// swap replaces old, as load returned it, with next, which has the same ID. It returns ErrChanged if the stored entry is not
@@ -23,8 +25,23 @@ type store interface {
 	// drop deletes an entry, as load returned it. It returns ErrChanged if the stored entry is another by now.
 	drop(ctx context.Context, old *entry) error
 
-	// remove deletes all sessions with an index key and returns their number.
-	remove(ctx context.Context, key indexKey) (int, error)
+	// mark stores a mark under a key, unless a later one is there.
+	mark(ctx context.Context, key indexKey, m mark) error
+
+	// latestMark returns the latest of the marks under the keys, or zero.
+	latestMark(ctx context.Context, keys []indexKey) (mark, error)
+
+	// remove deletes the sessions with an index key that a mark ends, and returns their number.
+	remove(ctx context.Context, key indexKey, m mark) (int, error)
+
+	// find returns the sessions with an index key.
+	find(ctx context.Context, key indexKey) ([]Listed, error)
+
+	// list returns about limit sessions of a page, and the name of the next page. The first and the one after the last are "".
+	list(ctx context.Context, page string, limit int) (all []Listed, next string, err error)
+
+	// dropListed deletes a session that find or list returned.
+	dropListed(ctx context.Context, l Listed) error
 
 	// lease takes the lease of an ID for the given time, or renews it. It reports whether the holder has the lease now. A holder
 	// is a random string.

@@ -52,4 +52,9 @@ func (t *timeouts) ttl(s *Session, now time.Time) time.Duration {
 }
 
 // touchAfter returns how long after a recorded use the next one is recorded.
-func (t *timeouts) touchAfter() time.Duration { return min(touchEvery, t.idling/touchPerIdle) }
+func (t *timeouts) touchAfter() time.Duration {
+	if t.idling == 0 {
+		return touchEvery
+	}
+	return min(touchEvery, t.idling/touchPerIdle)
+}

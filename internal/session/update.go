@@ -12,18 +12,22 @@ import (
 type timing struct {
 	lease    time.Duration // the life of a lease whose holder has died
 	wait     time.Duration // for a lease that another replica holds
+	logout   time.Duration // for the lease, before a logout goes on without it
 	save     time.Duration // how long it tries to save a refreshed session
 	minPause time.Duration // after the first failed attempt; the pause doubles each time
 	maxPause time.Duration
 }
 
 var defaultTiming = timing{
-	lease: 5 * time.Second, wait: 15 * time.Second, save: time.Minute, minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond,
+	lease: 5 * time.Second, wait: 15 * time.Second, logout: 2 * time.Second, save: time.Minute, minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond,
 }
 
 // A Refresh refreshes a session and returns the new one. It returns current itself if nothing is to do, because another request
 // has refreshed it.
 type Refresh func(ctx context.Context, current *Session) (*Session, error)
+
+// A Discard revokes the tokens of a refreshed session that can't be stored, because the session ended meanwhile.
+type Discard func(ctx context.Context, refreshed *Session)
 
 // Update refreshes a session once, however many requests on any number of replicas ask for it at the same time. It returns the
 // refreshed session.
@@ -33,10 +37,10 @@ type Refresh func(ctx context.Context, current *Session) (*Session, error)
 // refresh goes on after its caller has given up. For the same reason, if the store can't be reached afterwards, the callers get the
 // refreshed session while Update tries for another minute to save it.
 //
-// The error wraps ErrNotFound if the session ended meanwhile. If refresh returns ErrEnded, the session ends, unless another replica
+// The error wraps ErrNotFound if the session ended meanwhile; then discard is called with the refreshed session. If refresh returns ErrEnded, the session ends, unless another replica
 // has refreshed it meanwhile: then Update returns that session.
-func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh) (*Session, error) {
-	u, err := s.join(ctx, id, refresh)
+func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh, discard Discard) (*Session, error) {
+	u, err := s.join(ctx, id, refresh, discard)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +69,7 @@ func (u *update) settle(session *Session, err error) {
 }
 
 // join returns the running update of an ID, or starts one.
-func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh) (*update, error) {
+func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh, discard Discard) (*update, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u, ok := s.updates[id]; ok {
@@ -76,7 +80,7 @@ func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh) (*update, e
 	}
 	u := &update{done: make(chan struct{})}
 	s.updates[id] = u
-	s.running.Go(func() { s.update(context.WithoutCancel(ctx), u, id, refresh) })
+	s.running.Go(func() { s.update(context.WithoutCancel(ctx), u, id, refresh, discard) })
 	return u, nil
 }
 
@@ -86,7 +90,7 @@ func (s *Sessions) forget(id ID) {
 	delete(s.updates, id)
 }
 
-func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh) {
+func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh, discard Discard) {
 	e, release, err := s.readWithLease(ctx, id)
 	if err != nil {
 		s.forget(id)
@@ -104,9 +108,12 @@ func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh
 		if errors.Is(err, ErrUnavailable) {
 			s.log.Warn("a refreshed session can't be saved yet", "error", err)
 			u.settle(next, nil)
-			s.retrySave(ctx, e, next)
+			s.retrySave(ctx, e, next, discard)
 			s.forget(id)
 			return
+		}
+		if errors.Is(err, ErrNotFound) {
+			discard(ctx, next)
 		}
 	}
 	s.forget(id)
@@ -170,6 +177,9 @@ func (s *Sessions) pause(ctx context.Context, d time.Duration) bool {
 // it was only rotated, its successor gets the tokens of next. If it has ended, it stays ended.
 func (s *Sessions) save(ctx context.Context, e *entry, next *Session) (*Session, error) {
 	for range attempts {
+		if err := s.reindex(ctx, e, next); err != nil {
+			return nil, err
+		}
 		err := s.store.swap(ctx, e, &entry{id: e.id, session: next})
 		if !errors.Is(err, ErrChanged) {
 			return next, err
@@ -184,6 +194,21 @@ func (s *Sessions) save(ctx context.Context, e *entry, next *Session) (*Session,
 		e, next = now, now.session.With(next.Login)
 	}
 	return nil, fmt.Errorf("%w: the session kept changing", ErrUnavailable)
+}
+
+// reindex prepares the swap of e with next, if a refresh brought another sid: it adds the new index entries, and then looks for a logout.
+func (s *Sessions) reindex(ctx context.Context, e *entry, next *Session) error {
+	if next.Login.SID == e.session.Login.SID {
+		return nil
+	}
+	if err := s.store.index(ctx, e.id, next); err != nil {
+		return err
+	}
+	ended, err := s.marked(ctx, &next.Login)
+	if ended {
+		err = errors.Join(fmt.Errorf("%w: %w", ErrNotFound, ErrLoggedOut), s.discard(ctx, e.id))
+	}
+	return err
 }
 
 // endRefused ends a session whose refresh token was refused. It makes the same comparison as save: if another replica has refreshed
@@ -211,13 +236,16 @@ func (s *Sessions) endRefused(ctx context.Context, e *entry, refused error) (*Se
 
 // retrySave tries to save a refreshed session while the store can't be reached: the former refresh token may be invalid by now.
 // When Close begins it tries once more.
-func (s *Sessions) retrySave(ctx context.Context, e *entry, next *Session) {
+func (s *Sessions) retrySave(ctx context.Context, e *entry, next *Session, discard Discard) {
 	ctx, cancel := context.WithTimeout(ctx, s.timing.save)
 	defer cancel()
 	for pause := s.timing.minPause; ; pause = min(2*pause, s.timing.maxPause) {
 		more := s.pause(ctx, pause)
 		_, err := s.save(ctx, e, next)
 		switch {
+		case errors.Is(err, ErrNotFound):
+			discard(ctx, next)
+			return
 		case !errors.Is(err, ErrUnavailable):
 			return
 		case !more:

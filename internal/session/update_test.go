@@ -68,7 +68,7 @@ func TestFiftyRequestsOnTwoReplicasRefreshOnce(t *testing.T) {
 				if n == 49 {
 					close(begun)
 				}
-				got, err := replicas[n%2].Update(t.Context(), id, i.refresh)
+				got, err := replicas[n%2].Update(t.Context(), id, i.refresh, noDiscard)
 				if err != nil || !refreshed(got) {
 					t.Errorf("got %v, %v, expected the refreshed session", got, err)
 				}
@@ -96,7 +96,7 @@ func TestLogoutDuringARefreshIsNotUndone(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := s.Update(t.Context(), id, i.refresh); !isNotFound(err) {
+		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !isNotFound(err) {
 			t.Errorf("got %v, expected %v", err, ErrNotFound)
 		}
 		r.gone(s, id)
@@ -109,14 +109,14 @@ func TestWhatRefreshSays(t *testing.T) {
 		s := r.sessions(usual)
 		id := r.start(s, nil, john())
 		before := r.open(s, id).Session
-		got, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { return nil, errRefused })
+		got, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { return nil, errRefused }, noDiscard)
 		if got != nil || !errors.Is(err, errRefused) {
 			t.Errorf("got %v, %v, expected %v", got, err, errRefused)
 		}
-		if _, err = s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { panic("a bug") }); err == nil {
+		if _, err = s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) { panic("a bug") }, noDiscard); err == nil {
 			t.Error("a panic was no error")
 		}
-		got, err = s.Update(t.Context(), id, func(_ context.Context, current *Session) (*Session, error) { return current, nil })
+		got, err = s.Update(t.Context(), id, func(_ context.Context, current *Session) (*Session, error) { return current, nil }, noDiscard)
 		if err != nil || got != before || r.open(s, id).Session != before {
 			t.Errorf("an unchanged session: got %v, %v", got, err)
 		}
@@ -124,7 +124,7 @@ func TestWhatRefreshSays(t *testing.T) {
 		_, err = s.Update(t.Context(), newID(), func(_ context.Context, current *Session) (*Session, error) {
 			called = true
 			return current, nil
-		})
+		}, noDiscard)
 		if !isNotFound(err) || called {
 			t.Errorf("no session: got %v, called %v", err, called)
 		}
@@ -140,11 +140,11 @@ func TestARefreshGoesOnWithoutItsCaller(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan struct{})
 		i.during = func() { cancel(); <-gone }
-		if _, err := s.Update(ctx, id, i.refresh); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrUnavailable) {
+		if _, err := s.Update(ctx, id, i.refresh, noDiscard); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 		close(gone)
-		if got, err := s.Update(t.Context(), id, i.refresh); err != nil || !refreshed(got) || i.calls.Load() != 1 {
+		if got, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil || !refreshed(got) || i.calls.Load() != 1 {
 			t.Errorf("got %v, %v after %d refreshes", got, err, i.calls.Load())
 		}
 	})
@@ -157,7 +157,7 @@ func TestUpdateFollowsARotatedID(t *testing.T) {
 		old := r.start(s, nil, i.login())
 		r.pass(50 * time.Minute)
 		next := r.open(s, old).ID
-		if got, err := s.Update(t.Context(), old, i.refresh); err != nil || !refreshed(got) {
+		if got, err := s.Update(t.Context(), old, i.refresh, noDiscard); err != nil || !refreshed(got) {
 			t.Fatalf("got %v, %v", got, err)
 		}
 		if !refreshed(r.open(s, next).Session) {
@@ -187,7 +187,7 @@ func TestARefreshOutlivesItsLease(t *testing.T) {
 			}
 			next = moved.id
 		}
-		if got, err := s.Update(t.Context(), id, i.refresh); err != nil || !refreshed(got) {
+		if got, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil || !refreshed(got) {
 			t.Fatalf("got %v, %v", got, err)
 		}
 		if got := r.open(other, next).Session; !refreshed(got) {
@@ -220,7 +220,7 @@ func TestTheFirstAnswerStays(t *testing.T) {
 		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
 		id := r.start(s, nil, i.login())
 		i.during = func() { r.quicker(other, id) }
-		got, err := s.Update(t.Context(), id, i.refresh)
+		got, err := s.Update(t.Context(), id, i.refresh, noDiscard)
 		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
 			t.Fatalf("got %v, %v, expected the session that the other replica saved", got, err)
 		}
@@ -241,13 +241,13 @@ func TestARefusedRefresh(t *testing.T) {
 		got, err := s.Update(t.Context(), id, func(context.Context, *Session) (*Session, error) {
 			r.quicker(other, id)
 			return nil, refused
-		})
+		}, noDiscard)
 		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
 			t.Errorf("got %v, %v, expected the session that the other replica saved", got, err)
 		}
 		r.open(other, id)
 		refuse := func(context.Context, *Session) (*Session, error) { return nil, refused }
-		if _, err := s.Update(t.Context(), id, refuse); !errors.Is(err, ErrEnded) {
+		if _, err := s.Update(t.Context(), id, refuse, noDiscard); !errors.Is(err, ErrEnded) {
 			t.Errorf("got %v, expected %v", err, ErrEnded)
 		}
 		r.gone(s, id)
@@ -262,7 +262,7 @@ func TestALoginDuringARefresh(t *testing.T) {
 		id := r.start(s, nil, i.login())
 		var next ID
 		i.during = func() { next = r.start(other, &id, john()) }
-		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrReplaced) {
+		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !errors.Is(err, ErrReplaced) {
 			t.Errorf("got %v, expected %v", err, ErrReplaced)
 		}
 		if got := r.open(other, next).Session; refreshed(got) {
@@ -282,7 +282,7 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 			close(begun)
 			<-s.closing.Done()
 		}
-		go s.Update(t.Context(), id, i.refresh)
+		go s.Update(t.Context(), id, i.refresh, noDiscard)
 		<-begun
 		go func() { closing <- s.Close() }()
 		if err := <-closing; err != nil {
@@ -291,7 +291,7 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 		if !refreshed(r.open(other, id).Session) {
 			t.Error("Close didn't wait")
 		}
-		if _, err := s.Update(t.Context(), id, i.refresh); !errors.Is(err, ErrUnavailable) {
+		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("after Close: got %v", err)
 		}
 	})
