@@ -43,7 +43,9 @@ func TestTimedOut(t *testing.T) {
 			r.Fatal(err)
 		}
 		expect("logged out by the provider after it has timed out", later, false)
-		last := r.start(s, nil, john())
+		after := john()
+		after.Began = r.clock.now().Add(time.Second)
+		last := r.start(s, nil, after)
 		r.pass(15*time.Minute + noteLife + time.Second)
 		expect("long ago", last, false)
 	})
