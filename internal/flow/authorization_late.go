@@ -30,7 +30,7 @@ func (f *authorizationCode) goOn(r *auth.Request, l *login, header http.Header, 
 		target = f.action.target(l)
 	}
 	answer := seeOther(r, target)
-	answer.Reason = auth.AsError(refused).Reason
+	answer.Reason = "login_stale"
 	return &auth.Result{Header: header, Answer: answer}, nil
 }
 

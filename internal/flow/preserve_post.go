@@ -183,8 +183,9 @@ func (f *keptForms) serve(r *auth.Request) (*auth.Result, error) {
 		return nil, methodNotAllowed("GET, POST")
 	}
 	if posts && !fromOwnPage(r) {
-		return nil, f.notSent(r, http.StatusForbidden, "form_from_elsewhere", "The button was not pressed on the page of this service.",
-			fmt.Errorf("Origin is %q, and Sec-Fetch-Site %q", r.Header["Origin"], r.Header["Sec-Fetch-Site"]))
+		return nil, f.notSent(r, &auth.Error{Status: http.StatusForbidden, Reason: "form_from_elsewhere",
+			Description: "The button was not pressed on the page of this service.",
+			Err:         fmt.Errorf("Origin is %q, and Sec-Fetch-Site %q", r.Header["Origin"], r.Header["Sec-Fetch-Site"])})
 	}
 	user, err := f.sessions.Authenticate(r)
 	if err != nil {
@@ -226,20 +227,21 @@ func (f *keptForms) open(r *auth.Request, user *auth.Identity, take bool) (*sess
 		return form, nil
 	}
 	f.sessions.store.TakeForm(context.WithoutCancel(r.Context()), id) // on an error it expires by itself
-	return nil, f.notSent(r, http.StatusForbidden, "form_of_another",
-		"It was written by another user than the one who is logged in now, so it was deleted.",
-		errors.New("the issuer, the subject or the origin of the form is another"))
+	return nil, f.notSent(r, &auth.Error{Status: http.StatusForbidden, Reason: "form_of_another",
+		Description: "It was written by another user than the one who is logged in now, so it was deleted.",
+		Err:         errors.New("the issuer, the subject or the origin of the form is another")})
 }
 
 // gone refuses a request for a form that the store doesn't have.
 func (f *keptForms) gone(r *auth.Request, err error) error {
-	return f.notSent(r, http.StatusNotFound, "form_gone",
-		"There is none: it was sent already, or it waited for longer than 15 minutes. Please look whether it has arrived.", err)
+	return f.notSent(r, &auth.Error{Status: http.StatusNotFound, Reason: "form_gone", Err: err,
+		Description: "There is none: it was sent already, or it waited for longer than 15 minutes. Please look whether it has arrived."})
 }
 
-// notSent refuses to send a form.
-func (f *keptForms) notSent(r *auth.Request, status int, reason, why string, err error) error {
-	return &auth.Error{Status: status, Reason: reason, Title: "No form was sent", Description: why, Link: r.Origin + f.home, Err: err}
+// notSent adds to the refusal to send a form the title of its page and the link.
+func (f *keptForms) notSent(r *auth.Request, e *auth.Error) error {
+	e.Title, e.Link = "No form was sent", r.Origin+f.home
+	return e
 }
 
 // resumed returns the request with which the browser sent the form, as the browser would send it now.
