@@ -135,6 +135,7 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_idling_timeout", s.IdlingTimeout == t.IdlingTimeout},
 		{"session_rolling_timeout", s.RollingTimeout == t.RollingTimeout},
 		{"session_absolute_timeout", s.AbsoluteTimeout == t.AbsoluteTimeout},
+		{"session_near_cache", s.NearCache == t.NearCache},
 		{"session_cookie_path", a.SessionCookie.Path == b.SessionCookie.Path},
 		{"session_cookie_domain", a.SessionCookie.Domain == b.SessionCookie.Domain},
 		{"session_cookie_same_site", a.SessionCookie.SameSite == b.SessionCookie.SameSite},

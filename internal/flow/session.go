@@ -19,6 +19,7 @@ type sessions struct {
 	refresh        sessionRefresh
 	route, home    string // the name and the first path of the route
 	reverify       bool   // verify the tokens at each request
+	closeStreams   bool   // a stream ends with its session
 	trustedOrigins []string
 	now            func() time.Time
 	log            *slog.Logger
@@ -48,7 +49,7 @@ func newSessions(b *base) *sessions {
 			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
-		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
+		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
 
@@ -114,7 +115,25 @@ func (f *sessions) resume(r *auth.Request, n int, store sessionStore, id session
 	if err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: current.Login.Identity, Header: header}, nil
+	return &auth.Result{Identity: current.Login.Identity, Header: header, Watcher: f.watcher(opened)}, nil
+}
+
+// watcher returns what watches the session for a stream. It is nil for a session in cookies: no store knows when that ends.
+func (f *sessions) watcher(opened *session.Opened) auth.Watcher {
+	switch {
+	case f.carried != nil:
+		return nil
+	case f.closeStreams:
+		return opened
+	}
+	return keptOpen{opened}
+}
+
+// A keptOpen watches a session for a stream that goes on after its end (session_close_streams: false).
+type keptOpen struct{ *session.Opened }
+
+func (o keptOpen) Watch(used func() bool, _ func()) (stop func()) {
+	return o.Opened.Watch(used, func() {})
 }
 
 // errForeign means that a valid cookie holds a login of another route: it was set on another host, or before the settings

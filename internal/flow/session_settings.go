@@ -14,8 +14,9 @@ type SessionSettings struct {
 	SessionCookieName string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
 	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
 	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify          bool           `yaml:"reverify" default:"false"` // verify the tokens of a session at each request
-	DisableSession    []Method       `yaml:"disable_session"`          // flows whose success begins no session
+	Reverify          bool           `yaml:"reverify" default:"false"`             // verify the tokens of a session at each request
+	CloseStreams      bool           `yaml:"session_close_streams" default:"true"` // a stream ends with its session
+	DisableSession    []Method       `yaml:"disable_session"`                      // flows whose success begins no session
 	// TrustedOrigins may, in addition to the request's own origin, send an Upgrade that a cookie or Basic authenticates.
 	TrustedOrigins []string `yaml:"trusted_origins"`
 }

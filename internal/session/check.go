@@ -2,9 +2,13 @@ package session
 
 import (
 	"fmt"
+	"time"
 
 	"sallyport/internal/check"
 )
+
+// maxNearCache is the longest session_near_cache without a warning.
+const maxNearCache = 10 * time.Second
 
 // Check reports what is wrong with the settings, by key. used says that a flow keeps sessions.
 func (s *Settings) Check(c check.Checker, used bool) {
@@ -15,6 +19,10 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	}
 	if !used {
 		return
+	}
+	if s.NearCache > maxNearCache && s.Storage == "redis" {
+		c.Warn("session_near_cache", "if a message of Redis is lost, a session goes on for so long after its logout: write 1, or 0 to ask Redis "+
+			"at each request")
 	}
 	for i, secret := range s.Secret {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
