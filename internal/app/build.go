@@ -160,8 +160,10 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 		return flow.Deps{}, i.Problem("token_exchange", err.Error())
 	}
 	return flow.Deps{
-		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Route: c.Name, Base: c.Route.Paths[0],
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring,
+		Route: c.Name, Base: c.Route.Paths[0], Paths: c.Route.Paths,
 		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
+		AllSessions: b.state.allSessions,
 	}, nil
 }
 
@@ -242,15 +244,22 @@ func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
 
 // sessions returns the sessions of a route. Without session_secret it uses a generated secret, and logs what that means.
 func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error) {
-	if len(s.Secret) == 0 {
+	generated := len(s.Secret) == 0
+	if generated {
 		s.Secret = []auth.Secret{b.state.sessionSecret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart ends all sessions, and a second replica can't read "+
-			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", route)
+			"this one's sessions and doesn't hear of a logout here; set session_secret to the output of: openssl rand -base64 32", "route", route)
 	}
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)
 	}
-	return take(b, &b.state.sessions, s, func() (*sessionSet, error) { return newSessionSet(s, b) })
+	return take(b, &b.state.sessions, s, func() (*sessionSet, error) {
+		if s.Storage == "memory" && !generated {
+			b.log.Warn("sessions are in memory, so another replica neither has them nor hears of a logout here; "+
+				"with several replicas set session_storage to redis", "route", route)
+		}
+		return newSessionSet(s, b)
+	})
 }
 
 func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {

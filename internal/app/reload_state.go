@@ -45,6 +45,14 @@ func newReloadState() *reloadState {
 	return s
 }
 
+// allSessions returns the session stores of all routes.
+func (s *reloadState) allSessions() (all []*session.Sessions) {
+	for _, set := range s.sessions.all() {
+		all = append(all, set.Sessions)
+	}
+	return all
+}
+
 // release removes the objects that aren't in used from the pools. It closes them after a delay, which lets requests in flight end.
 func (s *reloadState) release(used usedKeys, delay time.Duration) {
 	if all := s.remove(used); len(all) > 0 {

@@ -29,7 +29,11 @@ var sessionKind = Kind{
 	Name: "session", role: roleSession, defaultOn: true, exchangeable: true,
 	check: checkSession,
 	paths: func(_ view, base string) []OwnPath {
-		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
+		return []OwnPath{
+			{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true},
+			{Endpoint: backchannelName, Path: backchannelPath(base), Key: "paths", Shared: true},
+			{Endpoint: frontchannelName, Path: frontchannelPath(base), Key: "paths", Shared: true},
+		}
 	},
 }
 

@@ -17,7 +17,8 @@ type sessionStore interface {
 	Start(ctx context.Context, old *session.ID, l session.Login) (session.ID, *session.Session, error)
 	Open(ctx context.Context, id session.ID) (*session.Opened, error)
 	Update(ctx context.Context, id session.ID, refresh session.Refresh, discard session.Discard) (*session.Session, error)
-	End(ctx context.Context, id session.ID) error
+	Peek(ctx context.Context, id session.ID) (*session.Session, error)
+	EndLogin(ctx context.Context, id session.ID) (*session.Session, error)
 	EndIfUnchanged(ctx context.Context, id session.ID, read *session.Session) error
 }
 
@@ -79,8 +80,8 @@ func (f *sessionCookies) setChunks(r *auth.Request, n int, s *session.Session) (
 	return h, nil
 }
 
-// clearChunks returns the header that deletes the cookies of one client's login that the request has, or only the stale ones: those that its
-// session has no chunk in.
+// clearChunks returns the header that deletes the cookies of one client's login that the request has, or only the stale ones: those that
+// its session has no chunk in.
 func (f *sessionCookies) clearChunks(r *auth.Request, n int, stale bool) http.Header {
 	c, k, h := &f.cookies[n], f.read(r, n), http.Header{}
 	for _, index := range chunkIndexes {

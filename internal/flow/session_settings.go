@@ -64,8 +64,8 @@ func (s *SessionSettings) cookieNames(id loginID, multiIssuer bool) []string {
 	return names
 }
 
-// refreshes reports whether the tokens of sessions are refreshed. With storage cookie a refresh needs a single process, because each process
-// would use the refresh token in the cookie.
+// refreshes reports whether the tokens of sessions are refreshed. With storage cookie a refresh needs a single process, because each
+// process would use the refresh token in the cookie.
 func (s *SessionSettings) refreshes(storage *session.Settings) bool {
 	return s.RefreshTokens && (storage.Storage != "cookie" || storage.CookieSingleProcess)
 }

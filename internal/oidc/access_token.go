@@ -29,7 +29,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayP
 	}
 	issuer := issuers[0]
 	if len(issuers) > 1 {
-		if issuer, err = issuerNamed(ctx, t.claims.String("iss"), issuers); err != nil {
+		if issuer, err = IssuerNamed(ctx, t.claims.String("iss"), issuers); err != nil {
 			return nil, err
 		}
 	}

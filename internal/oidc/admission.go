@@ -109,6 +109,12 @@ func admitted[T any](ctx context.Context, i *Issuer, by Caller, call func(contex
 	return result, err
 }
 
+// Admit waits until a caller's request may cost the gate work for this issuer. It counts as a call of the client address. The caller must
+// call leave at the end; failed says that the request was refused. The error wraps ErrUnavailable.
+func (i *Issuer) Admit(ctx context.Context, caller netip.Addr) (leave func(failed bool), err error) {
+	return i.calls.admit(ctx, caller)
+}
+
 // join counts a new call of a client address. Weight is how much of the address's share the call takes: more than 1 after many failures.
 func (a *admission) join(address netip.Prefix) (c *addressCalls, weight int64, err error) {
 	a.mu.Lock()

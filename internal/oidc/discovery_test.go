@@ -138,7 +138,10 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 		"userinfo_endpoint":      func(t *testing.T, c *Client) error { _, err := c.Userinfo(t.Context(), "x", Caller{}); return err },
 		"introspection_endpoint": func(t *testing.T, c *Client) error { _, err := c.Introspect(t.Context(), "x", Caller{}); return err },
 		"revocation_endpoint":    func(t *testing.T, c *Client) error { return c.Revoke(t.Context(), "x", "access_token", "token") },
-		"end_session_endpoint":   func(t *testing.T, c *Client) error { _, _, err := c.EndSession(t.Context(), "", "", ""); return err },
+		"end_session_endpoint": func(t *testing.T, c *Client) error {
+			_, _, err := c.EndSession(t.Context(), LogoutRequest{})
+			return err
+		},
 	}
 	p, c, _ := begin(t, asJSON)
 	for _, e := range new(Metadata).endpoints() {

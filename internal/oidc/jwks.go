@@ -19,7 +19,8 @@ const (
 	// retryLostSet is when the keys are fetched again after one of several key sets could not be fetched.
 	retryLostSet = time.Minute
 
-	// issuerFetchInterval is the least time between two fetches of keys that tokens from the issuer itself cause.
+	// issuerFetchInterval is the least time between two fetches of keys that tokens from the issuer itself cause, and between two that
+	// logout tokens cause.
 	issuerFetchInterval = 5 * time.Second
 )
 
@@ -39,7 +40,7 @@ func newKeyStore(fetch func(context.Context) error, s IssuerSettings, now func()
 	return &keyStore{
 		published: published[keySet]{fetch: fetch, maxAge: keysMustRenew, now: now, flight: newFetchFlight(s.Timeout)},
 		tokens:    newTokenCache(),
-		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval},
+		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval, fromLogout: issuerFetchInterval},
 		byURL:     map[string][]key{},
 	}
 }

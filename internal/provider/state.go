@@ -135,16 +135,18 @@ func (s *state) session(cookie string, now time.Time) *session {
 }
 
 // endSession ends the session with a sid and revokes its grants, except those with offline_access (OIDC Back-Channel Logout
-// §2.7).
-func (s *state) endSession(sid string) {
+// §2.7). It returns the clients that have tokens of the session.
+func (s *state) endSession(sid string) []*Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	clients := s.clientsOf(sid)
 	maps.DeleteFunc(s.sessions, func(_ string, v *session) bool { return v.sid == sid })
 	s.eachGrant(func(g *grant) {
 		if g.session.sid == sid && !slices.Contains(g.scope, "offline_access") {
 			g.revoked = true
 		}
 	})
+	return clients
 }
 
 // eachGrant calls f for every grant, for some more than once; mu must be held.

@@ -134,17 +134,19 @@ type Decision struct {
 
 	endpoint      *boundEndpoint // nil: the request is for the upstream
 	target        target
-	host          string       // host[:port] by which the route was chosen
-	prefix        string       // the path prefix that a trusted proxy removed
-	preflight     bool         // a CORS preflight that passes without a credential
-	authOff       bool         // the rule has auth: off, so Authorization is for the upstream
-	watcher       auth.Watcher // of the login; nil: it isn't watched
-	stream        *stream      // nil: the request isn't forwarded, or the login isn't watched
-	credential    []auth.Param // the parameters of the request that had the credential
-	upstreamQuery *string      // replaces the query for the upstream, unless nil
-	forwarded     bool         // forward was called
-	upstreamErr   *auth.Error  // the refusal if the upstream failed
-	idHeader      [1]string    // the value of X-Request-Id, here to save an allocation
+	host          string        // host[:port] by which the route was chosen
+	prefix        string        // the path prefix that a trusted proxy removed
+	resume        *http.Request // the request that is decided in place of this one; nil: none
+	isResumed     bool          // this is such a request
+	preflight     bool          // a CORS preflight that passes without a credential
+	authOff       bool          // the rule has auth: off, so Authorization is for the upstream
+	watcher       auth.Watcher  // of the login; nil: it isn't watched
+	stream        *stream       // nil: the request isn't forwarded, or the login isn't watched
+	credential    []auth.Param  // the parameters of the request that had the credential
+	upstreamQuery *string       // replaces the query for the upstream, unless nil
+	forwarded     bool          // forward was called
+	upstreamErr   *auth.Error   // the refusal if the upstream failed
+	idHeader      [1]string     // the value of X-Request-Id, here to save an allocation
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -48,8 +48,8 @@ func (k *Carried) Start(_ context.Context, old *ID, l Login) (ID, *Session, erro
 	return next.carried.id, next, nil
 }
 
-// Open returns the session. The error wraps ErrNotFound if it has timed out, or has ended in this process; ErrReplaced if a login of the same
-// browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the rolling
+// Open returns the session. The error wraps ErrNotFound if it has timed out, or has ended in this process; ErrReplaced if a login of the
+// same browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the rolling
 // timeout, or a use was recorded, or another request has refreshed it.
 func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	if k.session == nil {
@@ -62,15 +62,26 @@ func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	return &Opened{ID: s.carried.id, Session: s, Rotated: s != k.session}, nil
 }
 
-// End ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid elsewhere.
-func (k *Carried) End(context.Context, ID) error {
+// Peek returns the session as Open does, but never with a new ID or a new use.
+func (k *Carried) Peek(context.Context, ID) (*Session, error) {
+	if k.session == nil {
+		return nil, ErrNotFound
+	}
+	return k.sessions.peek(k.session)
+}
+
+// EndLogin ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid elsewhere.
+// It returns the newest version of the session that is known here.
+func (k *Carried) EndLogin(context.Context, ID) (*Session, error) {
 	c := k.sessions
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k.session != nil {
-		c.end(k.session, false)
+	if k.session == nil {
+		return nil, nil
 	}
-	return nil
+	newest := c.newest(k.session, c.now())
+	c.end(k.session, false)
+	return newest, nil
 }
 
 // EndIfUnchanged ends the login, as End does, unless this process has a newer version than read: then it returns ErrChanged.
@@ -95,8 +106,8 @@ func (k *Carried) MayClear() bool {
 }
 
 // Update refreshes the session once, for all requests of this process. Those that carry the session as it was before get the result for
-// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends. If the login ended meanwhile,
-// the error wraps ErrNotFound, and discard is called with the refreshed session.
+// another minute. A refresh goes on after its caller has given up. If refresh returns ErrEnded, the login ends. If the login ended
+// meanwhile, the error wraps ErrNotFound, and discard is called with the refreshed session.
 func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh, discard Discard) (*Session, error) {
 	u, err := k.sessions.join(ctx, k.session, refresh, discard)
 	if err != nil {

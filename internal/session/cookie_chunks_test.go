@@ -190,7 +190,8 @@ func TestCookieSizes(t *testing.T) {
 	compressible := randomLogin(0)
 	compressible.Identity.Tokens.IDToken = strings.Repeat("a", maxContent)
 	for name, err := range map[string]error{
-		"12 KiB": seal(randomLogin(12000), room), "more chunks": seal(randomLogin(20000), room), "after compression": seal(compressible, room),
+		"12 KiB": seal(randomLogin(12000), room), "more chunks": seal(randomLogin(20000), room),
+		"after compression": seal(compressible, room),
 	} {
 		if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "session_storage: redis") {
 			t.Errorf("%s: got %v", name, err)

@@ -9,11 +9,11 @@ import (
 const maxDecoded = 64 << 20
 
 // A decodedSessions has the sessions of cookies that were opened before, so that equal cookies are neither decrypted nor parsed again. Each
-// hit still judges the timeouts. When the younger half is full, it becomes the older half, and what was in the older half and not used since
-// then goes.
+// hit still judges the timeouts. When the younger half is full, it becomes the older half, and what was in the older half and not used
+// since then goes.
 //
-// It compares all bytes of the cookies, which costs less than a hash. The time that this takes reveals nothing to a client that doesn't know
-// the ID, which is as secret as the rest.
+// It compares all bytes of the cookies, which costs less than a hash. The time that this takes reveals nothing to a client that doesn't
+// know the ID, which is as secret as the rest.
 type decodedSessions struct {
 	mu             sync.Mutex
 	younger, older map[head]decodedSession

@@ -53,7 +53,7 @@ type latestSession struct {
 const (
 	maxLoginNotes = 200_000 // when there are more, the one that would be forgotten first goes
 	maxLatest     = 10_000
-	noteLife      = time.Hour      // longer than an answer takes that could bring an older version
+	loginNoteLife = time.Hour      // longer than an answer takes that could bring an older version
 	endedLife     = 24 * time.Hour // of an ended login without session_absolute_timeout
 	refreshedLife = time.Minute    // how long requests with the old cookie get the refreshed tokens
 )
@@ -77,8 +77,8 @@ func (c *CookieSessions) close() {
 	c.running.Wait()
 }
 
-// Read returns the session in the cookies of a request whose name is name or one of its chunks. Of several it takes the one with the highest
-// version that opens.
+// Read returns the session in the cookies of a request whose name is name or one of its chunks. Of several it takes the one with the
+// highest version that opens.
 func (c *CookieSessions) Read(name string, cookies []*http.Cookie) *Carried {
 	sets, sent := chunksOf(name, cookies)
 	for i := range sets {
@@ -113,8 +113,8 @@ func (c *CookieSessions) open(name string, set *chunkSet) *Session {
 	return s
 }
 
-// Seal returns the values of the cookies of a session that Start, Open or Update of a Carried returned: see ChunkName. Each has at most room
-// bytes. The error wraps ErrTooLarge if they are too long for browsers.
+// Seal returns the values of the cookies of a session that Start, Open or Update of a Carried returned: see ChunkName. Each has at most
+// room bytes. The error wraps ErrTooLarge if they are too long for browsers.
 func (c *CookieSessions) Seal(name string, room int, s *Session) ([]string, error) {
 	plain, err := pack(s)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *CookieSessions) Seal(name string, room int, s *Session) ([]string, erro
 	values := split(record, h, room)
 	size := cookieSize(name, values)
 	if size > maxCookies {
-		return nil, fmt.Errorf("%w: they have %d bytes, at most %d are allowed: write session_storage: redis", ErrTooLarge, size, maxCookies)
+		return nil, fmt.Errorf("%w: they have %d bytes of at most %d: write session_storage: redis", ErrTooLarge, size, maxCookies)
 	}
 	c.warnLong(size)
 	set := &chunkSet{head: h}
@@ -170,15 +170,10 @@ func (c *CookieSessions) MaySet(value string) bool {
 func (c *CookieSessions) current(s *Session) (*Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, key := c.now(), s.carried.id.lineage()
-	if n, known := c.logins.Get(key); known && n.replaced {
-		return nil, ErrReplaced
-	} else if known && n.ended {
-		return nil, ErrNotFound
-	}
-	s = c.newest(s, now)
-	if c.timeouts.over(s, now) || c.timeouts.idling > 0 && now.Sub(s.carried.used) >= c.timeouts.idling {
-		return nil, fmt.Errorf("%w: timed out", ErrNotFound)
+	now := c.now()
+	s, err := c.live(s, now)
+	if err != nil {
+		return nil, err
 	}
 	second := now.UTC().Truncate(time.Second)
 	rotates := c.timeouts.rotationDue(s, now)
@@ -194,6 +189,27 @@ func (c *CookieSessions) current(s *Session) (*Session, error) {
 	next.carried = &carriage{id: id, version: nextVersion(s, now), used: second}
 	c.publish(&next, now, grace)
 	return &next, nil
+}
+
+// peek returns the newest version of a session that is known here.
+func (c *CookieSessions) peek(s *Session) (*Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live(s, c.now())
+}
+
+// live returns the newest version of a session that is known here, unless the login has ended. The caller holds the lock.
+func (c *CookieSessions) live(s *Session, now time.Time) (*Session, error) {
+	if n, known := c.logins.Get(s.carried.id.lineage()); known && n.replaced {
+		return nil, ErrReplaced
+	} else if known && n.ended {
+		return nil, ErrNotFound
+	}
+	s = c.newest(s, now)
+	if c.timeouts.over(s, now) || c.timeouts.idling > 0 && now.Sub(s.carried.used) >= c.timeouts.idling {
+		return nil, fmt.Errorf("%w: timed out", ErrNotFound)
+	}
+	return s, nil
 }
 
 // newest returns the version that requests with an older one get, or s itself.
@@ -221,7 +237,7 @@ func (c *CookieSessions) publish(s *Session, now time.Time, life time.Duration) 
 	}
 	c.latest.Put(key, latestSession{s, until})
 	n, _ := c.logins.Get(key)
-	n.version, n.until = max(n.version, s.carried.version), now.Add(noteLife)
+	n.version, n.until = max(n.version, s.carried.version), now.Add(loginNoteLife)
 	c.logins.Put(key, n)
 }
 

@@ -194,7 +194,7 @@ func TestCookieLogout(t *testing.T) {
 	k := j.read(c)
 	discarded := 0
 	_, err := k.Update(t.Context(), ID{}, func(_ context.Context, s *Session) (*Session, error) {
-		if err := j.read(c).End(t.Context(), ID{}); err != nil {
+		if _, err := j.read(c).EndLogin(t.Context(), ID{}); err != nil {
 			t.Error(err)
 		}
 		return s.With(john()), nil

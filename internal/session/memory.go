@@ -24,6 +24,7 @@ type memoryStore struct {
 	timeouts timeouts
 	now      func() time.Time
 	log      *slog.Logger
+	notes    atomic.Bool // entries stay after their deadline, as notes
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 	watchers watchers[ID]
@@ -32,6 +33,7 @@ type memoryStore struct {
 	entries *cache.ExpiringMap[ID, *memoryEntry]
 	ids     map[indexKey]map[ID]struct{} // the index
 	leases  *cache.ExpiringMap[ID, lease]
+	forms   *cache.ExpiringMap[ID, memoryForm]
 	marks   *cache.ExpiringMap[indexKey, memoryMark]
 	stored  uint64    // the number of entries that were ever stored
 	warned  time.Time // when a full store was last logged
@@ -78,11 +80,12 @@ type lease struct {
 func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
 		timeouts: t, now: now, log: log, stop: make(chan struct{}),
-		entries: cache.NewExpiringMap[ID](maxSessions, (*memoryEntry).expires),
-		ids:     map[indexKey]map[ID]struct{}{},
-		leases:  cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
-		marks:   cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
+		ids:    map[indexKey]map[ID]struct{}{},
+		leases: cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
+		marks:  cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
+		forms:  newMemoryForms(),
 	}
+	m.entries = cache.NewExpiringMap[ID](maxSessions, m.removal)
 	m.stopped.Go(m.sweepUntilClosed)
 	return m
 }
@@ -108,7 +111,7 @@ func (m *memoryStore) sweepUntilClosed() {
 	}
 }
 
-// sweep removes expired entries, leases and marks.
+// sweep removes expired entries, leases, marks and forms.
 func (m *memoryStore) sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,6 +120,7 @@ func (m *memoryStore) sweep() {
 		m.gone(s)
 	}
 	m.leases.Sweep(now)
+	m.forms.Sweep(now)
 	m.marks.Sweep(now)
 }
 

@@ -28,6 +28,7 @@ type redisStore struct {
 	now      func() time.Time
 	log      *slog.Logger
 	decoded  *otter.Cache[ID, *cachedEntry]
+	notes    atomic.Bool // keepNote stores notes
 	near     *nearCache
 	watchers watchers[string] // by digest
 
@@ -114,6 +115,7 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	if err != nil {
 		return storeError(err)
 	}
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return nil
 }
@@ -145,6 +147,9 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		touched = cached.touched.Load()
 	}
 	r.cache(e, touched)
+	if e.session == nil {
+		r.dropNote(ctx, digest)
+	}
 	if old != nil && old.session != nil {
 		r.unindex(ctx, old.id, old.session, loginOf(e))
 	}
@@ -169,6 +174,7 @@ func (r *redisStore) drop(ctx context.Context, old *entry) error {
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
+	r.dropNote(ctx, digest)
 	if old.session != nil {
 		r.unindex(ctx, old.id, old.session, nil)
 	}

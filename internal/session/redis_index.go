@@ -45,6 +45,9 @@ func (r *redisStore) names(kind string, key indexKey) []string {
 func (r *redisStore) index(ctx context.Context, id ID, s *Session) (err error) {
 	over := "inf"
 	if end := r.timeouts.end(s); !end.IsZero() {
+		if r.notes.Load() { // a logout must find the note
+			end = end.Add(noteLife)
+		}
 		over = strconv.FormatInt(end.UnixMilli(), 10)
 	}
 	s.Login.eachIndexKey(func(key indexKey) {
@@ -150,6 +153,7 @@ func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err 
 		n, err = endScript.Run(ctx, c, []string{record, r.key("d:", digest)}, r.channel(), digest).Int()
 		return err
 	})
+	r.dropNote(ctx, digest)
 	r.changed(digest)
 	return n, storeError(err)
 }

@@ -61,7 +61,9 @@ func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry, use boo
 	if use && r.touchDue(cached, now) && cached.touched.CompareAndSwap(last, now.UnixNano()) {
 		var record string
 		record, err = r.touch(ctx, cached.entry, now)
-		same = record == cached.record
+		if same = err == nil && record == cached.record; same {
+			r.keepNote(ctx, cached.entry, now)
+		}
 	} else {
 		same, err = r.sameRecord(ctx, cached)
 	}
@@ -118,6 +120,7 @@ func (r *redisStore) readNew(ctx context.Context, id ID, use bool) (*entry, erro
 			return nil, err
 		}
 	}
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return e, nil
 }

@@ -23,7 +23,7 @@ import (
 
 // commands are the commands that the gate's ACL user needs.
 const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore " +
-	"+hset +hmget +scan +publish +subscribe " +
+	"+hset +hmget +getdel +scan +publish +subscribe " +
 	"+eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
