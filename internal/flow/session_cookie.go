@@ -19,6 +19,7 @@ type sessionCookies struct {
 	keyring  *keyring.Keyring
 	cookies  []cookie // by the index of client_id
 	audience string
+	loop     *loginLoop // nil: the route has no login
 }
 
 // matches reports whether a session is a login of the client with index n, at this route's issuer and session_audience.
@@ -140,5 +141,6 @@ func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
 	}
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)
+	f.loop.cookieCleared(h, r)
 	return h
 }
