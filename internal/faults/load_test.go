@@ -282,6 +282,7 @@ func (u *user) logout() {
 		time.Sleep(nearCache)
 	case fault:
 		u.load.count("logout failed during the fault")
+		u.client = nil // a logout clears the browser's cookie in any case
 	default:
 		u.load.bad("logout failed", "%s: %v %d %s", u.name, err, status(res), body)
 	}
