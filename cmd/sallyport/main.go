@@ -59,7 +59,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c := &command{name: args[0], args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr}
 	c.flags = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	commands := map[string]func(context.Context) error{
-		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "sessions": c.sessions, "demo": c.demo, "secret": c.secret,
+		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "sessions": c.sessions,
+		"demo": c.demo, "secret": c.secret,
 		"schema": c.schema, "version": c.version,
 	}
 	execute := commands[strings.TrimLeft(c.name, "-")]

@@ -36,7 +36,8 @@ func newSessionRig(t *testing.T) *sessionRig {
 		return fmt.Sprintf("  - {route: {paths: [/%s], upstream: \"http://127.0.0.1:1\"}, oidc: {client_id: %[1]s%s}}\n", client, more)
 	}
 	inRedis := fmt.Sprintf(", session_storage: redis, redis: {host: 127.0.0.1, port: %d}", r.redis.Port)
-	text := "admin: {listen: off}\noidc: {issuer: \"https://idp.example.com\", client_secret: s, session_secret: 0123456789abcdef0123456789abcdef}\n" +
+	text := "admin: {listen: off}\noidc: {issuer: \"https://idp.example.com\", client_secret: s, " +
+		"session_secret: 0123456789abcdef0123456789abcdef}\n" +
 		"routes:\n" + route("a", "") + route("b", ", session_idling_timeout: 600") + route("c", inRedis) +
 		route("d", inRedis+", session_rolling_timeout: 60")
 	name := filepath.Join(t.TempDir(), "gate.yaml")
@@ -65,8 +66,11 @@ func (r *sessionRig) start(subject, sid string, clients ...string) {
 	for _, client := range clients {
 		store := r.builder.Load().sessionStores[map[string]int{"a": 0, "b": 1, "c": 2, "d": 2}[client]]
 		_, _, err := store.Start(r.Context(), nil, session.Login{
-			Issuer: sessionIssuer, ClientID: client, Subject: subject, SID: sid, Route: "route of " + client, Began: time.Now().Add(-time.Minute),
-			Identity: &auth.Identity{IDToken: auth.Claims{"email": "a-claim"}, Tokens: auth.Tokens{AccessToken: "a-token", RefreshToken: "a-token"}},
+			Issuer: sessionIssuer, ClientID: client, Subject: subject, SID: sid, Route: "route of " + client,
+			Began: time.Now().Add(-time.Minute),
+			Identity: &auth.Identity{
+				IDToken: auth.Claims{"email": "a-claim"}, Tokens: auth.Tokens{AccessToken: "a-token", RefreshToken: "a-token"},
+			},
 		})
 		if err != nil {
 			r.Fatal(err)
@@ -150,7 +154,8 @@ func TestSessionsOfAllStores(t *testing.T) {
 		}
 	}
 	for _, limit := range []string{"1", "2", "5", "1000", "18446744073709551615", "99999999999999999999"} {
-		if all, pages := r.list("?limit=" + limit); !slices.Equal(all, expected) || limit == "1" && pages < 8 || limit == "1000" && pages != 1 {
+		all, pages := r.list("?limit=" + limit)
+		if !slices.Equal(all, expected) || limit == "1" && pages < 8 || limit == "1000" && pages != 1 {
 			t.Errorf("limit %s: got %q on %d pages", limit, all, pages)
 		}
 	}
@@ -208,20 +213,23 @@ func TestSessionRequestsThatAreRefused(t *testing.T) {
 	r := newSessionRig(t)
 	r.start("john", "1", "a")
 	for _, query := range []string{
-		"", "?", "?iss=" + sessionIssuer, "?iss=x&client_id=a", "?client_id=a&route=x", "?sub=john&sid=1", "?sub=john&route=x", "?route=x&iss=x",
+		"", "?", "?iss=" + sessionIssuer, "?iss=x&client_id=a", "?client_id=a&route=x", "?sub=john&sid=1",
+		"?sub=john&route=x", "?route=x&iss=x",
 		"?limit=1", "?sub=john&limit=1", "?sub=john&page=x",
 	} {
 		r.ask("DELETE", query, http.StatusBadRequest)
 	}
 	for _, query := range []string{
-		"?sub=", "?sub", "?sub=john&sub=john", "?sub=john&sub=", "?user=john", "?Sub=john", "?sub=john;route=a", "?sub=%zz", "?&=", "?sub=john&x",
+		"?sub=", "?sub", "?sub=john&sub=john", "?sub=john&sub=", "?user=john", "?Sub=john",
+		"?sub=john;route=a", "?sub=%zz", "?&=", "?sub=john&x",
 	} {
 		r.ask("DELETE", query, http.StatusBadRequest)
 		r.ask("GET", query, http.StatusBadRequest)
 	}
 	name := r.builder.Load().sessionStores[0].name
 	for _, query := range []string{
-		"?limit=0", "?limit=-1", "?limit=x", "?limit=1&limit=1", "?page=x", "?page=.", "?page=0123456789abcdef.", "?page=" + name, "?page=" + name + ".x",
+		"?limit=0", "?limit=-1", "?limit=x", "?limit=1&limit=1", "?page=x", "?page=.",
+		"?page=0123456789abcdef.", "?page=" + name, "?page=" + name + ".x",
 		"?page=", "?sub=john&page=" + name + ".1",
 	} {
 		r.ask("GET", query, http.StatusBadRequest)
@@ -249,7 +257,8 @@ func TestEndingSessionsWithoutRedis(t *testing.T) {
 	r.ask("GET", "", http.StatusServiceUnavailable)
 	r.log.await(t, `"msg":"sessions are ended on request, but perhaps not all","client":"127.0.0.1:\d+","by":"sub","ended":(2),"error":`)
 	r.redis.Restart(t)
-	for end := time.Now().Add(10 * time.Second); r.builder.Load().sessionStores[2].Ping(context.Background()) != nil && time.Now().Before(end); {
+	third := r.builder.Load().sessionStores[2]
+	for end := time.Now().Add(10 * time.Second); third.Ping(context.Background()) != nil && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	r.lists("?sub=john")

@@ -30,8 +30,11 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
 	b.Cleanup(upstream.Close)
 	p := provider.Start(b, provider.Config{
-		Clients: []provider.Client{{ID: "app", Secret: "secret", RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/cookie/oauth2/callback"}}},
-		Users:   []provider.User{{Username: "john", Password: "doe"}},
+		Clients: []provider.Client{{
+			ID: "app", Secret: "secret",
+			RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/cookie/oauth2/callback"},
+		}},
+		Users: []provider.User{{Username: "john", Password: "doe"}},
 	})
 	name := filepath.Join(b.TempDir(), "gate.yaml")
 	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n"+

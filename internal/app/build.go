@@ -248,7 +248,8 @@ func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error
 	if generated {
 		s.Secret = []auth.Secret{b.state.sessionSecret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart ends all sessions, and a second replica can't read "+
-			"this one's sessions and doesn't hear of a logout here; set session_secret to the output of: openssl rand -base64 32", "route", route)
+			"this one's sessions and doesn't hear of a logout here; set session_secret to the output of: openssl rand -base64 32",
+			"route", route)
 	}
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)

@@ -54,7 +54,9 @@ const demoHelp = `
   /public needs no credential:
     curl http://{{.Gate}}/public
   A program sends an access token:
-    curl -H "Authorization: Bearer $(curl -s -u demo:demo-secret -d grant_type=password -d username=alice -d password=alice -d scope=openid http://{{.Issuer}}/token | sed 's/.*"access_token" *: *"\([^"]*\)".*/\1/')" http://{{.Gate}}/api/whoami
+    token=$(curl -s -u demo:demo-secret -d 'grant_type=password&username=alice&password=alice&scope=openid' \
+      http://{{.Issuer}}/token | sed 's/.*"access_token" *: *"\([^"]*\)".*/\1/')
+    curl -H "Authorization: Bearer $token" http://{{.Gate}}/api/whoami
 
   Ctrl-C stops the demo.
 

@@ -66,7 +66,9 @@ func (s *sessionStore) indexed(q session.Selection) (all []session.Selection, ok
 }
 
 // list returns a page of the selected sessions as Sessions.List does. All that the index finds is on one page.
-func (s *sessionStore) list(ctx context.Context, q session.Selection, page string, limit int) (found []session.Listed, next string, err error) {
+func (s *sessionStore) list(
+	ctx context.Context, q session.Selection, page string, limit int,
+) (found []session.Listed, next string, err error) {
 	all, ok := s.indexed(q)
 	switch {
 	case !ok:

@@ -57,8 +57,10 @@ func startCluster(t *testing.T, upstream http.Handler, settings string) *cluster
 	t.Cleanup(back.Close)
 	site := freeport.Port()
 	p := provider.Start(t, provider.Config{
-		Clients: []provider.Client{{ID: "app", Secret: "secret", RedirectURIs: []string{fmt.Sprintf("http://127.0.0.1:%d/oauth2/callback", site)}}},
-		Users:   []provider.User{{Username: "john", Password: "doe"}},
+		Clients: []provider.Client{{
+			ID: "app", Secret: "secret", RedirectURIs: []string{fmt.Sprintf("http://127.0.0.1:%d/oauth2/callback", site)},
+		}},
+		Users: []provider.User{{Username: "john", Password: "doe"}},
 	})
 	c := &cluster{T: t, redis: redistest.Start(t), provider: p}
 	name := filepath.Join(t.TempDir(), "gate.yaml")
@@ -138,7 +140,8 @@ func (c *cluster) open(kind, cookie string) io.Reader {
 			c.Fatal(err)
 		}
 		c.Cleanup(func() { conn.Close() })
-		fmt.Fprintf(conn, "GET /websocket HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nCookie: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		fmt.Fprintf(conn, "GET /websocket HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nCookie: %s\r\n"+
+			"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 			conn.RemoteAddr(), c.replicas[0].URL, cookie)
 		b := bufio.NewReader(conn)
 		if res, err := http.ReadResponse(b, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
@@ -205,7 +208,8 @@ func TestStreamsEndAtALogoutElsewhere(t *testing.T) {
 	}
 }
 
-// With session_near_cache: 0 each request asks Redis, and a logout is effective everywhere at once. By default a second request doesn't ask.
+// With session_near_cache: 0 each request asks Redis, and a logout is effective everywhere at once. By default a second request doesn't
+// ask.
 func TestNearCacheSetting(t *testing.T) {
 	for settings, asks := range map[string]bool{"": false, ", session_near_cache: 0": true} {
 		c := startCluster(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), settings)

@@ -44,7 +44,9 @@ func replica(t *testing.T, client *redis.Client, secret auth.Secret, use string)
 	return New(Config[shared]{
 		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
 		Verdict: func(error) bool { return false },
-		Shared:  &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "sallyport:", Use: use, Log: slog.New(slog.DiscardHandler)},
+		Shared: &Shared{
+			Client: client, Keyring: mustKeyring(t, secret), Prefix: "sallyport:", Use: use, Log: slog.New(slog.DiscardHandler),
+		},
 	})
 }
 

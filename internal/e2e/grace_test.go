@@ -26,8 +26,8 @@ func TestBackButton(t *testing.T) {
 	tab.shoot("back-button")
 }
 
-// TestDoubleSubmit checks that an authorization response that arrives twice at the same time begins one session, and the browser ends at the
-// page of the login.
+// TestDoubleSubmit checks that an authorization response that arrives twice at the same time begins one session, and the browser ends at
+// the page of the login.
 func TestDoubleSubmit(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)

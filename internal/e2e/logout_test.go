@@ -112,8 +112,8 @@ func thief(t *testing.T, p *person, g *gate) *visitor {
 	return v
 }
 
-// TestLogoutByKeycloak checks that Keycloak, when an administrator ends a session, sends a logout token to the gate, which ends the login of
-// this session alone.
+// TestLogoutByKeycloak checks that Keycloak, when an administrator ends a session, sends a logout token to the gate, which ends the login
+// of this session alone.
 func TestLogoutByKeycloak(t *testing.T) {
 	t.Parallel()
 	const realm = "sallyport"

@@ -38,7 +38,8 @@ func TestLateResponses(t *testing.T) {
 			q := r.callback(l)
 			q.AddCookie(session)
 			res, err := r.endpoint("callback", q)
-			if err != nil || res.Answer.Status != http.StatusSeeOther || res.Answer.Header.Get("Location") != rigOrigin+c.to || res.Identity != nil {
+			if err != nil || res.Answer.Status != http.StatusSeeOther || res.Answer.Header.Get("Location") != rigOrigin+c.to ||
+				res.Identity != nil {
 				t.Fatalf("%s: %v, %v", name, res, err)
 			}
 			for _, set := range setCookies(res.Header) {
@@ -62,7 +63,8 @@ func TestLateResponses(t *testing.T) {
 	}
 }
 
-// TestNoCookies: a browser that sends no cookie gets a page that says so after one round: at the redirection endpoint, or at the page after the login.
+// TestNoCookies: a browser that sends no cookie gets a page that says so after one round: at the redirection endpoint, or at the page
+// after the login.
 func TestNoCookies(t *testing.T) {
 	r := newTokenRig(t, nil)
 	l := r.login("john", r.browse(loginPage), auth.Login{})
@@ -121,10 +123,12 @@ func TestRepeatedLogins(t *testing.T) {
 			q.AddCookie(c)
 		}
 		q.AddCookie(&http.Cookie{Name: "__Host-session_x", Value: "x"})
-		sent := &http.Cookie{Name: newSessionCookies(&r.settings.SessionSettings, loginIDOf(r.settings.view()), false)[0].secureName, Value: "x"}
+		cookies := newSessionCookies(&r.settings.SessionSettings, loginIDOf(r.settings.view()), false)
+		sent := &http.Cookie{Name: cookies[0].secureName, Value: "x"}
 		q.AddCookie(sent)
 		if n == maxRepeatedLogins {
-			if _, err := r.chain.Challenge(q, auth.Login{}); outcomeOf(err) != notSetUp || !strings.Contains(err.Error(), "3 logins in a row") {
+			_, err := r.chain.Challenge(q, auth.Login{})
+			if outcomeOf(err) != notSetUp || !strings.Contains(err.Error(), "3 logins in a row") {
 				t.Errorf("after %d logins: %v", n, err)
 			}
 			return

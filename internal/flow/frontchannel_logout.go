@@ -13,8 +13,8 @@ import (
 // maxSID is the length of the longest sid of a front-channel logout.
 const maxSID = 255
 
-// serveFrontchannel serves the front-channel logout endpoint (OIDC Front-Channel Logout §2), which a page of the provider shows in a frame.
-// Without both iss and sid nothing ends: another site could show the frame, too, but it doesn't know the sid.
+// serveFrontchannel serves the front-channel logout endpoint (OIDC Front-Channel Logout §2), which a page of the provider shows in a
+// frame. Without both iss and sid nothing ends: another site could show the frame, too, but it doesn't know the sid.
 func (p *providerLogout) serveFrontchannel(r *auth.Request) (*auth.Result, error) {
 	if r.Method != http.MethodGet {
 		return nil, methodNotAllowed("GET")

@@ -24,7 +24,8 @@ const (
 )
 
 // A logoutReturn gives the logout requests of a part a state, and checks it when the provider sends the browser back to
-// logout_redirect_uri (RP-Initiated Logout §2, §3). The state stands in a sealed cookie. Two tabs that log out at once have the same state.
+// logout_redirect_uri (RP-Initiated Logout §2, §3). The state stands in a sealed cookie. Two tabs that log out at once have the same
+// state.
 type logoutReturn struct {
 	cookie  cookie
 	keyring *keyring.Keyring

@@ -199,7 +199,8 @@ func (f *keptForms) serve(r *auth.Request) (*auth.Result, error) {
 		path, _, _ := strings.Cut(form.Target, "?")
 		return &auth.Result{Header: user.Header, Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 			Kind: auth.PageResume, Title: "Send your form?", Link: f.link, Action: "Send the form", Post: true,
-			Text: fmt.Sprintf("Your form for %s was not sent yet, because you had to log in again. It can be sent once.", path[:min(len(path), maxShownPath)]),
+			Text: fmt.Sprintf("Your form for %s was not sent yet, because you had to log in again. It can be sent once.",
+				path[:min(len(path), maxShownPath)]),
 		}}}, nil
 	}
 	header := http.Header{}
@@ -207,7 +208,8 @@ func (f *keptForms) serve(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Header: header, Resume: resumed(r, form)}, nil
 }
 
-// open returns the form that the request's cookie names, if it is the user's. With take the store has it no more, so it can't be sent twice.
+// open returns the form that the request's cookie names, if it is the user's. With take the store has it no more, so it can't be sent
+// twice.
 func (f *keptForms) open(r *auth.Request, user *auth.Identity, take bool) (*session.Form, error) {
 	id, ok := f.named(r)
 	if !ok {

@@ -117,7 +117,8 @@ func TestFormsThatAreKept(t *testing.T) {
 		}
 	}
 	r := newTokenRig(t, preservesPosts)
-	if _, err := r.chain.Challenge(r.postForm("a=b", r.sessionCookie("john")), auth.Login{Form: true}); !errors.Is(err, auth.ErrNoCredential) {
+	_, err := r.chain.Challenge(r.postForm("a=b", r.sessionCookie("john")), auth.Login{Form: true})
+	if !errors.Is(err, auth.ErrNoCredential) {
 		t.Errorf("a session that lives: %v", err)
 	}
 }

@@ -46,7 +46,8 @@ func newSessions(b *base) *sessions {
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, on: s.refreshes(of[session.Settings](b.view)), leeway: of[oidc.IssuerSettings](b.view).Leeway,
-			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
+			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil,
+			now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
 		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,

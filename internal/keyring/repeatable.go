@@ -12,8 +12,8 @@ import (
 const RecordOverhead = recordHead + 16
 
 // SealRepeatably returns the record of a value, as SealRecord does, but computes the nonce from the value: replicas that seal the same
-// value under the same name and salt return the same bytes. So a browser that receives a cookie in chunks from two of them can't mix the chunks
-// up. Only a reader of both records learns that the values are equal.
+// value under the same name and salt return the same bytes. So a browser that receives a cookie in chunks from two of them can't mix the
+// chunks up. Only a reader of both records learns that the values are equal.
 func (k *Keyring) SealRepeatably(use, name, salt string, plain []byte) (string, error) {
 	r := k.rings[0]
 	aead, err := r.cipher(use, salt)

@@ -6,8 +6,8 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 )
 
-// nameEd25519 is the name that RFC 9864 §2.2 gives to EdDSA (RFC 8037) with the curve Ed25519. The two names mean one algorithm everywhere;
-// go-jose and go-oidc know only EdDSA.
+// nameEd25519 is the name that RFC 9864 §2.2 gives to EdDSA (RFC 8037) with the curve Ed25519. The two names mean one algorithm
+// everywhere; go-jose and go-oidc know only EdDSA.
 const nameEd25519 = "Ed25519"
 
 // asymmetric lists the algorithms whose signatures a public key verifies (RFC 7518 §3.1, RFC 8037, RFC 9864). It contains neither none nor

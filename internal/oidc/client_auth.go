@@ -68,8 +68,8 @@ func orElse(list, otherwise []string) []string {
 	return otherwise
 }
 
-// authenticate adds the authentication of a client to a request (RFC 6749 §2.3, OIDC Core §9, RFC 8705 §2), and returns the address of the
-// endpoint. A nil as is the gate's own client.
+// authenticate adds the authentication of a client to a request (RFC 6749 §2.3, OIDC Core §9, RFC 8705 §2), and returns the address of
+// the endpoint. A nil as is the gate's own client.
 func (c *Client) authenticate(m *Metadata, e endpoint, form url.Values, header http.Header, as *Credentials) (address string, err error) {
 	p := c.endpointAuth(m, e)
 	if address, err = c.address(m, p); err != nil {

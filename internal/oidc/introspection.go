@@ -40,7 +40,9 @@ func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth
 		if err := CheckUnread(token); err != nil {
 			return nil, time.Time{}, err
 		}
-		i, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Introspection, error) { return c.introspect(ctx, token, by.Extra) })
+		i, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Introspection, error) {
+			return c.introspect(ctx, token, by.Extra)
+		})
 		if err != nil {
 			return nil, time.Time{}, err
 		}

@@ -40,8 +40,10 @@ func newKeyStore(fetch func(context.Context) error, s IssuerSettings, now func()
 	return &keyStore{
 		published: published[keySet]{fetch: fetch, maxAge: keysMustRenew, now: now, flight: newFetchFlight(s.Timeout)},
 		tokens:    newTokenCache(),
-		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval, fromLogout: issuerFetchInterval},
-		byURL:     map[string][]key{},
+		interval: [origins]time.Duration{
+			fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval, fromLogout: issuerFetchInterval,
+		},
+		byURL: map[string][]key{},
 	}
 }
 

@@ -30,8 +30,8 @@ func IsJWS(token string) bool {
 	return dots == 2 && token[0] != '.'
 }
 
-// base64url is the encoding of the parts of a JWS (RFC 7515 §2). It is strict (RFC 4648 §3.5): with other unused bits a signature could be
-// written in 16 ways, and each would be another token to caches and lists of revoked tokens.
+// base64url is the encoding of the parts of a JWS (RFC 7515 §2). It is strict (RFC 4648 §3.5): with other unused bits a signature could
+// be written in 16 ways, and each would be another token to caches and lists of revoked tokens.
 var base64url = base64.RawURLEncoding.Strict()
 
 // decodeJWS decodes the parts of a JWS: header, payload and signature.

@@ -107,8 +107,8 @@ func checkLogoutClaims(claims auth.Claims) error {
 // maxSubject is the length of the longest sub (OIDC Core §2), and of the longest sid.
 const maxSubject = 255
 
-// clientsOfAudience returns the clients of the issuer that aud names. As in an ID token, every other audience must be trusted (§2.6 step 3,
-// OIDC Core §3.1.3.7 step 3).
+// clientsOfAudience returns the clients of the issuer that aud names. As in an ID token, every other audience must be trusted (§2.6 step
+// 3, OIDC Core §3.1.3.7 step 3).
 func clientsOfAudience(claims auth.Claims, i *Issuer, clients []*Client) (named []*Client, err error) {
 	audience, err := audiences(claims)
 	if err != nil {

@@ -108,8 +108,8 @@ func (e ExchangeCache) times(t cache.Times) cache.Times {
 	return t
 }
 
-// Exchange exchanges a subject token at the token endpoint (RFC 8693 §2), or returns a cached response. Actor is the actor token, or empty.
-// The error wraps ErrRefused if the server refuses one of the tokens.
+// Exchange exchanges a subject token at the token endpoint (RFC 8693 §2), or returns a cached response. Actor is the actor token, or
+// empty. The error wraps ErrRefused if the server refuses one of the tokens.
 func (c *Client) Exchange(ctx context.Context, subject, actor string, by Caller) (*TokenResponse, error) {
 	x := c.settings.TokenExchange
 	form := c.exchangeForm(x, subject, actor)

@@ -155,7 +155,9 @@ type grantRequest struct {
 
 // cachedGrant returns the response to a request from the cache, or sends the request, once for all callers that wait for the same. A nil
 // cache has nothing.
-func (c *Client) cachedGrant(ctx context.Context, responses *cache.Cache[*TokenResponse], by Caller, g grantRequest) (*TokenResponse, error) {
+func (c *Client) cachedGrant(
+	ctx context.Context, responses *cache.Cache[*TokenResponse], by Caller, g grantRequest,
+) (*TokenResponse, error) {
 	load := func(ctx context.Context) (*TokenResponse, time.Time, error) {
 		t, err := admitted(ctx, c.issuer, by, g.send)
 		if err == nil {

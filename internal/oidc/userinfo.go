@@ -29,7 +29,9 @@ func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 // token, and is ErrNoSubject if the response has no sub.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
-		u, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Userinfo, error) { return c.userinfo(ctx, accessToken, by.Extra) })
+		u, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Userinfo, error) {
+			return c.userinfo(ctx, accessToken, by.Extra)
+		})
 		return u, time.Time{}, err // the response doesn't say when the token expires
 	}
 	return cached(ctx, c.caches.userinfo, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)

@@ -155,7 +155,8 @@ func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	encodeJSON(w, body)
 }
 
-// beginJSON writes the header of a JSON response. By default it sets Cache-Control: no-store, which token responses require (RFC 6749 §5.1).
+// beginJSON writes the header of a JSON response. By default it sets Cache-Control: no-store, which token responses require (RFC 6749
+// §5.1).
 func beginJSON(w http.ResponseWriter, status int) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

@@ -71,9 +71,9 @@ var errNoCredential = &auth.Error{
 }
 
 // noCredential returns the refusal of a request without a credential for which no login can begin. Its challenge has no error code (RFC
-// 6750 §3.1). In a browser it links to a login in a new tab, so that the user's input in this one isn't lost. A script receives the address
-// of the route's first page: its page can go there to log in, or load itself again. The request doesn't say reliably which page the script
-// belongs to, and its own address is no page.
+// 6750 §3.1). In a browser it links to a login in a new tab, so that the user's input in this one isn't lost. A script receives the
+// address of the route's first page: its page can go there to log in, or load itself again. The request doesn't say reliably which page
+// the script belongs to, and its own address is no page.
 func (d *Decision) noCredential() *auth.Error {
 	if !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
 		return errNoCredential

@@ -213,7 +213,8 @@ func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page au
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pages.Policy(p))
 	h.Set("Referrer-Policy", "no-referrer")
-	switch p.Kind { // with no-referrer a browser would send the form with Origin: null, which some providers refuse, and so does oauth2/resume
+	// With no-referrer a browser would send the form with Origin: null, which some providers refuse, and so does oauth2/resume.
+	switch p.Kind {
 	case auth.PageSubmit:
 		h.Set("Referrer-Policy", "strict-origin")
 	case auth.PageResume:

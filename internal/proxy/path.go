@@ -150,7 +150,8 @@ func checkDots(path string) error {
 }
 
 // sentSegment returns a segment as it is forwarded. Escapes of unreserved characters are decoded, the digits of others are in upper case
-// (RFC 3986 §6.2.2), and characters that a path can't have are escaped. Other escapes stay: for some upstreams, %3A and %2B aren't : and +.
+// (RFC 3986 §6.2.2), and characters that a path can't have are escaped. Other escapes stay: for some upstreams, %3A and %2B aren't : and
+// +.
 func sentSegment(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -45,7 +45,7 @@ type Settings struct {
 	ReadTimeout       time.Duration `yaml:"read_timeout" unit:"ms" default:"2000" min:"1ms"`
 	SSL               bool          `yaml:"ssl" default:"false"`                       // to servers and Sentinels
 	SSLVerify         bool          `yaml:"ssl_verify" default:"true"`                 // false is insecure: the certificate is not verified
-	ServerName        string        `yaml:"server_name"`                               // in SNI and in the certificate; default the host of each node
+	ServerName        string        `yaml:"server_name"`                               // in SNI and certificate; default each node's host
 	CAFile            string        `yaml:"ca_file"`                                   // PEM; trusted in addition to the system's CAs
 	CertFile          string        `yaml:"cert_file"`                                 // PEM, the leaf first: the client's certificate
 	KeyFile           string        `yaml:"key_file"`                                  // PEM

@@ -21,8 +21,8 @@ func (s *Settings) Check(c check.Checker, used bool) {
 		return
 	}
 	if s.NearCache > maxNearCache && s.Storage == "redis" {
-		c.Warn("session_near_cache", "if a message of Redis is lost, a session goes on for so long after its logout: write 1, or 0 to ask Redis "+
-			"at each request")
+		c.Warn("session_near_cache", "if a message of Redis is lost, a session goes on for so long after its logout: "+
+			"write 1, or 0 to ask Redis at each request")
 	}
 	for i, secret := range s.Secret {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)

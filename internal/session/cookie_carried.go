@@ -49,8 +49,8 @@ func (k *Carried) Start(_ context.Context, old *ID, l Login) (ID, *Session, erro
 }
 
 // Open returns the session. The error wraps ErrNotFound if it has timed out, or has ended in this process; ErrReplaced if a login of the
-// same browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the rolling
-// timeout, or a use was recorded, or another request has refreshed it.
+// same browser followed it in this process. Rotated means that the browser needs new cookies: the session has a new ID after 3/4 of the
+// rolling timeout, or a use was recorded, or another request has refreshed it.
 func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	if k.session == nil {
 		return nil, ErrNotFound
@@ -70,8 +70,8 @@ func (k *Carried) Peek(context.Context, ID) (*Session, error) {
 	return k.sessions.peek(k.session)
 }
 
-// EndLogin ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid elsewhere.
-// It returns the newest version of the session that is known here.
+// EndLogin ends the login in this process: it opens no cookie of the login again, and sets none. A copy of the cookie stays valid
+// elsewhere. It returns the newest version of the session that is known here.
 func (k *Carried) EndLogin(context.Context, ID) (*Session, error) {
 	c := k.sessions
 	c.mu.Lock()

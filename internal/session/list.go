@@ -107,8 +107,8 @@ func (s *Sessions) List(ctx context.Context, q Selection, page string, limit int
 	return sessions, next, nil
 }
 
-// ErrPage means that a page's name isn't one that List returned, or that Redis has changed since: another server is a master now. The caller
-// begins with the first page again.
+// ErrPage means that a page's name isn't one that List returned, or that Redis has changed since: another server is a master now. The
+// caller begins with the first page again.
 var ErrPage = errors.New("there is no such page")
 
 // ErrSelection means that EndSelected can't end a selection as a whole.

@@ -251,7 +251,8 @@ func TestListAndEndUnderSeveralSecrets(t *testing.T) {
 func (r *rig) with(secrets ...auth.Secret) *Sessions {
 	r.Helper()
 	s, err := New(Config{
-		Settings: Settings{Storage: "redis", Redis: r.server.Settings(), RollingTimeout: time.Hour}, Now: r.clock.now, Keyring: mustKeyring(r, secrets...),
+		Settings: Settings{Storage: "redis", Redis: r.server.Settings(), RollingTimeout: time.Hour}, Now: r.clock.now,
+		Keyring: mustKeyring(r, secrets...),
 	})
 	if err != nil {
 		r.Fatal(err)

@@ -247,7 +247,9 @@ func TestCopiesAreForRequestsOnly(t *testing.T) {
 
 func TestRequestsJudgeTheTimeoutsOfACopy(t *testing.T) {
 	r := redisRig(t)
-	for name, l := range map[string]timeouts{"absolute": {absolute: time.Hour}, "rolling": {rolling: time.Hour}, "idling": {idling: time.Hour}} {
+	for name, l := range map[string]timeouts{
+		"absolute": {absolute: time.Hour}, "rolling": {rolling: time.Hour}, "idling": {idling: time.Hour},
+	} {
 		s := r.near(1000*time.Hour, l)
 		id := r.start(s.Sessions, nil, john())
 		r.copied(s, id)

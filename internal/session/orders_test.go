@@ -158,7 +158,8 @@ func (r *rig) lives(s *Sessions, what string, l Login, ids []ID, lives bool) {
 		}
 	}
 	for _, q := range []Selection{
-		{Subject: l.Subject}, {Issuer: l.Issuer, ClientID: l.ClientID, SID: l.SID}, {Issuer: l.Issuer, ClientID: l.ClientID, Subject: l.Subject},
+		{Subject: l.Subject}, {Issuer: l.Issuer, ClientID: l.ClientID, SID: l.SID},
+		{Issuer: l.Issuer, ClientID: l.ClientID, Subject: l.Subject},
 	} {
 		if all := r.pages(s, q, 1000); len(all) != expected {
 			r.Errorf("%s: %d sessions are listed by %+v, expected %d", what, len(all), q, expected)

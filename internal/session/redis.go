@@ -136,7 +136,8 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		}
 	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(swapScript.Run(ctx, c, []string{name, r.key("d:", digest)}, recordOf(old), e.record, ttl, details, r.channel(), digest))
+		keys := []string{name, r.key("d:", digest)}
+		return changed(swapScript.Run(ctx, c, keys, recordOf(old), e.record, ttl, details, r.channel(), digest))
 	})
 	r.changed(digest) // after an error too: it may be done all the same
 	if err != nil {

@@ -19,8 +19,8 @@ if ARGV[4] ~= '' then
 end
 return 1`)
 
-// touchScript records a use, and returns the record. KEYS: 1 the record, 2 the details. ARGV: 1 the time of the use, 2 the life in ms, empty
-// to keep it.
+// touchScript records a use, and returns the record. KEYS: 1 the record, 2 the details. ARGV: 1 the time of the use, 2 the life in ms,
+// empty to keep it.
 var touchScript = redis.NewScript(`
 local record = redis.call('GET', KEYS[1])
 if not record then return false end
@@ -32,9 +32,9 @@ if ARGV[2] ~= '' then
 end
 return record`)
 
-// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details. ARGV: 1 the old record, empty if there was none, 2 the
-// new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the channel, 6 the digest. A
-// new life ends the details: it is that of a successor.
+// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details. ARGV: 1 the old record, empty if there was none, 2
+// the new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the channel, 6 the
+// digest. A new life ends the details: it is that of a successor.
 var swapScript = redis.NewScript(`
 local now = redis.call('GET', KEYS[1]) or ''
 if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
@@ -57,8 +57,8 @@ redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 redis.call('DEL', KEYS[1], KEYS[2])
 return 1`)
 
-// endScript deletes a record, whatever it is, and the details. It returns 1 if it was a session: only those have details. KEYS: 1 the record,
-// 2 the details. ARGV: 1 the channel, 2 the digest.
+// endScript deletes a record, whatever it is, and the details. It returns 1 if it was a session: only those have details. KEYS: 1 the
+// record, 2 the details. ARGV: 1 the channel, 2 the digest.
 var endScript = redis.NewScript(`
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
 redis.call('DEL', KEYS[1])
@@ -80,8 +80,8 @@ else
 end
 return redis.call('ZRANDMEMBER', KEYS[1], 20)`)
 
-// markScript stores a mark, unless a later one is there; then it only prolongs that one's life. KEYS: the mark. ARGV: 1 the mark, 2 its life
-// in ms.
+// markScript stores a mark, unless a later one is there; then it only prolongs that one's life. KEYS: the mark. ARGV: 1 the mark, 2 its
+// life in ms.
 var markScript = redis.NewScript(`
 local now = tonumber(redis.call('GET', KEYS[1]) or '0')
 if now >= tonumber(ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end

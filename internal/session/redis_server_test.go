@@ -153,7 +153,8 @@ func TestUnixSocket(t *testing.T) {
 func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	t.Helper()
 	users := filepath.Join(t.TempDir(), "users.acl")
-	acl := "user gate on >gate-password ~sallyport:* &sallyport:sessions -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
+	acl := "user gate on >gate-password ~sallyport:* &sallyport:sessions -@all " + commands +
+		"\nuser default on >test-password ~* &* +@all\n"
 	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -273,7 +273,8 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, []string{"sallyport:s:{new}", "sallyport:d:{new}"}, "", "left", "60000", "").Bool(); !ok || err != nil {
+		keys := []string{"sallyport:s:{new}", "sallyport:d:{new}"}
+		if ok, err := swapScript.Run(ctx, store.client, keys, "", "left", "60000", "").Bool(); !ok || err != nil {
 			t.Errorf("swap of nothing: %v, %v", ok, err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package session stores sessions between requests, in memory, in Redis or in cookies of the browser. A session belongs to a login: a user's identity, its
-// tokens, and how long it lasts. The package makes no OAuth requests itself.
+// Package session stores sessions between requests, in memory, in Redis or in cookies of the browser. A session belongs to a login: a
+// user's identity, its tokens, and how long it lasts. The package makes no OAuth requests itself.
 //
 // To rotate a session gives it a new ID. To refresh it gives it new tokens.
 package session

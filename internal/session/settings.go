@@ -19,7 +19,7 @@ type Settings struct {
 	NearCache       time.Duration  `yaml:"session_near_cache" default:"1"`           // 0 is off: each request asks Redis
 	Redis           redis.Settings `yaml:"redis"`
 
-	// CookieSingleProcess says that no other process has these sessions in cookies, so that this one may refresh their tokens: a refresh token
-	// may be used only once.
+	// CookieSingleProcess says that no other process has these sessions in cookies, so that this one may refresh their tokens: a refresh
+	// token may be used only once.
 	CookieSingleProcess bool `yaml:"session_cookie_single_process" default:"false"`
 }

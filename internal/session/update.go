@@ -39,8 +39,8 @@ type Discard func(ctx context.Context, refreshed *Session)
 // refresh goes on after its caller has given up. For the same reason, if the store can't be reached afterwards, the callers get the
 // refreshed session while Update tries for another minute to save it.
 //
-// The error wraps ErrNotFound if the session ended meanwhile; then discard is called with the refreshed session. If refresh returns ErrEnded, the session ends, unless another replica
-// has refreshed it meanwhile: then Update returns that session.
+// The error wraps ErrNotFound if the session ended meanwhile; then discard is called with the refreshed session. If refresh returns
+// ErrEnded, the session ends, unless another replica has refreshed it meanwhile: then Update returns that session.
 func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh, discard Discard) (*Session, error) {
 	u, err := s.join(ctx, id, refresh, discard)
 	if err != nil {
