@@ -18,6 +18,7 @@ import (
 
 	"sallyport/internal/freeport"
 	"sallyport/internal/provider"
+	"sallyport/internal/testlog"
 )
 
 // commands are the commands of scenarios, besides those of testscript (env, exec, stdout, cmp, ...). In their files, ${env:NAME}
@@ -137,7 +138,7 @@ type scene struct {
 	file     string
 	process  *exec.Cmd
 	ended    <-chan struct{} // closed when the process has ended
-	output   *lockedBuffer
+	output   *testlog.Buffer
 
 	answer     *http.Response
 	answerBody string
@@ -183,7 +184,7 @@ func (d setupTB) Errorf(format string, args ...any) { d.Fatalf(format, args...) 
 
 // setUp starts the providers and the upstream of a scenario.
 func setUp(env *testscript.Env) error {
-	s := &scene{output: &lockedBuffer{}}
+	s := &scene{output: &testlog.Buffer{}}
 	address := func() string { return fmt.Sprintf("127.0.0.1:%d", freeport.Port()) }
 	gate, admin := address(), address()
 	config := providerConfig(gate)
@@ -234,22 +235,4 @@ func (s *scene) match(text, pattern, what string) {
 	if !expression.MatchString(text) {
 		s.ts.Fatalf("%s: %q doesn't match %s", what, text, pattern)
 	}
-}
-
-// A lockedBuffer is a buffer that is safe for concurrent use.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

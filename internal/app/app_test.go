@@ -22,31 +22,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"sallyport/internal/config"
 	"sallyport/internal/provider"
+	"sallyport/internal/testlog"
 )
 
-// output is a buffer that is safe for concurrent use.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
+// output is what a process or a log has written.
+type output struct{ testlog.Buffer }
 
 // await waits until pattern matches the output, and returns the match of its last group.
 func (o *output) await(t *testing.T, pattern string) string {
@@ -81,9 +66,9 @@ func TestDemo(t *testing.T) {
 	address := out.await(t, `Open\s+(http://localhost:\d+/)`)
 	out.await(t, `Ctrl-C`)
 	want := []string{`"status":401`, `"path":"/public"`, `"user":"alice"`}
-	lines := regexp.MustCompile(`(?m)^\s+(curl .*)$`).FindAllStringSubmatch(out.String(), -1)
+	lines := regexp.MustCompile(`(?m)^ +((?:token=(?:.*\n)+?)? *curl .*)$`).FindAllStringSubmatch(out.String(), -1)
 	if len(lines) != len(want) {
-		t.Fatalf("%d curl lines, expected %d:\n%s", len(lines), len(want), &out)
+		t.Fatalf("%d commands, expected %d:\n%s", len(lines), len(want), &out)
 	}
 	for i, line := range lines {
 		got, err := exec.Command("sh", "-c", line[1]).Output()

@@ -33,6 +33,7 @@ var house = map[string]string{
 	"internal/e2e":        "",
 	"internal/freeport":   "",
 	"internal/faults":     "",
+	"internal/testlog":    "",
 
 	"internal/redis/redistest": "redis freeport",
 }

@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -35,14 +34,10 @@ const (
 
 // consentPage returns the page that asks the user for consent.
 func (s *routeServer) consentPage(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
-	plain, err := json.Marshal(consentRequest{
+	sealed, err := s.keyring.SealJSON(consentUse, consentUse, "", consentRequest{
 		UserIssuer: user.Issuer, User: user.Subject, Client: a.client.ClientID, Redirect: a.redirect, Asked: a.asked,
 		State: a.state, Scope: a.scope, Challenge: a.challenge, Time: s.now().Unix(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := s.keyring.SealRecord(consentUse, consentUse, "", plain)
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +107,8 @@ func (s *routeServer) openRequest(sealed string) (*consentRequest, error) {
 	if err != nil {
 		return nil, errors.New("the form holds no consent request of this server")
 	}
-	plain, err := s.keyring.OpenRecord(consentUse, consentUse, "", string(raw))
-	if err != nil {
-		return nil, err
-	}
 	q := &consentRequest{}
-	return q, json.Unmarshal(plain, q)
+	return q, s.keyring.OpenJSON(consentUse, consentUse, "", string(raw), q)
 }
 
 // stale returns the error page for a form that is not valid any more. Its link repeats the authorization request.

@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"time"
@@ -49,22 +48,14 @@ func (r *record) lifetime() time.Duration { return time.Duration(r.Expires-r.Iss
 // seal returns the bytes of a record, which are stored under name. The salt is the handle or the family's ID. The store doesn't
 // have it, so the secret alone doesn't open a record.
 func (r *record) seal(k *keyring.Keyring, name, salt string) (string, error) {
-	plain, err := json.Marshal(r)
-	if err != nil {
-		return "", err
-	}
-	return k.SealRecord("oauth2 record", name, salt, plain)
+	return k.SealJSON("oauth2 record", name, salt, r)
 }
 
 // openRecord returns the record that seal sealed. The error wraps keyring.ErrRecord.
 func openRecord(k *keyring.Keyring, name, salt, raw string) (*record, error) {
-	plain, err := k.OpenRecord("oauth2 record", name, salt, raw)
-	if err != nil {
-		return nil, err
-	}
 	r := &record{raw: raw}
-	if err := json.Unmarshal(plain, r); err != nil {
-		return nil, fmt.Errorf("%w: %w", keyring.ErrRecord, err)
+	if err := k.OpenJSON("oauth2 record", name, salt, raw, r); err != nil {
+		return nil, err
 	}
 	if r.Version != recordVersion {
 		return nil, fmt.Errorf("%w: its content has another format", keyring.ErrRecord)

@@ -3,14 +3,12 @@ package authserver
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/redis"
 	"sallyport/internal/redis/redistest"
+	"sallyport/internal/testlog"
 )
 
 const (
@@ -305,22 +304,4 @@ func (g *gate) dead(token string) {
 	}
 }
 
-// A syncBuffer is a log that a test reads while goroutines write to it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-var _ io.Writer = (*syncBuffer)(nil)
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type syncBuffer = testlog.Buffer

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sallyport/internal/testlog"
 	"sync"
 	"syscall"
 	"time"
@@ -96,21 +97,5 @@ func (p *process) running() bool {
 	}
 }
 
-// A logBuffer stores the output of a process.
-type logBuffer struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b = append(l.b, b...)
-	return len(b), nil
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.b)
-}
+// A logBuffer has the output of a process.
+type logBuffer = testlog.Buffer

@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"sallyport/internal/freeport"
+	"sallyport/internal/testlog"
 )
 
 // binary is the path of sallyport, which all tests share.
@@ -52,7 +51,7 @@ type gate struct {
 	url   string
 	admin string
 	file  string
-	log   *lockedBuffer
+	log   *testlog.Buffer
 	cmd   *exec.Cmd
 }
 
@@ -61,7 +60,7 @@ func startGate(t testing.TB, r *rig, secrets ...string) *gate {
 	t.Helper()
 	g := &gate{
 		t: t, url: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()), admin: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()),
-		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &lockedBuffer{},
+		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &testlog.Buffer{},
 	}
 	g.configure(r, secrets...)
 	g.start()
@@ -156,24 +155,4 @@ func await(limit time.Duration, ok func() bool) bool {
 		}
 	}
 	return true
-}
-
-// A lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-var _ io.Writer = (*lockedBuffer)(nil)
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

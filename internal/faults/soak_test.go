@@ -20,6 +20,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/freeport"
 	"sallyport/internal/redis/redistest"
+	"sallyport/internal/testlog"
 )
 
 var soak = flag.Duration("soak", time.Minute, "how long TestSoak runs")
@@ -105,7 +106,7 @@ func startHere(t testing.TB, r *rig) *gate {
 	t.Helper()
 	g := &gate{
 		t: t, url: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()), admin: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()),
-		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &lockedBuffer{},
+		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &testlog.Buffer{},
 	}
 	g.configure(r, firstSecret)
 	ctx, stop := context.WithCancel(context.Background())

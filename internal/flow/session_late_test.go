@@ -132,7 +132,10 @@ func TestReview(t *testing.T) {
 	login := r.login(token, r.now.Add(24*time.Hour))
 	nothing := func(_, _ session.ID) {}
 	restarts := func(id, _ session.ID) { r.start(&id, login) }
-	ends := func(_, id session.ID) { r.must(r.flow.store.End(t.Context(), id)) }
+	ends := func(_, id session.ID) {
+		_, err := r.flow.store.EndLogin(t.Context(), id)
+		r.must(err)
+	}
 	for name, c := range map[string]struct {
 		age       time.Duration // of the session, when the request comes
 		meanwhile func(id, rotated session.ID)

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"sallyport/internal/oidc"
 	"sallyport/internal/provider"
 	"sallyport/internal/session"
+	"sallyport/internal/testlog"
 )
 
 // A tokenRig is the chain of one route, built as the product builds it, with a real provider over HTTP. Its clock stands
@@ -32,7 +32,7 @@ type tokenRig struct {
 	deps     Deps
 	chain    auth.Chain
 	next     *lastFlow
-	log      *logBuffer
+	log      *testlog.Buffer
 	clock    *tokenClock
 }
 
@@ -45,7 +45,7 @@ const (
 func newTokenRig(t *testing.T, change func(*Settings)) *tokenRig {
 	t.Helper()
 	clock := &tokenClock{now: time.Now().Truncate(time.Second)}
-	r := &tokenRig{t: t, clock: clock, log: &logBuffer{}, next: &lastFlow{}, issuer: provider.Start(t, rigProvider(clock))}
+	r := &tokenRig{t: t, clock: clock, log: &testlog.Buffer{}, next: &lastFlow{}, issuer: provider.Start(t, rigProvider(clock))}
 	r.settings = rigSettings(r.issuer.URL)
 	if change != nil {
 		change(r.settings)
@@ -188,24 +188,6 @@ func (c *tokenClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
-}
-
-// logBuffer is the log of the flows.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // An outcome is the result of a flow, as far as tables compare it.

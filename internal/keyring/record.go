@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -76,6 +77,27 @@ func (k *Keyring) OpenRecord(use, name, salt, record string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it was changed or moved", ErrRecord)
 	}
 	return plain, nil
+}
+
+// SealJSON returns the record of a value's JSON: see SealRecord.
+func (k *Keyring) SealJSON(use, name, salt string, v any) (string, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	return k.SealRecord(use, name, salt, plain)
+}
+
+// OpenJSON parses into v the JSON of a record that SealJSON returned. The error wraps ErrRecord.
+func (k *Keyring) OpenJSON(use, name, salt, record string, v any) error {
+	plain, err := k.OpenRecord(use, name, salt, record)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return nil
 }
 
 func (k *Keyring) ring(id [8]byte) *ring {

@@ -1,12 +1,10 @@
 package redis_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,36 +12,19 @@ import (
 
 	"sallyport/internal/redis"
 	"sallyport/internal/redis/redistest"
+	"sallyport/internal/testlog"
 )
 
 // mustNew returns a client, and what it logs.
-func mustNew(t *testing.T, s redis.Settings) (*redis.Client, *syncBuffer) {
+func mustNew(t *testing.T, s redis.Settings) (*redis.Client, *testlog.Buffer) {
 	t.Helper()
-	log := &syncBuffer{}
+	log := &testlog.Buffer{}
 	c, err := s.New(slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	return c, log
-}
-
-// A syncBuffer is a log that a test reads while goroutines write to it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // set returns a write of one key.

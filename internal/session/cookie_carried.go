@@ -113,12 +113,7 @@ func (k *Carried) Update(ctx context.Context, _ ID, refresh Refresh, discard Dis
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-u.done:
-		return u.session, u.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: waiting for a refresh: %w", ErrUnavailable, ctx.Err())
-	}
+	return u.wait(ctx)
 }
 
 // join returns the running update of a login, or starts one.

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -45,19 +44,11 @@ const listedUse = "session details"
 
 // seal returns the stored form of a Listed. Its key is derived from the secret alone, because an administrator has no session ID.
 func (l *Listed) seal(k *keyring.Keyring, name string) (string, error) {
-	plain, err := json.Marshal(l)
-	if err != nil {
-		return "", err
-	}
-	return k.SealRecord(listedUse, name, "", plain)
+	return k.SealJSON(listedUse, name, "", l)
 }
 
 func openListed(k *keyring.Keyring, name, record string) (l Listed, err error) {
-	plain, err := k.OpenRecord(listedUse, name, "", record)
-	if err == nil {
-		err = json.Unmarshal(plain, &l)
-	}
-	return l, err
+	return l, k.OpenJSON(listedUse, name, "", record, &l)
 }
 
 // A Selection selects logins: those for which all its fields that are set are equal.

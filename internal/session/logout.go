@@ -48,9 +48,3 @@ func (s *Sessions) EndLogin(ctx context.Context, id ID) (ended *Session, err err
 	})
 	return ended, err
 }
-
-// End ends the session of an ID as EndLogin does.
-func (s *Sessions) End(ctx context.Context, id ID) error {
-	_, err := s.EndLogin(ctx, id)
-	return err
-}

@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -36,28 +35,20 @@ func (e *entry) seal(k *keyring.Keyring, name string) (string, error) {
 	if e.successor != nil {
 		c.Next, c.Until = e.successor.ID[:], e.successor.Until
 	}
-	plain, err := json.Marshal(c)
-	if err != nil {
-		return "", err
-	}
-	return k.SealRecord(recordUse, name, string(e.id[:]), plain)
+	return k.SealJSON(recordUse, name, string(e.id[:]), c)
 }
 
 // open returns the entry of a record that was stored under name. The error wraps errRecord or keyring.ErrRecord.
 func open(k *keyring.Keyring, id ID, name, record string) (*entry, error) {
-	plain, err := k.OpenRecord(recordUse, name, string(id[:]), record)
-	if err != nil {
+	var c content
+	if err := k.OpenJSON(recordUse, name, string(id[:]), record, &c); err != nil {
 		return nil, err
 	}
 	e := &entry{id: id, record: record}
-	return e, e.decode(plain)
+	return e, e.decode(&c)
 }
 
-func (e *entry) decode(plain []byte) error {
-	var c content
-	if err := json.Unmarshal(plain, &c); err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
-	}
+func (e *entry) decode(c *content) error {
 	switch {
 	case c.Session != nil && c.Session.Version == version && c.Session.Login.Identity != nil:
 		e.session = c.Session

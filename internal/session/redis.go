@@ -152,7 +152,7 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		r.dropNote(ctx, digest)
 	}
 	if old != nil && old.session != nil {
-		r.unindex(ctx, old.id, old.session, loginOf(e))
+		r.unindex(ctx, digest, old.session, loginOf(e))
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (r *redisStore) drop(ctx context.Context, old *entry) error {
 	r.decoded.Invalidate(old.id)
 	r.dropNote(ctx, digest)
 	if old.session != nil {
-		r.unindex(ctx, old.id, old.session, nil)
+		r.unindex(ctx, digest, old.session, nil)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -29,7 +28,7 @@ func (r *redisStore) keepNote(ctx context.Context, e *entry, now time.Time) {
 	}
 	l, name := e.session.Login, r.noteOf(e.id)
 	l.Identity = nil // no token and no claim
-	sealed, err := r.sealValue(noteUse, name, e.id, l)
+	sealed, err := r.keyring.SealJSON(noteUse, name, string(e.id[:]), l)
 	if err == nil {
 		err = r.client.Set(ctx, name, sealed, ttl+noteLife).Err()
 	}
@@ -64,7 +63,7 @@ func (r *redisStore) forgetNote(ctx context.Context, id ID) error {
 
 func (r *redisStore) addForm(ctx context.Context, id ID, f *Form) error {
 	name := r.formOf(id)
-	sealed, err := r.sealValue(formUse, name, id, f)
+	sealed, err := r.keyring.SealJSON(formUse, name, string(id[:]), f)
 	if err != nil {
 		return err
 	}
@@ -95,22 +94,10 @@ func (r *redisStore) takeForm(ctx context.Context, id ID) (*Form, error) {
 	return openValue[Form](r, formUse, name, id, sealed)
 }
 
-func (r *redisStore) sealValue(use, name string, id ID, v any) (string, error) {
-	plain, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	return r.keyring.SealRecord(use, name, string(id[:]), plain)
-}
-
-// openValue opens what sealValue sealed under name. What doesn't open doesn't count as stored.
+// openValue opens what is sealed under name. What doesn't open doesn't count as stored.
 func openValue[T any](r *redisStore, use, name string, id ID, sealed string) (*T, error) {
 	v := new(T)
-	plain, err := r.keyring.OpenRecord(use, name, string(id[:]), sealed)
-	if err == nil {
-		err = json.Unmarshal(plain, v)
-	}
-	if err != nil {
+	if err := r.keyring.OpenJSON(use, name, string(id[:]), sealed, v); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	return v, nil

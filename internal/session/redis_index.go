@@ -69,20 +69,38 @@ func (r *redisStore) addToIndex(ctx context.Context, index, text, over string) e
 	if err != nil {
 		return storeError(err)
 	}
-	for _, text := range some {
-		m := parseMember(text)
-		if r.now().Sub(m.listed) < markLife { // its login may be under way
-			continue
-		}
-		if n, err := r.client.Exists(ctx, r.key("s:", m.digest)).Result(); err == nil && n == 0 {
-			r.client.ZRem(ctx, index, text) // on an error a later login removes it
-		}
-	}
+	r.prune(ctx, index, some)
 	return nil
 }
 
-// unindex removes a session that has ended, or whose keys have changed, from the indexes of keys. On an error a later login removes it.
-func (r *redisStore) unindex(ctx context.Context, id ID, s *Session, except *Login) {
+// prune removes from an index those of its members whose sessions have ended. On an error a later login removes them.
+func (r *redisStore) prune(ctx context.Context, index string, members []string) {
+	pipe, records := r.client.Pipeline(), map[string]*goredis.IntCmd{}
+	for _, text := range members {
+		if m := parseMember(text); r.now().Sub(m.listed) >= markLife { // else its login may be under way
+			records[text] = pipe.Exists(ctx, r.key("s:", m.digest))
+		}
+	}
+	if len(records) == 0 {
+		return
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return
+	}
+	var ended []any
+	for text, exists := range records {
+		if exists.Val() == 0 {
+			ended = append(ended, text)
+		}
+	}
+	if len(ended) > 0 {
+		r.client.ZRem(ctx, index, ended...)
+	}
+}
+
+// unindex removes a session that has ended, or whose keys have changed, from the indexes of its keys but those of except. On an error a
+// later login removes it.
+func (r *redisStore) unindex(ctx context.Context, digest string, s *Session, except *Login) {
 	still := map[indexKey]bool{}
 	if except != nil {
 		except.eachIndexKey(func(key indexKey) { still[key] = true })
@@ -92,7 +110,7 @@ func (r *redisStore) unindex(ctx context.Context, id ID, s *Session, except *Log
 			return
 		}
 		for _, index := range r.indexNames(key) {
-			r.client.ZRem(ctx, index, memberOf(id.digest(), s))
+			r.client.ZRem(ctx, index, memberOf(digest, s))
 		}
 	})
 }
@@ -111,14 +129,20 @@ func (r *redisStore) mark(ctx context.Context, key indexKey, m mark) error {
 }
 
 func (r *redisStore) latestMark(ctx context.Context, keys []indexKey) (latest mark, err error) {
+	pipe := r.client.Pipeline()
+	var marks []*goredis.StringCmd
 	for _, key := range keys {
 		for _, name := range r.names("m:", key) {
-			n, err := r.client.Get(ctx, name).Int64()
-			if err != nil && !errors.Is(err, goredis.Nil) {
-				return 0, storeError(err)
-			}
-			latest = max(latest, mark(n))
+			marks = append(marks, pipe.Get(ctx, name))
 		}
+	}
+	pipe.Exec(ctx) // each command has its own error
+	for _, found := range marks {
+		n, err := found.Int64()
+		if err != nil && !errors.Is(err, goredis.Nil) {
+			return 0, storeError(err)
+		}
+		latest = max(latest, mark(n))
 	}
 	return latest, nil
 }

@@ -179,11 +179,6 @@ func (r *redisStore) dropListed(ctx context.Context, l Listed) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s := &Session{Issued: l.Issued, Login: *l.login()}
-	s.Login.eachIndexKey(func(key indexKey) {
-		for _, index := range r.indexNames(key) {
-			r.client.ZRem(ctx, index, memberOf(digest, s)) // on an error a later login removes it
-		}
-	})
+	r.unindex(ctx, digest, &Session{Issued: l.Issued, Login: *l.login()}, nil)
 	return n, nil
 }

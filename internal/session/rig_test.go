@@ -3,14 +3,13 @@ package session
 import (
 	"context"
 	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/redis/redistest"
+	"sallyport/internal/testlog"
 )
 
 // A clock is one that the test advances.
@@ -62,13 +61,13 @@ func (r *rig) sessions(t timeouts) *Sessions {
 	return s
 }
 
-// pass advances the clock, and shortens the TTL of every key in Redis by as much.
+// pass shortens the TTL of every key in Redis, and then advances the clock by as much: a use that becomes due renews what is left.
 func (r *rig) pass(d time.Duration) {
 	r.Helper()
-	r.clock.offset.Add(int64(d))
 	if r.server != nil {
 		r.server.Pass(r, d)
 	}
+	r.clock.offset.Add(int64(d))
 }
 
 func (r *rig) start(s *Sessions, old *ID, l Login) ID {
@@ -103,24 +102,6 @@ func (r *rig) gone(s *Sessions, id ID) {
 	}
 }
 
-// A syncBuffer is a log that a test reads while goroutines write to it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // noDiscard expects that a refreshed session is stored.
 func noDiscard(context.Context, *Session) {}
 
@@ -132,4 +113,12 @@ func bySubject(s *Sessions, ctx context.Context, issuer, clientID, subject strin
 // bySID ends the logins of a session at the OpenID Provider.
 func bySID(s *Sessions, ctx context.Context, issuer, clientID, sid string) (int, error) {
 	return s.EndLogins(ctx, Logout{Issuer: issuer, ClientID: clientID, SID: sid, Issued: s.now()})
+}
+
+type syncBuffer = testlog.Buffer
+
+// End ends the session of an ID, for its user.
+func (s *Sessions) End(ctx context.Context, id ID) error {
+	_, err := s.EndLogin(ctx, id)
+	return err
 }

@@ -46,12 +46,7 @@ func (s *Sessions) Update(ctx context.Context, id ID, refresh Refresh, discard D
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-u.done:
-		return u.session, u.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: waiting for a refresh: %w", ErrUnavailable, ctx.Err())
-	}
+	return u.wait(ctx)
 }
 
 // An update is one call of Refresh, which concurrent callers share. It stays in Sessions.updates until its result is saved, so that
@@ -68,6 +63,16 @@ func (u *update) settle(session *Session, err error) {
 	}
 	u.err = err
 	close(u.done)
+}
+
+// wait returns the result, or an error that wraps ErrUnavailable if ctx ends first. The update goes on.
+func (u *update) wait(ctx context.Context) (*Session, error) {
+	select {
+	case <-u.done:
+		return u.session, u.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waiting for a refresh: %w", ErrUnavailable, ctx.Err())
+	}
 }
 
 // join returns the running update of an ID, or starts one.

@@ -215,15 +215,19 @@ func (s *Server) admin(t testing.TB) *goredis.Client {
 	return s.own
 }
 
-// Pass shortens the TTL of every key by d.
+// Pass shortens the TTL of every key by d. [Server.Calls] counts it as eval, not as evalsha.
 func (s *Server) Pass(t testing.TB, d time.Duration) {
-	c, ctx := s.Client(t, 0), context.Background()
-	for _, key := range c.Keys(ctx, "*").Val() {
-		if left := c.PTTL(ctx, key).Val(); left > 0 {
-			c.PExpire(ctx, key, left-d)
-		}
+	if err := pass.Eval(context.Background(), s.Client(t, 0), nil, d.Milliseconds()).Err(); err != nil && err != goredis.Nil {
+		t.Fatal(err)
 	}
 }
+
+// pass is one script, so that no TTL is renewed while it is shortened.
+var pass = goredis.NewScript(`
+for _, key in ipairs(redis.call('KEYS', '*')) do
+	local left = redis.call('PTTL', key)
+	if left > 0 then redis.call('PEXPIRE', key, left - ARGV[1]) end
+end`)
 
 // Calls returns how many times the server has run a command.
 func (s *Server) Calls(t testing.TB, command string) int {
@@ -235,4 +239,14 @@ func (s *Server) Calls(t testing.TB, command string) int {
 		}
 	}
 	return 0
+}
+
+// EachShape runs a test over a set of Sentinels and over a Cluster.
+func EachShape(t *testing.T, test func(*testing.T, redis.Settings)) {
+	t.Helper()
+	for name, settings := range map[string]redis.Settings{
+		"sentinel": StartSentinel(t).Settings(), "cluster": StartCluster(t).Settings(),
+	} {
+		t.Run(name, func(t *testing.T) { test(t, settings) })
+	}
 }
