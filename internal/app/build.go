@@ -158,7 +158,8 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	}
 	return flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Route: c.Name, Base: c.Route.Paths[0],
-		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
+		SendsSession: i.OIDC.Headers.SendsSession(),
+		HashKey:      b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
 	}, nil
 }
 
@@ -247,6 +248,7 @@ func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)
 	}
+	s = s.ForStore()
 	return take(b, &b.state.sessions, s, func() (*sessionSet, error) { return newSessionSet(s, b) })
 }
 

@@ -124,6 +124,7 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_idling_timeout", s.IdlingTimeout == t.IdlingTimeout},
 		{"session_rolling_timeout", s.RollingTimeout == t.RollingTimeout},
 		{"session_absolute_timeout", s.AbsoluteTimeout == t.AbsoluteTimeout},
+		{"session_bind", sameNames(a.SessionSettings.Bind, b.SessionSettings.Bind)},
 		{"session_cookie_path", a.SessionCookie.Path == b.SessionCookie.Path},
 		{"session_cookie_domain", a.SessionCookie.Domain == b.SessionCookie.Domain},
 		{"session_cookie_same_site", a.SessionCookie.SameSite == b.SessionCookie.SameSite},
@@ -131,4 +132,10 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_cookie_secure", reflect.DeepEqual(a.SessionCookie.Secure, b.SessionCookie.Secure)},
 		{"refresh_tokens", a.RefreshTokens == b.RefreshTokens},
 	}
+}
+
+// sameNames reports whether two lists have the same names, in any order.
+func sameNames(a, b []string) bool {
+	sorted := func(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+	return slices.Equal(sorted(a), sorted(b))
 }

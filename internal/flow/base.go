@@ -21,6 +21,7 @@ type Deps struct {
 	Base           string            // the first path of the route; the paths of the gate are below it
 	HashKey        []byte            // the key of hashes under which credentials are cached
 	MultiIssuer    bool              // the route has a list of issuers
+	SendsSession   bool              // headers send properties of the session
 	AuthServer     *authserver.Server
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers

@@ -134,8 +134,8 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	if !ok {
 		return nil, nil
 	}
-	opened, err := f.store.Open(r.Context(), id)
-	if errors.Is(err, session.ErrNotFound) {
+	opened, err := f.store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.checkBinding(r, s) })
+	if errors.Is(err, session.ErrNotFound) || errors.Is(err, auth.ErrNoCredential) {
 		return nil, nil
 	}
 	if err == nil {

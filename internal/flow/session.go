@@ -19,6 +19,10 @@ type sessions struct {
 	refresh        sessionRefresh
 	route, home    string // the name and the first path of the route
 	reverify       bool   // verify the tokens at each request
+	sameSubject    bool   // session_enforce_same_subject
+	bind           binding
+	properties     bool   // results have the properties of the session
+	configured     string // session_audience as it is configured
 	trustedOrigins []string
 	now            func() time.Time
 	log            *slog.Logger
@@ -44,6 +48,7 @@ func newSessions(b *base) *sessions {
 			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
+		sameSubject: s.EnforceSameSubject, bind: s.Bind, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
 		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
@@ -89,15 +94,9 @@ const maxResumes = 3
 // resume returns the identity of a session. Its error is session.ErrChanged if another request changed the session
 // meanwhile.
 func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
-	opened, err := f.store.Open(r.Context(), id)
-	if err == nil && !f.matches(n, opened.Session) {
-		err = errForeign
-	}
+	opened, err := f.store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
-	}
-	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
-		return nil, err
 	}
 	current, err := f.refresh.ensureFresh(r.Context(), opened)
 	if err == nil {
@@ -106,7 +105,7 @@ func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, 
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
-	res := &auth.Result{Identity: current.Login.Identity}
+	res := &auth.Result{Identity: current.Login.Identity, Session: f.describe(opened.ID, current)}
 	if opened.Rotated {
 		res.Header, err = f.setCookie(r, n, opened.ID)
 	}
@@ -114,6 +113,17 @@ func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, 
 		return nil, err
 	}
 	return res, nil
+}
+
+// mayUse returns an error if a request may not use a session.
+func (f *sessions) mayUse(r *auth.Request, n int, s *session.Session) error {
+	if !f.matches(n, s) {
+		return errForeign
+	}
+	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
+		return err
+	}
+	return f.checkBinding(r, s)
 }
 
 // errForeign means that a valid cookie holds a login of another route: it was set on another host, or before the settings

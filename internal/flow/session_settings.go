@@ -14,8 +14,11 @@ type SessionSettings struct {
 	SessionCookieName string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
 	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
 	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify          bool           `yaml:"reverify" default:"false"` // verify the tokens of a session at each request
-	DisableSession    []Method       `yaml:"disable_session"`          // flows whose success begins no session
+	Reverify          bool           `yaml:"reverify" default:"false"`                 // verify the tokens of a session at each request
+	DisableSession    []Method       `yaml:"disable_session"`                          // flows whose success begins no session
+	Bind              []string       `yaml:"session_bind" enum:"ip,scheme,user-agent"` // attributes in which requests must equal the one that began the session
+	// EnforceSameSubject says that a login ends the browser's logins of other subjects at the same issuer.
+	EnforceSameSubject bool `yaml:"session_enforce_same_subject" default:"false"`
 	// TrustedOrigins may, in addition to the request's own origin, send an Upgrade that a cookie or Basic authenticates.
 	TrustedOrigins []string `yaml:"trusted_origins"`
 }

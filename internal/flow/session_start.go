@@ -13,26 +13,50 @@ import (
 )
 
 // begin starts a session with a new ID for a login of the client with index n, and ends the session that the browser had. It
-// returns the header that sets the cookie. The error is an *auth.Error.
-func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
-	var before *session.ID
-	if id, ok := f.id(r, n); ok {
-		before = &id
+// returns the header that sets the cookie, and the session's properties. The error is an *auth.Error.
+func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, *auth.Session, error) {
+	if err := f.endOtherSubjects(r, identity); err != nil {
+		return nil, nil, err
 	}
-	id, _, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
+	before, err := f.before(r, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, begun, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
-		Identity: identity, Route: f.route, Client: r.ClientAddr, Began: f.began(identity, n), Obtained: f.now(),
+		Identity: identity, Route: f.route, Client: r.ClientAddr, Bound: f.bind.of(r), Began: f.began(identity, n), Obtained: f.now(),
 	})
 	switch {
 	case errors.Is(err, session.ErrLoggedOut):
-		return nil, &auth.Error{
+		return nil, nil, &auth.Error{
 			Status: http.StatusUnauthorized, Reason: "logged_out_during_login", Title: "Logged out", Err: err,
 			Description: "You were logged out while you were logging in.", Link: r.Origin + f.home, Action: "Log in again",
 		}
 	case err != nil:
-		return nil, auth.Unavailable("session_store_unavailable", err)
+		return nil, nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	return f.setCookie(r, n, id)
+	header, err := f.setCookie(r, n, id)
+	return header, f.describe(id, begun), err
+}
+
+// before returns the ID of the session that the browser had, which a login ends. It returns nil if the request may not use that session:
+// who stole a cookie can't end the session of its owner by logging in.
+func (f *sessions) before(r *auth.Request, n int) (*session.ID, error) {
+	id, ok := f.id(r, n)
+	if !ok {
+		return nil, nil
+	}
+	if len(f.bind) == 0 {
+		return &id, nil
+	}
+	s, err := f.store.Peek(r.Context(), id)
+	switch {
+	case errors.Is(err, session.ErrUnavailable):
+		return nil, auth.Unavailable("session_store_unavailable", err)
+	case err == nil && f.bind.differs(r, &s.Login) != "":
+		return nil, nil
+	}
+	return &id, nil
 }
 
 // began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came
@@ -55,11 +79,12 @@ func (f *sessions) start(k *Kind) auth.Step {
 		if k.clientRefreshes { // if both the client and the session used the refresh token, the second use would end the grant
 			identity.Tokens.RefreshToken = ""
 		}
-		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
+		header, begun, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
 			return nil, err
 		}
 		out := *res
+		out.Session = begun
 		out.Header = auth.MergeHeader(header, res.Header)
 		return &out, nil
 	}

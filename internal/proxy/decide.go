@@ -116,6 +116,7 @@ func (d *Decision) setResult(res *auth.Result, err error) error {
 	}
 	if res != nil {
 		d.Identity, d.Header, d.Answer, d.credential, d.upstreamQuery = res.Identity, res.Header, res.Answer, res.Used, res.Query
+		d.session = res.Session
 	}
 	d.trace.addAuthentication(d, err)
 	return err

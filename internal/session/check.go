@@ -16,6 +16,7 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	if !used {
 		return
 	}
+	s.checkFixed(c)
 	for i, secret := range s.Secret {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
 	}
@@ -26,4 +27,16 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	if s.IdlingTimeout == 0 && s.RollingTimeout == 0 && s.AbsoluteTimeout == 0 {
 		c.Warn("session_absolute_timeout", "all three session timeouts are 0, so a stolen session never ends: write one of them")
 	}
+}
+
+// checkFixed warns of settings whose value changes nothing.
+func (s *Settings) checkFixed(c check.Checker) {
+	warn := func(key string, on bool, instead string) {
+		if c.IsSet(key) && !on {
+			c.Warn(key, "false changes nothing: %s; take it out", instead)
+		}
+	}
+	warn("session_hash_storage_key", s.HashStorageKey, "the store always sees only a hash of the session ID")
+	warn("session_store_metadata", s.StoreMetadata, "sessions are always indexed, so that a logout finds them")
+	warn("session_hash_subject", s.HashSubject, "the index always has only hashes")
 }

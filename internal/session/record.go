@@ -30,6 +30,12 @@ func (id ID) digest() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// Hash returns a hash of an ID for headers. It is another one than the store's, so a reader of headers can't find the record.
+func (id ID) Hash() string {
+	sum := sha256.Sum256(append([]byte("sallyport v1 session header\x00"), id[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 // seal returns the record of an entry, which is stored under name.
 func (e *entry) seal(k *keyring.Keyring, name string) (string, error) {
 	c := content{Session: e.session}

@@ -68,6 +68,10 @@ type Login struct {
 	Began    time.Time `json:"began,omitzero"`
 	Obtained time.Time `json:"obtained"` // when its tokens were received: the start of their lifetime; it never orders two logins
 
+	// Bound has the attributes of the request that began the login, by their names in session_bind. Only requests with equal ones may
+	// use it.
+	Bound map[string]string `json:"bound,omitempty"`
+
 	// RefreshFailed reports that the last refresh failed for a reason that the operator must fix. The tokens are not refreshed again
 	// before the access token expires.
 	RefreshFailed bool `json:"refresh_failed,omitempty"`

@@ -178,7 +178,16 @@ type Opened struct {
 // After 3/4 of the rolling timeout Open rotates the session. The old ID is accepted for another 10 s and leads to the new one, so
 // that concurrent requests keep their session and all get the same cookie.
 func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
+	return s.OpenIf(ctx, id, func(*Session) error { return nil })
+}
+
+// OpenIf is Open for a request that may not use every session. If may returns an error, the session stays as it is, and OpenIf returns that
+// error: a rotation would take the session from the browser that may use it.
+func (s *Sessions) OpenIf(ctx context.Context, id ID, may func(*Session) error) (*Opened, error) {
 	e, err := s.read(ctx, id)
+	if err == nil {
+		err = may(e.session)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -240,6 +249,23 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 		return s.read(ctx, e.id)
 	}
 	return e, nil
+}
+
+// Left returns the times until the idling, the rolling and the absolute timeout end a session that is used now, at the earliest. Zero means
+// that a timeout is off.
+func (s *Sessions) Left(of *Session) (idling, rolling, absolute time.Duration) {
+	return s.timeouts.left(of, s.now())
+}
+
+// EndIf ends the session of an ID if ends is true for its login. It reports whether a session ended.
+func (s *Sessions) EndIf(ctx context.Context, id ID, ends func(*Login) bool) (ended bool, err error) {
+	err = s.end(ctx, id, func(e *entry) error {
+		if ended = ends(&e.session.Login); !ended {
+			return nil
+		}
+		return s.store.drop(ctx, e)
+	})
+	return ended && err == nil, err
 }
 
 // EndIfUnchanged ends a session that Open, Peek or Update returned, if it is still what the store holds under its ID. Otherwise it

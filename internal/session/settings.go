@@ -17,4 +17,15 @@ type Settings struct {
 	RollingTimeout  time.Duration  `yaml:"session_rolling_timeout" default:"3600"`   // 0 is off; at 3/4 of it the session gets a new ID
 	AbsoluteTimeout time.Duration  `yaml:"session_absolute_timeout" default:"86400"` // 0 is off
 	Redis           redis.Settings `yaml:"redis"`
+
+	// Both values of these mean the same: a store has only hashes, and always an index.
+	HashStorageKey bool `yaml:"session_hash_storage_key" default:"true"`
+	StoreMetadata  bool `yaml:"session_store_metadata" default:"true"`
+	HashSubject    bool `yaml:"session_hash_subject" default:"true"`
+}
+
+// ForStore returns the settings without those that don't change the store, so that routes which differ only in them share one.
+func (s Settings) ForStore() Settings {
+	s.Audience, s.HashStorageKey, s.StoreMetadata, s.HashSubject = "", true, true, true
+	return s
 }

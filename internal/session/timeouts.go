@@ -51,6 +51,21 @@ func (t *timeouts) ttl(s *Session, now time.Time) time.Duration {
 	return left
 }
 
+// left returns the times until each timeout ends a session that is used now, at the earliest: the use may not be recorded. Zero means that
+// a timeout is off.
+func (t *timeouts) left(s *Session, now time.Time) (idling, rolling, absolute time.Duration) {
+	until := func(begin time.Time, timeout time.Duration) time.Duration {
+		if timeout == 0 {
+			return 0
+		}
+		return max(begin.Add(timeout).Sub(now), 1)
+	}
+	if t.idling > 0 {
+		idling = t.idling - t.touchAfter()
+	}
+	return idling, until(s.Issued, t.rolling), until(s.Created, t.absolute)
+}
+
 // touchAfter returns how long after a recorded use the next one is recorded.
 func (t *timeouts) touchAfter() time.Duration {
 	if t.idling == 0 {
