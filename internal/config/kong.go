@@ -5,7 +5,6 @@ var kongObjects = []string{"principals", "proof_of_possession_mtls_from_header"}
 
 const (
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
-	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "proofs of possession aren't checked; take it out"
 	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, " +
 		"with off they are accepted without a proof"
@@ -32,10 +31,6 @@ var kong = []refusal{
 
 	{"principals", "{enabled: false}", "it is a directory of Kong; take it out"},
 
-	{"session_remember", "false", noRemember},
-	{"session_remember_cookie_name", "remember", noRemember},
-	{"session_remember_rolling_timeout", "604800", noRemember},
-	{"session_remember_absolute_timeout", "2592000", noRemember},
 	{"session_memcached_host", "127.0.0.1", noMemcached},
 	{"session_memcached_port", "11211", noMemcached},
 	{"session_memcached_socket session_memcached_prefix", "", noMemcached},

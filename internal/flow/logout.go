@@ -114,6 +114,9 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 	f := l.sessions
 	for n := range f.cookies {
 		identity, err := l.endLogin(r, n)
+		if err == nil {
+			identity, err = l.endRemembered(r, n, identity)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -123,6 +126,7 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 		if len(f.cookies) == 1 || len(r.CookieValues(f.cookies[n].fullName(r))) > 0 {
 			header = auth.MergeHeader(header, f.clearCookie(r, n))
 		}
+		header = f.clearRemember(header, r, n)
 	}
 	return first, header, nil
 }
@@ -144,13 +148,27 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	if err != nil {
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	if !f.matches(n, opened.Session) {
-		return nil, nil
+	return l.loggedOut(r, n, opened.Session), nil
+}
+
+// endRemembered ends the login of one client that the request's remember cookie has. It returns its identity, unless a login ended before.
+func (l *logoutEndpoint) endRemembered(r *auth.Request, n int, before *auth.Identity) (*auth.Identity, error) {
+	ended, err := l.sessions.endRemembered(r, n)
+	if err != nil || ended == nil {
+		return before, err
 	}
-	login := &opened.Session.Login
+	return cmp.Or(before, l.loggedOut(r, n, ended)), nil
+}
+
+// loggedOut logs a logout, revokes the tokens and returns the identity; nil for a session of another route.
+func (l *logoutEndpoint) loggedOut(r *auth.Request, n int, ended *session.Session) *auth.Identity {
+	if !l.sessions.matches(n, ended) {
+		return nil
+	}
+	login := &ended.Login
 	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
 	l.revoke(r, login.Identity)
-	return login.Identity, nil
+	return login.Identity
 }
 
 // next returns where the browser goes after the session here has ended, or if there was none: to the provider, so that its

@@ -74,6 +74,9 @@ func (r *Route) add(b *builtPart) {
 		for _, name := range s.SessionCookieNames(b.MultiIssuer) {
 			r.CookieNames = append(r.CookieNames, prefix+name)
 		}
+		for _, name := range s.rememberNames(s.view(), loginIDOf(s.view()), b.MultiIssuer) {
+			r.CookieNames = append(r.CookieNames, prefix+name)
+		}
 		r.CookiePrefixes = append(r.CookiePrefixes, prefix+login.name)
 	}
 }

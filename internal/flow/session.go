@@ -41,7 +41,7 @@ func newSessions(b *base) *sessions {
 	return &sessions{
 		sessionCookies: &sessionCookies{
 			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer),
-			audience: id.audience,
+			remember: newRememberCookies(b, s, id), audience: id.audience,
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
@@ -76,11 +76,14 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 // authenticate tries the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	id, ok := f.id(r, n)
-	if !ok {
-		return nil, f.noSession(r, n)
-	}
 	for range maxResumes {
-		res, err := f.resume(r, n, id)
+		var res *auth.Result
+		var err error
+		if ok {
+			res, err = f.resume(r, n, id)
+		} else {
+			res, err = f.resumeRemembered(r, n, f.noSession(r, n))
+		}
 		if !errors.Is(err, session.ErrChanged) {
 			return res, err
 		}
@@ -95,9 +98,17 @@ const maxResumes = 3
 // meanwhile.
 func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
 	opened, err := f.store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
+	if errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced) {
+		return f.resumeRemembered(r, n, f.sessionError(r, n, err))
+	}
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
+	return f.result(r, n, opened)
+}
+
+// result returns the identity of an opened session, whose tokens it refreshes and verifies where that is due.
+func (f *sessions) result(r *auth.Request, n int, opened *session.Opened) (*auth.Result, error) {
 	current, err := f.refresh.ensureFresh(r.Context(), opened)
 	if err == nil {
 		err = f.checkTokens(r.Context(), opened.ID, current)
@@ -107,7 +118,7 @@ func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, 
 	}
 	res := &auth.Result{Identity: current.Login.Identity, Session: f.describe(opened.ID, current)}
 	if opened.Rotated {
-		res.Header, err = f.setCookie(r, n, opened.ID)
+		res.Header, err = f.setCookies(r, n, opened.ID, current)
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
@@ -17,6 +18,7 @@ type sessionCookies struct {
 	store    *session.Sessions
 	keyring  *keyring.Keyring
 	cookies  []cookie // by the index of client_id
+	remember []cookie // likewise; nil: sessions aren't remembered
 	audience string
 }
 
@@ -28,7 +30,12 @@ func (f *sessionCookies) matches(n int, s *session.Session) bool {
 
 // id returns the session ID in the cookie of one client's login.
 func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
-	name := f.cookies[n].fullName(r)
+	return f.idIn(r, &f.cookies[n])
+}
+
+// idIn returns the ID in a cookie.
+func (f *sessionCookies) idIn(r *auth.Request, c *cookie) (id session.ID, ok bool) {
+	name := c.fullName(r)
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
 		if id, ok := f.keyring.OpenID(name, value); ok {
@@ -40,20 +47,28 @@ func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 
 // sentBy reports whether the request has a cookie of one of the route's logins.
 func (f *sessionCookies) sentBy(r *auth.Request) bool {
-	return slices.ContainsFunc(f.cookies, func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 })
+	sent := func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 }
+	return slices.ContainsFunc(f.cookies, sent) || slices.ContainsFunc(f.remember, sent)
 }
 
-// setCookie returns the header that sets the cookie of one client's login.
-func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID) (http.Header, error) {
-	c := &f.cookies[n]
+// setCookies returns the header that sets the cookie of one client's login, and its remember cookie.
+func (f *sessionCookies) setCookies(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {
+	h := http.Header{}
+	err := f.setID(h, r, &f.cookies[n], id, 0)
+	if left := f.store.Remembered(s); err == nil && len(f.remember) > 0 && left >= time.Second {
+		err = f.setID(h, r, &f.remember[n], s.Remember, int(left/time.Second))
+	}
+	return h, err
+}
+
+// setID adds a Set-Cookie header with an ID.
+func (f *sessionCookies) setID(h http.Header, r *auth.Request, c *cookie, id session.ID, maxAge int) error {
 	name := c.fullName(r)
 	value, err := f.keyring.SignID(name, id)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.set(h, r, name, value, maxAge)
 	}
-	h := http.Header{}
-	c.set(h, r, name, value, 0)
-	return h, nil
+	return err
 }
 
 // Review removes from the header of an answer the session cookies that a newer login of the same browser has replaced since
@@ -75,10 +90,11 @@ func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded b
 func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
-	n := slices.IndexFunc(f.cookies, func(c cookie) bool { return c.fullName(r) == name })
+	named := func(c cookie) bool { return c.fullName(r) == name }
+	n := slices.IndexFunc(f.cookies, named)
 	switch {
 	case n < 0:
-		return true
+		return !forwarded || !slices.ContainsFunc(f.remember, named) || f.mayRemember(r, name, value)
 	case value == "":
 		return f.mayClear(r, n, forwarded)
 	case !forwarded:

@@ -24,6 +24,11 @@ func (f *sessions) endOtherSubjects(r *auth.Request, identity *auth.Identity) er
 			continue
 		}
 		ended, err := f.store.EndIf(ctx, id, isOther)
+		if err == nil && !ended && len(f.remember) > 0 { // it may be the ID of a remember cookie
+			var s *session.Session
+			s, err = f.store.EndRemembered(ctx, id, isOther)
+			ended = s != nil
+		}
 		if err != nil {
 			return auth.Unavailable("session_store_unavailable", err)
 		}

@@ -11,12 +11,13 @@ import (
 
 // SessionSettings are the attributes of the session cookie, and what sessions do in addition to authentication.
 type SessionSettings struct {
-	SessionCookieName string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
-	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
-	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify          bool           `yaml:"reverify" default:"false"`                 // verify the tokens of a session at each request
-	DisableSession    []Method       `yaml:"disable_session"`                          // flows whose success begins no session
-	Bind              []string       `yaml:"session_bind" enum:"ip,scheme,user-agent"` // attributes in which requests must equal the one that began the session
+	SessionCookieName  string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
+	SessionCookie      CookieSettings `yaml:",inline" prefix:"session_cookie_"`
+	RememberCookieName string         `yaml:"session_remember_cookie_name" default:"remember"` // before a digest of the session cookie's name
+	RefreshTokens      bool           `yaml:"refresh_tokens" default:"true"`
+	Reverify           bool           `yaml:"reverify" default:"false"`                 // verify the tokens of a session at each request
+	DisableSession     []Method       `yaml:"disable_session"`                          // flows whose success begins no session
+	Bind               []string       `yaml:"session_bind" enum:"ip,scheme,user-agent"` // attributes in which requests must equal the one that began the session
 	// EnforceSameSubject says that a login ends the browser's logins of other subjects at the same issuer.
 	EnforceSameSubject bool `yaml:"session_enforce_same_subject" default:"false"`
 	// TrustedOrigins may, in addition to the request's own origin, send an Upgrade that a cookie or Basic authenticates.
@@ -73,6 +74,18 @@ func newSessionCookies(s *SessionSettings, id loginID, multiIssuer bool) (all []
 	return all
 }
 
+// rememberNames returns the names of a route's remember cookies without their prefix, by the index of client_id: each has the digest of the
+// session cookie to which it belongs. It returns nil if sessions aren't remembered.
+func (s *SessionSettings) rememberNames(v view, id loginID, multiIssuer bool) (names []string) {
+	if !of[session.Settings](v).Remember {
+		return nil
+	}
+	for n, name := range s.cookieNames(id, multiIssuer) {
+		names = append(names, s.RememberCookieName+"_"+loginDigest(id.issuer, oidc.At(id.clients, n), id.audience+"\x00"+name))
+	}
+	return names
+}
+
 // checkSession reports mistakes in the settings of sessions and logouts.
 func checkSession(v view, c check.Checker, x *kindContext) {
 	s, login := of[SessionSettings](v), of[AuthorizationCodeSettings](v)
@@ -81,6 +94,7 @@ func checkSession(v view, c check.Checker, x *kindContext) {
 	c.One("session_cookie_name", s.SessionCookieName, check.CookieName)
 	c.Must("session_cookie_name", s.SessionCookieName == "" || s.SessionCookieName != login.AuthorizationCookieName,
 		"the login cookie has this name too: choose another one")
+	c.One("session_remember_cookie_name", s.RememberCookieName, check.CookieName)
 	s.SessionCookie.check(c, "session_cookie_", &x.Route)
 	if s.SessionCookie.SameSite == "Strict" {
 		c.Warn("session_cookie_same_site", "with Strict a browser sends no session when a link, "+

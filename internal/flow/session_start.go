@@ -18,6 +18,9 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	if err := f.endOtherSubjects(r, identity); err != nil {
 		return nil, nil, err
 	}
+	if _, err := f.endRemembered(r, n); err != nil {
+		return nil, nil, err
+	}
 	before, err := f.before(r, n)
 	if err != nil {
 		return nil, nil, err
@@ -35,7 +38,7 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	case err != nil:
 		return nil, nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	header, err := f.setCookie(r, n, id)
+	header, err := f.setCookies(r, n, id, begun)
 	return header, f.describe(id, begun), err
 }
 

@@ -17,6 +17,7 @@ func (s *Settings) Check(c check.Checker, used bool) {
 		return
 	}
 	s.checkFixed(c)
+	s.checkRemember(c)
 	for i, secret := range s.Secret {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
 	}
@@ -39,4 +40,16 @@ func (s *Settings) checkFixed(c check.Checker) {
 	warn("session_hash_storage_key", s.HashStorageKey, "the store always sees only a hash of the session ID")
 	warn("session_store_metadata", s.StoreMetadata, "sessions are always indexed, so that a logout finds them")
 	warn("session_hash_subject", s.HashSubject, "the index always has only hashes")
+}
+
+// checkRemember reports mistakes in the settings of remembered sessions.
+func (s *Settings) checkRemember(c check.Checker) {
+	const absolute = "session_remember_absolute_timeout"
+	c.Must(absolute, !s.Remember || s.RememberRollingTimeout > 0 || s.RememberAbsoluteTimeout > 0,
+		"it and session_remember_rolling_timeout are 0, so a stolen cookie works forever: write one of them")
+	for _, key := range []string{"session_remember_rolling_timeout", absolute} {
+		if c.IsSet(key) && !s.Remember {
+			c.Warn(key, "sessions aren't remembered: write session_remember: true, or take it out")
+		}
+	}
 }

@@ -18,21 +18,27 @@ type Listed struct {
 	SID      string     `json:"sid,omitempty"`
 	Route    string     `json:"route,omitempty"`
 	Client   netip.Addr `json:"client,omitzero"` // the address of the user's client at the login
-	Created  time.Time  `json:"created"`         // when the user logged in
+	Created  time.Time  `json:"created"`         // when the user logged in, or last resumed the session
 	Began    time.Time  `json:"began"`           // iat of the ID token that began the login
 	Issued   time.Time  `json:"issued"`          // when the session got its current ID
+	Ends     time.Time  `json:"ends,omitzero"`   // of a remembered session: until when the browser can resume it
 	Used     time.Time  `json:"-"`               // when the session was last used, to the minute
 
 	id   ID     // in the store in memory
 	name string // of the record, in Redis
 }
 
-func listed(s *Session) Listed {
+func listed(s *Session, t *timeouts) Listed {
 	l := &s.Login
 	return Listed{
 		Issuer: l.Issuer, ClientID: l.ClientID, Subject: l.Subject, SID: l.SID, Route: l.Route, Client: l.Client,
-		Created: s.Created, Began: l.Began, Issued: s.Issued,
+		Created: s.Created, Began: l.Began, Issued: s.Issued, Ends: t.rememberEnd(s),
 	}
+}
+
+// over reports whether a session can't be used any more, nor resumed.
+func (l *Listed) over(t *timeouts, now time.Time) bool {
+	return t.over(&Session{Created: l.Created, Issued: l.Issued}, now) && !now.Before(l.Ends)
 }
 
 // login returns the login, as far as it is listed.
@@ -93,7 +99,7 @@ func (s *Sessions) List(ctx context.Context, q Selection, page string, limit int
 	}
 	now := s.now()
 	for _, l := range all {
-		if q.selects(&l) && !s.timeouts.over(&Session{Created: l.Created, Issued: l.Issued}, now) {
+		if q.selects(&l) && !l.over(&s.timeouts, now) {
 			sessions = append(sessions, l)
 		}
 	}

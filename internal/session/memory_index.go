@@ -86,7 +86,7 @@ func (m *memoryStore) remove(_ context.Context, key indexKey, by mark) (n int, e
 		if !ok || s.session == nil || !by.ends(&s.session.Login) {
 			continue
 		}
-		if m.delete(id); !s.expired(m.now()) {
+		if m.delete(id); !s.gone(m.now()) {
 			n++
 		}
 	}
@@ -105,10 +105,10 @@ func (m *memoryStore) find(_ context.Context, key indexKey) (all []Listed, err e
 // appendListed appends the session of an ID, unless it has ended.
 func (m *memoryStore) appendListed(all []Listed, id ID) []Listed {
 	s, ok := m.entries.Get(id)
-	if !ok || s.session == nil || s.expired(m.now()) {
+	if !ok || s.session == nil || s.gone(m.now()) {
 		return all
 	}
-	l := listed(s.session)
+	l := listed(s.session, &m.timeouts)
 	l.id, l.Used = id, time.Unix(0, s.touched.Load())
 	return append(all, l)
 }

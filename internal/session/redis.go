@@ -63,6 +63,11 @@ func (r *redisStore) key(kind, digest string) string { return r.prefix + kind + 
 func (r *redisStore) record(id ID) string { return r.key("s:", id.digest()) }
 func (r *redisStore) lock(id ID) string   { return r.key("l:", id.digest()) }
 
+// keysOf returns the keys of a session: its record, its details, and the copy of a remembered session.
+func (r *redisStore) keysOf(digest string) []string {
+	return []string{r.key("s:", digest), r.key("d:", digest), r.key("r:", digest)}
+}
+
 func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
 func (r *redisStore) close() error {
@@ -159,8 +164,11 @@ func (r *redisStore) touch(ctx context.Context, e *entry, now time.Time) (record
 	if r.timeouts.idling > 0 {
 		ttl = life(e.ttl(&r.timeouts, now))
 	}
-	digest := e.id.digest()
-	record, err = touchScript.Run(ctx, r.client, []string{r.record(e.id), r.key("d:", digest)}, r.seconds(), ttl).Text()
+	keep := ""
+	if e.session != nil && e.session.Remember != (ID{}) {
+		keep = "keep"
+	}
+	record, err = touchScript.Run(ctx, r.client, r.keysOf(e.id.digest())[:2], r.seconds(), ttl, keep).Text()
 	return record, storeError(err)
 }
 
@@ -192,9 +200,17 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	if err != nil {
 		return err
 	}
+	copied, copyLife, err := r.copyOf(e)
+	if err != nil {
+		return err
+	}
+	ttl := life(e.ttl(&r.timeouts, now))
+	detailsLife := ttl
+	if copied != "" {
+		detailsLife = life(r.detailsLife(s, now))
+	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		keys := []string{name, r.key("d:", digest)}
-		return addScript.Run(ctx, c, keys, e.record, details, r.seconds(), life(e.ttl(&r.timeouts, now))).Err()
+		return addScript.Run(ctx, c, r.keysOf(digest), e.record, details, r.seconds(), ttl, copied, copyLife, detailsLife).Err()
 	})
 	if err != nil {
 		return storeError(err)
@@ -218,8 +234,12 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 			return err
 		}
 	}
+	copied, _, err := r.copyOf(e)
+	if err != nil {
+		return err
+	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(swapScript.Run(ctx, c, []string{name, r.key("d:", digest)}, recordOf(old), e.record, ttl, details))
+		return changed(swapScript.Run(ctx, c, r.keysOf(digest), recordOf(old), e.record, ttl, details, copied))
 	})
 	if err != nil {
 		return storeError(err)
@@ -246,7 +266,7 @@ func loginOf(e *entry) *Login {
 func (r *redisStore) drop(ctx context.Context, old *entry) error {
 	name, digest := r.record(old.id), old.id.digest()
 	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(dropScript.Run(ctx, c, []string{name, r.key("d:", digest)}, old.record))
+		return changed(dropScript.Run(ctx, c, r.keysOf(digest), old.record))
 	})
 	if err != nil {
 		return storeError(err)

@@ -44,7 +44,7 @@ func (r *redisStore) names(kind string, key indexKey) []string {
 
 func (r *redisStore) index(ctx context.Context, id ID, s *Session) (err error) {
 	over := "inf"
-	if end := r.timeouts.end(s); !end.IsZero() {
+	if end := r.timeouts.lastEnd(s); !end.IsZero() {
 		over = strconv.FormatInt(end.UnixMilli(), 10)
 	}
 	s.Login.eachIndexKey(func(key indexKey) {
@@ -71,7 +71,7 @@ func (r *redisStore) addToIndex(ctx context.Context, index, text, over string) e
 		if r.now().Sub(m.listed) < markLife { // its login may be under way
 			continue
 		}
-		if n, err := r.client.Exists(ctx, r.key("s:", m.digest)).Result(); err == nil && n == 0 {
+		if n, err := r.client.Exists(ctx, r.key("s:", m.digest), r.key("r:", m.digest)).Result(); err == nil && n == 0 {
 			r.client.ZRem(ctx, index, text) // on an error a later login removes it
 		}
 	}
@@ -147,7 +147,7 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
 	record := r.key("s:", digest)
 	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {
-		n, err = endScript.Run(ctx, c, []string{record, r.key("d:", digest)}).Int()
+		n, err = endScript.Run(ctx, c, r.keysOf(digest)).Int()
 		return err
 	})
 	return n, storeError(err)

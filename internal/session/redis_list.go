@@ -14,7 +14,7 @@ import (
 
 // details returns the content of the hash of a session that is used now.
 func (r *redisStore) details(digest string, s *Session) (sealed string, err error) {
-	l := listed(s)
+	l := listed(s, &r.timeouts)
 	return l.seal(r.keyring, r.key("d:", digest))
 }
 

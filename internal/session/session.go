@@ -48,6 +48,10 @@ type Session struct {
 	Created time.Time `json:"created"` // when the user logged in: the absolute timeout begins here
 	Issued  time.Time `json:"issued"`  // when the current ID was issued: the rolling timeout begins here
 	Login   Login     `json:"login"`
+
+	// A session that is remembered has a second ID, and the time when the user logged in: Created is when it was last resumed.
+	Remember ID        `json:"-"` // a record has it apart, because an ID doesn't print
+	LoggedIn time.Time `json:"logged_in,omitzero"`
 }
 
 const version = 2

@@ -44,7 +44,10 @@ func New(c Config) (*Sessions, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	t := timeouts{idling: c.IdlingTimeout, rolling: c.RollingTimeout, absolute: c.AbsoluteTimeout}
+	t := timeouts{
+		idling: c.IdlingTimeout, rolling: c.RollingTimeout, absolute: c.AbsoluteTimeout,
+		remember: c.Remember, rememberRolling: c.RememberRollingTimeout, rememberAbsolute: c.RememberAbsoluteTimeout,
+	}
 	if c.Storage != "redis" {
 		return newSessions(newMemoryStore(t, maxInMemory, c.Now, c.Log), t, c.Now, c.Log), nil
 	}
@@ -91,7 +94,15 @@ func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, e
 		l.Began = now
 	}
 	id, next := newID(), &Session{Version: version, Created: now, Issued: now, Login: l}
+	if s.timeouts.remember {
+		next.Remember, next.LoggedIn = newID(), now
+	}
 	err := s.create(ctx, id, next)
+	if err == nil && s.timeouts.remember {
+		if err = s.store.point(ctx, next.Remember, &pointer{ids: []ID{id}}, next); err != nil {
+			err = errors.Join(err, s.discard(ctx, id))
+		}
+	}
 	if err == nil && s.now().Sub(l.Obtained) >= markLife && !l.Obtained.IsZero() {
 		err = errors.Join(fmt.Errorf("%w: it took too long", ErrLoggedOut), s.discard(ctx, id))
 	}
@@ -240,7 +251,13 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	case s.now().Sub(next.Issued) >= markLife: // a mark may have expired meanwhile
 		return e, s.discard(ctx, id)
 	}
-	err := s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
+	var err error
+	if next.Remember != (ID{}) { // the pointer has both IDs before one of them ends
+		if err = s.store.point(ctx, next.Remember, &pointer{ids: []ID{id, e.id}}, &next); err != nil {
+			return e, s.discard(ctx, id)
+		}
+	}
+	err = s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
 	if err == nil {
 		return &entry{id: id, session: &next}, nil
 	}

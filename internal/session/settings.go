@@ -18,6 +18,11 @@ type Settings struct {
 	AbsoluteTimeout time.Duration  `yaml:"session_absolute_timeout" default:"86400"` // 0 is off
 	Redis           redis.Settings `yaml:"redis"`
 
+	// A remembered session can be resumed after the three timeouts, and after a restart of the browser.
+	Remember                bool          `yaml:"session_remember" default:"false"`
+	RememberRollingTimeout  time.Duration `yaml:"session_remember_rolling_timeout" default:"604800"`   // since the session got its ID; 0 is off
+	RememberAbsoluteTimeout time.Duration `yaml:"session_remember_absolute_timeout" default:"2592000"` // since the login; 0 is off
+
 	// Both values of these mean the same: a store has only hashes, and always an index.
 	HashStorageKey bool `yaml:"session_hash_storage_key" default:"true"`
 	StoreMetadata  bool `yaml:"session_store_metadata" default:"true"`

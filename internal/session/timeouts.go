@@ -6,7 +6,11 @@ import "time"
 type timeouts struct {
 	idling   time.Duration // since the session was last used
 	rolling  time.Duration // since its ID was issued
-	absolute time.Duration // since the login
+	absolute time.Duration // since the login, or since a remembered session was resumed
+
+	remember         bool          // sessions are remembered
+	rememberRolling  time.Duration // since the session's ID was issued
+	rememberAbsolute time.Duration // since the login
 }
 
 const (
