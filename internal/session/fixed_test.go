@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/auth"
 )
@@ -17,7 +18,7 @@ func TestHashesAndIndexAreAlwaysOn(t *testing.T) {
 				Secret: []auth.Secret{secretA}, Storage: "redis", Redis: r.server.Settings(),
 				HashStorageKey: on, StoreMetadata: on, HashSubject: on,
 			},
-			Keyring: mustKeyring(t, secretA), Log: slog.New(slog.NewTextHandler(r.log, nil)),
+			Keyring: mustKeyring(t, secretA), Now: r.clock.now, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -32,6 +33,7 @@ func TestHashesAndIndexAreAlwaysOn(t *testing.T) {
 			t.Errorf("%v: ended %d, %v", on, n, err)
 		}
 		s.Close()
+		r.pass(2 * time.Second) // a login in the second of the logout ends, too
 	}
 	a := Settings{Audience: "a", StoreMetadata: true}
 	b := Settings{Audience: "b", HashSubject: true}
