@@ -8,7 +8,7 @@ GO      ?= go
 
 FUZZTIME ?= 4s
 
-.PHONY: demo test unit fuzz e2e parts bench lint build image clean
+.PHONY: demo test unit fuzz soak e2e parts bench lint build image clean
 
 demo: build
 	./bin/sallyport demo
@@ -33,6 +33,10 @@ fuzz:
 		fuzz="$(GO) test -run ^$$ -fuzz ^$${target#func }\$$ -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 2 ./$$(dirname "$$file")"; \
 		$$fuzz </dev/null || $$fuzz </dev/null || exit 1; \
 	done
+
+# Replicas under load while connections are cut at random, for half an hour; make test does it for a minute.
+soak: parts
+	$(GO) test -race -count=1 -v -timeout 60m -run TestSoak ./internal/faults -soak 30m
 
 # The real binary between real parts.
 e2e: parts build

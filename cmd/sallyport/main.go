@@ -23,6 +23,10 @@ const usage = `usage:
   sallyport explain [-c FILE] -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
                                print whether the gate would forward a request (status 0) or not (status 1), and why
   sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
+  sallyport sessions list [-c FILE] [-sub SUB] [-sid SID] [-client-id ID] [-route NAME] [-iss ISSUER] [-json]
+                               print the sessions of the running gate: who, where, since when and when last used
+  sallyport sessions end [-c FILE] -sub SUB|-sid SID [-client-id ID] [-iss ISSUER] or -client-id ID or -route NAME
+                               end sessions of the running gate, and logins that are under way; print how many
   sallyport demo               run an OpenID Provider, an upstream and the gate in one process, to try in a browser
   sallyport secret             print a new client secret for the built-in authorization server and its hash;
                                -hash hashes the secret on standard input
@@ -55,7 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c := &command{name: args[0], args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr}
 	c.flags = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	commands := map[string]func(context.Context) error{
-		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "demo": c.demo, "secret": c.secret,
+		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "sessions": c.sessions, "demo": c.demo, "secret": c.secret,
 		"schema": c.schema, "version": c.version,
 	}
 	execute := commands[strings.TrimLeft(c.name, "-")]

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +22,16 @@ import (
 func providerConfig(gate string) provider.Config {
 	callbacks := []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/app/oauth2/callback",
 		"https://app.example.com/oauth2/callback"}
+	backchannel, frontchannel := "http://"+gate+"/oauth2/backchannel-logout", "http://"+gate+"/oauth2/frontchannel-logout"
 	return provider.Config{
 		Scopes: []string{"read", "write"}, ACRValues: []string{"1", "2"}, AudienceParameter: true,
 		Clients: []provider.Client{
 			{ID: "app", Secret: "app-secret", RedirectURIs: callbacks, PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye"}},
 			{ID: "second", Secret: "second-secret", AuthMethod: "client_secret_post",
 				RedirectURIs: []string{"http://127.0.0.1/second/callback"}},
+			{ID: "notified", Secret: "notified-secret", RedirectURIs: callbacks, BackchannelLogoutURI: backchannel},
+			{ID: "notified-too", Secret: "notified-secret", RedirectURIs: callbacks, BackchannelLogoutURI: backchannel},
+			{ID: "framed", Secret: "framed-secret", RedirectURIs: callbacks, FrontchannelLogoutURI: frontchannel},
 			{ID: "service", Secret: "service-secret", AccessTokenAudience: []string{"app"}, NoRefreshToken: true},
 			{ID: "opaque", Secret: "opaque-secret", AccessTokenAudience: []string{"app"}, OpaqueAccessTokens: true, AnyAudience: true},
 			{ID: "stranger", Secret: "stranger-secret"},
@@ -88,6 +94,10 @@ func (s *scene) issuerMore(neg bool, args []string) {
 		})
 	case "expire":
 		p.Expire(args[1])
+	case "logout":
+		if got := fmt.Sprint(slices.Sorted(maps.Values(p.EndSessions(args[1])))); got != fmt.Sprint(args[2:]) {
+			s.ts.Fatalf("the logout tokens were answered %s, expected %s", got, args[2:])
+		}
 	case "revoked":
 		if !p.Revoked(args[1]) {
 			s.ts.Fatalf("the token isn't revoked")

@@ -74,6 +74,7 @@ import (
 //	issuer garbage|huge|slow ENDPOINT      respond with an HTML page, with 100 MB, or after 30 s
 //	issuer mend ENDPOINT                   end garbage, huge and slow
 //	issuer revoke [TOKEN]                  revoke a token, or everything
+//	issuer logout USER [CODE]...           end the user's sessions; the statuses of the responses to the logout tokens must be CODE...
 //	issuer expire|revoked TOKEN            make a token expire; check that a token is revoked
 //	issuer says ENDPOINT NAME=JSON...      set members of the responses; null removes a member
 //	issuer bom ENDPOINT                    begin responses with a byte order mark

@@ -31,6 +31,8 @@ func (s *server) admin() http.Handler {
 		"DELETE /openid-connect/issuers":          s.forgetIssuers,
 		"GET /openid-connect/issuers/{issuer}":    s.getIssuer,
 		"DELETE /openid-connect/issuers/{issuer}": s.forgetIssuer,
+		"GET /sessions":                           s.getSessions,
+		"DELETE /sessions":                        s.endSessions,
 	} {
 		mux.HandleFunc(pattern, s.adminOnly(serve))
 	}
@@ -80,13 +82,16 @@ func isLocal(r *http.Request) bool {
 		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("X-Forwarded-For")) == 0
 }
 
+// storeRetry is the time after which a client may repeat a request that a store has failed.
+const storeRetry = 3 * time.Second
+
 func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {
 	set, err := s.builder.Load().signer.Public(r.Context())
 	if err != nil {
 		s.log.Warn("the gate's public keys can't be read", "error", err)
 	}
 	if err != nil && len(set.Keys) == 0 {
-		s.keysUnavailable(w, "the keys can't be read: see the log")
+		s.storeUnavailable(w, "the keys can't be read: see the log")
 		return
 	}
 	w.Header().Set("Content-Type", jwkSetType)
@@ -96,16 +101,16 @@ func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {
 func (s *server) rotateKeys(w http.ResponseWriter, r *http.Request) {
 	if err := s.builder.Load().signer.Rotate(r.Context()); err != nil {
 		s.log.Warn("the gate's keys can't be rotated", "error", err)
-		s.keysUnavailable(w, "the keys can't be rotated: see the log")
+		s.storeUnavailable(w, "the keys can't be rotated: see the log")
 		return
 	}
 	s.log.Info("the gate's keys are rotated on request", "client", r.RemoteAddr)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// keysUnavailable answers 503: the store of the keys can't be used at the moment.
-func (s *server) keysUnavailable(w http.ResponseWriter, text string) {
-	w.Header().Set("Retry-After", strconv.Itoa(int(keyRetry.Seconds())))
+// storeUnavailable answers 503: a store, of keys or sessions, can't be used at the moment.
+func (s *server) storeUnavailable(w http.ResponseWriter, text string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(storeRetry.Seconds())))
 	http.Error(w, text, http.StatusServiceUnavailable)
 }
 

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +30,7 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
 	b.Cleanup(upstream.Close)
 	p := provider.Start(b, provider.Config{
-		Clients: []provider.Client{{ID: "app", Secret: "secret", RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"}}},
+		Clients: []provider.Client{{ID: "app", Secret: "secret", RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/cookie/oauth2/callback"}}},
 		Users:   []provider.User{{Username: "john", Password: "doe"}},
 	})
 	name := filepath.Join(b.TempDir(), "gate.yaml")
@@ -36,7 +38,10 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		"  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n"+
 		"    rules: [{paths: [/off], auth: off}]\n"+
 		"  - route: {paths: [/asked], upstream: %[1]q}\n"+
-		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n",
+		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, auth_methods: [introspection]}\n"+
+		"  - route: {paths: [/cookie], upstream: %[1]q}\n"+
+		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, session_secret: %[3]s, session_storage: cookie,\n"+
+		"      session_cookie_name: c}\n",
 		upstream.URL, p.URL, strings.Repeat("s", 32))
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
@@ -83,12 +88,21 @@ func BenchmarkRefused(b *testing.B) {
 	benchmark(b, s, "/", http.Header{"Accept": {"application/json"}})
 }
 
-func BenchmarkSessionInMemory(b *testing.B) {
+func BenchmarkSessionInMemory(b *testing.B) { benchmarkSession(b, "/", 0) }
+
+// BenchmarkSessionInCookie has about 5 KB of tokens.
+func BenchmarkSessionInCookie(b *testing.B) { benchmarkSession(b, "/cookie", 2000) }
+
+// benchmarkSession measures requests with the session of a login at a path, whose access token has a claim of n bytes.
+func benchmarkSession(b *testing.B, path string, n int) {
 	s, p := benchServer(b)
+	text := make([]byte, n/2)
+	rand.Read(text)
+	p.AdjustAccessToken(func(c map[string]any) { c["padding"] = hex.EncodeToString(text) })
 	front := httptest.NewServer(s)
 	defer front.Close()
 	jar, _ := cookiejar.New(nil)
-	res, err := p.LogIn(&http.Client{Jar: jar}, front.URL, "john", "doe")
+	res, err := p.LogIn(&http.Client{Jar: jar}, front.URL+path, "john", "doe")
 	if err != nil || res.StatusCode != http.StatusOK {
 		b.Fatal(res, err)
 	}
@@ -96,5 +110,5 @@ func BenchmarkSessionInMemory(b *testing.B) {
 	for _, c := range jar.Cookies(res.Request.URL) {
 		cookies = append(cookies, c.Name+"="+c.Value)
 	}
-	benchmark(b, s, "/", http.Header{"Cookie": {strings.Join(cookies, "; ")}})
+	benchmark(b, s, path, http.Header{"Cookie": {strings.Join(cookies, "; ")}})
 }

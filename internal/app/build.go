@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -32,9 +33,10 @@ type builder struct {
 	signerSettings signer.Settings
 	signingAlgs    []string // the algorithms of the clients that sign with the signer's keys
 
-	redisServers []redis.Settings // all that the configuration uses
-	directory    *authz.Directory
-	authServer   *authserver.Server // nil without oauth2
+	redisServers  []redis.Settings // all that the configuration uses
+	sessionStores []*sessionStore  // likewise
+	directory     *authz.Directory
+	authServer    *authserver.Server // nil without oauth2
 }
 
 func newBuilder(state *reloadState, log *slog.Logger) *builder {
@@ -151,15 +153,17 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 		if sessions, err = b.sessions(c.Name, i.OIDC.Flow.Session); err != nil {
 			return flow.Deps{}, i.Problem("session_storage", err.Error())
 		}
+		b.addSessionStore(sessions, oidc.IssuerOf(i.OIDC.Flow.Client.Issuer), i.OIDC.Flow.Client.ClientID)
 	}
 	subjects, err := b.subjectIssuers(i.OIDC.Flow.Client)
 	if err != nil {
 		return flow.Deps{}, i.Problem("token_exchange", err.Error())
 	}
 	return flow.Deps{
-		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring, Route: c.Name, Base: c.Route.Paths[0],
-		SendsSession: i.OIDC.Headers.SendsSession(),
-		HashKey:      b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
+		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring,
+		Route: c.Name, Base: c.Route.Paths[0], Paths: c.Route.Paths,
+		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
+		AllSessions: b.state.allSessions, SendsSession: i.OIDC.Headers.SendsSession(),
 	}, nil
 }
 
@@ -240,16 +244,23 @@ func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
 
 // sessions returns the sessions of a route. Without session_secret it uses a generated secret, and logs what that means.
 func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error) {
-	if len(s.Secret) == 0 {
+	generated := len(s.Secret) == 0
+	if generated {
 		s.Secret = []auth.Secret{b.state.sessionSecret}
 		b.log.Warn("session_secret isn't set, so one was generated: a restart ends all sessions, and a second replica can't read "+
-			"this one's sessions; set session_secret to the output of: openssl rand -base64 32", "route", route)
+			"this one's sessions and doesn't hear of a logout here; set session_secret to the output of: openssl rand -base64 32", "route", route)
 	}
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)
 	}
 	s = s.ForStore()
-	return take(b, &b.state.sessions, s, func() (*sessionSet, error) { return newSessionSet(s, b) })
+	return take(b, &b.state.sessions, s, func() (*sessionSet, error) {
+		if s.Storage == "memory" && !generated {
+			b.log.Warn("sessions are in memory, so another replica neither has them nor hears of a logout here; "+
+				"with several replicas set session_storage to redis", "route", route)
+		}
+		return newSessionSet(s, b)
+	})
 }
 
 func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
@@ -258,7 +269,7 @@ func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
 		return nil, err
 	}
 	sessions, err := session.New(session.Config{Settings: s, Keyring: keyring, Now: b.now, Log: b.log})
-	return &sessionSet{Sessions: sessions, keyring: keyring}, err
+	return &sessionSet{Sessions: sessions, keyring: keyring, storage: s.Storage, name: storeName(b.state.hashKey, s)}, err
 }
 
 // redisClient returns the client of a Redis server for one use of it, such as "oauth2".
@@ -273,7 +284,7 @@ func (b *builder) redisClient(s redis.Settings, use string) (*redis.Client, erro
 
 // addRedisServer adds a server to redisServers, unless it is there already.
 func (b *builder) addRedisServer(s redis.Settings) {
-	if !slices.Contains(b.redisServers, s) {
+	if !slices.ContainsFunc(b.redisServers, func(known redis.Settings) bool { return reflect.DeepEqual(known, s) }) {
 		b.redisServers = append(b.redisServers, s)
 	}
 }

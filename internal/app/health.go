@@ -18,20 +18,13 @@ const healthTimeout = 3 * time.Second
 // Health requests a path, /readyz or /healthz, of the admin listener of a gate on this machine, and writes the response. It reads the
 // listener's address from the configuration file; without the file it uses the default. It returns an error for a status other than 200.
 func Health(ctx context.Context, file, path string, out io.Writer) error {
-	address, err := config.AdminAddress(file)
+	address, err := adminURL(file)
 	if err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("admin.listen: expected host:port, got %q", address)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address+path, nil)
 	if err != nil {
 		return err
 	}
@@ -51,4 +44,20 @@ func Health(ctx context.Context, file, path string, out io.Writer) error {
 	}
 	_, err = out.Write(body)
 	return err
+}
+
+// adminURL returns the URL of the admin listener of a gate on this machine, without a path, for its configuration file.
+func adminURL(file string) (string, error) {
+	address, err := config.AdminAddress(file)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("admin.listen: expected host:port, got %q", address)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
 }

@@ -32,6 +32,7 @@ var house = map[string]string{
 	"internal/bench":      "provider",
 	"internal/e2e":        "",
 	"internal/freeport":   "",
+	"internal/faults":     "",
 
 	"internal/redis/redistest": "redis freeport",
 }

@@ -41,7 +41,12 @@ func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
 		}
 	}
 	for _, r := range b.redisServers {
-		x.report("redis "+r.Name(), []oidc.Finding{finding(r.Ask(ctx), "it can be used")})
+		warnings, err := r.Examine(ctx)
+		findings := []oidc.Finding{finding(err, "it can be used")}
+		for _, text := range warnings {
+			findings = append(findings, oidc.Finding{Verdict: oidc.Warning, Text: text})
+		}
+		x.report("redis "+r.Name(), findings)
 	}
 	if x.failed {
 		return errOnline

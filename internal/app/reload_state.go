@@ -35,12 +35,22 @@ type reloadState struct {
 type sessionSet struct {
 	*session.Sessions
 	keyring *keyring.Keyring
+	storage string // session_storage
+	name    string // of the store, for administrators
 }
 
 func newReloadState() *reloadState {
 	s := &reloadState{sessionSecret: keyring.Generate(), hashKey: make([]byte, sha256.Size)}
 	rand.Read(s.hashKey)
 	return s
+}
+
+// allSessions returns the session stores of all routes.
+func (s *reloadState) allSessions() (all []*session.Sessions) {
+	for _, set := range s.sessions.all() {
+		all = append(all, set.Sessions)
+	}
+	return all
 }
 
 // release removes the objects that aren't in used from the pools. It closes them after a delay, which lets requests in flight end.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 )
 
 // ErrNoCredential means that a request carries no credential of a flow's kind. It is the only error after which a chain tries the next
@@ -204,8 +205,8 @@ func (c Chain) Authenticate(r *Request) (*Result, error) {
 // Challenge asks the flows to answer a request without a credential. The last flow is asked first, so that a browser is sent to log in
 // before any other flow can answer 401.
 func (c Chain) Challenge(r *Request, l Login) (*Answer, error) {
-	for i := len(c) - 1; i >= 0; i-- {
-		ch, ok := c[i].Flow.(Challenger)
+	for _, e := range slices.Backward(c) {
+		ch, ok := e.Flow.(Challenger)
 		if !ok {
 			continue
 		}
@@ -242,12 +243,8 @@ func (r *Result) with(h http.Header) *Result {
 	if len(h) == 0 {
 		return r
 	}
-	merged := h.Clone()
-	for k, vs := range r.Header {
-		merged[k] = append(merged[k], vs...)
-	}
 	out := *r
-	out.Header = merged
+	out.Header = MergeHeader(h.Clone(), r.Header)
 	return &out
 }
 

@@ -73,26 +73,6 @@ func (i *Identity) Judged() Claims {
 	}
 }
 
-// A ClaimSet names one of an identity's claim sets.
-type ClaimSet int
-
-// The claim sets that expressions name.
-const (
-	IDTokenClaims ClaimSet = iota
-	UserinfoClaims
-)
-
-// Claims returns one claim set. It returns nil if the identity is nil, or doesn't have the set.
-func (i *Identity) Claims(set ClaimSet) Claims {
-	switch {
-	case i == nil:
-		return nil
-	case set == IDTokenClaims:
-		return i.IDToken
-	}
-	return i.Userinfo
-}
-
 // LookupTime returns the NumericDate of a top-level claim from the first claim set that has it, in the order of Lookup. It returns false if
 // no set has the claim, or if it is no date.
 func (i *Identity) LookupTime(name string) (time.Time, bool) {

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -15,7 +16,7 @@ import (
 // A handle is an access token, a refresh token or a code as the client has it: a random string that refers to a record here
 // (RFC 6819 §3.1):
 //
-//	sp_   <43 random> <6 check>                an access token
+//	sp_   <4 tag>     <43 random> <6 check>    an access token
 //	sp_r_ <22 family> <43 random> <6 check>    a refresh token
 //	sp_c_ <22 family> <43 random> <6 check>    a code
 //
@@ -24,9 +25,11 @@ import (
 // store, so that guesses don't load the store. The check proves no more than that: only the store knows whether a handle is valid.
 //
 // A refresh token and a code contain the ID of their family. When one is used again after its record was deleted, the server knows by
-// it which tokens must be revoked.
+// it which tokens must be revoked. The first characters of a family's ID are the tag of all its handles and records: a Redis Cluster stores
+// them in one slot. The tag of an access token without a family is random.
 type handle struct {
 	kind   kind
+	tag    string
 	family string // empty for access tokens
 	text   string // the whole string
 }
@@ -42,6 +45,7 @@ const (
 const (
 	randomLength = 43 // characters: 256 bits
 	familyLength = 22 // characters: 131 bits
+	tagLength    = 4  // characters: many more tags than a Cluster has slots
 	checkLength  = 6  // characters: 35 bits
 	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
@@ -63,26 +67,37 @@ type mint struct {
 
 func newFamily() string { return randomText(familyLength) }
 
-// make returns a new handle.
+// make returns a new handle. An access token without a family has the family "".
 func (m *mint) make(k kind, family string) handle {
-	body := family + randomText(randomLength)
-	return handle{kind: k, family: family, text: m.prefix + string(k) + body + m.checks(k, body)[0]}
+	head := family
+	if k == accessHandle {
+		head, family = tagOf(cmp.Or(family, newFamily())), ""
+	}
+	body := head + randomText(randomLength)
+	return handle{kind: k, tag: tagOf(head), family: family, text: m.prefix + string(k) + body + m.checks(k, body)[0]}
 }
+
+// tagOf returns the tag of a family, of which text is the ID or a longer string.
+func tagOf(text string) string { return text[:tagLength] }
 
 // parse parses a handle of one kind. It reports false for a handle of another kind, or one that this mint did not make.
 func (m *mint) parse(k kind, text string) (h handle, ok bool) {
 	rest, ok := strings.CutPrefix(text, m.prefix+string(k))
-	familyEnd := familyLength
+	head := familyLength
 	if k == accessHandle {
-		familyEnd = 0
+		head = tagLength
 	}
-	if !ok || len(rest) != familyEnd+randomLength+checkLength {
+	if !ok || len(rest) != head+randomLength+checkLength {
 		return h, false
 	}
 	body, check := rest[:len(rest)-checkLength], rest[len(rest)-checkLength:]
 	for _, own := range m.checks(k, body) {
 		if subtle.ConstantTimeCompare([]byte(own), []byte(check)) == 1 {
-			return handle{kind: k, family: body[:familyEnd], text: text}, true
+			h = handle{kind: k, tag: tagOf(body), text: text}
+			if k != accessHandle {
+				h.family = body[:head]
+			}
+			return h, true
 		}
 	}
 	return h, false

@@ -20,7 +20,7 @@ func mustMint(t testing.TB, secrets ...auth.Secret) *mint {
 
 func TestHandles(t *testing.T) {
 	m := mustMint(t, sealing...)
-	forms := map[kind]string{accessHandle: `^sp_[0-9A-Za-z]{49}$`, refreshHandle: `^sp_r_[0-9A-Za-z]{71}$`,
+	forms := map[kind]string{accessHandle: `^sp_[0-9A-Za-z]{53}$`, refreshHandle: `^sp_r_[0-9A-Za-z]{71}$`,
 		codeHandle: `^sp_c_[0-9A-Za-z]{71}$`}
 	for k, form := range forms {
 		family := ""
@@ -43,6 +43,20 @@ func TestHandles(t *testing.T) {
 	}
 }
 
+// All handles of a family have its tag, so that a Redis Cluster stores their records in one slot. Others have tags of their own.
+func TestTags(t *testing.T) {
+	m, family := mustMint(t, sealing...), newFamily()
+	for _, k := range []kind{accessHandle, refreshHandle, codeHandle} {
+		made := m.make(k, family)
+		if read, _ := m.parse(k, made.text); made.tag != tagOf(family) || read.tag != made.tag {
+			t.Errorf("%q: made with the tag %q, read with %q, expected %q", made.text, made.tag, read.tag, tagOf(family))
+		}
+	}
+	if m.make(accessHandle, "").tag == m.make(accessHandle, "").tag {
+		t.Error("two tokens without a family have one tag")
+	}
+}
+
 func TestHandlesThatAreNone(t *testing.T) {
 	m := mustMint(t, sealing...)
 	good := m.make(accessHandle, "").text
@@ -51,7 +65,7 @@ func TestHandlesThatAreNone(t *testing.T) {
 		"empty": "", "the prefix": "sp_", "short": good[:len(good)-1], "long": good + "0", "another prefix": "xx_" + good[3:],
 		"a kind's name in it": "sp_r_" + good[5:], "long garbage": strings.Repeat("sp_", 10000),
 		"another mint's":      mustMint(t, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb").make(accessHandle, "").text,
-		"a refresh token cut": "sp_" + refresh[len(refresh)-49:],
+		"a refresh token cut": "sp_" + refresh[len(refresh)-53:],
 	} {
 		if _, ok := m.parse(accessHandle, text); ok {
 			t.Errorf("%s: it is one", name)

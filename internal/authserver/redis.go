@@ -14,10 +14,13 @@ import (
 	"sallyport/internal/redis"
 )
 
-// A redisStore stores sealed records in one Redis server, 6.2 or later. Redis sees only digests and ciphertext:
+// A redisStore stores sealed records in Redis 6.2 or later. Redis sees only tags, digests and ciphertext:
 //
-//	o:a:<digest>  an access token     o:f:<digest>  a family
-//	o:c:<digest>  a code              o:m:<digest>  the access tokens of a family, ordered by expiry
+//	o:a:{<tag>}<digest>  an access token     o:f:{<tag>}<digest>  a family
+//	o:c:{<tag>}<digest>  a code              o:m:{<tag>}<digest>  the access tokens of a family, ordered by expiry
+//
+// All keys of a family have its tag, so that a Cluster stores them in one slot. An issued token whose record isn't acknowledged by the
+// replicas is still issued; a revocation must be acknowledged.
 type redisStore struct {
 	client  *redis.Client
 	prefix  string
@@ -28,17 +31,17 @@ type redisStore struct {
 
 func (r *redisStore) name(h handle) string {
 	if h.kind == codeHandle {
-		return r.prefix + "o:c:" + h.digest().String()
+		return r.prefix + "o:c:{" + h.tag + "}" + h.digest().String()
 	}
-	return r.prefix + "o:a:" + h.digest().String()
+	return r.prefix + "o:a:{" + h.tag + "}" + h.digest().String()
 }
 
 func (r *redisStore) familyName(id string) string {
-	return r.prefix + "o:f:" + familyDigest(id).String()
+	return r.prefix + "o:f:{" + tagOf(id) + "}" + familyDigest(id).String()
 }
 
 func (r *redisStore) membersName(id string) string {
-	return r.prefix + "o:m:" + familyDigest(id).String()
+	return r.prefix + "o:m:{" + tagOf(id) + "}" + familyDigest(id).String()
 }
 
 // storeError returns an error of the Redis client as one of the store's errors.
@@ -61,7 +64,10 @@ func (r *redisStore) add(ctx context.Context, h handle, rec *record) error {
 	if err != nil {
 		return err
 	}
-	return storeError(r.client.Set(ctx, name, raw, r.ttl(rec.expiry())).Err())
+	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		return c.Set(ctx, name, raw, r.ttl(rec.expiry())).Err()
+	})
+	return storeError(err)
 }
 
 // ttl returns the time until a record expires, as a TTL of Redis.
@@ -111,9 +117,13 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 		return err
 	}
 	now := r.now()
-	done, err := spendScript.Run(ctx, r.client, []string{spent, family, token, r.membersName(id)},
-		was.raw, sealedFamily, milliseconds(r.ttl(next.until())), sealedToken, milliseconds(r.ttl(next.access.expiry())),
-		strconv.FormatInt(now.UnixMicro(), 10), strconv.FormatInt(now.Add(next.access.lifetime()).UnixMicro(), 10), maxMembers).Bool()
+	var done bool
+	_, err = r.client.Write(ctx, family, func(ctx context.Context, c goredis.Cmdable) (err error) {
+		done, err = spendScript.Run(ctx, c, []string{spent, family, token, r.membersName(id)},
+			was.raw, sealedFamily, milliseconds(r.ttl(next.until())), sealedToken, milliseconds(r.ttl(next.access.expiry())),
+			strconv.FormatInt(now.UnixMicro(), 10), strconv.FormatInt(now.Add(next.access.lifetime()).UnixMicro(), 10), maxMembers).Bool()
+		return err
+	})
 	switch {
 	case err != nil:
 		return storeError(err)
@@ -124,11 +134,15 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 }
 
 func (r *redisStore) drop(ctx context.Context, h handle) error {
-	return storeError(r.client.Del(ctx, r.name(h)).Err())
+	name := r.name(h)
+	return storeError(r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error { return c.Del(ctx, name).Err() }))
 }
 
 func (r *redisStore) end(ctx context.Context, family string) error {
-	return storeError(endScript.Run(ctx, r.client, []string{r.familyName(family), r.membersName(family)}).Err())
+	keys := []string{r.familyName(family), r.membersName(family)}
+	return storeError(r.client.MustWrite(ctx, keys[0], func(ctx context.Context, c goredis.Cmdable) error {
+		return endScript.Run(ctx, c, keys).Err()
+	}))
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

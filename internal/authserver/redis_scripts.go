@@ -2,9 +2,9 @@ package authserver
 
 import "github.com/redis/go-redis/v9"
 
-// Each of these scripts is one transaction in Redis. The Redis client sends a command again when the response was lost, and the second
-// run must not fail because of the first: spendScript recognizes its own result by the token's record, which no other request could have
-// written.
+// Each of these scripts is one transaction in Redis, and its keys are in one slot of a Cluster. The Redis client sends a command again when
+// the response was lost, and the second run must not fail because of the first: spendScript recognizes its own result by the token's
+// record, which no other request could have written.
 
 // spendScript spends a record, which is a code or a family, if it is unchanged, and stores the issuance for which it is exchanged. It
 // removes expired tokens from the set of the family's tokens, which lives as long as the family and the last of its tokens. If a family

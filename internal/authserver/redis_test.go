@@ -68,13 +68,13 @@ func TestNobodyElseSeesAnything(t *testing.T) {
 	}
 }
 
-// A token's name in Redis is its SHA-256, so that an operator can find the record of a token.
+// A token's name in Redis is its tag and its SHA-256, so that an operator can find the record of a token.
 func TestNamesInRedis(t *testing.T) {
 	r := redisRig(t)
 	g := r.gate()
 	access, _ := g.granted(cc, basic("app", appSecret))
 	sum := sha256.Sum256([]byte(access))
-	name := "sallyport:o:a:" + base64.RawURLEncoding.EncodeToString(sum[:])
+	name := "sallyport:o:a:{" + access[len("sp_"):len("sp_")+tagLength] + "}" + base64.RawURLEncoding.EncodeToString(sum[:])
 	if ttl := r.server.Client(t, 0).PTTL(t.Context(), name).Val(); ttl > 2*time.Hour || ttl < 2*time.Hour-time.Minute {
 		t.Errorf("%s has the TTL %s", name, ttl)
 	}
@@ -120,7 +120,7 @@ func TestFactsAreKnownForAWhile(t *testing.T) {
 	gets := r.server.Calls(t, "get")
 	for range 100 {
 		g.alive(access)
-		g.dead("sp_" + randomText(49))
+		g.dead("sp_" + randomText(53))
 	}
 	if n := r.server.Calls(t, "get") - gets; n != 1 {
 		t.Errorf("%d GETs for 200 requests, expected 1", n)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/redis"
 	"sallyport/internal/redis/redistest"
 )
 
@@ -65,7 +66,11 @@ type rig struct {
 	*testing.T
 	clock  *clock
 	server *redistest.Server // nil for memory
-	before *Server           // the next gate shares its memory
+
+	client   *redis.Client // of a Redis that isn't one server, with its settings; nil otherwise
+	settings redis.Settings
+
+	before *Server // the next gate shares its memory
 	log    *syncBuffer
 }
 
@@ -107,6 +112,9 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 		}
 		r.Cleanup(func() { client.Close() })
 		c.Client = client
+	}
+	if r.client != nil {
+		c.Storage, c.Redis, c.Client, c.Before = "redis", r.settings, r.client, nil
 	}
 	i, err := New(c)
 	if err != nil {

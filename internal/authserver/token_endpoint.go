@@ -121,7 +121,7 @@ func (a *Server) newIssuance(c *client, was *record, scope string) (next issuanc
 		d := h.digest()
 		refresh, family.Expires, family.Current = &h, now.Add(a.settings.RefreshTokenTTL).Unix(), d[:]
 	}
-	return issuance{family: family, token: a.mint.make(accessHandle, ""), access: access}, refresh
+	return issuance{family: family, token: a.mint.make(accessHandle, was.Family), access: access}, refresh
 }
 
 // maxTries is how often a change is tried that fails because another request has changed the record.

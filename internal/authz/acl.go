@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"sallyport/internal/auth"
 )
 
 // An acl allows or denies groups.
@@ -26,10 +24,10 @@ func (a *acl) judge(s *subject) error {
 	groups := slices.Concat(s.grant.Groups, s.grant.ConsumerGroups)
 	named := slices.Concat(groups, s.unknownGroups)
 	if n := slices.IndexFunc(named, a.denies); n >= 0 {
-		return auth.Forbidden("acl_denied", fmt.Errorf("acl: deny has the group %q", clip(named[n])))
+		return forbid("acl_denied", "acl: deny has the group %q", clip(named[n]))
 	}
 	if len(a.Allow) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(a.Allow, g) }) {
-		return auth.Forbidden("acl_not_allowed", fmt.Errorf("acl: allow has none of the groups %q, expected one of %q", groups, a.Allow))
+		return forbid("acl_not_allowed", "acl: allow has none of the groups %q, expected one of %q", groups, a.Allow)
 	}
 	return nil
 }

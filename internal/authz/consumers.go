@@ -120,10 +120,10 @@ func (m *mapping) consumer(s *subject) error {
 	case m.ConsumerOptional:
 		return nil
 	case name == "":
-		return auth.Forbidden("consumer_unknown", fmt.Errorf("consumer_claims: the identity has none of the claims %s", m.pathNames()))
+		return forbid("consumer_unknown", "consumer_claims: the identity has none of the claims %s", m.pathNames())
 	}
-	return auth.Forbidden("consumer_unknown",
-		fmt.Errorf("no consumer has the %s %q, the claim %s", strings.Join(m.ConsumerBy, " or "), clip(name), strings.Join(path, ".")))
+	return forbid("consumer_unknown", "no consumer has the %s %q, the claim %s",
+		strings.Join(m.ConsumerBy, " or "), clip(name), strings.Join(path, "."))
 }
 
 // name returns the value that names the consumer, and its path: the first of the configured paths that the identity has.
@@ -160,8 +160,8 @@ func (m *mapping) groups(s *subject) error {
 		}
 	}
 	if len(known) == 0 && !m.ConsumerGroupsOptional {
-		return auth.Forbidden("consumer_groups_unknown",
-			fmt.Errorf("the claim %s names no consumer group that is known", strings.Join(m.ConsumerGroupsClaim, ".")))
+		return forbid("consumer_groups_unknown", "the claim %s names no consumer group that is known",
+			strings.Join(m.ConsumerGroupsClaim, "."))
 	}
 	s.grant.ConsumerGroups = slices.Concat(s.grant.ConsumerGroups, known)
 	return nil
@@ -189,14 +189,6 @@ func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Ident
 		}
 	}
 	return nil, false
-}
-
-// clip bounds the length of a client's value in a log line.
-func clip(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
-	}
-	return s
 }
 
 // seen describes the mapping for explanations.

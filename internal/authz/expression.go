@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,19 +55,17 @@ const (
 
 // environment returns the CEL environment, which all expressions share.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
-	object := func(name string) *cel.Type { return cel.ObjectType(name) }
+	tags, claims := types.ParseStructTags(true), cel.MapType(cel.StringType, cel.DynType)
 	return cel.NewEnv(
 		cel.Types(
-			cel.NativeTypeFor[celRequest](types.ParseStructTags(true)), cel.NativeTypeFor[celToken](types.ParseStructTags(true)),
-			cel.NativeTypeFor[celSession](types.ParseStructTags(true)), cel.NativeTypeFor[Consumer](types.ParseStructTags(true)),
+			cel.NativeTypeFor[celRequest](tags), cel.NativeTypeFor[celToken](tags), cel.NativeTypeFor[celSession](tags),
+			cel.NativeTypeFor[Consumer](tags),
 		),
-		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("id_token", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("userinfo", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("token", object("authz.celToken")),
-		cel.Variable("session", object("authz.celSession")),
-		cel.Variable("request", object("authz.celRequest")),
-		cel.Variable("consumer", object("authz.Consumer")),
+		cel.Variable("claims", claims), cel.Variable("id_token", claims), cel.Variable("userinfo", claims),
+		cel.Variable("token", cel.ObjectType("authz.celToken")),
+		cel.Variable("session", cel.ObjectType("authz.celSession")),
+		cel.Variable("request", cel.ObjectType("authz.celRequest")),
+		cel.Variable("consumer", cel.ObjectType("authz.Consumer")),
 		cel.CrossTypeNumericComparisons(true),
 		ext.Strings(), ext.Sets(), cel.OptionalTypes(),
 	)
@@ -132,10 +131,8 @@ var identityVariables = []string{"claims", "id_token", "userinfo", "token", "ses
 // onlyRequest reports whether an expression uses no variable that depends on the identity.
 func onlyRequest(ast *cel.Ast) bool {
 	for _, reference := range ast.NativeRep().ReferenceMap() {
-		for _, name := range identityVariables {
-			if reference.Name == name {
-				return false
-			}
+		if slices.Contains(identityVariables, reference.Name) {
+			return false
 		}
 	}
 	return true
@@ -163,11 +160,11 @@ func readsAddress(ast *cel.Ast) bool {
 func (e *expression) judge(s *subject) error {
 	if e.query {
 		if _, err := url.ParseQuery(s.request.URL.RawQuery); err != nil {
-			return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the query can't be read: %w", e.text, err))
+			return forbid("allow_failed", "allow: %s: the query can't be read: %w", e.text, err)
 		}
 	}
 	if e.address && !s.request.ClientAddr.IsValid() {
-		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: the client's address is unknown: see trusted_proxies", e.text))
+		return forbid("allow_failed", "allow: %s: the client's address is unknown: see trusted_proxies", e.text)
 	}
 	err := e.judgePath(s, s.request.Path)
 	for n := 0; n < len(s.request.Readings) && err == nil; n++ {
@@ -180,24 +177,28 @@ func (e *expression) judge(s *subject) error {
 func (e *expression) judgePath(s *subject, path string) error {
 	out, _, err := e.program.ContextEval(s.request.Context(), s.variables(path))
 	if err != nil {
-		return auth.Forbidden("allow_failed", fmt.Errorf("allow: %s: %w", e.text, err))
+		return forbid("allow_failed", "allow: %s: %w", e.text, err)
 	}
 	if out == types.True {
 		return nil
 	}
 	if path != s.request.Path {
-		return auth.Forbidden("allow_false",
-			fmt.Errorf("allow: %s: it is %v for the path %q, as which the upstream may read this one", e.text, out.Value(), clip(path)))
+		return forbid("allow_false", "allow: %s: it is %v for the path %q, as which the upstream may read this one",
+			e.text, out.Value(), clip(path))
 	}
-	return auth.Forbidden("allow_false", fmt.Errorf("allow: %s: it is %v", e.text, out.Value()))
+	return forbid("allow_false", "allow: %s: it is %v", e.text, out.Value())
 }
 
 // variables returns the variables of an expression. Each value is computed when the expression reads it.
 func (s *subject) variables(path string) map[string]any {
+	i := s.identity
+	if i == nil {
+		i = &auth.Identity{}
+	}
 	return map[string]any{
 		"claims":   func() any { return plain(s.claims) },
-		"id_token": func() any { return plain(s.identity.Claims(auth.IDTokenClaims)) },
-		"userinfo": func() any { return plain(s.identity.Claims(auth.UserinfoClaims)) },
+		"id_token": func() any { return plain(i.IDToken) },
+		"userinfo": func() any { return plain(i.Userinfo) },
 		"token":    func() any { return s.token() },
 		"session":  func() any { return s.session() },
 		"request":  func() any { return s.celRequest(path) },

@@ -272,7 +272,7 @@ func forbidden(names []string) requirement {
 		name: "claims_forbidden",
 		judge: func(s *subject) error {
 			if name := has(s); name != "" {
-				return auth.Forbidden("claims_forbidden", fmt.Errorf("the identity has the claim %s", name))
+				return forbid("claims_forbidden", "the identity has the claim %s", name)
 			}
 			return nil
 		},
@@ -291,7 +291,7 @@ func domains(accepted []string) requirement {
 			if name, ok := hd.(string); ok && slices.Contains(accepted, name) {
 				return nil
 			}
-			return auth.Forbidden("domains", fmt.Errorf("hd: expected one of %q, got %q", accepted, fmt.Sprint(hd)))
+			return forbid("domains", "hd: expected one of %q, got %q", accepted, fmt.Sprint(hd))
 		},
 		seen: func(s *subject) string {
 			hd, _ := s.identity.Lookup([]string{"hd"})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,8 +13,8 @@ type cell struct {
 	name  string
 	about string
 	goal  float64 // the maximum CPU time per request, relative to the bare proxy; 0 for no goal
-	proxy func(*rig) *process
-	want  answer
+	bare  bool    // the requests go to the second bare proxy, not to the gate
+	want  answer  // zero: passed
 
 	requests requests
 	over     requests // compare with these requests to the same proxy; nil compares with the bare proxy
@@ -24,16 +25,17 @@ type requests func(*rig, *process) ([][]byte, error)
 
 // cells lists all cells. The range of the first one is the noise of the machine.
 var cells = []cell{
-	{name: "bare", about: "a second bare proxy", proxy: (*rig).secondBare, want: passed, requests: plain("/")},
-	{name: "off", about: "auth: off", goal: 1.15, proxy: (*rig).theGate, want: passed, requests: plain("/off")},
-	{name: "bearer", about: "bearer, one token", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/", 1)},
-	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, proxy: (*rig).theGate, want: passed, requests: bearer("/", 10000)},
-	{name: "introspection", about: "introspection, cached", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: bearer("/asked", 1)},
-	{name: "session-redis", about: "session in Redis", goal: 2.8, proxy: (*rig).theGate, want: passed, requests: session("/")},
-	{name: "session-memory", about: "session in memory", goal: 1.5, proxy: (*rig).theGate, want: passed, requests: session("/memory")},
-	{name: "refused", about: "no credential: 401", goal: 0.4, proxy: (*rig).theGate, want: answer{http.StatusUnauthorized, anySize},
+	{name: "bare", about: "a second bare proxy", bare: true, requests: plain("/")},
+	{name: "off", about: "auth: off", goal: 1.15, requests: plain("/off")},
+	{name: "bearer", about: "bearer, one token", goal: 1.5, requests: bearer("/", 1)},
+	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, requests: bearer("/", 10000)},
+	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
+	{name: "session-redis", about: "session in Redis", goal: 2.8, requests: session("/")},
+	{name: "session-memory", about: "session in memory", goal: 1.5, requests: session("/memory")},
+	{name: "session-cookie", about: "session in cookies", goal: 1.8, requests: session("/cookie")},
+	{name: "refused", about: "no credential: 401", goal: 0.4, want: answer{http.StatusUnauthorized, anySize},
 		requests: plain("/")},
-	{name: "rules", about: "1,000 rules over one", goal: 1.1, proxy: (*rig).theGate, want: passed,
+	{name: "rules", about: "1,000 rules over one", goal: 1.1,
 		requests: bearer("/many/page/500", 1), over: bearer("/one/page/500", 1)},
 }
 
@@ -41,28 +43,19 @@ var cells = []cell{
 var passed = answer{http.StatusOK, answerSize}
 
 // selectCells returns the cells with these names, separated by commas, or all cells for "".
-func selectCells(names string) ([]cell, error) {
-	if names == "" {
+func selectCells(list string) ([]cell, error) {
+	if list == "" {
 		return cells, nil
 	}
 	var selected []cell
-	for name := range strings.SplitSeq(names, ",") {
-		c, err := cellNamed(name)
-		if err != nil {
-			return nil, err
+	for name := range strings.SplitSeq(list, ",") {
+		n := slices.IndexFunc(cells, func(c cell) bool { return c.name == name })
+		if n < 0 {
+			return nil, fmt.Errorf("unknown cell %q, expected one of %s", name, names(cells))
 		}
-		selected = append(selected, c)
+		selected = append(selected, cells[n])
 	}
 	return selected, nil
-}
-
-func cellNamed(name string) (cell, error) {
-	for _, c := range cells {
-		if c.name == name {
-			return c, nil
-		}
-	}
-	return cell{}, fmt.Errorf("unknown cell %q, expected one of %s", name, names(cells))
 }
 
 func names(all []cell) string {

@@ -68,6 +68,8 @@ routes:
       - paths: [/off]
         auth: off
   - route: {paths: [/memory], upstream: %[6]s}
+  - route: {paths: [/cookie], upstream: %[6]s}
+    oidc: {session: {storage: cookie, cookie_name: session_cookie}}
   - route: {paths: [/asked], upstream: %[6]s}
     oidc: {auth_methods: [introspection]}
   - route: {paths: [/one], upstream: %[6]s}

@@ -27,7 +27,8 @@ func startIssuer() (*provider.Provider, error) {
 	p := provider.New(provider.Config{
 		Clients: []provider.Client{{
 			ID: clientID, Secret: clientSecret,
-			RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/memory/oauth2/callback"},
+			RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/memory/oauth2/callback",
+				"http://127.0.0.1/cookie/oauth2/callback"},
 		}},
 		Users:               []provider.User{{Username: username, Password: password, Claims: claims}},
 		AccessTokenLifetime: lifetime,

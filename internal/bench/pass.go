@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +26,10 @@ type contest struct {
 func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writer) (missed []cell, err error) {
 	var contests []*contest
 	for _, c := range selected {
-		proxy := c.proxy(r)
+		proxy := r.gate
+		if c.bare {
+			proxy = r.bare2
+		}
 		requests, err := c.requests(r, proxy)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
@@ -39,7 +43,7 @@ func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writ
 		}
 		compared := &contest{cell: c, sides: [2]side{
 			{load{base.address, plain, passed}, base},
-			{load{proxy.address, requests, c.want}, proxy},
+			{load{proxy.address, requests, cmp.Or(c.want, passed)}, proxy},
 		}}
 		for _, s := range compared.sides {
 			if err := s.once(ctx); err != nil {

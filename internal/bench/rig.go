@@ -23,9 +23,6 @@ type rig struct {
 	gate        *process // nil if it isn't needed
 }
 
-func (r *rig) secondBare() *process { return r.bare2 }
-func (r *rig) theGate() *process    { return r.gate }
-
 // newRig starts the processes that the cells need. The caller must close the rig, also after an error.
 func newRig(ctx context.Context, selected []cell) (r *rig, err error) {
 	r = new(rig)
@@ -43,7 +40,7 @@ func newRig(ctx context.Context, selected []cell) (r *rig, err error) {
 			return r, err
 		}
 	}
-	if slices.ContainsFunc(selected, func(c cell) bool { return c.name != "bare" }) {
+	if slices.ContainsFunc(selected, func(c cell) bool { return !c.bare }) {
 		if r.gate, err = r.startGate(ctx); err != nil {
 			return r, err
 		}

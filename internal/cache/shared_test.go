@@ -44,7 +44,7 @@ func replica(t *testing.T, client *redis.Client, secret auth.Secret, use string)
 	return New(Config[shared]{
 		Times: Times{TTL: time.Minute}, Bytes: 1 << 20, Size: func(shared) int { return 1 }, Limit: 5 * time.Second,
 		Verdict: func(error) bool { return false },
-		Shared:  &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "p:", Use: use, Log: slog.New(slog.DiscardHandler)},
+		Shared:  &Shared{Client: client, Keyring: mustKeyring(t, secret), Prefix: "sallyport:", Use: use, Log: slog.New(slog.DiscardHandler)},
 	})
 }
 
@@ -70,15 +70,16 @@ func TestShared(t *testing.T) {
 	get(replica(t, client, "another secret of the test, long enough", "introspection"), 3) // another secret
 
 	ctx := context.Background()
-	for _, name := range client.Keys(ctx, "*").Val() {
-		value := client.Get(ctx, name).Val()
+	rig := server.Client(t, 0)
+	for _, name := range rig.Keys(ctx, "*").Val() {
+		value := rig.Get(ctx, name).Val()
 		if strings.Contains(name+value, "john") || strings.Contains(name, "token") {
 			t.Errorf("Redis sees %q: %q", name, value)
 		}
-		if ttl := client.TTL(ctx, name).Val(); ttl <= 0 || ttl > time.Minute {
+		if ttl := rig.TTL(ctx, name).Val(); ttl <= 0 || ttl > time.Minute {
 			t.Errorf("%s lives for %s", name, ttl)
 		}
-		client.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // a changed record
+		rig.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // a changed record
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 4)
 	server.Kill()
@@ -92,8 +93,8 @@ func TestShared(t *testing.T) {
 // TestSharedAge checks that a copy is used for as long as the original would be, however late a replica reads it, and whatever
 // its clock says.
 func TestSharedAge(t *testing.T) {
-	_, client := mustRedis(t)
-	asked := 0
+	server, client := mustRedis(t)
+	rig, asked := server.Client(t, 0), 0
 	load := func(context.Context) (shared, time.Time, error) {
 		asked++
 		return shared{"a value"}, time.Time{}, nil
@@ -105,8 +106,8 @@ func TestSharedAge(t *testing.T) {
 		}
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 1)
-	for _, name := range client.Keys(t.Context(), "*").Val() {
-		client.PExpire(t.Context(), name, 20*time.Second) // 40 of its 60 seconds have passed
+	for _, name := range rig.Keys(t.Context(), "*").Val() {
+		rig.PExpire(t.Context(), name, 20*time.Second) // 40 of its 60 seconds have passed
 	}
 	late := replica(t, client, sharedSecret, "introspection")
 	now := time.Now().Add(-time.Hour) // another machine's clock
@@ -114,7 +115,7 @@ func TestSharedAge(t *testing.T) {
 	get(late, 1)
 	now = now.Add(19 * time.Second)
 	get(late, 1)
-	client.FlushAll(t.Context())
+	rig.FlushAll(t.Context())
 	now = now.Add(2 * time.Second)
 	get(late, 2)
 }

@@ -56,7 +56,7 @@ func TestFinalNewline(t *testing.T) {
 		for _, written := range []string{"${env:VALUE}", "${file:" + name + "}", "{vault://env/value}", "s3cret" + end} {
 			var oidc OIDC
 			b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
-			b.Decode("oidc", "", treeAt([]*strict.Field{oidcShape.ByName["client_secret"]}, written), reflect.ValueOf(&oidc).Elem())
+			b.Decode("oidc", treeAt([]*strict.Field{oidcShape.ByName["client_secret"]}, written), &oidc)
 			if got := oidc.Flow.Client.ClientSecret; len(got) != 1 || got[0] != "s3cret" {
 				t.Errorf("%q with the end %q is read as %q", written, end, []string{string(got[0])})
 			}
@@ -68,7 +68,7 @@ func TestFinalNewline(t *testing.T) {
 func everyText(t reflect.Type, above []*strict.Field, f func(path []*strict.Field)) {
 	s := strict.ShapeOf(t)
 	for i := range s.Fields {
-		path := append(above[:len(above):len(above)], &s.Fields[i])
+		path := append(above[:len(above):len(above)], s.Fields[i])
 		inner := strict.Element(s.Fields[i].Type)
 		switch {
 		case s.Fields[i].Enum != nil:
@@ -98,6 +98,6 @@ func treeAt(path []*strict.Field, text string) *strict.Value {
 // decodeAt decodes a text at a path, and returns the problems.
 func decodeAt(root reflect.Type, path []*strict.Field, text string) strict.Problems {
 	b := strict.NewBlock(&strict.Report{}, strict.Mark{File: "x", Line: 1})
-	b.Decode("", "", treeAt(path, text), reflect.New(root).Elem())
+	b.Decode("", treeAt(path, text), reflect.New(root).Interface())
 	return b.Problems
 }

@@ -35,7 +35,7 @@ func (l *loader) check() {
 // check checks a route and the oidc block of each of its issuers.
 func (r *Route) check(directory *authz.Directory) {
 	b, c := r.block, r.block.Checker()
-	r.checkTexts(b, reflect.ValueOf(&r.Route).Elem())
+	r.checkTexts(b, &r.Route)
 	r.Route.Check(c)
 	r.OwnPages = pages(b, "pages", r.Route.Pages)
 	r.Route.ACL.Check(c)
@@ -56,7 +56,7 @@ func (r *Route) check(directory *authz.Directory) {
 // checkOIDC checks the oidc block of a route, which has the defaults of the process.
 func (r *Route) checkOIDC(directory *authz.Directory) {
 	c, o := r.block.Checker(), &r.OIDC
-	r.checkTexts(r.block, reflect.ValueOf(o).Elem())
+	r.checkTexts(r.block, o)
 	r.checkClaimPaths()
 	x := &flow.CheckContext{Route: r.Route.CheckContext(), AnyAudience: slices.Equal(o.Authz.AudienceRequired, []string{"any"})}
 	for n := range r.siblings {
@@ -88,8 +88,7 @@ func (r *Route) checkPerClient() {
 	if clients == 0 || b.Find("client_id").Bad {
 		return
 	}
-	for i := range oidcShape.Fields {
-		f := &oidcShape.Fields[i]
+	for _, f := range oidcShape.Fields {
 		if f.PerClient {
 			n := reflect.ValueOf(valueIn(&r.OIDC, f)).Len()
 			b.Checker().Must(f.Name, n <= clients, "it has %s and client_id has %d: write at most one for each client",
@@ -120,7 +119,7 @@ func (r *Route) checkRules() {
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		c := rule.block.Checker()
-		r.checkTexts(rule.block, reflect.ValueOf(rule).Elem())
+		r.checkTexts(rule.block, rule)
 		rule.RuleSettings.Check(c, literal)
 		rule.Headers.Check(c, literal)
 		shadows := func(before Rule) bool { return before.Shadows(&rule.RuleSettings, r.Route.Paths) }

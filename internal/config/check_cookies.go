@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/check"
 	"sallyport/internal/flow"
 	"sallyport/internal/oidc"
+	"sallyport/internal/session"
 )
 
 // A cookieUse is one session cookie that a route reads and sets.
@@ -16,6 +17,7 @@ type cookieUse struct {
 	part   *Route // the route with the oidc block of one issuer
 	name   string
 	client string
+	chunk  int // with session_storage cookie: a session may take several
 }
 
 // checkSessionCookies checks routes whose session cookies are one cookie to a browser. A cookie holds one login, so all routes that read it
@@ -29,7 +31,9 @@ func checkSessionCookies(routes []Route) {
 			}
 			s := &part.OIDC.Flow
 			for n, name := range s.SessionCookieNames(len(routes[i].Issuers) > 0) {
-				uses = append(uses, cookieUse{&part, name, oidc.At(s.Client.ClientID, n)})
+				for chunk := range s.SessionChunks() {
+					uses = append(uses, cookieUse{&part, session.ChunkName(name, chunk), oidc.At(s.Client.ClientID, n), chunk})
+				}
 			}
 		}
 	}
@@ -81,8 +85,15 @@ func hostsOverlap(a, b []string) bool {
 // complain reports the settings in which two routes with one cookie differ. It returns false if there are none.
 func (u *cookieUse) complain(other *cookieUse) bool {
 	a, b := &u.part.OIDC.Flow, &other.part.OIDC.Flow
+	if u.chunk == other.chunk && u.chunk > 0 {
+		return false // their first chunks are compared
+	}
 	if oidc.IssuerOf(a.Client.Issuer) != oidc.IssuerOf(b.Client.Issuer) || u.client != other.client {
 		u.report(other, "session_cookie_name", "for another issuer or client, but a cookie holds one login: choose another name")
+		return true
+	}
+	if u.chunk != other.chunk {
+		u.report(other, "session_cookie_name", "for a part of a session: choose another name")
 		return true
 	}
 	differ := false
@@ -134,6 +145,7 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_cookie_same_site", a.SessionCookie.SameSite == b.SessionCookie.SameSite},
 		{"session_cookie_http_only", a.SessionCookie.HTTPOnly == b.SessionCookie.HTTPOnly},
 		{"session_cookie_secure", reflect.DeepEqual(a.SessionCookie.Secure, b.SessionCookie.Secure)},
+		{"session_cookie_single_process", s.CookieSingleProcess == t.CookieSingleProcess},
 		{"refresh_tokens", a.RefreshTokens == b.RefreshTokens},
 	}
 }

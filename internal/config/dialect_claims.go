@@ -12,8 +12,7 @@ import (
 func (r *Route) checkClaimPaths() {
 	c, l := r.block.Checker(), check.Literal(r.Route.Literal)
 	v := reflect.ValueOf(&r.OIDC).Elem()
-	for i := range oidcShape.Fields {
-		f := &oidcShape.Fields[i]
+	for _, f := range oidcShape.Fields {
 		if !isClaimPath(f) {
 			continue
 		}

@@ -30,8 +30,7 @@ func TestDialects(t *testing.T) {
 		"oidc": reflect.TypeFor[OIDC](), "route": reflect.TypeFor[proxy.RouteSettings](), "rules": reflect.TypeFor[Rule](),
 	} {
 		s := strict.ShapeOf(typ)
-		for i := range s.Fields {
-			f := &s.Fields[i]
+		for _, f := range s.Fields {
 			if f.Enum != nil || f.IsPath() || freeText[scope+" "+f.Name] != "" || strict.IsSecret(f.Type) ||
 				strict.Element(f.Type).Kind() != reflect.String {
 				continue

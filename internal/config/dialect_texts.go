@@ -16,16 +16,16 @@ var ownDialect = []string{
 	"authorization_query_args_values", "redirect_uri", "claims_forbidden", "upstream_headers_claims", "downstream_headers_claims",
 }
 
-// checkTexts checks every list of texts in a part of the configuration. It finds them by type, so that new settings are checked too.
-func (r *Route) checkTexts(b *strict.Block, part reflect.Value) {
-	eachText(strict.ShapeOf(part.Type()), "", part, func(key, text string) {
+// checkTexts checks every list of texts in a struct of the configuration. It finds them by type, so that new settings are checked too.
+func (r *Route) checkTexts(b *strict.Block, part any) {
+	eachText("", reflect.ValueOf(part).Elem(), func(key, text string) {
 		b.Checker().Value(key, text, r.Route.Literal, check.KeyName(key) == "acl.deny")
 	})
 }
 
 // checkProcessTexts warns of texts of the process that look like patterns. It doesn't refuse them, because route.literal doesn't apply.
 func checkProcessTexts(b *strict.Block, f *File) {
-	eachText(strict.ShapeOf(reflect.TypeFor[File]()), "", reflect.ValueOf(f).Elem(), func(key, text string) {
+	eachText("", reflect.ValueOf(f).Elem(), func(key, text string) {
 		if check.LooksLikePattern(text) {
 			b.Warn(key, "%s is one value and compared literally: write several as a list; patterns aren't supported", b.Shown(key))
 		}
@@ -33,9 +33,8 @@ func checkProcessTexts(b *strict.Block, f *File) {
 }
 
 // eachText calls f with each text in the lists below a struct, except those with an enum or with checks of their own.
-func eachText(s *strict.Shape, prefix string, v reflect.Value, f func(key, text string)) {
-	for i := range s.Fields {
-		field := &s.Fields[i]
+func eachText(prefix string, v reflect.Value, f func(key, text string)) {
+	for _, field := range strict.ShapeOf(v.Type()).Fields {
 		if field.Enum == nil && !slices.Contains(ownDialect, field.Name) && !isClaimPath(field) {
 			eachTextOf(prefix+field.Name, v.FieldByIndex(field.Index), f)
 		}
@@ -50,8 +49,8 @@ func eachTextOf(key string, v reflect.Value, f func(key, text string)) {
 		}
 		v = v.Elem()
 	}
-	if t, ok := strict.Structure(v.Type()); ok {
-		eachText(strict.ShapeOf(t), key+".", v, f)
+	if _, ok := strict.Structure(v.Type()); ok {
+		eachText(key+".", v, f)
 		return
 	}
 	if v.Kind() != reflect.Slice {

@@ -1,19 +1,18 @@
 package config
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
 	"sallyport/internal/strict"
 )
 
-var oidcShape = strict.ShapeOf(reflect.TypeFor[OIDC]())
+var oidcShape = strict.ShapeFor[OIDC]()
 
 // flatten returns an oidc block without the optional nesting: session: {storage: redis} becomes session_storage: redis. A parameter that is
 // a mapping, such as redis, keeps its members. It reports a parameter in both spellings, and uses the first.
 func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
-	flat := &strict.Value{Mark: oidc.Mark, Kind: strict.Mapping}
+	flat := strict.NewMapping(oidc.Mark)
 	add := func(p strict.Pair) {
 		if first := flat.Get(p.Key); first != nil {
 			r.Problemf(p.Mark, "%s is written twice, first on %s: keep one of the two spellings", p.Key, first.From(p.Mark))
@@ -45,7 +44,7 @@ func flatten(r *strict.Report, oidc *strict.Value) *strict.Value {
 // whole, and null removes it. A route with an issuer inherits no parameter that belongs to the issuer, and a route with a proxy doesn't
 // inherit the credentials for another proxy, so that secrets reach only the server that they are for.
 func merge(defaults, own *strict.Value) *strict.Value {
-	merged := &strict.Value{Mark: own.Mark, Kind: strict.Mapping}
+	merged := strict.NewMapping(own.Mark)
 	for _, p := range own.Pairs {
 		merged.Put(p)
 	}

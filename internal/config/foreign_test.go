@@ -26,16 +26,18 @@ func TestForeignKeys(t *testing.T) {
 		known = append(known, keysBelow(root, map[reflect.Type]bool{})...)
 	}
 	key := regexp.MustCompile(`[a-z]+(_[a-z]+)+|[a-z]+:`)
-	for _, f := range foreignKeys {
-		for _, word := range key.FindAllString(f.advice, -1) {
-			if word = strings.TrimSuffix(word, ":"); !slices.Contains(known, word) && !slices.Contains(notKeys, word) {
-				t.Errorf("the advice for %s has %q, which is not a key", f.names, word)
+	for scope, entries := range foreignKeys {
+		for _, f := range entries {
+			for _, word := range key.FindAllString(f.advice, -1) {
+				if word = strings.TrimSuffix(word, ":"); !slices.Contains(known, word) && !slices.Contains(notKeys, word) {
+					t.Errorf("the advice for %s has %q, which is not a key", f.names, word)
+				}
 			}
-		}
-		for name := range strings.FieldsSeq(f.names) {
-			for _, m := range mappings {
-				if (f.scope == m.scope || f.scope == "top" && m.scope == "") && m.shape.ByName[name] != nil {
-					t.Errorf("%s is a key of the gate in %q", name, m.scope)
+			for name := range strings.FieldsSeq(f.names) {
+				for _, m := range mappings {
+					if (scope == m.scope || scope == "top" && m.scope == "") && m.shape.ByName[name] != nil {
+						t.Errorf("%s is a key of the gate in %q", name, m.scope)
+					}
 				}
 			}
 		}

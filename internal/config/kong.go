@@ -46,10 +46,6 @@ var kong = []refusal{
 // kongRedis has the members of redis that this version doesn't have.
 var kongRedis = []refusal{
 	{"keepalive_backlog", "", "write keepalive_pool_size"},
-	{"connection_is_proxied", "false", "give the proxy's address as host; take it out"},
-	{"cluster_max_redirections", "5", "one Redis server is used: write host"},
-	{"cluster_nodes sentinel_nodes", "[]", "one Redis server is used: write host"},
-	{"sentinel_master sentinel_role sentinel_username sentinel_password", "", "one Redis server is used: write host"},
 	{"cloud_authentication", "", "write username and password"},
 }
 
@@ -73,7 +69,7 @@ var renamed = []refusal{
 		"session_redis_ssl session_redis_ssl_verify session_redis_server_name session_redis_connect_timeout " +
 		"session_redis_send_timeout session_redis_read_timeout", "", "Kong renamed it: write redis: {...} with the same member"},
 	{"session_redis_auth", "", "Kong renamed it: write redis: {password: ...}"},
-	{"session_redis_cluster_nodes session_redis_cluster_max_redirections", "", "one Redis server is used: write redis: {host: ...}"},
+	{"session_redis_cluster_nodes session_redis_cluster_max_redirections", "", "Kong renamed it: write redis: {...} with the same member"},
 }
 
 // process has the top-level keys of a later version.
@@ -90,7 +86,6 @@ var kongValues = map[string]map[string]string{
 		"session": "a session gets a new ID after 3/4 of session_rolling_timeout, which 0 switches off; take it out",
 	},
 	"session_storage": {
-		"cookie":    "write memory for one replica, redis for several",
 		"memcache":  "write redis",
 		"memcached": "write redis",
 	},

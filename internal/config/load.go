@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -53,7 +52,7 @@ type topLevel struct {
 
 // split returns the keys at the top level of a file.
 func split(root *strict.Value) topLevel {
-	p := topLevel{rest: &strict.Value{Mark: root.Mark, Kind: strict.Mapping}}
+	p := topLevel{rest: strict.NewMapping(root.Mark)}
 	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
 	for i := range root.Pairs {
 		if slot := known[root.Pairs[i].Key]; slot != nil {
@@ -69,8 +68,8 @@ func split(root *strict.Value) topLevel {
 func (l *loader) root(root *strict.Value) {
 	p := split(root)
 	l.process = strict.NewBlock(l.Report, root.Mark)
-	l.process.Decode("", "", p.rest, reflect.ValueOf(l.file).Elem())
-	l.oidc = &strict.Value{Mark: root.Mark, Kind: strict.Mapping}
+	l.process.Decode("", p.rest, l.file)
+	l.oidc = strict.NewMapping(root.Mark)
 	switch {
 	case p.route != nil && p.routes != nil:
 		l.Problemf(p.routes.Mark, "routes: this file has route: on %s too: take one of them out", p.route.From(p.routes.Mark))
@@ -95,7 +94,7 @@ func (l *loader) defaults(p topLevel) {
 		return
 	}
 	l.oidc = flatten(l.Report, l.oidc)
-	strict.NewBlock(l.Report, l.oidc.Mark).Decode("oidc", "", l.oidc, reflect.ValueOf(&OIDC{}).Elem())
+	strict.NewBlock(l.Report, l.oidc.Mark).Decode("oidc", l.oidc, &OIDC{})
 }
 
 // mapping returns the mapping of a key. It returns nil if the key is missing or null. It reports another value and returns nil.
@@ -206,7 +205,7 @@ func (l *loader) included(name string, root *strict.Value) {
 	if p.routes != nil {
 		p.rest.Put(*p.routes)
 	}
-	known := strict.ShapeOf(reflect.TypeFor[File]())
+	known := strict.ShapeFor[File]()
 	for _, k := range p.rest.Pairs {
 		switch {
 		case known.ByName[k.Key] != nil || refusals[""][k.Key] != nil || k.Key == "routes":
@@ -230,7 +229,7 @@ func (l *loader) route(name string, p topLevel) {
 		l.Problemf(p.route.Mark, "route: expected a mapping, got %s: write route: {upstream: http://host:port}", describe(p.route.Value))
 		b.Entries["upstream"] = &strict.Entry{Mark: p.route.Mark, Bad: true}
 	} else {
-		b.Decode("route", "", p.route.Value, reflect.ValueOf(&r.Route).Elem())
+		b.Decode("route", p.route.Value, &r.Route)
 	}
 	own, oidc := l.mapping("oidc", p.oidc), l.oidc
 	if own != nil {
@@ -244,7 +243,7 @@ func (l *loader) route(name string, p topLevel) {
 		b.Entries["issuer"], b.Entries["client_id"] = &strict.Entry{Bad: true}, &strict.Entry{Bad: true}
 	}
 	oidc, entries := l.takeIssuers(b, oidc)
-	b.Decode("oidc", "", oidc, reflect.ValueOf(&r.OIDC).Elem())
+	b.Decode("oidc", oidc, &r.OIDC)
 	for _, v := range entries {
 		r.Issuers = append(r.Issuers, l.issuer(b, &r, oidc, v))
 	}
@@ -268,7 +267,7 @@ func (l *loader) rules(p *strict.Pair) (rules []Rule) {
 			continue
 		}
 		r := Rule{Place: v.Mark.String(), block: strict.NewBlock(l.Report, v.Mark)}
-		r.block.Decode("rules", "", v, reflect.ValueOf(&r).Elem())
+		r.block.Decode("rules", v, &r)
 		rules = append(rules, r)
 	}
 	return rules

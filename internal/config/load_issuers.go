@@ -12,7 +12,7 @@ import (
 // issuersKey is the key of an oidc block whose value is a list of oidc blocks. An entry of the list can't have it.
 const issuersKey = "issuers"
 
-var entryShape = strict.ShapeOf(reflect.TypeFor[IssuerEntry]())
+var entryShape = strict.ShapeFor[IssuerEntry]()
 
 // takeIssuers splits a flat oidc block into the parameters that its issuers share and the entries of issuers. It reports parameters beside
 // issuers that belong to one issuer.
@@ -26,7 +26,7 @@ func (l *loader) takeIssuers(b *strict.Block, oidc *strict.Value) (*strict.Value
 		l.Problemf(p.Mark, "issuers: expected a list of issuers, each with name, issuer and client_id: write \"- \" before each")
 		return oidc, nil
 	}
-	rest := &strict.Value{Mark: oidc.Mark, Kind: strict.Mapping}
+	rest := strict.NewMapping(oidc.Mark)
 	for _, q := range oidc.Pairs {
 		f := oidcShape.ByName[q.Key]
 		switch {
@@ -53,7 +53,7 @@ func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) 
 		b.Entries["issuer"], b.Entries["client_id"] = &strict.Entry{Bad: true}, &strict.Entry{Bad: true}
 		return i
 	}
-	own, entry := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}, &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
+	own, entry := strict.NewMapping(v.Mark), strict.NewMapping(v.Mark)
 	for _, p := range v.Pairs {
 		if entryShape.ByName[p.Key] != nil {
 			entry.Put(p)
@@ -61,8 +61,8 @@ func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) 
 			own.Put(p)
 		}
 	}
-	b.Decode("issuers", "", entry, reflect.ValueOf(&i.IssuerEntry).Elem())
-	b.Decode("oidc", "", merge(shared, flatten(l.Report, own)), reflect.ValueOf(&i.OIDC).Elem())
+	b.Decode("issuers", entry, &i.IssuerEntry)
+	b.Decode("oidc", merge(shared, flatten(l.Report, own)), &i.OIDC)
 	if len(i.OIDC.Flow.RedirectURI) == 0 && len(r.Route.Paths) > 0 {
 		i.OIDC.Flow.RedirectURI = []string{flow.PathBelow(r.Route.Paths[0], "oauth2/callback/"+i.Name)}
 	}
@@ -134,7 +134,7 @@ func (r *Route) checkPlaces() {
 		}
 		for n := range r.Issuers[1:] {
 			entry, other := &r.Issuers[n+1], first
-			if reflect.DeepEqual(valueIn(&entry.OIDC, &f), valueIn(&other.OIDC, &f)) {
+			if reflect.DeepEqual(valueIn(&entry.OIDC, f), valueIn(&other.OIDC, f)) {
 				continue
 			}
 			if !entry.block.IsSet(f.Name) {

@@ -91,8 +91,7 @@ func TestPagesSettings(t *testing.T) {
 			}
 		})
 	}
-	for i := range oidcShape.Fields {
-		f := &oidcShape.Fields[i]
+	for _, f := range oidcShape.Fields {
 		typ, nested := strict.Structure(f.Type)
 		if nested && f.Type.Kind() == reflect.Pointer {
 			allBelow(t, seen, f.Name, typ)

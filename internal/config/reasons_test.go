@@ -73,9 +73,9 @@ type reasonFinder struct {
 
 var (
 	// constructors are functions whose first argument is a reason.
-	constructors = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "grantError", "errCredentials"}
+	constructors = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "forbid", "grantError", "errCredentials"}
 	// forwarding are files in which a reason isn't a literal, because it comes from elsewhere.
-	forwarding = []string{"../flow/errors.go", "../authz/pairs.go", "../auth/error.go", "../proxy/explain.go"}
+	forwarding = []string{"../flow/errors.go", "../authz/pairs.go", "../authz/refusal.go", "../auth/error.go", "../proxy/explain.go"}
 	reasonCode = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 )
 

@@ -57,8 +57,7 @@ func TestReference(t *testing.T) {
 // eachKey calls f with each key below a struct type whose value isn't a mapping, and its default.
 func eachKey(prefix string, t reflect.Type, f func(name string, f *strict.Field, byDefault string)) {
 	s := strict.ShapeOf(t)
-	for i := range s.Fields {
-		field := &s.Fields[i]
+	for _, field := range s.Fields {
 		name, inner := prefix+field.Name, field.Type
 		if inner.Kind() == reflect.Slice && field.IsObject() {
 			name, inner = name+"[]", inner.Elem()
@@ -70,7 +69,7 @@ func eachKey(prefix string, t reflect.Type, f func(name string, f *strict.Field,
 		}
 		byDefault := t.FieldByIndex(field.Index).Tag.Get("default")
 		if name == "listen[].address" {
-			byDefault = strings.Trim(strict.ShapeOf(reflect.TypeFor[File]()).ByName["listen"].Default.Items[0].Text, "[]")
+			byDefault = strings.Trim(strict.ShapeFor[File]().ByName["listen"].Default.Items[0].Text, "[]")
 		}
 		f(name, field, byDefault)
 	}

@@ -18,14 +18,14 @@ type schema map[string]any
 // Schema returns the JSON Schema (2020-12) of process files and route files, for editors and for checks before a deployment. It is derived
 // from the structs, so it has every key and its type, but not the checks of Load.
 func Schema() ([]byte, error) {
-	root := object(strict.ShapeOf(reflect.TypeFor[File]()), "")
+	root := object(strict.ShapeFor[File](), "")
 	properties := root["properties"].(schema)
-	properties["route"] = object(strict.ShapeOf(reflect.TypeFor[proxy.RouteSettings]()), "route")
-	properties["rules"] = listOf(object(strict.ShapeOf(reflect.TypeFor[Rule]()), "rules"))
-	properties["oidc"] = schema{"$ref": "#/$defs/oidc"}
-	properties["routes"] = schema{"anyOf": []schema{{"type": "string"}, {"type": "array", "minItems": 1, "items": schema{
-		"anyOf": []schema{{"type": "string"}, {"$ref": "#/$defs/route"}},
-	}}}}
+	properties["route"] = object(strict.ShapeFor[proxy.RouteSettings](), "route")
+	properties["rules"] = listOf(object(strict.ShapeFor[Rule](), "rules"))
+	properties["oidc"] = ref("#/$defs/oidc")
+	properties["routes"] = anyOf(schema{"type": "string"}, schema{
+		"type": "array", "minItems": 1, "items": anyOf(schema{"type": "string"}, ref("#/$defs/route")),
+	})
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "Sallyport: a process file, or a file for one route"
 	root["not"] = schema{"required": []string{"route", "routes"}}
@@ -35,21 +35,27 @@ func Schema() ([]byte, error) {
 			"$ref": "#/$defs/parameters", "properties": schema{issuersKey: issuerList()}, "unevaluatedProperties": false,
 		}),
 		"route": schema{"type": "object", "required": []string{"route"}, "additionalProperties": false, "properties": schema{
-			"route": schema{"$ref": "#/properties/route"}, "oidc": schema{"$ref": "#/$defs/oidc"},
-			"rules": schema{"$ref": "#/properties/rules"},
+			"route": ref("#/properties/route"), "oidc": ref("#/$defs/oidc"),
+			"rules": ref("#/properties/rules"),
 		}},
 		"text":      schema{"type": []string{"string", "number", "boolean"}}, // YAML reads 123 as a number
-		"boolean":   schema{"anyOf": []schema{{"type": "boolean"}, variableOrFile}},
+		"boolean":   anyOf(schema{"type": "boolean"}, variableOrFile),
 		"reference": schema{"type": "string", "pattern": `\$\{(env|file):|^\{vault://env/`},
-		"time": schema{"anyOf": []schema{
-			{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^[0-9.]+([a-zµ]+[0-9.]*)*$`}, variableOrFile,
-		}},
+		"time": anyOf(
+			schema{"type": "number", "minimum": 0}, schema{"type": "string", "pattern": `^[0-9.]+([a-zµ]+[0-9.]*)*$`}, variableOrFile,
+		),
 	}
 	return json.MarshalIndent(root, "", "  ")
 }
 
+// anyOf returns the schema of a value of one of several schemas.
+func anyOf(all ...schema) schema { return schema{"anyOf": all} }
+
+// ref returns a reference to a schema.
+func ref(to string) schema { return schema{"$ref": to} }
+
 // variableOrFile is the schema of a text with a ${...}, whose value can have any type.
-var variableOrFile = schema{"$ref": "#/$defs/reference"}
+var variableOrFile = ref("#/$defs/reference")
 
 // parameters returns the schema of an oidc block without issuers: each parameter with its full name, and in nested mappings.
 func parameters() schema {
@@ -83,7 +89,7 @@ func nest(properties, flat schema, prefix string) {
 	members := schema{}
 	for name := range flat {
 		if rest, ok := strings.CutPrefix(name, prefix+"_"); ok {
-			members[rest] = schema{"$ref": "#/$defs/parameters/properties/" + name}
+			members[rest] = ref("#/$defs/parameters/properties/" + name)
 		}
 	}
 	mapping := schema{"type": "object", "additionalProperties": false, "properties": members}
@@ -97,8 +103,7 @@ func nest(properties, flat schema, prefix string) {
 // object returns the schema of a mapping with the keys of a struct, and with the refused keys of the scope.
 func object(s *strict.Shape, scope string) schema {
 	properties, required := schema{}, []string{}
-	for i := range s.Fields {
-		f := &s.Fields[i]
+	for _, f := range s.Fields {
 		properties[f.Name] = schemaOf(f, strings.TrimPrefix(scope+"."+f.Name, "."))
 		if f.Required {
 			required = append(required, f.Name)
@@ -175,7 +180,7 @@ func typeSchema(f *strict.Field, t reflect.Type, scope string) schema {
 		if s.Scalar == nil {
 			return object(s, scope)
 		}
-		return schema{"anyOf": []schema{typeSchema(s.Scalar, s.Scalar.Type, scope), object(s, scope)}}
+		return anyOf(typeSchema(s.Scalar, s.Scalar.Type, scope), object(s, scope))
 	case t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(strict.TextType):
 		many := schema{"type": "array", "items": typeSchema(f, t.Elem(), scope)}
 		if n := strict.Atoi(f.Min); n > 0 {
@@ -184,9 +189,9 @@ func typeSchema(f *strict.Field, t reflect.Type, scope string) schema {
 		if f.IsObject() && !strict.HasScalarForm(t.Elem()) {
 			return many
 		}
-		return schema{"anyOf": []schema{typeSchema(f, t.Elem(), scope), many}}
+		return anyOf(typeSchema(f, t.Elem(), scope), many)
 	case t.Kind() == reflect.Map:
-		return schema{"type": "object", "additionalProperties": schema{"$ref": "#/$defs/text"}}
+		return schema{"type": "object", "additionalProperties": ref("#/$defs/text")}
 	}
 	return singleSchema(f, t)
 }
@@ -195,11 +200,11 @@ func typeSchema(f *strict.Field, t reflect.Type, scope string) schema {
 func singleSchema(f *strict.Field, t reflect.Type) schema {
 	switch {
 	case f.Enum != nil:
-		return schema{"anyOf": []schema{{"enum": f.Enum}, variableOrFile}}
+		return anyOf(schema{"enum": f.Enum}, variableOrFile)
 	case t == strict.DurationType:
-		return schema{"$ref": "#/$defs/time"}
+		return ref("#/$defs/time")
 	case t.Kind() == reflect.Bool:
-		return schema{"$ref": "#/$defs/boolean"}
+		return ref("#/$defs/boolean")
 	case t.Kind() == reflect.Int:
 		number := schema{"type": "integer"}
 		for name, text := range map[string]string{"minimum": f.Min, "maximum": f.Max} {
@@ -207,14 +212,14 @@ func singleSchema(f *strict.Field, t reflect.Type) schema {
 				number[name] = n
 			}
 		}
-		return schema{"anyOf": []schema{number, variableOrFile}}
+		return anyOf(number, variableOrFile)
 	}
-	return schema{"$ref": "#/$defs/text"}
+	return ref("#/$defs/text")
 }
 
 // nullable returns a schema that also accepts null.
 func nullable(s schema) schema {
-	return schema{"anyOf": []schema{s, {"type": "null"}}}
+	return anyOf(s, schema{"type": "null"})
 }
 
 // listOf returns the schema of an optional list.

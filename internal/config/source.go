@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/strict"
 )
@@ -28,7 +30,7 @@ func FromReader(in io.Reader) Source {
 	return func() (*File, error) {
 		return load(stdinName, false, func(r *strict.Report) *strict.Value {
 			if err != nil {
-				r.Problemf(strict.Mark{File: stdinName, Line: 0}, "it can't be read: %v", err)
+				r.Problemf(strict.Mark{File: stdinName}, "it can't be read: %v", err)
 				return nil
 			}
 			return r.Parse(stdinName, data)
@@ -40,7 +42,7 @@ func FromReader(in io.Reader) Source {
 func FromEnvironment() Source {
 	return func() (*File, error) {
 		return load(environmentName, true, func(*strict.Report) *strict.Value {
-			return &strict.Value{Mark: strict.Mark{File: environmentName, Line: 0}, Kind: strict.Mapping}
+			return strict.NewMapping(strict.Mark{File: environmentName})
 		})
 	}
 }
@@ -57,25 +59,25 @@ func InEnvironment() bool { return variableOf("SALLYPORT_UPSTREAM") != nil }
 // A variable is an environment variable for a setting.
 type variable struct {
 	name   string
-	path   []string // the keys of the setting
-	list   bool     // values are separated by commas or spaces
-	noFile bool     // used only without a file
+	path   string // the keys of the setting, joined with dots
+	list   bool   // values are separated by commas or spaces
+	noFile bool   // used only without a file
 }
 
 // variables are the environment variables of the gate. Those of the process replace defaults, and a file takes precedence: a container
 // image sets its listeners with them. The others configure one route without a file.
 var variables = []variable{
-	{name: "SALLYPORT_LISTEN", path: []string{"listen"}},
-	{name: "SALLYPORT_ADMIN_LISTEN", path: []string{"admin", "listen"}},
-	{name: "SALLYPORT_TRUSTED_PROXIES", path: []string{"trusted_proxies"}, list: true},
-	{name: "SALLYPORT_UPSTREAM", path: []string{"route", "upstream"}, noFile: true},
-	{name: "SALLYPORT_PUBLIC_URL", path: []string{"route", "public_url"}, noFile: true},
-	{name: "SALLYPORT_ISSUER", path: []string{"oidc", "issuer"}, noFile: true},
-	{name: "SALLYPORT_CLIENT_ID", path: []string{"oidc", "client_id"}, noFile: true},
-	{name: "SALLYPORT_CLIENT_SECRET", path: []string{"oidc", "client_secret"}, noFile: true},
-	{name: "SALLYPORT_SCOPES", path: []string{"oidc", "scopes"}, list: true, noFile: true},
-	{name: "SALLYPORT_AUTH_METHODS", path: []string{"oidc", "auth_methods"}, list: true, noFile: true},
-	{name: "SALLYPORT_SESSION_SECRET", path: []string{"oidc", "session_secret"}, noFile: true},
+	{name: "SALLYPORT_LISTEN", path: "listen"},
+	{name: "SALLYPORT_ADMIN_LISTEN", path: "admin.listen"},
+	{name: "SALLYPORT_TRUSTED_PROXIES", path: "trusted_proxies", list: true},
+	{name: "SALLYPORT_UPSTREAM", path: "route.upstream", noFile: true},
+	{name: "SALLYPORT_PUBLIC_URL", path: "route.public_url", noFile: true},
+	{name: "SALLYPORT_ISSUER", path: "oidc.issuer", noFile: true},
+	{name: "SALLYPORT_CLIENT_ID", path: "oidc.client_id", noFile: true},
+	{name: "SALLYPORT_CLIENT_SECRET", path: "oidc.client_secret", noFile: true},
+	{name: "SALLYPORT_SCOPES", path: "oidc.scopes", list: true, noFile: true},
+	{name: "SALLYPORT_AUTH_METHODS", path: "oidc.auth_methods", list: true, noFile: true},
+	{name: "SALLYPORT_SESSION_SECRET", path: "oidc.session_secret", noFile: true},
 }
 
 // serviceVariable matches the variables that Kubernetes and Docker set for a service with the name sallyport.
@@ -87,7 +89,7 @@ func environment(r *strict.Report, root *strict.Value, noFile bool) {
 	for i := range variables {
 		v := &variables[i]
 		if set := variableOf(v.name); set != nil && (noFile || !v.noFile) {
-			putAt(root, v.path, v.split(set))
+			putAt(root, strings.Split(v.path, "."), v.split(set))
 		}
 	}
 	if noFile {
@@ -99,10 +101,10 @@ func environment(r *strict.Report, root *strict.Value, noFile bool) {
 // any other value. It returns nil if both are empty or not set.
 func variableOf(name string) *strict.Value {
 	if os.Getenv(name) != "" {
-		return &strict.Value{Mark: strict.Mark{File: "$" + name, Line: 0}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
+		return &strict.Value{Mark: strict.Mark{File: "$" + name}, Kind: strict.Scalar, Text: "${env:" + name + "}"}
 	}
 	if file := os.Getenv(name + fileSuffix); file != "" {
-		return &strict.Value{Mark: strict.Mark{File: "$" + name + fileSuffix, Line: 0}, Kind: strict.Scalar, Text: "${file:" + file + "}"}
+		return &strict.Value{Mark: strict.Mark{File: "$" + name + fileSuffix}, Kind: strict.Scalar, Text: "${file:" + file + "}"}
 	}
 	return nil
 }
@@ -130,13 +132,13 @@ func putAt(v *strict.Value, path []string, value *strict.Value) {
 	case p == nil && len(path) == 1:
 		v.Put(strict.Pair{Mark: value.Mark, Key: path[0], Value: value})
 	case p == nil:
-		below := &strict.Value{Mark: v.Mark, Kind: strict.Mapping}
+		below := strict.NewMapping(v.Mark)
 		putAt(below, path[1:], value)
 		v.Put(strict.Pair{Mark: v.Mark, Key: path[0], Value: below})
 	case len(path) > 1 && p.Value.Kind == strict.Mapping:
 		putAt(p.Value, path[1:], value)
 	case len(path) > 1 && p.Value.Null:
-		p.Value = &strict.Value{Mark: p.Mark, Kind: strict.Mapping}
+		p.Value = strict.NewMapping(p.Mark)
 		putAt(p.Value, path[1:], value)
 	}
 }
@@ -150,7 +152,7 @@ func unknownVariables(r *strict.Report) {
 	for _, entry := range os.Environ() {
 		name, text, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "SALLYPORT_") && text != "" && !slices.Contains(names, name) && !serviceVariable.MatchString(name) {
-			r.Warningf(strict.Mark{File: "$" + name, Line: 0}, "no setting is read from this variable%s", didYouMean(name, names))
+			r.Warningf(strict.Mark{File: "$" + name}, "no setting is read from this variable%s", didYouMean(name, names))
 		}
 	}
 }
@@ -166,6 +168,21 @@ func didYouMean(name string, names []string) string {
 // AdminAddress returns admin.listen of a file, or the environment's or default value if the file doesn't exist or doesn't have the key. It
 // checks nothing else in the file. It returns an error if the value is off.
 func AdminAddress(name string) (string, error) {
+	address, err := adminSetting(name, "listen", "127.0.0.1:9000")
+	if address == "off" {
+		return "", errors.New("admin.listen is off, so the gate can't be asked: write admin: {listen: 127.0.0.1:9000}")
+	}
+	return address, err
+}
+
+// AdminToken returns admin.token of a file, or "" if the file doesn't exist or doesn't have the key. It checks nothing else in the file.
+func AdminToken(name string) (auth.Secret, error) {
+	token, err := adminSetting(name, "token", "")
+	return auth.Secret(token), err
+}
+
+// adminSetting returns a setting below admin of a file, or of the environment, or its default value.
+func adminSetting(name, key, usual string) (string, error) {
 	r, root := &strict.Report{Hints: hints}, &strict.Value{Kind: strict.Mapping}
 	if _, err := os.Stat(name); name != "" && !errors.Is(err, os.ErrNotExist) {
 		if root = r.Read(name); root == nil {
@@ -173,18 +190,17 @@ func AdminAddress(name string) (string, error) {
 		}
 	}
 	environment(r, root, false)
-	address := "127.0.0.1:9000"
-	if admin := root.Get("admin"); admin != nil && admin.Value.Kind == strict.Mapping {
-		if listen := admin.Value.Get("listen"); listen != nil && listen.Value.Kind == strict.Scalar && !listen.Value.Null {
-			text, err := strict.Expand(listen.Value.Text, "admin.listen", ".")
-			if err != nil {
-				return "", fmt.Errorf("%s: admin.listen: %w", listen.Mark, err)
-			}
-			address = text
-		}
+	admin := root.Get("admin")
+	if admin == nil || admin.Value.Kind != strict.Mapping {
+		return usual, nil
 	}
-	if address == "off" {
-		return "", errors.New("admin.listen is off, so there is no health check: write admin: {listen: 127.0.0.1:9000}")
+	set := admin.Value.Get(key)
+	if set == nil || set.Value.Kind != strict.Scalar || set.Value.Null {
+		return usual, nil
 	}
-	return address, nil
+	text, err := strict.Expand(set.Value.Text, "admin."+key, filepath.Dir(name))
+	if err != nil {
+		return "", fmt.Errorf("%s: admin.%s: %w", set.Mark, key, err)
+	}
+	return text, nil
 }

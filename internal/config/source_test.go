@@ -13,7 +13,7 @@ func TestVariablesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range variables {
-		row := "| `" + v.name + "` | `" + strings.Join(v.path, ".") + "`"
+		row := "| `" + v.name + "` | `" + v.path + "`"
 		where := "| read where the file doesn't say it |"
 		if v.noFile {
 			where = "| not read |"

@@ -1,9 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -34,8 +34,8 @@ func unknown(scope, path string, p strict.Pair, s *strict.Shape) string {
 // keysOf returns the keys of a mapping, including those that are refused by name.
 func keysOf(scope string, s *strict.Shape) []string {
 	names := slices.Collect(maps.Keys(refusals[scope]))
-	for i := range s.Fields {
-		names = append(names, s.Fields[i].Name)
+	for _, f := range s.Fields {
+		names = append(names, f.Name)
 	}
 	switch scope {
 	case "":
@@ -64,10 +64,10 @@ var mappings = []struct {
 	scope, where string
 	shape        *strict.Shape
 }{
-	{"route", "under route:", strict.ShapeOf(reflect.TypeFor[proxy.RouteSettings]())},
+	{"route", "under route:", strict.ShapeFor[proxy.RouteSettings]()},
 	{"oidc", "under oidc:", oidcShape},
-	{"rules", "in an entry of rules:", strict.ShapeOf(reflect.TypeFor[Rule]())},
-	{"", "beside route: or routes:, not below another key", strict.ShapeOf(reflect.TypeFor[File]())},
+	{"rules", "in an entry of rules:", strict.ShapeFor[Rule]()},
+	{"", "beside route: or routes:, not below another key", strict.ShapeFor[File]()},
 }
 
 // hint returns the advice for an unknown key. The known keys are those of its mapping.
@@ -78,7 +78,7 @@ func hint(scope, key string, known []string) string {
 			places = append(places, m.where)
 		}
 	}
-	if advice := foreignKey(scope, key, false); advice != "" {
+	if advice := foreignKey(cmp.Or(scope, "top"), key); advice != "" {
 		return ": " + advice
 	}
 	if len(places) > 0 {
@@ -89,7 +89,7 @@ func hint(scope, key string, known []string) string {
 			return fmt.Sprintf(": write %s: {%s: ...}", parent, member)
 		}
 	}
-	if advice := foreignKey(scope, key, true); advice != "" {
+	if advice := foreignKey("", key); advice != "" {
 		return ": " + advice
 	}
 	if near := check.Nearest(key, known); near != "" {
@@ -100,8 +100,7 @@ func hint(scope, key string, known []string) string {
 
 // splitMember splits the name of a member of a mapping, such as redis_host, into redis and host.
 func splitMember(key string) (parent, name string, ok bool) {
-	for i := range oidcShape.Fields {
-		f := &oidcShape.Fields[i]
+	for _, f := range oidcShape.Fields {
 		t, isStruct := strict.Structure(f.Type)
 		rest, found := strings.CutPrefix(key, f.Name+"_")
 		if isStruct && found && strict.ShapeOf(t).ByName[rest] != nil {

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sallyport/internal/freeport"
 )
 
 // TestLogout checks that a link of another origin shows a page with a button instead of logging the user out. The button ends the
@@ -108,4 +110,37 @@ func thief(t *testing.T, p *person, g *gate) *visitor {
 		v.http.Jar.SetCookies(r.URL, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: c.Path}})
 	}
 	return v
+}
+
+// TestLogoutByKeycloak checks that Keycloak, when an administrator ends a session, sends a logout token to the gate, which ends the login of
+// this session alone.
+func TestLogoutByKeycloak(t *testing.T) {
+	t.Parallel()
+	const realm = "sallyport"
+	port := freeport.Port()
+	client := keycloak.admin.mustCopy(t, realm, "app", map[string]string{
+		"backchannel.logout.url": urlOf(port) + "/oauth2/backchannel-logout", "backchannel.logout.session.required": "true",
+	})
+	g := startGateAt(t, port, config{routes: []route{{upstream: startUpstream(t), client: client, oidc: []string{
+		"downstream_headers: [{header: X-Sid, path: [sid]}]",
+	}}}})
+	user := keycloak.admin.mustUser(t, realm, "user")
+	laptop, phone := newVisitor(t, g), newVisitor(t, g)
+	a := laptop.logIn(g.url+"/", user)
+	phone.logIn(g.url+"/", user)
+	sid := a.header.Get("X-Sid")
+	if a.user() != user || sid == "" {
+		t.Fatalf("the login is answered %d, sid %q", a.status, sid)
+	}
+	keycloak.admin.mustEndSession(t, realm, sid)
+	if a := laptop.browse(g.url + "/"); a.status != http.StatusFound || !keycloak.isLogin(a.location(), realm) {
+		t.Errorf("after the end of its session: %d to %q; the log:\n%s", a.status, a.location(), g.log)
+	}
+	if a := phone.browse(g.url + "/"); a.user() != user {
+		t.Errorf("the other session: %d", a.status)
+	}
+	keycloak.admin.mustLogOut(t, realm, user)
+	if a := phone.browse(g.url + "/"); a.status != http.StatusFound {
+		t.Errorf("after the end of all sessions of the user: %d; the log:\n%s", a.status, g.log)
+	}
 }

@@ -19,6 +19,7 @@ type Deps struct {
 	Keyring        *keyring.Keyring  // nil where HasSessions is false
 	Route          string            // the name of the route
 	Base           string            // the first path of the route; the paths of the gate are below it
+	Paths          []string          // all paths of the route
 	HashKey        []byte            // the key of hashes under which credentials are cached
 	MultiIssuer    bool              // the route has a list of issuers
 	SendsSession   bool              // headers send properties of the session
@@ -26,6 +27,9 @@ type Deps struct {
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers
 	Log            *slog.Logger
+
+	// AllSessions returns the sessions of all routes of the process: a provider's logout ends logins there, too. Nil: Sessions are all.
+	AllSessions func() []*session.Sessions
 
 	// TakesAudience reports, from the claims of a token that a client sends, whether a policy may accept the audience. A
 	// token with another audience causes no fetch of keys. Nil accepts every audience.

@@ -12,6 +12,12 @@ import (
 // login.
 func (g *gate) login(user string, more ...string) *http.Cookie {
 	g.Helper()
+	return g.sessionIn(g.loginHeaders(user, more...)...)
+}
+
+// loginHeaders logs a user in with a browser, and returns the headers of the answer that begins the session.
+func (g *gate) loginHeaders(user string, more ...string) []http.Header {
+	g.Helper()
 	page := append([]string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
 	begun, err := g.chain.Challenge(g.request("GET /page", page...), auth.Login{})
 	if err != nil {
@@ -40,7 +46,7 @@ func (g *gate) login(user string, more ...string) *http.Cookie {
 			if err != nil {
 				g.Fatal(err)
 			}
-			return g.sessionIn(res.Header, res.Answer.Header)
+			return []http.Header{res.Header, res.Answer.Header}
 		}
 	}
 	g.Fatal("the chain has no redirection endpoint")

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"strconv"
 
 	"sallyport/internal/auth"
@@ -31,10 +32,8 @@ func (c *clients) chosenIndex(r *auth.Request) int {
 		return 0
 	}
 	choice := c.choice(r)
-	for n, client := range c.list {
-		if choice == client.ID {
-			return n
-		}
+	if n := c.indexOf(choice); n >= 0 {
+		return n
 	}
 	if n, err := strconv.Atoi(choice); err == nil && n >= 1 && n <= len(c.list) {
 		return n - 1
@@ -67,12 +66,7 @@ func (c *clients) byID(id string) *oidc.Client {
 }
 
 func (c *clients) indexOf(id string) int {
-	for n, client := range c.list {
-		if client.ID == id {
-			return n
-		}
-	}
-	return -1
+	return slices.IndexFunc(c.list, func(client *oidc.Client) bool { return client.ID == id })
 }
 
 // forIdentity returns the client to which the tokens of an identity were issued, or the first.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -68,11 +69,19 @@ func (sharedLogout) Authenticate(*auth.Request) (*auth.Result, error) {
 	return nil, auth.ErrNoCredential
 }
 
+// Endpoints returns the endpoints of logouts: those for the browser, each for all parts, the check of the way back, and those for the
+// providers.
 func (l sharedLogout) Endpoints() []auth.Endpoint {
 	byName := map[string][]auth.Endpoint{}
 	var order []string
+	var returns logoutReturns
+	var bases []*base
 	for _, s := range l {
-		for n, e := range s.Endpoints() {
+		bases = append(bases, s.base)
+		if len(s.logout.returns.targets) > 0 {
+			returns = append(returns, s.logout.returns)
+		}
+		for n, e := range s.logout.endpoints() {
 			key := fmt.Sprint(e.Path, n)
 			if byName[key] == nil {
 				order = append(order, key)
@@ -84,10 +93,14 @@ func (l sharedLogout) Endpoints() []auth.Endpoint {
 	for _, key := range order {
 		all = append(all, mergedEndpoint(byName[key]))
 	}
-	return all
+	if len(returns) > 0 {
+		all = append(all, returns.endpoint())
+	}
+	return append(all, newProviderLogout(bases).endpoints()...)
 }
 
-// mergedEndpoint returns one endpoint for a list of endpoints that each serve one issuer.
+// mergedEndpoint returns one endpoint for a list of endpoints that each serve one issuer. All of them serve the request, also after an
+// error.
 func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 	e := list[0]
 	if e.Matches != nil {
@@ -98,15 +111,21 @@ func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 	e.Serve = func(r *auth.Request) (*auth.Result, error) {
 		var header http.Header
 		var chosen *auth.Result
+		var failed error
 		for _, one := range list {
 			res, err := one.Serve(r)
 			if err != nil {
-				return nil, err
+				failed, res = cmp.Or(failed, err), &auth.Result{Header: auth.HeaderOf(err)}
 			}
 			if chosen == nil || isBetterLogout(res.Answer, chosen.Answer) {
 				chosen = res
 			}
-			header = auth.MergeHeader(header, http.Header{"Set-Cookie": res.Header["Set-Cookie"]})
+			if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
+				header = auth.MergeHeader(header, http.Header{"Set-Cookie": cookies})
+			}
+		}
+		if failed != nil {
+			return nil, withCookies(failed, header)
 		}
 		out := *chosen
 		out.Header = chosen.Header.Clone()
@@ -119,6 +138,13 @@ func mergedEndpoint(list []auth.Endpoint) auth.Endpoint {
 		return &out, nil
 	}
 	return e
+}
+
+// withCookies returns an error with all cookies of header, which has the error's own among them.
+func withCookies(err error, header http.Header) error {
+	e := *auth.AsError(err)
+	e.Header = header
+	return &e
 }
 
 // isBetterLogout reports whether the browser should receive the logout answer a rather than b: the answer of an issuer at

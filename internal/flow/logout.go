@@ -24,23 +24,25 @@ type logoutEndpoint struct {
 	path       string
 	home       string // the path of the link on the page after a logout
 	loginCount cookie // the cookie that counts logins: see loginLoop
+	returns    *logoutReturn
 	log        *slog.Logger
 }
 
 // A sessionFlow is the sessions of a part with their logout endpoints.
 type sessionFlow struct {
 	*sessions
+	base   *base
 	logout *logoutEndpoint
 }
 
 func newSessionFlow(b *base, s *sessions) *sessionFlow {
-	return &sessionFlow{s, &logoutEndpoint{
+	return &sessionFlow{s, b, &logoutEndpoint{
 		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base,
-		loginCount: wholeSiteCookie(newLoginCookie(b)), log: b.Log,
+		loginCount: wholeSiteCookie(newLoginCookie(b)), returns: newLogoutReturn(b), log: b.Log,
 	}}
 }
 
-func (f *sessionFlow) Endpoints() []auth.Endpoint { return f.logout.endpoints() }
+func (f *sessionFlow) Endpoints() []auth.Endpoint { return sharedLogout{f}.Endpoints() }
 
 // endpoints returns the gate's logout path, and an endpoint for the triggers in the settings.
 func (l *logoutEndpoint) endpoints() []auth.Endpoint {
@@ -92,7 +94,7 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 	}
 	identity, header, err := l.end(r)
 	if err != nil {
-		return nil, err
+		return nil, auth.WithHeader(err, header)
 	}
 	if header == nil {
 		header = http.Header{}
@@ -109,66 +111,82 @@ func (l *logoutEndpoint) serveTrigger(r *auth.Request) (*auth.Result, error) {
 }
 
 // end ends the route's sessions of a request. It returns the identity of the first, or nil, and the header that clears their
-// cookies.
+// cookies, also with an error: the browser forgets the login even if the store can't be reached.
 func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http.Header, err error) {
 	f := l.sessions
 	for n := range f.cookies {
-		identity, err := l.endLogin(r, n)
+		identity, failed := l.endLogin(r, n)
 		if err == nil {
-			identity, err = l.endRemembered(r, n, identity)
+			err = failed
 		}
-		if err != nil {
-			return nil, nil, err
+		identity, failed = l.endRemembered(r, n, identity)
+		if err == nil {
+			err = failed
 		}
 		if first == nil {
 			first = identity
 		}
-		if len(f.cookies) == 1 || len(r.CookieValues(f.cookies[n].fullName(r))) > 0 {
+		if len(f.cookies) == 1 || f.has(r, n) {
 			header = auth.MergeHeader(header, f.clearCookie(r, n))
 		}
 		header = f.clearRemember(header, r, n)
 	}
-	return first, header, nil
+	return first, header, err
 }
 
-// endLogin ends the login of one client and returns its identity; nil if there is none.
+// endLogin ends the login of one client and returns its identity; nil if there is none. It never rotates the session. A login of another
+// route, which a cookie of the same name holds, goes on.
 func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error) {
 	f := l.sessions
-	id, ok := f.id(r, n)
+	store, id, ok := f.find(r, n)
 	if !ok {
 		return nil, nil
 	}
-	opened, err := f.store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.checkBinding(r, s) })
-	if errors.Is(err, session.ErrNotFound) || errors.Is(err, auth.ErrNoCredential) {
+	found, err := store.Peek(r.Context(), id)
+	if errors.Is(err, session.ErrNotFound) || err == nil && (!f.matches(n, found) || f.checkBinding(r, found) != nil) {
 		return nil, nil
 	}
+	var ended *session.Session
 	if err == nil {
-		err = f.store.End(context.WithoutCancel(r.Context()), opened.ID)
+		ended, err = store.EndLogin(context.WithoutCancel(r.Context()), id)
 	}
 	if err != nil {
-		return nil, auth.Unavailable("session_store_unavailable", err)
+		return nil, l.notConfirmed(r, err)
 	}
-	return l.loggedOut(r, n, opened.Session), nil
+	if ended != nil { // it was perhaps refreshed meanwhile, and then has other tokens
+		found = ended
+	}
+	return l.loggedOut(r, found), nil
 }
 
 // endRemembered ends the login of one client that the request's remember cookie has. It returns its identity, unless a login ended before.
 func (l *logoutEndpoint) endRemembered(r *auth.Request, n int, before *auth.Identity) (*auth.Identity, error) {
 	ended, err := l.sessions.endRemembered(r, n)
-	if err != nil || ended == nil {
-		return before, err
+	if err != nil {
+		return before, l.notConfirmed(r, err)
 	}
-	return cmp.Or(before, l.loggedOut(r, n, ended)), nil
+	if ended == nil {
+		return before, nil
+	}
+	return cmp.Or(before, l.loggedOut(r, ended)), nil
 }
 
-// loggedOut logs a logout, revokes the tokens and returns the identity; nil for a session of another route.
-func (l *logoutEndpoint) loggedOut(r *auth.Request, n int, ended *session.Session) *auth.Identity {
-	if !l.sessions.matches(n, ended) {
-		return nil
-	}
+// loggedOut logs a logout, revokes the tokens and returns the identity.
+func (l *logoutEndpoint) loggedOut(r *auth.Request, ended *session.Session) *auth.Identity {
 	login := &ended.Login
 	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
 	l.revoke(r, login.Identity)
 	return login.Identity
+}
+
+// notConfirmed refuses a logout whose login is perhaps not over. The answer clears the cookie all the same, so the link goes on to the
+// provider.
+func (l *logoutEndpoint) notConfirmed(r *auth.Request, err error) error {
+	e := auth.Unavailable("session_store_unavailable", err)
+	e.Title, e.Link, e.Action = "Logged out in this browser only", r.Origin+l.path, "Log out at the login service"
+	e.Description = "This browser has forgotten your login. The login itself could not be ended, because its store can't be reached: " +
+		"a copy of it stays valid until it times out."
+	return e
 }
 
 // next returns where the browser goes after the session here has ended, or if there was none: to the provider, so that its
@@ -193,20 +211,34 @@ func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.An
 			idToken, hint = "", subject
 		}
 	}
-	address, params, err := clients.list[n].EndSession(r.Context(), idToken, hint, target)
+	state, header, err := l.returns.begin(r, target)
+	if err != nil {
+		l.log.Error("the logout request has no state", "request_id", r.ID, "error", err)
+	}
+	answer := l.toProvider(r, clients.list[n], oidc.LogoutRequest{IDToken: idToken, Hint: hint, RedirectURI: target, State: state}, posts)
+	if answer == nil {
+		return l.redirect(r, target)
+	}
+	answer.Header = auth.MergeHeader(answer.Header, header)
+	return answer
+}
+
+// toProvider returns the answer that sends the browser to the provider's end_session_endpoint; nil if it has none that can be used.
+func (l *logoutEndpoint) toProvider(r *auth.Request, c *oidc.Client, request oidc.LogoutRequest, posts bool) *auth.Answer {
+	address, params, err := c.EndSession(r.Context(), request)
 	if err != nil {
 		l.log.Warn("the provider's session continues: its end_session_endpoint is unknown", "request_id", r.ID, "error", err)
 	}
 	switch {
 	case address == "":
-		return l.redirect(r, target)
+		return nil
 	case posts:
 		return submitPage(address, params)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
 		l.log.Warn("the provider's session continues: its end_session_endpoint is not a URL", "request_id", r.ID, "error", err)
-		return l.redirect(r, target)
+		return nil
 	}
 	query := u.Query()
 	for name, values := range params {

@@ -37,22 +37,26 @@ type credential struct {
 	jws   bool // whether it is an access token in the form of a JWT
 }
 
+// credentials returns the values of the header, parameter or cookie of a name.
+func credentials(in auth.In, name string, values []string) (all []credential) {
+	for _, v := range values {
+		all = append(all, credential{value: v, at: auth.Param{In: in, Name: name}})
+	}
+	return all
+}
+
 // params returns the values of a parameter in the query and the body.
 func (p *places) params(r *auth.Request, name string) ([]credential, error) {
 	var all []credential
 	if p.query && r.URL.RawQuery != "" {
-		for _, v := range r.Query()[name] {
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InQuery, Name: name}})
-		}
+		all = append(all, credentials(auth.InQuery, name, r.Query()[name])...)
 	}
 	if p.body {
 		form, err := r.Form(p.bodyLimit)
 		if err != nil {
 			return nil, err
 		}
-		for _, v := range form.Values[name] {
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InBody, Name: name}})
-		}
+		all = append(all, credentials(auth.InBody, name, form.Values[name])...)
 	}
 	return all, nil
 }
@@ -64,9 +68,7 @@ func (p *places) named(r *auth.Request, name string) ([]credential, error) {
 		return all, err
 	}
 	header := headerName(name)
-	for _, v := range r.Header[header] {
-		all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: header}})
-	}
+	all = append(all, credentials(auth.InHeader, header, r.Header[header])...)
 	return all, nil
 }
 

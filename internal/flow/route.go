@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
+	"sallyport/internal/session"
 )
 
 // A Route has the flows of one route, and what the rest of the gate needs to know about them.
@@ -72,7 +73,9 @@ func (r *Route) add(b *builtPart) {
 	login := newLoginCookie(b.base)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {
 		for _, name := range s.SessionCookieNames(b.MultiIssuer) {
-			r.CookieNames = append(r.CookieNames, prefix+name)
+			for index := range s.SessionChunks() {
+				r.CookieNames = append(r.CookieNames, session.ChunkName(prefix+name, index))
+			}
 		}
 		for _, name := range s.rememberNames(s.view(), loginIDOf(s.view()), b.MultiIssuer) {
 			r.CookieNames = append(r.CookieNames, prefix+name)

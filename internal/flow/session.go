@@ -32,7 +32,11 @@ var sessionKind = Kind{
 	Name: "session", role: roleSession, defaultOn: true, exchangeable: true,
 	check: checkSession,
 	paths: func(_ view, base string) []OwnPath {
-		return []OwnPath{{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true}}
+		return []OwnPath{
+			{Endpoint: "logout", Path: logoutPath(base), Key: "paths", Shared: true},
+			{Endpoint: backchannelName, Path: backchannelPath(base), Key: "paths", Shared: true},
+			{Endpoint: frontchannelName, Path: frontchannelPath(base), Key: "paths", Shared: true},
+		}
 	},
 }
 
@@ -40,11 +44,11 @@ func newSessions(b *base) *sessions {
 	s, id := of[SessionSettings](b.view), loginIDOf(b.view)
 	return &sessions{
 		sessionCookies: &sessionCookies{
-			clients: b.clients, store: b.Sessions, keyring: b.Keyring, cookies: newSessionCookies(s, id, b.MultiIssuer),
-			remember: newRememberCookies(b, s, id), audience: id.audience,
+			clients: b.clients, store: b.Sessions, carried: b.Sessions.Cookies(), keyring: b.Keyring,
+			cookies: newSessionCookies(s, id, b.MultiIssuer), remember: newRememberCookies(b, s, id), audience: id.audience,
 		},
 		refresh: sessionRefresh{
-			clients: b.clients, store: b.Sessions, on: s.RefreshTokens, leeway: of[oidc.IssuerSettings](b.view).Leeway,
+			clients: b.clients, on: s.refreshes(of[session.Settings](b.view)), leeway: of[oidc.IssuerSettings](b.view).Leeway,
 			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil, now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
@@ -75,12 +79,12 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 
 // authenticate tries the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
-	id, ok := f.id(r, n)
+	store, id, ok := f.find(r, n)
 	for range maxResumes {
 		var res *auth.Result
 		var err error
 		if ok {
-			res, err = f.resume(r, n, id)
+			res, err = f.resume(r, n, store, id)
 		} else {
 			res, err = f.resumeRemembered(r, n, f.noSession(r, n))
 		}
@@ -96,34 +100,31 @@ const maxResumes = 3
 
 // resume returns the identity of a session. Its error is session.ErrChanged if another request changed the session
 // meanwhile.
-func (f *sessions) resume(r *auth.Request, n int, id session.ID) (*auth.Result, error) {
-	opened, err := f.store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
+func (f *sessions) resume(r *auth.Request, n int, store sessionStore, id session.ID) (*auth.Result, error) {
+	opened, err := store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
 	if errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced) {
 		return f.resumeRemembered(r, n, f.sessionError(r, n, err))
 	}
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
-	return f.result(r, n, opened)
+	return f.result(r, n, store, opened)
 }
 
 // result returns the identity of an opened session, whose tokens it refreshes and verifies where that is due.
-func (f *sessions) result(r *auth.Request, n int, opened *session.Opened) (*auth.Result, error) {
-	current, err := f.refresh.ensureFresh(r.Context(), opened)
+func (f *sessions) result(r *auth.Request, n int, store sessionStore, opened *session.Opened) (*auth.Result, error) {
+	current, err := f.refresh.ensureFresh(r.Context(), store, opened)
 	if err == nil {
-		err = f.checkTokens(r.Context(), opened.ID, current)
+		err = f.checkTokens(r.Context(), store, opened.ID, current)
 	}
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
-	res := &auth.Result{Identity: current.Login.Identity, Session: f.describe(opened.ID, current)}
-	if opened.Rotated {
-		res.Header, err = f.setCookies(r, n, opened.ID, current)
-	}
+	header, err := f.resumed(r, n, opened, current)
 	if err != nil {
 		return nil, err
 	}
-	return res, nil
+	return &auth.Result{Identity: current.Login.Identity, Header: header, Session: f.describe(opened.ID, current)}, nil
 }
 
 // mayUse returns an error if a request may not use a session.
@@ -143,7 +144,7 @@ var errForeign = errors.New("the session belongs to another issuer, client or se
 
 // noSession returns the error for a request without a session. It clears an invalid cookie.
 func (f *sessions) noSession(r *auth.Request, n int) error {
-	if len(r.CookieValues(f.cookies[n].fullName(r))) == 0 {
+	if !f.has(r, n) {
 		return auth.ErrNoCredential
 	}
 	return auth.WithHeader(fmt.Errorf("the session cookie is invalid: %w", auth.ErrNoCredential), f.clearCookie(r, n))
@@ -174,7 +175,7 @@ func (f *sessions) sessionError(r *auth.Request, n int, err error) error {
 
 // checkTokens ends a session whose tokens the issuer's keys no longer verify, if reverify is on. It does not end a
 // session whose tokens were refreshed meanwhile.
-func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *session.Session) error {
+func (f *sessions) checkTokens(ctx context.Context, store sessionStore, id session.ID, current *session.Session) error {
 	if !f.reverify {
 		return nil
 	}
@@ -183,7 +184,7 @@ func (f *sessions) checkTokens(ctx context.Context, id session.ID, current *sess
 	if err == nil || errors.Is(err, oidc.ErrUnavailable) {
 		return err
 	}
-	ended := f.store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
+	ended := store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
 	if ended == nil {
 		f.log.Info("session ended: its tokens no longer verify", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
 	}

@@ -16,6 +16,7 @@ import (
 type sessionCookies struct {
 	clients  *clients
 	store    *session.Sessions
+	carried  *session.CookieSessions // nil unless session_storage is cookie
 	keyring  *keyring.Keyring
 	cookies  []cookie // by the index of client_id
 	remember []cookie // likewise; nil: sessions aren't remembered
@@ -47,12 +48,20 @@ func (f *sessionCookies) idIn(r *auth.Request, c *cookie) (id session.ID, ok boo
 
 // sentBy reports whether the request has a cookie of one of the route's logins.
 func (f *sessionCookies) sentBy(r *auth.Request) bool {
-	sent := func(c cookie) bool { return len(r.CookieValues(c.fullName(r))) > 0 }
-	return slices.ContainsFunc(f.cookies, sent) || slices.ContainsFunc(f.remember, sent)
+	for n := range f.cookies {
+		if _, remembered := f.remembered(r, n); remembered || f.has(r, n) {
+			return true
+		}
+	}
+	return false
 }
 
-// setCookies returns the header that sets the cookie of one client's login, and its remember cookie.
-func (f *sessionCookies) setCookies(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {
+// setCookie returns the header that sets the cookie of one client's login, and its remember cookie: the ID s has in the store, or s itself
+// in chunks.
+func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {
+	if f.carried != nil {
+		return f.setChunks(r, n, s)
+	}
 	h := http.Header{}
 	err := f.setID(h, r, &f.cookies[n], id, 0)
 	if left := f.store.Remembered(s); err == nil && len(f.remember) > 0 && left >= time.Second {
@@ -75,7 +84,12 @@ func (f *sessionCookies) setID(h http.Header, r *auth.Request, c *cookie, id ses
 // the answer was decided.
 func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded bool) http.Header {
 	lines := header["Set-Cookie"]
-	rest := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
+	var rest []string
+	if f.carried != nil {
+		rest = f.reviewChunks(r, lines, forwarded)
+	} else {
+		rest = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !f.maySend(r, line, forwarded) })
+	}
 	if len(rest) == len(lines) {
 		return header
 	}
@@ -125,6 +139,9 @@ func (f *sessionCookies) mayClear(r *auth.Request, n int, forwarded bool) bool {
 
 // clearCookie returns the header that deletes it.
 func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
+	if f.carried != nil {
+		return f.clearChunks(r, n, false)
+	}
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)
 	return h

@@ -19,7 +19,6 @@ const refreshAhead = 5 * time.Second
 // sessionRefresh refreshes the tokens of sessions.
 type sessionRefresh struct {
 	clients        *clients
-	store          *session.Sessions
 	on             bool // refresh_tokens
 	leeway         time.Duration
 	tokenParam     string // revocation_token_param_name
@@ -30,7 +29,7 @@ type sessionRefresh struct {
 
 // ensureFresh returns the session with a valid access token. It refreshes a token that is about to expire. A session whose
 // token is still valid continues while the authorization server is unavailable.
-func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened) (*session.Session, error) {
+func (f *sessionRefresh) ensureFresh(ctx context.Context, store sessionStore, opened *session.Opened) (*session.Session, error) {
 	l := &opened.Session.Login
 	if !f.due(l) {
 		return opened.Session, nil
@@ -38,11 +37,11 @@ func (f *sessionRefresh) ensureFresh(ctx context.Context, opened *session.Opened
 	expired := !f.now().Before(l.Identity.Tokens.Expiry)
 	if !f.on || l.Identity.Tokens.RefreshToken == "" {
 		if expired {
-			return nil, errors.Join(errAccessTokenExpired, f.store.EndIfUnchanged(ctx, opened.ID, opened.Session))
+			return nil, errors.Join(errAccessTokenExpired, store.EndIfUnchanged(ctx, opened.ID, opened.Session))
 		}
 		return opened.Session, nil
 	}
-	renewed, err := f.store.Update(ctx, opened.ID, f.renew, f.revoke)
+	renewed, err := store.Update(ctx, opened.ID, f.renew, f.revoke)
 	switch {
 	case err == nil:
 		return renewed, nil

@@ -43,11 +43,11 @@ func (f *sessions) resumeRemembered(r *auth.Request, n int, before error) (*auth
 	}
 	l := &opened.Session.Login
 	f.log.Info("session resumed by its remember cookie", "request_id", r.ID, "issuer", l.Issuer, "sub", l.Subject, "client", r.Client())
-	res, err := f.result(r, n, opened)
+	res, err := f.result(r, n, f.store, opened)
 	if err == nil || errors.Is(err, auth.ErrNoCredential) || errors.Is(err, session.ErrChanged) {
 		return res, err
 	}
-	header, setErr := f.setCookies(r, n, opened.ID, opened.Session) // the former cookies don't work any more
+	header, setErr := f.setCookie(r, n, opened.ID, opened.Session) // the former cookies don't work any more
 	if setErr != nil {
 		return nil, setErr
 	}
@@ -55,18 +55,14 @@ func (f *sessions) resumeRemembered(r *auth.Request, n int, before error) (*auth
 }
 
 // endRemembered ends the session of the request's remember cookie, unless it is bound to attributes that the request doesn't have. It
-// returns the session that ended, or nil. The error is an *auth.Error.
+// returns the session that ended, or nil.
 func (f *sessions) endRemembered(r *auth.Request, n int) (*session.Session, error) {
 	id, ok := f.remembered(r, n)
 	if !ok {
 		return nil, nil
 	}
 	mayEnd := func(l *session.Login) bool { return boundTo(l).differs(r, l) == "" }
-	ended, err := f.store.EndRemembered(context.WithoutCancel(r.Context()), id, mayEnd)
-	if err != nil {
-		return nil, auth.Unavailable("session_store_unavailable", err)
-	}
-	return ended, nil
+	return f.store.EndRemembered(context.WithoutCancel(r.Context()), id, mayEnd)
 }
 
 // clearRemember adds the header that deletes the remember cookie, if the request has it.

@@ -67,6 +67,12 @@ func (s *SessionSettings) cookieNames(id loginID, multiIssuer bool) []string {
 	return names
 }
 
+// refreshes reports whether the tokens of sessions are refreshed. With storage cookie a refresh needs a single process, because each
+// process would use the refresh token in the cookie.
+func (s *SessionSettings) refreshes(storage *session.Settings) bool {
+	return s.RefreshTokens && (storage.Storage != "cookie" || storage.CookieSingleProcess)
+}
+
 func newSessionCookies(s *SessionSettings, id loginID, multiIssuer bool) (all []cookie) {
 	for _, name := range s.cookieNames(id, multiIssuer) {
 		all = append(all, newCookie(name, s.SessionCookie))
@@ -94,8 +100,14 @@ func checkSession(v view, c check.Checker, x *kindContext) {
 	c.One("session_cookie_name", s.SessionCookieName, check.CookieName)
 	c.Must("session_cookie_name", s.SessionCookieName == "" || s.SessionCookieName != login.AuthorizationCookieName,
 		"the login cookie has this name too: choose another one")
+	c.Must("session_enforce_same_subject", !s.EnforceSameSubject || of[session.Settings](v).Storage != "cookie",
+		"other logins in cookies can't be ended: write session_storage: redis or memory")
 	c.One("session_remember_cookie_name", s.RememberCookieName, check.CookieName)
 	s.SessionCookie.check(c, "session_cookie_", &x.Route)
+	if c.IsSet("refresh_tokens") && s.RefreshTokens && !s.refreshes(of[session.Settings](v)) {
+		c.Warn("refresh_tokens", "with session_storage: cookie tokens are refreshed only with session_cookie_single_process: true, "+
+			"so a session ends with its access token")
+	}
 	if s.SessionCookie.SameSite == "Strict" {
 		c.Warn("session_cookie_same_site", "with Strict a browser sends no session when a link, "+
 			"or the provider after a login, leads it here: Lax is safe, too")

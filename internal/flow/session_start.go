@@ -19,13 +19,13 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 		return nil, nil, err
 	}
 	if _, err := f.endRemembered(r, n); err != nil {
-		return nil, nil, err
+		return nil, nil, auth.Unavailable("session_store_unavailable", err)
 	}
-	before, err := f.before(r, n)
+	store, before, err := f.before(r, n)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, storeError(err)
 	}
-	id, begun, err := f.store.Start(context.WithoutCancel(r.Context()), before, session.Login{
+	id, begun, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
 		Identity: identity, Route: f.route, Client: r.ClientAddr, Bound: f.bind.of(r), Began: f.began(identity, n), Obtained: f.now(),
 	})
@@ -36,30 +36,35 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 			Description: "You were logged out while you were logging in.", Link: r.Origin + f.home, Action: "Log in again",
 		}
 	case err != nil:
-		return nil, nil, auth.Unavailable("session_store_unavailable", err)
+		return nil, nil, storeError(err)
 	}
-	header, err := f.setCookies(r, n, id, begun)
-	return header, f.describe(id, begun), err
+	header, err := f.setCookie(r, n, id, begun)
+	if err != nil {
+		return nil, nil, storeError(err)
+	}
+	return header, f.describe(id, begun), nil
 }
 
-// before returns the ID of the session that the browser had, which a login ends. It returns nil if the request may not use that session:
-// who stole a cookie can't end the session of its owner by logging in.
-func (f *sessions) before(r *auth.Request, n int) (*session.ID, error) {
-	id, ok := f.id(r, n)
+// before returns where the login begins, and the ID of the session that the browser had, which a login ends. The ID is nil if the request
+// may not use that session: who stole a cookie can't end the session of its owner by logging in.
+func (f *sessions) before(r *auth.Request, n int) (sessionStore, *session.ID, error) {
+	store, id, ok := f.find(r, n)
 	if !ok {
-		return nil, nil
+		return store, nil, nil
 	}
 	if len(f.bind) == 0 {
-		return &id, nil
+		return store, &id, nil
 	}
-	s, err := f.store.Peek(r.Context(), id)
+	s, err := store.Peek(r.Context(), id)
 	switch {
 	case errors.Is(err, session.ErrUnavailable):
-		return nil, auth.Unavailable("session_store_unavailable", err)
-	case err == nil && f.bind.differs(r, &s.Login) != "":
-		return nil, nil
+		return nil, nil, err
+	case err != nil || f.bind.differs(r, &s.Login) == "":
+		return store, &id, nil
+	case f.carried != nil:
+		return f.carried.Read(f.cookies[n].fullName(r), nil), nil, nil // as if the request had no cookie
 	}
-	return &id, nil
+	return store, nil, nil
 }
 
 // began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came

@@ -6,6 +6,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
+	"sallyport/internal/session"
 )
 
 // table lists every kind in the order in which the chain tries them, whatever the order in auth_methods.
@@ -148,4 +149,12 @@ func (s *Settings) TakesSubject(has []string) bool {
 // says whether the route has a list of issuers.
 func (s *Settings) SessionCookieNames(multiIssuer bool) []string {
 	return s.SessionSettings.cookieNames(loginIDOf(s.view()), multiIssuer)
+}
+
+// SessionChunks returns how many cookies a session may take: each name is one of session.ChunkName.
+func (s *Settings) SessionChunks() int {
+	if s.Session.Storage == "cookie" {
+		return session.MaxChunks
+	}
+	return 1
 }

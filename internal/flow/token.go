@@ -75,9 +75,7 @@ func (t *tokenReader) read(r *auth.Request) (credential, error) {
 		all = append(all, more...)
 	}
 	if t.cookie && t.cookieName != "" {
-		for _, v := range r.CookieValues(t.cookieName) {
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InCookie, Name: t.cookieName}})
-		}
+		all = append(all, credentials(auth.InCookie, t.cookieName, r.CookieValues(t.cookieName))...)
 	}
 	f, ok, err := single(all)
 	switch {
@@ -122,9 +120,7 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 		return all, nil
 	}
 	for _, name := range [...]string{"Access-Token", "X-Access-Token"} {
-		for _, v := range r.Header[name] {
-			all = append(all, credential{value: v, at: auth.Param{In: auth.InHeader, Name: name}})
-		}
+		all = append(all, credentials(auth.InHeader, name, r.Header[name])...)
 	}
 	return all, nil
 }

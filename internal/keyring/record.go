@@ -4,14 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // A record is a sealed value, as a shared store has it:
@@ -95,12 +92,7 @@ func (k *Keyring) ring(id [8]byte) *ring {
 func (k *Keyring) Names(parts ...string) []string {
 	names := make([]string, len(k.rings))
 	for i, r := range k.rings {
-		m := hmac.New(sha256.New, r.names)
-		for _, part := range parts {
-			m.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-			io.WriteString(m, part)
-		}
-		names[i] = base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+		names[i] = base64.RawURLEncoding.EncodeToString(macOf(r.names, parts...))
 	}
 	return names
 }

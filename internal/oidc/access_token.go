@@ -19,7 +19,7 @@ import (
 func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
 	sum := sumOf(token)
 	for _, i := range issuers {
-		if v, ok := i.keys.tokens.get(sum); ok {
+		if v, ok := i.keys.tokens.GetIfPresent(sum); ok {
 			return v.identity, i.checkValidity(v.identity.Tokens.Expiry, v.notBefore)
 		}
 	}
@@ -29,7 +29,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayP
 	}
 	issuer := issuers[0]
 	if len(issuers) > 1 {
-		if issuer, err = issuerNamed(ctx, t.claims.String("iss"), issuers); err != nil {
+		if issuer, err = IssuerNamed(ctx, t.claims.String("iss"), issuers); err != nil {
 			return nil, err
 		}
 	}
@@ -39,7 +39,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayP
 // reverifyAccessToken verifies an access token that the gate was issued earlier, from the cache where it has the token.
 func (i *Issuer) reverifyAccessToken(ctx context.Context, token string) error {
 	sum := sumOf(token)
-	if v, ok := i.keys.tokens.get(sum); ok {
+	if v, ok := i.keys.tokens.GetIfPresent(sum); ok {
 		return i.checkValidity(v.identity.Tokens.Expiry, v.notBefore)
 	}
 	t, err := parseJWT(token)

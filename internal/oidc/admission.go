@@ -98,6 +98,23 @@ func (a *admission) admit(ctx context.Context, caller netip.Addr) (leave func(fa
 	}, nil
 }
 
+// admitted makes a call that a client address causes.
+func admitted[T any](ctx context.Context, i *Issuer, by Caller, call func(context.Context) (T, error)) (result T, err error) {
+	leave, err := i.calls.admit(ctx, by.Address)
+	if err != nil {
+		return result, err
+	}
+	result, err = call(ctx)
+	leave(isRefusal(err))
+	return result, err
+}
+
+// Admit waits until a caller's request may cost the gate work for this issuer. It counts as a call of the client address. The caller must
+// call leave at the end; failed says that the request was refused. The error wraps ErrUnavailable.
+func (i *Issuer) Admit(ctx context.Context, caller netip.Addr) (leave func(failed bool), err error) {
+	return i.calls.admit(ctx, caller)
+}
+
 // join counts a new call of a client address. Weight is how much of the address's share the call takes: more than 1 after many failures.
 func (a *admission) join(address netip.Prefix) (c *addressCalls, weight int64, err error) {
 	a.mu.Lock()

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,9 +42,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 		return "", fmt.Errorf("%w: authorization_endpoint: %w", ErrUnavailable, err)
 	}
 	q := u.Query()
-	for name, values := range a.Args {
-		q[name] = values
-	}
+	maps.Copy(q, a.Args)
 	q.Set("response_type", "code")
 	q.Set("client_id", c.ID)
 	q.Set("redirect_uri", a.RedirectURI)

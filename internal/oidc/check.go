@@ -80,16 +80,10 @@ func (s *Settings) checkVerification(c check.Checker) {
 
 // checkEndpoints judges the endpoints that replace the metadata's, and that an issuer without metadata has all that it needs.
 func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
-	for key, address := range map[string]string{
-		"jwks_endpoint": s.JWKSEndpoint, "authorization_endpoint": s.AuthorizationEndpoint, "token_endpoint": s.TokenEndpoint,
-		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
-		"userinfo_endpoint":    s.UserinfoEndpoint,
-		"end_session_endpoint": s.EndSessionEndpoint, "mtls_token_endpoint": s.MTLSTokenEndpoint,
-		"mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint, "mtls_revocation_endpoint": s.MTLSRevocationEndpoint,
-		"token_exchange_endpoint": s.TokenExchangeEndpoint,
-	} {
+	for key, address := range s.addresses() {
 		c.One(key, address, s.checkEndpoint)
 	}
+	c.One("token_exchange_endpoint", s.TokenExchangeEndpoint, s.checkEndpoint)
 	for i, address := range s.ExtraJWKSURIs {
 		c.One(fmt.Sprintf("extra_jwks_uris[%d]", i), address, s.checkEndpoint)
 	}

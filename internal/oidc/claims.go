@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -78,6 +79,14 @@ func audiences(claims auth.Claims) ([]string, error) {
 		return all, nil
 	}
 	return nil, errors.New("aud is missing, or neither a string nor a list")
+}
+
+// checkAudience refuses claims whose aud doesn't have the gate's client.
+func (c *Client) checkAudience(claims auth.Claims) error {
+	if audience, err := audiences(claims); err != nil || !slices.Contains(audience, c.ID) {
+		return fmt.Errorf("aud: expected %q among %q", c.ID, audience)
+	}
+	return nil
 }
 
 // clip shortens a text from outside for a log line.

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -71,6 +72,17 @@ func newResponseCache[V any](c ClientConfig, t cache.Times, shared *cache.Shared
 		Now: c.Issuer.now, Shared: shared,
 		Away: ErrUnavailable, Verdict: func(err error) bool { return errors.Is(err, refusal) },
 	})
+}
+
+// cached returns a response from a cache, or loads it, once for all callers that wait for the same. A nil cache has nothing.
+func cached[V any](
+	ctx context.Context, responses *cache.Cache[V], key cache.Key, load func(context.Context) (V, time.Time, error),
+) (V, error) {
+	if responses == nil {
+		v, _, err := load(ctx)
+		return v, err
+	}
+	return responses.Get(ctx, key, load)
 }
 
 // cacheKey returns the key of a response in this client's caches: a hash of all that shapes the response. The hash is keyed, because a

@@ -49,12 +49,9 @@ func (j JWK) Check() error {
 	if err != nil || len(j.X5C) == 0 {
 		return err
 	}
-	der, err := base64.StdEncoding.DecodeString(j.X5C[0])
-	if err != nil {
-		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
-	}
+	der, errDER := base64.StdEncoding.DecodeString(j.X5C[0])
 	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
+	if errDER != nil || err != nil {
 		return errors.New("its x5c isn't base64 of a DER certificate (RFC 7517 §4.7)")
 	}
 	if public, ok := key.Public().Key.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(leaf.PublicKey) {

@@ -47,7 +47,7 @@ func metadataOf(t *testing.T, change func(map[string]any)) *Metadata {
 			document[f.Tag.Get("json")] = []any{"a", "b"}
 		}
 	}
-	for _, e := range metadataEndpoints {
+	for _, e := range new(Metadata).endpoints() {
 		announce(document, e.member, "https://idp.example.com/"+e.setting)
 	}
 	change(document)
@@ -83,7 +83,7 @@ func announce(document map[string]any, member string, v any) {
 // replaces it.
 func TestBadEndpoints(t *testing.T) {
 	p, _, now := begin(t, nil)
-	for _, e := range metadataEndpoints {
+	for _, e := range new(Metadata).endpoints() {
 		for _, v := range []any{"/relative", "ftp://idp/x", 5, []any{}, "https://", " https://idp/x"} {
 			for _, configured := range []bool{false, true} {
 				c := clientOf(t, p, now, func(s *Settings) {
@@ -138,10 +138,13 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 		"userinfo_endpoint":      func(t *testing.T, c *Client) error { _, err := c.Userinfo(t.Context(), "x", Caller{}); return err },
 		"introspection_endpoint": func(t *testing.T, c *Client) error { _, err := c.Introspect(t.Context(), "x", Caller{}); return err },
 		"revocation_endpoint":    func(t *testing.T, c *Client) error { return c.Revoke(t.Context(), "x", "access_token", "token") },
-		"end_session_endpoint":   func(t *testing.T, c *Client) error { _, _, err := c.EndSession(t.Context(), "", "", ""); return err },
+		"end_session_endpoint": func(t *testing.T, c *Client) error {
+			_, _, err := c.EndSession(t.Context(), LogoutRequest{})
+			return err
+		},
 	}
 	p, c, _ := begin(t, asJSON)
-	for _, e := range metadataEndpoints {
+	for _, e := range new(Metadata).endpoints() {
 		use := uses[strings.TrimPrefix(e.setting, "mtls_")]
 		c.issuer.Forget()
 		c.certificate = strings.HasPrefix(e.setting, "mtls_")

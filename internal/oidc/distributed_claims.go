@@ -140,11 +140,11 @@ func (c *Client) checkSource(ctx context.Context, claims auth.Claims, sub string
 // fetchClaims fetches the JWT of a distributed source. The endpoint must use TLS if the issuer does.
 func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (string, error) {
 	if err := c.issuer.checkEndpoint(endpoint); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return "", unavailable(err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+	r, err := newRequest(ctx, http.MethodGet, endpoint, nil)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return "", err
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)

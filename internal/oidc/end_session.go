@@ -5,12 +5,17 @@ import (
 	"net/url"
 )
 
-// EndSession returns the address and the parameters of a logout request (RP-Initiated Logout §2), which the browser sends by GET or POST.
-// The address is "" if the issuer has no such endpoint. An endpoint that is announced and can't be used is an error. Without an idToken
-// the provider asks the user to confirm; hint, if not empty, is its logout_hint.
-func (c *Client) EndSession(
-	ctx context.Context, idToken, hint, postLogoutRedirectURI string,
-) (address string, params url.Values, err error) {
+// A LogoutRequest has the parameters of a logout request (RP-Initiated Logout §2). Empty ones are not sent.
+type LogoutRequest struct {
+	IDToken     string // id_token_hint; without it the provider asks the user to confirm
+	Hint        string // logout_hint
+	RedirectURI string // post_logout_redirect_uri
+	State       string // the provider adds it to RedirectURI
+}
+
+// EndSession returns the address and the parameters of a logout request, which the browser sends by GET or POST. The address is "" if the
+// issuer has no such endpoint. An endpoint that is announced and can't be used is an error.
+func (c *Client) EndSession(ctx context.Context, r LogoutRequest) (address string, params url.Values, err error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil || m.EndSessionEndpoint == "" && m.unusable["end_session_endpoint"] == nil {
 		return "", nil, err
@@ -20,7 +25,7 @@ func (c *Client) EndSession(
 	}
 	params = url.Values{"client_id": {c.ID}}
 	for name, value := range map[string]string{
-		"id_token_hint": idToken, "logout_hint": hint, "post_logout_redirect_uri": postLogoutRedirectURI,
+		"id_token_hint": r.IDToken, "logout_hint": r.Hint, "post_logout_redirect_uri": r.RedirectURI, "state": r.State,
 	} {
 		if value != "" {
 			params.Set(name, value)

@@ -19,11 +19,16 @@ type Finding struct {
 	Text    string
 }
 
+func finding(v Verdict, format string, args ...any) Finding {
+	return Finding{v, fmt.Sprintf(format, args...)}
+}
+
 // A Verdict says what a finding means.
 type Verdict string
 
 const (
 	Good    Verdict = "ok"
+	Warning Verdict = "warning"
 	Bad     Verdict = "FAILED"
 	Unknown Verdict = "unknown"
 )
@@ -50,11 +55,11 @@ func (e Examination) And(other Examination) Examination {
 // authenticates the client once, by its settings.
 func (c *Client) Examine(ctx context.Context, e Examination) []Finding {
 	if err := c.issuer.Warm(ctx); err != nil {
-		return []Finding{{Bad, fmt.Sprintf("metadata and keys: %v", err)}}
+		return []Finding{finding(Bad, "metadata and keys: %v", err)}
 	}
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
-		return []Finding{{Bad, fmt.Sprintf("metadata: %v", err)}}
+		return []Finding{finding(Bad, "metadata: %v", err)}
 	}
 	all := []Finding{c.issuer.examineKeys(e)}
 	all = append(all, c.examineMetadata(m, e)...)
@@ -70,7 +75,7 @@ func (i *Issuer) examineKeys(e Examination) Finding {
 	set := i.keys.load().value
 	switch {
 	case set != nil:
-		return Finding{Good, fmt.Sprintf("metadata and keys: %d usable keys", len(set.keys))}
+		return finding(Good, "metadata and keys: %d usable keys", len(set.keys))
 	case e.Login:
 		return Finding{Bad, "keys: the metadata has no jwks_uri, and ID tokens need keys: write jwks_endpoint"}
 	}
@@ -83,10 +88,10 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		if wanted == "" || len(supported) == 0 {
 			return
 		}
-		f := Finding{Good, fmt.Sprintf("%s: %s is announced", what, wanted)}
+		f := finding(Good, "%s: %s is announced", what, wanted)
 		if !hasAlgorithm(supported, wanted) { // compares other values exactly
-			f = Finding{Bad, fmt.Sprintf("%s: %s is configured by %s, and the issuer announces %s",
-				what, wanted, key, strings.Join(supported, ", "))}
+			f = finding(Bad, "%s: %s is configured by %s, and the issuer announces %s",
+				what, wanted, key, strings.Join(supported, ", "))
 		}
 		all = append(all, f)
 	}
@@ -108,7 +113,7 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		{e.Introspect, "introspection_endpoint"}, {e.Userinfo, "userinfo_endpoint"},
 	} {
 		if _, err := m.require(e.setting); e.needed && err != nil {
-			all = append(all, Finding{Bad, fmt.Sprintf("%s: %v", e.setting, err)})
+			all = append(all, finding(Bad, "%s: %v", e.setting, err))
 		}
 	}
 	return all
@@ -128,9 +133,9 @@ func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) 
 		if _, err := c.introspect(ctx, "sallyport-check", Extra{}); err != nil && !errors.Is(err, ErrInactive) {
 			return c.clientFinding(err)
 		}
-		return Finding{Good, fmt.Sprintf("client %s: the introspection endpoint accepts it", c.ID)}
+		return finding(Good, "client %s: the introspection endpoint accepts it", c.ID)
 	}
-	return Finding{Unknown, fmt.Sprintf("client %s: no flow of this route authenticates it", c.ID)}
+	return finding(Unknown, "client %s: no flow of this route authenticates it", c.ID)
 }
 
 // clientFinding says whether an error of the token endpoint is about the client.
@@ -138,17 +143,17 @@ func (c *Client) clientFinding(err error) Finding {
 	var refused *oauth2.RetrieveError
 	switch {
 	case err == nil || errors.Is(err, ErrRefused):
-		return Finding{Good, fmt.Sprintf("client %s: the token endpoint accepts it", c.ID)}
+		return finding(Good, "client %s: the token endpoint accepts it", c.ID)
 	case !errors.As(err, &refused):
-		return Finding{Bad, fmt.Sprintf("client %s: %v", c.ID, err)}
+		return finding(Bad, "client %s: %v", c.ID, err)
 	case refused.ErrorCode == "invalid_client":
-		return Finding{Bad, fmt.Sprintf("client %s: the issuer refuses its authentication: "+
-			"compare client_id, client_secret and client_auth with what is registered (%v)", c.ID, err)}
+		return finding(Bad, "client %s: the issuer refuses its authentication: "+
+			"compare client_id, client_secret and client_auth with what is registered (%v)", c.ID, err)
 	case refused.ErrorCode == "unauthorized_client":
-		return Finding{Bad, fmt.Sprintf("client %s: its client_secret is wrong, or it may not use authorization codes: "+
-			"compare it, and allow it that grant (%v)", c.ID, err)}
+		return finding(Bad, "client %s: its client_secret is wrong, or it may not use authorization codes: "+
+			"compare it, and allow it that grant (%v)", c.ID, err)
 	}
-	return Finding{Unknown, fmt.Sprintf("client %s: the response doesn't say: %v", c.ID, err)}
+	return finding(Unknown, "client %s: the response doesn't say: %v", c.ID, err)
 }
 
 // examineRedirect sends an authorization request with prompt=none. The server redirects it to a registered redirect URI, and shows an error
@@ -162,18 +167,18 @@ func (c *Client) examineRedirect(ctx context.Context, e Examination) Finding {
 		CodeChallenge: oauth2.S256ChallengeFromVerifier(strings.Repeat("c", 43)), Args: url.Values{"prompt": {"none"}},
 	})
 	if err != nil {
-		return Finding{Bad, fmt.Sprintf("redirect URI: %v", err)}
+		return finding(Bad, "redirect URI: %v", err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return Finding{Bad, fmt.Sprintf("redirect URI: %v", err)}
+		return finding(Bad, "redirect URI: %v", err)
 	}
 	r.Header.Set("Accept", "text/html")
 	client := *c.issuer.http
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	res, err := c.issuer.do(&client, r)
 	if err != nil {
-		return Finding{Bad, fmt.Sprintf("redirect URI: %v", err)}
+		return finding(Bad, "redirect URI: %v", err)
 	}
 	return redirectFinding(res, e.RedirectURI)
 }
@@ -184,15 +189,15 @@ func redirectFinding(r *response, redirectURI string) Finding {
 	if err == nil && r.status/100 == 3 && strings.HasPrefix(location.String(), redirectURI) {
 		code := location.Query().Get("error")
 		if slices.Contains([]string{"", "login_required", "interaction_required", "consent_required", "account_selection_required"}, code) {
-			return Finding{Good, fmt.Sprintf("redirect URI: %s is registered", redirectURI)}
+			return finding(Good, "redirect URI: %s is registered", redirectURI)
 		}
-		return Finding{Bad, fmt.Sprintf("login: the issuer answers with %s %s",
-			clip(code), clip(location.Query().Get("error_description")))}
+		return finding(Bad, "login: the issuer answers with %s %s",
+			clip(code), clip(location.Query().Get("error_description")))
 	}
 	if r.status >= 400 {
-		return Finding{Bad, fmt.Sprintf("redirect URI: the issuer shows an error page (%d): register %s for this client",
-			r.status, redirectURI)}
+		return finding(Bad, "redirect URI: the issuer shows an error page (%d): register %s for this client",
+			r.status, redirectURI)
 	}
-	return Finding{Unknown, fmt.Sprintf("redirect URI: the response doesn't say (%d): see that %s is registered for this client",
-		r.status, redirectURI)}
+	return finding(Unknown, "redirect URI: the response doesn't say (%d): see that %s is registered for this client",
+		r.status, redirectURI)
 }

@@ -76,7 +76,7 @@ func (i *Issuer) do(client *http.Client, r *http.Request) (*response, error) {
 	res, err := client.Do(r)
 	i.outage.record(res, err)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		err = unavailable(withoutQuery(err))
 		if errors.As(err, new(*tls.CertificateVerificationError)) {
 			err = fmt.Errorf("%w: if the certificate is right, write the file of its authority as ca_file", err)
 		}
@@ -85,13 +85,25 @@ func (i *Issuer) do(client *http.Client, r *http.Request) (*response, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, withoutQuery(err))
+		return nil, unavailable(withoutQuery(err))
 	}
 	if len(body) > maxDocument {
 		return nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
 	}
 	return &response{res.StatusCode, res.Header, body}, nil
 }
+
+// newRequest returns a request to the authorization server. Its error wraps ErrUnavailable.
+func newRequest(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return r, nil
+}
+
+// unavailable returns an error that wraps ErrUnavailable and its cause.
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // withoutQuery removes the query from the URL in an error of net/http, because it may have a token.
 func withoutQuery(err error) error {
@@ -105,9 +117,9 @@ func withoutQuery(err error) error {
 
 // get fetches metadata or a key set, and returns its JSON. The error wraps ErrUnavailable.
 func (i *Issuer) get(ctx context.Context, address string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	r, err := newRequest(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
 	leave, err := i.calls.admitKeys(ctx)
 	if err != nil {

@@ -170,18 +170,16 @@ func checkBinding(claims auth.Claims, want IDTokenWant, alg string) error {
 // halfHash returns the left half of a hash of value in base64url (OIDC Core §3.1.3.6). The name of alg has the size of the hash; Ed25519
 // uses SHA-512.
 func halfHash(alg, value string) string {
-	var sum []byte
+	newHash := sha512.New
 	switch {
 	case strings.HasSuffix(alg, "256"):
-		s := sha256.Sum256([]byte(value))
-		sum = s[:]
+		newHash = sha256.New
 	case strings.HasSuffix(alg, "384"):
-		s := sha512.Sum384([]byte(value))
-		sum = s[:]
-	default:
-		s := sha512.Sum512([]byte(value))
-		sum = s[:]
+		newHash = sha512.New384
 	}
+	h := newHash()
+	h.Write([]byte(value))
+	sum := h.Sum(nil)
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -39,24 +40,13 @@ func (c *Client) Introspect(ctx context.Context, token string, by Caller) (*auth
 		if err := CheckUnread(token); err != nil {
 			return nil, time.Time{}, err
 		}
-		leave, err := c.issuer.calls.admit(ctx, by.Address)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		i, err := c.introspect(ctx, token, by.Extra)
-		leave(isRefusal(err))
+		i, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Introspection, error) { return c.introspect(ctx, token, by.Extra) })
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		return i, i.expires(), nil
 	}
-	var i *Introspection
-	var err error
-	if c.caches.introspected != nil {
-		i, err = c.caches.introspected.Get(ctx, c.cacheKey([]string{"introspection", token}, by.Extra), load)
-	} else {
-		i, _, err = load(ctx)
-	}
+	i, err := cached(ctx, c.caches.introspected, c.cacheKey([]string{"introspection", token}, by.Extra), load)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +78,10 @@ func (c *Client) introspect(ctx context.Context, token string, extra Extra) (*In
 		form.Set("token_type_hint", s.IntrospectionHint)
 	}
 	header := http.Header{}
-	for name, values := range extra.Header {
-		header[name] = values
-	}
+	maps.Copy(header, extra.Header)
 	header.Set("Accept", s.IntrospectionAccept)
 	eachPair(s.IntrospectionPostArgsNames, s.IntrospectionPostArgsValues, form.Add)
-	for name, values := range extra.Args {
-		form[name] = values
-	}
+	maps.Copy(form, extra.Args)
 	r, err := c.post(ctx, introspectionEndpoint, form, header, nil, func(h http.Header) {
 		eachPair(s.IntrospectionHeadersNames, s.IntrospectionHeadersValues, h.Set) // they may replace Authorization
 	})
@@ -189,10 +175,7 @@ func (c *Client) introspectionIn(claims auth.Claims, kind string) (auth.Claims, 
 		}
 		return claims, nil
 	}
-	if audience, err := audiences(claims); err != nil || !slices.Contains(audience, c.ID) {
-		return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
-	}
-	return inner, nil
+	return inner, c.checkAudience(claims)
 }
 
 // checkIntrospection checks what doesn't change with time: that the token is active, an access token, and of this issuer.

@@ -68,9 +68,7 @@ func NewIssuer(c Config) (*Issuer, error) {
 	}
 	issuer, document := wellKnown(c.Issuer)
 	header := http.Header{}
-	for i, name := range c.DiscoveryHeadersNames {
-		header.Set(name, string(c.DiscoveryHeadersValues[i]))
-	}
+	eachPair(c.DiscoveryHeadersNames, c.DiscoveryHeadersValues, header.Set)
 	now := c.Now
 	if now == nil {
 		now = time.Now

@@ -15,7 +15,7 @@ var ErrIssuer = errors.New("token_issuer")
 func IssuerOfToken(ctx context.Context, token string, groups [][]*Issuer) (int, error) {
 	sum := sumOf(token)
 	for n, issuers := range groups {
-		if slices.ContainsFunc(issuers, func(i *Issuer) bool { _, ok := i.keys.tokens.get(sum); return ok }) {
+		if slices.ContainsFunc(issuers, func(i *Issuer) bool { _, ok := i.keys.tokens.GetIfPresent(sum); return ok }) {
 			return n, nil
 		}
 	}
@@ -23,16 +23,16 @@ func IssuerOfToken(ctx context.Context, token string, groups [][]*Issuer) (int, 
 	if err != nil {
 		return 0, err
 	}
-	i, err := issuerNamed(ctx, iss, slices.Concat(groups...))
+	i, err := IssuerNamed(ctx, iss, slices.Concat(groups...))
 	if err != nil {
 		return 0, err
 	}
 	return slices.IndexFunc(groups, func(issuers []*Issuer) bool { return slices.Contains(issuers, i) }), nil
 }
 
-// issuerNamed returns the issuer that accepts tokens with this iss. The error wraps ErrUnavailable if the metadata of one of the issuers
+// IssuerNamed returns the issuer that accepts tokens with this iss. The error wraps ErrUnavailable if the metadata of one of the issuers
 // can't be fetched and no other accepts iss: that one may be named differently from its URL.
-func issuerNamed(ctx context.Context, iss string, issuers []*Issuer) (*Issuer, error) {
+func IssuerNamed(ctx context.Context, iss string, issuers []*Issuer) (*Issuer, error) {
 	if iss == "" {
 		return nil, fmt.Errorf("%w: iss is missing", ErrIssuer)
 	}

@@ -19,7 +19,8 @@ const (
 	// retryLostSet is when the keys are fetched again after one of several key sets could not be fetched.
 	retryLostSet = time.Minute
 
-	// issuerFetchInterval is the least time between two fetches of keys that tokens from the issuer itself cause.
+	// issuerFetchInterval is the least time between two fetches of keys that tokens from the issuer itself cause, and between two that
+	// logout tokens cause.
 	issuerFetchInterval = 5 * time.Second
 )
 
@@ -39,7 +40,7 @@ func newKeyStore(fetch func(context.Context) error, s IssuerSettings, now func()
 	return &keyStore{
 		published: published[keySet]{fetch: fetch, maxAge: keysMustRenew, now: now, flight: newFetchFlight(s.Timeout)},
 		tokens:    newTokenCache(),
-		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval},
+		interval:  [origins]time.Duration{fromRequest: s.RediscoveryLifetime, fromIssuer: issuerFetchInterval, fromLogout: issuerFetchInterval},
 		byURL:     map[string][]key{},
 	}
 }
@@ -49,7 +50,7 @@ func (k *keyStore) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.state, k.caused = fetchState[keySet]{}, [origins]time.Time{}
-	k.tokens.clear()
+	k.tokens.InvalidateAll()
 }
 
 // remember caches a token that the current keys verified. A token that other keys verified isn't cached, because those may be withdrawn.
@@ -57,7 +58,7 @@ func (k *keyStore) remember(sum tokenSum, t *verifiedToken, by verifiedBy) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if by.set == nil || by.set == k.state.value {
-		k.tokens.put(sum, t)
+		k.tokens.Set(sum, t)
 	}
 }
 
@@ -118,7 +119,7 @@ func (k *keyStore) storeKeys(set *keySet, err error) {
 		return
 	}
 	if s.value != nil && lostKey(s.value.keys, set.keys) {
-		k.tokens.clear() // a key that was withdrawn may have verified them
+		k.tokens.InvalidateAll() // a key that was withdrawn may have verified them
 	}
 	s.value, s.at = set, k.now()
 	if err != nil {

@@ -236,7 +236,7 @@ func TestAFailedFetchKeepsNoKeyLonger(t *testing.T) {
 	}
 	p.Break(provider.JWKS, nil)
 	now.advance(keysMustRenew - documentLifetime)
-	c.issuer.keys.tokens.clear()
+	c.issuer.keys.tokens.InvalidateAll()
 	if _, err := c.issuer.AccessToken(t.Context(), token); !errors.Is(err, errBadSignature) {
 		t.Errorf("with a key that was withdrawn %v ago: %v", keysMustRenew, err)
 	}

@@ -37,55 +37,47 @@ type mtlsAliases struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 }
 
-// metadataEndpoints lists the endpoints that a client uses: the setting that replaces each, its member of the metadata, and the fields of
-// both.
-var metadataEndpoints = []struct {
+// A metadataEndpoint is an endpoint that a client uses: the setting that replaces it, its member of the metadata, and its address there.
+type metadataEndpoint struct {
 	setting, member string
-	address         func(*Metadata) *string
-	configured      func(*EndpointSettings) string
-}{
-	{"jwks_endpoint", "jwks_uri",
-		func(m *Metadata) *string { return &m.JWKSURL }, func(s *EndpointSettings) string { return s.JWKSEndpoint }},
-	{"authorization_endpoint", "authorization_endpoint",
-		func(m *Metadata) *string { return &m.AuthURL }, func(s *EndpointSettings) string { return s.AuthorizationEndpoint }},
-	{"token_endpoint", "token_endpoint",
-		func(m *Metadata) *string { return &m.TokenURL }, func(s *EndpointSettings) string { return s.TokenEndpoint }},
-	{"userinfo_endpoint", "userinfo_endpoint",
-		func(m *Metadata) *string { return &m.UserInfoURL }, func(s *EndpointSettings) string { return s.UserinfoEndpoint }},
-	{"introspection_endpoint", "introspection_endpoint",
-		func(m *Metadata) *string { return &m.IntrospectionEndpoint }, func(s *EndpointSettings) string { return s.IntrospectionEndpoint }},
-	{"revocation_endpoint", "revocation_endpoint",
-		func(m *Metadata) *string { return &m.RevocationEndpoint }, func(s *EndpointSettings) string { return s.RevocationEndpoint }},
-	{"end_session_endpoint", "end_session_endpoint",
-		func(m *Metadata) *string { return &m.EndSessionEndpoint }, func(s *EndpointSettings) string { return s.EndSessionEndpoint }},
-	{"mtls_token_endpoint", "mtls_endpoint_aliases.token_endpoint",
-		func(m *Metadata) *string { return &m.MTLS.TokenEndpoint }, func(s *EndpointSettings) string { return s.MTLSTokenEndpoint }},
-	{"mtls_introspection_endpoint", "mtls_endpoint_aliases.introspection_endpoint",
-		func(m *Metadata) *string { return &m.MTLS.IntrospectionEndpoint },
-		func(s *EndpointSettings) string { return s.MTLSIntrospectionEndpoint }},
-	{"mtls_revocation_endpoint", "mtls_endpoint_aliases.revocation_endpoint",
-		func(m *Metadata) *string { return &m.MTLS.RevocationEndpoint },
-		func(s *EndpointSettings) string { return s.MTLSRevocationEndpoint }},
+	address         *string
+}
+
+// endpoints returns the endpoints that a client uses.
+func (m *Metadata) endpoints() []metadataEndpoint {
+	return []metadataEndpoint{
+		{"jwks_endpoint", "jwks_uri", &m.JWKSURL},
+		{"authorization_endpoint", "authorization_endpoint", &m.AuthURL},
+		{"token_endpoint", "token_endpoint", &m.TokenURL},
+		{"userinfo_endpoint", "userinfo_endpoint", &m.UserInfoURL},
+		{"introspection_endpoint", "introspection_endpoint", &m.IntrospectionEndpoint},
+		{"revocation_endpoint", "revocation_endpoint", &m.RevocationEndpoint},
+		{"end_session_endpoint", "end_session_endpoint", &m.EndSessionEndpoint},
+		{"mtls_token_endpoint", "mtls_endpoint_aliases.token_endpoint", &m.MTLS.TokenEndpoint},
+		{"mtls_introspection_endpoint", "mtls_endpoint_aliases.introspection_endpoint", &m.MTLS.IntrospectionEndpoint},
+		{"mtls_revocation_endpoint", "mtls_endpoint_aliases.revocation_endpoint", &m.MTLS.RevocationEndpoint},
+	}
 }
 
 // applySettings replaces announced endpoints by configured ones, and removes those that check refuses. Ignored lists the members that could
 // not be read; applySettings returns it with the removed endpoints, and without the members that a setting replaces.
 func (m *Metadata) applySettings(s *EndpointSettings, ignored []ignoredMember, check func(string) error) []ignoredMember {
 	m.unusable = map[string]error{}
-	for _, e := range metadataEndpoints {
-		address, configured := e.address(m), e.configured(s)
+	addresses := s.addresses()
+	for _, e := range m.endpoints() {
+		configured := addresses[e.setting]
 		at := slices.IndexFunc(ignored, func(i ignoredMember) bool { return i.name == e.member })
 		switch {
 		case configured != "":
-			*address = configured
+			*e.address = configured
 			if at >= 0 {
 				ignored = slices.Delete(ignored, at, at+1)
 			}
 		case at >= 0:
 			m.unusable[e.setting] = ignored[at].reason
-		case *address != "":
-			if err := check(*address); err != nil {
-				*address, m.unusable[e.setting] = "", err
+		case *e.address != "":
+			if err := check(*e.address); err != nil {
+				*e.address, m.unusable[e.setting] = "", err
 				ignored = append(ignored, ignoredMember{e.member, err})
 			}
 		}
@@ -96,12 +88,12 @@ func (m *Metadata) applySettings(s *EndpointSettings, ignored []ignoredMember, c
 // require returns the address of the endpoint that a setting replaces. Without one it returns an error that says why, and wraps
 // ErrNotSetUp.
 func (m *Metadata) require(setting string) (string, error) {
-	for _, e := range metadataEndpoints {
+	for _, e := range m.endpoints() {
 		if e.setting != setting {
 			continue
 		}
-		if address := *e.address(m); address != "" {
-			return address, nil
+		if *e.address != "" {
+			return *e.address, nil
 		}
 		if err := m.unusable[setting]; err != nil {
 			return "", fmt.Errorf("%w: its metadata's %s: %w: write %s", ErrNotSetUp, e.member, err, setting)

@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,7 +103,7 @@ func (p *published[T]) renew() {
 func (p *published[T]) share(ctx context.Context, fetch func(context.Context) error) error {
 	_, err := p.flight.Do(ctx, struct{}{}, func(ctx context.Context) (struct{}, error) { return struct{}{}, fetch(ctx) })
 	if err != nil && !errors.Is(err, ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		err = unavailable(err)
 	}
 	return err
 }

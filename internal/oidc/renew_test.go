@@ -26,7 +26,7 @@ func TestOneFetchInTheBackground(t *testing.T) {
 	now.advance(documentLifetime)
 	before := runtime.NumGoroutine()
 	for range 1000 {
-		c.issuer.keys.tokens.clear() // or the kept verdict would need no keys
+		c.issuer.keys.tokens.InvalidateAll() // or the kept verdict would need no keys
 		if _, err := c.issuer.AccessToken(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}

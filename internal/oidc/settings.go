@@ -63,6 +63,17 @@ type EndpointSettings struct {
 	MTLSRevocationEndpoint    string `yaml:"mtls_revocation_endpoint" group:"issuer"`
 }
 
+// addresses returns the addresses of the endpoints by setting.
+func (s *EndpointSettings) addresses() map[string]string {
+	return map[string]string{
+		"jwks_endpoint": s.JWKSEndpoint, "authorization_endpoint": s.AuthorizationEndpoint, "token_endpoint": s.TokenEndpoint,
+		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
+		"userinfo_endpoint": s.UserinfoEndpoint, "end_session_endpoint": s.EndSessionEndpoint,
+		"mtls_token_endpoint": s.MTLSTokenEndpoint, "mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint,
+		"mtls_revocation_endpoint": s.MTLSRevocationEndpoint,
+	}
+}
+
 // ClientSettings are the settings of the gate's clients of the issuer. The lists belong together by the index of client_id; of a list
 // without that index the first entry counts: see At.
 type ClientSettings struct {
@@ -107,8 +118,6 @@ func (ClientSettings) Enums() map[string][]string {
 		"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
 		"self_signed_tls_client_auth", "none",
 	}
-	symmetric := []string{"HS256", "HS384", "HS512"}
-	asymmetric := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 	return map[string][]string{
 		"client_auth": methods, "token_endpoint_auth_method": methods, "introspection_endpoint_auth_method": methods,
 		"revocation_endpoint_auth_method": methods,

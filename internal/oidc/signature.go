@@ -21,6 +21,7 @@ type origin int
 const (
 	fromRequest origin = iota // a client sent it: anyone can write one
 	fromIssuer                // the issuer sent it in a response
+	fromLogout                // a logout token that passed all other checks: most likely the issuer sent it
 	origins                   // the number of origins
 )
 

@@ -25,8 +25,8 @@ func TestForgedTokensAreNotKept(t *testing.T) {
 			t.Fatalf("a forged token: %v", err)
 		}
 	}
-	c.issuer.keys.tokens.entries.CleanUp()
-	if kept, calls := c.issuer.keys.tokens.entries.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls > 1 {
+	c.issuer.keys.tokens.CleanUp()
+	if kept, calls := c.issuer.keys.tokens.EstimatedSize(), p.Requests(provider.JWKS)-asked; kept != 1 || calls > 1 {
 		t.Errorf("after %d forged tokens %d tokens are kept and %d calls were made, expected 1 and at most 1", strangers, kept, calls)
 	}
 	if again, err := c.issuer.AccessToken(t.Context(), token); err != nil || again != first {

@@ -31,22 +31,14 @@ type verifiedToken struct {
 
 // A tokenCache holds verified access tokens. What changes with time or route isn't cached: expiry, audience and policies are checked on
 // every request. The cache is bounded in bytes and time.
-type tokenCache struct {
-	entries *otter.Cache[tokenSum, *verifiedToken]
-}
+type tokenCache = otter.Cache[tokenSum, *verifiedToken]
 
 func newTokenCache() *tokenCache {
-	return &tokenCache{otter.Must(&otter.Options[tokenSum, *verifiedToken]{
+	return otter.Must(&otter.Options[tokenSum, *verifiedToken]{
 		MaximumWeight: tokenCacheBytes,
 		Weigher: func(_ tokenSum, t *verifiedToken) uint32 {
 			return uint32(4*len(t.identity.Tokens.AccessToken)) + 512
 		},
 		ExpiryCalculator: otter.ExpiryWriting[tokenSum, *verifiedToken](tokenCacheLifetime),
-	})}
+	})
 }
-
-func (c *tokenCache) get(sum tokenSum) (*verifiedToken, bool) { return c.entries.GetIfPresent(sum) }
-
-func (c *tokenCache) put(sum tokenSum, t *verifiedToken) { c.entries.Set(sum, t) }
-
-func (c *tokenCache) clear() { c.entries.InvalidateAll() }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -180,9 +181,7 @@ func exchangeExtra(r *ExchangeRequest, extra Extra) Extra {
 	if len(r.PostArgsNames) > 0 || r.EmptyPostArgs {
 		extra.OwnArgs = true
 		args := url.Values{}
-		for name, values := range extra.Args {
-			args[name] = values
-		}
+		maps.Copy(args, extra.Args)
 		eachPair(r.PostArgsNames, r.PostArgsValues, args.Add)
 		extra.Args = args
 	}
@@ -202,9 +201,9 @@ func (c *Client) Replace(ctx context.Context, accessToken string, by Caller) (st
 }
 
 func (c *Client) replace(ctx context.Context, accessToken string) (*TokenResponse, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.settings.TokenExchangeEndpoint, nil)
+	r, err := newRequest(ctx, http.MethodPost, c.settings.TokenExchangeEndpoint, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+accessToken)
 	res, err := c.issuer.do(c.http, r)

@@ -59,13 +59,9 @@ func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, b
 	if verifier != "" {
 		form.Set("code_verifier", verifier)
 	}
-	leave, err := c.issuer.calls.admit(ctx, by.Address)
-	if err != nil {
-		return nil, err
-	}
-	t, err := c.token(ctx, codeGrant, form, by.Extra, nil)
-	leave(isRefusal(err))
-	return t, err
+	return admitted(ctx, c.issuer, by, func(ctx context.Context) (*TokenResponse, error) {
+		return c.token(ctx, codeGrant, form, by.Extra, nil)
+	})
 }
 
 // Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays.
@@ -159,14 +155,9 @@ type grantRequest struct {
 
 // cachedGrant returns the response to a request from the cache, or sends the request, once for all callers that wait for the same. A nil
 // cache has nothing.
-func (c *Client) cachedGrant(ctx context.Context, cached *cache.Cache[*TokenResponse], by Caller, g grantRequest) (*TokenResponse, error) {
+func (c *Client) cachedGrant(ctx context.Context, responses *cache.Cache[*TokenResponse], by Caller, g grantRequest) (*TokenResponse, error) {
 	load := func(ctx context.Context) (*TokenResponse, time.Time, error) {
-		leave, err := c.issuer.calls.admit(ctx, by.Address)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		t, err := g.send(ctx)
-		leave(isRefusal(err))
+		t, err := admitted(ctx, c.issuer, by, g.send)
 		if err == nil {
 			t.Identity, err = c.grantIdentity(ctx, g, t)
 		}
@@ -178,11 +169,7 @@ func (c *Client) cachedGrant(ctx context.Context, cached *cache.Cache[*TokenResp
 		}
 		return t, t.expires(), nil
 	}
-	if cached == nil {
-		t, _, err := load(ctx)
-		return t, err
-	}
-	return cached.Get(ctx, c.cacheKey(append([]string{g.name}, g.credential...), by.Extra), load)
+	return cached(ctx, responses, c.cacheKey(append([]string{g.name}, g.credential...), by.Extra), load)
 }
 
 // grantIdentity verifies the tokens of a response. An error wraps ErrUnavailable: a bad token of the issuer says nothing about the caller's

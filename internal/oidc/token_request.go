@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -47,9 +48,7 @@ func eachPair(names []string, values []auth.Secret, add func(name, value string)
 // if only the operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
 func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra Extra, as *Credentials) (*TokenResponse, error) {
 	header := http.Header{}
-	for name, values := range extra.Header {
-		header[name] = values
-	}
+	maps.Copy(header, extra.Header)
 	s := &c.settings.TokenRequestSettings
 	if !extra.OwnHeader {
 		eachPair(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
@@ -57,9 +56,7 @@ func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra
 	if !extra.OwnArgs {
 		eachPair(s.TokenPostArgsNames, s.TokenPostArgsValues, form.Add)
 	}
-	for name, values := range extra.Args {
-		form[name] = values
-	}
+	maps.Copy(form, extra.Args)
 	sent := c.issuer.now()
 	r, err := c.post(ctx, tokenEndpoint, form, header, as)
 	if err != nil {

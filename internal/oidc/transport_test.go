@@ -43,7 +43,7 @@ func TestNoWayOutOfTLS(t *testing.T) {
 		io.WriteString(w, `{"keys":[]}`)
 	}))
 	defer open.Close()
-	for _, e := range metadataEndpoints {
+	for _, e := range new(Metadata).endpoints() {
 		i := secureIssuer(t, func(m map[string]any, _ string) { announce(m, e.member, open.URL+"/x") }, nil)
 		m, err := i.Metadata(t.Context())
 		if err != nil {

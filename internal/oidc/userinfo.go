@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -29,19 +29,10 @@ func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 // token, and is ErrNoSubject if the response has no sub.
 func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
-		leave, err := c.issuer.calls.admit(ctx, by.Address)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		u, err := c.userinfo(ctx, accessToken, by.Extra)
-		leave(isRefusal(err))
+		u, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Userinfo, error) { return c.userinfo(ctx, accessToken, by.Extra) })
 		return u, time.Time{}, err // the response doesn't say when the token expires
 	}
-	if c.caches.userinfo == nil {
-		u, _, err := load(ctx)
-		return u, err
-	}
-	return c.caches.userinfo.Get(ctx, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)
+	return cached(ctx, c.caches.userinfo, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)
 }
 
 // RefreshedUserinfo requests the userinfo for a refreshed access token of a session, past the cache. The error is as for Userinfo.
@@ -71,17 +62,13 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	s := &c.settings.UserinfoSettings
 	q := u.Query()
 	eachPair(s.UserinfoQueryArgsNames, s.UserinfoQueryArgsValues, q.Add)
-	for name, values := range extra.Args {
-		q[name] = values
-	}
+	maps.Copy(q, extra.Args)
 	u.RawQuery = q.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	r, err := newRequest(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
-	for name, values := range extra.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, extra.Header)
 	eachPair(s.UserinfoHeadersNames, s.UserinfoHeadersValues, r.Header.Set)
 	r.Header.Set("Accept", s.UserinfoAccept)
 	r.Header.Set("Authorization", "Bearer "+accessToken)
@@ -134,8 +121,8 @@ func (c *Client) signedUserinfo(ctx context.Context, jwt string) (auth.Claims, e
 		}
 	}
 	if t.claims["aud"] != nil {
-		if audience, err := audiences(t.claims); err != nil || !slices.Contains(audience, c.ID) {
-			return nil, fmt.Errorf("aud: expected %q among %q", c.ID, audience)
+		if err := c.checkAudience(t.claims); err != nil {
+			return nil, err
 		}
 	}
 	_, err = c.issuer.verifySignature(ctx, t, c.responseRules(requestUserinfo, c.issuer.algorithms()))

@@ -10,16 +10,9 @@ import (
 	"sallyport/internal/check"
 )
 
-// A FileProblem is a mistake in a file of a folder of pages.
-type FileProblem struct {
-	File string
-	Line int // 0: the file as a whole
-	Text string
-}
-
-// ReadFolder reads a folder of the operator's own pages. The problems are of its files; err is of the folder itself. Without an error and
-// without problems the set is complete.
-func ReadFolder(folder string) (set *Set, problems []FileProblem, err error) {
+// ReadFolder reads a folder of the operator's own pages. The problems are of its files, whose paths they have; err is of the folder itself.
+// Without an error and without problems the set is complete.
+func ReadFolder(folder string) (set *Set, problems []Problem, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, nil, check.Cause(err)
@@ -32,7 +25,7 @@ func ReadFolder(folder string) (set *Set, problems []FileProblem, err error) {
 		name := filepath.Join(folder, e.Name())
 		text, problem := readPage(name)
 		if problem != "" {
-			problems = append(problems, FileProblem{File: name, Text: problem})
+			problems = append(problems, Problem{File: name, Text: problem})
 		}
 		files[e.Name()] = text
 	}
@@ -41,7 +34,7 @@ func ReadFolder(folder string) (set *Set, problems []FileProblem, err error) {
 	}
 	set, found := New(files)
 	for _, p := range found {
-		problems = append(problems, FileProblem{filepath.Join(folder, p.File), p.Line, p.Text})
+		problems = append(problems, Problem{filepath.Join(folder, p.File), p.Line, p.Text})
 	}
 	return set, problems, nil
 }

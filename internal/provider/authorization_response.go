@@ -30,7 +30,7 @@ func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authoriza
 	if state := a.params.Get("state"); state != "" {
 		answer["state"] = state
 	}
-	p.controls.adjust(Authorization, answer)
+	p.controls.adjusted(subject(Authorization), answer)
 	params := url.Values{}
 	for name, v := range answer {
 		if s, ok := v.(string); ok {

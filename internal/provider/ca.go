@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"math/big"
 	"net"
 	"time"
 )
@@ -32,33 +31,24 @@ func newTestCA() *testCA {
 	return &testCA{cert: createCertificate(template, template, key, key), key: key}
 }
 
-// localhostCert issues a server certificate for the addresses that StartTLS listens on.
-func (a *testCA) localhostCert() tls.Certificate {
-	template := certificateTemplate("localhost")
-	template.DNSNames = []string{"localhost"}
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	return a.issue(template)
-}
-
-// serverCert issues a server certificate for a host name.
-func (a *testCA) serverCert(host string) tls.Certificate {
-	template := certificateTemplate(host)
-	template.DNSNames = []string{host}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+// serverCert issues a server certificate for a host name and addresses.
+func (a *testCA) serverCert(host string, addresses ...net.IP) tls.Certificate {
+	template := certificateTemplate(host, x509.ExtKeyUsageServerAuth)
+	template.DNSNames, template.IPAddresses = []string{host}, addresses
 	return a.issue(template)
 }
 
 // clientCert issues a client certificate with the subject CN=cn.
 func (a *testCA) clientCert(cn string) tls.Certificate {
-	template := certificateTemplate(cn)
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	return a.issue(template)
+	return a.issue(certificateTemplate(cn, x509.ExtKeyUsageClientAuth))
 }
 
 func (a *testCA) issue(template *x509.Certificate) tls.Certificate {
 	key := newECDSA()
-	cert := createCertificate(template, a.cert, key, a.key)
+	return keyPair(createCertificate(template, a.cert, key, a.key), key)
+}
+
+func keyPair(cert *x509.Certificate, key *ecdsa.PrivateKey) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 }
 
@@ -68,14 +58,11 @@ func (a *testCA) pool() *x509.CertPool {
 	return pool
 }
 
-func certificateTemplate(cn string) *x509.Certificate {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		panic(err) // crypto/rand failed
-	}
+// certificateTemplate returns a template without a serial number, so that x509.CreateCertificate chooses one.
+func certificateTemplate(cn string, usages ...x509.ExtKeyUsage) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: cn}, KeyUsage: x509.KeyUsageDigitalSignature,
+		Subject: pkix.Name{CommonName: cn}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: usages,
 		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLifetime),
 	}
 }
@@ -103,10 +90,8 @@ func newECDSA() *ecdsa.PrivateKey {
 // SelfSignedCert creates a self-signed client certificate, for self_signed_tls_client_auth.
 func SelfSignedCert(cn string) tls.Certificate {
 	key := newECDSA()
-	template := certificateTemplate(cn)
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	cert := createCertificate(template, template, key, key)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	template := certificateTemplate(cn, x509.ExtKeyUsageClientAuth)
+	return keyPair(createCertificate(template, template, key, key), key)
 }
 
 // Thumbprint returns the base64url-encoded SHA-256 hash of a DER certificate, the value of x5t#S256 (RFC 8705 §3.1).

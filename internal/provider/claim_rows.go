@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -109,31 +108,28 @@ func newMoment(t, now time.Time) *moment {
 
 // formatDuration formats d in its two largest units.
 func formatDuration(d time.Duration) string {
-	count := func(n time.Duration, unit string) string {
+	type unit struct {
+		size time.Duration
+		name string
+	}
+	count := func(n time.Duration, u unit) string {
 		if n == 1 {
-			return "1 " + unit
+			return "1 " + u.name
 		}
-		return strconv.FormatInt(int64(n), 10) + " " + unit + "s"
+		return fmt.Sprintf("%d %ss", n, u.name)
 	}
-	const day = 24 * time.Hour
-	big, small, rest := "", "", time.Duration(0)
-	switch {
-	case d >= day:
-		big, rest = count(d/day, "day"), d%day/time.Hour
-		small = count(rest, "hour")
-	case d >= time.Hour:
-		big, rest = count(d/time.Hour, "hour"), d%time.Hour/time.Minute
-		small = count(rest, "minute")
-	case d >= time.Minute:
-		big, rest = count(d/time.Minute, "minute"), d%time.Minute/time.Second
-		small = count(rest, "second")
-	default:
-		return count(d/time.Second, "second")
+	units := []unit{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}}
+	for i, u := range units[:3] {
+		if d < u.size {
+			continue
+		}
+		text := count(d/u.size, u)
+		if rest := d % u.size / units[i+1].size; rest > 0 {
+			text += " " + count(rest, units[i+1])
+		}
+		return text
 	}
-	if rest == 0 {
-		return big
-	}
-	return big + " " + small
+	return count(d/time.Second, units[3])
 }
 
 // numericDate parses a NumericDate (RFC 7519 §2). It rejects negative values and years far beyond any token's lifetime.

@@ -35,6 +35,9 @@ type Client struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // compared in the same way
 
+	BackchannelLogoutURI  string // receives a logout token when a session with tokens of this client ends; empty: none
+	FrontchannelLogoutURI string // the page after a logout shows it in a frame; empty: none
+
 	// OnlyOwnAudience limits introspection and token exchange to tokens whose aud contains the client's ID, as Keycloak does.
 	// RFC 9701 §5 requires that limit for signed introspection responses; AnyAudience disables it.
 	OnlyOwnAudience bool

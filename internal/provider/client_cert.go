@@ -68,10 +68,7 @@ func (p *Provider) isRegisteredCert(c *Client, cert *x509.Certificate) bool {
 	has := func(k jose.JSONWebKey) bool {
 		return len(k.Certificates) > 0 && bytes.Equal(k.Certificates[0].Raw, cert.Raw)
 	}
-	set, fresh, err := p.clientKeys.keySet(c, false)
-	if err == nil && !fresh && !slices.ContainsFunc(set.Keys, has) {
-		set, _, err = p.clientKeys.keySet(c, true)
-	}
+	set, err := p.clientKeys.having(c, has)
 	return err == nil && slices.ContainsFunc(set.Keys, has)
 }
 

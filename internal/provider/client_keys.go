@@ -76,14 +76,9 @@ func (p *Provider) verifyWithClientKey(c *Client, jws *jose.JSONWebSignature) ([
 	if c.AssertionIssuer != "" {
 		return verifyWithMatchingKey(c.AssertionJWKS, jws)
 	}
-	set, fresh, err := p.clientKeys.keySet(c, false)
+	set, err := p.clientKeys.having(c, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID })
 	if err != nil {
 		return nil, err
-	}
-	if !fresh && !slices.ContainsFunc(set.Keys, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID }) {
-		if set, _, err = p.clientKeys.keySet(c, true); err != nil {
-			return nil, err
-		}
 	}
 	return verifyWithMatchingKey(set, jws)
 }
@@ -106,25 +101,24 @@ func verifyWithMatchingKey(set jose.JSONWebKeySet, jws *jose.JSONWebSignature) (
 	return jws.Verify(fit[0])
 }
 
-// keySet returns the keys of client c. It fetches those at JWKSURI on first use, and again if refetch is set; fresh is false
-// if they come from the cache.
-func (k *clientKeys) keySet(c *Client, refetch bool) (set jose.JSONWebKeySet, fresh bool, err error) {
+// having returns the keys of client c. It fetches those at JWKSURI on first use, and again if the cache has no key for which has is true.
+func (k *clientKeys) having(c *Client, has func(jose.JSONWebKey) bool) (set jose.JSONWebKeySet, err error) {
 	if c.JWKSURI == "" {
-		return c.JWKS, true, nil
+		return c.JWKS, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if set, known := k.sets[c.JWKSURI]; known && !refetch {
-		return set, false, nil
+	if set = k.sets[c.JWKSURI]; slices.ContainsFunc(set.Keys, has) {
+		return set, nil
 	}
 	if set, err = fetchKeys(c.JWKSURI); err != nil {
-		return set, false, fmt.Errorf("the client's keys can't be fetched: %w", err)
+		return set, fmt.Errorf("the client's keys can't be fetched: %w", err)
 	}
 	if k.sets == nil {
 		k.sets = map[string]jose.JSONWebKeySet{}
 	}
 	k.sets[c.JWKSURI] = set
-	return set, true, nil
+	return set, nil
 }
 
 // fetchKeys fetches a key set and ignores keys that it can't parse (RFC 7517 §5).

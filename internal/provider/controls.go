@@ -17,14 +17,20 @@ type controls struct {
 	broken   map[Endpoint]http.HandlerFunc
 	wants    []*want
 	bom      map[Endpoint]bool // whether JSON responses begin with a byte order mark
-
-	// The functions of the Adjust methods.
-	answers       map[Endpoint]func(map[string]any)
-	signedAnswers map[Endpoint]func(map[string]any)
-	accessToken   func(map[string]any)
-	idToken       func(map[string]any)
-	header        func(map[string]any)
+	adjust   map[subject]func(map[string]any)
 }
+
+// A subject is what an Adjust method changes. The name of an endpoint is the subject of its responses.
+type subject string
+
+const (
+	accessTokens subject = "access tokens"
+	idTokens     subject = "ID tokens"
+	jwtHeaders   subject = "headers of JWTs"
+)
+
+// signedAnswers is the subject of the JWT responses of an endpoint.
+func signedAnswers(e Endpoint) subject { return subject(e + " JWT") }
 
 // A want is a check of every request to an endpoint.
 type want struct {
@@ -37,8 +43,7 @@ type want struct {
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
 	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
-	c.broken, c.bom = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}
-	c.answers, c.signedAnswers = map[Endpoint]func(map[string]any){}, map[Endpoint]func(map[string]any){}
+	c.broken, c.bom, c.adjust = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}, map[subject]func(map[string]any){}
 }
 
 // recordRequest counts and checks a request and returns the handler that Break has set for the endpoint, or nil.
@@ -132,56 +137,40 @@ func (p *Provider) Hold(e Endpoint) (waiting <-chan struct{}, release func()) {
 // AdjustAnswer makes f change the successful responses of an endpoint before they are sent: the JSON object, or for
 // Authorization the parameters of the authorization response. nil removes f.
 func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
-	p.controls.mu.Lock()
-	defer p.controls.mu.Unlock()
-	p.controls.answers[e] = f
+	p.controls.setAdjust(subject(e), f)
 }
 
 // AdjustSignedAnswer makes f change the claims of JWT responses of an endpoint, after AdjustAnswer. For Introspection these
 // are iss, aud, iat and token_introspection. nil removes f.
 func (p *Provider) AdjustSignedAnswer(e Endpoint, f func(claims map[string]any)) {
-	p.controls.mu.Lock()
-	defer p.controls.mu.Unlock()
-	p.controls.signedAnswers[e] = f
+	p.controls.setAdjust(signedAnswers(e), f)
 }
 
 // AdjustIDToken makes f change the claims of ID tokens before they are signed; nil removes f.
-func (p *Provider) AdjustIDToken(f func(claims map[string]any)) {
-	p.controls.mu.Lock()
-	defer p.controls.mu.Unlock()
-	p.controls.idToken = f
-}
+func (p *Provider) AdjustIDToken(f func(claims map[string]any)) { p.controls.setAdjust(idTokens, f) }
 
 // AdjustAccessToken makes f change the claims of access tokens before they are signed; nil removes f.
 func (p *Provider) AdjustAccessToken(f func(claims map[string]any)) {
-	p.controls.mu.Lock()
-	defer p.controls.mu.Unlock()
-	p.controls.accessToken = f
+	p.controls.setAdjust(accessTokens, f)
 }
 
 // AdjustHeader makes f change the header of all JWTs before they are signed. A parameter that f sets to nil is removed. A nil
 // f removes the adjustment.
-func (p *Provider) AdjustHeader(f func(header map[string]any)) {
-	p.controls.mu.Lock()
-	defer p.controls.mu.Unlock()
-	p.controls.header = f
+func (p *Provider) AdjustHeader(f func(header map[string]any)) { p.controls.setAdjust(jwtHeaders, f) }
+
+func (c *controls) setAdjust(s subject, f func(map[string]any)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.adjust[s] = f
 }
 
-func (c *controls) adjust(e Endpoint, answer map[string]any) {
+// adjusted changes an object by the function of the subject's Adjust method, if there is one.
+func (c *controls) adjusted(s subject, object map[string]any) {
 	c.mu.Lock()
-	f := c.answers[e]
+	f := c.adjust[s]
 	c.mu.Unlock()
 	if f != nil {
-		f(answer)
-	}
-}
-
-func (c *controls) adjustSigned(e Endpoint, claims map[string]any) {
-	c.mu.Lock()
-	f := c.signedAnswers[e]
-	c.mu.Unlock()
-	if f != nil {
-		f(claims)
+		f(object)
 	}
 }
 
@@ -196,33 +185,6 @@ func (c *controls) hasBOM(e Endpoint) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.bom[e]
-}
-
-func (c *controls) adjustIDToken(claims map[string]any) {
-	c.mu.Lock()
-	f := c.idToken
-	c.mu.Unlock()
-	if f != nil {
-		f(claims)
-	}
-}
-
-func (c *controls) adjustHeader(header map[string]any) {
-	c.mu.Lock()
-	f := c.header
-	c.mu.Unlock()
-	if f != nil {
-		f(header)
-	}
-}
-
-func (c *controls) adjustAccessToken(claims map[string]any) {
-	c.mu.Lock()
-	f := c.accessToken
-	c.mu.Unlock()
-	if f != nil {
-		f(claims)
-	}
 }
 
 func (c *controls) accessTokenLifetime() time.Duration {

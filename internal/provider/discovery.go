@@ -42,7 +42,11 @@ func (p *Provider) endpoints() map[string]any {
 
 func (p *Provider) capabilities() map[string]any {
 	return map[string]any{
-		"scopes_supported":         p.scopes(),
+		"scopes_supported": p.scopes(),
+
+		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
+		"frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
+
 		"response_types_supported": []string{"code"},
 		"response_modes_supported": []string{"query", "form_post"},
 		"grant_types_supported": []string{

@@ -30,10 +30,8 @@ func (p *Provider) claims(g *grant, scope []string) map[string]any {
 		for name, v := range claims {
 			if slices.Contains(selected, name) && name != "sub" {
 				moved[name], names[name] = v, source
+				delete(claims, name)
 			}
-		}
-		for name := range moved {
-			delete(claims, name)
 		}
 		if len(moved) > 0 {
 			sources[source] = newSource(moved)
@@ -76,10 +74,10 @@ func (p *Provider) claimsEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	claims := p.state.source(token, p.now())
 	if claims == nil {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is unknown or has expired."))
+		p.refuse(w, invalidToken("The access token is unknown or has expired."))
 		return
 	}
-	p.controls.adjust(Claims, claims)
+	p.controls.adjusted(subject(Claims), claims)
 	p.answerJWT(w, Claims, mediaJWT, "RS256", p.addIssuerClaims(claims))
 }
 

@@ -29,7 +29,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 // JWT has no sub and no exp, so that it can't be used as an access token.
 func (p *Provider) introspectJWT(w http.ResponseWriter, client *Client, token string) {
 	about := p.introspection(client, token, !client.AnyAudience)
-	p.controls.adjust(Introspection, about)
+	p.controls.adjusted(subject(Introspection), about)
 	p.answerJWT(w, Introspection, mediaIntrospectionJWT, client.IntrospectionSignedResponseAlg, map[string]any{
 		"iss": p.Issuer(), "aud": client.ID, "iat": p.now().Unix(), "token_introspection": about,
 	})

@@ -43,7 +43,7 @@ func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime 
 	if i.thumbprint != "" {
 		claims["cnf"] = map[string]any{"x5t#S256": i.thumbprint} // RFC 8705 §3.1
 	}
-	p.controls.adjustAccessToken(claims)
+	p.controls.adjusted(accessTokens, claims)
 	return p.mint(g, claims, now.Add(lifetime), now)
 }
 
@@ -53,22 +53,33 @@ func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) 
 	if !g.client.OpaqueAccessTokens {
 		token = p.SignJWT(claims, WithHeader("typ", "at+jwt"))
 	}
-	p.state.addAccess(token, &accessToken{grant: g, claims: claims, expiry: expiry}, now)
+	p.state.addAccess(token, &accessToken{issued{grant: g, expiry: expiry}, claims}, now)
 	return token
 }
 
 // accessTokenClaims returns the claims of a new access token: those of RFC 9068 §2.2 and the user's.
 func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := p.claims(g, scope)
+	claims := p.commonClaims(g, scope, now, lifetime)
 	maps.Copy(claims, map[string]any{
-		"iss": p.Issuer(), "sub": g.sub(), "aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "scope": strings.Join(scope, " "),
+		"aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "scope": strings.Join(scope, " "),
 	})
 	if g.act != nil {
 		claims["act"] = g.act
 	}
 	if g.session.sid != "" {
-		maps.Copy(claims, map[string]any{"auth_time": g.authTime.Unix(), "acr": g.session.acr, "sid": g.session.sid})
+		claims["auth_time"] = g.authTime.Unix()
+	}
+	return claims
+}
+
+// commonClaims returns the claims that access tokens and ID tokens have in common, among them the user's.
+func (p *Provider) commonClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
+	claims := p.claims(g, scope)
+	maps.Copy(claims, map[string]any{
+		"iss": p.Issuer(), "sub": g.sub(), "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(lifetime).Unix(),
+	})
+	if g.session.sid != "" {
+		claims["acr"], claims["sid"] = g.session.acr, g.session.sid
 	}
 	return claims
 }
@@ -83,23 +94,18 @@ func (g *grant) accessTokenAudience() []string {
 // newIDToken issues an ID token. access is the access token of the same response, or "".
 func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
 	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
-	p.controls.adjustIDToken(claims)
+	p.controls.adjusted(idTokens, claims)
 	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
 }
 
 // idTokenClaims returns the claims of a new ID token: those of OIDC Core §2 and §3.1.3.6 and the user's.
 func (p *Provider) idTokenClaims(g *grant, scope []string, nonce, access string, now time.Time, lifetime time.Duration) map[string]any {
-	claims := p.claims(g, scope)
+	claims := p.commonClaims(g, scope, now, lifetime)
 	maps.Copy(claims, map[string]any{
-		"iss": p.Issuer(), "sub": g.sub(), "aud": g.client.ID, "azp": g.client.ID, "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "auth_time": g.authTime.Unix(), "amr": []string{"pwd"},
-		"nonce": nonce, "at_hash": "",
+		"aud": g.client.ID, "azp": g.client.ID, "auth_time": g.authTime.Unix(), "amr": []string{"pwd"}, "nonce": nonce, "at_hash": "",
 	})
 	if access != "" {
 		claims["at_hash"] = atHash(g.client.IDTokenAlg, access)
-	}
-	if g.session.sid != "" {
-		maps.Copy(claims, map[string]any{"acr": g.session.acr, "sid": g.session.sid})
 	}
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == "" })
 	return claims

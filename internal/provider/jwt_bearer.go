@@ -18,7 +18,7 @@ func (p *Provider) grantJWTBearer(t *tokenRequest) (map[string]any, error) {
 	}
 	assertion, reason := p.assertion(t)
 	if reason != "" {
-		return nil, refusal("invalid_grant", "The assertion "+reason+".") // RFC 7521 §4.1.1
+		return nil, invalidGrant("The assertion " + reason + ".") // RFC 7521 §4.1.1
 	}
 	g := &grant{client: t.client, user: assertion.user, scope: p.exchangeScope(t.form, assertion), authTime: assertion.authTime}
 	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil

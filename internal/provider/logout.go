@@ -29,8 +29,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		p.confirmLogout(w, s, e, params)
 		return
 	}
-	p.state.endSession(e.sid)
-	p.finishLogout(w, r, e)
+	p.finishLogout(w, r, e, p.endAtClients(session{sid: e.sid, user: p.userWithSub(e.sub)})...)
 }
 
 // endSessionConfirmed serves the form of the logout page.
@@ -41,6 +40,27 @@ func (p *Provider) endSessionConfirmed(w http.ResponseWriter, r *http.Request) {
 	if e := p.readLogoutRequest(w, r.URL.Query()); e != nil {
 		p.finishLogout(w, r, e)
 	}
+}
+
+// endAtClients ends a session here and at its clients. It returns the addresses of the frames that do so in the browser.
+func (p *Provider) endAtClients(s session) []string {
+	clients := p.state.endSession(s.sid)
+	for _, c := range clients {
+		if c.BackchannelLogoutURI != "" && s.user != nil {
+			p.sendLogoutToken(c, s)
+		}
+	}
+	return p.frontchannelURLs(clients, s.sid)
+}
+
+// userWithSub returns the user with this sub, or nil.
+func (p *Provider) userWithSub(sub string) *User {
+	for i := range p.config.Users {
+		if p.config.Users[i].sub() == sub {
+			return &p.config.Users[i]
+		}
+	}
+	return nil
 }
 
 // readLogoutRequest parses a logout request. If the request is invalid, it writes an error page, without a redirect, and
@@ -129,12 +149,24 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, s *session, e *logoutReq
 	writePage(w, http.StatusOK, "logout.html", data, target)
 }
 
-// finishLogout ends the browser's session, if it has one, and redirects to e.next or writes a page.
-func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, e *logoutRequest) {
+// finishLogout ends the browser's session, if it has one, and redirects to e.next or writes a page. With frames it writes a page with
+// these, and a link to e.next.
+func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, e *logoutRequest, frames ...string) {
 	if s := p.session(r); s != nil {
-		p.state.endSession(s.sid)
+		frames = append(frames, p.endAtClients(*s)...)
 	}
 	p.setCookie(w, "", 0)
+	if len(frames) > 0 {
+		policy := "; frame-src"
+		for _, address := range frames {
+			policy += " " + cspSource(address)
+		}
+		writeHTML(w, http.StatusOK, "logged_out.html", struct {
+			Next   string
+			Frames []string
+		}{e.next, frames}, policy)
+		return
+	}
 	if e.next == "" {
 		writeMessage(w, http.StatusOK, "Logged out", "You are logged out.")
 		return

@@ -9,7 +9,7 @@ import (
 	"net/http"
 )
 
-//go:embed form_post.html login.html logout.html message.html whoami.html
+//go:embed form_post.html logged_out.html login.html logout.html message.html whoami.html
 var pageFiles embed.FS
 
 //go:embed page.css

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -123,6 +124,8 @@ func repeatedParameter(name string) *oauthError {
 	return badRequest("The parameter " + name + " is sent more than once.")
 }
 
+func invalidGrant(description string) *oauthError { return refusal("invalid_grant", description) }
+
 func refusal(code, description string) *oauthError {
 	return &oauthError{Status: http.StatusBadRequest, Code: code, Description: description}
 }
@@ -138,31 +141,22 @@ func (p *Provider) refuse(w http.ResponseWriter, e *oauthError) {
 // answer sends the successful JSON response of an endpoint, after AdjustAnswer.
 func (p *Provider) answer(w http.ResponseWriter, e Endpoint, answer map[string]any) {
 	answer = maps.Clone(answer)
-	p.controls.adjust(e, answer)
+	p.controls.adjusted(subject(e), answer)
+	beginJSON(w, http.StatusOK)
 	if p.controls.hasBOM(e) {
-		w = &bomWriter{ResponseWriter: w}
+		io.WriteString(w, "\ufeff")
 	}
-	writeJSON(w, http.StatusOK, answer)
+	encodeJSON(w, answer)
 }
 
-// A bomWriter begins the body with a byte order mark.
-type bomWriter struct {
-	http.ResponseWriter
-	started bool
-}
-
-func (w *bomWriter) Write(b []byte) (int, error) {
-	if !w.started {
-		w.started = true
-		if _, err := w.ResponseWriter.Write([]byte("\xef\xbb\xbf")); err != nil {
-			return 0, err
-		}
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// writeJSON writes a JSON response. By default it sets Cache-Control: no-store, which token responses require (RFC 6749 §5.1).
+// writeJSON writes a JSON response.
 func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
+	beginJSON(w, status)
+	encodeJSON(w, body)
+}
+
+// beginJSON writes the header of a JSON response. By default it sets Cache-Control: no-store, which token responses require (RFC 6749 §5.1).
+func beginJSON(w http.ResponseWriter, status int) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -170,6 +164,9 @@ func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 		h.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(status)
+}
+
+func encodeJSON(w io.Writer, body map[string]any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.Encode(body) // an error means that the connection failed

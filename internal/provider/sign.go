@@ -65,7 +65,7 @@ func (p *Provider) SignPayload(payload []byte, opts ...SignOption) string {
 		s.key = own.Key
 	}
 	maps.Copy(header, s.header)
-	p.controls.adjustHeader(header)
+	p.controls.adjusted(jwtHeaders, header)
 	maps.DeleteFunc(header, func(_ string, v any) bool { return v == nil })
 	encoded, err := json.Marshal(header)
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 // application/, or JWT for mediaJWT.
 func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg string, claims map[string]any) {
 	claims = maps.Clone(claims)
-	p.controls.adjustSigned(e, claims)
+	p.controls.adjusted(signedAnswers(e), claims)
 	typ := "JWT"
 	if media != mediaJWT {
 		typ = strings.TrimPrefix(media, "application/")

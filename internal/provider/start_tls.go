@@ -3,6 +3,7 @@ package provider
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func StartTLS(tb TB, c Config) *Provider {
 	tb.Helper()
 	p := New(c)
 	p.server.tb, p.server.ca = tb, newTestCA()
-	certificate := []tls.Certificate{p.server.ca.localhostCert()}
+	certificate := []tls.Certificate{p.server.ca.serverCert("localhost", net.IPv4(127, 0, 0, 1), net.IPv6loopback)}
 	front := &listener{addr: "127.0.0.1:0", serve: p, tls: &tls.Config{Certificates: certificate}}
 	aliases := &listener{addr: "127.0.0.1:0", serve: http.HandlerFunc(p.serveAliases),
 		tls: &tls.Config{Certificates: certificate, ClientAuth: tls.RequestClientCert}}

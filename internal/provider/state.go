@@ -46,19 +46,27 @@ type code struct {
 	used                   bool
 }
 
+// An issued token is a refresh token or an access token. state.mu guards revoked.
+type issued struct {
+	grant   *grant
+	expiry  time.Time
+	revoked bool
+}
+
+// ended reports whether the token or its grant was revoked, or the token has expired.
+func (t *issued) ended(now time.Time) bool { return t.wasRevoked() || !now.Before(t.expiry) }
+
+func (t *issued) wasRevoked() bool { return t.revoked || t.grant.revoked }
+
 type refreshToken struct {
-	grant      *grant
+	issued
 	thumbprint string // of the certificate that a public client's token is bound to, or ""
-	expiry     time.Time
 	used       bool
-	revoked    bool
 }
 
 type accessToken struct {
-	grant   *grant
-	claims  map[string]any // also of an opaque token; read-only
-	expiry  time.Time
-	revoked bool
+	issued
+	claims map[string]any // also of an opaque token; read-only
 }
 
 // state holds the provider's sessions, codes and tokens. The maps' keys are the secret values.
@@ -127,16 +135,18 @@ func (s *state) session(cookie string, now time.Time) *session {
 }
 
 // endSession ends the session with a sid and revokes its grants, except those with offline_access (OIDC Back-Channel Logout
-// §2.7).
-func (s *state) endSession(sid string) {
+// §2.7). It returns the clients that have tokens of the session.
+func (s *state) endSession(sid string) []*Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	clients := s.clientsOf(sid)
 	maps.DeleteFunc(s.sessions, func(_ string, v *session) bool { return v.sid == sid })
 	s.eachGrant(func(g *grant) {
 		if g.session.sid == sid && !slices.Contains(g.scope, "offline_access") {
 			g.revoked = true
 		}
 	})
+	return clients
 }
 
 // eachGrant calls f for every grant, for some more than once; mu must be held.

@@ -27,22 +27,22 @@ func (s *state) redeem(name string, client *Client, redirectURI, verifier string
 	defer s.mu.Unlock()
 	c := s.codes[name]
 	if c == nil || c.grant.client != client {
-		return nil, refusal("invalid_grant", "The code is unknown.")
+		return nil, invalidGrant("The code is unknown.")
 	}
 	if c.used {
 		c.grant.revoked = true
-		return nil, refusal("invalid_grant", "The code was used before.")
+		return nil, invalidGrant("The code was used before.")
 	}
 	c.used = true
 	switch {
 	case !now.Before(c.expiry):
-		return nil, refusal("invalid_grant", "The code has expired.")
+		return nil, invalidGrant("The code has expired.")
 	case c.grant.revoked:
-		return nil, refusal("invalid_grant", "The login has ended.")
+		return nil, invalidGrant("The login has ended.")
 	case c.redirectURI != redirectURI:
-		return nil, refusal("invalid_grant", "The redirect_uri differs from that of the authorization request.")
+		return nil, invalidGrant("The redirect_uri differs from that of the authorization request.")
 	case !c.matchesVerifier(verifier):
-		return nil, refusal("invalid_grant", "The code_verifier doesn't match the code_challenge.")
+		return nil, invalidGrant("The code_verifier doesn't match the code_challenge.")
 	}
 	return c.grant, nil
 }
@@ -66,7 +66,7 @@ func (s *state) addRefresh(g *grant, thumbprint string, now time.Time, lifetime 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh[name] = &refreshToken{grant: g, thumbprint: thumbprint, expiry: now.Add(lifetime)}
+	s.refresh[name] = &refreshToken{issued: issued{grant: g, expiry: now.Add(lifetime)}, thumbprint: thumbprint}
 	return name
 }
 
@@ -79,16 +79,16 @@ func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*gra
 	t := s.refresh[r.form.Get("refresh_token")]
 	switch {
 	case t == nil || t.grant.client != r.client:
-		return nil, refusal("invalid_grant", "The refresh token is unknown.")
+		return nil, invalidGrant("The refresh token is unknown.")
 	case !now.Before(t.expiry):
-		return nil, refusal("invalid_grant", "The refresh token has expired.")
+		return nil, invalidGrant("The refresh token has expired.")
 	case t.used:
 		t.grant.revoked = true
-		return nil, refusal("invalid_grant", "The refresh token was used before.")
-	case t.revoked || t.grant.revoked:
-		return nil, refusal("invalid_grant", "The refresh token was revoked.")
+		return nil, invalidGrant("The refresh token was used before.")
+	case t.wasRevoked():
+		return nil, invalidGrant("The refresh token was revoked.")
 	case t.thumbprint != "" && t.thumbprint != r.thumbprint:
-		return nil, refusal("invalid_grant", "The refresh token is bound to another certificate.")
+		return nil, invalidGrant("The refresh token is bound to another certificate.")
 	}
 	for _, requested := range scope {
 		if !slices.Contains(t.grant.scope, requested) {
@@ -111,7 +111,7 @@ func (s *state) active(token string, now time.Time) *accessToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.access[token]
-	if t == nil || t.revoked || t.grant.revoked || !now.Before(t.expiry) {
+	if t == nil || t.ended(now) {
 		return nil
 	}
 	return t
@@ -122,7 +122,7 @@ func (s *state) activeRefresh(token string, now time.Time) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.refresh[token]
-	if t == nil || t.used || t.revoked || t.grant.revoked || !now.Before(t.expiry) {
+	if t == nil || t.used || t.ended(now) {
 		return nil
 	}
 	return t
@@ -145,15 +145,28 @@ func (s *state) useOnce(jti string, expiry, now time.Time) bool {
 func (s *state) revoke(token string, client *Client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t := s.find(token)
+	if t == nil {
+		return true
+	}
+	own := t.grant.client == client
+	if s.refresh[token] != nil {
+		t.grant.revoked = t.grant.revoked || own
+	} else {
+		t.revoked = t.revoked || own
+	}
+	return own
+}
+
+// find returns the refresh token or the access token with this value, or nil; mu must be held.
+func (s *state) find(token string) *issued {
 	if t := s.refresh[token]; t != nil {
-		t.grant.revoked = t.grant.revoked || t.grant.client == client
-		return t.grant.client == client
+		return &t.issued
 	}
 	if t := s.access[token]; t != nil {
-		t.revoked = t.revoked || t.grant.client == client
-		return t.grant.client == client
+		return &t.issued
 	}
-	return true
+	return nil
 }
 
 // revokeAll ends all sessions and revokes all grants.

@@ -122,7 +122,7 @@ func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
 	}
 	user := p.checkPassword(t.form.Get("username"), t.form.Get("password"))
 	if user == nil {
-		return nil, refusal("invalid_grant", "The username or the password is wrong.")
+		return nil, invalidGrant("The username or the password is wrong.")
 	}
 	g := &grant{
 		client: t.client, user: user, scope: p.grantedScopes(t.form.Get("scope")), audience: p.audienceParameter(t.form),

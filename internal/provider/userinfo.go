@@ -16,11 +16,11 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	t := p.state.active(token, p.now())
 	if t == nil {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is unknown, expired or revoked."))
+		p.refuse(w, invalidToken("The access token is unknown, expired or revoked."))
 		return
 	}
 	if !bindingAllows(t.claims, certificate(r)) {
-		p.refuse(w, challenge(http.StatusUnauthorized, "invalid_token", "The access token is bound to another client certificate."))
+		p.refuse(w, invalidToken("The access token is bound to another client certificate."))
 		return
 	}
 	scope, _ := t.claims["scope"].(string)
@@ -40,7 +40,7 @@ func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *gra
 		p.answer(w, Userinfo, claims)
 		return
 	}
-	p.controls.adjust(Userinfo, claims)
+	p.controls.adjusted(subject(Userinfo), claims)
 	claims["iss"], claims["aud"] = p.Issuer(), g.client.ID
 	p.answerJWT(w, Userinfo, mediaJWT, cmp.Or(alg, "RS256"), claims)
 }
@@ -56,12 +56,17 @@ func bearer(r *http.Request) (token string, refused *oauthError) {
 	case scheme == "" && inForm != "":
 		return inForm, nil
 	case scheme == "" && inForm == "":
-		e := challenge(http.StatusUnauthorized, "invalid_token", "The access token is missing.")
+		e := invalidToken("The access token is missing.")
 		e.Challenge = `Bearer realm="provider"` // RFC 6750 §3.1: no error code without authentication
 		return "", e
 	}
 	return "", challenge(http.StatusBadRequest, "invalid_request",
 		"The request has more than one access token, or another authentication scheme.")
+}
+
+// invalidToken returns the refusal of an access token.
+func invalidToken(description string) *oauthError {
+	return challenge(http.StatusUnauthorized, "invalid_token", description)
 }
 
 // challenge returns an error with a Bearer challenge (RFC 6750 §3).

@@ -92,7 +92,7 @@ func plainPath(p string) bool {
 			if i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.') {
 				return false
 			}
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		case unreserved(c):
 		default:
 			return false
 		}

@@ -160,10 +160,8 @@ func validHost(host string) bool {
 		}
 		name, port = "ip", strings.TrimPrefix(rest, ":")
 	}
-	for i := range len(port) {
-		if port[i] < '0' || port[i] > '9' {
-			return false
-		}
+	if strings.Trim(port, "0123456789") != "" {
+		return false
 	}
 	for i := range len(name) {
 		switch c := name[i]; {
@@ -247,9 +245,7 @@ func requestID(r *http.Request, trusted bool) string {
 
 func plainID(id string) bool {
 	for i := range len(id) {
-		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
+		if c := id[i]; !unreserved(c) || c == '~' {
 			return false
 		}
 	}

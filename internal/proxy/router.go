@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 // A tree finds values by path prefixes of whole segments: /admin is a prefix of /admin/x, but not of /administrator.
@@ -271,10 +272,7 @@ func (r *Rule) hasMethod(method string) bool {
 }
 
 func (r *Rule) onHost(host string) bool {
-	return len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool {
-		suffix, wild := strings.CutPrefix(h, "*")
-		return h == host || wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix)
-	})
+	return len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool { return check.HostCovers(h, host) })
 }
 
 // match returns the match of a request, and the other readings of its path by an upstream. It returns an error if no route matches, or if a

@@ -36,7 +36,7 @@ func TestAsk(t *testing.T) {
 		"good":              {plain, func(*redis.Settings) {}, ""},
 		"good with TLS":     {secured, func(s *redis.Settings) { s.SSL, s.CAFile, s.ServerName = true, cert, "redis.internal" }, ""},
 		"no such database":  {plain, func(s *redis.Settings) { s.Database = 99 }, "no database 99: set redis.database"},
-		"no password":       {locked, func(*redis.Settings) {}, "set redis.password"},
+		"no password":       {locked, func(s *redis.Settings) { s.Username, s.Password = "", "" }, "set redis.password"},
 		"wrong password":    {locked, func(s *redis.Settings) { s.Password = "guess" }, "set redis.password"},
 		"no permission":     {locked, func(s *redis.Settings) { s.Username, s.Password = "reader", "secret" }, "redis.prefix"},
 		"TLS against plain": {plain, func(s *redis.Settings) { s.SSL = true }, "set redis.ssl to false"},

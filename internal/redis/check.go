@@ -21,7 +21,7 @@ func CheckHost(host string) error {
 	case strings.HasPrefix(host, "["):
 		return errors.New("an IPv6 address is written here without brackets and port: write host: 2001:db8::1, and port beside it")
 	case strings.ContainsAny(host, ", "):
-		return errors.New("one Redis server is used: write one host")
+		return errors.New("it is one host: for several write sentinel_nodes or cluster_nodes")
 	case strings.Contains(host, ":"):
 		return errors.New("it is a host without port: write host: redis.example.com, and port: 6379 beside it")
 	case strings.ContainsAny(host, "/*$(){}[]|^?#%\\"):

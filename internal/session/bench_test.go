@@ -3,8 +3,11 @@ package session
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/redis/redistest"
@@ -83,6 +86,26 @@ func BenchmarkOpenCookie(b *testing.B) {
 	for b.Loop() {
 		if _, ok := k.OpenID("__Host-session_01234567", value); !ok {
 			b.Fatal("it doesn't open")
+		}
+	}
+}
+
+// BenchmarkOpenChunks measures an Open of cookies that were opened before.
+func BenchmarkOpenChunks(b *testing.B) {
+	c := newCookieSessions(usual, mustKeyring(b, secretA), time.Now, slog.New(slog.DiscardHandler))
+	_, s, _ := c.Read("s", nil).Start(b.Context(), nil, randomLogin(5000))
+	values, err := c.Seal("s", room, s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var cookies []*http.Cookie
+	for index, value := range values {
+		cookies = append(cookies, &http.Cookie{Name: ChunkName("s", index), Value: value})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Read("s", cookies).Open(b.Context(), ID{}); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 func (s *Settings) Check(c check.Checker, used bool) {
 	c.Secrets("session_secret", s.Secret)
 	s.Redis.Check(c, "redis")
-	if c.IsSet("redis") && s.Storage == "memory" {
-		c.Warn("redis", "it isn't used, because session_storage is memory: write session_storage: redis")
+	if c.IsSet("redis") && s.Storage != "redis" {
+		c.Warn("redis", "it isn't used, because session_storage is %s: write session_storage: redis", s.Storage)
 	}
 	if !used {
 		return
@@ -25,6 +25,7 @@ func (s *Settings) Check(c check.Checker, used bool) {
 		c.Warn("session_storage", "without session_secret each process generates one, "+
 			"so sessions in Redis can't be read after a restart or by another replica: write session_secret (openssl rand -base64 32)")
 	}
+	s.checkCookie(c)
 	if s.IdlingTimeout == 0 && s.RollingTimeout == 0 && s.AbsoluteTimeout == 0 {
 		c.Warn("session_absolute_timeout", "all three session timeouts are 0, so a stolen session never ends: write one of them")
 	}
@@ -47,9 +48,26 @@ func (s *Settings) checkRemember(c check.Checker) {
 	const absolute = "session_remember_absolute_timeout"
 	c.Must(absolute, !s.Remember || s.RememberRollingTimeout > 0 || s.RememberAbsoluteTimeout > 0,
 		"it and session_remember_rolling_timeout are 0, so a stolen cookie works forever: write one of them")
+	c.Must("session_remember", !s.Remember || s.Storage != "cookie", "a session in cookies can't be remembered: write session_storage: redis or memory")
 	for _, key := range []string{"session_remember_rolling_timeout", absolute} {
 		if c.IsSet(key) && !s.Remember {
 			c.Warn(key, "sessions aren't remembered: write session_remember: true, or take it out")
 		}
+	}
+}
+
+// checkCookie reports what a storage in cookies can't do.
+func (s *Settings) checkCookie(c check.Checker) {
+	const single = "session_cookie_single_process"
+	switch {
+	case s.Storage != "cookie" && s.CookieSingleProcess:
+		c.Warn(single, "it isn't used, because session_storage is %s: take it out", s.Storage)
+	case s.CookieSingleProcess:
+		c.Warn(single, "a second process would use refresh tokens that this one has used, and the issuer may end the login: "+
+			"for several processes take it out, or write session_storage: redis")
+	}
+	if s.Storage == "cookie" && len(s.Secret) == 0 {
+		c.Warn("session_storage", "without session_secret each process generates one, "+
+			"so sessions in cookies can't be read after a restart or by another replica: write session_secret (openssl rand -base64 32)")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -21,24 +22,18 @@ type Listed struct {
 	Created  time.Time  `json:"created"`         // when the user logged in, or last resumed the session
 	Began    time.Time  `json:"began"`           // iat of the ID token that began the login
 	Issued   time.Time  `json:"issued"`          // when the session got its current ID
-	Ends     time.Time  `json:"ends,omitzero"`   // of a remembered session: until when the browser can resume it
 	Used     time.Time  `json:"-"`               // when the session was last used, to the minute
 
 	id   ID     // in the store in memory
 	name string // of the record, in Redis
 }
 
-func listed(s *Session, t *timeouts) Listed {
+func listed(s *Session) Listed {
 	l := &s.Login
 	return Listed{
 		Issuer: l.Issuer, ClientID: l.ClientID, Subject: l.Subject, SID: l.SID, Route: l.Route, Client: l.Client,
-		Created: s.Created, Began: l.Began, Issued: s.Issued, Ends: t.rememberEnd(s),
+		Created: s.Created, Began: l.Began, Issued: s.Issued,
 	}
-}
-
-// over reports whether a session can't be used any more, nor resumed.
-func (l *Listed) over(t *timeouts, now time.Time) bool {
-	return t.over(&Session{Created: l.Created, Issued: l.Issued}, now) && !now.Before(l.Ends)
 }
 
 // login returns the login, as far as it is listed.
@@ -88,25 +83,32 @@ func (q *Selection) indexKey() (key indexKey, ok bool) {
 }
 
 // List returns selected sessions, and the name of the next page, which is empty after the last. The first page is "". A page has about
-// limit sessions and may have none. Sessions that begin or end while the pages are read may be missing, and a session may be on two pages.
-// The error wraps ErrPage or ErrUnavailable.
+// limit sessions and may have none; a selection by issuer, client_id and sub or sid has one page. Sessions that begin or end while the
+// pages are read may be missing, and a session may be on two pages. The error wraps ErrPage or ErrUnavailable.
 func (s *Sessions) List(ctx context.Context, q Selection, page string, limit int) (sessions []Listed, next string, err error) {
 	var all []Listed
-	if key, ok := q.indexKey(); ok {
-		all, err = s.store.find(ctx, key)
-	} else {
+	key, ok := q.indexKey()
+	switch {
+	case !ok:
 		all, next, err = s.store.list(ctx, page, limit)
+	case page == "":
+		all, err = s.store.find(ctx, key)
+	default:
+		err = ErrPage
 	}
-	now := s.now()
+	if err != nil {
+		return nil, "", err
+	}
 	for _, l := range all {
-		if q.selects(&l) && !l.over(&s.timeouts, now) {
+		if q.selects(&l) {
 			sessions = append(sessions, l)
 		}
 	}
-	return sessions, next, err
+	return sessions, next, nil
 }
 
-// ErrPage means that a page's name isn't one that List returned.
+// ErrPage means that a page's name isn't one that List returned, or that Redis has changed since: another server is a master now. The caller
+// begins with the first page again.
 var ErrPage = errors.New("there is no such page")
 
 // ErrSelection means that EndSelected can't end a selection as a whole.
@@ -139,13 +141,17 @@ func (s *Sessions) EndSelected(ctx context.Context, q Selection) (ended int, err
 	if err := s.store.mark(ctx, key, now); err != nil {
 		return 0, err
 	}
-	for {
+	for changes := 0; changes < attempts; {
 		n, err := s.endWalk(ctx, q, now)
 		ended += n
-		if err != nil || n == 0 {
+		switch {
+		case errors.Is(err, ErrPage):
+			changes++ // a walk over other masters could miss sessions
+		case err != nil || n == 0:
 			return ended, err
 		}
 	}
+	return ended, fmt.Errorf("%w: the masters of redis kept changing", ErrUnavailable)
 }
 
 // endWalk ends the selected sessions that one walk over the store finds.
@@ -159,10 +165,11 @@ func (s *Sessions) endWalk(ctx context.Context, q Selection, m mark) (ended int,
 			if !q.selects(&l) || !m.ends(l.login()) {
 				continue
 			}
-			if err := s.store.dropListed(ctx, l); err != nil {
+			n, err := s.store.dropListed(ctx, l)
+			ended += n
+			if err != nil {
 				return ended, err
 			}
-			ended++
 		}
 		if page = next; page == "" {
 			return ended, nil

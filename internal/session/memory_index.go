@@ -108,7 +108,7 @@ func (m *memoryStore) appendListed(all []Listed, id ID) []Listed {
 	if !ok || s.session == nil || s.gone(m.now()) {
 		return all
 	}
-	l := listed(s.session, &m.timeouts)
+	l := listed(s.session)
 	l.id, l.Used = id, time.Unix(0, s.touched.Load())
 	return append(all, l)
 }
@@ -137,9 +137,11 @@ func (m *memoryStore) list(_ context.Context, page string, limit int) (all []Lis
 	return all, "", nil
 }
 
-func (m *memoryStore) dropListed(_ context.Context, l Listed) error {
+func (m *memoryStore) dropListed(_ context.Context, l Listed) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.delete(l.id)
-	return nil
+	if s := m.delete(l.id); s == nil || s.session == nil || s.expired(m.now()) {
+		return 0, nil
+	}
+	return 1, nil
 }

@@ -143,7 +143,7 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 	return removed, nil
 }
 
-// dropDigest deletes all that is stored under the digest of an ID, until it is acknowledged. It returns 1 if there was a record.
+// dropDigest deletes all that is stored under the digest of an ID, until it is acknowledged. It returns 1 if that was a session.
 func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
 	record := r.key("s:", digest)
 	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {

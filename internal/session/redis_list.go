@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,81 +16,115 @@ import (
 
 // details returns the content of the hash of a session that is used now.
 func (r *redisStore) details(digest string, s *Session) (sealed string, err error) {
-	l := listed(s, &r.timeouts)
+	l := listed(s)
 	return l.seal(r.keyring, r.key("d:", digest))
 }
 
 func (r *redisStore) seconds() string { return strconv.FormatInt(r.now().Unix(), 10) }
 
 func (r *redisStore) find(ctx context.Context, key indexKey) (all []Listed, err error) {
+	var hashes []string
 	for _, index := range r.indexNames(key) {
 		members, err := r.client.ZRange(ctx, index, 0, -1).Result()
 		if err != nil {
 			return nil, storeError(err)
 		}
-		for n, text := range members {
-			members[n] = r.key("d:", parseMember(text).digest)
-		}
-		if all, err = r.appendListed(ctx, r.client, all, members); err != nil {
-			return nil, err
+		for _, text := range members {
+			hashes = append(hashes, r.key("d:", parseMember(text).digest))
 		}
 	}
-	return all, nil
+	slices.Sort(hashes) // a session may be in the indexes of two secrets
+	return r.appendListed(ctx, nil, slices.Compact(hashes))
 }
 
-// list walks the key space of each master. The name of a page is the number of the master, and the cursor of SCAN there.
-func (r *redisStore) list(ctx context.Context, page string, limit int) (all []Listed, next string, err error) {
-	first, cursor, err := parsePage(page)
+// list walks the key space of each master, in the order of EachMaster.
+func (r *redisStore) list(ctx context.Context, name string, limit int) (all []Listed, next string, err error) {
+	from, err := parsePage(name)
 	if err != nil {
 		return nil, "", err
 	}
-	master := 0
-	err = r.client.EachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
-		defer func() { master++ }()
-		if master < first || next != "" {
+	at := page{}
+	err = r.client.EachMaster(ctx, func(ctx context.Context, c *goredis.Client) (err error) {
+		defer func() { at.master++ }()
+		if at.master < from.master || next != "" {
 			return nil
 		}
-		if master > first {
-			cursor = 0
+		conn := c.Conn() // one connection: a cursor means nothing to another server
+		defer conn.Close()
+		at.cursor = 0
+		if at.run, err = runOf(ctx, conn); err != nil {
+			return err
 		}
-		if len(all) >= limit {
-			next = pageName(master, 0)
-			return nil
+		if at.master == from.master && name != "" {
+			if at.run != from.run {
+				return ErrPage
+			}
+			at.cursor = from.cursor
 		}
-		var err error
-		if all, cursor, err = r.scan(ctx, c, all, cursor, limit); err == nil && cursor != 0 {
-			next = pageName(master, cursor)
+		if len(all) < limit {
+			if all, at.cursor, err = r.scan(ctx, conn, all, at.cursor, limit); err != nil || at.cursor == 0 {
+				return err
+			}
 		}
-		return err
+		next = at.name()
+		return nil
 	})
+	if err == nil && from.master >= at.master {
+		err = ErrPage
+	}
 	return all, next, storeError(err)
 }
 
-func pageName(master int, cursor uint64) string {
-	return strconv.Itoa(master) + "-" + strconv.FormatUint(cursor, 10)
+// A page is where a walk goes on: the number of the master, the cursor of SCAN there, and what identifies the server. After a failover or a
+// restart the cursor means nothing.
+type page struct {
+	master int
+	cursor uint64
+	run    string
 }
 
-func parsePage(page string) (master int, cursor uint64, err error) {
-	if page == "" {
-		return 0, 0, nil
+func (p page) name() string {
+	return strings.Join([]string{strconv.Itoa(p.master), strconv.FormatUint(p.cursor, 10), p.run}, "-")
+}
+
+func parsePage(name string) (p page, err error) {
+	if name == "" {
+		return p, nil
 	}
-	first, second, _ := strings.Cut(page, "-")
-	master, err1 := strconv.Atoi(first)
-	cursor, err2 := strconv.ParseUint(second, 10, 64)
-	if err1 != nil || err2 != nil || master < 0 {
-		return 0, 0, ErrPage
+	parts := strings.Split(name, "-")
+	if len(parts) != 3 {
+		return p, ErrPage
 	}
-	return master, cursor, nil
+	master, err1 := strconv.ParseUint(parts[0], 10, 16)
+	cursor, err2 := strconv.ParseUint(parts[1], 10, 64)
+	if err1 != nil || err2 != nil {
+		return p, ErrPage
+	}
+	return page{int(master), cursor, parts[2]}, nil
+}
+
+var runID = regexp.MustCompile(`(?m)^run_id:([0-9a-f]{12})`)
+
+// runOf returns the beginning of the run_id of a server, which is a new one after each start. It is empty if the ACL user may not run INFO.
+func runOf(ctx context.Context, c *goredis.Conn) (string, error) {
+	info, err := c.Info(ctx, "server").Result()
+	if err != nil && !goredis.IsPermissionError(err) {
+		return "", err
+	}
+	if found := runID.FindStringSubmatch(info); found != nil {
+		return found[1], nil
+	}
+	return "", nil
 }
 
 // scan appends the sessions of a master, from a cursor on, until there are limit or more. It returns the cursor of the next call, or zero
 // after the last session.
-func (r *redisStore) scan(ctx context.Context, c *goredis.Client, all []Listed, cursor uint64, limit int) ([]Listed, uint64, error) {
+func (r *redisStore) scan(ctx context.Context, c *goredis.Conn, all []Listed, cursor uint64, limit int) ([]Listed, uint64, error) {
 	pattern := globQuote.Replace(r.prefix) + "d:{*"
 	for {
 		keys, next, err := c.Scan(ctx, cursor, pattern, int64(limit)).Result()
 		if err == nil {
-			all, err = r.appendListed(ctx, c, all, keys)
+			all, err = r.appendListed(ctx, all, keys)
 		}
 		if cursor = next; err != nil || cursor == 0 || len(all) >= limit {
 			return all, cursor, err
@@ -99,9 +135,13 @@ func (r *redisStore) scan(ctx context.Context, c *goredis.Client, all []Listed, 
 // globQuote quotes what is special in a pattern of Redis.
 var globQuote = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
-// appendListed appends the sessions that the hashes with these keys describe. Those that have ended meanwhile are left out.
-func (r *redisStore) appendListed(ctx context.Context, c goredis.Cmdable, all []Listed, keys []string) ([]Listed, error) {
-	pipe := c.Pipeline()
+// appendListed appends the sessions that the hashes with these keys describe. Those that have ended meanwhile, and those of other secrets,
+// are left out.
+func (r *redisStore) appendListed(ctx context.Context, all []Listed, keys []string) ([]Listed, error) {
+	if len(keys) == 0 {
+		return all, nil
+	}
+	pipe := r.client.Pipeline() // not of a node: a slot may be moving
 	hashes := make([]*goredis.SliceCmd, len(keys))
 	for n, key := range keys {
 		hashes[n] = pipe.HMGet(ctx, key, "l", "u")
@@ -109,6 +149,8 @@ func (r *redisStore) appendListed(ctx context.Context, c goredis.Cmdable, all []
 	if _, err := pipe.Exec(ctx); err != nil {
 		return all, storeError(err)
 	}
+	var unread int
+	var cause error
 	for n, key := range keys {
 		fields := hashes[n].Val()
 		sealed, _ := fields[0].(string)
@@ -118,20 +160,24 @@ func (r *redisStore) appendListed(ctx context.Context, c goredis.Cmdable, all []
 		}
 		l, err := openListed(r.keyring, key, sealed)
 		if err != nil {
-			r.log.Warn("the details of a session in redis are not used", "error", err)
+			unread, cause = unread+1, err
 			continue
 		}
 		seconds, _ := strconv.ParseInt(used, 10, 64)
 		l.Used, l.name = time.Unix(seconds, 0), key
 		all = append(all, l)
 	}
+	if unread > 0 {
+		r.log.Warn("sessions in redis are left out of the list: their details can't be opened", "sessions", unread, "error", cause)
+	}
 	return all, nil
 }
 
-func (r *redisStore) dropListed(ctx context.Context, l Listed) error {
-	digest := l.name[strings.IndexByte(l.name, '{')+1 : len(l.name)-1]
-	if _, err := r.dropDigest(ctx, digest); err != nil {
-		return err
+func (r *redisStore) dropListed(ctx context.Context, l Listed) (int, error) {
+	digest := l.name[strings.LastIndexByte(l.name, '{')+1 : len(l.name)-1]
+	n, err := r.dropDigest(ctx, digest)
+	if err != nil {
+		return 0, err
 	}
 	s := &Session{Issued: l.Issued, Login: *l.login()}
 	s.Login.eachIndexKey(func(key indexKey) {
@@ -139,5 +185,5 @@ func (r *redisStore) dropListed(ctx context.Context, l Listed) error {
 			r.client.ZRem(ctx, index, memberOf(digest, s)) // on an error a later login removes it
 		}
 	})
-	return nil
+	return n, nil
 }

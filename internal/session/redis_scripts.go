@@ -65,11 +65,11 @@ redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`)
 
-// endScript deletes a record, whatever it is, the details and the copy. It returns 1 if there was a record or a copy. KEYS: 1 the record,
-// 2 the details, 3 the copy.
+// endScript deletes a record, whatever it is, the details and the copy. It returns 1 if it was a session: only those have details. KEYS: 1 the
+// record, 2 the details, 3 the copy.
 var endScript = redis.NewScript(`
-redis.call('DEL', KEYS[2])
-return redis.call('DEL', KEYS[1], KEYS[3]) > 0 and 1 or 0`)
+redis.call('DEL', KEYS[1], KEYS[3])
+return redis.call('DEL', KEYS[2])`)
 
 // indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the
 // members that have ended, and lets the index expire with its last member. It returns up to 20 random members, of which some may have no

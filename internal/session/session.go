@@ -1,4 +1,4 @@
-// Package session stores sessions between requests, in memory or in Redis. A session belongs to a login: a user's identity, its
+// Package session stores sessions between requests, in memory, in Redis or in cookies of the browser. A session belongs to a login: a user's identity, its
 // tokens, and how long it lasts. The package makes no OAuth requests itself.
 //
 // To rotate a session gives it a new ID. To refresh it gives it new tokens.
@@ -52,6 +52,8 @@ type Session struct {
 	// A session that is remembered has a second ID, and the time when the user logged in: Created is when it was last resumed.
 	Remember ID        `json:"-"` // a record has it apart, because an ID doesn't print
 	LoggedIn time.Time `json:"logged_in,omitzero"`
+
+	carried *carriage // with storage cookie only
 }
 
 const version = 2

@@ -19,6 +19,7 @@ type Sessions struct {
 	now      func() time.Time
 	log      *slog.Logger
 	timing   timing
+	cookies  *CookieSessions // with storage cookie; the store then has only what MarkUsed marks
 
 	mu      sync.Mutex // guards updates and closed
 	updates map[ID]*update
@@ -31,7 +32,7 @@ type Sessions struct {
 // A Config configures Sessions.
 type Config struct {
 	Settings
-	Keyring *keyring.Keyring // made from Settings.Secret: seals records and names indexes; needed for storage redis
+	Keyring *keyring.Keyring // made from Settings.Secret: seals records and names indexes; needed for storage redis and cookie
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
 }
@@ -49,7 +50,11 @@ func New(c Config) (*Sessions, error) {
 		remember: c.Remember, rememberRolling: c.RememberRollingTimeout, rememberAbsolute: c.RememberAbsoluteTimeout,
 	}
 	if c.Storage != "redis" {
-		return newSessions(newMemoryStore(t, maxInMemory, c.Now, c.Log), t, c.Now, c.Log), nil
+		s := newSessions(newMemoryStore(t, maxInMemory, c.Now, c.Log), t, c.Now, c.Log)
+		if c.Storage == "cookie" {
+			s.cookies = newCookieSessions(t, c.Keyring, c.Now, c.Log)
+		}
+		return s, nil
 	}
 	store, err := newRedisStore(c.Redis, t, c.Keyring, c.Now, c.Log)
 	if err != nil {
@@ -77,6 +82,9 @@ func (s *Sessions) Close() error {
 		return nil
 	}
 	s.stop()
+	if s.cookies != nil {
+		s.cookies.close()
+	}
 	s.running.Wait()
 	return s.store.close()
 }
@@ -249,7 +257,10 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	case err != nil:
 		return e, nil
 	case s.now().Sub(next.Issued) >= markLife: // a mark may have expired meanwhile
-		return e, s.discard(ctx, id)
+		if err := s.discard(ctx, id); err != nil {
+			return nil, err
+		}
+		return s.read(ctx, e.id)
 	}
 	var err error
 	if next.Remember != (ID{}) { // the pointer has both IDs before one of them ends

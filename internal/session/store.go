@@ -40,8 +40,8 @@ type store interface {
 	// list returns about limit sessions of a page, and the name of the next page. The first and the one after the last are "".
 	list(ctx context.Context, page string, limit int) (all []Listed, next string, err error)
 
-	// dropListed deletes a session that find or list returned.
-	dropListed(ctx context.Context, l Listed) error
+	// dropListed deletes a session that find or list returned. It returns 1, or 0 if the session was gone already.
+	dropListed(ctx context.Context, l Listed) (int, error)
 
 	// remembered returns the entry of an ID whose session is remembered, also after the session's timeouts.
 	remembered(ctx context.Context, id ID) (*entry, error)

@@ -145,7 +145,11 @@ func (r *redisStore) save(ctx context.Context, old, next *set) error {
 	if err := seal(r.keyring, r.name, next); err != nil {
 		return err
 	}
-	done, err := swapScript.Run(ctx, r.client, []string{r.name}, old.record, next.record).Bool()
+	var done bool
+	err := r.client.MustWrite(ctx, r.name, func(ctx context.Context, c goredis.Cmdable) (err error) {
+		done, err = swapScript.Run(ctx, c, []string{r.name}, old.record, next.record).Bool()
+		return err
+	})
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: redis: %w", ErrUnavailable, err)

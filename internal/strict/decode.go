@@ -152,17 +152,21 @@ func (b *Block) addEntry(path string, v *Value, f *Field) {
 	b.Entries[path] = e
 }
 
-// Decode decodes a mapping into out, which must be a settable struct. Fields whose keys are missing or null get their defaults. The
-// scope is the kind of mapping, for Hints. The prefix precedes the names of the keys in Entries and in messages.
-func (b *Block) Decode(scope, prefix string, v *Value, out reflect.Value) {
+// Decode decodes a mapping into the struct that out points to. Fields whose keys are missing or null get their defaults. The scope is the
+// kind of mapping, for Hints.
+func (b *Block) Decode(scope string, v *Value, out any) {
+	b.decode(scope, "", v, reflect.ValueOf(out).Elem())
+}
+
+// decode is Decode for a settable struct. The prefix precedes the names of the keys in Entries and in messages.
+func (b *Block) decode(scope, prefix string, v *Value, out reflect.Value) {
 	s := ShapeOf(out.Type())
 	for _, p := range v.Pairs {
 		if s.ByName[p.Key] == nil {
 			b.unknownKey(scope, prefix, p, s)
 		}
 	}
-	for i := range s.Fields {
-		f := &s.Fields[i]
+	for _, f := range s.Fields {
 		b.field(scope, prefix, v, f, out.FieldByIndex(f.Index))
 	}
 }
@@ -199,8 +203,7 @@ func setDefault(f *Field, out reflect.Value) {
 		return
 	}
 	if t, ok := Structure(out.Type()); ok && out.Kind() == reflect.Struct {
-		for i := range ShapeOf(t).Fields {
-			inner := &ShapeOf(t).Fields[i]
+		for _, inner := range ShapeOf(t).Fields {
 			setDefault(inner, out.FieldByIndex(inner.Index))
 		}
 	}
@@ -239,7 +242,7 @@ func (b *Block) structure(scope, path string, v *Value, f *Field, out reflect.Va
 		return
 	}
 	inner := scope + "." + f.Name
-	b.Decode(strings.TrimPrefix(inner, "."), path+".", v, out)
+	b.decode(strings.TrimPrefix(inner, "."), path+".", v, out)
 }
 
 // list decodes a list. A single value is a list of one element.

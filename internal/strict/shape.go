@@ -30,7 +30,7 @@ import (
 //	per_client:"true" the elements of the list belong to the elements of client_id by index
 //	place:"true"      a place in requests that is read before the issuer of the request is known, so all entries of issuers must agree
 type Shape struct {
-	Fields []Field
+	Fields []*Field
 	ByName map[string]*Field
 	Scalar *Field // the field with the tag scalar, or nil
 }
@@ -69,6 +69,9 @@ var (
 	TextType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+// ShapeFor returns the shape of the struct type T. It panics if the tags are wrong.
+func ShapeFor[T any]() *Shape { return ShapeOf(reflect.TypeFor[T]()) }
+
 // ShapeOf returns the shape of a struct type. It panics if the tags are wrong.
 func ShapeOf(t reflect.Type) *Shape {
 	if known, ok := shapes.Load(t); ok {
@@ -76,8 +79,7 @@ func ShapeOf(t reflect.Type) *Shape {
 	}
 	s := &Shape{ByName: map[string]*Field{}}
 	s.collect(t, nil, "")
-	for i := range s.Fields {
-		f := &s.Fields[i]
+	for _, f := range s.Fields {
 		if s.ByName[f.Name] != nil {
 			panic(fmt.Sprintf("strict: %v has two keys %s", t, f.Name))
 		}
@@ -117,9 +119,9 @@ func (s *Shape) collect(t reflect.Type, index []int, prefix string) {
 }
 
 // newField returns the field with the tags of a struct field.
-func newField(f reflect.StructField, name string, index []int) Field {
+func newField(f reflect.StructField, name string, index []int) *Field {
 	tag := f.Tag
-	out := Field{
+	out := &Field{
 		Name: name, Index: index, Type: f.Type, Min: tag.Get("min"), Max: tag.Get("max"), Required: tag.Get("required") == "true",
 		Lines: tag.Get("lines") == "true", unit: time.Second,
 		Group: tag.Get("group"), PerClient: tag.Get("per_client") == "true", Place: tag.Get("place") == "true",

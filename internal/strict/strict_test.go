@@ -36,7 +36,7 @@ func (sound) Choices(key string) (values, defaults []string) {
 func decode(hints *Hints, text string) (out toy, problems string) {
 	r := &Report{Hints: hints}
 	if root := r.Parse("toy.yaml", []byte(text)); root != nil {
-		NewBlock(r, root.Mark).Decode("toy", "", root, reflect.ValueOf(&out).Elem())
+		NewBlock(r, root.Mark).Decode("toy", root, &out)
 	}
 	if err := r.Err(); err != nil {
 		problems = err.Error()

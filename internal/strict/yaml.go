@@ -27,6 +27,9 @@ type Value struct {
 	index map[string]int // key to index in Pairs
 }
 
+// NewMapping returns a mapping without pairs.
+func NewMapping(m Mark) *Value { return &Value{Mark: m, Kind: Mapping} }
+
 // A Kind is a kind of node. Its text is for messages.
 type Kind string
 

@@ -4,11 +4,15 @@ package redistest
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,12 +22,28 @@ import (
 	"sallyport/internal/redis"
 )
 
+// ACL is what the gate's ACL user may do: the commands, the keys and the channels that it needs. The page configs/redis.md has the same
+// text. Each server that is started here has a user with it, and Settings has the user's name and password.
+const ACL = "~sallyport:* resetchannels &sallyport:* -@all " +
+	"+get +getex +set +del +exists +pexpire +pttl +persist +scan +hget +hmget +hset +hgetall " +
+	"+zadd +zrem +zrange +zcard +zrandmember +zremrangebyscore +eval +evalsha +multi +exec " +
+	"+publish +subscribe +unsubscribe +wait +ping +select +info +asking +cluster|slots"
+
+// The name and the password of the user with ACL.
+const (
+	username = "gate"
+	password = "gate-password"
+)
+
 // A Server is a Redis process with a loopback port, a Unix socket and a directory of its own.
 type Server struct {
 	Port     int
 	Password string // of the default user, for Client
 
+	once      sync.Once
+	own       *goredis.Client // see admin
 	dir       string
+	limited   bool // it has the user with ACL
 	arguments []string
 	process   *exec.Cmd
 	ended     chan struct{}
@@ -52,6 +72,34 @@ func StartTLS(t testing.TB, certFile, keyFile string, arguments ...string) *Serv
 func start(t testing.TB, s *Server, arguments func(port string) []string) *Server {
 	t.Helper()
 	s.dir = t.TempDir()
+	s.limited = !slices.Contains(arguments("0"), "--aclfile") // Redis doesn't start with users of both kinds
+	return s.startOn(t, func(port string) []string {
+		own := []string{"--bind", "127.0.0.1", "--dir", s.dir, "--unixsocket", s.Socket(), "--daemonize", "no"}
+		if s.limited {
+			own = append(append(own, "--user", username, "on", ">"+password), strings.Fields(ACL)...)
+		}
+		return append(own, arguments(port)...)
+	})
+}
+
+// startFile starts a process that rewrites its configuration file when its role changes, so that a restart goes on with the new role.
+func startFile(t testing.TB, s *Server, mode []string, lines func(port int) []string) *Server {
+	t.Helper()
+	s.dir = t.TempDir()
+	file := filepath.Join(s.dir, "redis.conf")
+	return s.startOn(t, func(string) []string {
+		own := []string{fmt.Sprintf("port %d", s.Port), "bind 127.0.0.1", "dir " + s.dir, "unixsocket " + s.Socket()}
+		text := strings.Join(append(own, lines(s.Port)...), "\n") + "\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return append([]string{file}, mode...)
+	})
+}
+
+// startOn starts the process with the arguments for a free port.
+func (s *Server) startOn(t testing.TB, arguments func(port string) []string) *Server {
+	t.Helper()
 	for range 5 { // another process may take the port before Redis does
 		s.Port = freeport.Port()
 		s.arguments = arguments(strconv.Itoa(s.Port))
@@ -71,8 +119,7 @@ func (s *Server) run(t testing.TB) bool {
 	if err != nil {
 		t.Fatalf("this test needs the real Redis: %v (apt-get install redis-server)", err)
 	}
-	own := []string{"--bind", "127.0.0.1", "--dir", s.dir, "--unixsocket", s.Socket(), "--daemonize", "no"}
-	s.process = exec.Command(program, slices.Concat(own, s.arguments)...)
+	s.process = exec.Command(program, s.arguments...)
 	out, err := s.process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +132,7 @@ func (s *Server) run(t testing.TB) bool {
 	go func() {
 		open := ready
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if open != nil && strings.Contains(strings.ToLower(lines.Text()), "ready to accept connections") {
+			if open != nil && isReady(strings.ToLower(lines.Text())) {
 				close(open)
 				open = nil
 			}
@@ -101,11 +148,22 @@ func (s *Server) run(t testing.TB) bool {
 	}
 }
 
+// isReady reports whether a line of the log says that a server or a Sentinel accepts connections.
+func isReady(line string) bool {
+	return strings.Contains(line, "ready to accept connections") || strings.Contains(line, "sentinel id is")
+}
+
 // Kill kills the server with SIGKILL.
 func (s *Server) Kill() {
 	s.process.Process.Kill()
 	<-s.ended
 }
+
+// Pause stops the process without ending it, as a partition of the network would, until Resume.
+func (s *Server) Pause() { s.process.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (s *Server) Resume() { s.process.Process.Signal(syscall.SIGCONT) }
 
 // Restart starts a killed server again, on the same port and directory.
 func (s *Server) Restart(t testing.TB) {
@@ -118,10 +176,21 @@ func (s *Server) Restart(t testing.TB) {
 // Socket returns the path of the Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
 
-// Settings returns the settings of a client of the server.
+// Settings returns the settings of a client of the server, which is the user with ACL.
 func (s *Server) Settings() redis.Settings {
+	settings := defaults()
+	settings.Host, settings.Port = "127.0.0.1", s.Port
+	if !s.limited {
+		settings.Username, settings.Password = "", ""
+	}
+	return settings
+}
+
+// defaults returns settings without an address.
+func defaults() redis.Settings {
 	return redis.Settings{
-		Host: "127.0.0.1", Port: s.Port, Prefix: "sallyport:", SSLVerify: true, KeepalivePoolSize: 64,
+		Prefix: "sallyport:", Username: username, Password: password, SSLVerify: true, KeepalivePoolSize: 64,
+		ClusterMaxRedirections: 5, WaitTimeout: 500 * time.Millisecond,
 		ConnectTimeout: 2 * time.Second, SendTimeout: 2 * time.Second, ReadTimeout: 2 * time.Second,
 	}
 }
@@ -133,6 +202,17 @@ func (s *Server) Client(t testing.TB, database int) *goredis.Client {
 	})
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// admin returns the client with which this package manages the server.
+func (s *Server) admin(t testing.TB) *goredis.Client {
+	s.once.Do(func() {
+		s.own = goredis.NewClient(&goredis.Options{
+			Network: "unix", Addr: s.Socket(), Protocol: 2, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
+		})
+		t.Cleanup(func() { s.own.Close() })
+	})
+	return s.own
 }
 
 // Pass shortens the TTL of every key by d.
