@@ -36,6 +36,7 @@ type Login struct {
 	Always     bool    // it begins for every request for a page, not only for a browser's navigation
 	Issuer     string  // the name of the issuer in a route that has several; empty: any
 	LoggedInAt string  // the issuer at which the person is logged in, as a URL; empty: at none
+	Form       bool    // the request may be kept until the login is done, if it is a form
 }
 
 // An Endpointer is a flow with endpoints of its own, such as the redirection endpoint.
@@ -86,6 +87,9 @@ type Result struct {
 	Issued   Claims      // the token response, which login_action can return
 	Session  *Session    // nil without a session, or if no header sends its properties
 	Query    *string     // if set, the upstream gets this query instead of the request's
+
+	// Resume is set by an endpoint that has another request of the same client, which is decided and forwarded in place of this one.
+	Resume *http.Request
 }
 
 // A Step follows the success of a flow. It returns the result or a changed copy.
@@ -121,6 +125,7 @@ const (
 	PageLogout    = "logout"     // asks whether to log out
 	PageLoggedOut = "logged_out" // says that the logout is done
 	PageConsent   = "consent"    // asks whether a client may have access
+	PageResume    = "resume"     // asks whether to send a form that met the end of a session
 	PageSubmit    = "submit"     // a form that a script submits, if the browser runs scripts; it is always the built-in page
 )
 

@@ -24,6 +24,7 @@ type Error struct {
 	Link        string        // a page on which a person can continue; empty for none
 	Action      string        // the words on the link; default "Go on"
 	NewTab      bool          // the link opens a new tab, so that a form on the page isn't lost
+	Login       string        // for 401: the address at which a browser can log in, for scripts; empty for none
 	Err         error         // the cause, for the client only with display_errors
 }
 

@@ -111,7 +111,7 @@ func lookAtRefusals(tab *page, name string, g *gate) {
 	tab.click("text=Try again")
 	tab.waitURL(g.url + "/away")
 	tab.open(g.url + "/app/oauth2/callback?code=x&state=y")
-	tab.mustLook(name+"-callback", http.StatusBadRequest, "Login not completed")
+	tab.mustLook(name+"-callback", http.StatusBadRequest, "Your browser didn't send the login's cookie")
 }
 
 func lookAtQuestions(tab *page, name string, g *gate, up *upstream) {

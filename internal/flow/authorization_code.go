@@ -26,7 +26,8 @@ type authorizationCode struct {
 	sessions       *sessions
 	cookies        *loginCookies
 	loop           *loginLoop
-	paths          []string // of the redirection endpoints
+	forms          *keptForms // nil: preserve_post is off
+	paths          []string   // of the redirection endpoints
 	home           string
 	action         loginAction
 	hidden         []string // query parameters for the gate, which the return address omits
@@ -48,6 +49,9 @@ var authorizationCodeKind = Kind{
 		for _, path := range redirectPaths(uris, base) {
 			all = append(all, OwnPath{Endpoint: "callback", Path: path, Key: key})
 		}
+		if of[PreservePostSettings](v).PreservePost {
+			all = append(all, OwnPath{Endpoint: "resume", Path: resumePath(base), Key: "preserve_post", Shared: true})
+		}
 		return all
 	},
 }
@@ -61,7 +65,8 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 		now: b.Now, log: b.Log,
 		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
-	f.loop = &loginLoop{f.cookies, f.paths, f.now}
+	f.forms = newKeptForms(b, sessions)
+	f.loop = &loginLoop{f.cookies, sessions.sessionCookies, f.paths, f.now}
 	if b.MultiIssuer {
 		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}
@@ -78,12 +83,16 @@ func (f *authorizationCode) Endpoints() []auth.Endpoint {
 	for _, path := range f.paths {
 		all = append(all, auth.Endpoint{Name: "callback", Path: path, Serve: f.callback})
 	}
+	if f.forms != nil {
+		all = append(all, f.forms.endpoint())
+	}
 	return all
 }
 
-// Challenge begins a login if the request is a navigation of a browser.
+// Challenge begins a login if the request is a navigation of a browser, or a form that is kept across the login.
 func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
-	if !r.Navigation(want.Always) {
+	form := f.forms.find(r, want)
+	if form == nil && !r.Navigation(want.Always) {
 		return nil, auth.ErrNoCredential
 	}
 	if !r.Secure() && !auth.Loopback(r.Origin) && !f.settings.AllowInsecureHTTP {
@@ -92,33 +101,49 @@ func (f *authorizationCode) Challenge(r *auth.Request, want auth.Login) (*auth.A
 			Err: fmt.Errorf("%s isn't https: end TLS here, list the proxy that does in trusted_proxies, or set public_url",
 				r.Origin)}
 	}
-	if a := f.loop.redirectToPublicURL(r); a != nil {
-		return a, nil
+	if form == nil { // a form has named its page's origin
+		if a := f.loop.redirectToPublicURL(r); a != nil {
+			return a, nil
+		}
 	}
 	if err := f.loop.checkLoop(r, want); err != nil {
 		return nil, err
 	}
+	return f.begin(r, want, form)
+}
+
+// begin begins a login. With a form, which it stores, the login ends at the page that asks about the form.
+func (f *authorizationCode) begin(r *auth.Request, want auth.Login, form *formToKeep) (*auth.Answer, error) {
 	n := f.clients.chosenIndex(r)
+	if form != nil {
+		n = form.client
+	}
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
 		return nil, err
 	}
 	client := f.clients.list[n]
-	login := newLogin(r, f.hidden, client.ID, want.StepUp, f.now())
+	login, status := newLogin(r, f.hidden, client.ID, want.StepUp, f.now()), http.StatusFound
+	if form != nil {
+		login.Return, status = f.forms.link, http.StatusSeeOther
+	}
 	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
 	if err != nil {
 		return nil, issuerError(err)
 	}
 	header := f.cookies.dropOldest(r)
-	switch err := f.cookies.store(header, r, login); {
+	err = f.cookies.store(header, r, login)
+	switch {
 	case errors.Is(err, errReturnTooLong):
 		return nil, returnTooLong(r, f.home)
 	case err != nil:
 		return nil, err
+	case form != nil && !f.forms.keep(header, r, form):
+		return nil, auth.ErrNoCredential
 	}
 	header.Set("Location", address)
 	header.Set("Cache-Control", "no-store")
-	return &auth.Answer{Status: http.StatusFound, Header: header}, nil
+	return &auth.Answer{Status: status, Header: header}, nil
 }
 
 // redirectURI returns the client's redirect URI on the origin of the request. A login must begin and end on one origin,

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/check"
 	"sallyport/internal/oidc"
+	"sallyport/internal/session"
 )
 
 // AuthorizationCodeSettings are the parameters of the authorization request, and the attributes of the login cookie.
@@ -79,6 +80,7 @@ func checkAuthorizationCode(v view, c check.Checker, x *kindContext) {
 		c.Warn("verify_nonce", "INSECURE: a stolen ID token can be injected into a login")
 	}
 	s.checkCookie(c, x)
+	of[PreservePostSettings](v).check(c, of[session.Settings](v).Storage, x.logsIn)
 }
 
 // checkCookie reports mistakes in the settings of the login cookie, which browsers must send to the redirection endpoint.

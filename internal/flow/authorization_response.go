@@ -28,11 +28,14 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	}
 	login, name, err := f.recall(r, response)
 	if err != nil {
-		return nil, err
+		return f.goOn(r, login, http.Header{}, err)
 	}
 	header := http.Header{}
 	f.cookies.cookie.set(header, r, name, "", -1) // a login accepts one response
 	res, err := f.redeemOnce(r, login, response)
+	if errors.Is(err, errUsed) {
+		return f.goOn(r, login, header, err)
+	}
 	if err != nil {
 		err = f.loginError(r, login, err)
 		if auth.AsError(err).Status == http.StatusServiceUnavailable {
@@ -45,7 +48,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		begun, res.Session, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
 	}
 	if err == nil {
-		err = f.loop.countLogin(header, r)
+		err = f.loop.countLogin(header, r, f.landing(login))
 	}
 	if err != nil { // the code is used, so only a new login helps
 		away := *auth.AsError(err)
@@ -56,10 +59,14 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	for _, h := range []http.Header{header, begun} {
 		res.Header = auth.MergeHeader(res.Header, h)
 	}
+	if f.forms.follows(login) {
+		return &auth.Result{Header: res.Header, Answer: seeOther(r, f.forms.link)}, nil
+	}
 	return f.action.finish(r, login, res), nil
 }
 
-// recall returns the login of an authorization response, by its state, and the name of the login's cookie.
+// recall returns the login of an authorization response, by its state, and the name of the login's cookie. With the error for a login that
+// took too long it returns that login.
 func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login, string, error) {
 	states := response["state"]
 	if len(states) != 1 || len(states[0]) > 100 {
@@ -68,6 +75,8 @@ func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login
 	name := f.cookies.cookieName(r, states[0])
 	l := f.cookies.unseal(r, name)
 	switch {
+	case l == nil && len(r.AllCookies()) == 0:
+		return nil, "", noLoginCookie(r, f.home)
 	case l == nil:
 		return nil, "", staleLogin(r, f.home, errors.New("no pending login of this browser has this state: "+
 			"the login was used already, began in another browser, or never began"))
@@ -76,10 +85,13 @@ func (f *authorizationCode) recall(r *auth.Request, response url.Values) (*login
 	case l.Origin != r.Origin:
 		return nil, "", staleLogin(r, f.home, fmt.Errorf("the login began at %s and ended at %s", l.Origin, r.Origin))
 	case f.now().Sub(time.Unix(l.Started, 0)) > f.settings.AuthorizationRollingTimeout:
-		return nil, "", staleLogin(r, l.Return, errors.New("the login took longer than authorization_rolling_timeout"))
+		return l, name, staleLogin(r, l.Return, errors.New("the login took longer than authorization_rolling_timeout"))
 	}
 	return l, name, nil
 }
+
+// errUsed means that a login has received an authorization response before.
+var errUsed = errors.New("this login has already received its authorization response")
 
 // redeemOnce redeems the code of a login's first response. A browser that keeps the login's cookie causes no second token
 // request, at any replica. A response does not count if the authorization server was unavailable.
@@ -89,7 +101,7 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 	case err != nil:
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	case !first:
-		return nil, staleLogin(r, l.Return, errors.New("this login has already received its authorization response"))
+		return nil, staleLogin(r, l.Return, errUsed)
 	}
 	res, err := f.redeem(r, l, response)
 	if oidc.IsOutage(err) {

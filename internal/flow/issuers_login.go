@@ -2,6 +2,7 @@ package flow
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,20 +32,55 @@ func (l *issuerLogins) Authenticate(*auth.Request) (*auth.Result, error) {
 }
 
 func (l *issuerLogins) Endpoints() (all []auth.Endpoint) {
+	var forms []*keptForms
 	for _, at := range l.list {
-		all = append(all, at.flow.Endpoints()...)
+		for _, e := range at.flow.Endpoints() {
+			if e.Path != at.flow.forms.endpointPath() {
+				all = append(all, e)
+			}
+		}
+		if at.flow.forms != nil {
+			forms = append(forms, at.flow.forms)
+		}
+	}
+	if len(forms) > 0 {
+		all = append(all, sharedForms(forms))
 	}
 	return all
 }
 
+// sharedForms returns the endpoint for the forms of several issuers. The issuer is that of the form that the request's cookie names.
+func sharedForms(list []*keptForms) auth.Endpoint {
+	e := list[0].endpoint()
+	e.Serve = func(r *auth.Request) (*auth.Result, error) {
+		for _, f := range list {
+			if _, ok := f.named(r); ok {
+				return f.serve(r)
+			}
+		}
+		return list[0].serve(r)
+	}
+	return e
+}
+
 func (l *issuerLogins) Challenge(r *auth.Request, want auth.Login) (*auth.Answer, error) {
 	if !r.Navigation(want.Always) {
-		return nil, auth.ErrNoCredential
+		return l.keepForm(r, want)
 	}
 	if at := l.choose(r, want); at != nil {
 		return at.flow.Challenge(r, want)
 	}
 	return l.page(r)
+}
+
+// keepForm begins a login at the issuer whose session a form met, if the form can be kept.
+func (l *issuerLogins) keepForm(r *auth.Request, want auth.Login) (*auth.Answer, error) {
+	for _, at := range l.list {
+		if a, err := at.flow.Challenge(r, want); !errors.Is(err, auth.ErrNoCredential) {
+			return a, err
+		}
+	}
+	return nil, auth.ErrNoCredential
 }
 
 // maxChoiceLink is the longest return address in the links of the page, in bytes. A login refuses longer ones as well.

@@ -38,30 +38,41 @@ func (a *loginAction) follows(k *Kind) bool {
 // finish returns the result of a browser's login.
 func (a *loginAction) finish(r *auth.Request, l *login, res *auth.Result) *auth.Result {
 	out := *res
-	path, query, _ := strings.Cut(l.Return, "?")
-	if !a.PreserveQueryArgs {
-		query = ""
-	}
 	switch a.LoginAction {
 	case "upstream":
+		_, query := a.page(l)
 		out.Query = &query // the parameters of the authorization response, such as the code, do not go to the upstream
 		return &out
 	case "response":
 		out.Answer = a.answer(&out)
 		return &out
 	}
-	target := oidc.At(a.LoginRedirectURI, max(a.clients.indexOf(l.Client), 0))
-	if target == "" {
-		target = path
-		if query != "" {
-			target += "?" + query
-		}
-	}
 	if len(a.releasedTokens(res)) == 0 { // without tokens to release the policy decides at the page to which the browser is sent
 		out.Identity = nil
 	}
-	out.Answer = a.redirect(r, target, res)
+	out.Answer = a.redirect(r, a.target(l), res)
 	return &out
+}
+
+// page returns the path of the page of a login, and its query if that is preserved.
+func (a *loginAction) page(l *login) (path, query string) {
+	path, query, _ = strings.Cut(l.Return, "?")
+	if !a.PreserveQueryArgs {
+		query = ""
+	}
+	return path, query
+}
+
+// target returns the address to which a browser is redirected after a login: login_redirect_uri, or the page of the login.
+func (a *loginAction) target(l *login) string {
+	if uri := oidc.At(a.LoginRedirectURI, max(a.clients.indexOf(l.Client), 0)); uri != "" {
+		return uri
+	}
+	path, query := a.page(l)
+	if query != "" {
+		path += "?" + query
+	}
+	return path
 }
 
 // step returns the result of a flow other than the login of a browser.
@@ -117,19 +128,23 @@ func (a *loginAction) answer(res *auth.Result) *auth.Answer {
 	}}
 }
 
-// redirect sends the browser to an absolute URL, so that no path can be read as another host. The released tokens are in the
-// fragment, which no server receives, or in the query.
+// redirect redirects the browser to an absolute URL, so that no path can be read as another host. The released tokens are in the fragment,
+// which no server receives, or in the query.
 func (a *loginAction) redirect(r *auth.Request, target string, res *auth.Result) *auth.Answer {
-	if strings.HasPrefix(target, "/") {
-		target = r.Origin + target
-	}
 	args := url.Values{}
 	for name, v := range a.releasedTokens(res) {
 		if s, ok := auth.Scalar(v); ok {
 			args.Set(name, s)
 		}
 	}
-	target = withArgs(target, args, a.LoginRedirectMode)
+	return seeOther(r, withArgs(target, args, a.LoginRedirectMode))
+}
+
+// seeOther redirects the browser to a URL, or to a path on the origin of the request.
+func seeOther(r *auth.Request, target string) *auth.Answer {
+	if strings.HasPrefix(target, "/") {
+		target = r.Origin + target
+	}
 	return &auth.Answer{Status: http.StatusSeeOther, Header: http.Header{
 		"Location": {target}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}, // the URL of this endpoint holds the code
 	}}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"errors"
 	"net/http"
 
 	"sallyport/internal/auth"
@@ -20,4 +21,24 @@ func returnTooLong(r *auth.Request, home string) error {
 	return &auth.Error{Status: http.StatusUnauthorized, Reason: "login_return_too_long", Title: "Please log in first",
 		Err: errReturnTooLong, Link: r.Origin + home, Action: "Log in in a new tab", NewTab: true,
 		Description: "The address of this page is too long to come back to it after the login. Log in in a new tab, then reload this page."}
+}
+
+// noLoginCookie refuses an authorization response that came without any cookie. Either the browser keeps no cookies, or the login began in
+// another one.
+func noLoginCookie(r *auth.Request, home string) error {
+	return &auth.Error{Status: http.StatusBadRequest, Reason: "login_without_cookie", Title: "Your browser didn't send the login's cookie",
+		Link: r.Origin + home, Action: "Log in again", Err: errors.New("the authorization response came without cookies"),
+		Description: "Logging in needs cookies. Please allow cookies for this site, then log in again. " +
+			"If they are allowed, that login is over, or it began in another browser."}
+}
+
+// noSessionCookie refuses another login at the page that followed a successful one, because it would end there again. The cause is the
+// browser's or the operator's.
+func noSessionCookie(r *auth.Request) error {
+	e := auth.NotSetUp(errors.New("a login has succeeded, and the browser came back without the session's cookie: " +
+		"the browser refuses it, " + lostCookie))
+	e.Title, e.Link, e.Action = "Your browser didn't send the session's cookie", r.Origin+r.Target(), "Try again"
+	e.Description = "You have logged in, but this page can't know that without the cookie. Please allow cookies for this site, then try " +
+		"again. If they are allowed, this service isn't set up correctly: please tell its operator the reference below."
+	return e
 }

@@ -143,7 +143,11 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 		return nil, nil
 	}
 	found, err := store.Peek(r.Context(), id)
-	if errors.Is(err, session.ErrNotFound) || err == nil && (!f.matches(n, found) || f.checkBinding(r, found) != nil) {
+	if errors.Is(err, session.ErrNotFound) {
+		f.store.Forget(context.WithoutCancel(r.Context()), id) // on an error the note expires by itself
+		return nil, nil
+	}
+	if err == nil && (!f.matches(n, found) || f.checkBinding(r, found) != nil) {
 		return nil, nil
 	}
 	var ended *session.Session

@@ -56,6 +56,18 @@ func (f *sessionCookies) sentBy(r *auth.Request) bool {
 	return false
 }
 
+// isLoggedIn reports whether the request has the session of a login of this part. It changes nothing.
+func (f *sessionCookies) isLoggedIn(r *auth.Request) bool {
+	for n := range f.cookies {
+		if store, id, ok := f.find(r, n); ok {
+			if s, err := store.Peek(r.Context(), id); err == nil && f.matches(n, s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // setCookie returns the header that sets the cookie of one client's login, and its remember cookie: the ID s has in the store, or s itself
 // in chunks.
 func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {

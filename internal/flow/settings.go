@@ -14,6 +14,7 @@ type Settings struct {
 	Session session.Settings `yaml:",inline"`
 	Cluster ClusterSettings  `yaml:",inline"`
 	AuthorizationCodeSettings
+	PreservePostSettings
 	SessionSettings
 	BearerSettings
 	BindingSettings

@@ -63,7 +63,7 @@ func hashOf(text string) string {
 // A view is the data of a template. Its fields are an interface for operators, which configs/pages.md describes.
 type view struct {
 	*auth.Page
-	Kind      string // choose, logout, logged_out, consent, or error
+	Kind      string // choose, logout, logged_out, consent, resume, or error
 	Status    int
 	RequestID string
 	Style     template.HTML // the <style> element

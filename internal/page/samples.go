@@ -11,7 +11,7 @@ import (
 )
 
 // kinds are the kinds of pages that are not errors.
-var kinds = []string{auth.PageChoose, auth.PageLogout, auth.PageLoggedOut, auth.PageConsent}
+var kinds = []string{auth.PageChoose, auth.PageLogout, auth.PageLoggedOut, auth.PageConsent, auth.PageResume}
 
 // statuses are the statuses of the gate's error pages.
 var statuses = []int{
@@ -62,7 +62,7 @@ func samplesOfKind(kind string) []sample {
 		page.Items = []string{"read", "write"}
 		return []sample{{page, http.StatusOK}, {bare, http.StatusOK}}
 	}
-	page.Link, page.Action, page.Post = "/sample/link", "Go on", kind == auth.PageLogout
+	page.Link, page.Action, page.Post = "/sample/link", "Go on", kind == auth.PageLogout || kind == auth.PageResume
 	return []sample{{page, http.StatusOK}}
 }
 

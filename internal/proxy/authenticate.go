@@ -44,6 +44,7 @@ func (d *Decision) challenge(want *auth.StepUp) (*auth.Answer, error) {
 		return nil, auth.ErrNoCredential
 	}
 	login := auth.Login{StepUp: want, Always: d.Rule.OnLogin == authz.LoginAlways, Issuer: d.Rule.LoginIssuer}
+	login.Form = d.endpoint == nil && d.Identity == nil && d.trace == nil && !d.isResumed
 	if d.Identity != nil {
 		login.LoggedInAt = d.Identity.Issuer
 	}
@@ -70,13 +71,19 @@ var errNoCredential = &auth.Error{
 }
 
 // noCredential returns the refusal of a request without a credential for which no login can begin. Its challenge has no error code (RFC
-// 6750 §3.1). In a browser it links to a login in a new tab, so that the user's input in this one isn't lost.
+// 6750 §3.1). In a browser it links to a login in a new tab, so that the user's input in this one isn't lost. A script receives the address
+// of the route's first page: its page can go there to log in, or load itself again. The request doesn't say reliably which page the script
+// belongs to, and its own address is no page.
 func (d *Decision) noCredential() *auth.Error {
-	if !d.WantsHTML() || !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
+	if !d.Route.LogsIn || d.Rule.OnLogin == authz.LoginNever || d.Endpoint != "" {
 		return errNoCredential
 	}
 	e := new(auth.Error)
 	*e = *errNoCredential
+	e.Login = d.Origin + d.Route.home()
+	if !d.WantsHTML() {
+		return e
+	}
 	e.Action, e.NewTab = "Log in in a new tab", true
 	switch {
 	case d.OpenedInFrame():
@@ -86,7 +93,7 @@ func (d *Decision) noCredential() *auth.Error {
 		e.Link = d.Origin + d.Target()
 		e.Description = "This page needs a login."
 	default:
-		e.Link = d.Origin + d.Route.home()
+		e.Link = e.Login
 		e.Description = "Your form was not submitted, because you are no longer logged in. Log in in a new tab, then go back in " +
 			"this one: your form is still there, and you can submit it again."
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 
 	"sallyport/internal/auth"
@@ -20,7 +21,14 @@ var (
 // decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.
 func (g *Gate) decide(r *http.Request) (*Decision, error) {
 	d := &Decision{}
-	return d, g.decideInto(r, d)
+	err := g.decideInto(r, d)
+	if err != nil || d.resume == nil {
+		return d, err
+	}
+	next := &Decision{isResumed: true}
+	err = g.decideInto(d.resume, next)
+	next.Header = auth.MergeHeader(d.Header.Clone(), next.Header)
+	return next, err
 }
 
 // decideInto is decide for a Decision that the caller made.
@@ -58,6 +66,9 @@ func (g *Gate) match(d *Decision) error {
 	if d.endpoint == nil {
 		d.endpoint = d.Route.matchingEndpoint(&d.Request)
 	}
+	if d.isResumed && d.endpoint != nil {
+		return auth.InvalidRequest("form_for_endpoint", errors.New("the request that is resumed is for an endpoint of the gate"))
+	}
 	return d.BodyErr()
 }
 
@@ -74,8 +85,8 @@ func (d *Decision) steps() []step {
 	return upstreamSteps
 }
 
-// answered reports whether the gate answers without an identity, so that there is nothing to authorize.
-func (d *Decision) answered() bool { return d.Answer != nil && d.Identity == nil }
+// answered reports whether there is nothing to authorize: the gate answers without an identity, or decides another request instead.
+func (d *Decision) answered() bool { return d.Answer != nil && d.Identity == nil || d.resume != nil }
 
 // precheck refuses a request that needs no identity to be refused. It runs before the flows, so that such a request causes no calls to the
 // issuer.
@@ -116,7 +127,7 @@ func (d *Decision) setResult(res *auth.Result, err error) error {
 	}
 	if res != nil {
 		d.Identity, d.Header, d.Answer, d.credential, d.upstreamQuery = res.Identity, res.Header, res.Answer, res.Used, res.Query
-		d.session = res.Session
+		d.session, d.resume = res.Session, res.Resume
 	}
 	d.trace.addAuthentication(d, err)
 	return err

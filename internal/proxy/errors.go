@@ -42,6 +42,9 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
+	if e.Login != "" && d.fromProgram() && !d.isGRPC() {
+		h.Set("Location", e.Login) // as ASP.NET Core answers scripts; no client follows it with this status
+	}
 	page := auth.Page{Title: d.title(e), Text: e.Description, Link: e.Link, Action: cmp.Or(e.Action, "Go on"), NewTab: e.NewTab}
 	if e.Link == "" {
 		page.Link, page.Action = d.retryLink(e.Status)
@@ -50,6 +53,21 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 		page.Text += " (" + err.Error() + ")"
 	}
 	g.write(w, d, e.Status, page)
+}
+
+// fromProgram reports whether a script or a program sent the request, and not a browser that shows the answer as a page.
+func (d *Decision) fromProgram() bool {
+	mode := d.Request.Header.Get("Sec-Fetch-Mode")
+	return !d.readsHTML() || mode != "" && mode != "navigate"
+}
+
+// readsHTML reports whether the client reads a page as HTML.
+func (d *Decision) readsHTML() bool {
+	return d.WantsHTML() && !strings.EqualFold(d.Request.Header.Get("X-Requested-With"), "XMLHttpRequest") && !d.isGRPC()
+}
+
+func (d *Decision) isGRPC() bool {
+	return strings.HasPrefix(d.Request.Header.Get("Content-Type"), "application/grpc")
 }
 
 // retryLink returns a link to the same page, if a browser requested a page and a server behind the gate failed.
@@ -171,9 +189,9 @@ func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p auth.Page
 		h["Cache-Control"] = noStore
 	}
 	switch {
-	case strings.HasPrefix(d.Request.Header.Get("Content-Type"), "application/grpc"):
+	case d.isGRPC():
 		writeGRPC(w, status, p)
-	case d.WantsHTML() && !strings.EqualFold(d.Request.Header.Get("X-Requested-With"), "XMLHttpRequest"):
+	case d.readsHTML():
 		g.writeHTML(w, d, status, p)
 	default:
 		writeProblem(w, status, p, d.ID)
@@ -195,8 +213,11 @@ func (g *Gate) writeHTML(w http.ResponseWriter, d *Decision, status int, page au
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pages.Policy(p))
 	h.Set("Referrer-Policy", "no-referrer")
-	if p.Kind == auth.PageSubmit { // with no-referrer a browser would send Origin: null, which some providers refuse
+	switch p.Kind { // with no-referrer a browser would send the form with Origin: null, which some providers refuse, and so does oauth2/resume
+	case auth.PageSubmit:
 		h.Set("Referrer-Policy", "strict-origin")
+	case auth.PageResume:
+		h.Set("Referrer-Policy", "same-origin")
 	}
 	w.WriteHeader(status)
 	w.Write(html)
@@ -209,13 +230,16 @@ var (
 	problemJSON = []string{"application/problem+json"}
 )
 
-// writeProblem writes RFC 9457 problem details.
+// writeProblem writes RFC 9457 problem details. The extension member login of a 401 is the address in its Location.
 func writeProblem(w http.ResponseWriter, status int, p auth.Page, id string) {
 	b := append(make([]byte, 0, 256), `{"title":`...)
 	b = appendJSON(b, p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)
 	if p.Text != "" {
 		b = appendJSON(append(b, `,"detail":`...), p.Text)
+	}
+	if login := w.Header().Get("Location"); login != "" {
+		b = appendJSON(append(b, `,"login":`...), login)
 	}
 	b = appendJSON(append(b, `,"request_id":`...), id)
 	w.Header()["Content-Type"] = problemJSON

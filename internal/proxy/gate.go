@@ -134,11 +134,13 @@ type Decision struct {
 
 	endpoint      *boundEndpoint // nil: the request is for the upstream
 	target        target
-	host          string       // host[:port] by which the route was chosen
-	prefix        string       // the path prefix that a trusted proxy removed
-	preflight     bool         // a CORS preflight that passes without a credential
-	authOff       bool         // the rule has auth: off, so Authorization is for the upstream
-	credential    []auth.Param // the parameters of the request that had the credential
+	host          string        // host[:port] by which the route was chosen
+	prefix        string        // the path prefix that a trusted proxy removed
+	resume        *http.Request // the request that is decided in place of this one; nil: none
+	isResumed     bool          // this is such a request
+	preflight     bool          // a CORS preflight that passes without a credential
+	authOff       bool          // the rule has auth: off, so Authorization is for the upstream
+	credential    []auth.Param  // the parameters of the request that had the credential
 	session       *auth.Session
 	upstreamQuery *string     // replaces the query for the upstream, unless nil
 	forwarded     bool        // forward was called

@@ -53,7 +53,7 @@ type latestSession struct {
 const (
 	maxLoginNotes = 200_000 // when there are more, the one that would be forgotten first goes
 	maxLatest     = 10_000
-	noteLife      = time.Hour      // longer than an answer takes that could bring an older version
+	loginNoteLife = time.Hour      // longer than an answer takes that could bring an older version
 	endedLife     = 24 * time.Hour // of an ended login without session_absolute_timeout
 	refreshedLife = time.Minute    // how long requests with the old cookie get the refreshed tokens
 )
@@ -237,7 +237,7 @@ func (c *CookieSessions) publish(s *Session, now time.Time, life time.Duration) 
 	}
 	c.latest.Put(key, latestSession{s, until})
 	n, _ := c.logins.Get(key)
-	n.version, n.until = max(n.version, s.carried.version), now.Add(noteLife)
+	n.version, n.until = max(n.version, s.carried.version), now.Add(loginNoteLife)
 	c.logins.Put(key, n)
 }
 

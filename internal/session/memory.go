@@ -24,6 +24,7 @@ type memoryStore struct {
 	timeouts timeouts
 	now      func() time.Time
 	log      *slog.Logger
+	notes    atomic.Bool // entries stay after their deadline, as notes
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
@@ -31,6 +32,7 @@ type memoryStore struct {
 	entries *cache.ExpiringMap[ID, *memoryEntry]
 	ids     map[indexKey]map[ID]struct{} // the index
 	leases  *cache.ExpiringMap[ID, lease]
+	forms   *cache.ExpiringMap[ID, memoryForm]
 	marks   *cache.ExpiringMap[indexKey, memoryMark]
 	points  *cache.ExpiringMap[ID, memoryPointer] // by remember ID
 	stored  uint64                                // the number of entries that were ever stored
@@ -85,12 +87,13 @@ type lease struct {
 func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog.Logger) *memoryStore {
 	m := &memoryStore{
 		timeouts: t, now: now, log: log, stop: make(chan struct{}),
-		entries: cache.NewExpiringMap[ID](maxSessions, (*memoryEntry).expires),
-		ids:     map[indexKey]map[ID]struct{}{},
-		leases:  cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
-		marks:   cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
-		points:  cache.NewExpiringMap[ID](maxSessions, func(p memoryPointer) time.Time { return p.until }),
+		ids:    map[indexKey]map[ID]struct{}{},
+		leases: cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
+		marks:  cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
+		points: cache.NewExpiringMap[ID](maxSessions, func(p memoryPointer) time.Time { return p.until }),
+		forms:  newMemoryForms(),
 	}
+	m.entries = cache.NewExpiringMap[ID](maxSessions, m.removal)
 	m.stopped.Go(m.sweepUntilClosed)
 	return m
 }
@@ -116,7 +119,7 @@ func (m *memoryStore) sweepUntilClosed() {
 	}
 }
 
-// sweep removes expired entries, leases and marks.
+// sweep removes expired entries, leases, marks and forms.
 func (m *memoryStore) sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,6 +128,7 @@ func (m *memoryStore) sweep() {
 		m.unindex(s)
 	}
 	m.leases.Sweep(now)
+	m.forms.Sweep(now)
 	m.marks.Sweep(now)
 	m.points.Sweep(now)
 }

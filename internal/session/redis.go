@@ -28,6 +28,7 @@ type redisStore struct {
 	now      func() time.Time
 	log      *slog.Logger
 	decoded  *otter.Cache[ID, *cachedEntry]
+	notes    atomic.Bool // keepNote stores notes
 }
 
 // A cachedEntry is a decoded entry.
@@ -112,7 +113,11 @@ func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, 
 	due := now.UnixNano()-last >= int64(r.timeouts.touchAfter())
 	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
 		record, err := r.touch(ctx, cached.entry, now)
-		return record == cached.record, err
+		same := err == nil && record == cached.record
+		if same {
+			r.keepNote(ctx, cached.entry, now)
+		}
+		return same, err
 	}
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
@@ -154,6 +159,7 @@ func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
 			return nil, err
 		}
 	}
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return e, nil
 }
@@ -215,6 +221,7 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	if err != nil {
 		return storeError(err)
 	}
+	r.keepNote(ctx, e, now)
 	r.cache(e, now.UnixNano())
 	return nil
 }
@@ -249,6 +256,9 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		touched = cached.touched.Load()
 	}
 	r.cache(e, touched)
+	if e.session == nil {
+		r.dropNote(ctx, digest)
+	}
 	if old != nil && old.session != nil {
 		r.unindex(ctx, old.id, old.session, loginOf(e))
 	}
@@ -272,6 +282,7 @@ func (r *redisStore) drop(ctx context.Context, old *entry) error {
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
+	r.dropNote(ctx, digest)
 	if old.session != nil {
 		r.unindex(ctx, old.id, old.session, nil)
 	}

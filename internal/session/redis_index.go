@@ -45,6 +45,9 @@ func (r *redisStore) names(kind string, key indexKey) []string {
 func (r *redisStore) index(ctx context.Context, id ID, s *Session) (err error) {
 	over := "inf"
 	if end := r.timeouts.lastEnd(s); !end.IsZero() {
+		if r.notes.Load() { // a logout must find the note
+			end = end.Add(noteLife)
+		}
 		over = strconv.FormatInt(end.UnixMilli(), 10)
 	}
 	s.Login.eachIndexKey(func(key indexKey) {
@@ -150,5 +153,6 @@ func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err 
 		n, err = endScript.Run(ctx, c, r.keysOf(digest)).Int()
 		return err
 	})
+	r.dropNote(ctx, digest)
 	return n, storeError(err)
 }

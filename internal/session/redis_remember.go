@@ -58,6 +58,7 @@ func (r *redisStore) supersede(ctx context.Context, old, next *entry) (err error
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
+	r.dropNote(ctx, old.id.digest())
 	r.unindex(ctx, old.id, old.session, nil)
 	return nil
 }

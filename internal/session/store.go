@@ -66,6 +66,8 @@ type store interface {
 	// leased reports whether an ID's lease is taken.
 	leased(ctx context.Context, id ID) (bool, error)
 
+	formStore
+
 	ping(ctx context.Context) error
 	close() error
 }

@@ -56,6 +56,21 @@ const commands = {
   },
   fill: async ({ on, selector, text }) => on.fill(selector, text),
   click: async ({ on, selector }) => on.click(selector),
+  doubleClick: async ({ on, selector }) => on.dblclick(selector),
+  back: async ({ on }) => {
+    await on.goBack({ waitUntil: "load" });
+  },
+  // form adds a form with one field and the button #send to the page.
+  form: async ({ on, action, name, value }) =>
+    on.evaluate(
+      ([action, name, value]) => {
+        const form = Object.assign(document.createElement("form"), { method: "post", action });
+        form.append(Object.assign(document.createElement("input"), { name, value }));
+        form.append(Object.assign(document.createElement("button"), { id: "send", textContent: "Send" }));
+        document.body.append(form);
+      },
+      [action, name, value],
+    ),
   waitFor: async ({ on, selector }) => {
     await on.waitForSelector(selector);
   },
