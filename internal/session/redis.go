@@ -64,11 +64,6 @@ func (r *redisStore) key(kind, digest string) string { return r.prefix + kind + 
 func (r *redisStore) record(id ID) string { return r.key("s:", id.digest()) }
 func (r *redisStore) lock(id ID) string   { return r.key("l:", id.digest()) }
 
-// keysOf returns the keys of a session: its record, its details, and the copy of a remembered session.
-func (r *redisStore) keysOf(digest string) []string {
-	return []string{r.key("s:", digest), r.key("d:", digest), r.key("r:", digest)}
-}
-
 func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
 func (r *redisStore) close() error {

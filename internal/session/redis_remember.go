@@ -11,6 +11,11 @@ import (
 
 // The copy of a remembered session has the key r:{digest}, beside its record. A pointer has the key p:{digest of the remember ID}.
 
+// keysOf returns the keys of a session: its record, its details, and the copy of a remembered session.
+func (r *redisStore) keysOf(digest string) []string {
+	return []string{r.key("s:", digest), r.key("d:", digest), r.key("r:", digest)}
+}
+
 // copyOf returns the copy of an entry whose session is remembered, sealed under its own name, and its life; "" for any other entry.
 func (r *redisStore) copyOf(e *entry) (copied, copyLife string, err error) {
 	if e.session == nil || e.session.Remember == (ID{}) {

@@ -279,23 +279,6 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 	return e, nil
 }
 
-// Left returns the times until the idling, the rolling and the absolute timeout end a session that is used now, at the earliest. Zero means
-// that a timeout is off.
-func (s *Sessions) Left(of *Session) (idling, rolling, absolute time.Duration) {
-	return s.timeouts.left(of, s.now())
-}
-
-// EndIf ends the session of an ID if ends is true for its login. It reports whether a session ended.
-func (s *Sessions) EndIf(ctx context.Context, id ID, ends func(*Login) bool) (ended bool, err error) {
-	err = s.end(ctx, id, func(e *entry) error {
-		if ended = ends(&e.session.Login); !ended {
-			return nil
-		}
-		return s.store.drop(ctx, e)
-	})
-	return ended && err == nil, err
-}
-
 // EndIfUnchanged ends a session that Open, Peek or Update returned, if it is still what the store holds under its ID. Otherwise it
 // returns ErrChanged: another request has refreshed or rotated the session, and a decision about the former one is out of date. It
 // returns nil if the session has ended already.

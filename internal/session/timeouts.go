@@ -77,3 +77,9 @@ func (t *timeouts) touchAfter() time.Duration {
 	}
 	return min(touchEvery, t.idling/touchPerIdle)
 }
+
+// Left returns the times until the idling, the rolling and the absolute timeout end a session that is used now, at the earliest. Zero means
+// that a timeout is off.
+func (s *Sessions) Left(of *Session) (idling, rolling, absolute time.Duration) {
+	return s.timeouts.left(of, s.now())
+}
