@@ -140,7 +140,7 @@ func (m *memoryStore) list(_ context.Context, page string, limit int) (all []Lis
 func (m *memoryStore) dropListed(_ context.Context, l Listed) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.delete(l.id); s == nil || s.session == nil || s.expired(m.now()) {
+	if s := m.delete(l.id); s == nil || s.session == nil || s.gone(m.now()) {
 		return 0, nil
 	}
 	return 1, nil

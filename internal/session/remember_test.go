@@ -161,7 +161,7 @@ func TestEveryLogoutEndsRememberedSessions(t *testing.T) {
 				r.gone(s, id)
 				if name != "of the user" {
 					if all, _, err := s.List(t.Context(), Selection{ClientID: "app"}, "", 10); err != nil || len(all) != 2 {
-						t.Fatalf("%d sessions are listed, %v", len(all), err)
+						r.Fatalf("%d sessions are listed, %v", len(all), err)
 					}
 				}
 				want := 2
@@ -169,7 +169,7 @@ func TestEveryLogoutEndsRememberedSessions(t *testing.T) {
 					want = 1
 				}
 				if n, err := logout(r, s, remember); err != nil || n != want {
-					t.Fatalf("ended %d, expected %d, %v", n, want, err)
+					r.Fatalf("ended %d, expected %d, %v", n, want, err)
 				}
 				r.pass(markLife + time.Minute) // without the help of the mark
 				r.forgotten(r.sessions(remembers), remember)
