@@ -78,6 +78,13 @@ type Reviewer interface {
 	Review(r *Request, header http.Header, forwarded bool) http.Header
 }
 
+// A Watcher is a login that can end while a request that it authenticates goes on, as a stream does.
+type Watcher interface {
+	// Watch calls ended once when the login ends, until stop is called; ended may still be under way then. While used reports that the
+	// stream was in use since the last call, the login counts as used.
+	Watch(used func() bool, ended func()) (stop func())
+}
+
 // A Result is what a flow returns for a request.
 type Result struct {
 	Identity *Identity   // immutable, because caches share it between requests; nil without a credential
@@ -87,6 +94,7 @@ type Result struct {
 	Issued   Claims      // the token response, which login_action can return
 	Session  *Session    // nil without a session, or if no header sends its properties
 	Query    *string     // if set, the upstream gets this query instead of the request's
+	Watcher  Watcher     // of the login that the request proved; nil: it lasts as long as the request
 
 	// Resume is set by an endpoint that has another request of the same client, which is decided and forwarded in place of this one.
 	Resume *http.Request

@@ -30,7 +30,7 @@ var cells = []cell{
 	{name: "bearer", about: "bearer, one token", goal: 1.5, requests: bearer("/", 1)},
 	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, requests: bearer("/", 10000)},
 	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
-	{name: "session-redis", about: "session in Redis", goal: 2.8, requests: session("/")},
+	{name: "session-redis", about: "session in Redis", goal: 1.4, requests: session("/")},
 	{name: "session-memory", about: "session in memory", goal: 1.5, requests: session("/memory")},
 	{name: "session-cookie", about: "session in cookies", goal: 1.8, requests: session("/cookie")},
 	{name: "refused", about: "no credential: 401", goal: 0.4, want: answer{http.StatusUnauthorized, anySize},

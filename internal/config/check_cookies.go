@@ -140,6 +140,7 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_remember_cookie_name", a.RememberCookieName == b.RememberCookieName},
 		{"session_remember_rolling_timeout", s.RememberRollingTimeout == t.RememberRollingTimeout},
 		{"session_remember_absolute_timeout", s.RememberAbsoluteTimeout == t.RememberAbsoluteTimeout},
+		{"session_near_cache", s.NearCache == t.NearCache},
 		{"session_cookie_path", a.SessionCookie.Path == b.SessionCookie.Path},
 		{"session_cookie_domain", a.SessionCookie.Domain == b.SessionCookie.Domain},
 		{"session_cookie_same_site", a.SessionCookie.SameSite == b.SessionCookie.SameSite},

@@ -19,6 +19,7 @@ type sessions struct {
 	refresh        sessionRefresh
 	route, home    string // the name and the first path of the route
 	reverify       bool   // verify the tokens at each request
+	closeStreams   bool   // a stream ends with its session
 	sameSubject    bool   // session_enforce_same_subject
 	bind           binding
 	properties     bool   // results have the properties of the session
@@ -53,7 +54,7 @@ func newSessions(b *base) *sessions {
 		},
 		route: b.Route, home: b.Base,
 		sameSubject: s.EnforceSameSubject, bind: s.Bind, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
-		reverify: s.Reverify, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
+		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
 
@@ -124,7 +125,9 @@ func (f *sessions) result(r *auth.Request, n int, store sessionStore, opened *se
 	if err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: current.Login.Identity, Header: header, Session: f.describe(opened.ID, current)}, nil
+	return &auth.Result{
+		Identity: current.Login.Identity, Header: header, Session: f.describe(opened.ID, current), Watcher: f.watcher(opened),
+	}, nil
 }
 
 // mayUse returns an error if a request may not use a session.
@@ -136,6 +139,24 @@ func (f *sessions) mayUse(r *auth.Request, n int, s *session.Session) error {
 		return err
 	}
 	return f.checkBinding(r, s)
+}
+
+// watcher returns what watches the session for a stream. It is nil for a session in cookies: no store knows when that ends.
+func (f *sessions) watcher(opened *session.Opened) auth.Watcher {
+	switch {
+	case f.carried != nil:
+		return nil
+	case f.closeStreams:
+		return opened
+	}
+	return keptOpen{opened}
+}
+
+// A keptOpen watches a session for a stream that goes on after its end (session_close_streams: false).
+type keptOpen struct{ *session.Opened }
+
+func (o keptOpen) Watch(used func() bool, _ func()) (stop func()) {
+	return o.Opened.Watch(used, func() {})
 }
 
 // errForeign means that a valid cookie holds a login of another route: it was set on another host, or before the settings

@@ -15,9 +15,11 @@ type SessionSettings struct {
 	SessionCookie      CookieSettings `yaml:",inline" prefix:"session_cookie_"`
 	RememberCookieName string         `yaml:"session_remember_cookie_name" default:"remember"` // before a digest of the session cookie's name
 	RefreshTokens      bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify           bool           `yaml:"reverify" default:"false"`                 // verify the tokens of a session at each request
-	DisableSession     []Method       `yaml:"disable_session"`                          // flows whose success begins no session
-	Bind               []string       `yaml:"session_bind" enum:"ip,scheme,user-agent"` // attributes in which requests must equal the one that began the session
+	Reverify           bool           `yaml:"reverify" default:"false"`             // verify the tokens of a session at each request
+	CloseStreams       bool           `yaml:"session_close_streams" default:"true"` // a stream ends with its session
+	DisableSession     []Method       `yaml:"disable_session"`                      // flows whose success begins no session
+	// Bind has the attributes in which a request must equal the one that began the session.
+	Bind []string `yaml:"session_bind" enum:"ip,scheme,user-agent"`
 	// EnforceSameSubject says that a login ends the browser's logins of other subjects at the same issuer.
 	EnforceSameSubject bool `yaml:"session_enforce_same_subject" default:"false"`
 	// TrustedOrigins may, in addition to the request's own origin, send an Upgrade that a cookie or Basic authenticates.

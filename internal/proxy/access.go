@@ -16,6 +16,7 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	body         *clientBody // nil: the request has no body
+	stream       *stream     // nil: the login isn't watched
 	fromUpstream bool
 	status       int
 	bytes        int64
@@ -43,6 +44,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
+	r.stream.used()
 	return n, err
 }
 

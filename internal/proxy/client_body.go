@@ -41,6 +41,7 @@ type clientBody struct {
 	wholeDeadline time.Time   // of the whole body; zero before the first Read
 	forwarded     bool        // Read has no deadline, and may run in another goroutine than the other methods
 	ended         atomic.Bool // Read has returned io.EOF
+	stream        *stream     // nil: the login isn't watched
 
 	mu       sync.Mutex // held while net/http's body is read
 	finished bool       // finish was called
@@ -78,6 +79,7 @@ func (b *clientBody) read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
+	b.stream.used()
 	if err == io.EOF {
 		b.ended.Store(true)
 		if !b.http1 { // over HTTP/1, net/http has cleared it

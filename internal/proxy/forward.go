@@ -41,6 +41,7 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		ModifyResponse: func(res *http.Response) error {
 			d := decisionFrom(res.Request)
 			d.Route.view.plan.changeResponse(res.Header, d.headerNow())
+			d.stream.answered(res)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -140,6 +140,8 @@ type Decision struct {
 	isResumed     bool          // this is such a request
 	preflight     bool          // a CORS preflight that passes without a credential
 	authOff       bool          // the rule has auth: off, so Authorization is for the upstream
+	watcher       auth.Watcher  // of the login; nil: it isn't watched
+	stream        *stream       // nil: the request isn't forwarded, or the login isn't watched
 	credential    []auth.Param  // the parameters of the request that had the credential
 	session       *auth.Session
 	upstreamQuery *string     // replaces the query for the upstream, unless nil
@@ -161,6 +163,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case d.Answer != nil:
 		g.answer(rec, d)
 	default:
+		s := startStream(rec, d)
+		defer func() {
+			if s.finish() {
+				err = errSessionEnded
+				panic(http.ErrAbortHandler) // net/http closes the connection, or resets the stream
+			}
+		}()
 		err = g.forward(rec, d)
 	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -14,9 +15,20 @@ type sessionField struct {
 	value  func(*auth.Session) any
 }
 
-// sessionProperties has the headers of the values that session_request_headers and session_response_headers can have. The names are those
-// of Kong.
-var sessionProperties = map[string]sessionField{
+// A SessionProperty is a value of session_request_headers and session_response_headers.
+type SessionProperty string
+
+// Choices returns the values.
+func (SessionProperty) Choices(string) (values, defaults []string) {
+	for p := range sessionProperties {
+		values = append(values, string(p))
+	}
+	slices.Sort(values)
+	return values, nil
+}
+
+// sessionProperties has the headers of the properties. The names are those of Kong.
+var sessionProperties = map[SessionProperty]sessionField{
 	"absolute-timeout": {"Session-Absolute-Timeout", func(s *auth.Session) any { return seconds(s.Absolute) }},
 	"audience":         {"Session-Audience", func(s *auth.Session) any { return s.Audience }},
 	"id":               {"Session-Id", sessionID},
@@ -37,7 +49,7 @@ func seconds(left time.Duration) any {
 }
 
 // sessionFields returns the headers of these properties, and the one for the ID, unless its name is empty.
-func sessionFields(properties []string, idHeader string) (all []sessionField) {
+func sessionFields(properties []SessionProperty, idHeader string) (all []sessionField) {
 	for _, name := range properties {
 		all = append(all, sessionProperties[name])
 	}
@@ -68,7 +80,7 @@ func setSessionFields(h http.Header, fields []sessionField, s *auth.Session) (re
 }
 
 // sentSession returns the headers of a list of properties.
-func sentSession(key string, properties []string) (all []check.SentHeader) {
+func sentSession(key string, properties []SessionProperty) (all []check.SentHeader) {
 	for _, name := range properties {
 		all = append(all, check.SentHeader{Key: key, Name: sessionProperties[name].header})
 	}

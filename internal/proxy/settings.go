@@ -48,8 +48,8 @@ type HeaderSettings struct {
 	DownstreamAccessTokenHeader string  `yaml:"downstream_access_token_header"`
 
 	// Properties of the session, each sent as Session-*: to the upstream, and to the client.
-	SessionRequestHeaders  []string `yaml:"session_request_headers" enum:"absolute-timeout,audience,id,idling-timeout,rolling-timeout,subject,timeout"`
-	SessionResponseHeaders []string `yaml:"session_response_headers" enum:"absolute-timeout,audience,id,idling-timeout,rolling-timeout,subject,timeout"`
+	SessionRequestHeaders  []SessionProperty `yaml:"session_request_headers"`
+	SessionResponseHeaders []SessionProperty `yaml:"session_response_headers"`
 
 	Upstream   IdentityHeaders `yaml:",inline" prefix:"upstream_"`
 	Downstream IdentityHeaders `yaml:",inline" prefix:"downstream_"`

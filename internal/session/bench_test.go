@@ -49,11 +49,17 @@ func BenchmarkOpenMemory(b *testing.B) {
 	benchmarkOpen(b, s)
 }
 
-func BenchmarkOpenRedis(b *testing.B) {
+func BenchmarkOpenRedis(b *testing.B) { benchmarkOpenRedis(b, 0) }
+
+func BenchmarkOpenRedisNear(b *testing.B) { benchmarkOpenRedis(b, time.Second) }
+
+func benchmarkOpenRedis(b *testing.B, near time.Duration) {
 	server := redistest.Start(b)
 	s, err := New(Config{
-		Settings: Settings{Storage: "redis", Redis: server.Settings(), IdlingTimeout: usual.idling, RollingTimeout: usual.rolling},
-		Keyring:  mustKeyring(b, secretA),
+		Settings: Settings{
+			Storage: "redis", Redis: server.Settings(), NearCache: near, IdlingTimeout: usual.idling, RollingTimeout: usual.rolling,
+		},
+		Keyring: mustKeyring(b, secretA),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -2,9 +2,13 @@ package session
 
 import (
 	"fmt"
+	"time"
 
 	"sallyport/internal/check"
 )
+
+// maxNearCache is the longest session_near_cache without a warning.
+const maxNearCache = 10 * time.Second
 
 // Check reports what is wrong with the settings, by key. used says that a flow keeps sessions.
 func (s *Settings) Check(c check.Checker, used bool) {
@@ -18,6 +22,10 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	}
 	s.checkFixed(c)
 	s.checkRemember(c)
+	if s.NearCache > maxNearCache && s.Storage == "redis" {
+		c.Warn("session_near_cache", "if a message of Redis is lost, a session goes on for so long after its logout: write 1, or 0 to ask Redis "+
+			"at each request")
+	}
 	for i, secret := range s.Secret {
 		c.Example(fmt.Sprintf("session_secret[%d]", i), secret)
 	}
@@ -48,7 +56,8 @@ func (s *Settings) checkRemember(c check.Checker) {
 	const absolute = "session_remember_absolute_timeout"
 	c.Must(absolute, !s.Remember || s.RememberRollingTimeout > 0 || s.RememberAbsoluteTimeout > 0,
 		"it and session_remember_rolling_timeout are 0, so a stolen cookie works forever: write one of them")
-	c.Must("session_remember", !s.Remember || s.Storage != "cookie", "a session in cookies can't be remembered: write session_storage: redis or memory")
+	c.Must("session_remember", !s.Remember || s.Storage != "cookie",
+		"a session in cookies can't be remembered: write session_storage: redis or memory")
 	for _, key := range []string{"session_remember_rolling_timeout", absolute} {
 		if c.IsSet(key) && !s.Remember {
 			c.Warn(key, "sessions aren't remembered: write session_remember: true, or take it out")

@@ -27,6 +27,7 @@ type memoryStore struct {
 	notes    atomic.Bool // entries stay after their deadline, as notes
 	stop     chan struct{}
 	stopped  sync.WaitGroup
+	watchers watchers[ID]
 
 	mu      sync.RWMutex // guards the fields below
 	entries *cache.ExpiringMap[ID, *memoryEntry]
@@ -125,7 +126,7 @@ func (m *memoryStore) sweep() {
 	defer m.mu.Unlock()
 	now := m.now()
 	for _, s := range m.entries.Sweep(now) {
-		m.unindex(s)
+		m.gone(s)
 	}
 	m.leases.Sweep(now)
 	m.forms.Sweep(now)
@@ -145,6 +146,21 @@ func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
 		s.touch(&m.timeouts, now)
 	}
 	return s.entry, nil
+}
+
+func (m *memoryStore) loadNear(ctx context.Context, id ID) (*entry, error) { return m.load(ctx, id) }
+
+func (m *memoryStore) look(_ context.Context, id ID) (*entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if e := m.current(id); e != nil {
+		return e, nil
+	}
+	return nil, ErrNotFound
+}
+
+func (m *memoryStore) watch(id ID, wake chan<- struct{}) (stop func()) {
+	return m.watchers.add(id, wake)
 }
 
 func (m *memoryStore) add(_ context.Context, id ID, s *Session) error {
@@ -192,7 +208,7 @@ func (m *memoryStore) put(e *entry) {
 	}
 	s.touch(&m.timeouts, m.now())
 	if evicted, full := m.entries.Put(e.id, s); full {
-		m.unindex(evicted)
+		m.gone(evicted)
 		m.warnFull()
 	}
 	if e.session == nil {
@@ -215,8 +231,14 @@ func (m *memoryStore) delete(id ID) *memoryEntry {
 	if !ok {
 		return nil
 	}
-	m.unindex(s)
+	m.gone(s)
 	return s
+}
+
+// gone does what follows the removal of an entry.
+func (m *memoryStore) gone(s *memoryEntry) {
+	m.unindex(s)
+	m.watchers.wake(s.id) // a watch that looks now waits for mu
 }
 
 func (m *memoryStore) lease(_ context.Context, id ID, holder string, life time.Duration) (bool, error) {

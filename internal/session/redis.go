@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,8 @@ import (
 )
 
 // A redisStore stores sealed records in one Redis server, 6.2 or later. It caches each decoded entry together with its record. A
-// request costs one GET, and a record that is unchanged is neither decrypted nor parsed again.
+// request costs one GET, and a record that is unchanged is neither decrypted nor parsed again. For a short time after a GET, requests use
+// the cached entry without asking Redis: see nearCache.
 type redisStore struct {
 	client   *redis.Client
 	prefix   string
@@ -29,33 +29,44 @@ type redisStore struct {
 	log      *slog.Logger
 	decoded  *otter.Cache[ID, *cachedEntry]
 	notes    atomic.Bool // keepNote stores notes
+	near     *nearCache
+	watchers watchers[string] // by digest
+
+	subscribed sync.Once      // begins to listen
+	listening  sync.WaitGroup // listen
+	closing    context.Context
+	stop       context.CancelFunc
 }
 
 // A cachedEntry is a decoded entry.
 type cachedEntry struct {
 	*entry
-	name    string       // the record's key in Redis
-	touched atomic.Int64 // Unix nanoseconds: when its TTL in Redis was last renewed
+	name      string                 // the record's key in Redis
+	group     uint16                 // in the near cache
+	touched   atomic.Int64           // Unix nanoseconds: when its TTL in Redis was last renewed
+	confirmed atomic.Pointer[moment] // of the last answer that it is unchanged; nil: none
 }
 
 const (
-	decodedBytes = 64 << 20         // of all cached entries, approximately
+	decodedBytes = 64 << 20         // of all cached entries, approximately; each counts as 1 KB at least, so they are 65,536 at most
 	decodedIdle  = 10 * time.Minute // how long an unused entry is cached; the time is short because its tokens are in clear text
 )
 
-func newRedisStore(s redis.Settings, t timeouts, k *keyring.Keyring, now func() time.Time, log *slog.Logger) (*redisStore, error) {
-	client, err := s.New(log)
+func newRedisStore(c *Config, t timeouts) (*redisStore, error) {
+	client, err := c.Redis.New(c.Log)
 	if err != nil {
 		return nil, err
 	}
-	return &redisStore{
-		client: client, prefix: s.Prefix, timeouts: t, keyring: k, now: now, log: log,
+	r := &redisStore{
+		client: client, prefix: c.Redis.Prefix, timeouts: t, keyring: c.Keyring, now: c.Now, log: c.Log, near: newNearCache(c.NearCache),
 		decoded: otter.Must(&otter.Options[ID, *cachedEntry]{
 			MaximumWeight:    decodedBytes,
 			Weigher:          func(_ ID, d *cachedEntry) uint32 { return uint32(4*len(d.record)) + 1024 },
 			ExpiryCalculator: otter.ExpiryAccessing[ID, *cachedEntry](decodedIdle),
 		}),
-	}, nil
+	}
+	r.closing, r.stop = context.WithCancel(context.Background())
+	return r, nil
 }
 
 // All keys of one ID have its digest in braces: a Redis Cluster stores them in one slot.
@@ -67,6 +78,9 @@ func (r *redisStore) lock(id ID) string   { return r.key("l:", id.digest()) }
 func (r *redisStore) ping(ctx context.Context) error { return storeError(r.client.Ping(ctx).Err()) }
 
 func (r *redisStore) close() error {
+	r.subscribed.Do(func() {})
+	r.stop()
+	r.listening.Wait()
 	r.decoded.StopAllGoroutines()
 	return r.client.Close()
 }
@@ -81,113 +95,6 @@ func storeError(err error) error {
 	default:
 		return fmt.Errorf("%w: redis: %w", ErrUnavailable, err)
 	}
-}
-
-func (r *redisStore) load(ctx context.Context, id ID) (*entry, error) {
-	cached, ok := r.decoded.GetIfPresent(id)
-	if !ok {
-		return r.loadNew(ctx, id)
-	}
-	same, err := r.unchanged(ctx, cached)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		r.decoded.Invalidate(id)
-		return nil, err
-	case err != nil:
-		return nil, err
-	case same:
-		return cached.entry, nil
-	}
-	return r.loadNew(ctx, id)
-}
-
-// unchanged reports whether the record of a cached entry is still the same in Redis. If a touch is due, the same command renews
-// the record's TTL.
-func (r *redisStore) unchanged(ctx context.Context, cached *cachedEntry) (bool, error) {
-	now, last := r.now(), cached.touched.Load()
-	due := now.UnixNano()-last >= int64(r.timeouts.touchAfter())
-	if due && cached.touched.CompareAndSwap(last, now.UnixNano()) {
-		record, err := r.touch(ctx, cached.entry, now)
-		same := err == nil && record == cached.record
-		if same {
-			r.keepNote(ctx, cached.entry, now)
-		}
-		return same, err
-	}
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
-	if need := len(cached.record) + 2; len(*b) < need { // GetToBuffer also reads the CRLF into the buffer
-		*b = make([]byte, need)
-	}
-	cmd := r.client.GetToBuffer(ctx, cached.name, *b)
-	var timeout net.Error
-	switch err := cmd.Err(); {
-	case err == nil:
-		return string(cmd.Bytes()) == cached.record, nil
-	case errors.Is(err, goredis.Nil), errors.As(err, &timeout) && timeout.Timeout():
-		return false, storeError(err)
-	}
-	// Either the record is longer than the cached one, or a pooled connection was dead; the client does not retry this command.
-	// In both cases the caller reads the record again.
-	return false, nil
-}
-
-// buffers hold records that are only compared.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
-
-// loadNew reads a record that is not cached. The TTL depends on its content, so only now can it be renewed.
-func (r *redisStore) loadNew(ctx context.Context, id ID) (*entry, error) {
-	name := r.record(id)
-	record, err := r.client.Get(ctx, name).Result()
-	if err != nil {
-		return nil, storeError(err)
-	}
-	e, err := r.open(id, name, record)
-	if err != nil {
-		return nil, err
-	}
-	now := r.now()
-	if record, err = r.touch(ctx, e, now); err != nil {
-		return nil, err
-	} else if record != e.record { // it was changed just now
-		if e, err = r.open(id, name, record); err != nil {
-			return nil, err
-		}
-	}
-	r.keepNote(ctx, e, now)
-	r.cache(e, now.UnixNano())
-	return e, nil
-}
-
-// touch records a use of an entry now, and returns the record.
-func (r *redisStore) touch(ctx context.Context, e *entry, now time.Time) (record string, err error) {
-	ttl := ""
-	if r.timeouts.idling > 0 {
-		ttl = life(e.ttl(&r.timeouts, now))
-	}
-	keep := ""
-	if e.session != nil && e.session.Remember != (ID{}) {
-		keep = "keep"
-	}
-	record, err = touchScript.Run(ctx, r.client, r.keysOf(e.id.digest())[:2], r.seconds(), ttl, keep).Text()
-	return record, storeError(err)
-}
-
-// open decodes a record. A record that doesn't open is not a session: another secret sealed it, or it was changed.
-func (r *redisStore) open(id ID, name, record string) (*entry, error) {
-	e, err := open(r.keyring, id, name, record)
-	if err != nil {
-		r.log.Warn("a session in redis is not used", "error", err)
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	return e, nil
-}
-
-// cache caches a decoded entry.
-func (r *redisStore) cache(e *entry, touched int64) {
-	d := &cachedEntry{entry: e, name: r.record(e.id)}
-	d.touched.Store(touched)
-	r.decoded.Set(e.id, d)
 }
 
 func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
@@ -241,8 +148,9 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		return err
 	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(swapScript.Run(ctx, c, r.keysOf(digest), recordOf(old), e.record, ttl, details, copied))
+		return changed(swapScript.Run(ctx, c, r.keysOf(digest), recordOf(old), e.record, ttl, details, r.channel(), digest, copied))
 	})
+	r.changed(digest) // after an error too: it may be done all the same
 	if err != nil {
 		return storeError(err)
 	}
@@ -271,8 +179,9 @@ func loginOf(e *entry) *Login {
 func (r *redisStore) drop(ctx context.Context, old *entry) error {
 	name, digest := r.record(old.id), old.id.digest()
 	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(dropScript.Run(ctx, c, r.keysOf(digest), old.record))
+		return changed(dropScript.Run(ctx, c, r.keysOf(digest), old.record, r.channel(), digest))
 	})
+	r.changed(digest)
 	if err != nil {
 		return storeError(err)
 	}

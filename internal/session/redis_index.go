@@ -150,9 +150,10 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
 	record := r.key("s:", digest)
 	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {
-		n, err = endScript.Run(ctx, c, r.keysOf(digest)).Int()
+		n, err = endScript.Run(ctx, c, r.keysOf(digest), r.channel(), digest).Int()
 		return err
 	})
 	r.dropNote(ctx, digest)
+	r.changed(digest)
 	return n, storeError(err)
 }

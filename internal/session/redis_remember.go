@@ -55,15 +55,17 @@ func (r *redisStore) supersede(ctx context.Context, old, next *entry) (err error
 		}
 		ttl = life(next.ttl(&r.timeouts, r.now()))
 	}
-	keys := r.keysOf(old.id.digest())
+	digest := old.id.digest()
+	keys := r.keysOf(digest)
 	err = r.client.MustWrite(ctx, keys[0], func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(supersedeScript.Run(ctx, c, keys, old.record, record, ttl))
+		return changed(supersedeScript.Run(ctx, c, keys, old.record, record, ttl, r.channel(), digest))
 	})
+	r.changed(digest)
 	if err != nil {
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
-	r.dropNote(ctx, old.id.digest())
+	r.dropNote(ctx, digest)
 	r.unindex(ctx, old.id, old.session, nil)
 	return nil
 }

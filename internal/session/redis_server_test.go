@@ -23,7 +23,7 @@ import (
 
 // commands are the commands that the gate's ACL user needs.
 const commands = "+get +getex +set +del +exists +pexpire +persist +zadd +zrem +zrange +zrandmember +zremrangebyscore " +
-	"+hset +hmget +scan " +
+	"+hset +hmget +getdel +scan +publish +subscribe " +
 	"+eval +evalsha +ping +select"
 
 func TestTLSAndACLUser(t *testing.T) {
@@ -100,12 +100,18 @@ func walk(t *testing.T, s *Sessions) error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.move(ctx, e); err != nil {
+	if e, err = s.move(ctx, e); err != nil {
 		return err
 	}
+	store := s.store.(*redisStore)
+	store.subscribe()
+	await(t, "subscription", func() bool { return store.near.connection.Load() != 0 })
+	messages := &store.near.messages[store.near.group(e.id.digest())]
+	before := messages.Load()
 	if err := s.End(ctx, id); err != nil {
 		return err
 	}
+	await(t, "message", func() bool { return messages.Load() >= before+2 }) // Redis' own, besides that of End
 	s.timeouts.rolling, s.timeouts.absolute = 0, 0
 	s.store.(*redisStore).timeouts = timeouts{idling: time.Hour}
 	for range 2 {
@@ -147,7 +153,7 @@ func TestUnixSocket(t *testing.T) {
 func startTLSRedis(t *testing.T, cert, key string) *redistest.Server {
 	t.Helper()
 	users := filepath.Join(t.TempDir(), "users.acl")
-	acl := "user gate on >gate-password ~sallyport:* -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
+	acl := "user gate on >gate-password ~sallyport:* &sallyport:sessions -@all " + commands + "\nuser default on >test-password ~* &* +@all\n"
 	if err := os.WriteFile(users, []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -267,20 +267,20 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 	}
 	keys := store.keysOf(id.digest())
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, keys, e.record, "next", "", "", "").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, keys, e.record, "next", "", "", "channel", "digest", "").Bool(); !ok || err != nil {
 			t.Errorf("swap: %v, %v", ok, err)
 		}
 	}
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, store.keysOf("new"), "", "left", "60000", "", "").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, store.keysOf("new"), "", "left", "60000", "", "channel", "digest", "").Bool(); !ok || err != nil {
 			t.Errorf("swap of nothing: %v, %v", ok, err)
 		}
 	}
-	if ok, _ := swapScript.Run(ctx, store.client, keys, e.record, "other", "", "", "").Bool(); ok {
+	if ok, _ := swapScript.Run(ctx, store.client, keys, e.record, "other", "", "", "channel", "digest", "").Bool(); ok {
 		t.Error("another change was taken for its own result")
 	}
 	for _, record := range []string{e.record, "left", "next"} {
-		ok, err := dropScript.Run(ctx, store.client, keys, record).Bool()
+		ok, err := dropScript.Run(ctx, store.client, keys, record, "channel", "digest").Bool()
 		if err != nil || ok != (record == "next") {
 			t.Errorf("drop of %q: %v, %v", record, ok, err)
 		}

@@ -126,7 +126,7 @@ func (s *Sessions) resumed(ctx context.Context, next *successor, may func(*Sessi
 	if err != nil {
 		return nil, err
 	}
-	return &Opened{ID: e.id, Session: e.session, Rotated: true}, nil
+	return &Opened{ID: e.id, Session: e.session, Rotated: true, sessions: s}, nil
 }
 
 // resume resumes a session under the lease of its remember ID. It tries again when another request has changed the session.
@@ -185,11 +185,11 @@ func (s *Sessions) begin(ctx context.Context, remember ID, e *entry) (*Opened, e
 	if err := s.store.point(ctx, remember, used, &next); err != nil {
 		return nil, err // the browser keeps the old remember ID, which leads to the new session
 	}
-	return &Opened{ID: id, Session: &next, Rotated: true}, nil
+	return &Opened{ID: id, Session: &next, Rotated: true, sessions: s}, nil
 }
 
-// EndRemembered ends the session of a remember ID, for its user, if may is true for it. After that the remember ID leads nowhere. It returns
-// the session that ended, or nil. It waits up to 2 s for a request that is resuming the session.
+// EndRemembered ends the session of a remember ID, for its user, if may is true for it. After that the remember ID leads nowhere. It
+// returns the session that ended, or nil. It waits up to 2 s for a request that is resuming the session.
 func (s *Sessions) EndRemembered(ctx context.Context, remember ID, may func(*Login) bool) (ended *Session, err error) {
 	wait, cancel := context.WithTimeout(ctx, s.timing.logout)
 	defer cancel()

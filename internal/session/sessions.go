@@ -24,7 +24,7 @@ type Sessions struct {
 	mu      sync.Mutex // guards updates and closed
 	updates map[ID]*update
 	closed  bool
-	running sync.WaitGroup  // updates
+	running sync.WaitGroup  // updates and watches
 	closing context.Context // done when Close begins
 	stop    context.CancelFunc
 }
@@ -56,7 +56,7 @@ func New(c Config) (*Sessions, error) {
 		}
 		return s, nil
 	}
-	store, err := newRedisStore(c.Redis, t, c.Keyring, c.Now, c.Log)
+	store, err := newRedisStore(&c, t)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func newSessions(store store, t timeouts, now func() time.Time, log *slog.Logger
 // Ping returns an error if the store does not answer.
 func (s *Sessions) Ping(ctx context.Context) error { return s.store.ping(ctx) }
 
-// Close waits for running updates and closes the store's connections. Sessions in memory are lost.
+// Close waits for running updates, ends streams and closes the store's connections. Sessions in memory are lost.
 func (s *Sessions) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -163,10 +163,14 @@ func (s *Sessions) markReplaced(ctx context.Context, old ID, now time.Time) erro
 	return nil
 }
 
-// read returns the entry of an ID's session. It follows a rotated ID to its successor.
+// read returns the entry of an ID's session, as the store has it now. It follows a rotated ID to its successor.
 func (s *Sessions) read(ctx context.Context, id ID) (*entry, error) {
+	return s.follow(ctx, id, store.load)
+}
+
+func (s *Sessions) follow(ctx context.Context, id ID, load func(store, context.Context, ID) (*entry, error)) (*entry, error) {
 	for range attempts {
-		e, err := s.store.load(ctx, id)
+		e, err := load(s.store, ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -189,10 +193,13 @@ type Opened struct {
 	ID      ID
 	Session *Session
 	Rotated bool // ID is not the one that was opened: the browser needs a new cookie
+
+	sessions *Sessions
 }
 
 // Open returns the session of an ID. The error wraps ErrNotFound if the session doesn't exist, has ended or can't be decrypted;
-// ErrReplaced if the browser was given another ID; ErrUnavailable if the store can't be reached.
+// ErrReplaced if the browser was given another ID; ErrUnavailable if the store can't be reached. The session may have ended at another
+// replica up to session_near_cache ago.
 //
 // After 3/4 of the rolling timeout Open rotates the session. The old ID is accepted for another 10 s and leads to the new one, so
 // that concurrent requests keep their session and all get the same cookie.
@@ -203,7 +210,7 @@ func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
 // OpenIf is Open for a request that may not use every session. If may returns an error, the session stays as it is, and OpenIf returns that
 // error: a rotation would take the session from the browser that may use it.
 func (s *Sessions) OpenIf(ctx context.Context, id ID, may func(*Session) error) (*Opened, error) {
-	e, err := s.read(ctx, id)
+	e, err := s.follow(ctx, id, store.loadNear)
 	if err == nil {
 		err = may(e.session)
 	}
@@ -215,10 +222,10 @@ func (s *Sessions) OpenIf(ctx context.Context, id ID, may func(*Session) error) 
 			return nil, err
 		}
 	}
-	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id}, nil
+	return &Opened{ID: e.id, Session: e.session, Rotated: e.id != id, sessions: s}, nil
 }
 
-// Peek returns the session of an ID as Open does, but never rotates it.
+// Peek returns the session of an ID as the store has it now, and never rotates it.
 func (s *Sessions) Peek(ctx context.Context, id ID) (*Session, error) {
 	e, err := s.read(ctx, id)
 	if err != nil {

@@ -12,6 +12,17 @@ type store interface {
 	// absolute timeout, and until when a successor may be followed.
 	load(ctx context.Context, id ID) (*entry, error)
 
+	// loadNear is load, but the entry may be a copy that the store confirmed up to session_near_cache ago. Only what serves a request
+	// may use it, never what changes or ends a session.
+	loadNear(ctx context.Context, id ID) (*entry, error)
+
+	// look is load, but it records no use.
+	look(ctx context.Context, id ID) (*entry, error)
+
+	// watch lets the store send to wake, a channel with a buffer, after the entry of an ID was replaced or deleted. A store of several
+	// replicas may miss a change.
+	watch(id ID, wake chan<- struct{}) (stop func())
+
 	// index adds a session to the index, so that a logout finds it. This is done before add, and before a swap that changes its keys.
 	index(ctx context.Context, id ID, s *Session) error
 

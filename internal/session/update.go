@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// timing is how long Update waits.
+// timing is how long Update and Watch wait.
 type timing struct {
 	lease    time.Duration // the life of a lease whose holder has died
 	wait     time.Duration // for a lease that another replica holds
@@ -16,10 +16,12 @@ type timing struct {
 	save     time.Duration // how long it tries to save a refreshed session
 	minPause time.Duration // after the first failed attempt; the pause doubles each time
 	maxPause time.Duration
+	look     time.Duration // between two looks at the session of a stream, without a message
 }
 
 var defaultTiming = timing{
-	lease: 5 * time.Second, wait: 15 * time.Second, logout: 2 * time.Second, save: time.Minute, minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond,
+	lease: 5 * time.Second, wait: 15 * time.Second, logout: 2 * time.Second, save: time.Minute,
+	minPause: 20 * time.Millisecond, maxPause: 250 * time.Millisecond, look: 30 * time.Second,
 }
 
 // A Refresh refreshes a session and returns the new one. It returns current itself if nothing is to do, because another request

@@ -25,7 +25,7 @@ import (
 // ACL is what the gate's ACL user may do: the commands, the keys and the channels that it needs. The page configs/redis.md has the same
 // text. Each server that is started here has a user with it, and Settings has the user's name and password.
 const ACL = "~sallyport:* resetchannels &sallyport:* -@all " +
-	"+get +getex +set +del +exists +pexpire +pttl +persist +scan +hget +hmget +hset +hgetall " +
+	"+get +getex +set +del +exists +pexpire +pttl +persist +scan +hget +hmget +getdel +hset +hgetall " +
 	"+zadd +zrem +zrange +zcard +zrandmember +zremrangebyscore +eval +evalsha +multi +exec " +
 	"+publish +subscribe +unsubscribe +wait +ping +select +info +asking +cluster|slots"
 
