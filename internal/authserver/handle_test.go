@@ -52,7 +52,7 @@ func TestTags(t *testing.T) {
 			t.Errorf("%q: made with the tag %q, read with %q, expected %q", made.text, made.tag, read.tag, tagOf(family))
 		}
 	}
-	if m.make(accessHandle, "").tag == m.make(accessHandle, "").tag {
+	if first, second := m.make(accessHandle, ""), m.make(accessHandle, ""); first.tag == second.tag {
 		t.Error("two tokens without a family have one tag")
 	}
 }

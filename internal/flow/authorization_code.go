@@ -67,6 +67,7 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 	}
 	f.forms = newKeptForms(b, sessions)
 	f.loop = &loginLoop{f.cookies, sessions.sessionCookies, f.paths, f.now}
+	sessions.loop = f.loop
 	if b.MultiIssuer {
 		f.hidden = []string{of[IssuersSettings](b.view).LoginIssuerArg}
 	}

@@ -35,14 +35,29 @@ type loginLoop struct {
 // The count needs no request of its own to see whether the browser keeps cookies: a browser that keeps none has sent none to the
 // redirection endpoint, where its login ends.
 func (f *loginLoop) countLogin(h http.Header, r *auth.Request, next string) error {
-	name := f.cookies.cookie.fullName(r) + loginCountSuffix
 	count, _ := f.recentLogins(r)
-	sealed, err := f.cookies.keyring.Seal(name, fmt.Appendf(nil, "%d %d %s", count+1, f.now().Unix(), pageDigest(next)))
+	return f.setCount(h, r, count+1, pageDigest(next))
+}
+
+// setCount sets the cookie that counts logins.
+func (f *loginLoop) setCount(h http.Header, r *auth.Request, count int, page string) error {
+	name := f.cookies.cookie.fullName(r) + loginCountSuffix
+	sealed, err := f.cookies.keyring.Seal(name, fmt.Appendf(nil, "%d %d %s", count, f.now().Unix(), page))
 	if err == nil {
 		c := wholeSiteCookie(f.cookies.cookie)
 		c.set(h, r, name, sealed, int(repeatedLoginWindow.Seconds()))
 	}
 	return err
+}
+
+// cookieCleared notes that the gate deletes the session's cookie, so the next request of the browser comes without it. The count stays.
+func (f *loginLoop) cookieCleared(h http.Header, r *auth.Request) {
+	if f == nil { // the route has no login
+		return
+	}
+	if count, page := f.recentLogins(r); page != "" {
+		f.setCount(h, r, count, "") // on an error the user sees a page that says to try again
+	}
 }
 
 // wholeSiteCookie returns the cookie of logins for every path and without a domain, because the configured path or domain

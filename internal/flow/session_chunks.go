@@ -89,6 +89,9 @@ func (f *sessionCookies) clearChunks(r *auth.Request, n int, stale bool) http.He
 			c.set(h, r, session.ChunkName(c.fullName(r), index), "", -1)
 		}
 	}
+	if !stale {
+		f.loop.cookieCleared(h, r)
+	}
 	return h
 }
 

@@ -21,6 +21,7 @@ type sessionCookies struct {
 	cookies  []cookie // by the index of client_id
 	remember []cookie // likewise; nil: sessions aren't remembered
 	audience string
+	loop     *loginLoop // nil: the route has no login
 }
 
 // matches reports whether a session is a login of the client with index n, at this route's issuer and session_audience.
@@ -156,5 +157,6 @@ func (f *sessionCookies) clearCookie(r *auth.Request, n int) http.Header {
 	}
 	c, h := &f.cookies[n], http.Header{}
 	c.set(h, r, c.fullName(r), "", -1)
+	f.loop.cookieCleared(h, r)
 	return h
 }

@@ -30,7 +30,7 @@ func TestCookieKeepsEverything(t *testing.T) {
 				t.Errorf("got %+v, expected %+v", opened.Session.Login, login)
 			}
 		}
-		if r.open(j, b).Session != r.open(j, b).Session {
+		if first, second := r.open(j, b).Session, r.open(j, b).Session; first != second {
 			t.Error("equal cookies were decoded again")
 		}
 		for name, value := range j {

@@ -31,8 +31,8 @@ const ACL = "~sallyport:* resetchannels &sallyport:* -@all " +
 
 // The name and the password of the user with ACL.
 const (
-	username = "gate"
-	password = "gate-password"
+	username = "limited"
+	password = "a-password"
 )
 
 // A Server is a Redis process with a loopback port, a Unix socket and a directory of its own.
