@@ -163,7 +163,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring,
 		Route: c.Name, Base: c.Route.Paths[0], Paths: c.Route.Paths,
 		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
-		AllSessions: b.state.allSessions,
+		AllSessions: b.state.allSessions, SendsSession: i.OIDC.Headers.SendsSession(),
 	}, nil
 }
 
@@ -254,6 +254,7 @@ func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)
 	}
+	s = s.ForStore()
 	return take(b, &b.state.sessions, s, func() (*sessionSet, error) {
 		if s.Storage == "memory" && !generated {
 			b.log.Warn("sessions are in memory, so another replica neither has them nor hears of a logout here; "+

@@ -135,6 +135,11 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_idling_timeout", s.IdlingTimeout == t.IdlingTimeout},
 		{"session_rolling_timeout", s.RollingTimeout == t.RollingTimeout},
 		{"session_absolute_timeout", s.AbsoluteTimeout == t.AbsoluteTimeout},
+		{"session_bind", sameNames(a.SessionSettings.Bind, b.SessionSettings.Bind)},
+		{"session_remember", s.Remember == t.Remember},
+		{"session_remember_cookie_name", a.RememberCookieName == b.RememberCookieName},
+		{"session_remember_rolling_timeout", s.RememberRollingTimeout == t.RememberRollingTimeout},
+		{"session_remember_absolute_timeout", s.RememberAbsoluteTimeout == t.RememberAbsoluteTimeout},
 		{"session_near_cache", s.NearCache == t.NearCache},
 		{"session_cookie_path", a.SessionCookie.Path == b.SessionCookie.Path},
 		{"session_cookie_domain", a.SessionCookie.Domain == b.SessionCookie.Domain},
@@ -144,4 +149,10 @@ func sharedBySessions(a, b *flow.Settings) []comparison {
 		{"session_cookie_single_process", s.CookieSingleProcess == t.CookieSingleProcess},
 		{"refresh_tokens", a.RefreshTokens == b.RefreshTokens},
 	}
+}
+
+// sameNames reports whether two lists have the same names, in any order.
+func sameNames(a, b []string) bool {
+	sorted := func(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+	return slices.Equal(sorted(a), sorted(b))
 }

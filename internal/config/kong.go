@@ -5,7 +5,6 @@ var kongObjects = []string{"principals", "proof_of_possession_mtls_from_header"}
 
 const (
 	noMemcached = "write session_storage: redis, and redis: {host: ...}"
-	noRemember  = "for longer sessions write session_rolling_timeout and session_absolute_timeout; take it out"
 	noDPoP      = "proofs of possession aren't checked; take it out"
 	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, " +
 		"with off they are accepted without a proof"
@@ -32,24 +31,11 @@ var kong = []refusal{
 
 	{"principals", "{enabled: false}", "it is a directory of Kong; take it out"},
 
-	{"session_remember", "false", noRemember},
-	{"session_remember_cookie_name", "remember", noRemember},
-	{"session_remember_rolling_timeout", "604800", noRemember},
-	{"session_remember_absolute_timeout", "2592000", noRemember},
-	{"session_bind", "[]", "a session isn't bound to the client's address or browser, which can change; take it out"},
-	{"session_hash_storage_key", "true", "the store sees only a hash of the session ID"},
-	{"session_store_metadata", "true", "sessions are always indexed by subject"},
-	{"session_hash_subject", "true", "the index holds only hashes"},
-	{"session_enforce_same_subject", "false", "the audiences in one session are independent; take it out"},
-	{"session_request_headers session_response_headers", "[]", "properties of a session aren't sent; take it out"},
 	{"session_memcached_host", "127.0.0.1", noMemcached},
 	{"session_memcached_port", "11211", noMemcached},
 	{"session_memcached_socket session_memcached_prefix", "", noMemcached},
 	{"session_memcached_ssl", "false", noMemcached},
 	{"session_memcached_ssl_verify", "true", noMemcached},
-
-	{"upstream_session_id_header downstream_session_id_header", "",
-		"a session ID never leaves the gate: write upstream_headers: [{header: X-Session, path: [sid]}]"},
 
 	{"unauthorized_destroy_session", "true",
 		"a request with a valid session isn't refused with 401, and a session whose tokens can't be refreshed ends; take it out"},

@@ -19,6 +19,7 @@ var perIssuerNames = map[string]string{
 	"logout_query_arg":               "the session is known",
 	"revocation_token_param_name":    "of a request to the issuer",
 	"session_cookie_name":            "the gate sets it, and the session has the issuer",
+	"session_remember_cookie_name":   "likewise",
 }
 
 // TestPlacesAreKnown checks that each setting that names a place in requests has the tag place, or is in perIssuerNames.

@@ -22,6 +22,7 @@ type Deps struct {
 	Paths          []string          // all paths of the route
 	HashKey        []byte            // the key of hashes under which credentials are cached
 	MultiIssuer    bool              // the route has a list of issuers
+	SendsSession   bool              // headers send properties of the session
 	AuthServer     *authserver.Server
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers

@@ -119,12 +119,17 @@ func (l *logoutEndpoint) end(r *auth.Request) (first *auth.Identity, header http
 		if err == nil {
 			err = failed
 		}
+		identity, failed = l.endRemembered(r, n, identity)
+		if err == nil {
+			err = failed
+		}
 		if first == nil {
 			first = identity
 		}
 		if len(f.cookies) == 1 || f.has(r, n) {
 			header = auth.MergeHeader(header, f.clearCookie(r, n))
 		}
+		header = f.clearRemember(header, r, n)
 	}
 	return first, header, err
 }
@@ -142,7 +147,7 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 		f.store.Forget(context.WithoutCancel(r.Context()), id) // on an error the note expires by itself
 		return nil, nil
 	}
-	if err == nil && !f.matches(n, found) {
+	if err == nil && (!f.matches(n, found) || f.checkBinding(r, found) != nil) {
 		return nil, nil
 	}
 	var ended *session.Session
@@ -155,10 +160,27 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	if ended != nil { // it was perhaps refreshed meanwhile, and then has other tokens
 		found = ended
 	}
-	login := &found.Login
+	return l.loggedOut(r, found), nil
+}
+
+// endRemembered ends the login of one client that the request's remember cookie has. It returns its identity, unless a login ended before.
+func (l *logoutEndpoint) endRemembered(r *auth.Request, n int, before *auth.Identity) (*auth.Identity, error) {
+	ended, err := l.sessions.endRemembered(r, n)
+	if err != nil {
+		return before, l.notConfirmed(r, err)
+	}
+	if ended == nil {
+		return before, nil
+	}
+	return cmp.Or(before, l.loggedOut(r, ended)), nil
+}
+
+// loggedOut logs a logout, revokes the tokens and returns the identity.
+func (l *logoutEndpoint) loggedOut(r *auth.Request, ended *session.Session) *auth.Identity {
+	login := &ended.Login
 	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
 	l.revoke(r, login.Identity)
-	return login.Identity, nil
+	return login.Identity
 }
 
 // notConfirmed refuses a logout whose login is perhaps not over. The answer clears the cookie all the same, so the link goes on to the

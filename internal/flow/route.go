@@ -77,6 +77,9 @@ func (r *Route) add(b *builtPart) {
 				r.CookieNames = append(r.CookieNames, session.ChunkName(prefix+name, index))
 			}
 		}
+		for _, name := range s.rememberNames(s.view(), loginIDOf(s.view()), b.MultiIssuer) {
+			r.CookieNames = append(r.CookieNames, prefix+name)
+		}
 		r.CookiePrefixes = append(r.CookiePrefixes, prefix+login.name)
 	}
 }

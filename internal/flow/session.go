@@ -20,6 +20,10 @@ type sessions struct {
 	route, home    string // the name and the first path of the route
 	reverify       bool   // verify the tokens at each request
 	closeStreams   bool   // a stream ends with its session
+	sameSubject    bool   // session_enforce_same_subject
+	bind           binding
+	properties     bool   // results have the properties of the session
+	configured     string // session_audience as it is configured
 	trustedOrigins []string
 	now            func() time.Time
 	log            *slog.Logger
@@ -42,7 +46,7 @@ func newSessions(b *base) *sessions {
 	return &sessions{
 		sessionCookies: &sessionCookies{
 			clients: b.clients, store: b.Sessions, carried: b.Sessions.Cookies(), keyring: b.Keyring,
-			cookies: newSessionCookies(s, id, b.MultiIssuer), audience: id.audience,
+			cookies: newSessionCookies(s, id, b.MultiIssuer), remember: newRememberCookies(b, s, id), audience: id.audience,
 		},
 		refresh: sessionRefresh{
 			clients: b.clients, on: s.refreshes(of[session.Settings](b.view)), leeway: of[oidc.IssuerSettings](b.view).Leeway,
@@ -50,6 +54,7 @@ func newSessions(b *base) *sessions {
 			now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
+		sameSubject: s.EnforceSameSubject, bind: s.Bind, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
 		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
@@ -77,11 +82,14 @@ func (f *sessions) Authenticate(r *auth.Request) (*auth.Result, error) {
 // authenticate tries the cookie of one client's login.
 func (f *sessions) authenticate(r *auth.Request, n int) (*auth.Result, error) {
 	store, id, ok := f.find(r, n)
-	if !ok {
-		return nil, f.noSession(r, n)
-	}
 	for range maxResumes {
-		res, err := f.resume(r, n, store, id)
+		var res *auth.Result
+		var err error
+		if ok {
+			res, err = f.resume(r, n, store, id)
+		} else {
+			res, err = f.resumeRemembered(r, n, f.noSession(r, n))
+		}
 		if !errors.Is(err, session.ErrChanged) {
 			return res, err
 		}
@@ -95,16 +103,18 @@ const maxResumes = 3
 // resume returns the identity of a session. Its error is session.ErrChanged if another request changed the session
 // meanwhile.
 func (f *sessions) resume(r *auth.Request, n int, store sessionStore, id session.ID) (*auth.Result, error) {
-	opened, err := store.Open(r.Context(), id)
-	if err == nil && !f.matches(n, opened.Session) {
-		err = errForeign
+	opened, err := store.OpenIf(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
+	if errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced) {
+		return f.resumeRemembered(r, n, f.sessionError(r, n, err))
 	}
 	if err != nil {
 		return nil, f.sessionError(r, n, err)
 	}
-	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
-		return nil, err
-	}
+	return f.result(r, n, store, opened)
+}
+
+// result returns the identity of an opened session, whose tokens it refreshes and verifies where that is due.
+func (f *sessions) result(r *auth.Request, n int, store sessionStore, opened *session.Opened) (*auth.Result, error) {
 	current, err := f.refresh.ensureFresh(r.Context(), store, opened)
 	if err == nil {
 		err = f.checkTokens(r.Context(), store, opened.ID, current)
@@ -116,7 +126,20 @@ func (f *sessions) resume(r *auth.Request, n int, store sessionStore, id session
 	if err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: current.Login.Identity, Header: header, Watcher: f.watcher(opened)}, nil
+	return &auth.Result{
+		Identity: current.Login.Identity, Header: header, Session: f.describe(opened.ID, current), Watcher: f.watcher(opened),
+	}, nil
+}
+
+// mayUse returns an error if a request may not use a session.
+func (f *sessions) mayUse(r *auth.Request, n int, s *session.Session) error {
+	if !f.matches(n, s) {
+		return errForeign
+	}
+	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
+		return err
+	}
+	return f.checkBinding(r, s)
 }
 
 // watcher returns what watches the session for a stream. It is nil for a session in cookies: no store knows when that ends.

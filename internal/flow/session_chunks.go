@@ -15,7 +15,7 @@ import (
 // *session.Carried in the cookie itself.
 type sessionStore interface {
 	Start(ctx context.Context, old *session.ID, l session.Login) (session.ID, *session.Session, error)
-	Open(ctx context.Context, id session.ID) (*session.Opened, error)
+	OpenIf(ctx context.Context, id session.ID, may func(*session.Session) error) (*session.Opened, error)
 	Update(ctx context.Context, id session.ID, refresh session.Refresh, discard session.Discard) (*session.Session, error)
 	Peek(ctx context.Context, id session.ID) (*session.Session, error)
 	EndLogin(ctx context.Context, id session.ID) (*session.Session, error)

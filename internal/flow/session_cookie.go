@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/keyring"
@@ -18,6 +19,7 @@ type sessionCookies struct {
 	carried  *session.CookieSessions // nil unless session_storage is cookie
 	keyring  *keyring.Keyring
 	cookies  []cookie // by the index of client_id
+	remember []cookie // likewise; nil: sessions aren't remembered
 	audience string
 	loop     *loginLoop // nil: the route has no login
 }
@@ -30,7 +32,12 @@ func (f *sessionCookies) matches(n int, s *session.Session) bool {
 
 // id returns the session ID in the cookie of one client's login.
 func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
-	name := f.cookies[n].fullName(r)
+	return f.idIn(r, &f.cookies[n])
+}
+
+// idIn returns the ID in a cookie.
+func (f *sessionCookies) idIn(r *auth.Request, c *cookie) (id session.ID, ok bool) {
+	name := c.fullName(r)
 	values := r.CookieValues(name)
 	for _, value := range values[:min(len(values), maxCookies)] {
 		if id, ok := f.keyring.OpenID(name, value); ok {
@@ -43,7 +50,7 @@ func (f *sessionCookies) id(r *auth.Request, n int) (id session.ID, ok bool) {
 // sentBy reports whether the request has a cookie of one of the route's logins.
 func (f *sessionCookies) sentBy(r *auth.Request) bool {
 	for n := range f.cookies {
-		if f.has(r, n) {
+		if _, remembered := f.remembered(r, n); remembered || f.has(r, n) {
 			return true
 		}
 	}
@@ -62,20 +69,28 @@ func (f *sessionCookies) isLoggedIn(r *auth.Request) bool {
 	return false
 }
 
-// setCookie returns the header that sets the cookie of one client's login: the ID s has in the store, or s itself in chunks.
+// setCookie returns the header that sets the cookie of one client's login, and its remember cookie: the ID s has in the store, or s itself
+// in chunks.
 func (f *sessionCookies) setCookie(r *auth.Request, n int, id session.ID, s *session.Session) (http.Header, error) {
 	if f.carried != nil {
 		return f.setChunks(r, n, s)
 	}
-	c := &f.cookies[n]
+	h := http.Header{}
+	err := f.setID(h, r, &f.cookies[n], id, 0)
+	if left := f.store.Remembered(s); err == nil && len(f.remember) > 0 && left >= time.Second {
+		err = f.setID(h, r, &f.remember[n], s.Remember, int(left/time.Second))
+	}
+	return h, err
+}
+
+// setID adds a Set-Cookie header with an ID.
+func (f *sessionCookies) setID(h http.Header, r *auth.Request, c *cookie, id session.ID, maxAge int) error {
 	name := c.fullName(r)
 	value, err := f.keyring.SignID(name, id)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.set(h, r, name, value, maxAge)
 	}
-	h := http.Header{}
-	c.set(h, r, name, value, 0)
-	return h, nil
+	return err
 }
 
 // Review removes from the header of an answer the session cookies that a newer login of the same browser has replaced since
@@ -102,10 +117,11 @@ func (f *sessionCookies) Review(r *auth.Request, header http.Header, forwarded b
 func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) bool {
 	pair, _, _ := strings.Cut(line, ";")
 	name, value, _ := strings.Cut(pair, "=")
-	n := slices.IndexFunc(f.cookies, func(c cookie) bool { return c.fullName(r) == name })
+	named := func(c cookie) bool { return c.fullName(r) == name }
+	n := slices.IndexFunc(f.cookies, named)
 	switch {
 	case n < 0:
-		return true
+		return !forwarded || !slices.ContainsFunc(f.remember, named) || f.mayRemember(r, name, value)
 	case value == "":
 		return f.mayClear(r, n, forwarded)
 	case !forwarded:

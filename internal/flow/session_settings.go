@@ -11,12 +11,17 @@ import (
 
 // SessionSettings are the attributes of the session cookie, and what sessions do in addition to authentication.
 type SessionSettings struct {
-	SessionCookieName string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
-	SessionCookie     CookieSettings `yaml:",inline" prefix:"session_cookie_"`
-	RefreshTokens     bool           `yaml:"refresh_tokens" default:"true"`
-	Reverify          bool           `yaml:"reverify" default:"false"`             // verify the tokens of a session at each request
-	CloseStreams      bool           `yaml:"session_close_streams" default:"true"` // a stream ends with its session
-	DisableSession    []Method       `yaml:"disable_session"`                      // flows whose success begins no session
+	SessionCookieName  string         `yaml:"session_cookie_name"` // default: session_ and 8 hex digits of issuer, client and audience
+	SessionCookie      CookieSettings `yaml:",inline" prefix:"session_cookie_"`
+	RememberCookieName string         `yaml:"session_remember_cookie_name" default:"remember"` // a digest of the cookie's name is appended
+	RefreshTokens      bool           `yaml:"refresh_tokens" default:"true"`
+	Reverify           bool           `yaml:"reverify" default:"false"`             // verify the tokens of a session at each request
+	CloseStreams       bool           `yaml:"session_close_streams" default:"true"` // a stream ends with its session
+	DisableSession     []Method       `yaml:"disable_session"`                      // flows whose success begins no session
+	// Bind has the attributes in which a request must equal the one that began the session.
+	Bind []string `yaml:"session_bind" enum:"ip,scheme,user-agent"`
+	// EnforceSameSubject says that a login ends the browser's logins of other subjects at the same issuer.
+	EnforceSameSubject bool `yaml:"session_enforce_same_subject" default:"false"`
 	// TrustedOrigins may, in addition to the request's own origin, send an Upgrade that a cookie or Basic authenticates.
 	TrustedOrigins []string `yaml:"trusted_origins"`
 }
@@ -77,6 +82,18 @@ func newSessionCookies(s *SessionSettings, id loginID, multiIssuer bool) (all []
 	return all
 }
 
+// rememberNames returns the names of a route's remember cookies without their prefix, by the index of client_id: each has the digest of the
+// session cookie to which it belongs. It returns nil if sessions aren't remembered.
+func (s *SessionSettings) rememberNames(v view, id loginID, multiIssuer bool) (names []string) {
+	if !of[session.Settings](v).Remember {
+		return nil
+	}
+	for n, name := range s.cookieNames(id, multiIssuer) {
+		names = append(names, s.RememberCookieName+"_"+loginDigest(id.issuer, oidc.At(id.clients, n), id.audience+"\x00"+name))
+	}
+	return names
+}
+
 // checkSession reports mistakes in the settings of sessions and logouts.
 func checkSession(v view, c check.Checker, x *kindContext) {
 	s, login := of[SessionSettings](v), of[AuthorizationCodeSettings](v)
@@ -85,6 +102,9 @@ func checkSession(v view, c check.Checker, x *kindContext) {
 	c.One("session_cookie_name", s.SessionCookieName, check.CookieName)
 	c.Must("session_cookie_name", s.SessionCookieName == "" || s.SessionCookieName != login.AuthorizationCookieName,
 		"the login cookie has this name too: choose another one")
+	c.Must("session_enforce_same_subject", !s.EnforceSameSubject || of[session.Settings](v).Storage != "cookie",
+		"other logins in cookies can't be ended: write session_storage: redis or memory")
+	c.One("session_remember_cookie_name", s.RememberCookieName, check.CookieName)
 	s.SessionCookie.check(c, "session_cookie_", &x.Route)
 	if c.IsSet("refresh_tokens") && s.RefreshTokens && !s.refreshes(of[session.Settings](v)) {
 		c.Warn("refresh_tokens", "with session_storage: cookie tokens are refreshed only with session_cookie_single_process: true, "+

@@ -13,31 +13,58 @@ import (
 )
 
 // begin starts a session with a new ID for a login of the client with index n, and ends the session that the browser had. It
-// returns the header that sets the cookie. The error is an *auth.Error.
-func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, error) {
-	var before *session.ID
-	store, old, ok := f.find(r, n)
-	if ok {
-		before = &old
+// returns the header that sets the cookie, and the session's properties. The error is an *auth.Error.
+func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, *auth.Session, error) {
+	if err := f.endOtherSubjects(r, identity); err != nil {
+		return nil, nil, err
 	}
-	id, s, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
+	if _, err := f.endRemembered(r, n); err != nil {
+		return nil, nil, auth.Unavailable("session_store_unavailable", err)
+	}
+	store, before, err := f.before(r, n)
+	if err != nil {
+		return nil, nil, storeError(err)
+	}
+	id, begun, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
-		Identity: identity, Route: f.route, Client: r.ClientAddr, Began: f.began(identity, n), Obtained: f.now(),
+		Identity: identity, Route: f.route, Client: r.ClientAddr, Bound: f.bind.of(r), Began: f.began(identity, n), Obtained: f.now(),
 	})
 	switch {
 	case errors.Is(err, session.ErrLoggedOut):
-		return nil, &auth.Error{
+		return nil, nil, &auth.Error{
 			Status: http.StatusUnauthorized, Reason: "logged_out_during_login", Title: "Logged out", Err: err,
 			Description: "You were logged out while you were logging in.", Link: r.Origin + f.home, Action: "Log in again",
 		}
 	case err != nil:
-		return nil, storeError(err)
+		return nil, nil, storeError(err)
 	}
-	header, err := f.setCookie(r, n, id, s)
+	header, err := f.setCookie(r, n, id, begun)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, nil, storeError(err)
 	}
-	return header, nil
+	return header, f.describe(id, begun), nil
+}
+
+// before returns where the login begins, and the ID of the session that the browser had, which a login ends. The ID is nil if the request
+// may not use that session: who stole a cookie can't end the session of its owner by logging in.
+func (f *sessions) before(r *auth.Request, n int) (sessionStore, *session.ID, error) {
+	store, id, ok := f.find(r, n)
+	if !ok {
+		return store, nil, nil
+	}
+	if len(f.bind) == 0 {
+		return store, &id, nil
+	}
+	s, err := store.Peek(r.Context(), id)
+	switch {
+	case errors.Is(err, session.ErrUnavailable):
+		return nil, nil, err
+	case err != nil || f.bind.differs(r, &s.Login) == "":
+		return store, &id, nil
+	case f.carried != nil:
+		return f.carried.Read(f.cookies[n].fullName(r), nil), nil, nil // as if the request had no cookie
+	}
+	return store, nil, nil
 }
 
 // began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came
@@ -60,11 +87,12 @@ func (f *sessions) start(k *Kind) auth.Step {
 		if k.clientRefreshes { // if both the client and the session used the refresh token, the second use would end the grant
 			identity.Tokens.RefreshToken = ""
 		}
-		header, err := f.begin(r, f.clients.chosenIndex(r), &identity)
+		header, begun, err := f.begin(r, f.clients.chosenIndex(r), &identity)
 		if err != nil {
 			return nil, err
 		}
 		out := *res
+		out.Session = begun
 		out.Header = auth.MergeHeader(header, res.Header)
 		return &out, nil
 	}

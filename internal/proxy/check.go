@@ -59,12 +59,14 @@ func (h *HeaderSettings) SentUpstream() []check.SentHeader {
 	if h.UpstreamAccessTokenHeader != nil {
 		all = append(all, check.SentHeader{Key: "upstream_access_token_header", Name: *h.UpstreamAccessTokenHeader})
 	}
+	all = append(all, sentSession("session_request_headers", h.SessionRequestHeaders)...)
 	return append(all, h.Upstream.sent("upstream_")...)
 }
 
 func (h *HeaderSettings) sentDownstream() []check.SentHeader {
-	token := check.SentHeader{Key: "downstream_access_token_header", Name: h.DownstreamAccessTokenHeader}
-	return append([]check.SentHeader{token}, h.Downstream.sent("downstream_")...)
+	all := []check.SentHeader{{Key: "downstream_access_token_header", Name: h.DownstreamAccessTokenHeader}}
+	all = append(all, sentSession("session_response_headers", h.SessionResponseHeaders)...)
+	return append(all, h.Downstream.sent("downstream_")...)
 }
 
 // sent returns the headers that are sent. The keys of the settings begin with prefix.
@@ -72,6 +74,7 @@ func (h *IdentityHeaders) sent(prefix string) (all []check.SentHeader) {
 	for _, k := range h.identityFields() {
 		all = append(all, check.SentHeader{Key: prefix + k.key, Name: k.header})
 	}
+	all = append(all, check.SentHeader{Key: prefix + "session_id_header", Name: h.SessionIDHeader})
 	all = append(all, sentMappings(prefix+"headers", h.Headers)...)
 	return append(all, check.Sent(prefix+"headers_names", h.HeadersNames)...)
 }

@@ -127,8 +127,7 @@ func (d *Decision) setResult(res *auth.Result, err error) error {
 	}
 	if res != nil {
 		d.Identity, d.Header, d.Answer, d.credential, d.upstreamQuery = res.Identity, res.Header, res.Answer, res.Used, res.Query
-		d.resume = res.Resume
-		d.watcher = res.Watcher
+		d.session, d.resume, d.watcher = res.Session, res.Resume, res.Watcher
 	}
 	d.trace.addAuthentication(d, err)
 	return err

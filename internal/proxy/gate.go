@@ -143,10 +143,11 @@ type Decision struct {
 	watcher       auth.Watcher  // of the login; nil: it isn't watched
 	stream        *stream       // nil: the request isn't forwarded, or the login isn't watched
 	credential    []auth.Param  // the parameters of the request that had the credential
-	upstreamQuery *string       // replaces the query for the upstream, unless nil
-	forwarded     bool          // forward was called
-	upstreamErr   *auth.Error   // the refusal if the upstream failed
-	idHeader      [1]string     // the value of X-Request-Id, here to save an allocation
+	session       *auth.Session
+	upstreamQuery *string     // replaces the query for the upstream, unless nil
+	forwarded     bool        // forward was called
+	upstreamErr   *auth.Error // the refusal if the upstream failed
+	idHeader      [1]string   // the value of X-Request-Id, here to save an allocation
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {

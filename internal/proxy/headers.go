@@ -77,6 +77,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 			for _, f := range v.Headers.Upstream.fields() {
 				add(f.header)
 			}
+			add(v.Headers.Upstream.SessionIDHeader)
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
 				add(name)
 			}
@@ -113,6 +114,9 @@ type headerPlan struct {
 	tokenPrefix string // "Bearer "
 	upstream    []field
 	downstream  []field
+
+	upstreamSession   []sessionField
+	downstreamSession []sessionField
 }
 
 // tokenSchemes returns the schemes with which any route sends an access token in Authorization. A client's credential of such a scheme must

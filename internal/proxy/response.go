@@ -21,12 +21,13 @@ func (d *Decision) headerNow() http.Header {
 // addDownstream adds the downstream_* headers to the response. They are also added to a refusal by the policy: a client must get its
 // refresh token if that was rotated.
 func (*Gate) addDownstream(d *Decision) error {
-	fields := d.view().plan.downstream
-	if d.Answer != nil || d.Identity == nil || len(fields) == 0 {
+	plan := d.view().plan
+	if d.Answer != nil || d.Identity == nil || len(plan.downstream)+len(plan.downstreamSession) == 0 {
 		return nil
 	}
 	header := http.Header{}
-	setFields(header, fields, d.Identity)
+	setFields(header, plan.downstream, d.Identity)
+	setSessionFields(header, plan.downstreamSession, d.session)
 	d.Header = auth.MergeHeader(header, d.Header)
 	return nil
 }

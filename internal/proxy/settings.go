@@ -47,16 +47,21 @@ type HeaderSettings struct {
 	UpstreamAccessTokenHeader   *string `yaml:"upstream_access_token_header" default:"authorization:bearer"`
 	DownstreamAccessTokenHeader string  `yaml:"downstream_access_token_header"`
 
+	// Properties of the session, each sent as Session-*: to the upstream, and to the client.
+	SessionRequestHeaders  []SessionProperty `yaml:"session_request_headers"`
+	SessionResponseHeaders []SessionProperty `yaml:"session_response_headers"`
+
 	Upstream   IdentityHeaders `yaml:",inline" prefix:"upstream_"`
 	Downstream IdentityHeaders `yaml:",inline" prefix:"downstream_"`
 }
 
-// IdentityHeaders name the headers for the tokens, keys and claims of an identity, besides its access token.
+// IdentityHeaders name the headers for the tokens, keys and claims of an identity, besides its access token, and for the ID of its session.
 type IdentityHeaders struct {
 	AccessTokenJWKHeader   string          `yaml:"access_token_jwk_header"`
 	IDTokenHeader          string          `yaml:"id_token_header"`
 	IDTokenJWKHeader       string          `yaml:"id_token_jwk_header"`
 	RefreshTokenHeader     string          `yaml:"refresh_token_header"`
+	SessionIDHeader        string          `yaml:"session_id_header"` // a hash of the ID
 	UserInfoHeader         string          `yaml:"user_info_header"`
 	UserInfoJWTHeader      string          `yaml:"user_info_jwt_header"`
 	IntrospectionHeader    string          `yaml:"introspection_header"`

@@ -29,6 +29,7 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 		}
 		h.refused = setFields(h.set, plan.upstream, i)
 		h.refused = append(h.refused, setFields(h.set, d.Rule.fields, i)...)
+		h.refused = append(h.refused, setSessionFields(h.set, plan.upstreamSession, d.session)...)
 		setBuiltInToken(h.set, i)
 	}
 	h.refused = append(h.refused, setGrant(h.set, d.Grant)...)

@@ -20,6 +20,8 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	if !used {
 		return
 	}
+	s.checkFixed(c)
+	s.checkRemember(c)
 	if s.NearCache > maxNearCache && s.Storage == "redis" {
 		c.Warn("session_near_cache", "if a message of Redis is lost, a session goes on for so long after its logout: "+
 			"write 1, or 0 to ask Redis at each request")
@@ -34,6 +36,32 @@ func (s *Settings) Check(c check.Checker, used bool) {
 	s.checkCookie(c)
 	if s.IdlingTimeout == 0 && s.RollingTimeout == 0 && s.AbsoluteTimeout == 0 {
 		c.Warn("session_absolute_timeout", "all three session timeouts are 0, so a stolen session never ends: write one of them")
+	}
+}
+
+// checkFixed warns of settings whose value changes nothing.
+func (s *Settings) checkFixed(c check.Checker) {
+	warn := func(key string, on bool, instead string) {
+		if c.IsSet(key) && !on {
+			c.Warn(key, "false changes nothing: %s; take it out", instead)
+		}
+	}
+	warn("session_hash_storage_key", s.HashStorageKey, "the store always sees only a hash of the session ID")
+	warn("session_store_metadata", s.StoreMetadata, "sessions are always indexed, so that a logout finds them")
+	warn("session_hash_subject", s.HashSubject, "the index always has only hashes")
+}
+
+// checkRemember reports mistakes in the settings of remembered sessions.
+func (s *Settings) checkRemember(c check.Checker) {
+	const absolute = "session_remember_absolute_timeout"
+	c.Must(absolute, !s.Remember || s.RememberRollingTimeout > 0 || s.RememberAbsoluteTimeout > 0,
+		"it and session_remember_rolling_timeout are 0, so a stolen cookie works forever: write one of them")
+	c.Must("session_remember", !s.Remember || s.Storage != "cookie",
+		"a session in cookies can't be remembered: write session_storage: redis or memory")
+	for _, key := range []string{"session_remember_rolling_timeout", absolute} {
+		if c.IsSet(key) && !s.Remember {
+			c.Warn(key, "sessions aren't remembered: write session_remember: true, or take it out")
+		}
 	}
 }
 

@@ -62,6 +62,18 @@ func (k *Carried) Open(context.Context, ID) (*Opened, error) {
 	return &Opened{ID: s.carried.id, Session: s, Rotated: s != k.session}, nil
 }
 
+// OpenIf is Open for a request that may not use every session. If may returns an error, OpenIf returns that error.
+func (k *Carried) OpenIf(ctx context.Context, id ID, may func(*Session) error) (*Opened, error) {
+	s, err := k.Peek(ctx, id)
+	if err == nil {
+		err = may(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k.Open(ctx, id)
+}
+
 // Peek returns the session as Open does, but never with a new ID or a new use.
 func (k *Carried) Peek(context.Context, ID) (*Session, error) {
 	if k.session == nil {

@@ -31,12 +31,12 @@ func TestCookieTimeouts(t *testing.T) {
 		used     []time.Duration
 		over     time.Duration
 	}{
-		"idling":                  {timeouts{15 * m, 0, 0}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
-		"idling, not used at all": {timeouts{15 * m, 0, 0}, nil, 15 * m},
-		"idling, short":           {timeouts{m / 3, 0, 0}, []time.Duration{m / 4, m / 4}, 21 * time.Second},
-		"rolling, not rotated":    {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
-		"rolling, rotated":        {timeouts{0, 60 * m, 0}, []time.Duration{46 * m, 46 * m, 46 * m}, 60 * m},
-		"absolute":                {timeouts{0, 60 * m, 100 * m}, []time.Duration{46 * m, 46 * m}, 8 * m},
+		"idling":                  {timeouts{idling: 15 * m}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
+		"idling, not used at all": {timeouts{idling: 15 * m}, nil, 15 * m},
+		"idling, short":           {timeouts{idling: m / 3}, []time.Duration{m / 4, m / 4}, 21 * time.Second},
+		"rolling, not rotated":    {timeouts{rolling: 60 * m}, []time.Duration{44 * m}, 16 * m},
+		"rolling, rotated":        {timeouts{rolling: 60 * m}, []time.Duration{46 * m, 46 * m, 46 * m}, 60 * m},
+		"absolute":                {timeouts{rolling: 60 * m, absolute: 100 * m}, []time.Duration{46 * m, 46 * m}, 8 * m},
 	} {
 		r := newCookieRig(t)
 		a, b, j := r.process(row.timeouts), r.process(row.timeouts), jar{}

@@ -18,7 +18,7 @@ type Listed struct {
 	SID      string     `json:"sid,omitempty"`
 	Route    string     `json:"route,omitempty"`
 	Client   netip.Addr `json:"client,omitzero"` // the address of the user's client at the login
-	Created  time.Time  `json:"created"`         // when the user logged in
+	Created  time.Time  `json:"created"`         // when the user logged in, or last resumed the session
 	Began    time.Time  `json:"began"`           // iat of the ID token that began the login
 	Issued   time.Time  `json:"issued"`          // when the session got its current ID
 	Used     time.Time  `json:"-"`               // when the session was last used, to the minute

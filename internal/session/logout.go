@@ -48,3 +48,14 @@ func (s *Sessions) EndLogin(ctx context.Context, id ID) (ended *Session, err err
 	})
 	return ended, err
 }
+
+// EndIf ends the session of an ID if ends is true for its login. It reports whether a session ended.
+func (s *Sessions) EndIf(ctx context.Context, id ID, ends func(*Login) bool) (ended bool, err error) {
+	err = s.end(ctx, id, func(e *entry) error {
+		if ended = ends(&e.session.Login); !ended {
+			return nil
+		}
+		return s.store.drop(ctx, e)
+	})
+	return ended && err == nil, err
+}

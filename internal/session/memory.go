@@ -35,14 +35,16 @@ type memoryStore struct {
 	leases  *cache.ExpiringMap[ID, lease]
 	forms   *cache.ExpiringMap[ID, memoryForm]
 	marks   *cache.ExpiringMap[indexKey, memoryMark]
-	stored  uint64    // the number of entries that were ever stored
-	warned  time.Time // when a full store was last logged
+	points  *cache.ExpiringMap[ID, memoryPointer] // by remember ID
+	stored  uint64                                // the number of entries that were ever stored
+	warned  time.Time                             // when a full store was last logged
 }
 
 // A memoryEntry is an entry with its deadline, which each use moves. Using it needs only the read lock.
 type memoryEntry struct {
 	*entry
 	number   uint64       // in the order in which entries were stored
+	kept     time.Time    // until when a remembered session is kept, at least
 	also     []indexKey   // further keys in the index: see memoryStore.index
 	touched  atomic.Int64 // Unix nanoseconds of the last use
 	deadline atomic.Int64 // Unix nanoseconds; zero means never
@@ -53,8 +55,14 @@ func (s *memoryEntry) expires() time.Time {
 	if deadline == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, deadline)
+	if end := time.Unix(0, deadline); end.After(s.kept) {
+		return end
+	}
+	return s.kept
 }
+
+// gone reports whether an entry has expired and can't be resumed either.
+func (s *memoryEntry) gone(now time.Time) bool { return s.expired(now) && !now.Before(s.kept) }
 
 func (s *memoryEntry) expired(now time.Time) bool {
 	deadline := s.deadline.Load()
@@ -83,6 +91,7 @@ func newMemoryStore(t timeouts, maxSessions int, now func() time.Time, log *slog
 		ids:    map[indexKey]map[ID]struct{}{},
 		leases: cache.NewExpiringMap[ID](maxLeases, func(l lease) time.Time { return l.until }),
 		marks:  cache.NewExpiringMap[indexKey](maxMarks, func(m memoryMark) time.Time { return m.until }),
+		points: cache.NewExpiringMap[ID](maxSessions, func(p memoryPointer) time.Time { return p.until }),
 		forms:  newMemoryForms(),
 	}
 	m.entries = cache.NewExpiringMap[ID](maxSessions, m.removal)
@@ -122,6 +131,7 @@ func (m *memoryStore) sweep() {
 	m.leases.Sweep(now)
 	m.forms.Sweep(now)
 	m.marks.Sweep(now)
+	m.points.Sweep(now)
 }
 
 func (m *memoryStore) load(_ context.Context, id ID) (*entry, error) {
@@ -193,6 +203,9 @@ func (m *memoryStore) put(e *entry) {
 	m.delete(e.id)
 	m.stored++
 	s := &memoryEntry{entry: e, number: m.stored}
+	if e.session != nil {
+		s.kept = m.timeouts.rememberEnd(e.session)
+	}
 	s.touch(&m.timeouts, m.now())
 	if evicted, full := m.entries.Put(e.id, s); full {
 		m.gone(evicted)

@@ -37,7 +37,7 @@ func (m *memoryStore) note(_ context.Context, id ID) (*Login, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	s, ok := m.entries.Get(id)
-	if !ok || s.session == nil || !m.notes.Load() || !m.now().Before(m.removal(s)) {
+	if !ok || s.session == nil || !m.notes.Load() || s.expired(m.now().Add(-noteLife)) {
 		return nil, ErrNotFound
 	}
 	return &s.session.Login, nil
@@ -46,7 +46,7 @@ func (m *memoryStore) note(_ context.Context, id ID) (*Login, error) {
 func (m *memoryStore) forgetNote(_ context.Context, id ID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s, ok := m.entries.Get(id); ok && s.expired(m.now()) {
+	if s, ok := m.entries.Get(id); ok && s.gone(m.now()) { // a remembered session goes on; its note ends by itself
 		m.delete(id)
 	}
 	return nil

@@ -86,7 +86,7 @@ func (m *memoryStore) remove(_ context.Context, key indexKey, by mark) (n int, e
 		if !ok || s.session == nil || !by.ends(&s.session.Login) {
 			continue
 		}
-		if m.delete(id); !s.expired(m.now()) {
+		if m.delete(id); !s.gone(m.now()) {
 			n++
 		}
 	}
@@ -105,7 +105,7 @@ func (m *memoryStore) find(_ context.Context, key indexKey) (all []Listed, err e
 // appendListed appends the session of an ID, unless it has ended.
 func (m *memoryStore) appendListed(all []Listed, id ID) []Listed {
 	s, ok := m.entries.Get(id)
-	if !ok || s.session == nil || s.expired(m.now()) {
+	if !ok || s.session == nil || s.gone(m.now()) {
 		return all
 	}
 	l := listed(s.session)
@@ -140,7 +140,7 @@ func (m *memoryStore) list(_ context.Context, page string, limit int) (all []Lis
 func (m *memoryStore) dropListed(_ context.Context, l Listed) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.delete(l.id); s == nil || s.session == nil || s.expired(m.now()) {
+	if s := m.delete(l.id); s == nil || s.session == nil || s.gone(m.now()) {
 		return 0, nil
 	}
 	return 1, nil

@@ -108,9 +108,17 @@ func (r *redisStore) add(ctx context.Context, id ID, s *Session) error {
 	if err != nil {
 		return err
 	}
+	copied, copyLife, err := r.copyOf(e)
+	if err != nil {
+		return err
+	}
+	ttl := life(e.ttl(&r.timeouts, now))
+	detailsLife := ttl
+	if copied != "" {
+		detailsLife = life(r.detailsLife(s, now))
+	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		keys := []string{name, r.key("d:", digest)}
-		return addScript.Run(ctx, c, keys, e.record, details, r.seconds(), life(e.ttl(&r.timeouts, now))).Err()
+		return addScript.Run(ctx, c, r.keysOf(digest), e.record, details, r.seconds(), ttl, copied, copyLife, detailsLife).Err()
 	})
 	if err != nil {
 		return storeError(err)
@@ -135,9 +143,12 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 			return err
 		}
 	}
+	copied, _, err := r.copyOf(e)
+	if err != nil {
+		return err
+	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		keys := []string{name, r.key("d:", digest)}
-		return changed(swapScript.Run(ctx, c, keys, recordOf(old), e.record, ttl, details, r.channel(), digest))
+		return changed(swapScript.Run(ctx, c, r.keysOf(digest), recordOf(old), e.record, ttl, details, r.channel(), digest, copied))
 	})
 	r.changed(digest) // after an error too: it may be done all the same
 	if err != nil {
@@ -168,7 +179,7 @@ func loginOf(e *entry) *Login {
 func (r *redisStore) drop(ctx context.Context, old *entry) error {
 	name, digest := r.record(old.id), old.id.digest()
 	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(dropScript.Run(ctx, c, []string{name, r.key("d:", digest)}, old.record, r.channel(), digest))
+		return changed(dropScript.Run(ctx, c, r.keysOf(digest), old.record, r.channel(), digest))
 	})
 	r.changed(digest)
 	if err != nil {

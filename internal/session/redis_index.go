@@ -44,7 +44,7 @@ func (r *redisStore) names(kind string, key indexKey) []string {
 
 func (r *redisStore) index(ctx context.Context, id ID, s *Session) (err error) {
 	over := "inf"
-	if end := r.timeouts.end(s); !end.IsZero() {
+	if end := r.timeouts.lastEnd(s); !end.IsZero() {
 		if r.notes.Load() { // a logout must find the note
 			end = end.Add(noteLife)
 		}
@@ -78,7 +78,7 @@ func (r *redisStore) prune(ctx context.Context, index string, members []string) 
 	pipe, records := r.client.Pipeline(), map[string]*goredis.IntCmd{}
 	for _, text := range members {
 		if m := parseMember(text); r.now().Sub(m.listed) >= markLife { // else its login may be under way
-			records[text] = pipe.Exists(ctx, r.key("s:", m.digest))
+			records[text] = pipe.Exists(ctx, r.key("s:", m.digest), r.key("r:", m.digest))
 		}
 	}
 	if len(records) == 0 {
@@ -174,7 +174,7 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
 	record := r.key("s:", digest)
 	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {
-		n, err = endScript.Run(ctx, c, []string{record, r.key("d:", digest)}, r.channel(), digest).Int()
+		n, err = endScript.Run(ctx, c, r.keysOf(digest), r.channel(), digest).Int()
 		return err
 	})
 	r.dropNote(ctx, digest)

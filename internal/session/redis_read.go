@@ -131,8 +131,11 @@ func (r *redisStore) touch(ctx context.Context, e *entry, now time.Time) (record
 	if r.timeouts.idling > 0 {
 		ttl = life(e.ttl(&r.timeouts, now))
 	}
-	digest := e.id.digest()
-	record, err = touchScript.Run(ctx, r.client, []string{r.record(e.id), r.key("d:", digest)}, r.seconds(), ttl).Text()
+	keep := ""
+	if e.session != nil && e.session.Remember != (ID{}) {
+		keep = "keep"
+	}
+	record, err = touchScript.Run(ctx, r.client, r.keysOf(e.id.digest())[:2], r.seconds(), ttl, keep).Text()
 	return record, storeError(err)
 }
 

@@ -8,19 +8,21 @@ import "github.com/redis/go-redis/v9"
 // Scripts that replace or delete a record publish the digest of its ID: redis_messages.go. So the message costs no command, and is in the
 // order of the changes. A user who may not publish must be able to log out all the same, so the script ignores that error.
 
-// addScript stores a new record and its details. KEYS: 1 the record, 2 the details. ARGV: 1 the record, 2 the sealed details, 3 the time of
-// the last use, 4 the life in ms, empty for no end.
+// addScript stores a new record and its details, and the copy of a remembered session. KEYS: 1 the record, 2 the details, 3 the copy.
+// ARGV: 1 the record, 2 the sealed details, 3 the time of the last use, 4 the life in ms, empty for no end, 5 the copy, empty for none,
+// 6 its life in ms, 7 the life of the details in ms, empty for no end.
 var addScript = redis.NewScript(`
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[2], 'l', ARGV[2], 'u', ARGV[3])
 if ARGV[4] ~= '' then
 	redis.call('PEXPIRE', KEYS[1], ARGV[4])
-	redis.call('PEXPIRE', KEYS[2], ARGV[4])
 end
+if ARGV[7] ~= '' then redis.call('PEXPIRE', KEYS[2], ARGV[7]) end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[6]) end
 return 1`)
 
 // touchScript records a use, and returns the record. KEYS: 1 the record, 2 the details. ARGV: 1 the time of the use, 2 the life in ms,
-// empty to keep it.
+// empty to keep it, 3 not empty to keep that of the details.
 var touchScript = redis.NewScript(`
 local record = redis.call('GET', KEYS[1])
 if not record then return false end
@@ -28,40 +30,52 @@ local details = redis.call('EXISTS', KEYS[2]) == 1
 if details then redis.call('HSET', KEYS[2], 'u', ARGV[1]) end
 if ARGV[2] ~= '' then
 	redis.call('PEXPIRE', KEYS[1], ARGV[2])
-	if details then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+	if details and ARGV[3] == '' then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
 end
 return record`)
 
-// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details. ARGV: 1 the old record, empty if there was none, 2
-// the new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the channel, 6 the
-// digest. A new life ends the details: it is that of a successor.
+// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details, 3 the copy. ARGV: 1 the old record, empty if there
+// was none, 2 the new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the channel,
+// 6 the digest, 7 the new copy, empty for none. A new life ends the details and the copy: it is that of a successor.
 var swapScript = redis.NewScript(`
 local now = redis.call('GET', KEYS[1]) or ''
 if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
 redis.pcall('PUBLISH', ARGV[5], ARGV[6])
 if ARGV[3] ~= '' then
 	redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-	redis.call('DEL', KEYS[2])
+	redis.call('DEL', KEYS[2], KEYS[3])
 	return 1
 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'XX', 'KEEPTTL') end
 if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HSET', KEYS[2], 'l', ARGV[4]) end
 return 1`)
 
-// dropScript deletes a record if it is unchanged, and the details. It also returns 0 if the record is gone: its own first run may have
-// deleted it, or another request. A caller finds out by reading it again. KEYS: 1 the record, 2 the details. ARGV: 1 the old
-// record, 2 the channel, 3 the digest.
+// dropScript deletes a record if it is unchanged, the details and the copy. It also returns 0 if the record is gone: its own first run may
+// have deleted it, or another request. A caller finds out by reading it again. KEYS: 1 the record, 2 the details, 3 the copy. ARGV: 1 the
+// old record, 2 the channel, 3 the digest.
 var dropScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.pcall('PUBLISH', ARGV[2], ARGV[3])
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 return 1`)
 
-// endScript deletes a record, whatever it is, and the details. It returns 1 if it was a session: only those have details. KEYS: 1 the
-// record, 2 the details. ARGV: 1 the channel, 2 the digest.
+// supersedeScript replaces the copy of a remembered session, if it is unchanged, and the session with a successor. KEYS: 1 the record,
+// 2 the details, 3 the copy. ARGV: 1 the old copy, 2 the successor, empty for none, 3 its life in ms, 4 the channel, 5 the digest.
+var supersedeScript = redis.NewScript(`
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then
+	return ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[2] and 1 or 0
+end
+redis.pcall('PUBLISH', ARGV[4], ARGV[5])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1`)
+
+// endScript deletes a record, whatever it is, the details and the copy. It returns 1 if it was a session: only those have details. KEYS:
+// 1 the record, 2 the details, 3 the copy. ARGV: 1 the channel, 2 the digest.
 var endScript = redis.NewScript(`
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[3])
 return redis.call('DEL', KEYS[2])`)
 
 // indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the

@@ -59,9 +59,9 @@ func TestRedisTTLs(t *testing.T) {
 		timeouts timeouts
 		ttl      time.Duration // zero: none
 	}{
-		"idling":   {timeouts{15 * m, 60 * m, 600 * m}, 15 * m},
-		"rolling":  {timeouts{90 * m, 60 * m, 600 * m}, 60 * m},
-		"absolute": {timeouts{0, 60 * m, 50 * m}, 50 * m},
+		"idling":   {timeouts{idling: 15 * m, rolling: 60 * m, absolute: 600 * m}, 15 * m},
+		"rolling":  {timeouts{idling: 90 * m, rolling: 60 * m, absolute: 600 * m}, 60 * m},
+		"absolute": {timeouts{rolling: 60 * m, absolute: 50 * m}, 50 * m},
 		"off":      {timeouts{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,24 +265,23 @@ func TestScriptsKnowTheirOwnWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := store.record(id)
-	keys := []string{name, store.key("d:", id.digest())}
+	keys := store.keysOf(id.digest())
 	for range 2 {
-		if ok, err := swapScript.Run(ctx, store.client, keys, e.record, "next", "", "").Bool(); !ok || err != nil {
+		if ok, err := swapScript.Run(ctx, store.client, keys, e.record, "next", "", "", "channel", "digest", "").Bool(); !ok || err != nil {
 			t.Errorf("swap: %v, %v", ok, err)
 		}
 	}
 	for range 2 {
-		keys := []string{"sallyport:s:{new}", "sallyport:d:{new}"}
-		if ok, err := swapScript.Run(ctx, store.client, keys, "", "left", "60000", "").Bool(); !ok || err != nil {
+		keys := store.keysOf("new")
+		if ok, err := swapScript.Run(ctx, store.client, keys, "", "left", "60000", "", "channel", "digest", "").Bool(); !ok || err != nil {
 			t.Errorf("swap of nothing: %v, %v", ok, err)
 		}
 	}
-	if ok, _ := swapScript.Run(ctx, store.client, keys, e.record, "other", "", "").Bool(); ok {
+	if ok, _ := swapScript.Run(ctx, store.client, keys, e.record, "other", "", "", "channel", "digest", "").Bool(); ok {
 		t.Error("another change was taken for its own result")
 	}
 	for _, record := range []string{e.record, "left", "next"} {
-		ok, err := dropScript.Run(ctx, store.client, keys, record).Bool()
+		ok, err := dropScript.Run(ctx, store.client, keys, record, "channel", "digest").Bool()
 		if err != nil || ok != (record == "next") {
 			t.Errorf("drop of %q: %v, %v", record, ok, err)
 		}

@@ -44,6 +44,7 @@ func (r *rig) sessions(t timeouts) *Sessions {
 		Settings: Settings{
 			Secret: []auth.Secret{secretA}, Storage: "memory",
 			IdlingTimeout: t.idling, RollingTimeout: t.rolling, AbsoluteTimeout: t.absolute,
+			Remember: t.remember, RememberRollingTimeout: t.rememberRolling, RememberAbsoluteTimeout: t.rememberAbsolute,
 		},
 		Keyring: mustKeyring(r, secretA), Now: r.clock.now, Log: log,
 	}

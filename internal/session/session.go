@@ -49,6 +49,10 @@ type Session struct {
 	Issued  time.Time `json:"issued"`  // when the current ID was issued: the rolling timeout begins here
 	Login   Login     `json:"login"`
 
+	// A session that is remembered has a second ID, and the time when the user logged in: Created is when it was last resumed.
+	Remember ID        `json:"-"` // a record has it apart, because an ID doesn't print
+	LoggedIn time.Time `json:"logged_in,omitzero"`
+
 	carried *carriage // with storage cookie only
 }
 
@@ -69,6 +73,10 @@ type Login struct {
 	// tolerance. A logout by subject ends only logins that began before it.
 	Began    time.Time `json:"began,omitzero"`
 	Obtained time.Time `json:"obtained"` // when its tokens were received: the start of their lifetime; it never orders two logins
+
+	// Bound has the attributes of the request that began the login, by their names in session_bind. Only requests with equal ones may
+	// use it.
+	Bound map[string]string `json:"bound,omitempty"`
 
 	// RefreshFailed reports that the last refresh failed for a reason that the operator must fix. The tokens are not refreshed again
 	// before the access token expires.

@@ -45,7 +45,10 @@ func New(c Config) (*Sessions, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	t := timeouts{idling: c.IdlingTimeout, rolling: c.RollingTimeout, absolute: c.AbsoluteTimeout}
+	t := timeouts{
+		idling: c.IdlingTimeout, rolling: c.RollingTimeout, absolute: c.AbsoluteTimeout,
+		remember: c.Remember, rememberRolling: c.RememberRollingTimeout, rememberAbsolute: c.RememberAbsoluteTimeout,
+	}
 	if c.Storage != "redis" {
 		s := newSessions(newMemoryStore(t, maxInMemory, c.Now, c.Log), t, c.Now, c.Log)
 		if c.Storage == "cookie" {
@@ -99,7 +102,15 @@ func (s *Sessions) Start(ctx context.Context, old *ID, l Login) (ID, *Session, e
 		l.Began = now
 	}
 	id, next := newID(), &Session{Version: version, Created: now, Issued: now, Login: l}
+	if s.timeouts.remember {
+		next.Remember, next.LoggedIn = newID(), now
+	}
 	err := s.create(ctx, id, next)
+	if err == nil && s.timeouts.remember {
+		if err = s.store.point(ctx, next.Remember, &pointer{ids: []ID{id}}, next); err != nil {
+			err = errors.Join(err, s.discard(ctx, id))
+		}
+	}
 	if err == nil && s.now().Sub(l.Obtained) >= markLife && !l.Obtained.IsZero() {
 		err = errors.Join(fmt.Errorf("%w: it took too long", ErrLoggedOut), s.discard(ctx, id))
 	}
@@ -193,7 +204,16 @@ type Opened struct {
 // After 3/4 of the rolling timeout Open rotates the session. The old ID is accepted for another 10 s and leads to the new one, so
 // that concurrent requests keep their session and all get the same cookie.
 func (s *Sessions) Open(ctx context.Context, id ID) (*Opened, error) {
+	return s.OpenIf(ctx, id, func(*Session) error { return nil })
+}
+
+// OpenIf is Open for a request that may not use every session. If may returns an error, the session stays as it is, and OpenIf returns that
+// error: a rotation would take the session from the browser that may use it.
+func (s *Sessions) OpenIf(ctx context.Context, id ID, may func(*Session) error) (*Opened, error) {
 	e, err := s.follow(ctx, id, store.loadNear)
+	if err == nil {
+		err = may(e.session)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +269,13 @@ func (s *Sessions) move(ctx context.Context, e *entry) (*entry, error) {
 		}
 		return s.read(ctx, e.id)
 	}
-	err := s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
+	var err error
+	if next.Remember != (ID{}) { // the pointer has both IDs before one of them ends
+		if err = s.store.point(ctx, next.Remember, &pointer{ids: []ID{id, e.id}}, &next); err != nil {
+			return e, s.discard(ctx, id)
+		}
+	}
+	err = s.store.swap(ctx, e, rotated(e.id, id, next.Issued))
 	if err == nil {
 		return &entry{id: id, session: &next}, nil
 	}

@@ -55,13 +55,13 @@ func TestTimeouts(t *testing.T) {
 		used     []time.Duration // pauses, after each of which the session is valid
 		over     time.Duration   // after the last use it has ended; zero: never
 	}{
-		"idling":                   {timeouts{15 * m, 0, 0}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
-		"idling, not used at all":  {timeouts{15 * m, 0, 0}, nil, 15 * m},
-		"idling, short":            {timeouts{m / 3, 0, 0}, []time.Duration{m / 4, m / 4}, 21 * time.Second},
-		"rolling, not rotated":     {timeouts{0, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
-		"rolling, shorter":         {timeouts{90 * m, 60 * m, 0}, []time.Duration{44 * m}, 16 * m},
-		"absolute, however used":   {timeouts{15 * m, 0, 60 * m}, []time.Duration{14 * m, 14 * m, 14 * m, 14 * m}, 4 * m},
-		"absolute, not used again": {timeouts{0, 0, 60 * m}, []time.Duration{59 * m}, 1 * m},
+		"idling":                   {timeouts{idling: 15 * m}, []time.Duration{14 * m, 14 * m, 14 * m}, 15 * m},
+		"idling, not used at all":  {timeouts{idling: 15 * m}, nil, 15 * m},
+		"idling, short":            {timeouts{idling: m / 3}, []time.Duration{m / 4, m / 4}, 21 * time.Second},
+		"rolling, not rotated":     {timeouts{rolling: 60 * m}, []time.Duration{44 * m}, 16 * m},
+		"rolling, shorter":         {timeouts{idling: 90 * m, rolling: 60 * m}, []time.Duration{44 * m}, 16 * m},
+		"absolute, however used":   {timeouts{idling: 15 * m, absolute: 60 * m}, []time.Duration{14 * m, 14 * m, 14 * m, 14 * m}, 4 * m},
+		"absolute, not used again": {timeouts{absolute: 60 * m}, []time.Duration{59 * m}, 1 * m},
 		"all off":                  {timeouts{}, []time.Duration{365 * 24 * 60 * m, 365 * 24 * 60 * m}, 0},
 	}
 	for name, c := range cases {

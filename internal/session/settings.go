@@ -22,4 +22,21 @@ type Settings struct {
 	// CookieSingleProcess says that no other process has these sessions in cookies, so that this one may refresh their tokens: a refresh
 	// token may be used only once.
 	CookieSingleProcess bool `yaml:"session_cookie_single_process" default:"false"`
+
+	// A remembered session can be resumed after the three timeouts, and after a restart of the browser.
+	// Its rolling timeout counts since the session got its ID, the absolute one since the login; 0 is off.
+	Remember                bool          `yaml:"session_remember" default:"false"`
+	RememberRollingTimeout  time.Duration `yaml:"session_remember_rolling_timeout" default:"604800"`
+	RememberAbsoluteTimeout time.Duration `yaml:"session_remember_absolute_timeout" default:"2592000"`
+
+	// Both values of these mean the same: a store has only hashes, and always an index.
+	HashStorageKey bool `yaml:"session_hash_storage_key" default:"true"`
+	StoreMetadata  bool `yaml:"session_store_metadata" default:"true"`
+	HashSubject    bool `yaml:"session_hash_subject" default:"true"`
+}
+
+// ForStore returns the settings without those that don't change the store, so that routes which differ only in them share one.
+func (s Settings) ForStore() Settings {
+	s.Audience, s.HashStorageKey, s.StoreMetadata, s.HashSubject = "", true, true, true
+	return s
 }

@@ -54,6 +54,19 @@ type store interface {
 	// dropListed deletes a session that find or list returned. It returns 1, or 0 if the session was gone already.
 	dropListed(ctx context.Context, l Listed) (int, error)
 
+	// remembered returns the entry of an ID whose session is remembered, also after the session's timeouts.
+	remembered(ctx context.Context, id ID) (*entry, error)
+
+	// supersede replaces old, as remembered returned it, and its session with next, which has the same ID; nil deletes both. It returns
+	// ErrChanged if the stored entry is not old any more.
+	supersede(ctx context.Context, old, next *entry) error
+
+	// point stores where a remember ID leads, for as long as the session of is remembered.
+	point(ctx context.Context, remember ID, p *pointer, of *Session) error
+
+	// pointed returns where a remember ID leads.
+	pointed(ctx context.Context, remember ID) (*pointer, error)
+
 	// lease takes the lease of an ID for the given time, or renews it. It reports whether the holder has the lease now. A holder
 	// is a random string.
 	lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error)

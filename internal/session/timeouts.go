@@ -6,7 +6,11 @@ import "time"
 type timeouts struct {
 	idling   time.Duration // since the session was last used
 	rolling  time.Duration // since its ID was issued
-	absolute time.Duration // since the login
+	absolute time.Duration // since the login, or since a remembered session was resumed
+
+	remember         bool          // sessions are remembered
+	rememberRolling  time.Duration // since the session's ID was issued
+	rememberAbsolute time.Duration // since the login
 }
 
 const (
@@ -51,10 +55,31 @@ func (t *timeouts) ttl(s *Session, now time.Time) time.Duration {
 	return left
 }
 
+// left returns the times until each timeout ends a session that is used now, at the earliest: the use may not be recorded. Zero means that
+// a timeout is off.
+func (t *timeouts) left(s *Session, now time.Time) (idling, rolling, absolute time.Duration) {
+	until := func(begin time.Time, timeout time.Duration) time.Duration {
+		if timeout == 0 {
+			return 0
+		}
+		return max(begin.Add(timeout).Sub(now), 1)
+	}
+	if t.idling > 0 {
+		idling = t.idling - t.touchAfter()
+	}
+	return idling, until(s.Issued, t.rolling), until(s.Created, t.absolute)
+}
+
 // touchAfter returns how long after a recorded use the next one is recorded.
 func (t *timeouts) touchAfter() time.Duration {
 	if t.idling == 0 {
 		return touchEvery
 	}
 	return min(touchEvery, t.idling/touchPerIdle)
+}
+
+// Left returns the times until the idling, the rolling and the absolute timeout end a session that is used now, at the earliest. Zero means
+// that a timeout is off.
+func (s *Sessions) Left(of *Session) (idling, rolling, absolute time.Duration) {
+	return s.timeouts.left(of, s.now())
 }

@@ -1,0 +1,124 @@
+package flow_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/auth"
+)
+
+// rememberIn returns the remember cookie that a header sets.
+func rememberIn(t *testing.T, h http.Header) *http.Cookie {
+	t.Helper()
+	for _, c := range setIn(h) {
+		if strings.HasPrefix(c.Name, "__Host-remember_") && c.MaxAge > 0 {
+			return c
+		}
+	}
+	t.Fatalf("no remember cookie in %v", h)
+	return nil
+}
+
+// remembering returns a gate that remembers sessions, and the two cookies of john's session.
+func (w *world) remembering(t *testing.T, changes ...func(*gate)) (g *gate, c, remember *http.Cookie) {
+	t.Helper()
+	on := func(g *gate) { g.settings.Session.Remember, g.settings.Session.RollingTimeout = true, 4*time.Minute }
+	g = w.newGate(t, browserFlows, append(changes, on)...)
+	c = g.login("john")
+	w.clock.advance(3 * time.Minute)
+	_, res := g.judge(g.carries(c)) // a rotation sets both cookies
+	return g, g.sessionIn(res.Header), rememberIn(t, res.Header)
+}
+
+// TestSessionRemember: a session that has timed out, or whose cookie the browser has lost, goes on by its remember cookie, which works
+// once.
+func TestSessionRemember(t *testing.T) {
+	w := newWorld(t)
+	g, c, remember := w.remembering(t)
+	g.expect(row{ask: always(g.carries(as(remember, "x"))), want: goesOn})
+	g.expect(row{ask: always(g.carries(as(c, remember.Value))), want: goesOn, more: clears})
+	w.clock.advance(time.Hour)
+	g.expect(row{ask: always(g.carries(c)), want: goesOn, more: clears})
+
+	evil := g.carries(c, remember)
+	evil.Header.Set("Upgrade", "websocket")
+	evil.Header.Set("Origin", "https://evil.example")
+	g.expect(row{ask: always(evil), want: verdict{403, "", "upgrade_origin", false}}) // it uses nothing up
+
+	var next *http.Cookie
+	g.resumes(g.carries(c, remember), func(res *auth.Result) { c, next = g.sessionIn(res.Header), rememberIn(t, res.Header) })
+	g.expect(row{ask: always(g.carries(c)), want: passes})
+	g.expect(row{ask: always(g.carries(remember)), want: passes}) // at the same time
+	w.clock.advance(11 * time.Second)
+	g.expect(row{ask: always(g.carries(remember)), want: goesOn, more: keeps})
+	g.resumes(g.carries(next), nil)
+}
+
+// resumes expects that a request passes with john's session. The provider may be asked to refresh it.
+func (g *gate) resumes(r *auth.Request, more func(*auth.Result)) {
+	g.Helper()
+	got, res := g.judge(r)
+	if got != passes {
+		g.Fatalf("got %+v", got)
+	}
+	if isJohns(g, res); more != nil {
+		more(res)
+	}
+}
+
+// TestSessionRememberAway: a session that is resumed while the issuer is away gets its new cookies with the 503.
+func TestSessionRememberAway(t *testing.T) {
+	w := newWorld(t)
+	g, _, remember := w.remembering(t)
+	w.clock.advance(time.Hour)
+	w.cut()
+	got, res := g.judge(g.carries(remember))
+	if got != away {
+		t.Fatalf("got %+v", got)
+	}
+	remember = rememberIn(t, res.Header)
+	w.mend()
+	w.clock.advance(11 * time.Second)
+	g.resumes(g.carries(remember), nil)
+}
+
+// TestSessionRememberEnds: a logout, a login and the end of the grant end a remembered session. A request from elsewhere doesn't, where the
+// session is bound.
+func TestSessionRememberEnds(t *testing.T) {
+	for name, end := range map[string]func(*gate, *http.Cookie){
+		"logout": func(g *gate, remember *http.Cookie) {
+			for _, e := range g.chain.Endpoints() {
+				if e.Name != "logout" {
+					continue
+				}
+				r := g.carries(remember)
+				r.Method = "POST"
+				res, err := e.Serve(r)
+				cookies := strings.Join(res.Header["Set-Cookie"], "\n")
+				if err != nil || res.Answer.Reason != "" || !strings.Contains(cookies, remember.Name+"=; ") {
+					t.Errorf("%+v, %v", res, err)
+				}
+			}
+		},
+		"login":     func(g *gate, remember *http.Cookie) { g.login("jane", "Cookie", remember.Name+"="+remember.Value) },
+		"a refusal": func(g *gate, remember *http.Cookie) { g.issuer.RevokeAll(); g.judge(g.carries(remember)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			g, _, remember := w.remembering(t)
+			w.clock.advance(time.Hour)
+			end(g, remember)
+			g.expect(row{ask: always(g.carries(remember)), want: goesOn})
+		})
+	}
+	w := newWorld(t)
+	g, _, remember := w.remembering(t, func(g *gate) { g.settings.SessionSettings.Bind = []string{"user-agent"} })
+	w.clock.advance(time.Hour)
+	stolen := g.carries(remember)
+	stolen.Header.Set("User-Agent", "thief")
+	g.expect(row{ask: always(stolen), want: goesOn})
+	g.login("jane", "User-Agent", "thief", "Cookie", remember.Name+"="+remember.Value)
+	g.resumes(g.carries(remember), nil)
+}
