@@ -89,7 +89,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made,
 		})
 	}
-	r.Policies = map[string]*authz.Policy{}
+	r.Policies, r.Responses = map[string]*authz.Policy{}, c.Parts()[0].OIDC.Responses
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
 		if b.authServer != nil {

@@ -112,7 +112,8 @@ func newTLS(t *config.TLS) (*tls.Config, error) {
 		return nil, fmt.Errorf("listen: tls: %w", err)
 	}
 	c := &tls.Config{
-		MinVersion:   tls.VersionTLS12,
+		MinVersion:   map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[t.MinVersion],
+		CipherSuites: t.SuiteIDs(),
 		Certificates: []tls.Certificate{pair},
 		NextProtos:   []string{"h2", "http/1.1"},
 		ClientAuth: map[string]tls.ClientAuthType{

@@ -13,7 +13,7 @@ import (
 var house = map[string]string{
 	"cmd/sallyport":       "app config",
 	"internal/app":        "config proxy authz flow oidc session authserver signer cache redis keyring auth provider",
-	"internal/config":     "strict proxy page authz flow oidc session authserver signer check auth",
+	"internal/config":     "strict proxy page authz flow fapi oidc session authserver signer check auth",
 	"internal/strict":     "check auth",
 	"internal/proxy":      "page authz check auth",
 	"internal/page":       "check auth",
@@ -28,6 +28,7 @@ var house = map[string]string{
 	"internal/redis":      "check auth",
 	"internal/check":      "auth",
 	"internal/auth":       "",
+	"internal/fapi":       "",
 	"internal/provider":   "",
 	"internal/bench":      "provider",
 	"internal/e2e":        "",

@@ -24,6 +24,9 @@ func (l *loader) check() {
 	directory := authz.NewDirectory(f.Consumers)
 	for i := range f.Routes {
 		f.Routes[i].check(directory)
+		for _, part := range f.Routes[i].perIssuer() {
+			part.checkProfile(f.Listen, f.TrustedProxies)
+		}
 	}
 	checkSessionCookies(f.Routes)
 	authz.CheckConsumers(process, f.Consumers)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
@@ -53,18 +52,4 @@ func address(b *strict.Block, key, text string, taken map[string]string) {
 	default:
 		taken[text] = check.KeyName(key)
 	}
-}
-
-// check checks the files of a listener, so that they don't fail at the start.
-func (t *TLS) check(c check.Checker, key string) {
-	if t.CertFile != "" && t.KeyFile != "" {
-		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-			c.Complain(key+".cert_file", "the certificate and its key can't be used: %v", err)
-		}
-	}
-	c.PEM(key+".client_ca_file", t.ClientCAFile)
-	verifies := strings.Contains(t.ClientAuth, "verify")
-	c.Must(key+".client_auth", !verifies || t.ClientCAFile != "",
-		"%s needs client_ca_file: without it certificates of every public authority would be accepted", t.ClientAuth)
-	c.Must(key+".client_ca_file", verifies || t.ClientCAFile == "", "it isn't used: write client_auth: require_and_verify")
 }

@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
+	"sallyport/internal/fapi"
 	"sallyport/internal/flow"
 	"sallyport/internal/page"
 	"sallyport/internal/proxy"
@@ -57,6 +58,9 @@ type TLS struct {
 	KeyFile      string `yaml:"key_file" required:"true"`  // PEM
 	ClientCAFile string `yaml:"client_ca_file"`            // PEM; the authorities of client certificates
 	ClientAuth   string `yaml:"client_auth" default:"none" enum:"none,request,require,verify_if_given,require_and_verify"`
+	MinVersion   string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
+	// CipherSuites are the cipher suites of TLS 1.2, by their names in RFC 5246 and its successors; default: those of package crypto/tls.
+	CipherSuites []string `yaml:"cipher_suites"`
 }
 
 // Admin is the listener for health and metrics.
@@ -115,10 +119,13 @@ type IssuerEntry struct {
 
 // OIDC has the keys of an oidc block, without issuers.
 type OIDC struct {
-	Flow    flow.Settings        `yaml:",inline"`
-	Authz   authz.Settings       `yaml:",inline"`
-	Headers proxy.HeaderSettings `yaml:",inline"`
-	Errors  proxy.ErrorSettings  `yaml:",inline"`
+	Flow      flow.Settings          `yaml:",inline"`
+	Authz     authz.Settings         `yaml:",inline"`
+	Headers   proxy.HeaderSettings   `yaml:",inline"`
+	Errors    proxy.ErrorSettings    `yaml:",inline"`
+	Responses proxy.ResponseSettings `yaml:",inline"`
+
+	Profile fapi.Settings `yaml:",inline"`
 
 	RunOnPreflight bool `yaml:"run_on_preflight" place:"true" default:"true"` // false: CORS preflights go to the upstream unchecked
 }

@@ -244,6 +244,7 @@ func (l *loader) route(name string, p topLevel) {
 	}
 	oidc, entries := l.takeIssuers(b, oidc)
 	b.Decode("oidc", oidc, &r.OIDC)
+	applyProfile(b, &r.OIDC)
 	for _, v := range entries {
 		r.Issuers = append(r.Issuers, l.issuer(b, &r, oidc, v))
 	}

@@ -261,11 +261,16 @@ func TestListenTLS(t *testing.T) {
 	const own = "cert_file: tls/cert.pem, key_file: tls/key.pem"
 	for text, want := range map[string]string{
 		own: "",
-		own + ", client_ca_file: tls/cert.pem, client_auth: require_and_verify": "",
-		own + ", client_ca_file: tls/cert.pem":                                  "client_ca_file: it isn't used",
-		own + ", client_ca_file: tls/key.pem, client_auth: verify_if_given":     "holds no PEM certificate",
-		own + ", client_auth: verify_if_given":                                  "needs client_ca_file",
-		"cert_file: tls/key.pem, key_file: tls/cert.pem":                        "can't be used",
+		own + ", client_ca_file: tls/cert.pem, client_auth: require_and_verify":                "",
+		own + ", client_ca_file: tls/cert.pem":                                                 "client_ca_file: it isn't used",
+		own + ", client_ca_file: tls/key.pem, client_auth: verify_if_given":                    "holds no PEM certificate",
+		own + ", client_auth: verify_if_given":                                                 "needs client_ca_file",
+		"cert_file: tls/key.pem, key_file: tls/cert.pem":                                       "can't be used",
+		own + ", cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]":                       "",
+		own + ", cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]":                                "isn't a secure cipher suite of TLS 1.2",
+		own + ", cipher_suites: [TLS_AES_128_GCM_SHA256]":                                      "isn't a secure cipher suite of TLS 1.2",
+		own + ", cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]":                       "HTTP/2 needs",
+		own + ", min_version: \"1.3\", cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]": "min_version is 1.3",
 	} {
 		name := filepath.Join(dir, "sallyport.yaml")
 		if err := os.WriteFile(name, []byte("listen:\n  - {address: 127.0.0.1:0, tls: {"+text+"}}\n"+minimal), 0o600); err != nil {

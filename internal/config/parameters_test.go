@@ -213,7 +213,8 @@ func members(v *strict.Value, prefix string) (names []string) {
 
 // ours are the parameters that Kong's plugin doesn't have.
 var ours = strings.Fields(`
-	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file credential_body_limit
+	allow_insecure_http ca_file calls_per_client fapi_interaction_id hsts_max_age profile profile_message_signing token_signing_algs
+	verify_granted_scopes verify_response_issuer client_assertion_audience client_assertion_file credential_body_limit
 	id_token_audiences_trusted id_token_signed_response_alg preserve_post session_close_streams session_cookie_single_process
 	session_near_cache login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	end_session_method cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file

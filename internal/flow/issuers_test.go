@@ -23,7 +23,7 @@ func newPart(t *testing.T, p *provider.Provider, methods []Method, places ...str
 				Issuer: p.URL, VerifySignature: true, VerifyClaims: true, CallsPerClient: 32, RediscoveryLifetime: 30 * time.Second,
 				HTTPSettings: oidc.HTTPSettings{Timeout: 5 * time.Second, SSLVerify: true, Keepalive: true},
 			},
-			ClientSettings: oidc.ClientSettings{ClientID: []string{"app"}, IDTokenSignedResponseAlg: "RS256"},
+			ClientSettings: oidc.ClientSettings{ClientID: []string{"app"}, IDTokenSignedResponseAlg: []string{"RS256"}},
 		},
 	}
 	issuer, err := oidc.NewIssuer(oidc.Config{IssuerSettings: s.Client.IssuerSettings, Now: time.Now, Log: slog.New(slog.DiscardHandler)})

@@ -104,7 +104,7 @@ func rigSettings(issuer string) *Settings {
 		CallsPerClient: 32, HTTPSettings: oidc.HTTPSettings{Timeout: 10 * time.Second, SSLVerify: true, Keepalive: true}}
 	s.Client.ClientSettings = oidc.ClientSettings{ClientID: []string{"app"}, ClientSecret: []auth.Secret{"app-secret"},
 		ClientArg:               "client_id",
-		ClientAssertionAudience: "issuer", IDTokenSignedResponseAlg: "RS256"}
+		ClientAssertionAudience: "issuer", IDTokenSignedResponseAlg: []string{"RS256"}}
 	s.Client.Scopes = []string{"openid"}
 	s.Client.CacheSettings = oidc.CacheSettings{CacheTokens: true, CacheIntrospection: true, CacheUserInfo: true, CacheTTL: time.Hour,
 		CacheTTLNeg: 5 * time.Second}

@@ -34,3 +34,11 @@ func canonicalAlgorithm(name string) string {
 func hasAlgorithm(list []string, alg string) bool {
 	return slices.ContainsFunc(list, func(a string) bool { return sameAlgorithm(a, alg) })
 }
+
+// commonAlgorithm returns the first algorithm of list that supported has, too, or else the first of list.
+func commonAlgorithm(list, supported []string) string {
+	if n := slices.IndexFunc(list, func(alg string) bool { return hasAlgorithm(supported, alg) }); n >= 0 {
+		return list[n]
+	}
+	return list[0]
+}

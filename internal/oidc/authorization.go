@@ -63,13 +63,13 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 }
 
 // CheckResponseIssuer checks the parameter iss of an authorization response against mix-up attacks (RFC 9207 §2.4). The parameter is
-// required if the issuer's metadata announces it.
+// required if the issuer's metadata announces it, and with verify_response_issuer.
 func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return err
 	}
-	if len(iss) == 0 && !m.IssInResponse {
+	if len(iss) == 0 && !m.IssInResponse && !c.settings.VerifyResponseIssuer {
 		return nil
 	}
 	if len(iss) != 1 || iss[0] != m.IssuerURL {

@@ -73,9 +73,14 @@ func (s *Settings) checkVerification(c check.Checker) {
 		c.Must("enable_hs_signatures", len(s.ClientSecret) > 0,
 			"it needs client_secret, the key that verifies the tokens: add it, or take it out")
 	}
-	c.Must("id_token_signed_response_alg", s.EnableHSSignatures || !strings.HasPrefix(s.IDTokenSignedResponseAlg, "HS"),
-		"%s is signed with client_secret: write enable_hs_signatures: true, or better let the issuer sign with RS256 or ES256",
-		s.IDTokenSignedResponseAlg)
+	for key, algs := range map[string][]string{
+		"id_token_signed_response_alg": s.IDTokenSignedResponseAlg, "token_signing_algs": s.TokenSigningAlgs,
+	} {
+		for _, alg := range algs {
+			c.Must(key, s.EnableHSSignatures || !strings.HasPrefix(alg, "HS"),
+				"%s is signed with client_secret: write enable_hs_signatures: true, or better let the issuer sign with RS256 or ES256", alg)
+		}
+	}
 }
 
 // checkEndpoints judges the endpoints that replace the metadata's, and that an issuer without metadata has all that it needs.

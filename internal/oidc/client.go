@@ -31,10 +31,10 @@ type Client struct {
 	certificates map[jose.HeaderKey]any // of jwk, for the header of assertions
 	certificate  bool                   // the client authenticates by TLS
 
-	idTokenAlg string
-	hashKey    []byte
-	settings   Settings
-	caches     clientCaches
+	idTokenAlgs []string
+	hashKey     []byte
+	settings    Settings
+	caches      clientCaches
 }
 
 // A KeySource returns the private key that the gate generated, and publishes, for signatures by alg.
@@ -65,7 +65,7 @@ func NewClients(c ClientConfig) ([]*Client, error) {
 func newClient(c ClientConfig, n int) (*Client, error) {
 	client := &Client{
 		ID: c.ClientID[n], issuer: c.Issuer, http: c.Issuer.http, secret: At(c.ClientSecret, n), auth: At(c.ClientAuth, n),
-		alg: At(c.ClientAlg, n), keys: c.Keys, hashKey: hashKey(c), idTokenAlg: c.IDTokenSignedResponseAlg, settings: c.Settings,
+		alg: At(c.ClientAlg, n), keys: c.Keys, hashKey: hashKey(c), idTokenAlgs: c.IDTokenSignedResponseAlg, settings: c.Settings,
 		caches: newClientCaches(c),
 	}
 	if file := At(c.ClientAssertionFile, n); file != "" {

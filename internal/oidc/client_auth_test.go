@@ -32,7 +32,7 @@ func (b begun) client(t *testing.T, s Settings) *Client {
 	s.Issuer, s.RediscoveryLifetime = b.provider.URL, 30*time.Second
 	s.Timeout, s.Keepalive, s.SSLVerify, s.TLSClientAuthSSLVerify = 2*time.Second, true, true, true
 	s.VerifySignature, s.VerifyClaims = true, true
-	s.IntrospectionTokenParamName, s.IntrospectionAccept, s.IDTokenSignedResponseAlg = "token", "application/json", "RS256"
+	s.IntrospectionTokenParamName, s.IntrospectionAccept, s.IDTokenSignedResponseAlg = "token", "application/json", []string{"RS256"}
 	if b.provider.MTLSURL != "" {
 		s.CAFile = filepath.Join(t.TempDir(), "ca.pem")
 		write(t, s.CAFile, b.provider.CAPEM())

@@ -19,7 +19,7 @@ func TestEd25519(t *testing.T) {
 	for _, inKey := range []any{"EdDSA", "Ed25519", nil} {
 		for _, inSettings := range []string{"EdDSA", "Ed25519"} {
 			for _, inToken := range []string{"EdDSA", "Ed25519"} {
-				c := clientOf(t, p, now, func(s *Settings) { s.IDTokenSignedResponseAlg, s.VerifyParameters = inSettings, true })
+				c := clientOf(t, p, now, func(s *Settings) { s.IDTokenSignedResponseAlg, s.VerifyParameters = []string{inSettings}, true })
 				changeKeys(p, map[string]any{"alg": inKey})
 				claims := good(p, now.Now())
 				if _, err := c.issuer.AccessToken(t.Context(), p.SignJWT(claims, provider.WithAlg(inToken))); err != nil {

@@ -99,7 +99,7 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 		announced("client authentication", "client_auth", c.auth, m.TokenAuthMethods)
 	}
 	if e.Login {
-		announced("ID tokens", "id_token_signed_response_alg", c.idTokenAlg, m.Algorithms)
+		announced("ID tokens", "id_token_signed_response_alg", commonAlgorithm(c.idTokenAlgs, m.Algorithms), m.Algorithms)
 		announced("PKCE", "require_proof_key_for_code_exchange", "S256", m.CodeChallengeMethods)
 		for _, scope := range c.settings.Scopes {
 			announced("scopes", "scopes", scope, m.Scopes)

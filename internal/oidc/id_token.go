@@ -30,7 +30,7 @@ type IDTokenWant struct {
 // at_hash and auth_time. It returns the claims, and the key that verified the signature as JSON. The error wraps ErrUnavailable if the
 // issuer's keys can't be fetched, and ErrNotSetUp if the settings contradict what the issuer sent.
 func (c *Client) IDToken(ctx context.Context, token string, want IDTokenWant) (auth.Claims, string, error) {
-	parse, rules := parseJWT, c.responseRules(want.Grant, []string{c.idTokenAlg})
+	parse, rules := parseJWT, c.responseRules(want.Grant, c.idTokenAlgs)
 	if want.Grant == "" {
 		parse, rules.origin = parseRequestJWT, fromRequest
 	}
@@ -69,21 +69,21 @@ func (c *Client) checkIDToken(t *jwt, m *Metadata, rules signatureRules, want ID
 	return first(err, times, checkBinding(t.claims, want, t.header.Alg), checkContinuity(t.claims, want.Previous))
 }
 
-// checkIDTokenAlg refuses an alg other than the configured one. verifySignature refuses it, too; this error says which setting to change.
+// checkIDTokenAlg refuses an alg other than the configured ones. verifySignature refuses it, too; this error says which setting to change.
 func (c *Client) checkIDTokenAlg(t *jwt, m *Metadata, rules signatureRules) error {
-	if rules.insecure || sameAlgorithm(t.header.Alg, c.idTokenAlg) {
+	if rules.insecure || hasAlgorithm(c.idTokenAlgs, t.header.Alg) {
 		return nil
 	}
-	announced := ""
+	expected, announced := strings.Join(c.idTokenAlgs, " or "), ""
 	if len(m.Algorithms) > 0 {
 		announced = " (the issuer announces " + strings.Join(m.Algorithms, ", ") + ")"
 	}
 	if !hasAlgorithm(slices.Concat(asymmetric, symmetric), t.header.Alg) {
 		return fmt.Errorf("its alg is %q, which is never accepted: let the issuer sign with %s%s",
-			clip(t.header.Alg), c.idTokenAlg, announced)
+			clip(t.header.Alg), expected, announced)
 	}
 	return fmt.Errorf("it is signed with %q, and id_token_signed_response_alg is %s: write what the issuer signs with%s",
-		clip(t.header.Alg), c.idTokenAlg, announced)
+		clip(t.header.Alg), expected, announced)
 }
 
 // responseRules returns the rules for a JWT that the issuer sent in response to a request; ignore_signature may have the request's name.

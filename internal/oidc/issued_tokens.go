@@ -101,7 +101,7 @@ func (c *Client) reverifyIDToken(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	rules := c.responseRules(requestSession, []string{c.idTokenAlg})
+	rules := c.responseRules(requestSession, c.idTokenAlgs)
 	rules.origin = fromRequest
 	rules.mayPass = func(claims auth.Claims) bool { _, _, err := c.issuer.checkTimes(claims); return err == nil }
 	_, err = c.issuer.verifySignature(ctx, t, rules)

@@ -161,7 +161,7 @@ func (c *Client) verifyLogoutSignature(ctx context.Context, t *jwt, caller netip
 	if err != nil {
 		return err
 	}
-	_, err = c.issuer.verifySignature(ctx, t, signatureRules{algorithms: []string{c.idTokenAlg}, origin: fromLogout})
+	_, err = c.issuer.verifySignature(ctx, t, signatureRules{algorithms: c.idTokenAlgs, origin: fromLogout})
 	leave(isRefusal(err))
 	return err
 }

@@ -62,7 +62,7 @@ func clientOf(t testing.TB, p *provider.Provider, now *clock, change func(*Setti
 			HTTPSettings: HTTPSettings{Timeout: 2 * time.Second, SSLVerify: true, Keepalive: true},
 		},
 		ClientSettings: ClientSettings{
-			ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: "RS256",
+			ClientID: []string{"app"}, ClientSecret: []auth.Secret{"s e/cr%t"}, IDTokenSignedResponseAlg: []string{"RS256"},
 		},
 	}
 	if change != nil {

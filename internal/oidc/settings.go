@@ -38,6 +38,8 @@ type IssuerSettings struct {
 	VerifySignature     bool          `yaml:"verify_signature" default:"true"` // false is insecure: anyone can write a token
 	// VerifyClaims is insecure if false: iss, aud of ID tokens, exp and nbf aren't checked.
 	VerifyClaims bool `yaml:"verify_claims" default:"true"`
+	// TokenSigningAlgs lists the algorithms of access tokens, introspection and userinfo responses; default: all but HMAC.
+	TokenSigningAlgs []string `yaml:"token_signing_algs" group:"issuer"`
 	// EnableHSSignatures accepts tokens that are signed with client_secret, too.
 	EnableHSSignatures bool `yaml:"enable_hs_signatures" default:"false"`
 
@@ -46,6 +48,11 @@ type IssuerSettings struct {
 
 	EndpointSettings
 	HTTPSettings
+}
+
+// Enums returns the values that the settings take, by key.
+func (IssuerSettings) Enums() map[string][]string {
+	return map[string][]string{"token_signing_algs": slices.Concat(asymmetric, symmetric)}
 }
 
 // EndpointSettings replace the endpoints in the metadata.
@@ -96,13 +103,18 @@ type ClientSettings struct {
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
-	IDTokenSignedResponseAlg string `yaml:"id_token_signed_response_alg" group:"issuer" default:"RS256"`
+	// IDTokenSignedResponseAlg lists the algorithms of ID tokens and logout tokens. It is usually one: that registered for the client.
+	IDTokenSignedResponseAlg []string `yaml:"id_token_signed_response_alg" group:"issuer" default:"[RS256]" min:"1"`
 	// IDTokenAudiencesTrusted lists the further audiences that an ID token without azp may have.
 	IDTokenAudiencesTrusted []string `yaml:"id_token_audiences_trusted" group:"issuer"`
 	// IgnoreSignature is insecure: the signatures of JWTs in responses to these requests aren't verified.
 	IgnoreSignature []string `yaml:"ignore_signature" group:"issuer"`
 	// VerifyParameters refuses to request what the metadata doesn't announce.
 	VerifyParameters bool `yaml:"verify_parameters" default:"false"`
+	// VerifyResponseIssuer requires iss in authorization responses, even if the metadata doesn't announce it (RFC 9207).
+	VerifyResponseIssuer bool `yaml:"verify_response_issuer" default:"false"`
+	// VerifyGrantedScopes refuses a login whose token response has a scope that the authorization request didn't have.
+	VerifyGrantedScopes bool `yaml:"verify_granted_scopes" default:"false"`
 }
 
 // The values of ignore_signature besides the grant types: requests whose response may have a JWT.

@@ -39,8 +39,11 @@ type verifiedBy struct {
 	set *keySet // the set that has the key
 }
 
-// algorithms returns the algorithms of tokens for which no setting pins one.
+// algorithms returns the algorithms of all tokens but ID tokens and logout tokens.
 func (i *Issuer) algorithms() []string {
+	if own := i.settings.TokenSigningAlgs; len(own) > 0 {
+		return own
+	}
 	if len(i.secrets) > 0 {
 		return slices.Concat(asymmetric, symmetric)
 	}

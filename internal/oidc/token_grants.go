@@ -60,8 +60,26 @@ func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, b
 		form.Set("code_verifier", verifier)
 	}
 	return admitted(ctx, c.issuer, by, func(ctx context.Context) (*TokenResponse, error) {
-		return c.token(ctx, codeGrant, form, by.Extra, nil)
+		t, err := c.token(ctx, codeGrant, form, by.Extra, nil)
+		if err == nil {
+			err = c.checkGranted(t.Tokens.Scope)
+		}
+		return t, err
 	})
+}
+
+// checkGranted refuses a granted scope that the authorization request didn't have, with verify_granted_scopes (FAPI 1.0 Part 1 §5.2.3-10).
+func (c *Client) checkGranted(scope string) error {
+	if !c.settings.VerifyGrantedScopes {
+		return nil
+	}
+	for _, granted := range strings.Fields(scope) {
+		if !slices.Contains(c.settings.Scopes, granted) {
+			return fmt.Errorf("%w: it granted the scope %q, which scopes doesn't have: add it there, or take it from the client at the issuer",
+				ErrNotSetUp, clip(granted))
+		}
+	}
+	return nil
 }
 
 // Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays.

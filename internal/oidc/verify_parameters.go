@@ -22,7 +22,7 @@ func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) er
 	}
 	want("response_type", "code", m.ResponseTypes)
 	want("response_mode", responseMode, m.ResponseModes)
-	want("id_token_signed_response_alg", c.idTokenAlg, m.Algorithms)
+	want("id_token_signed_response_alg", commonAlgorithm(c.idTokenAlgs, m.Algorithms), m.Algorithms)
 	want("client_auth", c.authMethod(c.endpointAuth(m, tokenEndpoint)), m.TokenAuthMethods)
 	if pkce {
 		want("code_challenge_method", "S256", m.CodeChallengeMethods)

@@ -122,6 +122,7 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 		add("rule", d.Rule.place())
 	}
 	add("endpoint", d.Endpoint)
+	add("fapi_interaction_id", d.interaction)
 	if i := cmp.Or(d.Identity, d.User); i != nil {
 		add("flow", i.Flow)
 		add("sub", clip(i.Subject))

@@ -60,6 +60,7 @@ func (g *Gate) match(d *Decision) error {
 	if err != nil {
 		return err
 	}
+	d.setInteraction()
 	if d.AskedAt = d.Origin; d.Route.Origin != "" {
 		d.Origin = d.Route.Origin
 	}

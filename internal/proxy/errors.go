@@ -29,6 +29,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 		return
 	}
 	if target := d.redirect(e); target != "" {
+		d.setHSTS(h)
 		h.Set("Location", target)
 		w.WriteHeader(http.StatusFound)
 		return
@@ -93,6 +94,7 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")
 	}
+	d.setHSTS(h)
 	w.WriteHeader(a.Status)
 	w.Write(a.Body)
 }
@@ -182,6 +184,7 @@ func (d *Decision) title(e *auth.Error) string {
 // write writes a page in the form that the client understands: HTML for browsers, a gRPC status for gRPC, problem JSON for all others.
 func (g *Gate) write(w http.ResponseWriter, d *Decision, status int, p auth.Page) {
 	h := w.Header()
+	d.setHSTS(h)
 	d.idHeader[0] = d.ID
 	h["X-Request-Id"] = d.idHeader[:]
 	h["X-Content-Type-Options"] = noSniff

@@ -35,6 +35,8 @@ type Route struct {
 	Upstream *Upstream        // nil: requests can't be forwarded
 	Pages    *page.Set        // nil: the gate's
 
+	Responses ResponseSettings
+
 	SkipPreflight    bool     // a CORS preflight passes without authentication
 	CredentialParams []string // parameters that may have a credential; they are removed from a preflight that passes
 
@@ -147,6 +149,7 @@ type Decision struct {
 	upstreamQuery *string     // replaces the query for the upstream, unless nil
 	forwarded     bool        // forward was called
 	upstreamErr   *auth.Error // the refusal if the upstream failed
+	interaction   string      // the value of X-Fapi-Interaction-Id; empty: none is sent
 	idHeader      [1]string   // the value of X-Request-Id, here to save an allocation
 }
 

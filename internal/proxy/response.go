@@ -13,9 +13,9 @@ import (
 // answer sets its cookies in any case.
 func (d *Decision) headerNow() http.Header {
 	if len(d.Header["Set-Cookie"]) == 0 || d.Endpoint != "" && !d.forwarded {
-		return d.Header
+		return d.withInteraction(d.Header)
 	}
-	return d.Route.Chain.Review(&d.Request, d.Header, d.forwarded)
+	return d.withInteraction(d.Route.Chain.Review(&d.Request, d.Header, d.forwarded))
 }
 
 // addDownstream adds the downstream_* headers to the response. They are also added to a refusal by the policy: a client must get its

@@ -83,4 +83,7 @@ func (d *Decision) setForwarded(h http.Header) {
 		h["X-Forwarded-Prefix"] = []string{prefix}
 	}
 	h["X-Request-Id"] = []string{d.ID}
+	if d.interaction != "" {
+		h[interactionHeader] = []string{d.interaction}
+	}
 }

@@ -192,14 +192,21 @@ func (b *Block) field(scope, prefix string, v *Value, f *Field, out reflect.Valu
 	}
 }
 
+// Set sets a field to a YAML value that is a part of the program. It panics if the field can't have the value.
+func (f *Field) Set(out reflect.Value, text string) { f.set(out, Literal(text)) }
+
+func (f *Field) set(out reflect.Value, v *Value) {
+	b := NewBlock(&Report{}, v.Mark)
+	b.value("", f.Name, v, f, out)
+	if err := b.Err(); err != nil {
+		panic(err)
+	}
+}
+
 // setDefault sets a field to its default, or the fields of a struct to theirs.
 func setDefault(f *Field, out reflect.Value) {
 	if f.Default != nil {
-		b := NewBlock(&Report{}, f.Default.Mark)
-		b.value("", f.Name, f.Default, f, out)
-		if err := b.Err(); err != nil {
-			panic(err)
-		}
+		f.set(out, f.Default)
 		return
 	}
 	if t, ok := Structure(out.Type()); ok && out.Kind() == reflect.Struct {
