@@ -68,6 +68,8 @@ type load struct {
 	counts   map[string]int
 	doubtful map[*user]bool // users whose tokens were on their way when a part failed
 	fault    bool           // a part is away, or came back just now
+	lossy    bool           // what is written during a fault may be lost
+	failed   time.Time      // when a request failed last
 	users    []*user
 }
 
@@ -121,23 +123,36 @@ func (l *load) await(what, kind string, n int) {
 // fail makes a part fail by calling away, and mends it by calling back. Then the load goes on for a while.
 func (l *load) fail(what string, away func(), forTime time.Duration, back func()) {
 	l.t.Helper()
+	begun := time.Now()
+	l.begin()
+	away()
+	l.begin() // again: a request may have begun before the part was away
+	time.Sleep(forTime)
+	back()
+	mended := time.Now()
+	time.Sleep(recovery)
 	l.mu.Lock()
+	l.fault = false
+	last := "none failed"
+	if l.failed.After(begun) {
+		last = "the last request failed " + l.failed.Sub(mended).Round(10*time.Millisecond).String() + " after it was back"
+	}
+	l.mu.Unlock()
+	l.t.Logf("%s: away for %s; %s", what, mended.Sub(begun).Round(10*time.Millisecond), last)
+	l.await("answers after "+what, "ok", 20*users)
+	l.await("logins after "+what, "login", 2)
+}
+
+// begin begins a fault. The tokens of requests that are under way may be lost.
+func (l *load) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.fault = true
 	for _, u := range l.users {
 		if u.busy {
 			l.doubtful[u] = true
 		}
 	}
-	l.mu.Unlock()
-	away()
-	time.Sleep(forTime)
-	back()
-	time.Sleep(recovery)
-	l.mu.Lock()
-	l.fault = false
-	l.mu.Unlock()
-	l.await("answers after "+what, "ok", 20*users)
-	l.await("logins after "+what, "login", 2)
 }
 
 // report prints what was counted, and checks that no user lost a login.
@@ -145,11 +160,24 @@ func (l *load) report(what string) {
 	l.t.Helper()
 	l.end()
 	var text []string
+	for _, never := range []string{anothers, loginLost, undone, loginFailed, logoutFailed, failedAlone} {
+		l.counts[never] += 0 // so that it is printed
+	}
 	for _, kind := range slices.Sorted(maps.Keys(l.counts)) {
 		text = append(text, fmt.Sprintf("%s %d", kind, l.counts[kind]))
 	}
 	l.t.Logf("%s: %s; refreshes %d", what, strings.Join(text, ", "), l.rig.provider.RefreshCount())
 }
+
+// What must never happen.
+const (
+	anothers     = "another user's answer"
+	loginLost    = "login lost"
+	undone       = "logout undone"
+	loginFailed  = "login failed"
+	logoutFailed = "logout failed"
+	failedAlone  = "error without a fault"
+)
 
 // A user is one person with one browser.
 type user struct {
@@ -193,7 +221,19 @@ func (u *user) during(f func()) (fault bool) {
 	u.load.mu.Lock()
 	defer u.load.mu.Unlock()
 	u.busy = false
-	return fault || u.load.fault
+	fault = fault || u.load.fault
+	if fault && u.load.lossy {
+		u.load.doubtful[u] = true
+	}
+	return fault
+}
+
+// failedNow counts a request that failed during a fault.
+func (u *user) failedNow(kind string) {
+	u.load.count(kind)
+	u.load.mu.Lock()
+	defer u.load.mu.Unlock()
+	u.load.failed = time.Now()
 }
 
 func (u *user) login() {
@@ -212,10 +252,10 @@ func (u *user) login() {
 		u.load.doubtful[u] = fault
 		u.load.mu.Unlock()
 	case fault:
-		u.load.count("login failed during the fault")
+		u.failedNow("login failed during the fault")
 		time.Sleep(100 * time.Millisecond)
 	default:
-		u.load.bad("login failed", "%s: %v %s", u.name, err, body)
+		u.load.bad(loginFailed, "%s: %v %s", u.name, err, body)
 		time.Sleep(time.Second)
 	}
 }
@@ -240,13 +280,13 @@ func (u *user) ask() {
 	case err == nil && res.StatusCode == http.StatusOK && body == u.name:
 		u.load.count("ok")
 	case err == nil && res.StatusCode == http.StatusOK:
-		u.load.bad("another user's answer", "%s got %q", u.name, body)
+		u.load.bad(anothers, "%s got %q", u.name, body)
 	case err == nil && res.StatusCode == http.StatusUnauthorized:
 		u.lost()
 	case fault:
-		u.load.count("error during the fault")
+		u.failedNow("error during the fault")
 	default:
-		u.load.bad("error without a fault", "%s: %v %d %s", u.name, err, status(res), body)
+		u.load.bad(failedAlone, "%s: %v %d %s", u.name, err, status(res), body)
 	}
 }
 
@@ -259,7 +299,7 @@ func (u *user) lost() {
 		u.load.count("login lost whose tokens were on their way")
 		return
 	}
-	u.load.bad("login lost", "%s", u.name)
+	u.load.bad(loginLost, "%s", u.name)
 }
 
 func (u *user) logout() {
@@ -281,10 +321,10 @@ func (u *user) logout() {
 		u.ended = u.ended[max(0, len(u.ended)-5):]
 		time.Sleep(nearCache)
 	case fault:
-		u.load.count("logout failed during the fault")
+		u.failedNow("logout failed during the fault")
 		u.client = nil // a logout clears the browser's cookie in any case
 	default:
-		u.load.bad("logout failed", "%s: %v %d %s", u.name, err, status(res), body)
+		u.load.bad(logoutFailed, "%s: %v %d %s", u.name, err, status(res), body)
 	}
 }
 
@@ -299,7 +339,7 @@ func (u *user) tryEnded() {
 	var err error
 	u.during(func() { res, err = (&http.Client{Timeout: 20 * time.Second}).Do(r) })
 	if body := text(res, err); err == nil && res.StatusCode == http.StatusOK {
-		u.load.bad("logout undone", "%s: %s", u.name, body)
+		u.load.bad(undone, "%s: %s", u.name, body)
 	}
 	u.load.count("ended cookie tried")
 }
