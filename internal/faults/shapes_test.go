@@ -107,7 +107,9 @@ func moveSlots(t *testing.T, cluster *redistest.Cluster, node *redistest.Server,
 func TestPartition(t *testing.T) {
 	set := redistest.StartPartition(t)
 	l := startShape(t, set.Settings(), 2)
+	l.mu.Lock()
 	l.lossy = true
+	l.mu.Unlock()
 	master := set.Servers[0]
 	var begun time.Time
 	windows := make(chan [2]time.Duration, 1)

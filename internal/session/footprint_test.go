@@ -17,10 +17,7 @@ import (
 )
 
 // BenchmarkFootprint measures how many bytes a session takes, with its index entries and its details, if each is of another user. The number
-// of iterations is the number of sessions:
-//
-//	go test -run '^$' -bench Footprint/redis -benchtime 1000000x -timeout 1h ./internal/session
-//	go test -run '^$' -bench Footprint/memory -benchtime 100000x ./internal/session
+// of iterations is the number of sessions: see make footprint.
 func BenchmarkFootprint(b *testing.B) {
 	for _, size := range []int{1200, 5000} {
 		b.Run(fmt.Sprintf("redis/record=%d", size), func(b *testing.B) { footprintInRedis(b, size) })
