@@ -16,6 +16,7 @@ import (
 //   - a line that continues the one before (RFC 9112 §5.2)
 //   - CR without LF (RFC 9112 §2.2)
 //   - space between a field's name and its colon (RFC 9112 §5.1)
+//   - a status below 100 (RFC 9110 §15)
 //   - 101 (Switching Protocols): no request of this client asks for it (RFC 9110 §15.2.2)
 type headerGuard struct {
 	source   io.Reader
@@ -99,8 +100,8 @@ func (g *headerGuard) line(line []byte) error {
 func (g *headerGuard) statusLine(line []byte) error {
 	g.started = true
 	version, rest, _ := bytes.Cut(line, []byte(" "))
-	if len(rest) < 3 {
-		return refuse("its status line is malformed")
+	if len(rest) < 3 || rest[0] < '1' || rest[0] > '9' || !isDigit(rest[1]) || !isDigit(rest[2]) {
+		return refuse("its status line has no status from 100")
 	}
 	g.header = headerFacts{status: string(rest[:3]), old: !bytes.Equal(version, []byte("HTTP/1.1"))}
 	if g.header.status == "101" {
@@ -108,6 +109,8 @@ func (g *headerGuard) statusLine(line []byte) error {
 	}
 	return nil
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func (g *headerGuard) field(line []byte) error {
 	name, value, found := bytes.Cut(line, []byte(":"))

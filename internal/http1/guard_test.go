@@ -32,7 +32,9 @@ var refused = map[string]string{
 	"HTTP/1.1 200 OK\r\nno field\r\n\r\n":                                                          "is no field",
 	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n":                "its status is 101",
 	"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n" + ok:              "Content-Lengths differ",
-	"HTTP/1.1 \r\n\r\n": "status line is malformed",
+	"HTTP/1.1 \r\n\r\n": "no status from 100",
+	"HTTP/1.1 +00 OK\r\nContent-Length: 2\r\n\r\nok": "no status from 100",
+	"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok": "no status from 100",
 }
 
 // TestRefusedHeaders sends each response whole and byte by byte. The request fails with the reason, and its connection isn't used again.
