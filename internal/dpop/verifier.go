@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -144,11 +145,12 @@ func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []by
 // A digest is a hash under which proofs are remembered.
 type digest [16]byte
 
-// digestOf returns the digest of texts. None of them has a line break.
+// digestOf returns the digest of texts.
 func digestOf(texts ...string) digest {
-	h := sha256.New()
+	b := make([]byte, 0, 256)
 	for _, t := range texts {
-		fmt.Fprintf(h, "%d %s\n", len(t), t)
+		b = append(binary.AppendUvarint(b, uint64(len(t))), t...)
 	}
-	return digest(h.Sum(nil)[:16])
+	sum := sha256.Sum256(b)
+	return digest(sum[:16])
 }

@@ -42,6 +42,19 @@ func (s *BindingSettings) algorithms() []string {
 	return s.DPoPSigningAlgs
 }
 
+// addMetadata adds what the settings require to the metadata of a protected resource (RFC 9728 §2).
+func (s *BindingSettings) addMetadata(document map[string]any) {
+	if s.DPoP != "off" {
+		document["dpop_signing_alg_values_supported"] = s.algorithms()
+	}
+	if s.DPoP == "strict" {
+		document["dpop_bound_access_tokens_required"] = true
+	}
+	if s.MTLS == "strict" {
+		document["tls_client_certificate_bound_access_tokens"] = true
+	}
+}
+
 // ReadsProofs reports whether a flow reads DPoP proofs.
 func (s *Settings) ReadsProofs() bool {
 	return s.DPoP != "off" && s.anyOn(func(k *Kind) bool { return len(k.verifies) > 0 })
