@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sallyport/internal/dpop/dpoptest"
 	"sallyport/internal/freeport"
 	"sallyport/internal/provider"
 	"sallyport/internal/testlog"
@@ -84,6 +85,14 @@ import (
 //	issuer jwt NAME=JSON...                set header parameters of JWTs; null removes a parameter
 //	issuer keys NAME=JSON...               set members of each published key; null removes a member
 //
+// Proofs of possession:
+//
+//	proofkey NAME                                            create a key, and set $NAME to its thumbprint
+//	proof NAME KEY METHOD PATH|URL TOKEN [CLAIM=JSON]... [-HEADER=JSON]...
+//	                                                         set $NAME to a DPoP proof by the key; null removes a member
+//	certificate NAME                                         create the certificate NAME.pem: $NAME is its DER in base64, and $NAME_X5T
+//	                                                         its thumbprint
+//
 // Other servers:
 //
 //	proxy start                      start an HTTP proxy at $PROXY
@@ -122,6 +131,10 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"late":      on((*scene).late),
 	"arrives":   on((*scene).arrives),
 
+	"proofkey":    on((*scene).proofKey),
+	"proof":       on((*scene).proof),
+	"certificate": on((*scene).certificate),
+
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
 	"proxy":     on((*scene).proxy),
@@ -147,6 +160,8 @@ type scene struct {
 	roots  *x509.CertPool // the CA of a secure provider, or nil
 	via    *forwardProxy  // or nil
 	server *redisServer
+
+	proofKeys map[string]*dpoptest.Key
 
 	answers <-chan lateAnswer
 

@@ -96,7 +96,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 			policy.TakesTokensOf(b.authServer.Name(c.Route.Paths[0]))
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
-		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors}
+		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors, CertificateHeader: i.OIDC.Flow.CertificateHeader()}
 		if r.Policy == nil {
 			r.Policy, r.View = policy, view
 		} else {
@@ -133,6 +133,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("auth_methods", err.Error())
 	}
 	r.Chain, r.Exchange, r.Realm, r.Resource, r.Basic, r.LogsIn = f.Chain, f.Exchange, f.Realm, f.Resource, f.Basic, f.LogsIn
+	r.DPoP, r.OnlyDPoP = f.DPoP, f.OnlyDPoP
 	r.Schemes, r.CredentialParams, r.CookieNames, r.CookiePrefixes = f.Schemes, f.CredentialParams, f.CookieNames, f.CookiePrefixes
 	r.ClientIndex = f.ClientIndex[0]
 	for n := range parts[1:] {
@@ -159,12 +160,16 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	if err != nil {
 		return flow.Deps{}, i.Problem("token_exchange", err.Error())
 	}
-	return flow.Deps{
+	d := flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring,
 		Route: c.Name, Base: c.Route.Paths[0], Paths: c.Route.Paths,
 		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
 		AllSessions: b.state.allSessions, SendsSession: i.OIDC.Headers.SendsSession(),
-	}, nil
+	}
+	if err := b.addProofs(&d, &i.OIDC.Flow); err != nil {
+		return d, i.Problem("proof_of_possession_dpop", err.Error())
+	}
+	return d, nil
 }
 
 // clients returns the clients of a route's issuer. Routes with equal settings share them, and so their cached responses.

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
+	"sallyport/internal/dpop"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
@@ -28,6 +29,7 @@ type reloadState struct {
 
 	authServer    *authserver.Server // of the running configuration; the next one takes over its tokens. Nil without oauth2
 	sessionSecret auth.Secret        // generated for routes without session_secret
+	proofs        *dpop.Memory       // the used DPoP proofs
 	hashKey       []byte             // the secret of the cache keys that are made of credentials, and of the pools' keys
 }
 
@@ -40,7 +42,7 @@ type sessionSet struct {
 }
 
 func newReloadState() *reloadState {
-	s := &reloadState{sessionSecret: keyring.Generate(), hashKey: make([]byte, sha256.Size)}
+	s := &reloadState{sessionSecret: keyring.Generate(), proofs: dpop.NewMemory(), hashKey: make([]byte, sha256.Size)}
 	rand.Read(s.hashKey)
 	return s
 }

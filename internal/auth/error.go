@@ -10,6 +10,7 @@ import (
 // An Error refuses a request. Code and Description are for the client, Reason and Err for the log.
 type Error struct {
 	Status      int           // of the response
+	Scheme      string        // of the challenge that has the error; empty: that of the request's credential, or Bearer
 	Code        string        // the standard's word, such as invalid_token (RFC 6750 §3.1); may be empty
 	Title       string        // of the page; default the status's own words
 	Description string        // one sentence, without internal details

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,13 +24,27 @@ type Request struct {
 	ClientAddr netip.Addr        // by trusted_proxies; the zero Addr if it is unknown
 	ClientCert *x509.Certificate // of the connection, or from a trusted proxy's header
 	ID         string
+	FromProxy  bool   // the connection is of a trusted proxy
+	SentPath   string // the path as the client sent it, undecoded, with the prefix that a trusted proxy removed; empty: that of the URL
 
 	cookies []*http.Cookie // parsed at the first use
 	parsed  bool
 	query   url.Values
 	form    *Form
 	bodyErr error // why the body could not be read
+	number  uint64
 }
+
+// Number returns a random number, which is the same at each call. Unlike ID no client or proxy can choose it.
+func (r *Request) Number() uint64 {
+	for r.number == 0 {
+		r.number = rand.Uint64()
+	}
+	return r.number
+}
+
+// SentURL returns the URL to which the client sent the request, as far as proofs name it: without the query.
+func (r *Request) SentURL() string { return r.Origin + cmp.Or(r.SentPath, r.URL.EscapedPath()) }
 
 // In is a place in a request.
 type In string

@@ -31,6 +31,7 @@ func (l *loader) check() {
 	checkSessionCookies(f.Routes)
 	authz.CheckConsumers(process, f.Consumers)
 	l.checkKeys()
+	l.checkCertificates()
 	l.checkAuthServer()
 	checkPublicPath(l.process, checkPaths(l.Report, f.Routes), f.Keys.PublicPath)
 }
@@ -214,6 +215,22 @@ func (l *loader) checkKeys() {
 		if key := r.OIDC.Flow.Client.UsesGateKeys(); r.HasOIDC && key != "" {
 			r.block.Warn(key, "each replica generates a new key at each start: "+
 				"write keys: {storage: ...} beside routes: to keep and share one")
+		}
+	}
+}
+
+// checkCertificates warns of routes that need certificates of clients and receive none.
+func (l *loader) checkCertificates() {
+	asks := slices.ContainsFunc(l.file.Listen, func(l Listen) bool { return l.TLS != nil && l.TLS.ClientAuth != "none" })
+	for _, r := range l.file.perIssuer() {
+		switch s := &r.OIDC.Flow.BindingSettings; {
+		case !r.HasOIDC:
+		case s.MTLSFromHeader != nil && len(l.file.TrustedProxies) == 0:
+			r.block.Warn("proof_of_possession_mtls_from_header", "no proxy is trusted, so the header isn't read: "+
+				"write trusted_proxies beside routes:")
+		case s.MTLS == "strict" && s.MTLSFromHeader == nil && !asks:
+			r.block.Warn("proof_of_possession_mtls", "no listener asks for the certificates of clients, so no token can pass: "+
+				"write listen: [{tls: {client_auth: request}}], or proof_of_possession_mtls_from_header")
 		}
 	}
 }

@@ -1,14 +1,9 @@
 package config
 
 // kongObjects are the refused parameters that are mappings, or lists of mappings.
-var kongObjects = []string{"principals", "proof_of_possession_mtls_from_header"}
+var kongObjects = []string{"principals"}
 
-const (
-	noMemcached = "write session_storage: redis, and redis: {host: ...}"
-	noDPoP      = "proofs of possession aren't checked; take it out"
-	noProof     = "proofs of possession aren't checked: without this key bound tokens are refused, " +
-		"with off they are accepted without a proof"
-)
+const noMemcached = "write session_storage: redis, and redis: {host: ...}"
 
 // kong has the parameters of Kong's openid-connect plugin that this version doesn't have.
 var kong = []refusal{
@@ -23,11 +18,6 @@ var kong = []refusal{
 
 	{"introspection_check_active", "true", "a token that isn't active is always refused (RFC 7662 §2.2); take it out"},
 	{"token_cache_key_include_scope", "true", "the cache key always has everything that changes the response; take it out"},
-
-	{"dpop_use_nonce", "false", noDPoP},
-	{"dpop_proof_lifetime", "300", noDPoP},
-	{"proof_of_possession_auth_methods_validation", "true", noDPoP},
-	{"proof_of_possession_mtls_from_header", "", "proofs of possession aren't checked; take it out"},
 
 	{"principals", "{enabled: false}", "it is a directory of Kong; take it out"},
 
@@ -47,6 +37,15 @@ var kong = []refusal{
 var kongRedis = []refusal{
 	{"keepalive_backlog", "", "write keepalive_pool_size"},
 	{"cloud_authentication", "", "write username and password"},
+}
+
+// kongCertificate has the members of proof_of_possession_mtls_from_header that this version doesn't have.
+var kongCertificate = []refusal{
+	{"ca_certificates", "", "it names entities of Kong: write ca_file with the authorities' certificates as PEM"},
+	{"secure_source", "true", "only a proxy of trusted_proxies is believed, because any other client could write the header; take it out"},
+	{"revocation_check_mode", "SKIP", "revocation lists and OCSP aren't read: let the proxy that ends the client's TLS check them"},
+	{"cert_cache_ttl http_timeout http_proxy_host http_proxy_port https_proxy_host https_proxy_port ssl_verify", "",
+		"revocation isn't checked, so nothing is requested for it; take it out"},
 }
 
 // kongJWK has the members of client_jwk that this version doesn't have.
@@ -103,8 +102,6 @@ var kongValues = map[string]map[string]string{
 		"code token":          "write code",
 		"code id_token token": "write code",
 	},
-	"proof_of_possession_dpop": {"optional": noProof, "strict": noProof},
-	"proof_of_possession_mtls": {"optional": noProof, "strict": noProof},
 	"id_token_signed_response_alg": {
 		"none": "an unsigned ID token proves nothing; let the issuer sign with RS256 or ES256",
 	},

@@ -25,6 +25,8 @@ var refusals = map[string]map[string]*refusal{
 	"oidc.cluster_cache_redis": byName(kongRedis),
 	"oidc.client_jwk":          byName(kongJWK),
 	"route":                    byName(laterRoute),
+
+	"oidc.proof_of_possession_mtls_from_header": byName(kongCertificate),
 }
 
 // byName returns the refusals by name. It panics if a name occurs twice.

@@ -165,7 +165,7 @@ func tidy(printed string) string {
 }
 
 // secretOf maps the client IDs of examples to their secrets in testdata/keycloak.
-var secretOf = map[string]string{"app": appSecret, "lightweight": lightweightSecret}
+var secretOf = map[string]string{"app": appSecret, "lightweight": lightweightSecret, "client-dpop-auth": dpopSecret}
 
 var clientOf = regexp.MustCompile(`(?m)^  client_id: \[?([a-z-]+)`)
 

@@ -7,6 +7,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
+	"sallyport/internal/dpop"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -23,6 +24,8 @@ type Deps struct {
 	HashKey        []byte            // the key of hashes under which credentials are cached
 	MultiIssuer    bool              // the route has a list of issuers
 	SendsSession   bool              // headers send properties of the session
+	Replays        *dpop.Replays     // of DPoP proofs; nil: those of this route only, in memory
+	NonceKey       []byte            // of the nonces for DPoP proofs; required with dpop_use_nonce
 	AuthServer     *authserver.Server
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers
@@ -57,6 +60,7 @@ type base struct {
 	readOptions readOptions
 	clients     *clients
 	tokens      *tokenFinder
+	possession  *possession
 	params      *copiedParams // the parameters that are copied to token requests
 
 	introspect     introspectFunc // nil: introspection is off

@@ -29,7 +29,7 @@ type bearer struct {
 
 var bearerKind = Kind{
 	Name: "bearer", new: newBearer, role: roleToken, defaultOn: true, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
-	verifies: []tokenKind{jwts}, exchangeable: true, check: checkBearer,
+	verifies: []tokenKind{jwts}, exchangeable: true, bindable: true, check: checkBearer,
 }
 
 func newBearer(b *base, _ *Kind) auth.Flow {
@@ -57,7 +57,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 			return nil, err
 		}
 	}
-	return b.tokens.result(token, identity)
+	return b.tokens.result(r, &bearerKind, token, identity)
 }
 
 // confirm introspects a verified token. The response must be about the same subject.

@@ -214,9 +214,9 @@ func TestBearerKinds(t *testing.T) {
 			want: invalid("token_bound")},
 		row{name: "bound in an unknown way", ask: with(jwt(map[string]any{"cnf": "x"})), want: invalid("token_bound")},
 		row{name: "bound to nothing", ask: with(jwt(map[string]any{"cnf": map[string]any{}})), want: invalid("token_bound")},
-		row{name: "bound twice, and one doesn't count", change: func(g *gate) { g.settings.ProofOfPossessionDPoP = "off" },
+		row{name: "bound twice, and one doesn't count", change: func(g *gate) { g.settings.DPoP = "off" },
 			ask: with(jwt(map[string]any{"cnf": map[string]any{"jkt": "x", "x5t#S256": "x"}})), want: invalid("token_bound")},
-		row{name: "bound in a way that doesn't count", change: func(g *gate) { g.settings.ProofOfPossessionDPoP = "off" },
+		row{name: "bound in a way that doesn't count", change: func(g *gate) { g.settings.DPoP = "off" },
 			ask: with(jwt(map[string]any{"cnf": map[string]any{"jkt": "x"}})), want: passes},
 	)
 	w.try(t, "bearer", rows)

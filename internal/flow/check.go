@@ -42,6 +42,7 @@ func (s *Settings) Check(c check.Checker, x *CheckContext) {
 	}
 	c.Must("token_exchange", s.Client.TokenExchange == nil || s.anyOn(func(k *Kind) bool { return k.exchangeable }),
 		"only tokens of bearer and session are exchanged: add one of them to auth_methods")
+	s.BindingSettings.check(c, s)
 	s.LoginSettings.check(c)
 	s.TokenClientSettings.check(c, s.Client.TokenHeadersReplay)
 	c.One("id_token_param_name", s.IDTokenParamName, check.ParamName)

@@ -23,7 +23,7 @@ type introspection struct {
 var introspectionKind = Kind{
 	Name: "introspection", role: roleToken, places: tokenPlaces, placesKey: tokenPlacesKey,
 	schemes: tokenSchemes, verifies: []tokenKind{jwts, opaqueTokens}, requires: oidc.Examination{Introspect: true},
-	check: checkIntrospection,
+	bindable: true, check: checkIntrospection,
 }
 
 func newIntrospection(b *base) *introspection {
@@ -43,7 +43,7 @@ func (f *introspection) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.tokens.result(token, identity)
+	return f.tokens.result(r, &introspectionKind, token, identity)
 }
 
 // introspect returns the identity of a token that is active. Its error is final.

@@ -29,6 +29,7 @@ type Kind struct {
 	verifies []tokenKind      // the access tokens that it verifies, unless an earlier kind in table does
 	requires oidc.Examination // what it needs from the authorization server
 
+	bindable     bool // whether the settings proof_of_possession_* with strict apply to its access tokens
 	exchangeable bool // whether token_exchange may exchange the access tokens that it verifies
 
 	check func(view, check.Checker, *kindContext) // reports mistakes in its settings

@@ -48,5 +48,5 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	case err != nil:
 		return nil, auth.InvalidToken("token_unknown", err)
 	}
-	return &auth.Result{Identity: identity, Used: paramsOf(token)}, nil
+	return f.tokens.result(r, &kongOAuth2Kind, token, identity)
 }

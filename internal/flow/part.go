@@ -42,7 +42,11 @@ func (p *Part) build(reader *tokenReader) (*builtPart, error) {
 	if d.AuthServer != nil {
 		prefix = d.AuthServer.Prefix()
 	}
-	b.tokens = newTokenFinder(b.base.view, reader, newTokenVerifiers(s.kindsOn(), prefix), b.readOptions)
+	var err error
+	if b.possession, err = newPossession(b.base.view, d); err != nil {
+		return nil, err
+	}
+	b.tokens = newTokenFinder(b.base.view, reader, newTokenVerifiers(s.kindsOn(), prefix), b.possession, b.readOptions)
 	introspection, userinfo := newIntrospection(b.base), newUserinfo(b.base)
 	b.flows[&introspectionKind], b.flows[&userinfoKind] = introspection, userinfo
 	if s.isOn(&introspectionKind) || s.IntrospectJWTTokens {

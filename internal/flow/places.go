@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/dpop"
 )
 
 // A readOptions has the limits that all flows of a part observe when they read credentials.
@@ -35,6 +36,8 @@ type credential struct {
 	value string
 	at    auth.Param
 	jws   bool // whether it is an access token in the form of a JWT
+	dpop  bool // whether it is an access token under the scheme DPoP
+	proof *dpop.Proof
 }
 
 // credentials returns the values of the header, parameter or cookie of a name.

@@ -81,6 +81,7 @@ func newResource(b *base, _ *Kind) auth.Flow {
 		"resource": m.Resource, "authorization_servers": m.AuthorizationServers,
 		"bearer_methods_supported": bearerMethods(of[BearerSettings](b.view)),
 	}
+	of[BindingSettings](b.view).addMetadata(document)
 	if len(m.ScopesSupported) > 0 {
 		document["scopes_supported"] = m.ScopesSupported
 	}

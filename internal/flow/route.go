@@ -19,6 +19,8 @@ type Route struct {
 	ClientIndex      []func(*auth.Request) int // by part: returns the index of client_id that a request chooses
 	Realm            string                    // of challenges: the host of the first issuer
 	Resource         string                    // further parameters of challenges, after a comma (RFC 9728 §5.1)
+	DPoP             string                    // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: no flow reads that scheme
+	OnlyDPoP         bool                      // whether every challenge includes DPoP, and not only those for clients that use it
 	Basic            bool                      // whether challenges include Basic (RFC 7617 §2)
 	LogsIn           bool                      // whether users can log in
 	Schemes          []string                  // Authorization schemes that the flows read, in lower case; "" means every scheme
@@ -62,6 +64,8 @@ func (r *Route) add(b *builtPart) {
 	s := b.Settings
 	r.ClientIndex = append(r.ClientIndex, b.clients.chosenIndex)
 	r.Resource = cmp.Or(r.Resource, s.Challenge())
+	r.DPoP = cmp.Or(r.DPoP, s.challengeDPoP())
+	r.OnlyDPoP = r.OnlyDPoP || s.DPoP == "strict"
 	r.Basic = r.Basic || s.takesBasic()
 	r.LogsIn = r.LogsIn || s.LogsIn()
 	r.Schemes = append(r.Schemes, s.authorizationSchemes()...)

@@ -21,7 +21,9 @@ type sessions struct {
 	reverify       bool   // verify the tokens at each request
 	closeStreams   bool   // a stream ends with its session
 	sameSubject    bool   // session_enforce_same_subject
+	tokens         *tokenFinder
 	bind           binding
+	possession     *possession
 	properties     bool   // results have the properties of the session
 	configured     string // session_audience as it is configured
 	trustedOrigins []string
@@ -30,7 +32,7 @@ type sessions struct {
 }
 
 var sessionKind = Kind{
-	Name: "session", role: roleSession, defaultOn: true, exchangeable: true,
+	Name: "session", role: roleSession, defaultOn: true, exchangeable: true, bindable: true,
 	check: checkSession,
 	paths: func(_ view, base string) []OwnPath {
 		return []OwnPath{
@@ -54,7 +56,7 @@ func newSessions(b *base) *sessions {
 			now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
-		sameSubject: s.EnforceSameSubject, bind: s.Bind, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
+		sameSubject: s.EnforceSameSubject, bind: s.Bind, possession: b.possession, tokens: b.tokens, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
 		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }
@@ -126,6 +128,9 @@ func (f *sessions) result(r *auth.Request, n int, store sessionStore, opened *se
 	if err != nil {
 		return nil, err
 	}
+	if current.Login.Identity.Presented {
+		header = auth.MergeHeader(header, f.possession.nonce(r))
+	}
 	return &auth.Result{
 		Identity: current.Login.Identity, Header: header, Session: f.describe(opened.ID, current), Watcher: f.watcher(opened),
 	}, nil
@@ -139,7 +144,26 @@ func (f *sessions) mayUse(r *auth.Request, n int, s *session.Session) error {
 	if err := checkUpgrade(r, f.trustedOrigins); err != nil {
 		return err
 	}
-	return f.checkBinding(r, s)
+	if err := f.checkBinding(r, s); err != nil {
+		return err
+	}
+	return f.checkPossession(r, s.Login.Identity)
+}
+
+// checkPossession checks the binding of the token that began a session: the session is bound as the token was. If the request carries an
+// access token, another flow judges that, as if there were no session.
+func (f *sessions) checkPossession(r *auth.Request, i *auth.Identity) error {
+	if !i.Presented {
+		return nil
+	}
+	err := f.possession.checkSession(r, i)
+	if err == nil {
+		return nil
+	}
+	if _, none := f.tokens.read(r); !errors.Is(none, auth.ErrNoCredential) {
+		return fmt.Errorf("%w: %w", auth.ErrNoCredential, err)
+	}
+	return err
 }
 
 // watcher returns what watches the session for a stream. It is nil for a session in cookies: no store knows when that ends.

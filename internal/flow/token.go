@@ -21,15 +21,15 @@ type BearerSettings struct {
 type tokenFinder struct {
 	*tokenReader   // one for all issuers of a route: the issuer is only known after the token is read
 	verifiers      tokenVerifiers
-	binding        BindingSettings
+	possession     *possession
 	trustedOrigins []string // trusted_origins
 }
 
-func newTokenFinder(v view, reader *tokenReader, j tokenVerifiers, s readOptions) *tokenFinder {
+func newTokenFinder(v view, reader *tokenReader, j tokenVerifiers, p *possession, s readOptions) *tokenFinder {
 	if reader == nil {
 		reader = newTokenReader(of[BearerSettings](v), s)
 	}
-	return &tokenFinder{tokenReader: reader, verifiers: j, binding: *of[BindingSettings](v), trustedOrigins: s.trustedOrigins}
+	return &tokenFinder{tokenReader: reader, verifiers: j, possession: p, trustedOrigins: s.trustedOrigins}
 }
 
 // token returns the access token and where the request carries it. A token in a cookie opens no WebSocket for a page of
@@ -112,8 +112,8 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 		switch scheme, token, _ := strings.Cut(values[0], " "); {
 		case strings.EqualFold(scheme, "Bearer"):
 			all = append(all, credential{value: strings.Trim(token, " "), at: authorization})
-		case strings.EqualFold(scheme, "DPoP"):
-			return nil, errBound("by the scheme DPoP")
+		case strings.EqualFold(scheme, schemeDPoP):
+			all = append(all, credential{value: strings.Trim(token, " "), at: authorization, dpop: true})
 		}
 	}
 	if t.onlyHeader != "" {
@@ -126,21 +126,29 @@ func (t *tokenReader) inHeaders(r *auth.Request) (all []credential, err error) {
 }
 
 // tokenFor returns the access token if the flow of this kind verifies it. Otherwise its error wraps auth.ErrNoCredential:
-// another flow verifies the token, or unacceptedToken refuses it.
+// another flow verifies the token, or unacceptedToken refuses it. With the scheme DPoP the proof of the request is verified up to its
+// signature; result does the rest.
 func (p *tokenFinder) tokenFor(r *auth.Request, k *Kind) (credential, error) {
 	f, err := p.token(r)
-	if err == nil && p.verifiers.kindFor(f) != k {
+	switch {
+	case err != nil:
+		return f, err
+	case p.verifiers.kindFor(f) != k:
 		return f, auth.ErrNoCredential
+	case f.dpop && !p.possession.dpop():
+		return f, errBound("the scheme is DPoP, and proof_of_possession_dpop is off")
+	case f.dpop:
+		f.proof, err = p.possession.proof(r)
 	}
 	return f, err
 }
 
-// result returns the result of a flow that verified a token. It checks the binding of the token at every request.
-func (p *tokenFinder) result(f credential, i *auth.Identity) (*auth.Result, error) {
-	if err := p.binding.check(i); err != nil {
+// result returns the result of a flow of the kind k that verified a token. It checks the binding of the token at every request.
+func (p *tokenFinder) result(r *auth.Request, k *Kind, f credential, i *auth.Identity) (*auth.Result, error) {
+	if err := p.possession.check(r, i, f.proof, k.bindable); err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: i, Used: paramsOf(f)}, nil
+	return &auth.Result{Identity: i, Used: paramsOf(f), Header: p.possession.nonce(r)}, nil
 }
 
 // tokenPlaces returns where access tokens are read from. tokenPlacesKey is the setting.

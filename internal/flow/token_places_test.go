@@ -38,7 +38,7 @@ func tokenPlaceRows(token func(*gate) string, asks calls) []row {
 		{name: "padding alone", ask: in("GET /", "Authorization", "Bearer =="), want: invalid("authorization_malformed")},
 		{name: "too long", ask: in("GET /", "Authorization", "Bearer "+strings.Repeat("x", 16<<10+1)), want: invalid("token_too_long")},
 		{name: "an empty header", ask: in("GET /", "X-Access-Token", ""), want: invalid("authorization_malformed")},
-		{name: "the scheme DPoP", ask: in("GET /", "Authorization", "DPoP TOKEN"), want: invalid("token_bound")},
+		{name: "the scheme DPoP", ask: in("GET /", "Authorization", "DPoP TOKEN"), want: wrongProof},
 
 		{name: "two headers", ask: in("GET /", "Authorization", "Bearer TOKEN", "Authorization", "Bearer TOKEN"),
 			want: malformed("authorization_twice")},

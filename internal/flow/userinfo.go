@@ -51,7 +51,7 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	return f.tokens.result(token, &auth.Identity{
+	return f.tokens.result(r, &userinfoKind, token, &auth.Identity{
 		Issuer: client.Issuer().URL(), Subject: u.Claims.String("sub"), Userinfo: u.Claims, UserinfoJWT: u.JWT,
 		Tokens: auth.Tokens{AccessToken: token.value, TokenType: "Bearer"}, Presented: true,
 	})

@@ -136,39 +136,6 @@ func (d *Decision) redirect(e *auth.Error) string {
 	return uri
 }
 
-// wwwAuthenticate returns the challenge (RFC 6750 §3). It has an error code only if a token was refused.
-func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
-	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
-	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
-		return nil
-	}
-	if e.Code == "" {
-		return d.Route.challenge
-	}
-	value := d.Route.challenge[0]
-	if insufficient { // the required scope replaces it below
-		value, _, _ = strings.Cut(value, ", scope=")
-	}
-	if e.Code != "" && d.viewOf(e).Errors.ExposeErrorCode {
-		value += fmt.Sprintf(", error=%q, error_description=%q", e.Code, e.Description)
-	}
-	if insufficient && e.Scope != "" {
-		value += fmt.Sprintf(", scope=%q", e.Scope)
-	}
-	if s := e.StepUp; s != nil { // RFC 9470 §3
-		if len(s.ACRValues) > 0 {
-			value += fmt.Sprintf(", acr_values=%q", strings.Join(s.ACRValues, " "))
-		}
-		if s.MaxAge != nil {
-			value += fmt.Sprintf(", max_age=\"%d\"", int(s.MaxAge.Seconds()))
-		}
-	}
-	if insufficient {
-		return []string{value}
-	}
-	return append([]string{value}, d.Route.challenge[1:]...)
-}
-
 func (d *Decision) title(e *auth.Error) string {
 	switch {
 	case e.Title != "":

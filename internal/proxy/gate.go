@@ -29,6 +29,8 @@ type Route struct {
 	Views    map[string]*View // by the issuer of an identity
 	Realm    string           // of challenges: the issuer's host
 	Resource string           // further parameters of challenges, beginning with a comma (RFC 9728 §5.1)
+	DPoP     string           // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: the flows don't read that scheme
+	OnlyDPoP bool             // every challenge offers DPoP, not only those for clients that use it
 	Basic    bool             // challenges offer Basic, too (RFC 7617 §2)
 	LogsIn   bool             // users can log in on this route
 	Schemes  []string         // the schemes of Authorization that the flows read, in lower case
@@ -53,6 +55,8 @@ type View struct {
 	Headers     HeaderSettings
 	Errors      ErrorSettings
 	ClientIndex func(*auth.Request) int // the index of the client_id that a request chooses
+
+	CertificateHeader string // the header in which trusted proxies send the client's certificate; empty: none
 }
 
 // A Rule has the requirements for some of a route's requests.

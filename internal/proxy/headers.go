@@ -78,6 +78,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 				add(f.header)
 			}
 			add(v.Headers.Upstream.SessionIDHeader)
+			add(v.CertificateHeader)
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
 				add(name)
 			}
@@ -112,6 +113,7 @@ type headerPlan struct {
 	cookies     *cookieSet
 	tokenHeader string
 	tokenPrefix string // "Bearer "
+	dpopForward bool
 	upstream    []field
 	downstream  []field
 
@@ -193,10 +195,14 @@ func (s *cookieSet) has(name string) bool {
 	return slices.ContainsFunc(s.prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// tokenLine returns the header with the access token. It is the client's own header if that has the same token.
+// tokenLine returns the header with the access token. It is the client's own header if that has the same token, under the same scheme or,
+// with dpop_forward, under the scheme DPoP.
 func (p *headerPlan) tokenLine(sent []string, token string) []string {
 	if len(sent) == 1 {
 		if own, found := strings.CutPrefix(sent[0], p.tokenPrefix); found && own == token {
+			return sent
+		}
+		if _, own, _ := strings.Cut(sent[0], " "); p.dpopForward && hasScheme(sent, schemeDPoP) && strings.Trim(own, " ") == token {
 			return sent
 		}
 	}

@@ -27,7 +27,7 @@ type entrance struct {
 func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	peer := peerAddr(r)
 	trusted := e.trusts(peer)
-	d.Request = auth.Request{Request: r, ClientAddr: peer, ID: requestID(r, trusted)}
+	d.Request = auth.Request{Request: r, ClientAddr: peer, ID: requestID(r, trusted), FromProxy: trusted}
 	if trusted {
 		d.ClientAddr = e.clientAddr(r, peer)
 	}
@@ -54,7 +54,7 @@ func (e *entrance) enter(r *http.Request, d *Decision) (err error) {
 	if d.target, err = parsePath(path); err != nil {
 		return badPath(err)
 	}
-	d.Path, d.RawPath = d.target.path, d.target.raw
+	d.Path, d.RawPath, d.SentPath = d.target.path, d.target.raw, d.prefix+path
 	if strings.Contains(r.URL.RawQuery, " ") { // possible over HTTP/2 only: in a request line of HTTP/1 it would end the target
 		r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, " ", "%20")
 	}

@@ -82,6 +82,7 @@ func newView(v *View, removed *nameSet, cookies *cookieSet) *view {
 	p := &headerPlan{removed: removed, cookies: cookies, upstream: v.Headers.Upstream.fields(), downstream: v.Headers.downstream()}
 	p.upstreamSession = sessionFields(v.Headers.SessionRequestHeaders, v.Headers.Upstream.SessionIDHeader)
 	p.downstreamSession = sessionFields(v.Headers.SessionResponseHeaders, v.Headers.Downstream.SessionIDHeader)
+	p.dpopForward = v.Headers.DPoPForward
 	p.tokenHeader, p.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
 	return &view{v, p}
 }

@@ -43,6 +43,9 @@ type UpstreamSettings struct {
 type HeaderSettings struct {
 	HideCredentials bool `yaml:"hide_credentials" default:"true"` // remove the credential from where the client sent it
 
+	// DPoPForward leaves the proof and the scheme DPoP for an upstream that verifies both (RFC 9449 §7.1).
+	DPoPForward bool `yaml:"dpop_forward" default:"false"`
+
 	// The headers of the access token are header or header:scheme. Null is not sent.
 	UpstreamAccessTokenHeader   *string `yaml:"upstream_access_token_header" default:"authorization:bearer"`
 	DownstreamAccessTokenHeader string  `yaml:"downstream_access_token_header"`

@@ -12,6 +12,7 @@ import (
 type upstreamHeader struct {
 	plan              *headerPlan
 	keepAuthorization bool
+	keepProof         bool         // the proof of DPoP is for the upstream
 	hidden            []auth.Param // the parameters that had the credential, if hide_credentials removes them
 	set               http.Header
 	refused           []string // headers that aren't set, because headerValue refuses the claim
@@ -23,6 +24,10 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 	used := slices.Contains(namesIn(d.credential, auth.InHeader), "Authorization")
 	h := &upstreamHeader{plan: plan, hidden: hidden, set: make(http.Header, 8)}
 	h.keepAuthorization = d.authOff || used && len(hidden) == 0 || !used && d.Route.passes(in["Authorization"])
+	h.keepProof = d.authOff || plan.dpopForward || !used && h.keepAuthorization
+	if used && h.keepAuthorization && !h.keepProof {
+		h.setBearer(in["Authorization"])
+	}
 	if i := d.Identity; i != nil {
 		if plan.tokenHeader != "" && i.Tokens.AccessToken != "" {
 			h.set[plan.tokenHeader] = plan.tokenLine(in[plan.tokenHeader], i.Tokens.AccessToken)
@@ -35,6 +40,15 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 	h.refused = append(h.refused, setGrant(h.set, d.Grant)...)
 	d.setForwarded(h.set)
 	return h
+}
+
+// setBearer sets Authorization with the client's token under the scheme Bearer, if it came under the scheme DPoP: without its proof no
+// upstream would take it under that one.
+func (u *upstreamHeader) setBearer(sent []string) {
+	if hasScheme(sent, schemeDPoP) {
+		_, token, _ := strings.Cut(sent[0], " ")
+		u.set["Authorization"] = []string{"Bearer " + strings.Trim(token, " ")}
+	}
 }
 
 // apply changes h.
@@ -52,8 +66,11 @@ func (u *upstreamHeader) apply(h http.Header) {
 
 // removes reports whether a header of the client is removed.
 func (u *upstreamHeader) removes(name string) bool {
-	if name == "Authorization" {
+	switch name {
+	case "Authorization":
 		return !u.keepAuthorization
+	case "Dpop":
+		return !u.keepProof
 	}
 	return u.plan.removed.has(name) ||
 		slices.ContainsFunc(u.hidden, func(p auth.Param) bool { return p.In == auth.InHeader && p.Name == name })
