@@ -196,8 +196,10 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		return oidc.NewClients(c)
 	})
 	for _, client := range clients {
-		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.signingAlgs, alg) {
-			b.signingAlgs = append(b.signingAlgs, alg)
+		for _, alg := range client.GateKeyAlgs() {
+			if !slices.Contains(b.signingAlgs, alg) {
+				b.signingAlgs = append(b.signingAlgs, alg)
+			}
 		}
 	}
 	return clients, err
