@@ -53,6 +53,9 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.Scope == "" {
 		i.Tokens.Scope = before.Tokens.Scope // RFC 6749 §6: unchanged
 	}
+	if t.AuthorizationDetails == nil {
+		i.Tokens.AuthorizationDetails = before.Tokens.AuthorizationDetails // likewise
+	}
 	if err := c.addAccessToken(ctx, i, requestSession); err != nil {
 		return nil, err
 	}
