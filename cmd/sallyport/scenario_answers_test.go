@@ -25,6 +25,8 @@ func (s *scene) issuerSays(args []string) {
 		})
 	case "jwt":
 		p.AdjustHeader(members(args[1:]))
+	case "front":
+		p.AdjustFrontIDToken(members(args[1:]))
 	case "says":
 		p.AdjustAnswer(provider.Endpoint(args[1]), members(args[2:]))
 	case "bom":

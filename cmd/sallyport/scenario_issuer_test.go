@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -13,10 +16,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sallyport/internal/provider"
 )
+
+// requestKey is the key of both providers that decrypts request objects.
+var requestKey = func() *jose.JSONWebKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // crypto/rand failed
+	}
+	return &jose.JSONWebKey{Key: key, KeyID: "requests", Use: "enc", Algorithm: "ECDH-ES+A256KW"}
+}()
+
+// encryption is how the providers encrypt answers to the client encrypted.
+var encryption = provider.Encryption{Alg: jose.ECDH_ES_A256KW, Enc: jose.A256GCM}
 
 // providerConfig returns the configuration of both providers of a scenario.
 func providerConfig(gate string) provider.Config {
@@ -25,6 +41,7 @@ func providerConfig(gate string) provider.Config {
 	backchannel, frontchannel := "http://"+gate+"/oauth2/backchannel-logout", "http://"+gate+"/oauth2/frontchannel-logout"
 	return provider.Config{
 		Scopes: []string{"read", "write"}, ACRValues: []string{"1", "2"}, AudienceParameter: true,
+		AuthorizationDetailsTypes: []string{"payment"}, RequestKey: requestKey,
 		Clients: []provider.Client{
 			{ID: "app", Secret: "app-secret", RedirectURIs: callbacks, PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye"}},
 			{ID: "second", Secret: "second-secret", AuthMethod: "client_secret_post",
@@ -33,9 +50,19 @@ func providerConfig(gate string) provider.Config {
 			{ID: "notified-too", Secret: "notified-secret", RedirectURIs: callbacks, BackchannelLogoutURI: backchannel},
 			{ID: "framed", Secret: "framed-secret", RedirectURIs: callbacks, FrontchannelLogoutURI: frontchannel},
 			{ID: "service", Secret: "service-secret", AccessTokenAudience: []string{"app"}, NoRefreshToken: true},
-			{ID: "opaque", Secret: "opaque-secret", AccessTokenAudience: []string{"app"}, OpaqueAccessTokens: true, AnyAudience: true},
+			{ID: "opaque", Secret: "opaque-secret", AccessTokenAudience: []string{"app"}, OpaqueAccessTokens: true, AnyAudience: true,
+				RedirectURIs: callbacks},
 			{ID: "stranger", Secret: "stranger-secret"},
 			{ID: "signing", AuthMethod: "private_key_jwt", JWKSURI: "http://" + gate + "/keys", RedirectURIs: callbacks, AnyAudience: true},
+			{ID: "pushing", Secret: "pushing-secret", AuthMethod: "client_secret_post", PushedRequests: true, RedirectURIs: callbacks},
+			{ID: "requesting", Secret: "requesting-secret", JWKSURI: "http://" + gate + "/keys", SignedRequests: true,
+				RequestObjectSigningAlg: "PS256", RedirectURIs: callbacks},
+			{ID: "sealed", Secret: "sealed-secret", JWKSURI: "http://" + gate + "/keys", EncryptedRequests: true, SignedRequests: true,
+				RedirectURIs: callbacks},
+			{ID: "answered", Secret: "answered-secret", AuthorizationSignedResponseAlg: "ES256", RedirectURIs: callbacks},
+			{ID: "encrypted", Secret: "encrypted-secret", JWKSURI: "http://" + gate + "/keys", IDTokenEncryption: encryption,
+				UserinfoEncryption: encryption, IntrospectionEncryption: encryption, AuthorizationEncryption: encryption,
+				AccessTokenAudience: []string{"encrypted"}, OpaqueAccessTokens: true, RedirectURIs: callbacks},
 			{ID: "hmac", AuthMethod: "client_secret_jwt", Secret: "hmac-secret-of-thirty-two-bytes-0"},
 			{ID: "signed", Secret: "signed-secret", UserinfoSignedResponseAlg: "ES256", AnyAudience: true, RedirectURIs: callbacks},
 			{ID: "edwards", Secret: "edwards-secret", IDTokenAlg: "Ed25519", UserinfoSignedResponseAlg: "Ed25519", RedirectURIs: callbacks},

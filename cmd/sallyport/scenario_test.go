@@ -82,6 +82,7 @@ import (
 //	issuer bom ENDPOINT                    begin responses with a byte order mark
 //	issuer userinfo NAME=JSON...           set claims of userinfo responses
 //	issuer id NAME=JSON...                 set claims of ID tokens; null removes a claim
+//	issuer front NAME=JSON...              set claims of the ID tokens of authorization responses; null removes a claim
 //	issuer jwt NAME=JSON...                set header parameters of JWTs; null removes a parameter
 //	issuer keys NAME=JSON...               set members of each published key; null removes a member
 //

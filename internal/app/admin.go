@@ -86,7 +86,7 @@ func isLocal(r *http.Request) bool {
 const storeRetry = 3 * time.Second
 
 func (s *server) getKeys(w http.ResponseWriter, r *http.Request) {
-	set, err := s.builder.Load().signer.Public(r.Context())
+	set, err := s.builder.Load().publicKeys(r.Context())
 	if err != nil {
 		s.log.Warn("the gate's public keys can't be read", "error", err)
 	}

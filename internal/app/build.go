@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
@@ -31,7 +33,8 @@ type builder struct {
 
 	signer         *signer.Signer
 	signerSettings signer.Settings
-	signingAlgs    []string // the algorithms of the clients that sign with the signer's keys
+	signingAlgs    []string          // the algorithms of the clients that sign with the signer's keys
+	encryptionKeys []jose.JSONWebKey // the public keys to which issuers encrypt answers
 
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
@@ -53,7 +56,7 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 		return nil, err
 	}
 	if path := file.Keys.PublicPath; path != "" {
-		c.Endpoints = append(c.Endpoints, jwksEndpoint(path, b.signer))
+		c.Endpoints = append(c.Endpoints, b.jwksEndpoint(path))
 	}
 	if err := b.makeAuthServer(file); err != nil {
 		return nil, err
@@ -201,11 +204,23 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		return oidc.NewClients(c)
 	})
 	for _, client := range clients {
-		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.signingAlgs, alg) {
-			b.signingAlgs = append(b.signingAlgs, alg)
+		b.addEncryptionKeys(client.EncryptionKeys())
+		for _, alg := range client.GateKeyAlgs() {
+			if !slices.Contains(b.signingAlgs, alg) {
+				b.signingAlgs = append(b.signingAlgs, alg)
+			}
 		}
 	}
 	return clients, err
+}
+
+// addEncryptionKeys adds the public keys of a client to those that the gate publishes. Clients may share keys.
+func (b *builder) addEncryptionKeys(keys []jose.JSONWebKey) {
+	for _, k := range keys {
+		if !slices.ContainsFunc(b.encryptionKeys, func(other jose.JSONWebKey) bool { return reflect.DeepEqual(other, k) }) {
+			b.encryptionKeys = append(b.encryptionKeys, k)
+		}
+	}
 }
 
 // subjectIssuers returns the issuers of the subject tokens that the route exchanges. They are reached as the route's issuer is, but don't

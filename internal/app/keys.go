@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -64,14 +65,21 @@ func (s *server) ensureKeys(b *builder) {
 	}()
 }
 
+// publicKeys returns the keys that the gate publishes: those that verify its signatures, and those to which issuers encrypt their answers.
+// With an error, the former may be missing.
+func (b *builder) publicKeys(ctx context.Context) (*jose.JSONWebKeySet, error) {
+	set, err := b.signer.Public(ctx)
+	return &jose.JSONWebKeySet{Keys: slices.Concat([]jose.JSONWebKey{}, set.Keys, b.encryptionKeys)}, err
+}
+
 // jwksEndpoint returns the endpoint at which issuers fetch the gate's public keys.
-func jwksEndpoint(path string, s *signer.Signer) auth.Endpoint {
+func (b *builder) jwksEndpoint(path string) auth.Endpoint {
 	return auth.Endpoint{Name: "jwks", Path: path, Serve: func(r *auth.Request) (*auth.Result, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return nil, &auth.Error{Status: http.StatusMethodNotAllowed, Description: "This address doesn't take that method.",
 				Reason: "method_not_allowed", Allow: "GET, HEAD"}
 		}
-		set, err := s.Public(r.Context())
+		set, err := b.publicKeys(r.Context())
 		if err != nil && len(set.Keys) == 0 {
 			return nil, auth.Unavailable("keys_unavailable", err)
 		}

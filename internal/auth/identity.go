@@ -104,6 +104,24 @@ type Tokens struct {
 	IDToken      string    `json:"id_token,omitempty"`
 	Scope        string    `json:"scope,omitempty"`
 	Expiry       time.Time `json:"expiry,omitzero"` // of the access token; zero if unknown
+
+	AuthorizationDetails Details `json:"authorization_details,omitempty"` // RFC 9396 §7; nil without any
+}
+
+// Details are a JSON array, whose values have the types of those of Claims.
+type Details []any
+
+// UnmarshalJSON reads an array whose numbers become int64 where they are whole and float64 otherwise.
+func (d *Details) UnmarshalJSON(b []byte) error {
+	reader := json.NewDecoder(bytes.NewReader(b))
+	reader.UseNumber()
+	var list []any
+	if err := reader.Decode(&list); err != nil {
+		return err
+	}
+	plain(list)
+	*d = list
+	return nil
 }
 
 // Claims are a verified JSON object. Values are nil, bool, int64, float64, string, []any and map[string]any.

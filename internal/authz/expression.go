@@ -38,6 +38,8 @@ type (
 		Scopes    []string  `cel:"scopes"`
 		Expires   time.Time `cel:"expires"`   // the zero time if it is unknown
 		Presented bool      `cel:"presented"` // the client sent the token, rather than the gate obtained it
+
+		AuthorizationDetails []map[string]any `cel:"authorization_details"` // RFC 9396
 	}
 	celSession struct {
 		Present  bool      `cel:"present"` // the request has a session
@@ -234,8 +236,25 @@ func (s *subject) token() celToken {
 	}
 	return celToken{
 		Flow: i.Flow, Issuer: i.Issuer, ClientID: cmp.Or(i.ClientID, s.claims.String("azp")), Subject: i.Subject, Scopes: scopes,
-		Expires: i.Tokens.Expiry, Presented: i.Presented,
+		Expires: i.Tokens.Expiry, Presented: i.Presented, AuthorizationDetails: s.authorizationDetails(),
 	}
+}
+
+// authorizationDetails returns the objects in authorization_details of the access token (RFC 9396 §2): in its claims or its introspection
+// (§9), else in the token response (§7).
+func (s *subject) authorizationDetails() (all []map[string]any) {
+	var list []any = s.identity.Tokens.AuthorizationDetails
+	for _, claims := range []auth.Claims{s.identity.AccessToken, s.identity.Introspection} {
+		if own, isList := claims["authorization_details"].([]any); isList {
+			list = own
+		}
+	}
+	for _, d := range list {
+		if object, ok := d.(map[string]any); ok {
+			all = append(all, object)
+		}
+	}
+	return all
 }
 
 func (s *subject) session() celSession {

@@ -19,7 +19,13 @@ func TestExpressions(t *testing.T) {
 		Userinfo: auth.Claims{"email": "john@example.com"},
 		Tokens:   auth.Tokens{Expiry: time.Now().Add(time.Hour)},
 	}
+	session.Tokens.AuthorizationDetails = []any{map[string]any{"type": "payment", "limit": int64(7)}, "no object"}
 	for text, want := range map[string]string{
+		`token.authorization_details.exists(d, d.type == "payment" && d.limit < 8)`: "",
+		`token.authorization_details.size() == 1`:                                   "",
+		`token.authorization_details.exists(d, d.type == "account")`:                "allow_false",
+		`token.authorization_details[0].missing == 1`:                               "allow_failed",
+
 		`true`:                     "",
 		`false`:                    "allow_false",
 		`"editor" in claims.roles`: "",
@@ -66,6 +72,28 @@ func TestExpressions(t *testing.T) {
 		}
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+// TestAuthorizationDetails: those of the access token and its introspection count before those of the token response, and only a list does.
+func TestAuthorizationDetails(t *testing.T) {
+	details := func(kind string) []any { return []any{map[string]any{"type": kind}} }
+	claims := func(v any) auth.Claims { return auth.Claims{"sub": "john", "aud": "app", "authorization_details": v} }
+	response := auth.Tokens{AuthorizationDetails: details("response")}
+	for want, i := range map[string]*auth.Identity{
+		"claims":        {AccessToken: claims(details("claims")), Tokens: response},
+		"introspection": {Introspection: claims(details("introspection")), Tokens: response},
+		"response":      {AccessToken: claims("text"), Tokens: response},
+		"none":          {Userinfo: claims(details("userinfo"))},
+	} {
+		s := &subject{identity: i, claims: i.Judged()}
+		got := "none"
+		for _, d := range s.token().AuthorizationDetails {
+			got, _ = d["type"].(string)
+		}
+		if got != want {
+			t.Errorf("got those of %s, expected those of %s", got, want)
 		}
 	}
 }

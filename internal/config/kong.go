@@ -7,14 +7,7 @@ const noMemcached = "write session_storage: redis, and redis: {host: ...}"
 
 // kong has the parameters of Kong's openid-connect plugin that this version doesn't have.
 var kong = []refusal{
-	{"pushed_authorization_request_endpoint pushed_authorization_request_endpoint_auth_method", "",
-		"authorization requests aren't pushed; take it out"},
-
 	{"tls_client_auth_cert_id", "", "it names an entity of Kong: write tls_client_auth_cert_file and tls_client_auth_key_file"},
-
-	{"require_pushed_authorization_requests", "false",
-		"authorization requests aren't pushed: use a client from which the issuer doesn't require it"},
-	{"require_signed_request_object", "false", "request objects aren't signed: use a client from which the issuer doesn't require it"},
 
 	{"introspection_check_active", "true", "a token that isn't active is always refused (RFC 7662 §2.2); take it out"},
 	{"token_cache_key_include_scope", "true", "the cache key always has everything that changes the response; take it out"},
@@ -89,18 +82,14 @@ var kongValues = map[string]map[string]string{
 		"memcached": "write redis",
 	},
 	"response_mode": {
-		"form_post.jwt": "write query",
-		"query.jwt":     "write query",
-		"jwt":           "write query",
-		"fragment":      "browsers don't send fragments to a server; write query",
-		"fragment.jwt":  "browsers don't send fragments to a server; write query",
+		"fragment":     "browsers don't send fragments to a server; write query",
+		"fragment.jwt": "browsers don't send fragments to a server; write query.jwt",
 	},
 	"response_type": {
 		"id_token":            "write code",
 		"token":               "write code",
-		"code id_token":       "write code",
 		"code token":          "write code",
-		"code id_token token": "write code",
+		"code id_token token": "write code id_token",
 	},
 	"id_token_signed_response_alg": {
 		"none": "an unsigned ID token proves nothing; let the issuer sign with RS256 or ES256",

@@ -223,6 +223,13 @@ var ours = strings.Fields(`
 	redis.cert_file redis.key_file redis.wait_replicas redis.wait_timeout
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type
 	token_exchange.request.requested_token_type
+	mtls_pushed_authorization_request_endpoint request_object_signing_alg request_object_encryption_alg
+	request_object_encryption_enc authorization_signed_response_alg client_decryption_jwk id_token_encrypted_response_alg
+	userinfo_encrypted_response_alg introspection_encrypted_response_alg authorization_encrypted_response_alg
+	client_decryption_jwk[].kty client_decryption_jwk[].use client_decryption_jwk[].alg client_decryption_jwk[].kid
+	client_decryption_jwk[].n client_decryption_jwk[].e client_decryption_jwk[].crv client_decryption_jwk[].x
+	client_decryption_jwk[].y client_decryption_jwk[].d client_decryption_jwk[].p client_decryption_jwk[].q
+	client_decryption_jwk[].dp client_decryption_jwk[].dq client_decryption_jwk[].qi
 `)
 
 // TestNoParameterIsMissing compares the table with the structs and refusals: each setting has a row or is in ours, each refusal has a row,

@@ -128,7 +128,7 @@ func (f *authorizationCode) begin(r *auth.Request, want auth.Login, form *formTo
 	if form != nil {
 		login.Return, status = f.forms.link, http.StatusSeeOther
 	}
-	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI))
+	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI), oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, issuerError(err)
 	}
@@ -191,6 +191,7 @@ func (f *authorizationCode) authorizationRequest(r *auth.Request, l *login, redi
 	}
 	req := oidc.AuthorizationRequest{
 		RedirectURI: redirectURI, State: l.state(), Nonce: l.nonce(), Scopes: f.request.Scopes, Args: args,
+		ResponseType: oidc.At(s.ResponseType, 0),
 	}
 	if s.ResponseMode != "query" {
 		req.ResponseMode = s.ResponseMode

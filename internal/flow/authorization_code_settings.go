@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,8 +17,8 @@ import (
 // AuthorizationCodeSettings are the parameters of the authorization request, and the attributes of the login cookie.
 type AuthorizationCodeSettings struct {
 	RedirectURI  []string       `yaml:"redirect_uri" group:"issuer" per_client:"true"` // default: oauth2/callback below the route
-	ResponseType []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code"`
-	ResponseMode string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post"`
+	ResponseType []string       `yaml:"response_type" group:"issuer" default:"[code]" enum:"code,code id_token"`
+	ResponseMode string         `yaml:"response_mode" group:"issuer" default:"query" enum:"query,form_post,jwt,query.jwt,form_post.jwt"`
 	MaxAge       *time.Duration `yaml:"max_age" group:"issuer"`
 
 	AuthorizationQueryArgsNames    []string `yaml:"authorization_query_args_names" group:"issuer"`
@@ -30,6 +32,19 @@ type AuthorizationCodeSettings struct {
 
 	VerifyNonce       bool `yaml:"verify_nonce" default:"true"`         // false is insecure: it allows injection of a stolen ID token
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http" default:"false"` // logins over plain http to a host that isn't loopback
+}
+
+// isPosted reports whether authorization responses are posted as a form (OAuth 2.0 Form Post Response Mode, JARM §2.3.3).
+func (s *AuthorizationCodeSettings) isPosted() bool {
+	return s.ResponseMode == "form_post" || s.ResponseMode == "form_post.jwt"
+}
+
+// isJWT reports whether authorization responses are JWTs (JARM §2.3).
+func (s *AuthorizationCodeSettings) isJWT() bool { return strings.HasSuffix(s.ResponseMode, "jwt") }
+
+// hasIDToken reports whether authorization responses have an ID token beside the code (OIDC Core §3.3).
+func (s *AuthorizationCodeSettings) hasIDToken() bool {
+	return oidc.At(s.ResponseType, 0) == "code id_token"
 }
 
 // redirectPaths returns the paths of the redirection endpoints: those of redirect_uri, or oauth2/callback below the route's
@@ -79,8 +94,33 @@ func checkAuthorizationCode(v view, c check.Checker, x *kindContext) {
 	if !s.VerifyNonce {
 		c.Warn("verify_nonce", "INSECURE: a stolen ID token can be injected into a login")
 	}
+	s.checkResponse(v, c)
 	s.checkCookie(c, x)
 	of[PreservePostSettings](v).check(c, of[session.Settings](v).Storage, x.logsIn)
+}
+
+// checkResponse reports mistakes in the settings of the authorization response.
+func (s *AuthorizationCodeSettings) checkResponse(v view, c check.Checker) {
+	c.Must("response_type", len(s.ResponseType) <= 1, "a login has one response type: write one")
+	if s.hasIDToken() {
+		c.Must("response_type", s.isPosted(),
+			"code id_token needs response_mode: form_post or form_post.jwt, because browsers don't send fragments to a server: write one of them")
+		c.Must("response_type", slices.Contains(of[oidc.TokenRequestSettings](v).Scopes, "openid"),
+			"code id_token needs the scope openid: add it to scopes")
+	}
+	encrypted := of[oidc.EncryptionSettings](v).AuthorizationEncryptedResponseAlg
+	c.Must("authorization_encrypted_response_alg", encrypted == "" || s.isJWT(),
+		"only a JWT is encrypted: write response_mode: jwt, query.jwt or form_post.jwt")
+	for i, name := range s.AuthorizationQueryArgsNames {
+		if oidc.IsJSONParameter(name) && i < len(s.AuthorizationQueryArgsValues) {
+			c.Must(fmt.Sprintf("authorization_query_args_values[%d]", i), json.Valid([]byte(s.AuthorizationQueryArgsValues[i])),
+				"%s isn't JSON: correct it", name)
+		}
+	}
+	if signed := of[oidc.AuthorizationSettings](v).RequireSignedRequestObject; signed != nil && *signed {
+		c.Each("authorization_query_args_names", s.AuthorizationQueryArgsNames, oidc.CheckRequestParameter)
+		c.Each("authorization_query_args_client", s.AuthorizationQueryArgsClient, oidc.CheckRequestParameter)
+	}
 }
 
 // checkCookie reports mistakes in the settings of the login cookie, which browsers must send to the redirection endpoint.
@@ -90,9 +130,9 @@ func (s *AuthorizationCodeSettings) checkCookie(c check.Checker, x *kindContext)
 	s.AuthorizationCookie.check(c, prefix, &x.Route)
 	c.Must(prefix+"same_site", s.AuthorizationCookie.SameSite != "Strict",
 		"with Strict the browser doesn't send the cookie when the provider redirects it back here, so no login would complete: write Lax")
-	if s.ResponseMode == "form_post" {
+	if s.isPosted() {
 		c.Must(prefix+"same_site", !c.IsSet(prefix+"same_site") || s.AuthorizationCookie.SameSite == "None",
-			"response_mode: form_post is a POST from another site, for which the cookie must be None: write None, or take it out")
+			"response_mode: "+s.ResponseMode+" is a POST from another site, for which the cookie must be None: write None, or take it out")
 	}
 	if !x.logsIn || len(x.Paths) == 0 {
 		return
@@ -109,6 +149,7 @@ var authorizationArgs = map[string]string{
 	"response_type": "response_type", "response_mode": "response_mode", "client_id": "client_id", "redirect_uri": "redirect_uri",
 	"scope": "scopes", "audience": "audience", "max_age": "max_age",
 	"state": "", "nonce": "", "code_challenge": "", "code_challenge_method": "", "request": "", "request_uri": "",
+	"client_secret": "", "client_assertion": "", "client_assertion_type": "", // they authenticate the client of a pushed request
 }
 
 // checkAuthorizationArg checks the name of an additional parameter of authorization requests.

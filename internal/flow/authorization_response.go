@@ -19,14 +19,15 @@ import (
 // callback serves the redirection endpoint (RFC 6749 §3.1.2). It accepts one authorization response for a login, from the
 // browser that began it.
 func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
-	response, err := f.params(r)
+	params, err := f.openedParams(r)
 	if err != nil {
 		return nil, err
 	}
-	if !r.Opened() { // a script, a frame or a prefetch must not use a code or begin a session
-		return nil, staleLogin(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
+	response, err := f.open(r, params)
+	if err != nil {
+		return f.goOn(r, nil, http.Header{}, err)
 	}
-	login, name, err := f.recall(r, response)
+	login, name, err := f.recall(r, response.params)
 	if err != nil {
 		return f.goOn(r, login, http.Header{}, err)
 	}
@@ -95,7 +96,7 @@ var errUsed = errors.New("this login has already received its authorization resp
 
 // redeemOnce redeems the code of a login's first response. A browser that keeps the login's cookie causes no second token
 // request, at any replica. A response does not count if the authorization server was unavailable.
-func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response *authorizationResponse) (*auth.Result, error) {
 	undo, first, err := f.sessions.store.MarkUsed(r.Context(), l.Seed, f.settings.AuthorizationRollingTimeout)
 	switch {
 	case err != nil:
@@ -113,10 +114,20 @@ func (f *authorizationCode) redeemOnce(r *auth.Request, l *login, response url.V
 // maxResponse is the longest authorization response that is read from a form, in bytes.
 const maxResponse = 64 << 10
 
-// params returns the parameters of the authorization response: from the query, or with form_post from the body (OAuth 2.0
-// Form Post Response Mode §2).
+// openedParams returns the parameters of the authorization response if the browser opened the redirection endpoint as a page: a script, a
+// frame or a prefetch must not use a code or begin a session.
+func (f *authorizationCode) openedParams(r *auth.Request) (url.Values, error) {
+	params, err := f.params(r)
+	if err == nil && !r.Opened() {
+		err = staleLogin(r, f.home, errors.New("the browser didn't open the redirection endpoint as a page"))
+	}
+	return params, err
+}
+
+// params returns the parameters of the authorization response: from the query, or with form_post and form_post.jwt from the body
+// (OAuth 2.0 Form Post Response Mode §2).
 func (f *authorizationCode) params(r *auth.Request) (url.Values, error) {
-	if f.settings.ResponseMode == "query" {
+	if !f.settings.isPosted() {
 		if r.Method != http.MethodGet {
 			return nil, methodNotAllowed("GET")
 		}
@@ -133,20 +144,19 @@ func (f *authorizationCode) params(r *auth.Request) (url.Values, error) {
 }
 
 // redeem checks the authorization response, exchanges its code for tokens and verifies them.
-func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Values) (*auth.Result, error) {
+func (f *authorizationCode) redeem(r *auth.Request, l *login, response *authorizationResponse) (*auth.Result, error) {
 	n := f.clients.indexOf(l.Client)
 	if n < 0 {
 		return nil, errors.New("this route no longer has the client of the login")
 	}
 	client := f.clients.list[n]
-	if err := client.CheckResponseIssuer(r.Context(), response["iss"]); err != nil {
+	code, err := response.code(r.Context(), client)
+	if err != nil {
 		return nil, err
 	}
-	if code := response.Get("error"); code != "" {
-		return nil, client.ResponseError(code, response.Get("error_description"))
-	}
-	if len(response["code"]) != 1 || response.Get("code") == "" {
-		return nil, errors.New("the authorization response has no code, or more than one")
+	front, err := f.frontIDToken(r.Context(), client, l, response.params)
+	if err != nil {
+		return nil, err
 	}
 	redirectURI, err := f.redirectURI(r, n)
 	if err != nil {
@@ -156,12 +166,12 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 	if f.pkce() {
 		verifier = l.verifier()
 	}
-	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
+	t, err := client.Code(r.Context(), code, redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, err
 	}
 	want := oidc.IDTokenWant{MaxAge: l.maxAge(f.settings.MaxAge), Expected: slices.Contains(f.request.Scopes, "openid")}
-	want.Grant = oidc.GrantAuthorizationCode
+	want.Grant, want.Front = oidc.GrantAuthorizationCode, front
 	if want.Expected && f.settings.VerifyNonce {
 		want.Nonce = l.nonce()
 	}

@@ -25,7 +25,7 @@ type loginCookies struct {
 func newLoginCookie(b *base) cookie {
 	s := of[AuthorizationCodeSettings](b.view)
 	attributes := s.AuthorizationCookie
-	if s.ResponseMode == "form_post" {
+	if s.isPosted() {
 		attributes.SameSite = "None" // the page of the provider posts from another site
 	}
 	digest := loginDigest(b.issuer().URL(), b.Clients[0].ID, of[session.Settings](b.view).Audience)

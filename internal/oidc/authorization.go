@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,17 +21,23 @@ type AuthorizationRequest struct {
 	Nonce         string
 	CodeChallenge string // of the method S256 (RFC 7636 §4.2); empty: no PKCE
 	Scopes        []string
+	ResponseType  string     // empty: code
 	ResponseMode  string     // empty: the provider's default, query
 	Args          url.Values // further parameters; they never replace those above
 }
 
-// AuthorizationURL returns the URL of an authorization request, to which the browser is redirected for a login.
-func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (string, error) {
+// responseType returns the response type of the request.
+func (a *AuthorizationRequest) responseType() string { return cmp.Or(a.ResponseType, "code") }
+
+// AuthorizationURL returns the URL of an authorization request, to which the browser is redirected for a login. The URL has the parameters
+// in its query, or a request object with them (RFC 9101), or a reference to what was pushed to the issuer before (RFC 9126). Nothing else
+// stands beside a request object or a reference, because a user can change a query. The error wraps ErrUnavailable or ErrNotSetUp.
+func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest, by Caller) (string, error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := c.checkParameters(m, a.ResponseMode, a.CodeChallenge != ""); err != nil {
+	if err := c.checkParameters(m, &a); err != nil {
 		return "", err
 	}
 	address, err := m.require("authorization_endpoint")
@@ -41,25 +48,58 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	if err != nil {
 		return "", fmt.Errorf("%w: authorization_endpoint: %w", ErrUnavailable, err)
 	}
+	query, err := c.carry(ctx, m, c.parameters(&a), by)
+	if err != nil {
+		return "", err
+	}
 	q := u.Query()
-	maps.Copy(q, a.Args)
-	q.Set("response_type", "code")
-	q.Set("client_id", c.ID)
-	q.Set("redirect_uri", a.RedirectURI)
-	q.Set("scope", strings.Join(a.Scopes, " "))
-	q.Set("state", a.State)
-	if slices.Contains(a.Scopes, gooidc.ScopeOpenID) {
-		q.Set("nonce", a.Nonce)
-	}
-	if a.ResponseMode != "" {
-		q.Set("response_mode", a.ResponseMode)
-	}
-	if a.CodeChallenge != "" {
-		q.Set("code_challenge", a.CodeChallenge)
-		q.Set("code_challenge_method", "S256")
-	}
+	maps.Copy(q, query)
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+// parameters returns the parameters of an authorization request.
+func (c *Client) parameters(a *AuthorizationRequest) url.Values {
+	params := maps.Clone(a.Args)
+	if params == nil {
+		params = url.Values{}
+	}
+	params.Set("response_type", a.responseType())
+	params.Set("client_id", c.ID)
+	params.Set("redirect_uri", a.RedirectURI)
+	params.Set("scope", strings.Join(a.Scopes, " "))
+	params.Set("state", a.State)
+	if slices.Contains(a.Scopes, gooidc.ScopeOpenID) {
+		params.Set("nonce", a.Nonce)
+	}
+	if a.ResponseMode != "" {
+		params.Set("response_mode", a.ResponseMode)
+	}
+	if a.CodeChallenge != "" {
+		params.Set("code_challenge", a.CodeChallenge)
+		params.Set("code_challenge_method", "S256")
+	}
+	return params
+}
+
+// carry returns the query of the authorization request with these parameters. Beside a request object stand the parameters that OAuth 2.0
+// and OpenID Connect require there, with the same values (RFC 9101 §5, OIDC Core §6.1). A request object that is pushed stands alone.
+func (c *Client) carry(ctx context.Context, m *Metadata, params url.Values, by Caller) (url.Values, error) {
+	carried := params
+	if c.signsRequests(m) {
+		object, err := c.requestObject(ctx, m, params)
+		if err != nil {
+			return nil, err
+		}
+		carried = url.Values{"client_id": {c.ID}, "request": {object}}
+		if !c.pushesRequests(m) {
+			carried["response_type"], carried["scope"] = params["response_type"], params["scope"]
+		}
+	}
+	if c.pushesRequests(m) {
+		return c.push(ctx, m, carried, by)
+	}
+	return carried, nil
 }
 
 // CheckResponseIssuer checks the parameter iss of an authorization response against mix-up attacks (RFC 9207 §2.4). The parameter is
@@ -78,26 +118,29 @@ func (c *Client) CheckResponseIssuer(ctx context.Context, iss []string) error {
 	return nil
 }
 
+// requestRemedies says what the operator can change, by the code with which the issuer refuses an authorization request.
+var requestRemedies = map[string]string{
+	"unauthorized_client":       "let client_id use authorization codes at the issuer",
+	"unsupported_response_type": "let client_id use response_type at the issuer, or change it",
+	"unsupported_response_mode": "change response_mode",
+	"invalid_scope":             "let client_id use the scopes at the issuer, or change scopes",
+	"invalid_request": "compare redirect_uri, scopes, audience and authorization_query_args_names " +
+		"with what the issuer expects of client_id",
+	"invalid_target":             "change audience",
+	"invalid_request_object":     "compare request_object_signing_alg, request_object_encryption_alg and the client's key with what the issuer expects",
+	"invalid_request_uri":        "the issuer no longer had the pushed request: see how long it stores one",
+	"request_not_supported":      "the issuer takes no request objects: take require_signed_request_object out",
+	"request_uri_not_supported":  "the issuer takes no request_uri: take require_pushed_authorization_requests out",
+	"registration_not_supported": "take registration out of authorization_query_args_names",
+}
+
 // ResponseError returns the error of an authorization response (RFC 6749 §4.1.2.1, OIDC Core §3.1.2.6). It wraps ErrNotSetUp if only the
 // operator can correct it.
 func (c *Client) ResponseError(code, description string) error {
 	err := &oauth2.RetrieveError{
 		Response: &http.Response{StatusCode: http.StatusFound}, ErrorCode: clip(code), ErrorDescription: clip(description),
 	}
-	remedy, known := map[string]string{
-		"unauthorized_client":       "let client_id use authorization codes at the issuer",
-		"unsupported_response_type": "let client_id use response_type code at the issuer",
-		"unsupported_response_mode": "change response_mode",
-		"invalid_scope":             "let client_id use the scopes at the issuer, or change scopes",
-		"invalid_request": "compare redirect_uri, scopes, audience and authorization_query_args_names " +
-			"with what the issuer expects of client_id",
-		"invalid_target":             "change audience",
-		"invalid_request_object":     "the issuer asks for a request object",
-		"invalid_request_uri":        "the issuer asks for a request object",
-		"request_not_supported":      "take request out of authorization_query_args_names",
-		"request_uri_not_supported":  "take request_uri out of authorization_query_args_names",
-		"registration_not_supported": "take registration out of authorization_query_args_names",
-	}[code]
+	remedy, known := requestRemedies[code]
 	if !known {
 		return err
 	}

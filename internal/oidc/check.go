@@ -18,6 +18,8 @@ func (s *Settings) Check(c check.Checker, needs Examination) {
 	s.checkVerification(c)
 	s.checkEndpoints(c, needs)
 	s.checkClient(c)
+	s.checkAuthorization(c)
+	s.checkEncryption(c)
 	s.checkRequests(c)
 	s.checkExchange(c)
 }
@@ -106,6 +108,8 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 		{"jwks_endpoint", s.JWKSEndpoint != "" || len(s.ExtraJWKSURIs) > 0, true},
 		{"authorization_endpoint", s.AuthorizationEndpoint != "", needs.Login},
 		{"token_endpoint", s.TokenEndpoint+s.MTLSTokenEndpoint != "", needs.Login || needs.Token},
+		{"pushed_authorization_request_endpoint",
+			s.PushedAuthorizationRequestEndpoint+s.MTLSPushedAuthorizationRequestEndpoint != "", needs.Login && s.pushesRequests()},
 		{"introspection_endpoint", s.IntrospectionEndpoint+s.MTLSIntrospectionEndpoint != "", needs.Introspect},
 		{"userinfo_endpoint", s.UserinfoEndpoint != "", needs.Userinfo},
 	} {
@@ -188,6 +192,7 @@ func (s *Settings) checkMethods(c check.Checker, n int) {
 	judge("token_endpoint_auth_method", s.TokenEndpointAuthMethod)
 	judge("introspection_endpoint_auth_method", s.IntrospectionEndpointAuthMethod)
 	judge("revocation_endpoint_auth_method", s.RevocationEndpointAuthMethod)
+	judge("pushed_authorization_request_endpoint_auth_method", s.PushedAuthorizationRequestEndpointAuthMethod)
 	alg := At(s.ClientAlg, n)
 	if jwk := At(s.ClientJWK, n); jwk.Kty != "" && alg != "" && !strings.HasPrefix(alg, "HS") && !fitsKey(jwk.Kty, alg) {
 		c.Complain("client_alg", "%s doesn't fit the key of client_jwk, which is %s: write an algorithm of that kind", alg, jwk.Kty)
@@ -224,7 +229,11 @@ func (s *Settings) canAuthenticate(n int, method string) error {
 func (s *Settings) UsesGateKeys() string {
 	const method = "private_key_jwt"
 	switch {
-	case len(s.ClientJWK) > 0 || len(s.ClientAssertionFile) > 0:
+	case len(s.ClientJWK) > 0:
+		return ""
+	case s.signsRequests():
+		return "require_signed_request_object"
+	case len(s.ClientAssertionFile) > 0:
 		return ""
 	case slices.Contains(s.ClientAuth, method):
 		return "client_auth"
@@ -234,6 +243,8 @@ func (s *Settings) UsesGateKeys() string {
 		return "introspection_endpoint_auth_method"
 	case s.RevocationEndpointAuthMethod == method:
 		return "revocation_endpoint_auth_method"
+	case s.PushedAuthorizationRequestEndpointAuthMethod == method:
+		return "pushed_authorization_request_endpoint_auth_method"
 	}
 	return ""
 }

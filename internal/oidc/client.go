@@ -28,6 +28,7 @@ type Client struct {
 	keys      KeySource
 	assertion *assertionFile
 
+	decryption   []*jose.JSONWebKey     // client_decryption_jwk
 	certificates map[jose.HeaderKey]any // of jwk, for the header of assertions
 	certificate  bool                   // the client authenticates by TLS
 
@@ -77,6 +78,13 @@ func newClient(c ClientConfig, n int) (*Client, error) {
 			return nil, fmt.Errorf("client_jwk: %w", err)
 		}
 		client.jwk, client.certificates = key, jwk.certificates()
+	}
+	for i := range c.ClientDecryptionJWK {
+		key, err := c.ClientDecryptionJWK[i].private()
+		if err != nil {
+			return nil, fmt.Errorf("client_decryption_jwk: %w", err)
+		}
+		client.decryption = append(client.decryption, key)
 	}
 	if c.TLSClientAuthCertFile != "" {
 		if err := client.useCertificate(c.Settings); err != nil {

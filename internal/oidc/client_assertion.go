@@ -1,10 +1,7 @@
 package oidc
 
 import (
-	"cmp"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,49 +31,11 @@ func (c *Client) assertionFor(method string, m *Metadata, client Credentials) (s
 	if c.assertion != nil {
 		return c.assertion.read()
 	}
-	alg := c.privateAlg()
-	key := c.jwk
-	if key == nil {
-		if c.keys == nil {
-			return "", errors.New("there is neither client_jwk nor client_assertion_file, and the gate makes no keys: " +
-				"write keys: beside routes:")
-		}
-		var err error
-		if key, err = c.keys(alg); err != nil {
-			return "", err
-		}
-	}
-	signing, err := signingKey(alg, key)
+	signing, err := c.signingKey(c.privateAlg())
 	if err != nil {
 		return "", err
 	}
 	return c.assert(m, client.ID, signing, c.certificates)
-}
-
-// privateAlg returns the algorithm of private_key_jwt: client_alg, else the alg of the key, else RS256.
-func (c *Client) privateAlg() string {
-	own := ""
-	if c.jwk != nil {
-		own = c.jwk.Algorithm
-	}
-	if strings.HasPrefix(c.alg, "HS") {
-		return cmp.Or(own, "RS256")
-	}
-	return cmp.Or(c.alg, own, "RS256")
-}
-
-// GateKeyAlg returns the algorithm for which the client needs a key that the gate generates. It returns "" if the client authenticates
-// without a key, or has a key or an assertion of its own.
-func (c *Client) GateKeyAlg() string {
-	if c.jwk != nil || c.assertion != nil {
-		return ""
-	}
-	for e := range endpoints {
-		if c.authMethod(c.endpointAuth(&Metadata{}, e)) == "private_key_jwt" {
-			return c.privateAlg()
-		}
-	}
-	return ""
 }
 
 // assert signs an assertion. Its only audience is the issuer, so that no other server can use it, or the token endpoint for servers that
@@ -87,25 +46,9 @@ func (c *Client) assert(m *Metadata, id string, key jose.SigningKey, certificate
 		audience = m.TokenURL
 	}
 	now := c.issuer.now()
-	payload, err := json.Marshal(map[string]any{
+	return signJWT("JWT", map[string]any{
 		"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionLifetime).Unix(),
-	})
-	if err != nil {
-		return "", err
-	}
-	options := (&jose.SignerOptions{}).WithType("JWT")
-	for name, v := range certificates {
-		options.WithHeader(name, v)
-	}
-	signer, err := jose.NewSigner(key, options)
-	if err != nil {
-		return "", err
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	}, key, certificates)
 }
 
 // maxAssertion is how much of client_assertion_file is read, in bytes.

@@ -23,6 +23,7 @@ const (
 	tokenEndpoint endpoint = iota
 	introspectionEndpoint
 	revocationEndpoint
+	pushedRequestEndpoint
 	endpoints // the number of endpoints
 )
 
@@ -43,6 +44,9 @@ func (c *Client) endpointAuth(m *Metadata, e endpoint) endpointAuth {
 	case revocationEndpoint:
 		return endpointAuth{setting: "revocation_endpoint", mtlsSetting: "mtls_revocation_endpoint",
 			method: s.RevocationEndpointAuthMethod, methods: orElse(m.RevocationAuthMethods, m.TokenAuthMethods)}
+	case pushedRequestEndpoint: // its metadata has no list of methods: those of the token endpoint apply (RFC 9126 §5)
+		return endpointAuth{setting: "pushed_authorization_request_endpoint", mtlsSetting: "mtls_pushed_authorization_request_endpoint",
+			method: s.PushedAuthorizationRequestEndpointAuthMethod, methods: m.TokenAuthMethods}
 	}
 	return endpointAuth{
 		setting: "token_endpoint", mtlsSetting: "mtls_token_endpoint", method: s.TokenEndpointAuthMethod, methods: m.TokenAuthMethods,

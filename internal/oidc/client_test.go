@@ -224,7 +224,7 @@ func TestAuthorizationURL(t *testing.T) {
 	_, c, _ := begin(t, nil)
 	address, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: "https://app/cb",
 		State: "s", Nonce: "n", CodeChallenge: "c",
-		Scopes: []string{"openid", "email"}, Args: url.Values{"prompt": {"login"}, "state": {"forged"}, "client_id": {"forged"}}})
+		Scopes: []string{"openid", "email"}, Args: url.Values{"prompt": {"login"}, "state": {"forged"}, "client_id": {"forged"}}}, Caller{})
 	if err != nil {
 		t.Fatal(err)
 	}

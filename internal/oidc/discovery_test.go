@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -131,13 +132,17 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 	uses := map[string]func(*testing.T, *Client) error{
 		"jwks_endpoint": func(t *testing.T, c *Client) error { _, err := c.issuer.keys.get(t.Context()); return err },
 		"authorization_endpoint": func(t *testing.T, c *Client) error {
-			_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{})
+			_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{}, Caller{})
 			return err
 		},
 		"token_endpoint":         func(t *testing.T, c *Client) error { _, err := c.Refresh(t.Context(), "x"); return err },
 		"userinfo_endpoint":      func(t *testing.T, c *Client) error { _, err := c.Userinfo(t.Context(), "x", Caller{}); return err },
 		"introspection_endpoint": func(t *testing.T, c *Client) error { _, err := c.Introspect(t.Context(), "x", Caller{}); return err },
 		"revocation_endpoint":    func(t *testing.T, c *Client) error { return c.Revoke(t.Context(), "x", "access_token", "token") },
+		"pushed_authorization_request_endpoint": func(t *testing.T, c *Client) error {
+			_, err := c.push(t.Context(), &Metadata{}, url.Values{}, Caller{})
+			return err
+		},
 		"end_session_endpoint": func(t *testing.T, c *Client) error {
 			_, _, err := c.EndSession(t.Context(), LogoutRequest{})
 			return err

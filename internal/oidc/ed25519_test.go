@@ -40,7 +40,7 @@ func TestEd25519(t *testing.T) {
 					m["id_token_signing_alg_values_supported"] = []string{inToken}
 				})
 				c.issuer.Forget()
-				_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{})
+				_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{}, Caller{})
 				p.AdjustAnswer(provider.Discovery, nil)
 				if err != nil {
 					t.Errorf("verify_parameters: the metadata says %s and the settings %s: %v", inToken, inSettings, err)

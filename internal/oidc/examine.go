@@ -165,7 +165,7 @@ func (c *Client) examineRedirect(ctx context.Context, e Examination) Finding {
 	address, err := c.AuthorizationURL(ctx, AuthorizationRequest{
 		RedirectURI: e.RedirectURI, State: "sallyport-check", Nonce: "sallyport-check", Scopes: c.settings.Scopes,
 		CodeChallenge: oauth2.S256ChallengeFromVerifier(strings.Repeat("c", 43)), Args: url.Values{"prompt": {"none"}},
-	})
+	}, Caller{})
 	if err != nil {
 		return finding(Bad, "redirect URI: %v", err)
 	}

@@ -48,6 +48,37 @@ func FuzzJWT(f *testing.F) {
 	})
 }
 
+// FuzzDecrypted puts the parts of a good JWE together with other text. What is decrypted is the content of a JWE that was encrypted for the
+// gate, and is bounded. {H}, {K}, {I}, {C} and {T} stand for the parts, because each fuzzing process has other keys.
+func FuzzDecrypted(f *testing.F) {
+	_, c, _ := beginEncrypted(f, nil)
+	const content = "the content"
+	parts := strings.Split(sealedFor(f, c, jose.ECDH_ES_A128KW, jose.A128GCM, content, nil), ".")
+	letters := strings.NewReplacer("{H}", parts[0], "{K}", parts[1], "{I}", parts[2], "{C}", parts[3], "{T}", parts[4])
+	for _, header := range []string{`{"alg":"dir","enc":"A128GCM"}`, `{"alg":"RSA1_5","enc":"A128GCM"}`,
+		`{"alg":"RSA-OAEP","enc":"A128GCM","zip":"DEF"}`, `{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAAAAAAAAA"}`,
+		`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, `{"crit":["x"]}`, `[]`, `{`} {
+		f.Add(base64.RawURLEncoding.EncodeToString([]byte(header)) + ".{K}.{I}.{C}.{T}")
+	}
+	for _, seed := range []string{"{H}.{K}.{I}.{C}.{T}", "{H}..{I}.{C}.{T}", "{H}.{K}.{I}.{C}.", "{H}.{K}..{C}.{T}", "{H}.{K}.{I}.{C}.{T}.",
+		"....", "a.b.c.d.e", "{}", "", "a.b.c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := c.decrypted(letters.Replace(text), "", "")
+		switch {
+		case err != nil:
+		case isJWE(letters.Replace(text)) && got != content:
+			t.Errorf("%q was decrypted to %q", text, got)
+		case !isJWE(letters.Replace(text)) && got != letters.Replace(text):
+			t.Errorf("%q isn't encrypted, and was changed to %q", text, got)
+		}
+		if r, err := c.ParseResponse(letters.Replace(text)); err == nil && len(r.jwt.text) > maxJWT {
+			t.Errorf("a JWT of %d bytes passed", len(r.jwt.text))
+		}
+	})
+}
+
 // FuzzTokenAnswer checks that the tokens of a token response are the members with exactly these names, not repeated, and that they expire
 // within a year.
 func FuzzTokenAnswer(f *testing.F) {

@@ -23,6 +23,7 @@ type IDTokenWant struct {
 	Nonce       string         // of the authorization request; empty: not checked
 	AccessToken string         // of the same response
 	MaxAge      *time.Duration // max_age of the authorization request; nil without it
+	Front       auth.Claims    // of the ID token of the authorization response; nil without one
 	Previous    auth.Claims    // at a refresh: the claims of the ID token before (OIDC Core §12.2)
 }
 
@@ -66,7 +67,8 @@ func (c *Client) checkIDToken(t *jwt, m *Metadata, rules signatureRules, want ID
 	if rules.origin == fromIssuer && (errors.Is(times, ErrExpired) || errors.Is(times, ErrNotYetValid)) {
 		times = fmt.Errorf("%w: %w: compare the clocks of the gate and of the issuer, or write leeway", ErrNotSetUp, times)
 	}
-	return first(err, times, checkBinding(t.claims, want, t.header.Alg), checkContinuity(t.claims, want.Previous))
+	return first(err, times, checkBinding(t.claims, want, t.header.Alg), checkFront(t.claims, want.Front),
+		checkContinuity(t.claims, want.Previous))
 }
 
 // checkIDTokenAlg refuses an alg other than the configured ones. verifySignature refuses it, too; this error says which setting to change.

@@ -131,7 +131,10 @@ func (c *Client) readIntrospection(ctx context.Context, r *response) (auth.Claim
 		}
 		return claims, "", nil
 	}
-	jwt := r.jwt()
+	jwt, err := c.decrypted(r.jwt(), "introspection_encrypted_response_alg", c.settings.IntrospectionEncryptedResponseAlg)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: its introspection answer: %w", ErrNotSetUp, err)
+	}
 	claims, err := c.signedIntrospection(ctx, jwt, kind)
 	if errors.Is(err, ErrUnavailable) || err == nil {
 		return claims, jwt, err

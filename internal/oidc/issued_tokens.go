@@ -23,7 +23,7 @@ func (c *Client) Issued(ctx context.Context, t auth.Tokens, want IDTokenWant) (*
 	}
 	if t.IDToken != "" {
 		want.AccessToken = t.AccessToken
-		claims, key, err := c.IDToken(ctx, t.IDToken, want)
+		claims, key, err := c.issuedIDToken(ctx, &i.Tokens.IDToken, want)
 		if err != nil {
 			return nil, fmt.Errorf("the ID token: %w", err)
 		}
@@ -42,7 +42,7 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.IDToken == "" {
 		i.Tokens.IDToken = before.Tokens.IDToken
 	} else {
-		claims, key, err := c.IDToken(ctx, t.IDToken, IDTokenWant{
+		claims, key, err := c.issuedIDToken(ctx, &i.Tokens.IDToken, IDTokenWant{
 			Grant: requestSession, AccessToken: t.AccessToken, Previous: before.IDToken,
 		})
 		if err != nil {
@@ -53,6 +53,9 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 	if t.Scope == "" {
 		i.Tokens.Scope = before.Tokens.Scope // RFC 6749 §6: unchanged
 	}
+	if t.AuthorizationDetails == nil {
+		i.Tokens.AuthorizationDetails = before.Tokens.AuthorizationDetails // likewise
+	}
 	if err := c.addAccessToken(ctx, i, requestSession); err != nil {
 		return nil, err
 	}
@@ -60,6 +63,17 @@ func (c *Client) Reissued(ctx context.Context, before *auth.Identity, t auth.Tok
 		return nil, errors.New("sub: the refreshed access token names another subject than the one before")
 	}
 	return i, nil
+}
+
+// issuedIDToken verifies the ID token of a token response. It replaces an encrypted one by the signed JWT within, which upstreams and the
+// issuer's logout can read.
+func (c *Client) issuedIDToken(ctx context.Context, token *string, want IDTokenWant) (auth.Claims, string, error) {
+	plain, err := c.decrypted(*token, "id_token_encrypted_response_alg", c.settings.IDTokenEncryptedResponseAlg)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrNotSetUp, err)
+	}
+	*token = plain
+	return c.IDToken(ctx, plain, want)
 }
 
 // addAccessToken verifies the access token of an identity, and adds its claims. Its exp counts if it is before expires_in. If the sub

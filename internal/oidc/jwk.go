@@ -116,7 +116,7 @@ func parseKey(b []byte) (key, error) {
 		reason := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
 		return key{}, fmt.Errorf("kty %s, crv %s: %s", orNone(all["kty"]), orNone(all["crv"]), reason)
 	}
-	return k, checkKey(k)
+	return k, checkKey(k.JSONWebKey)
 }
 
 func isJSONString(member json.RawMessage) bool { return bytes.HasPrefix(member, []byte(`"`)) }
@@ -130,7 +130,7 @@ func orNone(member json.RawMessage) string {
 }
 
 // checkKey refuses a private key, and an RSA key that is too weak, or so long that verification costs too much.
-func checkKey(k key) error {
+func checkKey(k jose.JSONWebKey) error {
 	if !k.IsPublic() || !k.Valid() {
 		return errors.New("expected a public key")
 	}

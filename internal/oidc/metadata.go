@@ -26,6 +26,10 @@ type Metadata struct {
 	GrantTypes               []string    `json:"grant_types_supported"`
 	MTLS                     mtlsAliases `json:"mtls_endpoint_aliases"`
 
+	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5
+	RequirePushedAuthorizationRequests bool   `json:"require_pushed_authorization_requests"` // RFC 9126 §5
+	RequireSignedRequestObject         bool   `json:"require_signed_request_object"`         // RFC 9101 §10.5
+
 	raw      json.RawMessage  // the document as it was fetched
 	unusable map[string]error // why an announced endpoint can't be used, by the setting that replaces it
 }
@@ -35,6 +39,8 @@ type mtlsAliases struct {
 	TokenEndpoint         string `json:"token_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
+
+	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint"`
 }
 
 // A metadataEndpoint is an endpoint that a client uses: the setting that replaces it, its member of the metadata, and its address there.
@@ -53,9 +59,12 @@ func (m *Metadata) endpoints() []metadataEndpoint {
 		{"introspection_endpoint", "introspection_endpoint", &m.IntrospectionEndpoint},
 		{"revocation_endpoint", "revocation_endpoint", &m.RevocationEndpoint},
 		{"end_session_endpoint", "end_session_endpoint", &m.EndSessionEndpoint},
+		{"pushed_authorization_request_endpoint", "pushed_authorization_request_endpoint", &m.PushedAuthorizationRequestEndpoint},
 		{"mtls_token_endpoint", "mtls_endpoint_aliases.token_endpoint", &m.MTLS.TokenEndpoint},
 		{"mtls_introspection_endpoint", "mtls_endpoint_aliases.introspection_endpoint", &m.MTLS.IntrospectionEndpoint},
 		{"mtls_revocation_endpoint", "mtls_endpoint_aliases.revocation_endpoint", &m.MTLS.RevocationEndpoint},
+		{"mtls_pushed_authorization_request_endpoint", "mtls_endpoint_aliases.pushed_authorization_request_endpoint",
+			&m.MTLS.PushedAuthorizationRequestEndpoint},
 	}
 }
 

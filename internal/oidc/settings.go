@@ -14,6 +14,8 @@ import (
 type Settings struct {
 	IssuerSettings
 	ClientSettings
+	AuthorizationSettings
+	EncryptionSettings
 	TokenRequestSettings
 	IntrospectionSettings
 	UserinfoSettings
@@ -64,10 +66,14 @@ type EndpointSettings struct {
 	RevocationEndpoint    string `yaml:"revocation_endpoint" group:"issuer"`
 	UserinfoEndpoint      string `yaml:"userinfo_endpoint" group:"issuer"`
 	EndSessionEndpoint    string `yaml:"end_session_endpoint" group:"issuer"`
+
+	PushedAuthorizationRequestEndpoint string `yaml:"pushed_authorization_request_endpoint" group:"issuer"`
 	// The endpoints for clients with a certificate replace mtls_endpoint_aliases (RFC 8705 §5).
 	MTLSTokenEndpoint         string `yaml:"mtls_token_endpoint" group:"issuer"`
 	MTLSIntrospectionEndpoint string `yaml:"mtls_introspection_endpoint" group:"issuer"`
 	MTLSRevocationEndpoint    string `yaml:"mtls_revocation_endpoint" group:"issuer"`
+
+	MTLSPushedAuthorizationRequestEndpoint string `yaml:"mtls_pushed_authorization_request_endpoint" group:"issuer"`
 }
 
 // addresses returns the addresses of the endpoints by setting.
@@ -77,7 +83,9 @@ func (s *EndpointSettings) addresses() map[string]string {
 		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
 		"userinfo_endpoint": s.UserinfoEndpoint, "end_session_endpoint": s.EndSessionEndpoint,
 		"mtls_token_endpoint": s.MTLSTokenEndpoint, "mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint,
-		"mtls_revocation_endpoint": s.MTLSRevocationEndpoint,
+		"mtls_revocation_endpoint":                   s.MTLSRevocationEndpoint,
+		"pushed_authorization_request_endpoint":      s.PushedAuthorizationRequestEndpoint,
+		"mtls_pushed_authorization_request_endpoint": s.MTLSPushedAuthorizationRequestEndpoint,
 	}
 }
 
@@ -98,6 +106,8 @@ type ClientSettings struct {
 	TokenEndpointAuthMethod         string `yaml:"token_endpoint_auth_method" group:"issuer"`
 	IntrospectionEndpointAuthMethod string `yaml:"introspection_endpoint_auth_method" group:"issuer"`
 	RevocationEndpointAuthMethod    string `yaml:"revocation_endpoint_auth_method" group:"issuer"`
+
+	PushedAuthorizationRequestEndpointAuthMethod string `yaml:"pushed_authorization_request_endpoint_auth_method" group:"issuer"`
 
 	TLSClientAuthCertFile  string `yaml:"tls_client_auth_cert_file" group:"issuer"` // PEM, the leaf first (RFC 8705 §2)
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
@@ -132,9 +142,9 @@ func (ClientSettings) Enums() map[string][]string {
 	}
 	return map[string][]string{
 		"client_auth": methods, "token_endpoint_auth_method": methods, "introspection_endpoint_auth_method": methods,
-		"revocation_endpoint_auth_method": methods,
-		"client_alg":                      slices.Concat(symmetric, asymmetric),
-		"id_token_signed_response_alg":    slices.Concat(asymmetric, symmetric),
+		"revocation_endpoint_auth_method": methods, "pushed_authorization_request_endpoint_auth_method": methods,
+		"client_alg":                   slices.Concat(symmetric, asymmetric),
+		"id_token_signed_response_alg": slices.Concat(asymmetric, symmetric),
 		"ignore_signature": {
 			GrantAuthorizationCode, GrantClientCredentials, requestIntrospection, GrantPassword, GrantRefreshToken,
 			requestSession, requestUserinfo,

@@ -58,6 +58,13 @@ func readTokens(body auth.Claims, sent time.Time, exchange bool) (t auth.Tokens,
 			ignored = append(ignored, ignoredMember{name, errors.New("expected a string")})
 		}
 	}
+	if v := body["authorization_details"]; v != nil {
+		details, isList := v.([]any)
+		if !isList {
+			ignored = append(ignored, ignoredMember{"authorization_details", errors.New("expected a list")})
+		}
+		t.AuthorizationDetails = details
+	}
 	lifetime, known, err := expiresIn(body["expires_in"])
 	if err != nil {
 		ignored = append(ignored, ignoredMember{"expires_in", err})

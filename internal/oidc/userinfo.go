@@ -90,14 +90,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 // readUserinfo reads a response, which is JSON or a JWT.
 func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, error) {
 	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
-	u := &Userinfo{}
-	var err error
-	if kind == "application/jwt" {
-		u.JWT = r.jwt()
-		u.Claims, err = c.signedUserinfo(ctx, u.JWT)
-	} else {
-		u.Claims, err = r.object()
-	}
+	u, err := c.openUserinfo(ctx, r, kind == "application/jwt")
 	switch {
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
@@ -105,6 +98,26 @@ func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, erro
 		return nil, ErrNoSubject
 	}
 	return u, err
+}
+
+// openUserinfo returns the userinfo of a response: a JSON object, or a JWT that is signed, encrypted or both. An encrypted JSON object counts
+// as a plain one, which only TLS protects.
+func (c *Client) openUserinfo(ctx context.Context, r *response, isJWT bool) (*Userinfo, error) {
+	alg := c.settings.UserinfoEncryptedResponseAlg
+	if !isJWT && alg == "" {
+		claims, err := r.object()
+		return &Userinfo{Claims: claims}, err
+	}
+	content, err := c.decrypted(r.jwt(), "userinfo_encrypted_response_alg", alg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrNotSetUp, err)
+	}
+	if isJWE(r.jwt()) && !IsJWS(content) {
+		claims, err := decodeObject([]byte(content))
+		return &Userinfo{Claims: claims}, err
+	}
+	claims, err := c.signedUserinfo(ctx, content)
+	return &Userinfo{Claims: claims, JWT: content}, err
 }
 
 // signedUserinfo verifies a signed response. Its iss and aud, if present, must be the issuer and the gate's client (OIDC Core §5.3.2).

@@ -7,7 +7,7 @@ import (
 
 // checkParameters compares the parameters of a request with the metadata (OIDC Discovery §3), if verify_parameters is on. A list that the
 // metadata doesn't have contradicts nothing, because metadata is often incomplete.
-func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) error {
+func (c *Client) checkParameters(m *Metadata, a *AuthorizationRequest) error {
 	if !c.settings.VerifyParameters {
 		return nil
 	}
@@ -20,11 +20,11 @@ func (c *Client) checkParameters(m *Metadata, responseMode string, pkce bool) er
 	for _, scope := range c.settings.Scopes {
 		want("scopes", scope, m.Scopes)
 	}
-	want("response_type", "code", m.ResponseTypes)
-	want("response_mode", responseMode, m.ResponseModes)
+	want("response_type", a.responseType(), m.ResponseTypes)
+	want("response_mode", a.ResponseMode, m.ResponseModes)
 	want("id_token_signed_response_alg", commonAlgorithm(c.idTokenAlgs, m.Algorithms), m.Algorithms)
 	want("client_auth", c.authMethod(c.endpointAuth(m, tokenEndpoint)), m.TokenAuthMethods)
-	if pkce {
+	if a.CodeChallenge != "" {
 		want("code_challenge_method", "S256", m.CodeChallengeMethods)
 	}
 	if len(missing) > 0 {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,7 +13,8 @@ import (
 // An authorizationRequest is an authorization request (OIDC Core §3.1.2.1) whose client and redirect URI are registered, so
 // that responses and errors may be redirected.
 type authorizationRequest struct {
-	params      url.Values // all request parameters; the login form's action repeats them
+	query       url.Values // the request as it was sent; the login form's action repeats it
+	params      url.Values // all request parameters, also those of a request object or a pushed request
 	client      *Client
 	redirectURI string
 	scope       []string
@@ -20,6 +22,7 @@ type authorizationRequest struct {
 	maxAge      *time.Duration
 	acr         []string // the requested acr_values that Config.ACRValues lists
 	hintedSub   string   // the sub of id_token_hint, or ""
+	details     any      // authorization_details (RFC 9396 §2), or nil
 }
 
 // authorize serves the authorization endpoint. The response is a code, an error, or the login page.
@@ -28,7 +31,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		params = r.PostForm
 	}
-	a, refused := p.readAuthorization(w, params)
+	a, refused := p.readAuthorization(w, params, false)
 	session := p.session(r)
 	switch {
 	case a == nil:
@@ -43,33 +46,50 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readAuthorization parses an authorization request. If the client or the redirect URI isn't registered, it writes an error
-// page and returns nil (RFC 6749 §4.1.2.1). The caller sends a returned error to the redirect URI.
-func (p *Provider) readAuthorization(w http.ResponseWriter, params url.Values) (*authorizationRequest, *oauthError) {
-	a := &authorizationRequest{params: params, client: p.client(params.Get("client_id")), redirectURI: params.Get("redirect_uri")}
-	switch {
-	case a.client == nil || len(params["client_id"]) > 1:
+// readAuthorization parses an authorization request. If the client or the redirect URI isn't registered, or the request can't be read, it
+// writes an error page and returns nil (RFC 6749 §4.1.2.1). The caller sends a returned error to the redirect URI. Again says that the
+// login form repeats the request.
+func (p *Provider) readAuthorization(w http.ResponseWriter, query url.Values, again bool) (*authorizationRequest, *oauthError) {
+	client := p.client(query.Get("client_id"))
+	if client == nil || len(query["client_id"]) > 1 {
 		writeMessage(w, http.StatusBadRequest, "Unknown application",
 			"The link names an application that isn't registered at this provider.")
 		return nil, nil
-	case !registered(a.client.RedirectURIs, a.redirectURI) || len(params["redirect_uri"]) > 1:
+	}
+	params, refused := p.openRequest(client, query, again)
+	if refused != nil {
+		writeMessage(w, http.StatusBadRequest, "Wrong request", refused.Description)
+		return nil, nil
+	}
+	a := &authorizationRequest{query: query, params: params, client: client, redirectURI: params.Get("redirect_uri")}
+	if !a.returnsToClient() {
 		writeMessage(w, http.StatusBadRequest, "Wrong address",
 			"The link has a redirect_uri that isn't registered for "+a.client.Name+".")
 		return nil, nil
 	}
+	return a, p.checkAuthorization(a)
+}
+
+// returnsToClient reports whether the request has one redirect URI, which is registered.
+func (a *authorizationRequest) returnsToClient() bool {
+	return registered(a.client.RedirectURIs, a.redirectURI) && len(a.params["redirect_uri"]) == 1
+}
+
+// checkAuthorization checks the parameters of an authorization request besides the client and the redirect URI.
+func (p *Provider) checkAuthorization(a *authorizationRequest) *oauthError {
 	for _, check := range []func(*authorizationRequest) *oauthError{
-		repeatedParameters, unsupportedParameters, checkChallenge, p.readScope, readPrompt, readMaxAge, p.readHint,
+		repeatedParameters, unsupportedParameters, checkChallenge, p.readScope, readPrompt, readMaxAge, p.readHint, p.readDetails,
 	} {
 		if refused := check(a); refused != nil {
-			return a, refused
+			return refused
 		}
 	}
-	for _, acr := range strings.Fields(params.Get("acr_values")) {
+	for _, acr := range strings.Fields(a.params.Get("acr_values")) {
 		if slices.Contains(p.config.ACRValues, acr) {
 			a.acr = append(a.acr, acr)
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // registered reports whether a requested redirect URI is one of uris. It compares strings, so that parser differences don't
@@ -96,7 +116,8 @@ func registered(uris []string, requested string) bool {
 // repeatedParameters rejects a known parameter that is sent more than once (RFC 6749 §3.1). It ignores unknown parameters.
 func repeatedParameters(a *authorizationRequest) *oauthError {
 	for _, name := range []string{"response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age", "login_hint",
-		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method"} {
+		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method",
+		"authorization_details", "claims"} {
 		if len(a.params[name]) > 1 {
 			return repeatedParameter(name)
 		}
@@ -106,20 +127,18 @@ func repeatedParameters(a *authorizationRequest) *oauthError {
 
 // unsupportedParameters rejects what this provider doesn't support, with the error codes of OIDC Core §3.1.2.6.
 func unsupportedParameters(a *authorizationRequest) *oauthError {
-	mode := a.params.Get("response_mode")
+	mode, kind := a.params.Get("response_mode"), a.params.Get("response_type")
 	switch {
-	case a.params.Has("request"):
-		return refusal("request_not_supported", "Request objects aren't supported.")
-	case a.params.Has("request_uri"):
-		return refusal("request_uri_not_supported", "The request_uri parameter isn't supported.")
 	case a.params.Has("registration"):
 		return refusal("registration_not_supported", "The registration parameter isn't supported.")
-	case !a.params.Has("response_type"):
+	case kind == "":
 		return badRequest("The response_type is missing.")
-	case a.params.Get("response_type") != "code":
-		return refusal("unsupported_response_type", "The only supported response_type is code.")
-	case mode != "" && mode != "query" && mode != "form_post":
-		return badRequest("The response_mode must be query or form_post.")
+	case kind != "code" && kind != "code id_token":
+		return refusal("unsupported_response_type", "The supported response_types are code and code id_token.")
+	case mode != "" && !slices.Contains([]string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}, mode):
+		return badRequest("The response_mode must be query, form_post, jwt, query.jwt or form_post.jwt.")
+	case kind == "code id_token" && !strings.HasPrefix(mode, "form_post"):
+		return badRequest("The response_type code id_token needs a response_mode form_post or form_post.jwt.")
 	}
 	return nil
 }
@@ -200,6 +219,24 @@ func (p *Provider) readHint(a *authorizationRequest) *oauthError {
 		return badRequest("The id_token_hint isn't an ID token of this provider.")
 	}
 	a.hintedSub, _ = claims["sub"].(string)
+	return nil
+}
+
+// readDetails reads authorization_details (RFC 9396 §2): objects with one of the configured types.
+func (p *Provider) readDetails(a *authorizationRequest) *oauthError {
+	text := a.params.Get("authorization_details")
+	if text == "" {
+		return nil
+	}
+	var details []map[string]any
+	unknown := func(d map[string]any) bool {
+		kind, _ := d["type"].(string)
+		return !slices.Contains(p.config.AuthorizationDetailsTypes, kind)
+	}
+	if json.Unmarshal([]byte(text), &details) != nil || slices.ContainsFunc(details, unknown) {
+		return refusal("invalid_authorization_details", "The authorization_details aren't objects of a supported type.")
+	}
+	a.details = details
 	return nil
 }
 

@@ -46,6 +46,18 @@ type Client struct {
 	IntrospectionSignedResponseAlg string // RS256 (default), PS256, ES256 or EdDSA
 	UserinfoSignedResponseAlg      string // if set, userinfo is always signed; default: RS256, and only if Accept prefers a JWT
 
+	// Authorization requests and responses. Request objects are signed with a key of JWKS or JWKSURI; answers are encrypted with one of
+	// use enc.
+	PushedRequests                 bool       // refuse authorization requests that aren't pushed (RFC 9126)
+	SignedRequests                 bool       // refuse authorization requests without a request object (RFC 9101)
+	RequestObjectSigningAlg        string     // the only alg of request objects; default: any asymmetric one
+	EncryptedRequests              bool       // refuse request objects that aren't encrypted
+	AuthorizationSignedResponseAlg string     // of response_mode jwt: RS256 (default), PS256, ES256 or EdDSA
+	IDTokenEncryption              Encryption // these encrypt nothing by default
+	UserinfoEncryption             Encryption
+	IntrospectionEncryption        Encryption
+	AuthorizationEncryption        Encryption
+
 	AccessTokenAudience []string       // aud of access tokens; default: ID
 	AccessTokenLifetime time.Duration  // default: Config.AccessTokenLifetime
 	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
@@ -71,6 +83,9 @@ func (c Client) withDefaults() Client {
 	}
 	if c.IDTokenAlg == "" {
 		c.IDTokenAlg = "RS256"
+	}
+	if c.AuthorizationSignedResponseAlg == "" {
+		c.AuthorizationSignedResponseAlg = "RS256"
 	}
 	if len(c.AccessTokenAudience) == 0 {
 		c.AccessTokenAudience = []string{c.ID}

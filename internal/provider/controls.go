@@ -27,6 +27,8 @@ const (
 	accessTokens subject = "access tokens"
 	idTokens     subject = "ID tokens"
 	jwtHeaders   subject = "headers of JWTs"
+
+	frontIDTokens subject = "ID tokens of authorization responses"
 )
 
 // signedAnswers is the subject of the JWT responses of an endpoint.
@@ -141,12 +143,17 @@ func (p *Provider) AdjustAnswer(e Endpoint, f func(answer map[string]any)) {
 }
 
 // AdjustSignedAnswer makes f change the claims of JWT responses of an endpoint, after AdjustAnswer. For Introspection these
-// are iss, aud, iat and token_introspection. nil removes f.
+// are iss, aud, iat and token_introspection, for Authorization iss, aud, exp and the parameters. nil removes f.
 func (p *Provider) AdjustSignedAnswer(e Endpoint, f func(claims map[string]any)) {
 	p.controls.setAdjust(signedAnswers(e), f)
 }
 
-// AdjustIDToken makes f change the claims of ID tokens before they are signed; nil removes f.
+// AdjustFrontIDToken makes f change the claims of the ID tokens of authorization responses before they are signed; nil removes f.
+func (p *Provider) AdjustFrontIDToken(f func(claims map[string]any)) {
+	p.controls.setAdjust(frontIDTokens, f)
+}
+
+// AdjustIDToken makes f change the claims of the ID tokens of token responses before they are signed; nil removes f.
 func (p *Provider) AdjustIDToken(f func(claims map[string]any)) { p.controls.setAdjust(idTokens, f) }
 
 // AdjustAccessToken makes f change the claims of access tokens before they are signed; nil removes f.

@@ -37,6 +37,8 @@ func (p *Provider) endpoints() map[string]any {
 		"introspection_endpoint": at(Introspection),
 		"revocation_endpoint":    at(Revocation),
 		"end_session_endpoint":   at(EndSession),
+
+		"pushed_authorization_request_endpoint": at(PushedRequest),
 	}
 }
 
@@ -47,8 +49,8 @@ func (p *Provider) capabilities() map[string]any {
 		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
 		"frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
 
-		"response_types_supported": []string{"code"},
-		"response_modes_supported": []string{"query", "form_post"},
+		"response_types_supported": []string{"code", "code id_token"},
+		"response_modes_supported": []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
 		"grant_types_supported": []string{
 			"authorization_code", "refresh_token", "client_credentials", "password", grantTokenExchange, grantJWTBearer,
 		},
@@ -65,8 +67,11 @@ func (p *Provider) capabilities() map[string]any {
 
 		"authorization_response_iss_parameter_supported": true,
 		"claims_parameter_supported":                     false,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
+		"request_parameter_supported":                    true,
+		"request_uri_parameter_supported":                false, // only one of a pushed request
+		"request_object_signing_alg_values_supported":    asymmetricAlgs,
+		"authorization_signing_alg_values_supported":     signingAlgs,
+		"authorization_details_types_supported":          p.config.AuthorizationDetailsTypes,
 	}
 }
 
@@ -93,7 +98,7 @@ func (p *Provider) mutualTLS() map[string]any {
 	return map[string]any{
 		"tls_client_certificate_bound_access_tokens": true,
 		"mtls_endpoint_aliases": map[string]string{
-			"token_endpoint": p.alias(Token), "userinfo_endpoint": p.alias(Userinfo),
+			"token_endpoint": p.alias(Token), "pushed_authorization_request_endpoint": p.alias(PushedRequest), "userinfo_endpoint": p.alias(Userinfo),
 			"introspection_endpoint": p.alias(Introspection), "revocation_endpoint": p.alias(Revocation),
 		},
 	}
@@ -101,7 +106,11 @@ func (p *Provider) mutualTLS() map[string]any {
 
 // jwks serves the public keys (RFC 7517 §5).
 func (p *Provider) jwks(w http.ResponseWriter, _ *http.Request) {
-	encoded, err := json.Marshal(p.keys.published())
+	keys := p.keys.published()
+	if p.config.RequestKey != nil {
+		keys.Keys = append(keys.Keys, p.config.RequestKey.Public())
+	}
+	encoded, err := json.Marshal(keys)
 	if err != nil {
 		panic(err) // impossible: the provider generates its keys
 	}

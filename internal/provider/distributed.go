@@ -78,7 +78,7 @@ func (p *Provider) claimsEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.controls.adjusted(subject(Claims), claims)
-	p.answerJWT(w, Claims, mediaJWT, "RS256", p.addIssuerClaims(claims))
+	p.answerJWT(w, Claims, nil, mediaJWT, "RS256", p.addIssuerClaims(claims))
 }
 
 func (s *state) addSource(c *claimSource, now time.Time) string {

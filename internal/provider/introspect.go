@@ -30,7 +30,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) introspectJWT(w http.ResponseWriter, client *Client, token string) {
 	about := p.introspection(client, token, !client.AnyAudience)
 	p.controls.adjusted(subject(Introspection), about)
-	p.answerJWT(w, Introspection, mediaIntrospectionJWT, client.IntrospectionSignedResponseAlg, map[string]any{
+	p.answerJWT(w, Introspection, client, mediaIntrospectionJWT, client.IntrospectionSignedResponseAlg, map[string]any{
 		"iss": p.Issuer(), "aud": client.ID, "iat": p.now().Unix(), "token_introspection": about,
 	})
 }

@@ -28,6 +28,9 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second),
 		"scope": strings.Join(i.scope, " "),
 	}
+	if g.details != nil {
+		answer["authorization_details"] = g.details // RFC 9396 §7
+	}
 	if i.refresh && !g.client.NoRefreshToken {
 		answer["refresh_token"] = p.state.addRefresh(g, i.thumbprint, now, p.config.RefreshTokenLifetime)
 	}
@@ -63,6 +66,9 @@ func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, li
 	maps.Copy(claims, map[string]any{
 		"aud": audience(g.accessTokenAudience()), "client_id": g.client.ID, "scope": strings.Join(scope, " "),
 	})
+	if g.details != nil {
+		claims["authorization_details"] = g.details // RFC 9396 §9.1
+	}
 	if g.act != nil {
 		claims["act"] = g.act
 	}
@@ -95,7 +101,17 @@ func (g *grant) accessTokenAudience() []string {
 func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
 	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
 	p.controls.adjusted(idTokens, claims)
-	return p.SignJWT(claims, WithAlg(g.client.IDTokenAlg))
+	return p.encrypted(g.client, g.client.IDTokenEncryption, p.SignJWT(claims, WithAlg(g.client.IDTokenAlg)))
+}
+
+// newFrontIDToken issues the ID token of an authorization response, which binds its code and state (OIDC Core §3.3.2.11, FAPI 1.0 Part 2
+// §5.1).
+func (p *Provider) newFrontIDToken(g *grant, code, state string) string {
+	claims := p.idTokenClaims(g, g.scope, g.nonce, "", p.now(), p.lifetime(g.client))
+	claims["c_hash"], claims["s_hash"] = atHash(g.client.IDTokenAlg, code), atHash(g.client.IDTokenAlg, state)
+	p.controls.adjusted(frontIDTokens, claims)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	return p.encrypted(g.client, g.client.IDTokenEncryption, p.SignJWT(claims, WithAlg(g.client.IDTokenAlg)))
 }
 
 // idTokenClaims returns the claims of a new ID token: those of OIDC Core §2 and §3.1.3.6 and the user's.
@@ -137,7 +153,7 @@ func audience(list []string) any {
 	return list
 }
 
-// atHash returns the at_hash of an access token (OIDC Core §3.1.3.6): the left half of its SHA-256 hash, or for Ed25519 of its
+// atHash returns the at_hash of an access token (OIDC Core §3.1.3.6), or the c_hash or s_hash of another value: the left half of its SHA-256 hash, or for Ed25519 of its
 // SHA-512 hash, which Ed25519 itself uses.
 func atHash(alg, token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -18,7 +18,7 @@ func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	if !sameOrigin(w, r) {
 		return
 	}
-	a, refused := p.readAuthorization(w, r.URL.Query())
+	a, refused := p.readAuthorization(w, r.URL.Query(), true)
 	if a == nil {
 		return
 	}
@@ -112,7 +112,7 @@ func (p *Provider) loginPage(w http.ResponseWriter, a *authorizationRequest, use
 	}
 	writePage(w, status, "login.html", struct {
 		Action, Client, Username, Complaint, Hint string
-	}{p.path() + string(Login) + "?" + a.params.Encode(), a.client.Name, username, complaint, p.config.Hint}, cspSource(a.redirectURI))
+	}{p.path() + string(Login) + "?" + a.query.Encode(), a.client.Name, username, complaint, p.config.Hint}, cspSource(a.redirectURI))
 }
 
 // cspSource returns the Content-Security-Policy source of a redirect URI, for form-action: browsers apply that to the redirect

@@ -2,7 +2,7 @@
 // start a server for a test, which can change its responses and inspect its requests.
 //
 // It implements what relying parties use: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated Logout,
-// RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9207 and 9701. It is not for production: it stores everything in
+// RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9101, 9126, 9207, 9396 and 9701, and JARM. It is not for production: it stores everything in
 // memory and passwords in clear text, doesn't ask for consent and doesn't limit password guesses.
 package provider
 
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // A Config configures a Provider. All fields are optional.
@@ -42,6 +44,11 @@ type Config struct {
 	AccessTokenLifetime  time.Duration // of access tokens and ID tokens; default: 5 minutes
 	RefreshTokenLifetime time.Duration // default: 12 hours
 	SessionLifetime      time.Duration // of the session at the provider, which makes later logins need no form; default: 12 hours
+
+	// RequestKey is the private key that decrypts request objects, with kid and use enc; nil: they must not be encrypted.
+	RequestKey *jose.JSONWebKey
+	// AuthorizationDetailsTypes are the accepted types of authorization_details (RFC 9396 §2).
+	AuthorizationDetailsTypes []string
 
 	Hint string           // a sentence for the login page
 	Now  func() time.Time // default: time.Now

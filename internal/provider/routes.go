@@ -20,6 +20,7 @@ const (
 	Authorization     Endpoint = "/authorize"
 	Login             Endpoint = "/login" // for the form of the login page
 	Token             Endpoint = "/token"
+	PushedRequest     Endpoint = "/par"
 	Userinfo          Endpoint = "/userinfo"
 	Claims            Endpoint = "/claims" // for distributed claims
 	Introspection     Endpoint = "/introspect"
@@ -45,6 +46,7 @@ func (p *Provider) routes() *http.ServeMux {
 		{Authorization, "GET HEAD POST", p.authorize},
 		{Login, "GET HEAD POST", p.login},
 		{Token, "POST", p.token},
+		{PushedRequest, "POST", p.pushRequest},
 		{Userinfo, "GET HEAD POST", p.userinfo},
 		{Claims, "GET HEAD POST", p.claimsEndpoint},
 		{Introspection, "POST", p.introspect},

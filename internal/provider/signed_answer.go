@@ -14,9 +14,9 @@ const (
 	mediaIntrospectionJWT = "application/token-introspection+jwt"
 )
 
-// answerJWT sends the successful response of an endpoint as a JWT, after AdjustSignedAnswer. typ is media without
-// application/, or JWT for mediaJWT.
-func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg string, claims map[string]any) {
+// answerJWT sends the successful response of an endpoint to a client as a JWT, after AdjustSignedAnswer. It is encrypted if
+// the client, which may be nil, is registered for that. typ is media without application/, or JWT for mediaJWT.
+func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, c *Client, media, alg string, claims map[string]any) {
 	claims = maps.Clone(claims)
 	p.controls.adjusted(signedAnswers(e), claims)
 	typ := "JWT"
@@ -27,7 +27,14 @@ func (p *Provider) answerJWT(w http.ResponseWriter, e Endpoint, media, alg strin
 	h.Set("Content-Type", media)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	w.Write([]byte(p.SignJWT(claims, WithAlg(alg), WithHeader("typ", typ))))
+	signed := p.SignJWT(claims, WithAlg(alg), WithHeader("typ", typ))
+	switch {
+	case c != nil && e == Userinfo:
+		signed = p.encrypted(c, c.UserinfoEncryption, signed)
+	case c != nil && e == Introspection:
+		signed = p.encrypted(c, c.IntrospectionEncryption, signed)
+	}
+	w.Write([]byte(signed))
 }
 
 // prefers reports whether the Accept header names media, with at least the weight of JSON (RFC 9110 §12.5.1).

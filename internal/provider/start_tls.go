@@ -10,12 +10,12 @@ import (
 )
 
 // mtlsEndpoints are the endpoints in mtls_endpoint_aliases (RFC 8705 §5).
-var mtlsEndpoints = []Endpoint{Token, Userinfo, Introspection, Revocation}
+var mtlsEndpoints = []Endpoint{Token, PushedRequest, Userinfo, Introspection, Revocation}
 
 // StartTLS is like Start, but serves HTTPS with a certificate of a new certification authority, on two ports. The listener at URL
 // doesn't request client certificates, so that a client that ignores mtls_endpoint_aliases fails to authenticate. The listener
-// at MTLSURL requests a client certificate, but accepts any or none, and serves only the token, userinfo, introspection and
-// revocation endpoints, which verify it.
+// at MTLSURL requests a client certificate, but accepts any or none, and serves only the token, pushed authorization request,
+// userinfo, introspection and revocation endpoints, which verify it.
 func StartTLS(tb TB, c Config) *Provider {
 	tb.Helper()
 	p := New(c)

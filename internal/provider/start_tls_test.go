@@ -64,7 +64,8 @@ func TestAliases(t *testing.T) {
 	_, metadata := sendWith(t, tlsClient(t, p, nil), r)
 	at := p.MTLSURL + "/realms/main"
 	expected := map[string]any{"token_endpoint": at + "/token", "userinfo_endpoint": at + "/userinfo",
-		"introspection_endpoint": at + "/introspect", "revocation_endpoint": at + "/revoke"}
+		"introspection_endpoint": at + "/introspect", "revocation_endpoint": at + "/revoke",
+		"pushed_authorization_request_endpoint": at + "/par"}
 	if !reflect.DeepEqual(metadata["mtls_endpoint_aliases"], expected) || metadata["tls_client_certificate_bound_access_tokens"] != true {
 		t.Errorf("got %v", metadata)
 	}

@@ -27,6 +27,7 @@ type grant struct {
 	act      map[string]any // the act claim (RFC 8693 §4.1), or nil
 	session  session        // zero without a login form
 	nonce    string
+	details  any // authorization_details (RFC 9396 §2), or nil
 	authTime time.Time
 	revoked  bool
 }
@@ -76,7 +77,8 @@ type state struct {
 	codes    map[string]*code
 	refresh  map[string]*refreshToken
 	access   map[string]*accessToken
-	usedJTIs map[string]time.Time    // expiry of client assertions, by client ID and jti
+	pushed   map[string]*pushedRequest
+	usedJTIs map[string]time.Time    // expiry of client assertions and request objects, by client ID and jti
 	sources  map[string]*claimSource // by the access token for the claims endpoint
 	swept    time.Time               // when sweep last deleted expired entries
 }
@@ -89,6 +91,7 @@ const (
 func (s *state) init() {
 	s.sessions, s.codes = map[string]*session{}, map[string]*code{}
 	s.refresh, s.access = map[string]*refreshToken{}, map[string]*accessToken{}
+	s.pushed = map[string]*pushedRequest{}
 	s.usedJTIs, s.sources = map[string]time.Time{}, map[string]*claimSource{}
 }
 
@@ -104,6 +107,7 @@ func (s *state) sweep(now time.Time) {
 	maps.DeleteFunc(s.refresh, func(_ string, v *refreshToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.access, func(_ string, v *accessToken) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.sources, func(_ string, v *claimSource) bool { return now.After(v.expiry) })
+	maps.DeleteFunc(s.pushed, func(_ string, v *pushedRequest) bool { return now.After(v.expiry) })
 	maps.DeleteFunc(s.usedJTIs, func(_ string, v time.Time) bool { return now.After(v) })
 }
 

@@ -36,13 +36,13 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 // that or the request prefers it.
 func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *grant, claims map[string]any) {
 	alg := g.client.UserinfoSignedResponseAlg
-	if alg == "" && !prefers(r, mediaJWT) {
+	if alg == "" && g.client.UserinfoEncryption.Alg == "" && !prefers(r, mediaJWT) {
 		p.answer(w, Userinfo, claims)
 		return
 	}
 	p.controls.adjusted(subject(Userinfo), claims)
 	claims["iss"], claims["aud"] = p.Issuer(), g.client.ID
-	p.answerJWT(w, Userinfo, mediaJWT, cmp.Or(alg, "RS256"), claims)
+	p.answerJWT(w, Userinfo, g.client, mediaJWT, cmp.Or(alg, "RS256"), claims)
 }
 
 // bearer returns the access token in the Authorization header or the form, never one in the query (RFC 6750 §2, RFC 9700
