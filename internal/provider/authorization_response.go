@@ -13,7 +13,7 @@ func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *autho
 		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
 		audience: p.audienceParameter(a.params),
 	}
-	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge")}
+	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge"), jkt: a.params.Get("dpop_jkt")}
 	p.redirect(w, r, a, map[string]any{"code": p.state.addCode(c, p.now())})
 }
 

@@ -96,7 +96,7 @@ func registered(uris []string, requested string) bool {
 // repeatedParameters rejects a known parameter that is sent more than once (RFC 6749 §3.1). It ignores unknown parameters.
 func repeatedParameters(a *authorizationRequest) *oauthError {
 	for _, name := range []string{"response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age", "login_hint",
-		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method"} {
+		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method", "dpop_jkt"} {
 		if len(a.params[name]) > 1 {
 			return repeatedParameter(name)
 		}
