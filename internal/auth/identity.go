@@ -104,6 +104,10 @@ type Tokens struct {
 	IDToken      string    `json:"id_token,omitempty"`
 	Scope        string    `json:"scope,omitempty"`
 	Expiry       time.Time `json:"expiry,omitzero"` // of the access token; zero if unknown
+
+	// DPoPKey is the private key of the gate to which the access token is bound (RFC 9449 §6), as dpop.ParseKey reads it. It is nil for a
+	// token that is bound to no key, or to a caller's.
+	DPoPKey []byte `json:"dpop_key,omitempty"`
 }
 
 // Claims are a verified JSON object. Values are nil, bool, int64, float64, string, []any and map[string]any.

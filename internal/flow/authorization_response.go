@@ -156,7 +156,11 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response url.Value
 	if f.pkce() {
 		verifier = l.verifier()
 	}
-	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
+	key, err := l.dpopKey(client)
+	if err != nil {
+		return nil, err
+	}
+	t, err := client.Code(r.Context(), response.Get("code"), redirectURI, verifier, key, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"sallyport/internal/dpop"
 )
 
 // An AuthorizationRequest has the parameters of an authorization request (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
@@ -21,6 +23,7 @@ type AuthorizationRequest struct {
 	CodeChallenge string // of the method S256 (RFC 7636 §4.2); empty: no PKCE
 	Scopes        []string
 	ResponseMode  string     // empty: the provider's default, query
+	DPoPKey       *dpop.Key  // to which the code and its tokens are bound (RFC 9449 §10); nil: none
 	Args          url.Values // further parameters; they never replace those above
 }
 
@@ -57,6 +60,13 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest) (
 	if a.CodeChallenge != "" {
 		q.Set("code_challenge", a.CodeChallenge)
 		q.Set("code_challenge_method", "S256")
+	}
+	if a.DPoPKey != nil {
+		jkt, err := a.DPoPKey.Thumbprint()
+		if err != nil {
+			return "", err
+		}
+		q.Set("dpop_jkt", jkt)
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
