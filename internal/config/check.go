@@ -71,6 +71,7 @@ func (r *Route) checkOIDC(directory *authz.Directory) {
 	o.Headers.Check(c, r.replayed())
 	o.Headers.CheckClaims(c, x.Literal, o.Flow.HasSessions(), o.Flow.Client.Scopes)
 	r.checkPerClient()
+	r.checkBoundTokens()
 }
 
 // replayed returns the headers of token responses that the client receives, with the names that the client sees.

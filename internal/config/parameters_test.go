@@ -213,14 +213,14 @@ func members(v *strict.Value, prefix string) (names []string) {
 
 // ours are the parameters that Kong's plugin doesn't have.
 var ours = strings.Fields(`
-	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file credential_body_limit
+	allow_insecure_http ca_file calls_per_client client_assertion_audience client_assertion_file client_dpop credential_body_limit
 	id_token_audiences_trusted id_token_signed_response_alg preserve_post session_close_streams session_cookie_single_process
 	session_near_cache login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	end_session_method cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
 	cluster_cache_redis.cert_file cluster_cache_redis.key_file cluster_cache_redis.wait_replicas cluster_cache_redis.wait_timeout
 	redis.cert_file redis.key_file redis.wait_replicas redis.wait_timeout
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type
-	token_exchange.request.requested_token_type
+	token_exchange.request.requested_token_type upstream_dpop
 `)
 
 // TestNoParameterIsMissing compares the table with the structs and refusals: each setting has a row or is in ours, each refusal has a row,

@@ -92,16 +92,16 @@ func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, err
 	}, nil
 }
 
-// tokenTypes returns the values of token_type of the tokens that the gate can send, in lower case. The response to a token exchange may
+// tokenTypes returns the values of token_type of the tokens that the gate can send. The response to a token exchange may
 // have another token in the place of the access token, of token_type N_A (RFC 8693 §2.2.1).
 func (t *tokenRequest) tokenTypes() []string {
 	switch {
 	case t.key != nil:
-		return []string{"dpop"}
+		return []string{"DPoP"}
 	case t.name == tokenExchangeGrant.name:
-		return []string{"", "bearer", "n_a"}
+		return []string{"", "Bearer", "N_A"}
 	}
-	return []string{"", "bearer"}
+	return []string{"", "Bearer"}
 }
 
 // sendTokenRequest sends a token request with the parameters and headers of the settings, and returns the response.

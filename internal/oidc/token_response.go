@@ -46,7 +46,7 @@ func readTokens(body auth.Claims, sent time.Time, types ...string) (t auth.Token
 	if t.AccessToken == "" {
 		return t, nil, fmt.Errorf("%w: its token response has no access_token that is a string", ErrUnavailable)
 	}
-	if !slices.Contains(types, strings.ToLower(t.TokenType)) {
+	if !slices.ContainsFunc(types, func(known string) bool { return strings.EqualFold(known, t.TokenType) }) {
 		ignored = append(ignored,
 			ignoredMember{"access_token", fmt.Errorf("token_type is %q, expected Bearer: it is not used", clip(t.TokenType))})
 		t.AccessToken = ""

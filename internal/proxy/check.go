@@ -41,6 +41,9 @@ func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 		c.Warn("upstream_refresh_token_header",
 			"anyone who can read the upstream's requests can get tokens for as long as the refresh token is valid")
 	}
+	name, _ := splitScheme(h.UpstreamAccessTokenHeader)
+	c.Must("upstream_dpop", !h.UpstreamDPoP || name == "Authorization",
+		"a proof belongs to the access token in Authorization, and the upstream doesn't get it there: take upstream_access_token_header out")
 	for prefix, headers := range h.byPrefix() {
 		names, claims := prefix+"headers_names", prefix+"headers_claims"
 		c.Aligned(names, len(headers.HeadersNames), claims, len(headers.HeadersClaims))

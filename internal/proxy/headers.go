@@ -112,6 +112,7 @@ type headerPlan struct {
 	cookies     *cookieSet
 	tokenHeader string
 	tokenPrefix string // "Bearer "
+	dpop        bool   // upstream_dpop
 	upstream    []field
 	downstream  []field
 
@@ -126,6 +127,9 @@ func tokenSchemes(routes []*Route) (all []string) {
 		for _, v := range r.allViews() {
 			if name, scheme := splitScheme(v.Headers.UpstreamAccessTokenHeader); name == "Authorization" {
 				all = append(all, strings.ToLower(strings.TrimSpace(scheme)))
+			}
+			if v.Headers.UpstreamDPoP {
+				all = append(all, "dpop")
 			}
 		}
 	}

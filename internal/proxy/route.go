@@ -83,6 +83,7 @@ func newView(v *View, removed *nameSet, cookies *cookieSet) *view {
 	p.upstreamSession = sessionFields(v.Headers.SessionRequestHeaders, v.Headers.Upstream.SessionIDHeader)
 	p.downstreamSession = sessionFields(v.Headers.SessionResponseHeaders, v.Headers.Downstream.SessionIDHeader)
 	p.tokenHeader, p.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
+	p.dpop = v.Headers.UpstreamDPoP
 	return &view{v, p}
 }
 

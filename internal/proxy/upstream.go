@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"sallyport/internal/dpop"
 )
 
 // An Upstream is the service behind a route, with a pool of connections.
@@ -18,6 +20,7 @@ type Upstream struct {
 	url       *url.URL
 	transport *http.Transport
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
+	nonces    dpop.ServerNonces
 }
 
 // NewUpstream returns the upstream of the settings. It doesn't connect yet.
@@ -64,6 +67,9 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		transport = u.upgrades
 	}
 	defer replayable(r, !u.mayBeHTTP2(transport))()
+	if p := proverOf(r); p != nil {
+		return p.send(u, transport, r)
+	}
 	return transport.RoundTrip(r)
 }
 

@@ -24,7 +24,11 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 	h := &upstreamHeader{plan: plan, hidden: hidden, set: make(http.Header, 8)}
 	h.keepAuthorization = d.authOff || used && len(hidden) == 0 || !used && d.Route.passes(in["Authorization"])
 	if i := d.Identity; i != nil {
-		if plan.tokenHeader != "" && i.Tokens.AccessToken != "" {
+		switch {
+		case i.Tokens.AccessToken == "":
+		case plan.proves(i):
+			h.set["Authorization"] = []string{"DPoP " + i.Tokens.AccessToken} // rewrite adds the proof
+		case plan.tokenHeader != "":
 			h.set[plan.tokenHeader] = plan.tokenLine(in[plan.tokenHeader], i.Tokens.AccessToken)
 		}
 		h.refused = setFields(h.set, plan.upstream, i)
