@@ -31,7 +31,7 @@ type builder struct {
 
 	signer         *signer.Signer
 	signerSettings signer.Settings
-	signingAlgs    []string // the algorithms of the clients that sign with the signer's keys
+	signingAlgs    []string // the algorithms by which clients and upstream_assertion_header sign with the signer's keys
 
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
@@ -89,6 +89,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made,
 		})
 	}
+	r.Keys = b.signer.Key
 	r.Policies = map[string]*authz.Policy{}
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
@@ -97,6 +98,9 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors}
+		if i.OIDC.Headers.UpstreamAssertionHeader != "" {
+			b.addSigningAlg(proxy.AssertionAlg)
+		}
 		if r.Policy == nil {
 			r.Policy, r.View = policy, view
 		} else {
@@ -196,11 +200,17 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 		return oidc.NewClients(c)
 	})
 	for _, client := range clients {
-		if alg := client.GateKeyAlg(); alg != "" && !slices.Contains(b.signingAlgs, alg) {
-			b.signingAlgs = append(b.signingAlgs, alg)
+		if alg := client.GateKeyAlg(); alg != "" {
+			b.addSigningAlg(alg)
 		}
 	}
 	return clients, err
+}
+
+func (b *builder) addSigningAlg(alg string) {
+	if !slices.Contains(b.signingAlgs, alg) {
+		b.signingAlgs = append(b.signingAlgs, alg)
+	}
 }
 
 // subjectIssuers returns the issuers of the subject tokens that the route exchanges. They are reached as the route's issuer is, but don't

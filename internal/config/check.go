@@ -209,7 +209,11 @@ func (l *loader) checkKeys() {
 		return
 	}
 	for _, r := range l.file.perIssuer() {
-		if key := r.OIDC.Flow.Client.UsesGateKeys(); r.HasOIDC && key != "" {
+		key := r.OIDC.Flow.Client.UsesGateKeys()
+		if key == "" && r.OIDC.Headers.UpstreamAssertionHeader != "" {
+			key = "upstream_assertion_header"
+		}
+		if r.HasOIDC && key != "" {
 			r.block.Warn(key, "each replica generates a new key at each start: "+
 				"write keys: {storage: ...} beside routes: to keep and share one")
 		}

@@ -185,7 +185,8 @@ func TestMetadataTwice(t *testing.T) {
 			b = append(b[:len(b)-1], `,"`+member+`":"`+p.Issuer()+`"}`...)
 			w.Write(b)
 		})
-		if _, err := c.Refresh(t.Context(), auth.Tokens{RefreshToken: "x"}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), want) {
+		_, err := c.Refresh(t.Context(), auth.Tokens{RefreshToken: "x"})
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", member, err)
 		}
 	}

@@ -54,8 +54,7 @@ var (
 	}
 )
 
-// Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
-// The tokens are bound to the key, if there is one (RFC 9449 §5).
+// Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). The tokens are bound to the key, if there is one (RFC 9449 §5).
 func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, key *dpop.Key, by Caller) (*TokenResponse, error) {
 	form := url.Values{"grant_type": {GrantAuthorizationCode}, "code": {code}, "redirect_uri": {redirectURI}}
 	if verifier != "" {
@@ -66,8 +65,8 @@ func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, k
 	})
 }
 
-// Refresh requests new tokens with the refresh token of a session's tokens (RFC 6749 §6). If the response has no refresh token, the old one
-// stays. The new tokens are bound to the key of the old ones.
+// Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays. The
+// new tokens are bound to the key of the old ones.
 func (c *Client) Refresh(ctx context.Context, old auth.Tokens) (*TokenResponse, error) {
 	key, err := keyOf(old)
 	if err != nil {

@@ -37,7 +37,8 @@ func (t *TokenResponse) expires() time.Time {
 }
 
 // readTokens reads the members of a successful token response (RFC 6749 §5.1) to a request that was sent at a time. An optional member of
-// another type counts as absent. An access token whose token_type isn't one of types is removed, because the gate can't send it (RFC 6749 §7.1).
+// another type counts as absent. An access token whose token_type isn't one of types is removed, because the gate can't send it (RFC 6749
+// §7.1).
 func readTokens(body auth.Claims, sent time.Time, types ...string) (t auth.Tokens, ignored []ignoredMember, err error) {
 	t = auth.Tokens{
 		AccessToken: body.String("access_token"), TokenType: body.String("token_type"), RefreshToken: body.String("refresh_token"),

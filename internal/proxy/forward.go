@@ -66,6 +66,10 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 		g.refuse(rec, d, errNoUpstream)
 		return errNoUpstream
 	}
+	if err := d.assert(time.Now()); err != nil {
+		g.refuse(rec, d, err)
+		return err
+	}
 	if names := namesIn(d.hidden(), auth.InBody); len(names) > 0 {
 		d.Request.HideBody(names)
 	}

@@ -77,7 +77,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 			for _, f := range v.Headers.Upstream.fields() {
 				add(f.header)
 			}
-			add(v.Headers.Upstream.SessionIDHeader)
+			add(v.Headers.Upstream.SessionIDHeader, v.Headers.UpstreamAssertionHeader)
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
 				add(name)
 			}

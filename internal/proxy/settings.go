@@ -54,6 +54,8 @@ type HeaderSettings struct {
 	SessionRequestHeaders  []SessionProperty `yaml:"session_request_headers"`
 	SessionResponseHeaders []SessionProperty `yaml:"session_response_headers"`
 
+	AssertionSettings
+
 	Upstream   IdentityHeaders `yaml:",inline" prefix:"upstream_"`
 	Downstream IdentityHeaders `yaml:",inline" prefix:"downstream_"`
 }

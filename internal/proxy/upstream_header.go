@@ -35,6 +35,9 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 		h.refused = append(h.refused, setFields(h.set, d.Rule.fields, i)...)
 		h.refused = append(h.refused, setSessionFields(h.set, plan.upstreamSession, d.session)...)
 		setBuiltInToken(h.set, i)
+		if d.assertion != "" {
+			h.set[canonical(d.view().Headers.UpstreamAssertionHeader)] = []string{d.assertion}
+		}
 	}
 	h.refused = append(h.refused, setGrant(h.set, d.Grant)...)
 	d.setForwarded(h.set)
