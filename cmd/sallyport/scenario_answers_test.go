@@ -29,6 +29,8 @@ func (s *scene) issuerSays(args []string) {
 		p.AdjustFrontIDToken(members(args[1:]))
 	case "says":
 		p.AdjustAnswer(provider.Endpoint(args[1]), members(args[2:]))
+	case "nonce":
+		p.RequireDPoPNonce(provider.Endpoint(args[1]), args[2])
 	case "bom":
 		p.AddByteOrderMark(provider.Endpoint(args[1]))
 	default:

@@ -66,6 +66,7 @@ func providerConfig(gate string) provider.Config {
 			{ID: "hmac", AuthMethod: "client_secret_jwt", Secret: "hmac-secret-of-thirty-two-bytes-0"},
 			{ID: "signed", Secret: "signed-secret", UserinfoSignedResponseAlg: "ES256", AnyAudience: true, RedirectURIs: callbacks},
 			{ID: "edwards", Secret: "edwards-secret", IDTokenAlg: "Ed25519", UserinfoSignedResponseAlg: "Ed25519", RedirectURIs: callbacks},
+			{ID: "bound", DPoP: true, RedirectURIs: callbacks},
 			{ID: "short", Secret: "short-secret", AccessTokenAudience: []string{"app"}, AccessTokenLifetime: 4 * time.Second},
 		},
 		Users: []provider.User{

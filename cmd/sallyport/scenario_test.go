@@ -73,6 +73,7 @@ import (
 //	issuer asked ENDPOINT N                check the number of requests to an endpoint
 //	issuer refreshed N                     check the number of refresh requests
 //	issuer sent ENDPOINT REGEX             check the parameters and the header of the last request; "! issuer sent": no match
+//	issuer nonce ENDPOINT NONCE            require DPoP proofs at an endpoint to have a nonce
 //	issuer garbage|huge|slow ENDPOINT      respond with an HTML page, with 100 MB, or after 30 s
 //	issuer mend ENDPOINT                   end garbage, huge and slow
 //	issuer revoke [TOKEN]                  revoke a token, or everything

@@ -33,7 +33,7 @@ type builder struct {
 
 	signer         *signer.Signer
 	signerSettings signer.Settings
-	signingAlgs    []string          // the algorithms of the clients that sign with the signer's keys
+	signingAlgs    []string          // the algorithms by which clients and upstream_assertion_header sign with the signer's keys
 	encryptionKeys []jose.JSONWebKey // the public keys to which issuers encrypt answers
 
 	redisServers  []redis.Settings // all that the configuration uses
@@ -92,6 +92,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made,
 		})
 	}
+	r.Keys = b.signer.Key
 	r.Policies, r.Responses = map[string]*authz.Policy{}, c.Parts()[0].OIDC.Responses
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
@@ -100,6 +101,9 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors, CertificateHeader: i.OIDC.Flow.CertificateHeader()}
+		if i.OIDC.Headers.UpstreamAssertionHeader != "" {
+			b.addSigningAlg(proxy.AssertionAlg)
+		}
 		if r.Policy == nil {
 			r.Policy, r.View = policy, view
 		} else {
@@ -206,9 +210,7 @@ func (b *builder) clients(f *flow.Settings) ([]*oidc.Client, error) {
 	for _, client := range clients {
 		b.addEncryptionKeys(client.EncryptionKeys())
 		for _, alg := range client.GateKeyAlgs() {
-			if !slices.Contains(b.signingAlgs, alg) {
-				b.signingAlgs = append(b.signingAlgs, alg)
-			}
+			b.addSigningAlg(alg)
 		}
 	}
 	return clients, err
@@ -220,6 +222,12 @@ func (b *builder) addEncryptionKeys(keys []jose.JSONWebKey) {
 		if !slices.ContainsFunc(b.encryptionKeys, func(other jose.JSONWebKey) bool { return reflect.DeepEqual(other, k) }) {
 			b.encryptionKeys = append(b.encryptionKeys, k)
 		}
+	}
+}
+
+func (b *builder) addSigningAlg(alg string) {
+	if !slices.Contains(b.signingAlgs, alg) {
+		b.signingAlgs = append(b.signingAlgs, alg)
 	}
 }
 

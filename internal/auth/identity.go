@@ -106,6 +106,10 @@ type Tokens struct {
 	Expiry       time.Time `json:"expiry,omitzero"` // of the access token; zero if unknown
 
 	AuthorizationDetails Details `json:"authorization_details,omitempty"` // RFC 9396 §7; nil without any
+
+	// DPoPKey is the private key of the gate to which the access token is bound (RFC 9449 §6), as dpop.ParseKey reads it. It is nil for a
+	// token that is bound to no key, or to a caller's.
+	DPoPKey []byte `json:"dpop_key,omitempty"`
 }
 
 // Details are a JSON array, whose values have the types of those of Claims.

@@ -161,12 +161,14 @@ var fixedHeaders = map[string]string{
 	"trailer": hop, "transfer-encoding": hop, "upgrade": hop,
 	"host": message, "content-length": message, "cookie": message, "content-type": message, "content-encoding": message, "expect": message,
 	"forwarded": own, "x-forwarded-for": own, "x-forwarded-host": own, "x-forwarded-proto": own, "x-request-id": own,
+	"dpop": proof,
 }
 
 const (
 	hop     = "it belongs to the connection with the gate, and isn't forwarded: choose another header"
 	message = "it belongs to the message itself: choose another header"
 	own     = "the gate sets it itself: choose another header"
+	proof   = "it carries a DPoP proof, which is for one request (RFC 9449): choose another header"
 )
 
 // ErrOwnHeader is the error for a header that the gate itself sets.

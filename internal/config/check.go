@@ -75,6 +75,7 @@ func (r *Route) checkOIDC(directory *authz.Directory) {
 	o.Headers.Check(c, r.replayed())
 	o.Headers.CheckClaims(c, x.Literal, o.Flow.HasSessions(), o.Flow.Client.Scopes)
 	r.checkPerClient()
+	r.checkBoundTokens()
 }
 
 // replayed returns the headers of token responses that the client receives, with the names that the client sees.
@@ -212,7 +213,11 @@ func (l *loader) checkKeys() {
 		return
 	}
 	for _, r := range l.file.perIssuer() {
-		if key := r.OIDC.Flow.Client.UsesGateKeys(); r.HasOIDC && key != "" {
+		key := r.OIDC.Flow.Client.UsesGateKeys()
+		if key == "" && r.OIDC.Headers.UpstreamAssertionHeader != "" {
+			key = "upstream_assertion_header"
+		}
+		if r.HasOIDC && key != "" {
 			r.block.Warn(key, "each replica generates a new key at each start: "+
 				"write keys: {storage: ...} beside routes: to keep and share one")
 		}

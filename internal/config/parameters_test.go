@@ -214,7 +214,7 @@ func members(v *strict.Value, prefix string) (names []string) {
 // ours are the parameters that Kong's plugin doesn't have.
 var ours = strings.Fields(`
 	allow_insecure_http ca_file calls_per_client fapi_interaction_id hsts_max_age profile profile_message_signing token_signing_algs
-	verify_granted_scopes verify_response_issuer client_assertion_audience client_assertion_file credential_body_limit
+	verify_granted_scopes verify_response_issuer client_assertion_audience client_assertion_file client_dpop credential_body_limit
 	id_token_audiences_trusted id_token_signed_response_alg preserve_post session_close_streams session_cookie_single_process
 	session_near_cache login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	proof_of_possession_required dpop_signing_alg_values_supported dpop_forward proof_of_possession_mtls_from_header.ca_file
@@ -222,7 +222,8 @@ var ours = strings.Fields(`
 	cluster_cache_redis.cert_file cluster_cache_redis.key_file cluster_cache_redis.wait_replicas cluster_cache_redis.wait_timeout
 	redis.cert_file redis.key_file redis.wait_replicas redis.wait_timeout
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type
-	token_exchange.request.requested_token_type
+	token_exchange.request.requested_token_type upstream_dpop
+	upstream_assertion_header upstream_assertion_issuer upstream_assertion_claims
 	mtls_pushed_authorization_request_endpoint request_object_signing_alg request_object_encryption_alg
 	request_object_encryption_enc authorization_signed_response_alg client_decryption_jwk id_token_encrypted_response_alg
 	userinfo_encrypted_response_alg introspection_encrypted_response_alg authorization_encrypted_response_alg

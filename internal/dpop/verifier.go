@@ -1,5 +1,3 @@
-// Package dpop verifies the DPoP proofs of clients (RFC 9449), makes the nonces of the gate, and remembers proofs so that none is used
-// twice.
 package dpop
 
 import (

@@ -128,7 +128,11 @@ func (f *authorizationCode) begin(r *auth.Request, want auth.Login, form *formTo
 	if form != nil {
 		login.Return, status = f.forms.link, http.StatusSeeOther
 	}
-	address, err := client.AuthorizationURL(r.Context(), f.authorizationRequest(r, login, redirectURI), oidc.Caller{Address: r.ClientAddr})
+	request := f.authorizationRequest(r, login, redirectURI)
+	if request.DPoPKey, err = login.dpopKey(client); err != nil {
+		return nil, err
+	}
+	address, err := client.AuthorizationURL(r.Context(), request, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, issuerError(err)
 	}

@@ -148,7 +148,7 @@ func (s *AuthorizationCodeSettings) checkCookie(c check.Checker, x *kindContext)
 var authorizationArgs = map[string]string{
 	"response_type": "response_type", "response_mode": "response_mode", "client_id": "client_id", "redirect_uri": "redirect_uri",
 	"scope": "scopes", "audience": "audience", "max_age": "max_age",
-	"state": "", "nonce": "", "code_challenge": "", "code_challenge_method": "", "request": "", "request_uri": "",
+	"state": "", "nonce": "", "code_challenge": "", "code_challenge_method": "", "request": "", "request_uri": "", "dpop_jkt": "",
 	"client_secret": "", "client_assertion": "", "client_assertion_type": "", // they authenticate the client of a pushed request
 }
 

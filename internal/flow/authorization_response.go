@@ -166,7 +166,11 @@ func (f *authorizationCode) redeem(r *auth.Request, l *login, response *authoriz
 	if f.pkce() {
 		verifier = l.verifier()
 	}
-	t, err := client.Code(r.Context(), code, redirectURI, verifier, oidc.Caller{Address: r.ClientAddr})
+	key, err := l.dpopKey(client)
+	if err != nil {
+		return nil, err
+	}
+	t, err := client.Code(r.Context(), code, redirectURI, verifier, key, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"slices"
 
 	"sallyport/internal/auth"
@@ -44,7 +45,22 @@ func (s *Settings) Check(c check.Checker, x *CheckContext) {
 		"only tokens of bearer and session are exchanged: add one of them to auth_methods")
 	s.BindingSettings.check(c, s)
 	s.LoginSettings.check(c)
+	s.checkBoundTokens(c)
 	s.TokenClientSettings.check(c, s.Client.TokenHeadersReplay)
 	c.One("id_token_param_name", s.IDTokenParamName, check.ParamName)
 	c.One("login_issuer_arg", s.LoginIssuerArg, check.ParamName)
+}
+
+// checkBoundTokens reports what others would do with tokens that are bound to a key of the gate (client_dpop).
+func (s *Settings) checkBoundTokens(c check.Checker) {
+	if !s.Client.ClientDPoP {
+		return
+	}
+	for n, name := range s.LoginTokens {
+		c.Must(fmt.Sprintf("login_tokens[%d]", n), name != "access_token" && name != "tokens",
+			"client_dpop binds the access token to a key of the gate, so only the gate can use it: take %s out, or client_dpop", name)
+	}
+	c.Must("auth_methods", !s.isOn(&refreshTokenKind) || s.Client.HasCredential(),
+		"client_dpop binds the refresh tokens of a public client to the key of their login (RFC 9449 §5), which a request doesn't have: "+
+			"take refresh_token out, or give the client a credential")
 }

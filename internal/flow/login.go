@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/dpop"
+	"sallyport/internal/oidc"
 )
 
 // IssuersSettings say how the issuer of a login is chosen on a route with several issuers.
@@ -105,3 +107,12 @@ func (l *login) derive(label string) string {
 func (l *login) state() string    { return l.derive("state") }         // RFC 6749 §10.12
 func (l *login) nonce() string    { return l.derive("nonce") }         // OIDC Core §15.5.2
 func (l *login) verifier() string { return l.derive("code_verifier") } // RFC 7636 §4.1: 43 characters
+
+// dpopKey returns the key to which the code and the tokens of a login are bound; nil without client_dpop. It isn't in the login's cookie:
+// like the secrets above it follows from the seed, which is sealed there.
+func (l *login) dpopKey(client *oidc.Client) (*dpop.Key, error) {
+	if !client.BindsTokens() {
+		return nil, nil
+	}
+	return dpop.KeyOf(l.Seed)
+}

@@ -77,7 +77,7 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 	if !f.due(&l) {
 		return current, nil // another request refreshed them
 	}
-	t, err := client.Refresh(ctx, l.Identity.Tokens.RefreshToken)
+	t, err := client.Refresh(ctx, l.Identity.Tokens)
 	if err != nil {
 		return f.refreshError(current, err)
 	}
@@ -137,7 +137,7 @@ func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client,
 	if !f.searchUserinfo || i.Tokens.AccessToken == "" {
 		return i, nil
 	}
-	u, err := client.RefreshedUserinfo(ctx, i.Tokens.AccessToken)
+	u, err := client.RefreshedUserinfo(ctx, i.Tokens)
 	renewed := *i
 	switch {
 	case errors.Is(err, oidc.ErrInactive), errors.Is(err, oidc.ErrNoSubject):

@@ -47,7 +47,7 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 		return nil, tokenError(err)
 	}
 	client := f.clients.chosen(r)
-	u, err := f.fetch(r, client, token.value)
+	u, err := f.fetch(r, client, auth.Tokens{AccessToken: token.value})
 	if err != nil {
 		return nil, tokenError(err)
 	}
@@ -57,12 +57,12 @@ func (f *userinfo) Authenticate(r *auth.Request) (*auth.Result, error) {
 	})
 }
 
-func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, accessToken string) (*oidc.Userinfo, error) {
+func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, t auth.Tokens) (*oidc.Userinfo, error) {
 	caller, err := f.params.caller(r)
 	if err != nil {
 		return nil, err
 	}
-	return client.Userinfo(r.Context(), accessToken, caller)
+	return client.Userinfo(r.Context(), t, caller)
 }
 
 // search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2).
@@ -71,7 +71,7 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
 		return res, nil
 	}
-	u, err := f.fetch(r, f.clients.forIdentity(i), i.Tokens.AccessToken)
+	u, err := f.fetch(r, f.clients.forIdentity(i), i.Tokens)
 	switch {
 	case errors.Is(err, oidc.ErrInactive): // a token without the scope openid, such as that of a client credentials grant, has no userinfo
 		return res, nil

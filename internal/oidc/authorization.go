@@ -12,6 +12,8 @@ import (
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"sallyport/internal/dpop"
 )
 
 // An AuthorizationRequest has the parameters of an authorization request (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
@@ -23,6 +25,7 @@ type AuthorizationRequest struct {
 	Scopes        []string
 	ResponseType  string     // empty: code
 	ResponseMode  string     // empty: the provider's default, query
+	DPoPKey       *dpop.Key  // to which the code and its tokens are bound (RFC 9449 §10); nil: none
 	Args          url.Values // further parameters; they never replace those above
 }
 
@@ -48,7 +51,11 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest, b
 	if err != nil {
 		return "", fmt.Errorf("%w: authorization_endpoint: %w", ErrUnavailable, err)
 	}
-	query, err := c.carry(ctx, m, c.parameters(&a), by)
+	params, err := c.parameters(&a)
+	if err != nil {
+		return "", err
+	}
+	query, err := c.carry(ctx, m, params, by)
 	if err != nil {
 		return "", err
 	}
@@ -59,7 +66,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, a AuthorizationRequest, b
 }
 
 // parameters returns the parameters of an authorization request.
-func (c *Client) parameters(a *AuthorizationRequest) url.Values {
+func (c *Client) parameters(a *AuthorizationRequest) (url.Values, error) {
 	params := maps.Clone(a.Args)
 	if params == nil {
 		params = url.Values{}
@@ -79,7 +86,14 @@ func (c *Client) parameters(a *AuthorizationRequest) url.Values {
 		params.Set("code_challenge", a.CodeChallenge)
 		params.Set("code_challenge_method", "S256")
 	}
-	return params
+	if a.DPoPKey != nil {
+		jkt, err := a.DPoPKey.Thumbprint()
+		if err != nil {
+			return nil, err
+		}
+		params.Set("dpop_jkt", jkt)
+	}
+	return params, nil
 }
 
 // carry returns the query of the authorization request with these parameters. Beside a request object stand the parameters that OAuth 2.0

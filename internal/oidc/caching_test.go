@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/provider"
 )
 
@@ -28,7 +29,7 @@ func TestCacheTimes(t *testing.T) {
 		})
 		token := p.AccessToken("john", "app", nil)
 		for range 2 {
-			if _, err := client.Userinfo(t.Context(), token, Caller{}); err != nil {
+			if _, err := client.Userinfo(t.Context(), auth.Tokens{AccessToken: token}, Caller{}); err != nil {
 				t.Fatal(err)
 			}
 			now.advance(c.apart)

@@ -91,6 +91,8 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 		c.One(key, address, s.checkEndpoint)
 	}
 	c.One("token_exchange_endpoint", s.TokenExchangeEndpoint, s.checkEndpoint)
+	c.Must("token_exchange_endpoint", s.TokenExchangeEndpoint == "" || !s.ClientDPoP,
+		"it gets the access token without a proof, and client_dpop binds the token to a key: take one of them out")
 	for i, address := range s.ExtraJWKSURIs {
 		c.One(fmt.Sprintf("extra_jwks_uris[%d]", i), address, s.checkEndpoint)
 	}
@@ -223,6 +225,11 @@ func (s *Settings) canAuthenticate(n int, method string) error {
 		}
 	}
 	return nil
+}
+
+// HasCredential reports whether a client can authenticate: a public client has nothing to do it with.
+func (s *Settings) HasCredential() bool {
+	return len(s.ClientSecret)+len(s.ClientJWK)+len(s.ClientAssertionFile) > 0 || s.TLSClientAuthCertFile != "" || s.UsesGateKeys() != ""
 }
 
 // UsesGateKeys names the setting that makes the client sign with a key that the gate makes, or is empty.

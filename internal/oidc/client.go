@@ -131,6 +131,17 @@ func (c *Client) Issuer() *Issuer { return c.issuer }
 func (c *Client) post(
 	ctx context.Context, e endpoint, form url.Values, header http.Header, as *Credentials, overrides ...func(http.Header),
 ) (*response, error) {
+	r, err := c.newPost(ctx, e, form, header, as, overrides...)
+	if err != nil {
+		return nil, err
+	}
+	return c.issuer.do(c.http, r)
+}
+
+// newPost returns the request of post. Each has an authentication of its own: an assertion is used once.
+func (c *Client) newPost(
+	ctx context.Context, e endpoint, form url.Values, header http.Header, as *Credentials, overrides ...func(http.Header),
+) (*http.Request, error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -151,5 +162,5 @@ func (c *Client) post(
 	for _, override := range overrides {
 		override(r.Header)
 	}
-	return c.issuer.do(c.http, r)
+	return r, nil
 }

@@ -130,7 +130,7 @@ func TestEveryClientAuthentication(t *testing.T) {
 				certificate(c.tls, &s.ClientSettings)
 			}
 			client := begun{p, now}.client(t, s)
-			_, err := client.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+			_, err := client.token(t.Context(), tokenRequest{tokenGrant: codeGrant, form: url.Values{"grant_type": {"client_credentials"}}})
 			if (err == nil) != c.ok || errors.Is(err, ErrRefused) {
 				t.Errorf("token endpoint: %v", err)
 			}
@@ -207,7 +207,7 @@ func TestAssertionFile(t *testing.T) {
 	}
 	c := begun{p, now}.client(t, Settings{ClientSettings: ClientSettings{ClientID: []string{"pod"}, ClientAssertionFile: []string{name}}})
 	ask := func() error {
-		_, err := c.token(t.Context(), codeGrant, url.Values{"grant_type": {"client_credentials"}}, Extra{}, nil)
+		_, err := c.token(t.Context(), tokenRequest{tokenGrant: codeGrant, form: url.Values{"grant_type": {"client_credentials"}}})
 		return err
 	}
 	if err := ask(); err == nil || !strings.Contains(err.Error(), "client_assertion_file") {

@@ -97,7 +97,7 @@ func TestClientAuthentication(t *testing.T) {
 			}
 			return nil
 		})
-		c.Refresh(t.Context(), "x")
+		c.Refresh(t.Context(), auth.Tokens{RefreshToken: "x"})
 	}
 }
 
@@ -140,7 +140,7 @@ func TestTokenAnswers(t *testing.T) {
 		{401, `{"error":"invalid_client"}`, false, true, time.Time{}},
 	} {
 		answer(test.status, test.body)
-		answered, err := c.Refresh(t.Context(), "old")
+		answered, err := c.Refresh(t.Context(), auth.Tokens{RefreshToken: "old"})
 		var tokens auth.Tokens
 		if answered != nil {
 			tokens = answered.Tokens
@@ -173,7 +173,7 @@ func TestOneCallersRefusal(t *testing.T) {
 			return err
 		}, ErrNotSetUp},
 		{"a code", provider.Token, 401, "", func(t *testing.T, c *Client) error {
-			_, err := c.Code(t.Context(), "spent", "http://127.0.0.1/cb", "", Caller{})
+			_, err := c.Code(t.Context(), "spent", "http://127.0.0.1/cb", "", nil, Caller{})
 			return err
 		}, ErrNotSetUp},
 		{"a password", provider.Token, 401, `Basic realm="x"`, func(t *testing.T, c *Client) error {

@@ -135,8 +135,14 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 			_, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{}, Caller{})
 			return err
 		},
-		"token_endpoint":         func(t *testing.T, c *Client) error { _, err := c.Refresh(t.Context(), "x"); return err },
-		"userinfo_endpoint":      func(t *testing.T, c *Client) error { _, err := c.Userinfo(t.Context(), "x", Caller{}); return err },
+		"token_endpoint": func(t *testing.T, c *Client) error {
+			_, err := c.Refresh(t.Context(), auth.Tokens{RefreshToken: "x"})
+			return err
+		},
+		"userinfo_endpoint": func(t *testing.T, c *Client) error {
+			_, err := c.Userinfo(t.Context(), auth.Tokens{AccessToken: "x"}, Caller{})
+			return err
+		},
 		"introspection_endpoint": func(t *testing.T, c *Client) error { _, err := c.Introspect(t.Context(), "x", Caller{}); return err },
 		"revocation_endpoint":    func(t *testing.T, c *Client) error { return c.Revoke(t.Context(), "x", "access_token", "token") },
 		"pushed_authorization_request_endpoint": func(t *testing.T, c *Client) error {
@@ -184,7 +190,8 @@ func TestMetadataTwice(t *testing.T) {
 			b = append(b[:len(b)-1], `,"`+member+`":"`+p.Issuer()+`"}`...)
 			w.Write(b)
 		})
-		if _, err := c.Refresh(t.Context(), "x"); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), want) {
+		_, err := c.Refresh(t.Context(), auth.Tokens{RefreshToken: "x"})
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", member, err)
 		}
 	}
@@ -220,7 +227,7 @@ func TestByteOrderMark(t *testing.T) {
 	if _, err := c.Introspect(t.Context(), answer.Tokens.AccessToken, Caller{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Userinfo(t.Context(), p.AccessToken("john", "app", nil), Caller{}); err != nil {
+	if _, err := c.Userinfo(t.Context(), auth.Tokens{AccessToken: p.AccessToken("john", "app", nil)}, Caller{}); err != nil {
 		t.Error(err)
 	}
 	if document, _ := c.issuer.Document(); !json.Valid(document) {
@@ -279,7 +286,7 @@ func TestSignedAnswersAfterARotation(t *testing.T) {
 			return err
 		},
 		"userinfo": func(p *provider.Provider, c *Client) error {
-			_, err := c.Userinfo(t.Context(), p.AccessToken("john", "app", nil), Caller{})
+			_, err := c.Userinfo(t.Context(), auth.Tokens{AccessToken: p.AccessToken("john", "app", nil)}, Caller{})
 			return err
 		},
 	} {

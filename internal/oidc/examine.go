@@ -97,6 +97,9 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 	}
 	if e.Login || e.Token {
 		announced("client authentication", "client_auth", c.auth, m.TokenAuthMethods)
+		if c.settings.ClientDPoP {
+			announced("DPoP", "client_dpop", "ES256", m.DPoPAlgorithms)
+		}
 	}
 	if e.Login {
 		announced("ID tokens", "id_token_signed_response_alg", commonAlgorithm(c.idTokenAlgs, m.Algorithms), m.Algorithms)
@@ -124,10 +127,10 @@ func (c *Client) examineMetadata(m *Metadata, e Examination) (all []Finding) {
 func (c *Client) examineClient(ctx context.Context, m *Metadata, e Examination) Finding {
 	switch {
 	case (e.Login || e.Token) && m.TokenURL != "":
-		_, err := c.token(ctx, codeGrant, url.Values{
+		_, err := c.token(ctx, tokenRequest{tokenGrant: codeGrant, form: url.Values{
 			"grant_type": {GrantAuthorizationCode}, "code": {"sallyport-check"}, "redirect_uri": {e.RedirectURI},
 			"code_verifier": {strings.Repeat("c", 43)},
-		}, Extra{}, nil)
+		}})
 		return c.clientFinding(err)
 	case e.Introspect && m.IntrospectionEndpoint != "":
 		if _, err := c.introspect(ctx, "sallyport-check", Extra{}); err != nil && !errors.Is(err, ErrInactive) {

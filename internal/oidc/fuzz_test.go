@@ -101,7 +101,7 @@ func FuzzTokenAnswer(f *testing.F) {
 		if errors.Is(refused, ErrRefused) == errors.Is(refused, ErrUnavailable) {
 			t.Errorf("%q is %v, expected a verdict or none", body, refused)
 		}
-		tokens, _, errTokens := readTokens(object, asked, false)
+		tokens, _, errTokens := readTokens(object, asked, "", "Bearer")
 		if err != nil || errTokens != nil {
 			return
 		}

@@ -86,6 +86,9 @@ func (c *Client) addAccessToken(ctx context.Context, i *auth.Identity, request s
 	if err != nil || issued == nil {
 		return err
 	}
+	if err := checkJKT(i.Tokens, issued.AccessToken); err != nil {
+		return err
+	}
 	i.AccessToken, i.AccessTokenJWK = issued.AccessToken, issued.AccessTokenJWK
 	if i.Subject == "" {
 		i.Subject = issued.Subject

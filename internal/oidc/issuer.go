@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/dpop"
 )
 
 // ErrUnavailable is wrapped by every error that says that the authorization server gave no usable answer: it is down, slow, or its response
@@ -35,7 +36,8 @@ type Issuer struct {
 	issuerConfig
 	calls    *admission
 	outage   outage
-	logged   onceSet // what the log already says of the issuer's responses
+	logged   onceSet           // what the log already says of the issuer's responses
+	nonces   dpop.ServerNonces // for proofs
 	metadata *published[Metadata]
 	keys     *keyStore
 }

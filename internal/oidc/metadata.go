@@ -24,6 +24,7 @@ type Metadata struct {
 	ResponseModes            []string    `json:"response_modes_supported"`
 	CodeChallengeMethods     []string    `json:"code_challenge_methods_supported"`
 	GrantTypes               []string    `json:"grant_types_supported"`
+	DPoPAlgorithms           []string    `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	MTLS                     mtlsAliases `json:"mtls_endpoint_aliases"`
 
 	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5

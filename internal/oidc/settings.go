@@ -113,6 +113,9 @@ type ClientSettings struct {
 	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
+	// ClientDPoP makes the client ask for tokens that are bound to a key of the gate (RFC 9449).
+	ClientDPoP bool `yaml:"client_dpop" group:"issuer" default:"false"`
+
 	// IDTokenSignedResponseAlg lists the algorithms of ID tokens and logout tokens. It is usually one: that registered for the client.
 	IDTokenSignedResponseAlg []string `yaml:"id_token_signed_response_alg" group:"issuer" default:"[RS256]" min:"1"`
 	// IDTokenAudiencesTrusted lists the further audiences that an ID token without azp may have.

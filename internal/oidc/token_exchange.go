@@ -117,7 +117,7 @@ func (c *Client) Exchange(ctx context.Context, subject, actor string, by Caller)
 	return c.cachedGrant(ctx, c.caches.exchanged, by, grantRequest{
 		tokenGrant: tokenExchangeGrant, credential: []string{form.Encode()},
 		send: func(ctx context.Context) (*TokenResponse, error) {
-			t, err := c.token(ctx, tokenExchangeGrant, form, by.Extra, nil)
+			t, err := c.token(ctx, tokenRequest{tokenGrant: tokenExchangeGrant, form: form, extra: by.Extra})
 			if err != nil {
 				return nil, err
 			}

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/cache"
+	"sallyport/internal/dpop"
 )
 
 // The grant types of RFC 6749.
@@ -53,14 +54,14 @@ var (
 	}
 )
 
-// Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
-func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, by Caller) (*TokenResponse, error) {
+// Code redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). The tokens are bound to the key, if there is one (RFC 9449 §5).
+func (c *Client) Code(ctx context.Context, code, redirectURI, verifier string, key *dpop.Key, by Caller) (*TokenResponse, error) {
 	form := url.Values{"grant_type": {GrantAuthorizationCode}, "code": {code}, "redirect_uri": {redirectURI}}
 	if verifier != "" {
 		form.Set("code_verifier", verifier)
 	}
 	return admitted(ctx, c.issuer, by, func(ctx context.Context) (*TokenResponse, error) {
-		t, err := c.token(ctx, codeGrant, form, by.Extra, nil)
+		t, err := c.token(ctx, tokenRequest{tokenGrant: codeGrant, form: form, extra: by.Extra, key: key})
 		if err == nil {
 			err = c.checkGranted(t.Tokens.Scope)
 		}
@@ -82,18 +83,24 @@ func (c *Client) checkGranted(scope string) error {
 	return nil
 }
 
-// Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays.
-func (c *Client) Refresh(ctx context.Context, refreshToken string) (*TokenResponse, error) {
+// Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays. The
+// new tokens are bound to the key of the old ones.
+func (c *Client) Refresh(ctx context.Context, old auth.Tokens) (*TokenResponse, error) {
+	key, err := keyOf(old)
+	if err != nil {
+		return nil, err
+	}
 	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return c.refresh(ctx, sessionGrant, refreshToken, Extra{})
+	return c.refresh(ctx, old.RefreshToken, tokenRequest{tokenGrant: sessionGrant, key: key})
 }
 
-func (c *Client) refresh(ctx context.Context, g tokenGrant, refreshToken string, extra Extra) (*TokenResponse, error) {
-	t, err := c.token(ctx, g, url.Values{"grant_type": {GrantRefreshToken}, "refresh_token": {refreshToken}}, extra, nil)
+func (c *Client) refresh(ctx context.Context, refreshToken string, r tokenRequest) (*TokenResponse, error) {
+	r.form = url.Values{"grant_type": {GrantRefreshToken}, "refresh_token": {refreshToken}}
+	t, err := c.token(ctx, r)
 	if err == nil && t.Tokens.RefreshToken == "" {
 		t.Tokens.RefreshToken = refreshToken
 	}
@@ -110,7 +117,7 @@ func (c *Client) Refreshed(ctx context.Context, refreshToken string, by Caller) 
 	return c.cachedGrant(ctx, c.caches.refreshed, by, grantRequest{
 		tokenGrant: refreshTokenGrant, credential: []string{refreshToken},
 		send: func(ctx context.Context) (*TokenResponse, error) {
-			return c.refresh(ctx, refreshTokenGrant, refreshToken, by.Extra)
+			return c.refresh(ctx, refreshToken, tokenRequest{tokenGrant: refreshTokenGrant, extra: by.Extra})
 		},
 		expires: func(t *TokenResponse) time.Time {
 			until := c.issuer.now().Add(rotatedLifetime)
@@ -127,7 +134,8 @@ func (c *Client) ClientCredentials(ctx context.Context, client Credentials, by C
 	return c.cachedGrant(ctx, c.caches.tokens, by, grantRequest{
 		tokenGrant: clientCredentialsGrant, client: &client, credential: []string{client.ID, string(client.Secret)},
 		send: func(ctx context.Context) (*TokenResponse, error) {
-			return c.token(ctx, clientCredentialsGrant, c.grantForm(GrantClientCredentials), by.Extra, &client)
+			form := c.grantForm(GrantClientCredentials)
+			return c.token(ctx, tokenRequest{tokenGrant: clientCredentialsGrant, form: form, extra: by.Extra, as: &client})
 		},
 	})
 }
@@ -140,7 +148,7 @@ func (c *Client) Password(ctx context.Context, username string, password auth.Se
 			form := c.grantForm(GrantPassword)
 			form.Set("username", username)
 			form.Set("password", string(password))
-			return c.token(ctx, passwordGrant, form, by.Extra, nil)
+			return c.token(ctx, tokenRequest{tokenGrant: passwordGrant, form: form, extra: by.Extra})
 		},
 	})
 }

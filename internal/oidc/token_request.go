@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/dpop"
 )
 
 // A Caller is the client on whose behalf the gate sends a request to the authorization server.
@@ -44,21 +45,26 @@ func eachPair(names []string, values []auth.Secret, add func(name, value string)
 	}
 }
 
-// token sends a token request (RFC 6749 §3.2). Its error wraps ErrRefused if the server refuses the credential in the request, ErrNotSetUp
-// if only the operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
-func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra Extra, as *Credentials) (*TokenResponse, error) {
-	header := http.Header{}
-	maps.Copy(header, extra.Header)
-	s := &c.settings.TokenRequestSettings
-	if !extra.OwnHeader {
-		eachPair(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
-	}
-	if !extra.OwnArgs {
-		eachPair(s.TokenPostArgsNames, s.TokenPostArgsValues, form.Add)
-	}
-	maps.Copy(form, extra.Args)
+// A tokenRequest is a token request (RFC 6749 §3.2).
+type tokenRequest struct {
+	tokenGrant
+	form  url.Values
+	extra Extra
+	as    *Credentials // the client that authenticates; nil: the gate's own
+	key   *dpop.Key    // to which the tokens are bound; nil: none, or a new one with client_dpop
+}
+
+// token sends a token request. Its error wraps ErrRefused if the server refuses the credential in the request, ErrNotSetUp if only the
+// operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
+func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, error) {
 	sent := c.issuer.now()
-	r, err := c.post(ctx, tokenEndpoint, form, header, as)
+	if t.key == nil && c.settings.ClientDPoP {
+		var err error
+		if t.key, err = dpop.NewKey(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := c.sendTokenRequest(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +74,15 @@ func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra
 		if err != nil {
 			return nil, err
 		}
-		return nil, c.tokenError(g, m, r.status, object, extra.Args)
+		return nil, c.tokenError(t.tokenGrant, m, r.status, object, t.extra.Args)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
 	}
-	tokens, ignored, err := readTokens(object, sent, g.name == tokenExchangeGrant.name)
+	tokens, ignored, err := readTokens(object, sent, t.tokenTypes()...)
+	if err == nil && t.key != nil {
+		err = bind(&tokens, t.key)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +90,37 @@ func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra
 	return &TokenResponse{
 		Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object, Header: c.replayed(r.header),
 	}, nil
+}
+
+// tokenTypes returns the values of token_type of the tokens that the gate can send. The response to a token exchange may
+// have another token in the place of the access token, of token_type N_A (RFC 8693 §2.2.1).
+func (t *tokenRequest) tokenTypes() []string {
+	switch {
+	case t.key != nil:
+		return []string{"DPoP"}
+	case t.name == tokenExchangeGrant.name:
+		return []string{"", "Bearer", "N_A"}
+	}
+	return []string{"", "Bearer"}
+}
+
+// sendTokenRequest sends a token request with the parameters and headers of the settings, and returns the response.
+func (c *Client) sendTokenRequest(ctx context.Context, t tokenRequest) (*response, error) {
+	header := http.Header{}
+	maps.Copy(header, t.extra.Header)
+	s := &c.settings.TokenRequestSettings
+	if !t.extra.OwnHeader {
+		eachPair(s.TokenHeadersNames, s.TokenHeadersValues, header.Set)
+	}
+	if !t.extra.OwnArgs {
+		eachPair(s.TokenPostArgsNames, s.TokenPostArgsValues, t.form.Add)
+	}
+	maps.Copy(t.form, t.extra.Args)
+	if t.key == nil {
+		return c.post(ctx, tokenEndpoint, t.form, header, t.as)
+	}
+	p := prover{c.issuer, c.http, t.key, "token endpoint", ""}
+	return p.send(func() (*http.Request, error) { return c.newPost(ctx, tokenEndpoint, t.form, header, t.as) })
 }
 
 // replayed returns the response headers that token_headers_replay names; nil without one.

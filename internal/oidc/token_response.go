@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,9 +37,9 @@ func (t *TokenResponse) expires() time.Time {
 }
 
 // readTokens reads the members of a successful token response (RFC 6749 §5.1) to a request that was sent at a time. An optional member of
-// another type counts as absent. An access token that isn't used as a bearer token is removed, because the gate can't send it (RFC 6749
-// §7.1). The response to a token exchange may have another token in its place, of token_type N_A (RFC 8693 §2.2.1).
-func readTokens(body auth.Claims, sent time.Time, exchange bool) (t auth.Tokens, ignored []ignoredMember, err error) {
+// another type counts as absent. An access token whose token_type isn't one of types is removed, because the gate can't send it (RFC 6749
+// §7.1).
+func readTokens(body auth.Claims, sent time.Time, types ...string) (t auth.Tokens, ignored []ignoredMember, err error) {
 	t = auth.Tokens{
 		AccessToken: body.String("access_token"), TokenType: body.String("token_type"), RefreshToken: body.String("refresh_token"),
 		IDToken: body.String("id_token"), Scope: body.String("scope"),
@@ -46,8 +47,7 @@ func readTokens(body auth.Claims, sent time.Time, exchange bool) (t auth.Tokens,
 	if t.AccessToken == "" {
 		return t, nil, fmt.Errorf("%w: its token response has no access_token that is a string", ErrUnavailable)
 	}
-	bearer := t.TokenType == "" || strings.EqualFold(t.TokenType, "Bearer") || exchange && strings.EqualFold(t.TokenType, "N_A")
-	if !bearer {
+	if !slices.ContainsFunc(types, func(known string) bool { return strings.EqualFold(known, t.TokenType) }) {
 		ignored = append(ignored,
 			ignoredMember{"access_token", fmt.Errorf("token_type is %q, expected Bearer: it is not used", clip(t.TokenType))})
 		t.AccessToken = ""

@@ -25,30 +25,50 @@ var ErrNoSubject = errors.New("userinfo_subject")
 // size returns the rough size in memory, in bytes.
 func (u *Userinfo) size() int { return 2*len(u.JWT) + 2048 }
 
-// Userinfo requests the userinfo for an access token, or returns a cached response. The error wraps ErrInactive if the endpoint refuses the
-// token, and is ErrNoSubject if the response has no sub.
-func (c *Client) Userinfo(ctx context.Context, accessToken string, by Caller) (*Userinfo, error) {
+// Userinfo requests the userinfo for the access token of t, or returns a cached response. The error wraps ErrInactive if the endpoint
+// refuses the token, and is ErrNoSubject if the response has no sub.
+func (c *Client) Userinfo(ctx context.Context, t auth.Tokens, by Caller) (*Userinfo, error) {
 	load := func(ctx context.Context) (*Userinfo, time.Time, error) {
 		u, err := admitted(ctx, c.issuer, by, func(ctx context.Context) (*Userinfo, error) {
-			return c.userinfo(ctx, accessToken, by.Extra)
+			return c.userinfo(ctx, t, by.Extra)
 		})
 		return u, time.Time{}, err // the response doesn't say when the token expires
 	}
-	return cached(ctx, c.caches.userinfo, c.cacheKey([]string{"userinfo", accessToken}, by.Extra), load)
+	return cached(ctx, c.caches.userinfo, c.cacheKey([]string{"userinfo", t.AccessToken}, by.Extra), load)
 }
 
 // RefreshedUserinfo requests the userinfo for a refreshed access token of a session, past the cache. The error is as for Userinfo.
-func (c *Client) RefreshedUserinfo(ctx context.Context, accessToken string) (*Userinfo, error) {
+func (c *Client) RefreshedUserinfo(ctx context.Context, t auth.Tokens) (*Userinfo, error) {
 	leave, err := c.issuer.calls.admitOwn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return c.userinfo(ctx, accessToken, Extra{})
+	return c.userinfo(ctx, t, Extra{})
 }
 
-// userinfo sends the userinfo request (OIDC Core §5.3.1) with the token in the header (RFC 6750 §2.1).
-func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) (*Userinfo, error) {
+// userinfo sends the userinfo request (OIDC Core §5.3.1) with the token in the header: by the scheme DPoP with a proof if the token is
+// bound to a key (RFC 9449 §7.1), else as bearer token (RFC 6750 §2.1).
+func (c *Client) userinfo(ctx context.Context, t auth.Tokens, extra Extra) (*Userinfo, error) {
+	key, err := keyOf(t)
+	if err != nil {
+		return nil, err
+	}
+	p := prover{c.issuer, c.http, key, "userinfo endpoint", t.AccessToken}
+	res, err := p.send(func() (*http.Request, error) { return c.newUserinfoRequest(ctx, t.AccessToken, extra) })
+	if err != nil {
+		return nil, err
+	}
+	switch res.status {
+	case http.StatusOK:
+		return c.readUserinfo(ctx, res)
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
+		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, res.status)
+	}
+	return nil, statusError("userinfo endpoint", res.status, "userinfo_endpoint")
+}
+
+func (c *Client) newUserinfoRequest(ctx context.Context, accessToken string, extra Extra) (*http.Request, error) {
 	m, err := c.issuer.Metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -74,17 +94,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string, extra Extra) 
 	eachPair(s.UserinfoHeadersNames, s.UserinfoHeadersValues, r.Header.Set)
 	r.Header.Set("Accept", s.UserinfoAccept)
 	r.Header.Set("Authorization", "Bearer "+accessToken)
-	res, err := c.issuer.do(c.http, r)
-	if err != nil {
-		return nil, err
-	}
-	switch res.status {
-	case http.StatusOK:
-		return c.readUserinfo(ctx, res)
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
-		return nil, fmt.Errorf("%w: the userinfo endpoint answered %d", ErrInactive, res.status)
-	}
-	return nil, statusError("userinfo endpoint", res.status, "userinfo_endpoint")
+	return r, nil
 }
 
 // readUserinfo reads a response, which is JSON or a JWT.

@@ -15,7 +15,7 @@ func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *autho
 		audience: p.audienceParameter(a.params),
 	}
 	g.details = a.details
-	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge")}
+	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge"), jkt: a.params.Get("dpop_jkt")}
 	answer := map[string]any{"code": p.state.addCode(c, p.now())}
 	if a.params.Get("response_type") == "code id_token" {
 		answer["id_token"] = p.newFrontIDToken(g, answer["code"].(string), a.params.Get("state"))

@@ -117,7 +117,7 @@ func registered(uris []string, requested string) bool {
 func repeatedParameters(a *authorizationRequest) *oauthError {
 	for _, name := range []string{"response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age", "login_hint",
 		"id_token_hint", "acr_values", "code_challenge", "code_challenge_method",
-		"authorization_details", "claims"} {
+		"authorization_details", "claims", "dpop_jkt"} {
 		if len(a.params[name]) > 1 {
 			return repeatedParameter(name)
 		}

@@ -62,6 +62,7 @@ type Client struct {
 	AccessTokenLifetime time.Duration  // default: Config.AccessTokenLifetime
 	OpaqueAccessTokens  bool           // issue random strings instead of JWTs (RFC 9068)
 	BoundTokens         bool           // bind access tokens, and a public client's refresh tokens, to its certificate (RFC 8705 §3)
+	DPoP                bool           // refuse token requests without a DPoP proof (RFC 9449 §5.2)
 	IDTokenAlg          string         // RS256 (default), PS256, ES256 or EdDSA
 	KeepRefreshToken    bool           // don't rotate refresh tokens
 	NoRefreshToken      bool           // don't issue refresh tokens

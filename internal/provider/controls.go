@@ -18,6 +18,7 @@ type controls struct {
 	wants    []*want
 	bom      map[Endpoint]bool // whether JSON responses begin with a byte order mark
 	adjust   map[subject]func(map[string]any)
+	nonces   map[Endpoint]string // that proofs must have
 }
 
 // A subject is what an Adjust method changes. The name of an endpoint is the subject of its responses.
@@ -45,6 +46,7 @@ type want struct {
 func (c *controls) init(lifetime time.Duration) {
 	c.lifetime = lifetime
 	c.requests, c.grants, c.last = map[Endpoint]int{}, map[string]int{}, map[Endpoint]lastRequest{}
+	c.nonces = map[Endpoint]string{}
 	c.broken, c.bom, c.adjust = map[Endpoint]http.HandlerFunc{}, map[Endpoint]bool{}, map[subject]func(map[string]any){}
 }
 

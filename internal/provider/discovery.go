@@ -64,6 +64,7 @@ func (p *Provider) capabilities() map[string]any {
 		"userinfo_signing_alg_values_supported":      signingAlgs,
 		"introspection_signing_alg_values_supported": signingAlgs,
 		"code_challenge_methods_supported":           []string{"S256"},
+		"dpop_signing_alg_values_supported":          []string{"ES256", "PS256", "EdDSA"},
 
 		"authorization_response_iss_parameter_supported": true,
 		"claims_parameter_supported":                     false,

@@ -103,7 +103,7 @@ func (p *Provider) issueExchanged(t *tokenRequest, g *grant) (map[string]any, er
 		if kind == "" {
 			answer["issued_token_type"] = typeAccessToken
 		}
-		i := issuance{scope: g.scope, thumbprint: t.thumbprint}
+		i := issuance{scope: g.scope, binding: t.binding}
 		answer["access_token"], answer["token_type"] = p.newAccessToken(g, i, p.now(), lifetime), "Bearer"
 	case kind == typeIDToken:
 		answer["access_token"], answer["token_type"] = p.newIDToken(g, issuance{scope: g.scope}, "", p.now(), lifetime), "N_A"

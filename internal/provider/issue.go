@@ -13,10 +13,10 @@ import (
 
 // An issuance describes the tokens of a token response.
 type issuance struct {
-	scope      []string // of the access token: the grant's or less
-	nonce      string   // of the ID token
-	refresh    bool     // issue a refresh token, unless Client.NoRefreshToken is set
-	thumbprint string   // of the certificate that the tokens are bound to, or ""
+	scope   []string // of the access token: the grant's or less
+	nonce   string   // of the ID token
+	refresh bool     // issue a refresh token, unless Client.NoRefreshToken is set
+	binding binding  // of the tokens
 }
 
 // issue issues tokens and returns the token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
@@ -25,14 +25,14 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	lifetime := p.lifetime(g.client)
 	access := p.newAccessToken(g, i, now, lifetime)
 	answer := map[string]any{
-		"access_token": access, "token_type": "Bearer", "expires_in": int64(lifetime / time.Second),
+		"access_token": access, "token_type": i.binding.tokenType(), "expires_in": int64(lifetime / time.Second),
 		"scope": strings.Join(i.scope, " "),
 	}
 	if g.details != nil {
 		answer["authorization_details"] = g.details // RFC 9396 §7
 	}
 	if i.refresh && !g.client.NoRefreshToken {
-		answer["refresh_token"] = p.state.addRefresh(g, i.thumbprint, now, p.config.RefreshTokenLifetime)
+		answer["refresh_token"] = p.state.addRefresh(g, i.binding, now, p.config.RefreshTokenLifetime)
 	}
 	if slices.Contains(i.scope, "openid") {
 		answer["id_token"] = p.newIDToken(g, i, access, now, lifetime)
@@ -43,8 +43,8 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 // newAccessToken issues an access token.
 func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime time.Duration) string {
 	claims := p.accessTokenClaims(g, i.scope, now, lifetime)
-	if i.thumbprint != "" {
-		claims["cnf"] = map[string]any{"x5t#S256": i.thumbprint} // RFC 8705 §3.1
+	if cnf := i.binding.confirmation(); len(cnf) > 0 {
+		claims["cnf"] = cnf
 	}
 	p.controls.adjusted(accessTokens, claims)
 	return p.mint(g, claims, now.Add(lifetime), now)

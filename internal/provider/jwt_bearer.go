@@ -21,7 +21,7 @@ func (p *Provider) grantJWTBearer(t *tokenRequest) (map[string]any, error) {
 		return nil, invalidGrant("The assertion " + reason + ".") // RFC 7521 §4.1.1
 	}
 	g := &grant{client: t.client, user: assertion.user, scope: p.exchangeScope(t.form, assertion), authTime: assertion.authTime}
-	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
+	return p.issue(g, issuance{scope: g.scope, binding: t.binding}), nil
 }
 
 // assertion verifies the assertion of a JWT bearer grant (RFC 7523 §3) and returns its subject. The aud must contain this

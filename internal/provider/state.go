@@ -43,6 +43,7 @@ func (g *grant) sub() string {
 type code struct {
 	grant                  *grant
 	redirectURI, challenge string
+	jkt                    string // the parameter dpop_jkt (RFC 9449 §10), or ""
 	expiry                 time.Time
 	used                   bool
 }
@@ -61,8 +62,8 @@ func (t *issued) wasRevoked() bool { return t.revoked || t.grant.revoked }
 
 type refreshToken struct {
 	issued
-	thumbprint string // of the certificate that a public client's token is bound to, or ""
-	used       bool
+	binding binding // of a public client's token
+	used    bool
 }
 
 type accessToken struct {

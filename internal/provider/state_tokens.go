@@ -22,7 +22,8 @@ func (s *state) addCode(c *code, now time.Time) string {
 
 // redeem returns the grant of an authorization code. The first attempt of the client uses the code, even if it fails; a second
 // attempt revokes the grant (RFC 6749 §4.1.2).
-func (s *state) redeem(name string, client *Client, redirectURI, verifier string, now time.Time) (*grant, error) {
+func (s *state) redeem(t *tokenRequest, now time.Time) (*grant, error) {
+	name, client, redirectURI := t.form.Get("code"), t.client, t.form.Get("redirect_uri")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.codes[name]
@@ -41,8 +42,10 @@ func (s *state) redeem(name string, client *Client, redirectURI, verifier string
 		return nil, invalidGrant("The login has ended.")
 	case c.redirectURI != redirectURI:
 		return nil, invalidGrant("The redirect_uri differs from that of the authorization request.")
-	case !c.matchesVerifier(verifier):
+	case !c.matchesVerifier(t.form.Get("code_verifier")):
 		return nil, invalidGrant("The code_verifier doesn't match the code_challenge.")
+	case c.jkt != "" && c.jkt != t.binding.jkt: // RFC 9449 §10
+		return nil, invalidGrant("The DPoP proof is by another key than dpop_jkt.")
 	}
 	return c.grant, nil
 }
@@ -57,16 +60,16 @@ func (c *code) matchesVerifier(verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(c.challenge)) == 1
 }
 
-// addRefresh stores a new refresh token and returns its value. Only that of a public client is bound to the certificate
-// (RFC 8705 §4): other clients authenticate, and may replace their certificates.
-func (s *state) addRefresh(g *grant, thumbprint string, now time.Time, lifetime time.Duration) string {
+// addRefresh stores a new refresh token and returns its value. Only that of a public client is bound (RFC 8705 §4, RFC 9449 §5): other
+// clients authenticate, and may replace their certificates and keys.
+func (s *state) addRefresh(g *grant, bound binding, now time.Time, lifetime time.Duration) string {
 	name := rand.Text()
 	if g.client.AuthMethod != "none" {
-		thumbprint = ""
+		bound = binding{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh[name] = &refreshToken{issued: issued{grant: g, expiry: now.Add(lifetime)}, thumbprint: thumbprint}
+	s.refresh[name] = &refreshToken{issued: issued{grant: g, expiry: now.Add(lifetime)}, binding: bound}
 	return name
 }
 
@@ -87,8 +90,8 @@ func (s *state) useRefresh(r *tokenRequest, scope []string, now time.Time) (*gra
 		return nil, invalidGrant("The refresh token was used before.")
 	case t.wasRevoked():
 		return nil, invalidGrant("The refresh token was revoked.")
-	case t.thumbprint != "" && t.thumbprint != r.thumbprint:
-		return nil, invalidGrant("The refresh token is bound to another certificate.")
+	case t.binding != binding{} && t.binding != r.binding:
+		return nil, invalidGrant("The refresh token is bound to another certificate or key.")
 	}
 	for _, requested := range scope {
 		if !slices.Contains(t.grant.scope, requested) {

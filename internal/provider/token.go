@@ -10,13 +10,14 @@ import (
 
 // A tokenRequest is a token request of an authenticated client.
 type tokenRequest struct {
-	client     *Client
-	form       url.Values
-	thumbprint string // of the certificate to bind the tokens to, or ""
+	client  *Client
+	form    url.Values
+	binding binding // of the tokens
 }
 
 // token serves the token endpoint (RFC 6749 §3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	p.tellNonce(w, Token)
 	t, err := p.readTokenRequest(r)
 	var answer map[string]any
 	if err == nil {
@@ -47,9 +48,10 @@ func (p *Provider) readTokenRequest(r *http.Request) (*tokenRequest, error) {
 		if cert == nil {
 			return nil, badRequest("The client's access tokens need a client certificate.")
 		}
-		t.thumbprint = Thumbprint(cert.Raw)
+		t.binding.x5t = Thumbprint(cert.Raw)
 	}
-	return t, nil
+	t.binding.jkt, err = p.tokenProof(r, client)
+	return t, err
 }
 
 // grant handles a token request by its grant_type and returns the token response.
@@ -78,11 +80,11 @@ func (p *Provider) grantCode(t *tokenRequest) (map[string]any, error) {
 	if t.form.Get("code") == "" {
 		return nil, badRequest("The code is missing.")
 	}
-	g, err := p.state.redeem(t.form.Get("code"), t.client, t.form.Get("redirect_uri"), t.form.Get("code_verifier"), p.now())
+	g, err := p.state.redeem(t, p.now())
 	if err != nil {
 		return nil, err
 	}
-	return p.issue(g, issuance{scope: g.scope, nonce: g.nonce, refresh: true, thumbprint: t.thumbprint}), nil
+	return p.issue(g, issuance{scope: g.scope, nonce: g.nonce, refresh: true, binding: t.binding}), nil
 }
 
 // grantRefresh implements the refresh_token grant (RFC 6749 §6). The new ID token has no nonce (OIDC Core §12.2).
@@ -98,7 +100,7 @@ func (p *Provider) grantRefresh(t *tokenRequest) (map[string]any, error) {
 	if len(scope) == 0 {
 		scope = g.scope
 	}
-	return p.issue(g, issuance{scope: scope, refresh: !t.client.KeepRefreshToken, thumbprint: t.thumbprint}), nil
+	return p.issue(g, issuance{scope: scope, refresh: !t.client.KeepRefreshToken, binding: t.binding}), nil
 }
 
 // grantClient implements the client_credentials grant (RFC 6749 §4.4), without refresh token and ID token.
@@ -112,7 +114,7 @@ func (p *Provider) grantClient(t *tokenRequest) (map[string]any, error) {
 	}
 	aboutUsers := func(scope string) bool { return slices.Contains(standardScopes, scope) }
 	g := &grant{client: t.client, scope: slices.DeleteFunc(scope, aboutUsers), audience: p.audienceParameter(t.form)}
-	return p.issue(g, issuance{scope: g.scope, thumbprint: t.thumbprint}), nil
+	return p.issue(g, issuance{scope: g.scope, binding: t.binding}), nil
 }
 
 // grantPassword implements the password grant (RFC 6749 §4.3).
@@ -128,7 +130,7 @@ func (p *Provider) grantPassword(t *tokenRequest) (map[string]any, error) {
 		client: t.client, user: user, scope: p.grantedScopes(t.form.Get("scope")), audience: p.audienceParameter(t.form),
 		authTime: p.now(),
 	}
-	return p.issue(g, issuance{scope: g.scope, refresh: true, thumbprint: t.thumbprint}), nil
+	return p.issue(g, issuance{scope: g.scope, refresh: true, binding: t.binding}), nil
 }
 
 // audienceParameter returns the values of the parameter audience if Config.AudienceParameter is set, and nil otherwise.

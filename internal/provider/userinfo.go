@@ -9,7 +9,7 @@ import (
 
 // userinfo serves the userinfo endpoint (OIDC Core §5.3).
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
-	token, refused := bearer(r)
+	token, refused := accessTokenOf(r)
 	if refused != nil {
 		p.refuse(w, refused)
 		return
@@ -21,6 +21,10 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	if !bindingAllows(t.claims, certificate(r)) {
 		p.refuse(w, invalidToken("The access token is bound to another client certificate."))
+		return
+	}
+	if refused := p.userinfoProof(w, r, t.claims, token); refused != nil {
+		p.refuse(w, refused)
 		return
 	}
 	scope, _ := t.claims["scope"].(string)
@@ -43,6 +47,14 @@ func (p *Provider) answerUserinfo(w http.ResponseWriter, r *http.Request, g *gra
 	p.controls.adjusted(subject(Userinfo), claims)
 	claims["iss"], claims["aud"] = p.Issuer(), g.client.ID
 	p.answerJWT(w, Userinfo, g.client, mediaJWT, cmp.Or(alg, "RS256"), claims)
+}
+
+// accessTokenOf returns the access token of a request by the scheme DPoP (RFC 9449 §7.1) or as bearer does.
+func accessTokenOf(r *http.Request) (token string, refused *oauthError) {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "DPoP") && token != "" {
+		return token, nil
+	}
+	return bearer(r)
 }
 
 // bearer returns the access token in the Authorization header or the form, never one in the query (RFC 6750 §2, RFC 9700

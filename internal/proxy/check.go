@@ -41,6 +41,10 @@ func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 		c.Warn("upstream_refresh_token_header",
 			"anyone who can read the upstream's requests can get tokens for as long as the refresh token is valid")
 	}
+	name, _ := splitScheme(h.UpstreamAccessTokenHeader)
+	c.Must("upstream_dpop", !h.UpstreamDPoP || name == "Authorization",
+		"a proof belongs to the access token in Authorization, and the upstream doesn't get it there: take upstream_access_token_header out")
+	h.AssertionSettings.check(c)
 	for prefix, headers := range h.byPrefix() {
 		names, claims := prefix+"headers_names", prefix+"headers_claims"
 		c.Aligned(names, len(headers.HeadersNames), claims, len(headers.HeadersClaims))
@@ -59,6 +63,7 @@ func (h *HeaderSettings) SentUpstream() []check.SentHeader {
 	if h.UpstreamAccessTokenHeader != nil {
 		all = append(all, check.SentHeader{Key: "upstream_access_token_header", Name: *h.UpstreamAccessTokenHeader})
 	}
+	all = append(all, check.SentHeader{Key: "upstream_assertion_header", Name: h.UpstreamAssertionHeader})
 	all = append(all, sentSession("session_request_headers", h.SessionRequestHeaders)...)
 	return append(all, h.Upstream.sent("upstream_")...)
 }
@@ -109,6 +114,11 @@ func checkMappings(c check.Checker, key string, mappings []HeaderMapping, l chec
 // CheckClaims checks the claims that become headers. If the route has sessions, a login requests scopes, and CheckClaims warns of claims
 // that the issuer leaves out without another scope.
 func (h *HeaderSettings) CheckClaims(c check.Checker, l check.Literal, sessions bool, scopes []string) {
+	for i, name := range h.UpstreamAssertionClaims {
+		at := fmt.Sprintf("upstream_assertion_claims[%d]", i)
+		c.Claim(at, []string{name}, "write the top-level claim", l, false)
+		checkScope(c, at, name, sessions, scopes)
+	}
 	for prefix, headers := range h.byPrefix() {
 		key := prefix + "headers"
 		checkMappings(c, key, headers.Headers, l)

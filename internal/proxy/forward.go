@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sallyport/internal/auth"
 )
@@ -40,6 +41,9 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
 			d := decisionFrom(res.Request)
+			if d.view().plan.dpop {
+				hideChallenge(res)
+			}
 			d.Route.view.plan.changeResponse(res.Header, d.headerNow())
 			d.stream.answered(res)
 			return nil
@@ -61,6 +65,10 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 	if d.Route.proxy == nil {
 		g.refuse(rec, d, errNoUpstream)
 		return errNoUpstream
+	}
+	if err := d.assert(time.Now()); err != nil {
+		g.refuse(rec, d, err)
+		return err
 	}
 	if names := namesIn(d.hidden(), auth.InBody); len(names) > 0 {
 		d.Request.HideBody(names)
@@ -91,6 +99,9 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	}
 	h := d.upstreamHeader(p.In.Header)
 	h.apply(out.Header)
+	if d.view().plan.proves(d.Identity) {
+		p.Out = withProver(out, d.Identity.Tokens)
+	}
 	for _, name := range h.refused {
 		g.log.Warn("a claim can't be sent as a header: it has control characters or is too long", "request_id", d.ID, "header", name)
 	}
@@ -151,6 +162,9 @@ func upstreamError(ctx context.Context, err error) *auth.Error {
 	}
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errNonceAsked):
+		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "upstream_nonce", time.Second
+		e.Description = "The service behind this gate needs the request once more."
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Status, e.Reason, e.Description = statusClientClosed, "client_gone", "The client went away."
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -36,6 +36,7 @@ type Route struct {
 	Schemes  []string         // the schemes of Authorization that the flows read, in lower case
 	Upstream *Upstream        // nil: requests can't be forwarded
 	Pages    *page.Set        // nil: the gate's
+	Keys     KeySource        // of upstream_assertion_header; nil if no view has that
 
 	Responses ResponseSettings
 
@@ -150,6 +151,7 @@ type Decision struct {
 	stream        *stream       // nil: the request isn't forwarded, or the login isn't watched
 	credential    []auth.Param  // the parameters of the request that had the credential
 	session       *auth.Session
+	assertion     string      // for upstream_assertion_header; empty: none
 	upstreamQuery *string     // replaces the query for the upstream, unless nil
 	forwarded     bool        // forward was called
 	upstreamErr   *auth.Error // the refusal if the upstream failed

@@ -77,8 +77,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 			for _, f := range v.Headers.Upstream.fields() {
 				add(f.header)
 			}
-			add(v.Headers.Upstream.SessionIDHeader)
-			add(v.CertificateHeader)
+			add(v.Headers.Upstream.SessionIDHeader, v.Headers.UpstreamAssertionHeader, v.CertificateHeader)
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
 				add(name)
 			}
@@ -114,6 +113,7 @@ type headerPlan struct {
 	tokenHeader string
 	tokenPrefix string // "Bearer "
 	dpopForward bool
+	dpop        bool // upstream_dpop
 	upstream    []field
 	downstream  []field
 
@@ -128,6 +128,9 @@ func tokenSchemes(routes []*Route) (all []string) {
 		for _, v := range r.allViews() {
 			if name, scheme := splitScheme(v.Headers.UpstreamAccessTokenHeader); name == "Authorization" {
 				all = append(all, strings.ToLower(strings.TrimSpace(scheme)))
+			}
+			if v.Headers.UpstreamDPoP {
+				all = append(all, "dpop")
 			}
 		}
 	}

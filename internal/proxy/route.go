@@ -84,6 +84,7 @@ func newView(v *View, removed *nameSet, cookies *cookieSet) *view {
 	p.downstreamSession = sessionFields(v.Headers.SessionResponseHeaders, v.Headers.Downstream.SessionIDHeader)
 	p.dpopForward = v.Headers.DPoPForward
 	p.tokenHeader, p.tokenPrefix = splitScheme(v.Headers.UpstreamAccessTokenHeader)
+	p.dpop = v.Headers.UpstreamDPoP
 	return &view{v, p}
 }
 

@@ -50,9 +50,14 @@ type HeaderSettings struct {
 	UpstreamAccessTokenHeader   *string `yaml:"upstream_access_token_header" default:"authorization:bearer"`
 	DownstreamAccessTokenHeader string  `yaml:"downstream_access_token_header"`
 
+	// UpstreamDPoP sends access tokens that are bound to a key of the gate by the scheme DPoP, with a proof (RFC 9449 §7).
+	UpstreamDPoP bool `yaml:"upstream_dpop" default:"false"`
+
 	// Properties of the session, each sent as Session-*: to the upstream, and to the client.
 	SessionRequestHeaders  []SessionProperty `yaml:"session_request_headers"`
 	SessionResponseHeaders []SessionProperty `yaml:"session_response_headers"`
+
+	AssertionSettings
 
 	Upstream   IdentityHeaders `yaml:",inline" prefix:"upstream_"`
 	Downstream IdentityHeaders `yaml:",inline" prefix:"downstream_"`

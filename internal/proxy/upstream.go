@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"sallyport/internal/dpop"
 	"sallyport/internal/http1"
 )
 
@@ -22,6 +23,7 @@ type Upstream struct {
 	transport *http.Transport
 	plain     *http1.Client   // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
+	nonces    dpop.ServerNonces
 }
 
 // NewUpstream returns the upstream of the settings. It doesn't connect yet.
@@ -95,6 +97,9 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		transport = u.upgrades
 	}
 	defer replayable(r, !u.mayBeHTTP2(transport))()
+	if p := proverOf(r); p != nil {
+		return p.send(u, transport, r)
+	}
 	return transport.RoundTrip(r)
 }
 

@@ -29,13 +29,20 @@ func (d *Decision) upstreamHeader(in http.Header) *upstreamHeader {
 		h.setBearer(in["Authorization"])
 	}
 	if i := d.Identity; i != nil {
-		if plan.tokenHeader != "" && i.Tokens.AccessToken != "" {
+		switch {
+		case i.Tokens.AccessToken == "":
+		case plan.proves(i):
+			h.set["Authorization"] = []string{"DPoP " + i.Tokens.AccessToken} // rewrite adds the proof
+		case plan.tokenHeader != "":
 			h.set[plan.tokenHeader] = plan.tokenLine(in[plan.tokenHeader], i.Tokens.AccessToken)
 		}
 		h.refused = setFields(h.set, plan.upstream, i)
 		h.refused = append(h.refused, setFields(h.set, d.Rule.fields, i)...)
 		h.refused = append(h.refused, setSessionFields(h.set, plan.upstreamSession, d.session)...)
 		setBuiltInToken(h.set, i)
+		if d.assertion != "" {
+			h.set[canonical(d.view().Headers.UpstreamAssertionHeader)] = []string{d.assertion}
+		}
 	}
 	h.refused = append(h.refused, setGrant(h.set, d.Grant)...)
 	d.setForwarded(h.set)

@@ -1,0 +1,93 @@
+package dpop
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ErrorUseNonce is the error code of a server that requires another nonce in the proof (RFC 9449 §8, §9).
+const ErrorUseNonce = "use_dpop_nonce"
+
+// AsksNonce reports whether a response has a DPoP challenge with ErrorUseNonce (RFC 9449 §9).
+func AsksNonce(response http.Header) bool {
+	return slices.ContainsFunc(parseChallenges(response["Www-Authenticate"]), func(c challenge) bool {
+		return c.isDPoP() && slices.ContainsFunc(c.params, isUseNonce)
+	})
+}
+
+// WithoutDPoP returns the lines of WWW-Authenticate without their DPoP challenges, with one challenge in each line.
+func WithoutDPoP(lines []string) (rest []string) {
+	for _, c := range parseChallenges(lines) {
+		if !c.isDPoP() {
+			rest = append(rest, strings.TrimSpace(c.scheme+" "+strings.Join(c.params, ", ")))
+		}
+	}
+	return rest
+}
+
+// A challenge is a challenge of WWW-Authenticate (RFC 9110 §11.6.1).
+type challenge struct {
+	scheme string
+	params []string // name=value as it is written, or one token68
+}
+
+func (c *challenge) isDPoP() bool { return strings.EqualFold(c.scheme, "DPoP") }
+
+// isUseNonce reports whether a parameter of a challenge is error="use_dpop_nonce".
+func isUseNonce(param string) bool {
+	name, value, _ := strings.Cut(param, "=")
+	return strings.EqualFold(strings.TrimSpace(name), "error") && strings.Trim(value, " \t\"") == ErrorUseNonce
+}
+
+// parseChallenges returns the challenges in lines of WWW-Authenticate. An element of its list begins with a scheme, or is a parameter of
+// the challenge before.
+func parseChallenges(lines []string) (all []challenge) {
+	for _, line := range lines {
+		for _, element := range splitList(line) {
+			if scheme, param, begins := cutScheme(element); begins || len(all) == 0 {
+				all = append(all, challenge{scheme: scheme})
+				element = param
+			}
+			if last := &all[len(all)-1]; element != "" {
+				last.params = append(last.params, element)
+			}
+		}
+	}
+	return all
+}
+
+// cutScheme splits an element into its scheme and the parameter behind it. begins is false if the element is a parameter alone.
+func cutScheme(element string) (scheme, param string, begins bool) {
+	end := strings.IndexAny(element, " \t=")
+	if end < 0 {
+		return element, "", true
+	}
+	scheme, param = element[:end], strings.Trim(element[end:], " \t")
+	return scheme, param, !strings.HasPrefix(param, "=")
+}
+
+// splitList returns the elements of a list (RFC 9110 §5.6.1). A comma in a quoted string doesn't end an element.
+func splitList(line string) (elements []string) {
+	quoted, escaped, start := false, false, 0
+	add := func(end int) {
+		if e := strings.Trim(line[start:end], " \t"); e != "" {
+			elements = append(elements, e)
+		}
+		start = end + 1
+	}
+	for i := range len(line) {
+		switch c := line[i]; {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			add(i)
+		}
+	}
+	add(len(line))
+	return elements
+}
