@@ -23,10 +23,10 @@ func (l *loader) check() {
 	l.checkProcess()
 	directory := authz.NewDirectory(f.Consumers)
 	for i := range f.Routes {
-		f.Routes[i].check(directory)
 		for _, part := range f.Routes[i].perIssuer() {
-			part.checkProfile(f.Listen, f.TrustedProxies)
+			part.checkProfile(f.Listen, f.TrustedProxies) // first, for its messages name the clauses
 		}
+		f.Routes[i].check(directory)
 	}
 	checkSessionCookies(f.Routes)
 	authz.CheckConsumers(process, f.Consumers)

@@ -18,12 +18,12 @@ func applyProfile(b *strict.Block, o *OIDC) {
 		return
 	}
 	set := func(key, value string) {
-		if f := oidcShape.ByName[key]; f != nil && !b.IsSet(key) {
+		if f := oidcShape.ByName[key]; !b.IsSet(key) {
 			f.Set(reflect.ValueOf(o).Elem().FieldByIndex(f.Index), value)
 		}
 	}
 	for _, r := range o.Profile.Requirements() {
-		if r.Default != "" && !(r.Key == "client_alg" && b.IsSet("client_jwk")) && (!r.Logins || o.Flow.LogsIn()) {
+		if r.Default != "" && !(r.Key == "client_alg" && b.IsSet("client_jwk")) && concerns(&r, o) {
 			set(r.Key, r.Default)
 		}
 	}
@@ -35,12 +35,18 @@ func applyProfile(b *strict.Block, o *OIDC) {
 		setAdvanced1(o, set)
 		return
 	}
-	if o.Flow.ProofOfPossessionMTLS != "strict" {
-		set("proof_of_possession_dpop", "strict")
-	}
 	if !hasCertificate && o.Flow.LogsIn() {
 		set("client_dpop", "true")
+		if o.Headers.UpstreamAccessTokenHeader != nil {
+			set("upstream_dpop", "true")
+		}
 	}
+}
+
+// concerns reports whether a requirement has a meaning for the flows of an oidc block.
+func concerns(q *fapi.Requirement, o *OIDC) bool {
+	needs := o.Flow.Examination("", "")
+	return (!q.Logins || needs.Login) && (!q.Client || needs.Login || needs.Token || needs.Introspect)
 }
 
 // setAdvanced1 sets how FAPI 1.0 Advanced protects the authorization response: by an ID token, or by JARM.
@@ -63,7 +69,7 @@ func (r *Route) checkProfile(listen []Listen, trusted []Prefix) {
 		return
 	}
 	for _, q := range o.Profile.Requirements() {
-		if q.Logins && !o.Flow.LogsIn() || oidcShape.ByName[q.Key] == nil {
+		if !concerns(&q, o) {
 			continue
 		}
 		for _, value := range settingTexts(valueIn(o, oidcShape.ByName[q.Key])) {
@@ -109,11 +115,9 @@ func settingTexts(v any) (all []string) {
 	return all
 }
 
-// checkBound requires access tokens that are bound to a key or to a certificate, those of callers and those of logins.
+// checkBound requires that the tokens of logins are bound to the gate's key or certificate.
 func (r *Route) checkBound(c check.Checker, profile string) {
 	f := &r.OIDC.Flow
-	c.Must("proof_of_possession_dpop", f.ProofOfPossessionDPoP == "strict" || f.ProofOfPossessionMTLS == "strict",
-		"profile: %s requires access tokens that are bound to their sender: write strict here, or for proof_of_possession_mtls", profile)
 	if !f.LogsIn() || f.Client.TLSClientAuthCertFile != "" {
 		return
 	}
@@ -122,7 +126,7 @@ func (r *Route) checkBound(c check.Checker, profile string) {
 			"the client's certificate, and tls_client_auth_key_file: the tokens of logins are bound to it (FAPI 1.0 Part 2 §5.2.3-1)")
 		return
 	}
-	c.Must("client_dpop", true, "profile: %s requires tokens that are bound to the gate's key or certificate: "+
+	c.Must("client_dpop", f.Client.ClientDPoP, "profile: %s requires tokens that are bound to the gate's key or certificate: "+
 		"write true, or tls_client_auth_cert_file (FAPI 2.0 Security Profile §5.3.3.1-1)", profile)
 }
 

@@ -35,12 +35,11 @@ func TestProfiles(t *testing.T) {
 		{fapi.Security2, login, "require_proof_key_for_code_exchange", "true"},
 		{fapi.Security2, login, "verify_response_issuer", "true"},
 		{fapi.Security2, login, "client_dpop", "true"},
-		{fapi.Security2, login, "proof_of_possession_dpop", "strict"},
+		{fapi.Security2, login, "proof_of_possession_required", "true"},
 		{fapi.Security2, login, "hsts_max_age", "8760h0m0s"},
 		{fapi.Security2, login, "response_mode", "query"},
 		{fapi.Security2, login, "require_signed_request_object", ""},
 		{fapi.Security2, onlyAPI, "client_dpop", "false"},
-		{fapi.Security2, onlyAPI + ", proof_of_possession_mtls: strict", "proof_of_possession_dpop", ""},
 		{fapi.Signing2, login, "require_signed_request_object", "true"},
 		{fapi.Signing2, login, "response_mode", "jwt"},
 		{fapi.Signing2, login, "introspection_accept", "application/token-introspection+jwt"},
@@ -124,9 +123,6 @@ func tlsListener(t *testing.T, more string) string {
 // TestProfileNeeds checks the requirements that depend on several settings, and on the listeners.
 func TestProfileNeeds(t *testing.T) {
 	for name, c := range map[string]struct{ profile, oidc, process, want string }{
-		"a token must be bound": {fapi.Security2, onlyAPI + ", proof_of_possession_dpop: optional", "",
-			"proof_of_possession_dpop: profile: fapi2-security requires access tokens that are bound to their sender"},
-		"by either":     {fapi.Security2, onlyAPI + ", proof_of_possession_dpop: optional, proof_of_possession_mtls: strict", "", ""},
 		"a certificate": {fapi.Advanced1, login, "", "tls_client_auth_cert_file is missing"},
 		"a bound login": {fapi.Security2, login + ", client_dpop: false", "", "client_dpop: profile: fapi2-security requires tokens"},
 		"https":         {fapi.Security2, onlyAPI + `, issuer: "http://idp.example.com"`, "", "requires TLS to the issuer"},

@@ -31,6 +31,7 @@ type Requirement struct {
 
 	Clause string // of the standard, for messages
 	Logins bool   // the requirement is about logins, and has no meaning for a route without them
+	Client bool   // likewise about requests in which the gate's client authenticates
 }
 
 // Allows reports whether a setting may have a value, or a list the element.

@@ -31,11 +31,12 @@ func common(profile string, c clauses) []Requirement {
 	list := fmt.Sprintf("[%s]", strings.Join(algorithms, ","))
 	all := []Requirement{
 		{Key: "auth_methods", Refused: []string{"password", "client_credentials", "kong_oauth2", "userinfo"}, Clause: c.clientAuth},
-		{Key: "client_auth", Default: "[private_key_jwt]", Allowed: clientAuth, Clause: c.clientAuth},
-		{Key: "client_alg", Default: "[PS256]", Allowed: algorithms, Clause: c.algorithms},
+		{Key: "client_auth", Default: "[private_key_jwt]", Allowed: clientAuth, Clause: c.clientAuth, Client: true},
+		{Key: "client_alg", Default: "[PS256]", Allowed: append([]string{""}, algorithms...), Clause: c.algorithms, Client: true},
 		{Key: "id_token_signed_response_alg", Default: list, Allowed: algorithms, Clause: c.algorithms},
 		{Key: "token_signing_algs", Default: list, Allowed: algorithms, Clause: c.algorithms},
-		{Key: "authorization_signed_response_alg", Allowed: append([]string{""}, algorithms...), Clause: c.algorithms},
+		{Key: "authorization_signed_response_alg", Default: "PS256", Allowed: algorithms, Clause: c.algorithms},
+		{Key: "proof_of_possession_auth_methods_validation", Default: "false"}, // the gate proves the tokens of logins itself
 		{Key: "require_proof_key_for_code_exchange", Default: "true", Allowed: isTrue, Clause: c.pkce, Logins: true},
 		{Key: "bearer_token_param_type", Allowed: []string{"header"}, Clause: c.resource},
 		{Key: "allow_insecure_http", Allowed: isFalse, Clause: c.tls, Logins: true},
@@ -69,7 +70,7 @@ var (
 	endpoints = []string{
 		"jwks_endpoint", "authorization_endpoint", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint",
 		"end_session_endpoint", "mtls_token_endpoint", "mtls_introspection_endpoint", "mtls_revocation_endpoint", "extra_jwks_uris",
-		"pushed_authorization_request_endpoint", "mtls_pushed_authorization_request_endpoint", "mtls_userinfo_endpoint",
+		"pushed_authorization_request_endpoint", "mtls_pushed_authorization_request_endpoint",
 	}
 
 	// jwtModes are the response modes of JARM (JWT Secured Authorization Response Mode §2.3).
@@ -92,6 +93,7 @@ var security2 = []Requirement{
 		Clause: "FAPI 2.0 Security Profile §5.3.3.2-2", Logins: true},
 	{Key: "response_type", Allowed: []string{"code"}, Clause: "FAPI 2.0 Security Profile §5.3.3.2-1", Logins: true},
 	{Key: "verify_response_issuer", Default: "true", Allowed: isTrue, Clause: "FAPI 2.0 Security Profile §5.3.3.2-5", Logins: true},
+	{Key: "proof_of_possession_required", Default: "true", Allowed: isTrue, Clause: "FAPI 2.0 Security Profile §5.3.4-5"},
 	{Key: "client_assertion_audience", Allowed: []string{"issuer"}, Clause: "FAPI 2.0 Security Profile §5.3.3.1-5"},
 	{Key: "leeway", Allowed: []string{"0s"}, Clause: "FAPI 2.0 Security Profile §5.3.2.1-14"},
 	{Key: "hsts_max_age", Default: "31536000", Refused: []string{"0s"}, Clause: "FAPI 2.0 Security Profile §5.2.3-1"},
