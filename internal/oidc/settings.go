@@ -38,6 +38,8 @@ type IssuerSettings struct {
 	VerifySignature     bool          `yaml:"verify_signature" default:"true"` // false is insecure: anyone can write a token
 	// VerifyClaims is insecure if false: iss, aud of ID tokens, exp and nbf aren't checked.
 	VerifyClaims bool `yaml:"verify_claims" default:"true"`
+	// AccessTokenProfile rfc9068 requires that access tokens that are JWTs follow RFC 9068.
+	AccessTokenProfile string `yaml:"access_token_profile" default:"any" enum:"any,rfc9068"`
 	// EnableHSSignatures accepts tokens that are signed with client_secret, too.
 	EnableHSSignatures bool `yaml:"enable_hs_signatures" default:"false"`
 
