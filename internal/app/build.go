@@ -242,7 +242,7 @@ func (b *builder) subjectIssuers(s oidc.Settings) (all []*oidc.Issuer, err error
 		if oidc.IssuerOf(entry.Issuer) != oidc.IssuerOf(s.Issuer) {
 			settings = oidc.IssuerSettings{
 				Issuer: entry.Issuer, RediscoveryLifetime: s.RediscoveryLifetime, Leeway: s.Leeway, HTTPSettings: s.HTTPSettings,
-				VerifySignature: true, VerifyClaims: true,
+				VerifySignature: true, VerifyClaims: true, AccessTokenProfile: s.AccessTokenProfile,
 			}
 			settings.UsingPseudoIssuer, settings.JWKSEndpoint = entry.JWKSURI != "", entry.JWKSURI
 		}

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
 	"net/http"
 	"regexp"
 	"strings"
@@ -10,8 +13,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// TestBoundTokensOfKeycloak checks that the flows bearer and introspection reject tokens that are bound to a certificate or to a
-// DPoP key, unless the route disables that check.
+// TestBoundTokensOfKeycloak checks that the flows bearer and introspection refuse tokens of Keycloak that are bound to a certificate or to
+// a DPoP key, unless the request proves the possession or the route disables that check.
 func TestBoundTokensOfKeycloak(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t)
@@ -20,12 +23,13 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 		return route{path: path, upstream: up, issuer: issuer, client: client, secret: secret, oidc: oidc}
 	}
 	const dpopOff, mtlsOff = "proof_of_possession_dpop: off", "proof_of_possession_mtls: off"
-	g := startGate(t, config{routes: []route{
+	const fromHeader = "proof_of_possession_mtls_from_header: {certificate_header_name: Client-Cert, certificate_header_format: rfc9440}"
+	g := startGate(t, config{trusted: true, routes: []route{
 		at("/dpop", "", "client-dpop-auth", dpopSecret),
 		at("/dpop/asked", "", "client-dpop-auth", dpopSecret, "auth_methods: [introspection]"),
 		at("/dpop/other", "", "client-dpop-auth", dpopSecret, mtlsOff),
 		at("/dpop/off", "", "client-dpop-auth", dpopSecret, dpopOff),
-		at("/cert", overTLS, "cert-bound", certBoundSecret),
+		at("/cert", overTLS, "cert-bound", certBoundSecret, fromHeader),
 		at("/cert/other", overTLS, "cert-bound", certBoundSecret, dpopOff),
 		at("/cert/off", overTLS, "cert-bound", certBoundSecret, mtlsOff),
 	}})
@@ -60,8 +64,25 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 			t.Errorf("%s is answered %d for %q: %s", path, a.status, a.user(), a.body)
 		}
 	}
-	if a := v.call(g.url+"/dpop", "Authorization", "DPoP "+dpop, "DPoP",
-		key.mustProve(t, http.MethodGet, g.url+"/dpop", nil)); a.status != http.StatusUnauthorized {
-		t.Errorf("with a proof, which isn't read, the answer is %d", a.status)
+	sum := sha256.Sum256([]byte(dpop))
+	ath := object{"ath": base64.RawURLEncoding.EncodeToString(sum[:])}
+	for _, path := range []string{"/dpop", "/dpop/asked"} {
+		proof := key.mustProve(t, http.MethodGet, g.url+path, ath)
+		for _, want := range []int{http.StatusOK, http.StatusUnauthorized} { // the second request uses the proof again
+			if a := v.call(g.url+path, "Authorization", "DPoP "+dpop, "DPoP", proof); a.status != want {
+				t.Errorf("%s with a proof is answered %d, expected %d: %s", path, a.status, want, a.body)
+			}
+		}
+		if a := v.call(g.url+path, "Authorization", "DPoP "+dpop, "DPoP",
+			key.mustProve(t, http.MethodGet, g.url+path, nil)); a.status != http.StatusUnauthorized {
+			t.Errorf("%s with a proof for no token is answered %d", path, a.status)
+		}
+	}
+	_, _, other := mustClientCert(t, "somebody")
+	for p, want := range map[*tls.Certificate]int{pair: http.StatusOK, other: http.StatusUnauthorized} {
+		header := ":" + base64.StdEncoding.EncodeToString(p.Certificate[0]) + ":"
+		if a := v.call(g.url+"/cert", "Authorization", "Bearer "+cert, "Client-Cert", header); a.status != want {
+			t.Errorf("with a certificate the answer is %d, expected %d: %s", a.status, want, a.body)
+		}
 	}
 }

@@ -63,7 +63,7 @@ func (i *Issuer) verifyAndCache(ctx context.Context, sum tokenSum, t *jwt, mayPa
 
 // verifyAccessToken checks the type and the claims of an access token first, because its signature costs more and may need a fetch of keys.
 func (i *Issuer) verifyAccessToken(ctx context.Context, t *jwt, r signatureRules) (*verifiedToken, verifiedBy, error) {
-	if err := first(checkHeaderType(t.header.Typ), checkTokenUse(t.header.Typ, t.claims)); err != nil {
+	if err := first(checkHeaderType(t.header.Typ), checkTokenUse(t.header.Typ, t.claims), i.checkProfile(t)); err != nil {
 		return nil, verifiedBy{}, err
 	}
 	m, err := i.Metadata(ctx)

@@ -50,6 +50,26 @@ func checkTokenUse(headerType string, c auth.Claims) error {
 	return nil
 }
 
+// profileClaims are the claims that RFC 9068 §2.2 requires of an access token.
+var profileClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
+
+// checkProfile refuses an access token that doesn't follow RFC 9068, if access_token_profile says so. With the typ at+jwt (§2.1) no ID token
+// can be taken for an access token.
+func (i *Issuer) checkProfile(t *jwt) error {
+	if i.settings.AccessTokenProfile != "rfc9068" {
+		return nil
+	}
+	if t.header.Typ != "at+jwt" {
+		return fmt.Errorf("%w: its typ is %q, and access_token_profile requires at+jwt", ErrNotAccessToken, clip(t.header.Typ))
+	}
+	for _, name := range profileClaims {
+		if v := t.claims[name]; v == nil || v == "" {
+			return fmt.Errorf("%s: it is missing, and access_token_profile requires it (RFC 9068 §2.2)", name)
+		}
+	}
+	return nil
+}
+
 // CheckUnread refuses a JWT whose unverified header or claims say that it is not an access token, or whose header has crit. It is called
 // before the authorization server is asked about the token, because the server may not distinguish its kinds of tokens. An opaque token
 // passes.

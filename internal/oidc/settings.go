@@ -42,6 +42,8 @@ type IssuerSettings struct {
 	VerifyClaims bool `yaml:"verify_claims" default:"true"`
 	// TokenSigningAlgs lists the algorithms of access tokens, introspection and userinfo responses; default: all but HMAC.
 	TokenSigningAlgs []string `yaml:"token_signing_algs" group:"issuer"`
+	// AccessTokenProfile rfc9068 requires that access tokens that are JWTs follow RFC 9068.
+	AccessTokenProfile string `yaml:"access_token_profile" default:"any" enum:"any,rfc9068"`
 	// EnableHSSignatures accepts tokens that are signed with client_secret, too.
 	EnableHSSignatures bool `yaml:"enable_hs_signatures" default:"false"`
 
