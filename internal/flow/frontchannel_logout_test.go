@@ -109,11 +109,16 @@ func TestFrontchannelLogoutOfNone(t *testing.T) {
 	}
 }
 
-// startSession starts a session of a login.
-func (g *gate) startSession(l session.Login) {
+// startSession starts a session of a login, and returns what reports whether it goes on.
+func (g *gate) startSession(l session.Login) (lives func() bool) {
 	g.Helper()
 	l.Identity = &auth.Identity{}
-	if _, _, err := g.deps.Sessions.Start(g.Context(), nil, l); err != nil {
+	id, _, err := g.deps.Sessions.Start(g.Context(), nil, l)
+	if err != nil {
 		g.Fatal(err)
+	}
+	return func() bool {
+		_, err := g.deps.Sessions.Peek(g.Context(), id)
+		return err == nil
 	}
 }
