@@ -44,12 +44,15 @@ func (s *Sessions) EndLogin(ctx context.Context, id ID) (ended *Session, err err
 	if _, release, err := s.readWithLease(wait, id); err == nil {
 		defer release()
 	} else if errors.Is(err, ErrNotFound) && !errors.Is(err, ErrReplaced) {
-		return nil, nil
+		return nil, s.store.forgetNote(ctx, id)
 	}
 	err = s.end(ctx, id, func(e *entry) error {
 		ended = e.session
 		return s.store.drop(ctx, e)
 	})
+	if err == nil && ended == nil { // another logout was quicker, and may not be acknowledged yet
+		err = s.store.forgetNote(ctx, id)
+	}
 	return ended, err
 }
 
