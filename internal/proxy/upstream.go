@@ -6,17 +6,21 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"time"
+
+	"sallyport/internal/http1"
 )
 
 // An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
 	url       *url.URL
 	transport *http.Transport
+	plain     *http1.Client   // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
 }
 
@@ -33,8 +37,29 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	if up.transport, err = s.transport(s.Protocol); err != nil {
 		return nil, err
 	}
-	up.upgrades, err = s.transport("http1")
-	return up, err
+	if up.upgrades, err = s.transport("http1"); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "http" && s.Protocol != "http2" {
+		up.plain = http1.New(http1.Settings{
+			Address: up.address(), Dial: up.transport.DialContext, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
+			MaxIdle: maxIdle, MaxHeader: maxUpstreamHeader,
+		})
+	}
+	return up, nil
+}
+
+const (
+	maxIdle           = 512     // pooled connections; with net/http's default of 2, most requests would dial
+	maxUpstreamHeader = 1 << 20 // bytes
+)
+
+// address returns the host and the port of the upstream.
+func (u *Upstream) address() string {
+	if u.url.Port() != "" {
+		return u.url.Host
+	}
+	return net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
 }
 
 // transport returns a transport for a protocol: auto, http1 or http2.
@@ -45,7 +70,7 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 		ResponseHeaderTimeout: s.ResponseHeaderTimeout,
 		IdleConnTimeout:       s.IdleTimeout,
 		ExpectContinueTimeout: time.Second,
-		MaxIdleConnsPerHost:   512, // with net/http's default of 2, most requests would dial
+		MaxIdleConnsPerHost:   maxIdle,
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
 	}
@@ -59,6 +84,12 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 
 // RoundTrip sends a request, over HTTP/1.1 if it has Upgrade. It may change r, which isn't the client's request but the gate's copy.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	if u.plain != nil && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0 {
+		if r.Body != nil && r.Body != http.NoBody { // the body belongs to the client's request
+			r.Body = io.NopCloser(r.Body)
+		}
+		return u.plain.RoundTrip(r)
+	}
 	transport := u.transport
 	if r.Header.Get("Upgrade") != "" {
 		transport = u.upgrades
@@ -90,11 +121,7 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 
 // Reach connects to the upstream, with a TLS handshake if its URL is https. It sends no request.
 func (u *Upstream) Reach(ctx context.Context) error {
-	address := u.url.Host
-	if u.url.Port() == "" {
-		address = net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
-	}
-	conn, err := u.transport.DialContext(ctx, "tcp", address)
+	conn, err := u.transport.DialContext(ctx, "tcp", u.address())
 	if err != nil {
 		return err
 	}
@@ -111,5 +138,8 @@ func (u *Upstream) Reach(ctx context.Context) error {
 func (u *Upstream) Close() error {
 	u.transport.CloseIdleConnections()
 	u.upgrades.CloseIdleConnections()
+	if u.plain != nil {
+		return u.plain.Close()
+	}
 	return nil
 }
