@@ -49,16 +49,17 @@ func mustECKey(t *testing.T, use, alg string) (key jose.JSONWebKey, yaml string)
 func TestProtectedRequestsAtOIDCProvider(t *testing.T) {
 	t.Parallel()
 	signing, clientJWK := mustECKey(t, "sig", "ES256")
-	decrypting, decryptionJWK := mustECKey(t, "enc", "ECDH-ES+A256KW")
-	const alg, enc = "ECDH-ES+A256KW", "A256GCM"
+	decrypting, decryptionJWK := mustECKey(t, "enc", "ECDH-ES")
+	const alg, enc = "ECDH-ES", "A256GCM"
 	client := nativeClient("app", "", "/oauth2/callback")
 	delete(client, "client_secret")
 	metadata := object{
 		"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256",
 		"jwks":                                  jose.JSONWebKeySet{Keys: []jose.JSONWebKey{signing.Public(), decrypting.Public()}},
 		"require_pushed_authorization_requests": true, "require_signed_request_object": true, "request_object_signing_alg": "ES256",
-		"authorization_signed_response_alg": "ES256", "authorization_encrypted_response_alg": alg, "authorization_encrypted_response_enc": enc,
-		"id_token_encrypted_response_alg": alg, "id_token_encrypted_response_enc": enc,
+		"authorization_signed_response_alg": "ES256", "authorization_encrypted_response_alg": alg,
+		"authorization_encrypted_response_enc": enc,
+		"id_token_encrypted_response_alg":      alg, "id_token_encrypted_response_enc": enc,
 		"userinfo_signed_response_alg": "RS256", "userinfo_encrypted_response_alg": alg, "userinfo_encrypted_response_enc": enc,
 	}
 	maps.Copy(client, metadata)
@@ -109,11 +110,12 @@ func TestProtectedRequestsAtKeycloak(t *testing.T) {
 		"id.token.encrypted.response.alg":      "ECDH-ES+A256KW", "id.token.encrypted.response.enc": "A256GCM",
 	})
 	up := startUpstream(t)
-	g := startGateAt(t, port, config{process: []string{"keys: {public_path: /keys}"}, routes: []route{{upstream: up, client: client, oidc: []string{
-		"client_decryption_jwk: " + decryptionJWK, "require_pushed_authorization_requests: true", "require_signed_request_object: true",
-		"request_object_signing_alg: PS256", "response_mode: form_post.jwt", "authorization_signed_response_alg: PS256",
-		"authorization_encrypted_response_alg: ECDH-ES+A256KW", "id_token_encrypted_response_alg: ECDH-ES+A256KW",
-	}}}})
+	g := startGateAt(t, port, config{process: []string{"keys: {public_path: /keys}"}, routes: []route{{
+		upstream: up, client: client, oidc: []string{
+			"client_decryption_jwk: " + decryptionJWK, "require_pushed_authorization_requests: true", "require_signed_request_object: true",
+			"request_object_signing_alg: PS256", "response_mode: form_post.jwt", "authorization_signed_response_alg: PS256",
+			"authorization_encrypted_response_alg: ECDH-ES+A256KW", "id_token_encrypted_response_alg: ECDH-ES+A256KW",
+		}}}})
 	tab := newPerson(t, g).newPage()
 	tab.logIn(g.url+"/page", "john")
 	if got := up.mustArrival(t, "/page").header.Get("X-User"); got != "john" {

@@ -104,7 +104,8 @@ func (s *AuthorizationCodeSettings) checkResponse(v view, c check.Checker) {
 	c.Must("response_type", len(s.ResponseType) <= 1, "a login has one response type: write one")
 	if s.hasIDToken() {
 		c.Must("response_type", s.isPosted(),
-			"code id_token needs response_mode: form_post or form_post.jwt, because browsers don't send fragments to a server: write one of them")
+			"code id_token needs response_mode: form_post or form_post.jwt, because browsers don't send fragments to a server: "+
+				"write one of them")
 		c.Must("response_type", slices.Contains(of[oidc.TokenRequestSettings](v).Scopes, "openid"),
 			"code id_token needs the scope openid: add it to scopes")
 	}

@@ -140,8 +140,9 @@ var requestRemedies = map[string]string{
 	"invalid_scope":             "let client_id use the scopes at the issuer, or change scopes",
 	"invalid_request": "compare redirect_uri, scopes, audience and authorization_query_args_names " +
 		"with what the issuer expects of client_id",
-	"invalid_target":             "change audience",
-	"invalid_request_object":     "compare request_object_signing_alg, request_object_encryption_alg and the client's key with what the issuer expects",
+	"invalid_target": "change audience",
+	"invalid_request_object": "compare request_object_signing_alg, request_object_encryption_alg and the client's key " +
+		"with what the issuer expects",
 	"invalid_request_uri":        "the issuer no longer had the pushed request: see how long it stores one",
 	"request_not_supported":      "the issuer takes no request objects: take require_signed_request_object out",
 	"request_uri_not_supported":  "the issuer takes no request_uri: take require_pushed_authorization_requests out",

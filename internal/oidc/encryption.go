@@ -12,8 +12,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The algorithms of encrypted JWTs (RFC 7518 §4.1, §5.1). RSA1_5 is missing because its padding lets an attacker decrypt (RFC 8725 §3.2),
-// and dir and PBES2 because they need a shared secret.
+// The algorithms of encrypted JWTs (RFC 7518 §4.1, §5.1). RSA1_5 is missing because its padding lets an attacker decrypt (RFC 8725
+// §3.2), and dir and PBES2 because they need a shared secret.
 var (
 	keyAlgorithms = []jose.KeyAlgorithm{
 		jose.RSA_OAEP, jose.RSA_OAEP_256, jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A256KW,

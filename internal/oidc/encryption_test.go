@@ -63,7 +63,9 @@ func beginEncrypted(t testing.TB, change func(*Settings)) (*provider.Provider, *
 }
 
 // sealedFor encrypts a text for the client with the key of a type.
-func sealedFor(t testing.TB, c *Client, alg jose.KeyAlgorithm, enc jose.ContentEncryption, text string, options *jose.EncrypterOptions) string {
+func sealedFor(
+	t testing.TB, c *Client, alg jose.KeyAlgorithm, enc jose.ContentEncryption, text string, options *jose.EncrypterOptions,
+) string {
 	t.Helper()
 	for _, k := range c.EncryptionKeys() {
 		if keyTypeOf(k.Key) != encryptionKeyType(string(alg)) {
@@ -108,7 +110,8 @@ func TestUndecrypted(t *testing.T) {
 	_, other, _ := beginEncrypted(t, nil)
 	token := p.IDToken("john", "app", nil)
 	seal := func(alg jose.KeyAlgorithm, key any) string {
-		return provider.Encrypt(provider.Encryption{Alg: alg, Enc: jose.A256GCM}, jose.JSONWebKey{Key: key, KeyID: c.decryption[0].KeyID}, token)
+		named := jose.JSONWebKey{Key: key, KeyID: c.decryption[0].KeyID}
+		return provider.Encrypt(provider.Encryption{Alg: alg, Enc: jose.A256GCM}, named, token)
 	}
 	r := c.EncryptionKeys()[0].Key
 	secret := bytes.Repeat([]byte{1}, 32)
@@ -119,6 +122,7 @@ func TestUndecrypted(t *testing.T) {
 		changed[n] = text
 		return strings.Join(changed, ".")
 	}
+	critical := (&jose.EncrypterOptions{}).WithHeader("crit", []string{"x"})
 	for name, test := range map[string]struct{ token, says string }{
 		"RSA1_5":             {seal(jose.RSA1_5, r), "it isn't a JWE with alg"},
 		"dir":                {seal(jose.DIRECT, secret), "it isn't a JWE with alg"},
@@ -135,7 +139,7 @@ func TestUndecrypted(t *testing.T) {
 		"no tag":             {cut(4, ""), errDecryption.Error()},
 		"no header":          {cut(0, ""), "it isn't a JWE"},
 		"empty":              {"....", "it isn't a JWE"},
-		"crit":               {sealedFor(t, c, jose.ECDH_ES, jose.A256GCM, token, (&jose.EncrypterOptions{}).WithHeader("crit", []string{"x"})), ""},
+		"crit":               {sealedFor(t, c, jose.ECDH_ES, jose.A256GCM, token, critical), ""},
 	} {
 		_, err := c.Issued(t.Context(), auth.Tokens{IDToken: test.token, AccessToken: "opaque"}, IDTokenWant{Grant: GrantAuthorizationCode})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
@@ -190,7 +194,8 @@ func TestDemandedEncryption(t *testing.T) {
 		"as said": {func(text string) string { return sealedFor(t, c, jose.RSA_OAEP_256, jose.A128GCM, text, nil) }, true},
 		"another": {func(text string) string { return sealedFor(t, c, jose.RSA_OAEP, jose.A128GCM, text, nil) }, false},
 	} {
-		_, issued := c.Issued(t.Context(), auth.Tokens{IDToken: test.change(token), AccessToken: "x"}, IDTokenWant{Grant: GrantAuthorizationCode})
+		tokens := auth.Tokens{IDToken: test.change(token), AccessToken: "x"}
+		_, issued := c.Issued(t.Context(), tokens, IDTokenWant{Grant: GrantAuthorizationCode})
 		_, front := c.FrontChannelIDToken(t.Context(), test.change(token), FrontChannel{"n", "s", "c"})
 		_, parsed := c.ParseResponse(test.change(response))
 		for what, err := range map[string]error{"token response": issued, "front channel": front, "authorization response": parsed} {
@@ -267,9 +272,10 @@ func TestDecryptionJWK(t *testing.T) {
 		alg  string
 		says string
 	}{
-		"both":         {[]DecryptionJWK{r, e}, "ECDH-ES", ""},
-		"alg":          {[]DecryptionJWK{with(r, func(j *DecryptionJWK) { j.Alg = "RSA-OAEP" })}, "RSA-OAEP", ""},
-		"another alg":  {[]DecryptionJWK{with(r, func(j *DecryptionJWK) { j.Alg = "RSA-OAEP" })}, "RSA-OAEP-256", "needs a key of type RSA"},
+		"both": {[]DecryptionJWK{r, e}, "ECDH-ES", ""},
+		"alg":  {[]DecryptionJWK{with(r, func(j *DecryptionJWK) { j.Alg = "RSA-OAEP" })}, "RSA-OAEP", ""},
+		"another alg": {[]DecryptionJWK{with(r, func(j *DecryptionJWK) { j.Alg = "RSA-OAEP" })}, "RSA-OAEP-256",
+			"needs a key of type RSA"},
 		"another type": {[]DecryptionJWK{r}, "ECDH-ES", "needs a key of type EC"},
 		"none":         {nil, "ECDH-ES", "needs a key of type EC"},
 		"alg of another type": {[]DecryptionJWK{with(e, func(j *DecryptionJWK) { j.Alg = "RSA-OAEP" })}, "",

@@ -15,8 +15,8 @@ type FrontChannel struct {
 }
 
 // FrontChannelIDToken verifies the ID token of an authorization response with response type code id_token (OIDC Core §3.3.2.11): as any ID
-// token, and that its nonce, c_hash and s_hash are those of the login and of the response. All three are required (FAPI 1.0 Part 2 §5.1.1).
-// It returns the claims. The error wraps ErrUnavailable if the issuer's keys can't be fetched.
+// token, and that its nonce, c_hash and s_hash are those of the login and of the response. All three are required (FAPI 1.0 Part 2
+// §5.1.1). It returns the claims. The error wraps ErrUnavailable if the issuer's keys can't be fetched.
 func (c *Client) FrontChannelIDToken(ctx context.Context, token string, r FrontChannel) (auth.Claims, error) {
 	t, err := c.parseBrowserJWT(token, "id_token_encrypted_response_alg", c.settings.IDTokenEncryptedResponseAlg)
 	if err == nil {
@@ -32,8 +32,8 @@ func (c *Client) FrontChannelIDToken(ctx context.Context, token string, r FrontC
 	return claims, nil
 }
 
-// checkHashes checks c_hash and s_hash, which bind an ID token to the code and the state of its response (OIDC Core §3.3.2.11, FAPI 1.0 Part
-// 2 §5.1).
+// checkHashes checks c_hash and s_hash, which bind an ID token to the code and the state of its response (OIDC Core §3.3.2.11, FAPI
+// 1.0 Part 2 §5.1).
 func checkHashes(t *jwt, r FrontChannel) error {
 	for _, h := range []struct{ claim, value string }{{"c_hash", r.Code}, {"s_hash", r.State}} {
 		expected := halfHash(t.header.Alg, h.value)

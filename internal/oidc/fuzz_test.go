@@ -56,7 +56,8 @@ func FuzzDecrypted(f *testing.F) {
 	parts := strings.Split(sealedFor(f, c, jose.ECDH_ES_A128KW, jose.A128GCM, content, nil), ".")
 	letters := strings.NewReplacer("{H}", parts[0], "{K}", parts[1], "{I}", parts[2], "{C}", parts[3], "{T}", parts[4])
 	for _, header := range []string{`{"alg":"dir","enc":"A128GCM"}`, `{"alg":"RSA1_5","enc":"A128GCM"}`,
-		`{"alg":"RSA-OAEP","enc":"A128GCM","zip":"DEF"}`, `{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAAAAAAAAA"}`,
+		`{"alg":"RSA-OAEP","enc":"A128GCM","zip":"DEF"}`,
+		`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAAAAAAAAA"}`,
 		`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, `{"crit":["x"]}`, `[]`, `{`} {
 		f.Add(base64.RawURLEncoding.EncodeToString([]byte(header)) + ".{K}.{I}.{C}.{T}")
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ func (c *Client) pushesRequests(m *Metadata) bool {
 	return m.RequirePushedAuthorizationRequests
 }
 
-// push sends an authorization request to the issuer, and returns the parameters that refer to it (RFC 9126 §2.1, §4). They are good for one
-// login: each login pushes a request of its own. The error wraps ErrNotSetUp if the issuer refuses the request, else ErrUnavailable.
+// push sends an authorization request to the issuer, and returns the parameters that refer to it (RFC 9126 §2.1, §4). They are good for
+// one login: each login pushes a request of its own. The error wraps ErrNotSetUp if the issuer refuses the request, else
+// ErrUnavailable.
 func (c *Client) push(ctx context.Context, m *Metadata, params url.Values, by Caller) (url.Values, error) {
 	return admitted(ctx, c.issuer, by, func(ctx context.Context) (url.Values, error) {
 		r, err := c.post(ctx, pushedRequestEndpoint, params, http.Header{}, nil)
@@ -76,8 +78,8 @@ func (c *Client) pushError(m *Metadata, status int, body auth.Claims) error {
 	if outageStatus(status) || slices.Contains(outageErrors, code) {
 		return fmt.Errorf("%w: its pushed authorization request endpoint answered %d: %w", ErrUnavailable, status, err)
 	}
-	remedy, known := requestRemedies[code]
-	if !known {
+	remedy := cmp.Or(requestRemedies[code], requestRemedies["invalid_request"])
+	if code == "invalid_client" {
 		remedy = c.remedy(codeGrant, code, m)
 	}
 	return fmt.Errorf("%w: its pushed authorization request endpoint answered: %w: %s", ErrNotSetUp, err, remedy)

@@ -22,8 +22,8 @@ const (
 // can't serve as a client assertion (RFC 9101 §10.8).
 var reservedClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
-// jsonParameters are the parameters whose value is JSON. In a request object they stand as JSON, and not as strings (OIDC Core §5.5, §7.2.1,
-// RFC 9396 §2).
+// jsonParameters are the parameters whose value is JSON. In a request object they stand as JSON, and not as strings (OIDC Core §5.5,
+// §7.2.1, RFC 9396 §2).
 var jsonParameters = []string{"claims", "authorization_details", "registration"}
 
 // CheckRequestParameter returns an error if a request object can't have a parameter.

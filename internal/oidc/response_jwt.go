@@ -16,8 +16,8 @@ const maxEncrypted = 2 * maxJWT
 // VerifyResponse succeeds, its parameters may only find the login to which it belongs.
 type ResponseJWT struct{ jwt *jwt }
 
-// ParseResponse parses an authorization response in a JWT, and decrypts it first if it is encrypted. All clients of one issuer have the same
-// keys for that.
+// ParseResponse parses an authorization response in a JWT, and decrypts it first if it is encrypted. All clients of one issuer have the
+// same keys for that.
 func (c *Client) ParseResponse(text string) (*ResponseJWT, error) {
 	t, err := c.parseBrowserJWT(text, "authorization_encrypted_response_alg", c.settings.AuthorizationEncryptedResponseAlg)
 	if err != nil {

@@ -99,7 +99,8 @@ func TestResponseJWTWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestFrontChannelIDToken verifies ID tokens of authorization responses, good ones and each that differs in one thing (OIDC Core §3.3.2.11).
+// TestFrontChannelIDToken verifies ID tokens of authorization responses, good ones and each that differs in one thing (OIDC Core
+// §3.3.2.11).
 func TestFrontChannelIDToken(t *testing.T) {
 	p, c, now := begin(t, func(s *Settings) { s.IDTokenSignedResponseAlg = "ES256" })
 	r := FrontChannel{Nonce: "n", State: "the state", Code: "the code"}

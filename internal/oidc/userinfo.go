@@ -110,8 +110,8 @@ func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, erro
 	return u, err
 }
 
-// openUserinfo returns the userinfo of a response: a JSON object, or a JWT that is signed, encrypted or both. An encrypted JSON object counts
-// as a plain one, which only TLS protects.
+// openUserinfo returns the userinfo of a response: a JSON object, or a JWT that is signed, encrypted or both. An encrypted JSON object
+// counts as a plain one, which only TLS protects.
 func (c *Client) openUserinfo(ctx context.Context, r *response, isJWT bool) (*Userinfo, error) {
 	alg := c.settings.UserinfoEncryptedResponseAlg
 	if !isJWT && alg == "" {

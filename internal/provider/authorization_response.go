@@ -29,8 +29,8 @@ func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, a *auth
 }
 
 // redirect sends an authorization response with state and iss (RFC 6749 §4.1.2, RFC 9207 §2), in the query of a redirect or
-// by response_mode form_post, as it is or in a JWT. The status 303 turns the POST of the login form into a GET, so that the browser doesn't send
-// the password to the client (RFC 9700 §4.12).
+// by response_mode form_post, as it is or in a JWT. The status 303 turns the POST of the login form into a GET, so that the
+// browser doesn't send the password to the client (RFC 9700 §4.12).
 func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authorizationRequest, answer map[string]any) {
 	answer["iss"] = p.Issuer()
 	if state := a.params.Get("state"); state != "" {

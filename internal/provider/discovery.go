@@ -99,7 +99,8 @@ func (p *Provider) mutualTLS() map[string]any {
 	return map[string]any{
 		"tls_client_certificate_bound_access_tokens": true,
 		"mtls_endpoint_aliases": map[string]string{
-			"token_endpoint": p.alias(Token), "pushed_authorization_request_endpoint": p.alias(PushedRequest), "userinfo_endpoint": p.alias(Userinfo),
+			"token_endpoint": p.alias(Token), "pushed_authorization_request_endpoint": p.alias(PushedRequest),
+			"userinfo_endpoint":      p.alias(Userinfo),
 			"introspection_endpoint": p.alias(Introspection), "revocation_endpoint": p.alias(Revocation),
 		},
 	}

@@ -153,8 +153,8 @@ func audience(list []string) any {
 	return list
 }
 
-// atHash returns the at_hash of an access token (OIDC Core §3.1.3.6), or the c_hash or s_hash of another value: the left half of its SHA-256 hash, or for Ed25519 of its
-// SHA-512 hash, which Ed25519 itself uses.
+// atHash returns the at_hash of an access token (OIDC Core §3.1.3.6), or the c_hash or s_hash of another value: the left half
+// of its SHA-256 hash, or for Ed25519 of its SHA-512 hash, which Ed25519 itself uses.
 func atHash(alg, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	half := sum[:16]

@@ -2,8 +2,8 @@
 // start a server for a test, which can change its responses and inspect its requests.
 //
 // It implements what relying parties use: OpenID Connect Core, Discovery, Form Post Response Mode and RP-Initiated Logout,
-// RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9101, 9126, 9207, 9396, 9449 and 9701, and JARM. It is not for production: it stores everything in
-// memory and passwords in clear text, doesn't ask for consent and doesn't limit password guesses.
+// RFC 6749, 7009, 7523, 7636, 7662, 8414, 8693, 8705, 9068, 9101, 9126, 9207, 9396, 9449 and 9701, and JARM. It is not for
+// production: it stores everything in memory and passwords in clear text, doesn't ask for consent and doesn't limit password guesses.
 package provider
 
 import (

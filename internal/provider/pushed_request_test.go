@@ -79,7 +79,8 @@ func opens(t *testing.T, p *provider.Provider, query url.Values) bool {
 // TestPushedRequests: a request_uri is opened once, within a minute, by its client, and nothing stands beside it.
 func TestPushedRequests(t *testing.T) {
 	p, now, _ := startRequests(t)
-	plain := url.Values{"client_id": {"pushes"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {callback}, "state": {"st"}}
+	plain := url.Values{"client_id": {"pushes"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {callback},
+		"state": {"st"}}
 	push := func(change url.Values) (int, string) {
 		form := url.Values{}
 		for name, v := range plain {
@@ -110,7 +111,8 @@ func TestPushedRequests(t *testing.T) {
 	if !opens(t, p, once) || opens(t, p, once) {
 		t.Error("a request_uri isn't opened exactly once")
 	}
-	if answer := mustLogIn(t, p, browser(p), p.URL+"/authorize?"+refer().Encode()); answer.Get("code") == "" || answer.Get("state") != "st" {
+	answer := mustLogIn(t, p, browser(p), p.URL+"/authorize?"+refer().Encode())
+	if answer.Get("code") == "" || answer.Get("state") != "st" {
 		t.Errorf("the response is %v", answer)
 	}
 	if opens(t, p, refer("state", "st")) || opens(t, p, refer("client_id", "app")) {
@@ -161,8 +163,9 @@ func TestRequestObjects(t *testing.T) {
 		"no nbf": beside(object(map[string]any{"nbf": nil})), "no exp": beside(object(map[string]any{"exp": nil})),
 		"longer than an hour": beside(object(map[string]any{"exp": at(time.Hour + time.Second)})),
 		"expired":             beside(object(map[string]any{"exp": at(0)})), "no jti": beside(object(map[string]any{"jti": nil})),
-		"a nested request": beside(object(map[string]any{"request": "x"})), "claims as text": beside(object(map[string]any{"claims": "{}"})),
-		"another typ": beside(requestObject(t, p, now, key, "JWT", nil)), "no request object": beside("", "request", ""),
+		"a nested request": beside(object(map[string]any{"request": "x"})),
+		"claims as text":   beside(object(map[string]any{"claims": "{}"})),
+		"another typ":      beside(requestObject(t, p, now, key, "JWT", nil)), "no request object": beside("", "request", ""),
 		"another key": beside(p.SignJWT(map[string]any{"iss": "signs"}, provider.WithHeader("typ", typ))),
 	} {
 		if opens(t, p, q) {
