@@ -244,3 +244,44 @@ func TestBadFilesDontRun(t *testing.T) {
 		t.Error("it runs")
 	}
 }
+
+// TestTLSVersions connects to listeners by versions and cipher suites that they allow or don't.
+func TestTLSVersions(t *testing.T) {
+	const suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+	dir := t.TempDir()
+	pool := x509.NewCertPool()
+	pool.AddCert(writeCertificate(t, dir))
+	for _, c := range []struct {
+		settings string
+		version  uint16
+		suite    uint16
+		allowed  bool
+	}{
+		{"", tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, true},
+		{"", tls.VersionTLS11, 0, false},
+		{`, min_version: "1.3"`, tls.VersionTLS12, 0, false},
+		{`, min_version: "1.3"`, tls.VersionTLS13, 0, true},
+		{", cipher_suites: [" + suite + "]", tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false},
+		{", cipher_suites: [" + suite + "]", tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true},
+	} {
+		name := filepath.Join(dir, "gate.yaml")
+		text := fmt.Sprintf("listen: [{address: 127.0.0.1:0, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem%s}}]\n"+
+			"admin: {listen: off}\nroutes: [{route: {upstream: \"http://127.0.0.1:1\"}, rules: [{auth: off}]}]\n", dir, c.settings)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log output
+		running(t, func(ctx context.Context) error { return Run(ctx, Options{Config: config.FromFile(name), Log: &log}) })
+		client := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: c.version}
+		if c.suite != 0 {
+			client.CipherSuites = []uint16{c.suite}
+		}
+		conn, err := tls.Dial("tcp", log.await(t, `"for":"clients","address":"([^"]+)"`), client)
+		if (err == nil) != c.allowed {
+			t.Errorf("%q, version %x, suite %x: %v", c.settings, c.version, c.suite, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+}
