@@ -107,6 +107,7 @@ func TestProtectedRequestsAtKeycloak(t *testing.T) {
 		"request.object.signature.alg": "PS256", "use.jwks.url": "true", "jwks.url": urlOf(port) + "/keys",
 		"authorization.signed.response.alg": "PS256", "authorization.encrypted.response.alg": "ECDH-ES+A256KW",
 		"authorization.encrypted.response.enc": "A256GCM",
+		"exclude.issuer.from.auth.response":    "true", // a JWT would have iss twice
 		"id.token.encrypted.response.alg":      "ECDH-ES+A256KW", "id.token.encrypted.response.enc": "A256GCM",
 	})
 	up := startUpstream(t)
