@@ -62,6 +62,7 @@ func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra
 	if err != nil {
 		return nil, err
 	}
+	received := c.issuer.now()
 	object, err := r.object()
 	if r.status != http.StatusOK || object["error"] != nil { // some servers send an error response with 200
 		m, err := c.issuer.Metadata(ctx)
@@ -80,6 +81,7 @@ func (c *Client) token(ctx context.Context, g tokenGrant, form url.Values, extra
 	c.issuer.logIgnored("token response", ignored)
 	return &TokenResponse{
 		Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object, Header: c.replayed(r.header),
+		Received: received,
 	}, nil
 }
 
