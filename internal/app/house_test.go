@@ -12,7 +12,7 @@ import (
 // house has the packages of this module, and the packages in internal that each may import.
 var house = map[string]string{
 	"cmd/sallyport":       "app config",
-	"internal/app":        "config proxy authz flow oidc session authserver signer cache redis keyring auth provider",
+	"internal/app":        "config proxy authz flow oidc session authserver signer dpop cache redis keyring auth provider",
 	"internal/config":     "strict proxy page authz flow fapi oidc session authserver signer check auth",
 	"internal/strict":     "check auth",
 	"internal/http1":      "",
@@ -24,20 +24,21 @@ var house = map[string]string{
 	"internal/session":    "keyring redis cache check auth",
 	"internal/signer":     "redis keyring check auth",
 	"internal/authserver": "keyring redis cache check auth",
+	"internal/dpop":       "redis",
 	"internal/cache":      "keyring redis",
 	"internal/keyring":    "auth",
 	"internal/redis":      "check auth",
 	"internal/check":      "auth",
-	"internal/dpop":       "",
 	"internal/auth":       "",
 	"internal/fapi":       "",
 	"internal/provider":   "",
-	"internal/bench":      "provider",
+	"internal/bench":      "provider dpop/dpoptest",
 	"internal/e2e":        "",
 	"internal/freeport":   "",
 	"internal/faults":     "",
 	"internal/testlog":    "",
 
+	"internal/dpop/dpoptest":   "",
 	"internal/redis/redistest": "redis freeport",
 }
 

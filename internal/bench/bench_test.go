@@ -56,7 +56,7 @@ func TestReadAnswer(t *testing.T) {
 func TestMeasure(t *testing.T) {
 	address := mustProxy(t)
 	requests := [][]byte{[]byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("GET /b HTTP/1.1\r\nHost: b\r\n\r\n")}
-	clients, err := (&load{address, requests, passed}).open(t.Context())
+	clients, err := (&load{address: address, requests: requests, want: passed}).open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,8 @@ func TestMeasure(t *testing.T) {
 func TestMeasureRefusesWrongAnswers(t *testing.T) {
 	for name, want := range map[string]answer{"status": {http.StatusUnauthorized, anySize}, "size": {http.StatusOK, answerSize + 1}} {
 		t.Run(name, func(t *testing.T) {
-			clients, err := (&load{mustProxy(t), [][]byte{[]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, want}).open(t.Context())
+			requests := [][]byte{[]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}
+			clients, err := (&load{address: mustProxy(t), requests: requests, want: want}).open(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

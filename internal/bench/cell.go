@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sallyport/internal/dpop/dpoptest"
 )
 
 // A cell is one kind of request through the gate, with its goal.
@@ -17,11 +19,15 @@ type cell struct {
 	want  answer  // zero: passed
 
 	requests requests
+	fresh    fresh    // makes each request; nil: requests are sent in turn, again and again
 	over     requests // compare with these requests to the same proxy; nil compares with the bare proxy
 }
 
 // A requests returns the requests to send to a proxy, in turn. It is called once for each pass.
 type requests func(*rig, *process) ([][]byte, error)
+
+// A fresh returns a function that makes requests, each of which can be sent once. It may be called concurrently.
+type fresh func(*rig, *process) func() []byte
 
 // cells lists all cells. The range of the first one is the noise of the machine.
 var cells = []cell{
@@ -29,6 +35,8 @@ var cells = []cell{
 	{name: "off", about: "auth: off", goal: 1.15, requests: plain("/off")},
 	{name: "bearer", about: "bearer, one token", goal: 1.5, requests: bearer("/", 1)},
 	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, requests: bearer("/", 10000)},
+	{name: "es256", about: "a bare proxy that verifies one ES256 signature: the floor of dpop", bare: true, requests: plain(es256Path)},
+	{name: "dpop", about: "bearer, one bound token, a proof for each request", requests: plain("/off"), fresh: proved("/memory")},
 	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
 	{name: "session-redis", about: "session in Redis", goal: 1.4, requests: session("/")},
 	{name: "session-memory", about: "session in memory", goal: 1.5, requests: session("/memory")},
@@ -86,6 +94,17 @@ func bearer(path string, n int) requests {
 			all = append(all, get(p, path, "Authorization: Bearer "+token))
 		}
 		return all, nil
+	}
+}
+
+// proved makes requests with one access token that is bound to a key, each with its own proof.
+func proved(path string) fresh {
+	return func(r *rig, p *process) func() []byte {
+		key := dpoptest.NewKey()
+		token := r.issuer.AccessToken(username, clientID, map[string]any{"cnf": map[string]any{"jkt": key.Thumbprint()}})
+		return func() []byte {
+			return get(p, path, "Authorization: DPoP "+token, "DPoP: "+key.Proof(http.MethodGet, "http://"+p.address+path, token))
+		}
 	}
 }
 

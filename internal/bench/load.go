@@ -18,7 +18,8 @@ const connections = 50 // persistent connections, each with one request in fligh
 // A load is a list of requests that are sent repeatedly.
 type load struct {
 	address  string
-	requests [][]byte // sent in turn
+	requests [][]byte      // sent in turn
+	fresh    func() []byte // makes each request, in place of requests; nil: requests are sent
 	want     answer
 }
 
@@ -117,7 +118,11 @@ func (c *client) send(answered *atomic.Int64, done *atomic.Bool) error {
 
 // sendNext sends the next request and checks the response.
 func (c *client) sendNext() error {
-	if _, err := c.conn.Write(c.requests[c.next]); err != nil {
+	request := c.requests[c.next]
+	if c.fresh != nil {
+		request = c.fresh()
+	}
+	if _, err := c.conn.Write(request); err != nil {
 		return err
 	}
 	got, err := readAnswer(c.r)

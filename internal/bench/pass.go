@@ -42,9 +42,12 @@ func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writ
 			}
 		}
 		compared := &contest{cell: c, sides: [2]side{
-			{load{base.address, plain, passed}, base},
-			{load{proxy.address, requests, cmp.Or(c.want, passed)}, proxy},
+			{load{address: base.address, requests: plain, want: passed}, base},
+			{load{address: proxy.address, requests: requests, want: cmp.Or(c.want, passed)}, proxy},
 		}}
+		if c.fresh != nil {
+			compared.sides[1].fresh = c.fresh(r, proxy)
+		}
 		for _, s := range compared.sides {
 			if err := s.once(ctx); err != nil {
 				return nil, s.process.failed(err)

@@ -92,7 +92,8 @@ func TestRoomIsFair(t *testing.T) {
 			t.Fatalf("proof %d passes again: %v", n, err)
 		}
 	}
-	if err := m.use(proofOf("greedy", many, expires), newUser(), expires.Add(time.Minute)); err != nil || m.total != 1 || len(m.counts) != 1 {
+	err := m.use(proofOf("greedy", many, expires), newUser(), expires.Add(time.Minute))
+	if err != nil || m.total != 1 || len(m.counts) != 1 {
 		t.Errorf("after the time of the proofs: %v, and %d proofs of %d keys", err, m.total, len(m.counts))
 	}
 }

@@ -120,8 +120,8 @@ func (v *Verifier) UseOnce(ctx context.Context, p *Proof, user uint64) error {
 	return v.Replays.use(ctx, p, user, v.Now())
 }
 
-// NextNonce returns the nonce that the client should use from now on, if the nonce in its proof is about to expire. It returns "" otherwise.
-// The proof must be verified.
+// NextNonce returns the nonce that the client should use from now on, if the nonce in its proof is about to expire. It returns ""
+// otherwise. The proof must be verified.
 func (v *Verifier) NextNonce(proofs []string) string {
 	if v.Nonces == nil || len(proofs) != 1 {
 		return ""

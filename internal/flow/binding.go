@@ -156,8 +156,8 @@ func (p *possession) checkCertificate(r *auth.Request, thumbprint string) error 
 // A bound says what a token is bound to, by the thumbprints in its cnf. Empty: it isn't.
 type bound struct{ key, certificate string }
 
-// bindingOf returns what a token is bound to by its claims and by the introspection response (RFC 7800 §3.1). A binding that the gate can't
-// check is an error, unless both settings are off.
+// bindingOf returns what a token is bound to by its claims and by the introspection response (RFC 7800 §3.1). A binding that the gate
+// can't check is an error, unless both settings are off.
 func (p *possession) bindingOf(i *auth.Identity) (b bound, err error) {
 	if !p.dpop() && !p.mtls() {
 		return b, nil

@@ -184,7 +184,9 @@ func TestAuthoritiesOfCallers(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := w.newGate(t, "bearer", func(g *gate) {
-			g.settings.MTLSFromHeader = &flow.CertificateHeader{Name: "X-Cert", Format: "rfc9440", CAFile: file, AllowPartialChain: c.partial}
+			g.settings.MTLSFromHeader = &flow.CertificateHeader{
+				Name: "X-Cert", Format: "rfc9440", CAFile: file, AllowPartialChain: c.partial,
+			}
 		})
 		token := jwt(boundToCertificate(c.leaf.Certificate))(g)
 		r := g.request("GET /page", "Authorization", "Bearer "+token,

@@ -56,7 +56,8 @@ func newSessions(b *base) *sessions {
 			now: b.Now, log: b.Log,
 		},
 		route: b.Route, home: b.Base,
-		sameSubject: s.EnforceSameSubject, bind: s.Bind, possession: b.possession, tokens: b.tokens, properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
+		sameSubject: s.EnforceSameSubject, bind: s.Bind, possession: b.possession, tokens: b.tokens,
+		properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
 		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
 	}
 }

@@ -53,8 +53,8 @@ func checkTokenUse(headerType string, c auth.Claims) error {
 // profileClaims are the claims that RFC 9068 §2.2 requires of an access token.
 var profileClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
 
-// checkProfile refuses an access token that doesn't follow RFC 9068, if access_token_profile says so. With the typ at+jwt (§2.1) no ID token
-// can be taken for an access token.
+// checkProfile refuses an access token that doesn't follow RFC 9068, if access_token_profile says so. With the typ at+jwt (§2.1) no ID
+// token can be taken for an access token.
 func (i *Issuer) checkProfile(t *jwt) error {
 	if i.settings.AccessTokenProfile != "rfc9068" {
 		return nil

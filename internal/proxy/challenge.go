@@ -11,8 +11,8 @@ import (
 // schemeDPoP is the scheme of Authorization for access tokens that are bound to a key (RFC 9449 §7.1).
 const schemeDPoP = "DPoP"
 
-// wwwAuthenticate returns the challenges for a refusal (RFC 6750 §3, RFC 9449 §7.1). One of them has an error code, and only if a token or
-// its proof was refused: that of the scheme under which the token came.
+// wwwAuthenticate returns the challenges for a refusal (RFC 6750 §3, RFC 9449 §7.1). One of them has an error code, and only if a token
+// or its proof was refused: that of the scheme under which the token came.
 func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	insufficient := e.Status == http.StatusForbidden && e.Code == "insufficient_scope"
 	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
@@ -38,8 +38,8 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	return d.challenges(bearer, dpop, failed)
 }
 
-// challenges returns the challenges in the order in which the gate writes them. The one of DPoP is for clients that use it, unless the route
-// takes no other tokens.
+// challenges returns the challenges in the order in which the gate writes them. The one of DPoP is for clients that use it, unless the
+// route takes no other tokens.
 func (d *Decision) challenges(bearer, dpop, failed string) []string {
 	rest := d.Route.challenge[1:]
 	if d.Route.DPoP == "" || failed != schemeDPoP && !d.Route.OnlyDPoP {
