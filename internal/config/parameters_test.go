@@ -221,7 +221,7 @@ var ours = strings.Fields(`
 	redis.cert_file redis.key_file redis.wait_replicas redis.wait_timeout
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type
 	token_exchange.request.requested_token_type upstream_dpop
-	upstream_assertion_header upstream_assertion_issuer upstream_assertion_claims
+	upstream_assertion_header upstream_assertion_issuer upstream_assertion_claims mtls_userinfo_endpoint
 `)
 
 // TestNoParameterIsMissing compares the table with the structs and refusals: each setting has a row or is in ours, each refusal has a row,

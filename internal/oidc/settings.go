@@ -61,6 +61,7 @@ type EndpointSettings struct {
 	MTLSTokenEndpoint         string `yaml:"mtls_token_endpoint" group:"issuer"`
 	MTLSIntrospectionEndpoint string `yaml:"mtls_introspection_endpoint" group:"issuer"`
 	MTLSRevocationEndpoint    string `yaml:"mtls_revocation_endpoint" group:"issuer"`
+	MTLSUserinfoEndpoint      string `yaml:"mtls_userinfo_endpoint" group:"issuer"`
 }
 
 // addresses returns the addresses of the endpoints by setting.
@@ -70,7 +71,7 @@ func (s *EndpointSettings) addresses() map[string]string {
 		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
 		"userinfo_endpoint": s.UserinfoEndpoint, "end_session_endpoint": s.EndSessionEndpoint,
 		"mtls_token_endpoint": s.MTLSTokenEndpoint, "mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint,
-		"mtls_revocation_endpoint": s.MTLSRevocationEndpoint,
+		"mtls_revocation_endpoint": s.MTLSRevocationEndpoint, "mtls_userinfo_endpoint": s.MTLSUserinfoEndpoint,
 	}
 }
 

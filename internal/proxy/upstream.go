@@ -12,15 +12,27 @@ import (
 	"os"
 	"time"
 
+	"sallyport/internal/clientcert"
 	"sallyport/internal/dpop"
 )
 
 // An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
-	url       *url.URL
+	url    *url.URL
+	conns  func() *upstreamConns // those of the current client certificate
+	nonces dpop.ServerNonces
+}
+
+// upstreamConns are the connections to an upstream with one client certificate, or without one.
+type upstreamConns struct {
 	transport *http.Transport
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
-	nonces    dpop.ServerNonces
+}
+
+// CloseIdleConnections closes the idle connections. The others are closed when their requests end.
+func (c *upstreamConns) CloseIdleConnections() {
+	c.transport.CloseIdleConnections()
+	c.upgrades.CloseIdleConnections()
 }
 
 // NewUpstream returns the upstream of the settings. It doesn't connect yet.
@@ -32,16 +44,30 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	if u.Scheme == "h2c" {
 		u.Scheme, s.Protocol = "http", "http2"
 	}
-	up := &Upstream{url: u}
-	if up.transport, err = s.transport(s.Protocol); err != nil {
+	if s.ClientCertFile != "" {
+		files := clientcert.Files{Cert: s.ClientCertFile, Key: s.ClientKeyFile}
+		pool, err := clientcert.New(files, s.conns, nil)
+		if err != nil {
+			return nil, fmt.Errorf("upstream: client_cert_file: %w", err)
+		}
+		return &Upstream{url: u, conns: pool.Get}, nil
+	}
+	conns, err := s.conns(nil)
+	return &Upstream{url: u, conns: func() *upstreamConns { return conns }}, err
+}
+
+// conns returns connections with a client certificate, unless it is nil.
+func (s *UpstreamSettings) conns(certificate *tls.Certificate) (*upstreamConns, error) {
+	transport, err := s.transport(s.Protocol, certificate)
+	if err != nil {
 		return nil, err
 	}
-	up.upgrades, err = s.transport("http1")
-	return up, err
+	upgrades, err := s.transport("http1", certificate)
+	return &upstreamConns{transport, upgrades}, err
 }
 
 // transport returns a transport for a protocol: auto, http1 or http2.
-func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
+func (s *UpstreamSettings) transport(protocol string, certificate *tls.Certificate) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   s.ConnectTimeout,
@@ -56,15 +82,18 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 	t.Protocols.SetHTTP2(protocol != "http1")
 	t.Protocols.SetUnencryptedHTTP2(protocol == "http2")
 	var err error
-	t.TLSClientConfig, err = s.tls()
+	if t.TLSClientConfig, err = s.tls(); err == nil && certificate != nil {
+		clientcert.Use(t.TLSClientConfig, certificate)
+	}
 	return t, err
 }
 
 // RoundTrip sends a request, over HTTP/1.1 if it has Upgrade. It may change r, which isn't the client's request but the gate's copy.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	transport := u.transport
+	conns := u.conns()
+	transport := conns.transport
 	if r.Header.Get("Upgrade") != "" {
-		transport = u.upgrades
+		transport = conns.upgrades
 	}
 	defer replayable(r, !u.mayBeHTTP2(transport))()
 	if p := proverOf(r); p != nil {
@@ -100,7 +129,8 @@ func (u *Upstream) Reach(ctx context.Context) error {
 	if u.url.Port() == "" {
 		address = net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
 	}
-	conn, err := u.transport.DialContext(ctx, "tcp", address)
+	transport := u.conns().transport
+	conn, err := transport.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -108,14 +138,13 @@ func (u *Upstream) Reach(ctx context.Context) error {
 	if u.url.Scheme != "https" {
 		return nil
 	}
-	c := u.transport.TLSClientConfig.Clone()
+	c := transport.TLSClientConfig.Clone()
 	c.ServerName = cmp.Or(c.ServerName, u.url.Hostname())
 	return tls.Client(conn, c).HandshakeContext(ctx)
 }
 
 // Close closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {
-	u.transport.CloseIdleConnections()
-	u.upgrades.CloseIdleConnections()
+	u.conns().CloseIdleConnections()
 	return nil
 }
