@@ -70,7 +70,7 @@ var (
 	endpoints = []string{
 		"jwks_endpoint", "authorization_endpoint", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint",
 		"end_session_endpoint", "mtls_token_endpoint", "mtls_introspection_endpoint", "mtls_revocation_endpoint", "extra_jwks_uris",
-		"pushed_authorization_request_endpoint", "mtls_pushed_authorization_request_endpoint",
+		"pushed_authorization_request_endpoint", "mtls_pushed_authorization_request_endpoint", "mtls_userinfo_endpoint",
 	}
 
 	// jwtModes are the response modes of JARM (JWT Secured Authorization Response Mode §2.3).

@@ -12,6 +12,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/cache"
+	"sallyport/internal/clientcert"
 )
 
 // A Client is the gate as a client of one issuer: its client_id, its credentials, and the responses that it caches. It is safe for
@@ -105,22 +106,26 @@ func At[T any](list []T, n int) (zero T) {
 	return zero
 }
 
-// useCertificate makes the client authenticate by TLS. The files are read at each connection, because they may be renewed while the gate
-// runs.
+// useCertificate makes the client authenticate by TLS. The files may be renewed while the gate runs.
 func (c *Client) useCertificate(s Settings) error {
-	read := func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(s.TLSClientAuthCertFile, s.TLSClientAuthKeyFile)
-		return &pair, err
-	}
-	if _, err := read(); err != nil {
-		return fmt.Errorf("tls_client_auth_cert_file: %w", err)
-	}
 	h := s.HTTPSettings
 	h.SSLVerify = h.SSLVerify && s.TLSClientAuthSSLVerify
-	var err error
-	c.http, err = newHTTPClient(h, read)
-	c.certificate = true
-	return err
+	files := clientcert.Files{Cert: s.TLSClientAuthCertFile, Key: s.TLSClientAuthKeyFile}
+	pool, err := clientcert.New(files, func(pair *tls.Certificate) (*proxyTransport, error) { return newTransport(h, pair) }, c.issuer.log)
+	if err != nil {
+		return fmt.Errorf("tls_client_auth_cert_file: %w", err)
+	}
+	c.http, c.certificate = newHTTPClient(h, certificateTransport{pool}), true
+	return nil
+}
+
+// A certificateTransport sends requests over connections with the current client certificate.
+type certificateTransport struct {
+	pool *clientcert.Pool[*proxyTransport]
+}
+
+func (t certificateTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.pool.Get().RoundTrip(r)
 }
 
 // Issuer returns the issuer of the client.

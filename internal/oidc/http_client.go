@@ -13,11 +13,18 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"sallyport/internal/clientcert"
 )
 
-// newHTTPClient returns the HTTP client for one authorization server. It has a time-out, and uses only the configured proxies. With
-// certificate, which it calls for each connection, the gate's client authenticates by TLS (RFC 8705 §2).
-func newHTTPClient(s HTTPSettings, certificate func() (*tls.Certificate, error)) (*http.Client, error) {
+// newHTTPClient returns the HTTP client for one authorization server. It has a time-out.
+func newHTTPClient(s HTTPSettings, t http.RoundTripper) *http.Client {
+	return &http.Client{Transport: t, Timeout: s.Timeout, CheckRedirect: checkRedirect}
+}
+
+// newTransport returns a transport that uses only the configured proxies. With a certificate the gate's client authenticates by TLS (RFC
+// 8705 §2).
+func newTransport(s HTTPSettings, certificate *tls.Certificate) (*proxyTransport, error) {
 	t := &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: s.Timeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.SSLVerify}, // #nosec G402: ssl_verify
@@ -29,7 +36,7 @@ func newHTTPClient(s HTTPSettings, certificate func() (*tls.Certificate, error))
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	if certificate != nil {
-		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate() }
+		clientcert.Use(t.TLSClientConfig, certificate)
 	}
 	if s.CAFile != "" {
 		pool, err := caPool(s.CAFile)
@@ -43,7 +50,7 @@ func newHTTPClient(s HTTPSettings, certificate func() (*tls.Certificate, error))
 		return nil, err
 	}
 	t.Proxy, t.GetProxyConnectHeader = p.choose, p.connectHeader
-	return &http.Client{Transport: &proxyTransport{Transport: t, proxies: p}, Timeout: s.Timeout, CheckRedirect: checkRedirect}, nil
+	return &proxyTransport{Transport: t, proxies: p}, nil
 }
 
 // checkRedirect follows redirects of GET only, because a POST carries secrets, and never from https to http.

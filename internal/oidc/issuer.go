@@ -64,7 +64,7 @@ type Config struct {
 
 // NewIssuer returns the issuer of the settings. It sends no request: metadata and keys are fetched when they are needed.
 func NewIssuer(c Config) (*Issuer, error) {
-	client, err := newHTTPClient(c.HTTPSettings, nil)
+	transport, err := newTransport(c.HTTPSettings, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func NewIssuer(c Config) (*Issuer, error) {
 		now = time.Now
 	}
 	i := &Issuer{issuerConfig: issuerConfig{
-		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC, http: client, now: now,
+		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC, http: newHTTPClient(c.HTTPSettings, transport), now: now,
 		log: cmp.Or(c.Log, slog.Default()),
 	}}
 	i.calls = newAdmission(c.CallsPerClient, c.Timeout, now)

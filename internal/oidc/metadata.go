@@ -40,6 +40,7 @@ type mtlsAliases struct {
 	TokenEndpoint         string `json:"token_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
+	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 
 	PushedAuthorizationRequestEndpoint string `json:"pushed_authorization_request_endpoint"`
 }
@@ -64,6 +65,7 @@ func (m *Metadata) endpoints() []metadataEndpoint {
 		{"mtls_token_endpoint", "mtls_endpoint_aliases.token_endpoint", &m.MTLS.TokenEndpoint},
 		{"mtls_introspection_endpoint", "mtls_endpoint_aliases.introspection_endpoint", &m.MTLS.IntrospectionEndpoint},
 		{"mtls_revocation_endpoint", "mtls_endpoint_aliases.revocation_endpoint", &m.MTLS.RevocationEndpoint},
+		{"mtls_userinfo_endpoint", "mtls_endpoint_aliases.userinfo_endpoint", &m.MTLS.UserinfoEndpoint},
 		{"mtls_pushed_authorization_request_endpoint", "mtls_endpoint_aliases.pushed_authorization_request_endpoint",
 			&m.MTLS.PushedAuthorizationRequestEndpoint},
 	}

@@ -74,6 +74,7 @@ type EndpointSettings struct {
 	MTLSTokenEndpoint         string `yaml:"mtls_token_endpoint" group:"issuer"`
 	MTLSIntrospectionEndpoint string `yaml:"mtls_introspection_endpoint" group:"issuer"`
 	MTLSRevocationEndpoint    string `yaml:"mtls_revocation_endpoint" group:"issuer"`
+	MTLSUserinfoEndpoint      string `yaml:"mtls_userinfo_endpoint" group:"issuer"`
 
 	MTLSPushedAuthorizationRequestEndpoint string `yaml:"mtls_pushed_authorization_request_endpoint" group:"issuer"`
 }
@@ -85,9 +86,9 @@ func (s *EndpointSettings) addresses() map[string]string {
 		"introspection_endpoint": s.IntrospectionEndpoint, "revocation_endpoint": s.RevocationEndpoint,
 		"userinfo_endpoint": s.UserinfoEndpoint, "end_session_endpoint": s.EndSessionEndpoint,
 		"mtls_token_endpoint": s.MTLSTokenEndpoint, "mtls_introspection_endpoint": s.MTLSIntrospectionEndpoint,
-		"mtls_revocation_endpoint":                   s.MTLSRevocationEndpoint,
 		"pushed_authorization_request_endpoint":      s.PushedAuthorizationRequestEndpoint,
 		"mtls_pushed_authorization_request_endpoint": s.MTLSPushedAuthorizationRequestEndpoint,
+		"mtls_revocation_endpoint":                   s.MTLSRevocationEndpoint, "mtls_userinfo_endpoint": s.MTLSUserinfoEndpoint,
 	}
 }
 

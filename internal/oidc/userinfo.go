@@ -73,7 +73,7 @@ func (c *Client) newUserinfoRequest(ctx context.Context, accessToken string, ext
 	if err != nil {
 		return nil, err
 	}
-	address, err := m.require("userinfo_endpoint")
+	address, err := c.address(m, endpointAuth{setting: "userinfo_endpoint", mtlsSetting: "mtls_userinfo_endpoint"})
 	if err != nil {
 		return nil, err
 	}

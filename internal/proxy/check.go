@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/check"
+	"sallyport/internal/clientcert"
 )
 
 // Check reports what is wrong with the settings of a route, by key.
@@ -20,8 +21,27 @@ func (s *RouteSettings) Check(c check.Checker) {
 	c.One("upstream.url", u.URL, func(text string) error { return check.URL(text, "http", "https", "h2c") })
 	c.PEM("upstream.ca_file", u.CAFile)
 	c.One("upstream.server_name", u.ServerName, check.ServerName)
+	u.checkCertificate(c)
 	if !u.SSLVerify && c.IsSet("upstream.ssl_verify") {
 		c.Warn("upstream.ssl_verify", "the upstream's certificate isn't verified: anyone on the network path can impersonate the upstream")
+	}
+}
+
+// checkCertificate reads the certificate by which the gate authenticates to the upstream.
+func (s *UpstreamSettings) checkCertificate(c check.Checker) {
+	const cert, key = "upstream.client_cert_file", "upstream.client_key_file"
+	switch {
+	case s.ClientCertFile == "" && s.ClientKeyFile == "":
+	case s.ClientKeyFile == "":
+		c.Complain(cert, "it needs its key: add client_key_file")
+	case s.ClientCertFile == "":
+		c.Complain(key, "it needs its certificate: add client_cert_file")
+	case !strings.HasPrefix(s.URL, "https://"):
+		c.Complain(cert, "a certificate is sent over TLS only: write an upstream with https://, or take it out")
+	default:
+		if _, err := (clientcert.Files{Cert: s.ClientCertFile, Key: s.ClientKeyFile}).Load(); err != nil {
+			c.Complain(cert, "the certificate and its key can't be used: %v", err)
+		}
 	}
 }
 

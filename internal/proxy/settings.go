@@ -37,6 +37,10 @@ type UpstreamSettings struct {
 	CAFile     string `yaml:"ca_file"`                   // PEM; trusted instead of the system's CAs
 	ServerName string `yaml:"server_name"`               // the name in SNI and in the certificate; default the URL's host
 	SSLVerify  bool   `yaml:"ssl_verify" default:"true"` // false is insecure
+
+	// The certificate by which the gate authenticates to the upstream, PEM, and its key (RFC 8705 §3).
+	ClientCertFile string `yaml:"client_cert_file"`
+	ClientKeyFile  string `yaml:"client_key_file"`
 }
 
 // HeaderSettings are the settings of the oidc: block about the headers that the upstream and the client receive.

@@ -13,17 +13,29 @@ import (
 	"os"
 	"time"
 
+	"sallyport/internal/clientcert"
 	"sallyport/internal/dpop"
 	"sallyport/internal/http1"
 )
 
 // An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
-	url       *url.URL
+	url    *url.URL
+	conns  func() *upstreamConns // those of the current client certificate
+	plain  *http1.Client         // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
+	nonces dpop.ServerNonces
+}
+
+// upstreamConns are the connections to an upstream with one client certificate, or without one.
+type upstreamConns struct {
 	transport *http.Transport
-	plain     *http1.Client   // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
-	nonces    dpop.ServerNonces
+}
+
+// CloseIdleConnections closes the idle connections. The others are closed when their requests end.
+func (c *upstreamConns) CloseIdleConnections() {
+	c.transport.CloseIdleConnections()
+	c.upgrades.CloseIdleConnections()
 }
 
 // NewUpstream returns the upstream of the settings. It doesn't connect yet.
@@ -35,20 +47,36 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	if u.Scheme == "h2c" {
 		u.Scheme, s.Protocol = "http", "http2"
 	}
-	up := &Upstream{url: u}
-	if up.transport, err = s.transport(s.Protocol); err != nil {
+	if s.ClientCertFile != "" {
+		files := clientcert.Files{Cert: s.ClientCertFile, Key: s.ClientKeyFile}
+		pool, err := clientcert.New(files, s.conns, nil)
+		if err != nil {
+			return nil, fmt.Errorf("upstream: client_cert_file: %w", err)
+		}
+		return &Upstream{url: u, conns: pool.Get}, nil
+	}
+	conns, err := s.conns(nil)
+	if err != nil {
 		return nil, err
 	}
-	if up.upgrades, err = s.transport("http1"); err != nil {
-		return nil, err
-	}
+	up := &Upstream{url: u, conns: func() *upstreamConns { return conns }}
 	if u.Scheme == "http" && s.Protocol != "http2" {
 		up.plain = http1.New(http1.Settings{
-			Address: up.address(), Dial: up.transport.DialContext, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
+			Address: up.address(), Dial: conns.transport.DialContext, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
 			MaxIdle: maxIdle, MaxHeader: maxUpstreamHeader,
 		})
 	}
 	return up, nil
+}
+
+// conns returns connections with a client certificate, unless it is nil.
+func (s *UpstreamSettings) conns(certificate *tls.Certificate) (*upstreamConns, error) {
+	transport, err := s.transport(s.Protocol, certificate)
+	if err != nil {
+		return nil, err
+	}
+	upgrades, err := s.transport("http1", certificate)
+	return &upstreamConns{transport, upgrades}, err
 }
 
 const (
@@ -65,7 +93,7 @@ func (u *Upstream) address() string {
 }
 
 // transport returns a transport for a protocol: auto, http1 or http2.
-func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
+func (s *UpstreamSettings) transport(protocol string, certificate *tls.Certificate) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   s.ConnectTimeout,
@@ -80,24 +108,28 @@ func (s *UpstreamSettings) transport(protocol string) (*http.Transport, error) {
 	t.Protocols.SetHTTP2(protocol != "http1")
 	t.Protocols.SetUnencryptedHTTP2(protocol == "http2")
 	var err error
-	t.TLSClientConfig, err = s.tls()
+	if t.TLSClientConfig, err = s.tls(); err == nil && certificate != nil {
+		clientcert.Use(t.TLSClientConfig, certificate)
+	}
 	return t, err
 }
 
 // RoundTrip sends a request, over HTTP/1.1 if it has Upgrade. It may change r, which isn't the client's request but the gate's copy.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	if u.plain != nil && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0 {
+	p := proverOf(r)
+	if u.plain != nil && p == nil && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0 {
 		if r.Body != nil && r.Body != http.NoBody { // the body belongs to the client's request
 			r.Body = io.NopCloser(r.Body)
 		}
 		return u.plain.RoundTrip(r)
 	}
-	transport := u.transport
+	conns := u.conns()
+	transport := conns.transport
 	if r.Header.Get("Upgrade") != "" {
-		transport = u.upgrades
+		transport = conns.upgrades
 	}
 	defer replayable(r, !u.mayBeHTTP2(transport))()
-	if p := proverOf(r); p != nil {
+	if p != nil {
 		return p.send(u, transport, r)
 	}
 	return transport.RoundTrip(r)
@@ -126,7 +158,8 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 
 // Reach connects to the upstream, with a TLS handshake if its URL is https. It sends no request.
 func (u *Upstream) Reach(ctx context.Context) error {
-	conn, err := u.transport.DialContext(ctx, "tcp", u.address())
+	transport := u.conns().transport
+	conn, err := transport.DialContext(ctx, "tcp", u.address())
 	if err != nil {
 		return err
 	}
@@ -134,15 +167,14 @@ func (u *Upstream) Reach(ctx context.Context) error {
 	if u.url.Scheme != "https" {
 		return nil
 	}
-	c := u.transport.TLSClientConfig.Clone()
+	c := transport.TLSClientConfig.Clone()
 	c.ServerName = cmp.Or(c.ServerName, u.url.Hostname())
 	return tls.Client(conn, c).HandshakeContext(ctx)
 }
 
 // Close closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {
-	u.transport.CloseIdleConnections()
-	u.upgrades.CloseIdleConnections()
+	u.conns().CloseIdleConnections()
 	if u.plain != nil {
 		return u.plain.Close()
 	}
