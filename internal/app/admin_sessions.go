@@ -96,7 +96,11 @@ func (s *server) getSessions(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	found, next, err := listIn(r.Context(), s.builder.Load().sessionStores, q, rest["page"], limit)
+	stores, ok := s.indexedStores(w)
+	if !ok {
+		return
+	}
+	found, next, err := listIn(r.Context(), stores, q, rest["page"], limit)
 	switch {
 	case errors.Is(err, session.ErrPage):
 		http.Error(w, "there is no such page, or the stores have changed: begin without page", http.StatusBadRequest)
@@ -122,7 +126,11 @@ func (s *server) endSessions(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	ended, err := endIn(r.Context(), s.builder.Load().sessionStores, q)
+	stores, ok := s.indexedStores(w)
+	if !ok {
+		return
+	}
+	ended, err := endIn(r.Context(), stores, q)
 	attributes := []any{"client", r.RemoteAddr, "by", strings.Join(selectedBy(q), " "), "ended", ended}
 	if err != nil {
 		s.log.Warn("sessions are ended on request, but perhaps not all", append(attributes, "error", err)...)
@@ -131,6 +139,16 @@ func (s *server) endSessions(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.Info("sessions are ended on request", attributes...)
 	writeAdminJSON(w, map[string]int{"ended": ended})
+}
+
+// indexedStores returns the stores that can list their sessions and end them. Without one it answers 404: an empty list would say that
+// there are no sessions, though browsers may have some in cookies.
+func (s *server) indexedStores(w http.ResponseWriter) (stores []*sessionStore, ok bool) {
+	stores = s.builder.Load().sessionStores
+	if len(stores) == 0 {
+		http.Error(w, "no route has sessions in memory or redis, and those in cookies can't be listed or ended", http.StatusNotFound)
+	}
+	return stores, len(stores) > 0
 }
 
 // isEndable reports whether a selection is one that endable describes.

@@ -35,6 +35,7 @@ type builder struct {
 
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
+	notes         []string         // see note
 	directory     *authz.Directory
 	authServer    *authserver.Server // nil without oauth2
 }
@@ -252,24 +253,19 @@ func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
 	return take(b, &b.state.upstreams, s, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
 }
 
-// sessions returns the sessions of a route. Without session_secret it uses a generated secret, and logs what that means.
+// sessions returns the sessions of a route. Without session_secret it uses a generated secret, and notes what that means.
 func (b *builder) sessions(route string, s session.Settings) (*sessionSet, error) {
 	generated := len(s.Secret) == 0
 	if generated {
 		s.Secret = []auth.Secret{b.state.sessionSecret}
-		b.log.Warn("session_secret isn't set, so one was generated: a restart ends all sessions, and a second replica can't read "+
-			"this one's sessions and doesn't hear of a logout here; set session_secret to the output of: openssl rand -base64 32",
-			"route", route)
+		b.note(route, noSecret)
 	}
 	if s.Storage == "redis" {
 		b.addRedisServer(s.Redis)
 	}
 	s = s.ForStore()
 	return take(b, &b.state.sessions, s, func() (*sessionSet, error) {
-		if s.Storage == "memory" && !generated {
-			b.log.Warn("sessions are in memory, so another replica neither has them nor hears of a logout here; "+
-				"with several replicas set session_storage to redis", "route", route)
-		}
+		b.noteStorage(route, s, generated)
 		return newSessionSet(s, b)
 	})
 }

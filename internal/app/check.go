@@ -9,7 +9,7 @@ import (
 )
 
 // Check reads a configuration and makes its objects as Run would. It returns an error for a configuration that Run would refuse, and writes
-// the warnings of any other. It connects to no server.
+// the warnings and notes of any other. It connects to no server.
 func Check(read config.Source, out io.Writer) error {
 	file, err := read()
 	if err != nil {
@@ -22,6 +22,9 @@ func Check(read config.Source, out io.Writer) error {
 	}
 	for _, w := range file.Warnings() {
 		fmt.Fprintln(out, "warning:", w)
+	}
+	for _, note := range b.notes {
+		fmt.Fprintln(out, "note:", note)
 	}
 	fmt.Fprintf(out, "%s: ok, %d route%s\n", file.Name, len(file.Routes), plural(len(file.Routes)))
 	return nil

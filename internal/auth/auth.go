@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // ErrNoCredential means that a request carries no credential of a flow's kind. It is the only error after which a chain tries the next
@@ -92,6 +93,7 @@ type Result struct {
 	Answer   *Answer     // if set, the response; with an Identity it is sent only if the policy authorizes that
 	Used     []Param     // the places of the credential, which hide_credentials removes
 	Issued   Claims      // the token response, which login_action can return
+	Received time.Time   // when the token response arrived; zero without one
 	Session  *Session    // nil without a session, or if no header sends its properties
 	Query    *string     // if set, the upstream gets this query instead of the request's
 	Watcher  Watcher     // of the login that the request proved; nil: it lasts as long as the request

@@ -70,3 +70,31 @@ func TestPreservePost(t *testing.T) {
 		t.Errorf("the upstream received %s %s %q", q.method, q.uri, q.body)
 	}
 }
+
+// TestRemember checks with a browser that a remembered session goes on after its end without a login, and that a logout ends it: Keycloak
+// asks for the password again.
+func TestRemember(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t)
+	g := startGate(t, config{routes: []route{{upstream: up, oidc: []string{"session_remember: true", "session_absolute_timeout: 4"}}}})
+	john := newPerson(t, g)
+	tab := john.newPage()
+	tab.logIn(g.url+"/page", "john")
+	begun, before := time.Now(), len(john.requested())
+	until(t, begun.Add(5*time.Second))
+	tab.open(g.url + "/again")
+	for _, address := range john.requested()[before:] {
+		if keycloak.isLogin(address, "sallyport") {
+			t.Errorf("after the session's end the browser logs in at %s", address)
+		}
+	}
+	if got := tab.text("#user"); got != "john" || tab.url() != g.url+"/again" {
+		t.Errorf("after the session's end the browser shows %q at %s", got, tab.url())
+	}
+	tab.shoot("remember")
+	tab.open(g.url + "/oauth2/logout")
+	tab.waitFor("text=You are logged out")
+	tab.shoot("remember-logged-out")
+	tab.open(g.url + "/again")
+	tab.waitFor("#kc-login")
+}

@@ -4,15 +4,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,82 +21,6 @@ import (
 )
 
 var soak = flag.Duration("soak", time.Minute, "how long TestSoak runs")
-
-// A wire forwards TCP connections until it is cut.
-type wire struct {
-	listener net.Listener
-	target   string
-
-	mu    sync.Mutex
-	away  bool
-	conns map[net.Conn]struct{}
-	all   sync.WaitGroup
-}
-
-// newWire returns a wire to a port of this machine. It ends with the test.
-func newWire(t testing.TB, target string) *wire {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{listener: l, target: target, conns: map[net.Conn]struct{}{}}
-	w.all.Go(w.accept)
-	t.Cleanup(func() { l.Close(); w.cut(); w.all.Wait() })
-	return w
-}
-
-func (w *wire) port() int { return w.listener.Addr().(*net.TCPAddr).Port }
-
-func (w *wire) accept() {
-	for {
-		c, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		w.all.Go(func() { w.forward(c) })
-	}
-}
-
-func (w *wire) forward(c net.Conn) {
-	defer c.Close()
-	to, err := net.Dial("tcp", w.target)
-	if err != nil {
-		return
-	}
-	defer to.Close()
-	w.mu.Lock()
-	if w.away {
-		w.mu.Unlock()
-		return
-	}
-	w.conns[c], w.conns[to] = struct{}{}, struct{}{}
-	w.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { io.Copy(to, c); to.(*net.TCPConn).CloseWrite() })
-	both.Go(func() { io.Copy(c, to); c.(*net.TCPConn).CloseWrite() })
-	both.Wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.conns, c)
-	delete(w.conns, to)
-}
-
-// cut closes all connections. Further ones are closed at once until mend is called.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.away = true
-	for c := range w.conns {
-		c.Close()
-	}
-}
-
-func (w *wire) mend() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.away = false
-}
 
 // startHere starts a gate in this process, so that the race detector, if it is on, watches it.
 func startHere(t testing.TB, r *rig) *gate {
@@ -128,15 +49,15 @@ func startHere(t testing.TB, r *rig) *gate {
 // goroutines and memory are as at the beginning when the load has ended.
 func TestSoak(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--save", "")
-	toRedis := newWire(t, fmt.Sprintf("127.0.0.1:%d", server.Port))
-	r := newRig(t, fmt.Sprintf("port: %d", toRedis.port()))
+	toRedis := redistest.NewWire(t, fmt.Sprintf("127.0.0.1:%d", server.Port))
+	r := newRig(t, fmt.Sprintf("port: %d", toRedis.Port()))
 	gates := []*gate{startHere(t, r), startHere(t, r)}
 	warmUp := startLoad(t, r, gates...)
 	warmUp.await("answers", "ok", 50*users)
 	warmUp.report("warm-up")
-	toRedis.cut() // its connections have goroutines, too
+	toRedis.Cut() // its connections have goroutines, too
 	goroutines, heap := idle()
-	toRedis.mend()
+	toRedis.Mend()
 
 	l := startLoad(t, r, gates...)
 	random := rand.New(rand.NewPCG(3, 5))
@@ -146,11 +67,11 @@ func TestSoak(t *testing.T) {
 		if n%3 == 2 {
 			l.fail("the provider", r.provider.Close, away+tokenLife, r.provider.Reopen)
 		} else {
-			l.fail("redis", toRedis.cut, away, toRedis.mend)
+			l.fail("redis", toRedis.Cut, away, toRedis.Mend)
 		}
 	}
 	l.report("soak")
-	toRedis.cut()
+	toRedis.Cut()
 	await(20*time.Second, func() bool { now, _ := idle(); return now <= goroutines+10 })
 	after, grown := idle()
 	t.Logf("goroutines: %d, then %d; heap: %d KiB, then %d KiB", goroutines, after, heap>>10, grown>>10)

@@ -45,7 +45,7 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 	}
 	var begun http.Header
 	if f.beginsSession {
-		begun, res.Session, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity)
+		begun, res.Session, err = f.sessions.begin(r, f.clients.indexOf(login.Client), res.Identity, loginTimes{res.Received, res.Received})
 	}
 	if err == nil {
 		err = f.loop.countLogin(header, r, f.landing(login))

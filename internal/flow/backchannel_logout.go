@@ -68,7 +68,7 @@ func (p *providerLogout) endOnce(r *auth.Request, t *oidc.LogoutToken) error {
 		return nil
 	}
 	l := session.Logout{Issuer: t.Issuer.URL(), SID: t.SID, Subject: t.Subject, Issued: t.Issued}
-	if err := p.endFor(r, backchannelName, t.ClientIDs, l); err != nil {
+	if _, err := p.endFor(r, backchannelName, t.ClientIDs, l); err != nil {
 		return err
 	}
 	life := min(t.Until.Sub(p.now()), maxLogoutMark)

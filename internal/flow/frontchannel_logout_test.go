@@ -1,10 +1,14 @@
 package flow_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/session"
 )
 
 // TestFrontchannelLogout: a frame with iss and sid ends the logins of that sid. Without both of them once, nothing ends.
@@ -66,5 +70,55 @@ func TestFrontchannelLogoutInFlight(t *testing.T) {
 	leave(false)
 	if got := g.status("frontchannel-logout", r); got != 200 {
 		t.Errorf("answered %d, expected 200", got)
+	}
+}
+
+// TestFrontchannelLogoutOfNone: logouts of sids that no session has count as failures of the client address, which then may have fewer in
+// flight. Those of sessions don't.
+func TestFrontchannelLogoutOfNone(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		known  bool
+		status int
+	}{"unknown sids": {false, 503}, "sids of sessions": {true, 200}} {
+		g := w.newGate(t, browserFlows, func(g *gate) {
+			g.settings.Client.CallsPerClient, g.settings.Client.Timeout = 8, 100*time.Millisecond
+		})
+		g.warm()
+		frame := "GET /oauth2/frontchannel-logout?iss=" + url.QueryEscape(w.issuer.URL) + "&sid="
+		for n := range 64 {
+			sid := fmt.Sprint(name, n)
+			if c.known {
+				g.startSession(session.Login{Issuer: w.issuer.URL, ClientID: "app", Subject: "john", SID: sid})
+			}
+			if got := g.status("frontchannel-logout", g.request(frame+url.QueryEscape(sid))); got != 200 {
+				t.Fatalf("%s, number %d: answered %d", name, n, got)
+			}
+		}
+		r := g.request(frame + "x")
+		for range 4 { // a client address without failures may have 8
+			leave, err := g.deps.Clients[0].Issuer().Admit(t.Context(), r.ClientAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer leave(false)
+		}
+		if got := g.status("frontchannel-logout", r); got != c.status {
+			t.Errorf("%s: with four in flight, answered %d, expected %d", name, got, c.status)
+		}
+	}
+}
+
+// startSession starts a session of a login, and returns what reports whether it goes on.
+func (g *gate) startSession(l session.Login) (lives func() bool) {
+	g.Helper()
+	l.Identity = &auth.Identity{}
+	id, _, err := g.deps.Sessions.Start(g.Context(), nil, l)
+	if err != nil {
+		g.Fatal(err)
+	}
+	return func() bool {
+		_, err := g.deps.Sessions.Peek(g.Context(), id)
+		return err == nil
 	}
 }

@@ -144,7 +144,9 @@ func (l *logoutEndpoint) endLogin(r *auth.Request, n int) (*auth.Identity, error
 	}
 	found, err := store.Peek(r.Context(), id)
 	if errors.Is(err, session.ErrNotFound) {
-		f.store.Forget(context.WithoutCancel(r.Context()), id) // on an error the note expires by itself
+		if err := f.store.Forget(context.WithoutCancel(r.Context()), id); err != nil {
+			return nil, l.notConfirmed(r, err)
+		}
 		return nil, nil
 	}
 	if err == nil && (!f.matches(n, found) || f.checkBinding(r, found) != nil) {

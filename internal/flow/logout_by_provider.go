@@ -97,9 +97,9 @@ func (p *providerLogout) end(ctx context.Context, l session.Logout) (ended int, 
 	return ended, errors.Join(failed...)
 }
 
-// endFor calls end for each of the clients. Confirmed logouts are logged.
-func (p *providerLogout) endFor(r *auth.Request, channel string, clientIDs []string, l session.Logout) error {
-	ctx, ended := context.WithoutCancel(r.Context()), 0 // a logout that has begun goes on when the caller gives up
+// endFor calls end for each of the clients, and returns how many logins ended. Confirmed logouts are logged.
+func (p *providerLogout) endFor(r *auth.Request, channel string, clientIDs []string, l session.Logout) (ended int, err error) {
+	ctx := context.WithoutCancel(r.Context()) // a logout that has begun goes on when the caller gives up
 	var failed []error
 	for _, id := range clientIDs {
 		l.ClientID = id
@@ -108,9 +108,9 @@ func (p *providerLogout) endFor(r *auth.Request, channel string, clientIDs []str
 		failed = append(failed, err)
 	}
 	if err := errors.Join(failed...); err != nil {
-		return auth.Unavailable("session_store_unavailable", err)
+		return ended, auth.Unavailable("session_store_unavailable", err)
 	}
 	p.log.Info("logout by the provider", "request_id", r.ID, "channel", channel, "issuer", l.Issuer, "client_ids", clientIDs,
 		"sub", l.Subject, "ended", ended)
-	return nil
+	return ended, nil
 }

@@ -31,7 +31,7 @@ func newResponseHeaders(b *base, k *Kind) responseHeaders {
 
 // result returns the result of a flow for a token response.
 func (p *responseHeaders) result(t *oidc.TokenResponse, at []auth.Param) *auth.Result {
-	res := &auth.Result{Identity: t.Identity, Used: at, Issued: t.Answer}
+	res := &auth.Result{Identity: t.Identity, Used: at, Issued: t.Answer, Received: t.Received}
 	if !p.on || len(t.Header) == 0 {
 		return res
 	}

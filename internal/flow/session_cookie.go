@@ -121,7 +121,8 @@ func (f *sessionCookies) maySend(r *auth.Request, line string, forwarded bool) b
 	n := slices.IndexFunc(f.cookies, named)
 	switch {
 	case n < 0:
-		return !forwarded || !slices.ContainsFunc(f.remember, named) || f.mayRemember(r, name, value)
+		n = slices.IndexFunc(f.remember, named)
+		return !forwarded || n < 0 || f.mayRemember(r, n, value)
 	case value == "":
 		return f.mayClear(r, n, forwarded)
 	case !forwarded:

@@ -26,16 +26,18 @@ func (f *sessionCookies) remembered(r *auth.Request, n int) (id session.ID, ok b
 }
 
 // resumeRemembered resumes the session of the request's remember cookie. Without one that works it returns the error before, which says why
-// the request has no session. It clears no cookie: a request that began before the cookie was replaced would clear the new one.
+// the request has no session. It clears a cookie that doesn't work any more, except for a while after the browser was given a newer one.
 func (f *sessions) resumeRemembered(r *auth.Request, n int, before error) (*auth.Result, error) {
 	id, ok := f.remembered(r, n)
 	if !ok {
-		return nil, before
+		return nil, auth.WithHeader(before, f.clearRemember(nil, r, n))
 	}
 	opened, err := f.store.Resume(r.Context(), id, func(s *session.Session) error { return f.mayUse(r, n, s) })
 	switch {
-	case errors.Is(err, session.ErrNotFound), errors.Is(err, errForeign), errors.Is(err, auth.ErrNoCredential):
+	case errors.Is(err, session.ErrReplaced), errors.Is(err, auth.ErrNoCredential):
 		return nil, before
+	case errors.Is(err, session.ErrNotFound), errors.Is(err, errForeign):
+		return nil, auth.WithHeader(before, f.clearRemember(nil, r, n))
 	case errors.Is(err, session.ErrUnavailable):
 		return nil, auth.Unavailable("session_store_unavailable", err)
 	case err != nil:
@@ -78,10 +80,18 @@ func (f *sessionCookies) clearRemember(h http.Header, r *auth.Request, n int) ht
 	return h
 }
 
-// mayRemember reports whether a remember cookie may still be set by an answer that waited for the upstream: its session may have ended
-// meanwhile, or been replaced by a login.
-func (f *sessionCookies) mayRemember(r *auth.Request, name, value string) bool {
-	id, ok := f.keyring.OpenID(name, value)
+// mayRemember reports whether the remember cookie of one client's login may still be set, or with an empty value cleared, by an answer that
+// waited for the upstream. Meanwhile its session may have ended, and the browser may have a newer cookie.
+func (f *sessionCookies) mayRemember(r *auth.Request, n int, value string) bool {
+	if value == "" {
+		id, ok := f.remembered(r, n)
+		if !ok {
+			return false
+		}
+		_, err := f.store.PeekRemembered(r.Context(), id)
+		return errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced)
+	}
+	id, ok := f.keyring.OpenID(f.remember[n].fullName(r), value)
 	if !ok {
 		return true
 	}

@@ -37,7 +37,7 @@ func (w *world) remembering(t *testing.T, changes ...func(*gate)) (g *gate, c, r
 func TestSessionRemember(t *testing.T) {
 	w := newWorld(t)
 	g, c, remember := w.remembering(t)
-	g.expect(row{ask: always(g.carries(as(remember, "x"))), want: goesOn})
+	g.expect(row{ask: always(g.carries(as(remember, "x"))), want: goesOn, more: forgets(remember)})
 	g.expect(row{ask: always(g.carries(as(c, remember.Value))), want: goesOn, more: clears})
 	w.clock.advance(time.Hour)
 	g.expect(row{ask: always(g.carries(c)), want: goesOn, more: clears})
@@ -53,7 +53,72 @@ func TestSessionRemember(t *testing.T) {
 	g.expect(row{ask: always(g.carries(remember)), want: passes}) // at the same time
 	w.clock.advance(11 * time.Second)
 	g.expect(row{ask: always(g.carries(remember)), want: goesOn, more: keeps})
+	g.expect(row{ask: always(g.carries(remember)), want: goesOn, more: remembers(remember)}) // the browser has a newer one
 	g.resumes(g.carries(next), nil)
+	w.clock.advance(time.Minute)
+	g.expect(row{ask: always(g.carries(remember)), want: goesOn, more: forgets(remember)})
+}
+
+// forgets asserts that the response deletes a remember cookie, remembers that it does not.
+func forgets(c *http.Cookie) func(*gate, *auth.Result) {
+	return func(g *gate, res *auth.Result) { g.forgetting(c, res, true) }
+}
+
+func remembers(c *http.Cookie) func(*gate, *auth.Result) {
+	return func(g *gate, res *auth.Result) { g.forgetting(c, res, false) }
+}
+
+func (g *gate) forgetting(c *http.Cookie, res *auth.Result, want bool) {
+	g.Helper()
+	cleared := false
+	for _, set := range setIn(res.Header) {
+		cleared = cleared || set.Name == c.Name && set.MaxAge < 0 && set.Secure && set.Path == "/"
+	}
+	if cleared != want {
+		g.Errorf("the remember cookie is cleared: %v, in %v", cleared, res.Header)
+	}
+}
+
+// TestSessionForgotten: a remember cookie is cleared when its time is over, and when it holds the login of another route. One that a late
+// answer would clear stays if the browser has a newer one by then.
+func TestSessionForgotten(t *testing.T) {
+	w := newWorld(t)
+	g, _, remember := w.remembering(t, func(g *gate) { g.settings.Session.RememberRollingTimeout = time.Hour })
+	reviewer := g.chain[0].Flow.(interface {
+		Review(*auth.Request, http.Header, bool) http.Header
+	})
+	late := g.carries(remember)
+	clearing := http.Header{"Set-Cookie": {remember.Name + "=; Path=/; Max-Age=0"}}
+	sends := func(want int, what string) {
+		t.Helper()
+		if got := len(reviewer.Review(late, clearing, true)["Set-Cookie"]); got != want {
+			t.Errorf("%s: a late answer sends %d lines", what, got)
+		}
+	}
+	sends(0, "the session goes on")
+	w.clock.advance(30 * time.Minute)
+	g.resumes(g.carries(remember), nil)
+	w.clock.advance(11 * time.Second)
+	sends(0, "the browser has a newer cookie")
+	w.clock.advance(time.Minute)
+	sends(1, "long after that")
+	late = g.carries(as(remember, "x"))
+	sends(0, "a cookie that doesn't open")
+
+	g, _, remember = w.remembering(t, func(g *gate) { g.settings.Session.RememberRollingTimeout = time.Hour })
+	w.clock.advance(time.Hour)
+	g.expect(row{ask: always(g.carries(remember)), want: goesOn, more: forgets(remember)})
+
+	g, _, remember = w.remembering(t)
+	id, _ := g.deps.Keyring.OpenID(remember.Name, remember.Value)
+	g.settings.Client.ClientID, g.settings.Client.ClientSecret = []string{"second"}, []auth.Secret{"second-secret"}
+	g.build()
+	foreign := &http.Cookie{Name: rememberIn(t, g.loginHeaders("jane")[0]).Name}
+	value, err := g.deps.Keyring.SignID(foreign.Name, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.expect(row{ask: always(g.carries(as(foreign, value))), want: goesOn, more: forgets(foreign)})
 }
 
 // resumes expects that a request passes with john's session. The provider may be asked to refresh it.

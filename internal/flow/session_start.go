@@ -12,9 +12,15 @@ import (
 	"sallyport/internal/session"
 )
 
+// loginTimes say when a login took place. They can differ where a token response is cached.
+type loginTimes struct {
+	received time.Time // the token response
+	obtained time.Time // the tokens, for this login
+}
+
 // begin starts a session with a new ID for a login of the client with index n, and ends the session that the browser had. It
 // returns the header that sets the cookie, and the session's properties. The error is an *auth.Error.
-func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.Header, *auth.Session, error) {
+func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity, at loginTimes) (http.Header, *auth.Session, error) {
 	if err := f.endOtherSubjects(r, identity); err != nil {
 		return nil, nil, err
 	}
@@ -27,7 +33,8 @@ func (f *sessions) begin(r *auth.Request, n int, identity *auth.Identity) (http.
 	}
 	id, begun, err := store.Start(context.WithoutCancel(r.Context()), before, session.Login{
 		Audience: f.audience, Issuer: identity.Issuer, ClientID: f.clients.list[n].ID, Subject: identity.Subject, SID: sid(identity),
-		Identity: identity, Route: f.route, Client: r.ClientAddr, Bound: f.bind.of(r), Began: f.began(identity, n), Obtained: f.now(),
+		Identity: identity, Route: f.route, Client: r.ClientAddr, Bound: f.bind.of(r), Began: f.began(identity, n, at.received),
+		Obtained: at.obtained,
 	})
 	switch {
 	case errors.Is(err, session.ErrLoggedOut):
@@ -68,12 +75,12 @@ func (f *sessions) before(r *auth.Request, n int) (sessionStore, *session.ID, er
 }
 
 // began returns when a login began: the iat of its ID token. Without an ID token, a logout of which the provider's clock says that it came
-// later ends the login, too.
-func (f *sessions) began(identity *auth.Identity, n int) time.Time {
+// after the token response was received ends the login, too.
+func (f *sessions) began(identity *auth.Identity, n int, received time.Time) time.Time {
 	if iat, ok := identity.IDToken.Time("iat"); ok && !iat.IsZero() {
 		return iat
 	}
-	return f.now().Add(-f.clients.list[n].Issuer().ClockTolerance())
+	return received.Add(-f.clients.list[n].Issuer().ClockTolerance())
 }
 
 // start returns the step that begins a session after the success of a kind other than the login of a browser.
@@ -87,7 +94,11 @@ func (f *sessions) start(k *Kind) auth.Step {
 		if k.clientRefreshes { // if both the client and the session used the refresh token, the second use would end the grant
 			identity.Tokens.RefreshToken = ""
 		}
-		header, begun, err := f.begin(r, f.clients.chosenIndex(r), &identity)
+		at := loginTimes{res.Received, f.now()}
+		if at.received.IsZero() { // the credential was a token
+			at.received = at.obtained
+		}
+		header, begun, err := f.begin(r, f.clients.chosenIndex(r), &identity, at)
 		if err != nil {
 			return nil, err
 		}

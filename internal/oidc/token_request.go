@@ -68,6 +68,7 @@ func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, err
 	if err != nil {
 		return nil, err
 	}
+	received := c.issuer.now()
 	object, err := r.object()
 	if r.status != http.StatusOK || object["error"] != nil { // some servers send an error response with 200
 		m, err := c.issuer.Metadata(ctx)
@@ -89,6 +90,7 @@ func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, err
 	c.issuer.logIgnored("token response", ignored)
 	return &TokenResponse{
 		Tokens: tokens, IssuedTokenType: auth.Claims(object).String("issued_token_type"), Answer: object, Header: c.replayed(r.header),
+		Received: received,
 	}, nil
 }
 

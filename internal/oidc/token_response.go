@@ -18,6 +18,7 @@ type TokenResponse struct {
 	IssuedTokenType string      `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
 	Answer          auth.Claims `json:"answer,omitempty"`            // all members, also those of no standard
 	Header          http.Header `json:"header,omitempty"`            // the headers that token_headers_replay names
+	Received        time.Time   `json:"received,omitzero"`           // zero if it isn't the response of a token endpoint
 
 	// Identity is what the verified tokens say, if they were issued for a caller's credential.
 	Identity *auth.Identity `json:"identity,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,12 +15,14 @@ import (
 
 	"sallyport/internal/clientcert"
 	"sallyport/internal/dpop"
+	"sallyport/internal/http1"
 )
 
 // An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
 	url    *url.URL
 	conns  func() *upstreamConns // those of the current client certificate
+	plain  *http1.Client         // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
 	nonces dpop.ServerNonces
 }
 
@@ -53,7 +56,17 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 		return &Upstream{url: u, conns: pool.Get}, nil
 	}
 	conns, err := s.conns(nil)
-	return &Upstream{url: u, conns: func() *upstreamConns { return conns }}, err
+	if err != nil {
+		return nil, err
+	}
+	up := &Upstream{url: u, conns: func() *upstreamConns { return conns }}
+	if u.Scheme == "http" && s.Protocol != "http2" {
+		up.plain = http1.New(http1.Settings{
+			Address: up.address(), Dial: conns.transport.DialContext, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
+			MaxIdle: maxIdle, MaxHeader: maxUpstreamHeader,
+		})
+	}
+	return up, nil
 }
 
 // conns returns connections with a client certificate, unless it is nil.
@@ -66,6 +79,19 @@ func (s *UpstreamSettings) conns(certificate *tls.Certificate) (*upstreamConns, 
 	return &upstreamConns{transport, upgrades}, err
 }
 
+const (
+	maxIdle           = 512     // pooled connections; with net/http's default of 2, most requests would dial
+	maxUpstreamHeader = 1 << 20 // bytes
+)
+
+// address returns the host and the port of the upstream.
+func (u *Upstream) address() string {
+	if u.url.Port() != "" {
+		return u.url.Host
+	}
+	return net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
+}
+
 // transport returns a transport for a protocol: auto, http1 or http2.
 func (s *UpstreamSettings) transport(protocol string, certificate *tls.Certificate) (*http.Transport, error) {
 	t := &http.Transport{
@@ -74,7 +100,7 @@ func (s *UpstreamSettings) transport(protocol string, certificate *tls.Certifica
 		ResponseHeaderTimeout: s.ResponseHeaderTimeout,
 		IdleConnTimeout:       s.IdleTimeout,
 		ExpectContinueTimeout: time.Second,
-		MaxIdleConnsPerHost:   512, // with net/http's default of 2, most requests would dial
+		MaxIdleConnsPerHost:   maxIdle,
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
 	}
@@ -90,13 +116,20 @@ func (s *UpstreamSettings) transport(protocol string, certificate *tls.Certifica
 
 // RoundTrip sends a request, over HTTP/1.1 if it has Upgrade. It may change r, which isn't the client's request but the gate's copy.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	p := proverOf(r)
+	if u.plain != nil && p == nil && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0 {
+		if r.Body != nil && r.Body != http.NoBody { // the body belongs to the client's request
+			r.Body = io.NopCloser(r.Body)
+		}
+		return u.plain.RoundTrip(r)
+	}
 	conns := u.conns()
 	transport := conns.transport
 	if r.Header.Get("Upgrade") != "" {
 		transport = conns.upgrades
 	}
 	defer replayable(r, !u.mayBeHTTP2(transport))()
-	if p := proverOf(r); p != nil {
+	if p != nil {
 		return p.send(u, transport, r)
 	}
 	return transport.RoundTrip(r)
@@ -125,12 +158,8 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 
 // Reach connects to the upstream, with a TLS handshake if its URL is https. It sends no request.
 func (u *Upstream) Reach(ctx context.Context) error {
-	address := u.url.Host
-	if u.url.Port() == "" {
-		address = net.JoinHostPort(u.url.Hostname(), map[string]string{"http": "80", "https": "443"}[u.url.Scheme])
-	}
 	transport := u.conns().transport
-	conn, err := transport.DialContext(ctx, "tcp", address)
+	conn, err := transport.DialContext(ctx, "tcp", u.address())
 	if err != nil {
 		return err
 	}
@@ -146,5 +175,8 @@ func (u *Upstream) Reach(ctx context.Context) error {
 // Close closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {
 	u.conns().CloseIdleConnections()
+	if u.plain != nil {
+		return u.plain.Close()
+	}
 	return nil
 }

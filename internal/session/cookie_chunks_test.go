@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,21 @@ func TestCookieChunksBelongTogether(t *testing.T) {
 				h, index, _ := parseHead(value)
 				h.count--
 				j[name] = h.encode(index) + value[headText:]
+			}
+		},
+		"the same bytes in more chunks": func(j jar) {
+			h, _, _ := parseHead(j["s"])
+			set := chunkSet{head: h, values: [MaxChunks]string{j["s"], j["s_1"], j["s_2"]}}
+			record, err := set.record()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.count = MaxChunks
+			for index, value := range split(record, h, headText+4*(len(record)/MaxChunks/3+1)) {
+				j[ChunkName("s", index)] = value
+			}
+			if _, ok := j.reads(); !ok {
+				t.Fatal("the changed chunks are no complete set")
 			}
 		},
 		"another version": func(j jar) {
@@ -219,6 +235,16 @@ func TestCookieBomb(t *testing.T) {
 	}
 	if _, _, err := unpack(deflated(t, strings.Repeat(" ", maxContent)+"{}"), head{}); !errors.Is(err, errContent) {
 		t.Errorf("got %v", err)
+	}
+	bomb := deflated(t, strings.Repeat(" ", 1000*maxContent))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, _, err := unpack(bomb, head{}); !errors.Is(err, errContent) {
+		t.Errorf("got %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 10*maxContent {
+		t.Errorf("%d bytes are decompressed to %d", len(bomb), used)
 	}
 }
 

@@ -74,6 +74,12 @@ func (r *cookieRig) set(j jar, c *CookieSessions, s *Session) {
 	}
 }
 
+// reads returns the complete set of chunks in a jar, whether it opens or not.
+func (j jar) reads() (*chunkSet, bool) {
+	sets, _ := chunksOf("s", j.cookies())
+	return &sets[0], len(sets) == 1 && sets[0].complete()
+}
+
 func (j jar) read(c *CookieSessions) *Carried { return c.Read("s", j.cookies()) }
 
 // login logs in with a browser.

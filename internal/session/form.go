@@ -32,7 +32,7 @@ type formStore interface {
 	// noteLife. All that ends a login or gives it another ID removes the note.
 	note(ctx context.Context, id ID) (*Login, error)
 
-	// forgetNote removes the note of an ID.
+	// forgetNote removes the note of an ID. When it returns nil, no server that fails brings back what was deleted under the ID before.
 	forgetNote(ctx context.Context, id ID) error
 
 	// addForm stores the form of an ID for formLife. It returns ErrChanged if the ID has one already.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"sallyport/internal/keyring"
@@ -152,18 +153,11 @@ func (s *Sessions) endWalk(ctx context.Context, q Selection, m mark) (ended int,
 		if err != nil {
 			return ended, err
 		}
-		for _, l := range all {
-			if !q.selects(&l) || !m.ends(l.login()) {
-				continue
-			}
-			n, err := s.store.dropListed(ctx, l)
-			ended += n
-			if err != nil {
-				return ended, err
-			}
-		}
-		if page = next; page == "" {
-			return ended, nil
+		all = slices.DeleteFunc(all, func(l Listed) bool { return !q.selects(&l) || !m.ends(l.login()) })
+		n, err := endEach(ctx, all, s.store.dropListed)
+		ended += n
+		if page = next; err != nil || page == "" {
+			return ended, err
 		}
 	}
 }

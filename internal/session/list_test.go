@@ -45,143 +45,146 @@ func subjects(all []Listed) (names []string) {
 }
 
 // An administrator sees who is logged in, since when, where from, and the last use. The details go with the record (§1.4).
-func TestListShowsASession(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, ctx := r.sessions(timeouts{idling: 2 * time.Hour}), t.Context()
-		login := of("john", "1")
-		login.Began = r.clock.now().UTC().Truncate(time.Second).Add(-time.Minute)
-		start := r.clock.now()
-		id := r.start(s, nil, login)
-		r.start(s, nil, of("jane", "2"))
-		r.pass(10 * time.Minute)
-		r.open(s, id)
-		for what, q := range map[string]Selection{
-			"by sid":          {Issuer: login.Issuer, ClientID: "app", SID: "1"},
-			"by sub":          {Issuer: login.Issuer, ClientID: "app", Subject: "john"},
-			"by sid and sub":  {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "john"},
-			"by sub, walking": {Subject: "john"},
-			"by all":          {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "john", Route: "orders"},
-		} {
-			all := r.pages(s, q, 10)
-			if len(all) != 1 {
-				t.Fatalf("%s: %d sessions, expected 1", what, len(all))
-			}
-			l := all[0]
-			if l.Issuer != login.Issuer || l.ClientID != "app" || l.Subject != "john" || l.SID != "1" || l.Route != "orders" ||
-				l.Client != login.Client || !l.Began.Equal(login.Began) {
-				t.Errorf("%s: got %+v", what, l)
-			}
-			if l.Created.Sub(start).Abs() > 5*time.Second || l.Used.Sub(start.Add(10*time.Minute)).Abs() > 5*time.Second {
-				t.Errorf("%s: since %s and used at %s, expected %s and 10 minutes later", what, l.Created, l.Used, start)
-			}
+func TestListShowsASession(t *testing.T) { onBoth(t, listShowsASession) }
+
+func listShowsASession(r *rig) {
+	t := r.T
+	s, ctx := r.sessions(timeouts{idling: 2 * time.Hour}), t.Context()
+	login := of("john", "1")
+	login.Began = r.clock.now().UTC().Truncate(time.Second).Add(-time.Minute)
+	start := r.clock.now()
+	id := r.start(s, nil, login)
+	r.start(s, nil, of("jane", "2"))
+	r.pass(10 * time.Minute)
+	r.open(s, id)
+	for what, q := range map[string]Selection{
+		"by sid":          {Issuer: login.Issuer, ClientID: "app", SID: "1"},
+		"by sub":          {Issuer: login.Issuer, ClientID: "app", Subject: "john"},
+		"by sid and sub":  {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "john"},
+		"by sub, walking": {Subject: "john"},
+		"by all":          {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "john", Route: "orders"},
+	} {
+		all := r.pages(s, q, 10)
+		if len(all) != 1 {
+			t.Fatalf("%s: %d sessions, expected 1", what, len(all))
 		}
-		for what, q := range map[string]Selection{
-			"another issuer": {Issuer: "https://other", Subject: "john"},
-			"another sub":    {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "jane"},
-			"another route":  {Issuer: login.Issuer, ClientID: "app", SID: "1", Route: "other"},
-		} {
-			if all := r.pages(s, q, 10); len(all) != 0 {
-				t.Errorf("%s: got %d sessions", what, len(all))
-			}
+		l := all[0]
+		if l.Issuer != login.Issuer || l.ClientID != "app" || l.Subject != "john" || l.SID != "1" || l.Route != "orders" ||
+			l.Client != login.Client || !l.Began.Equal(login.Began) {
+			t.Errorf("%s: got %+v", what, l)
 		}
-		if err := s.End(ctx, id); err != nil {
-			t.Fatal(err)
+		if l.Created.Sub(start).Abs() > 5*time.Second || l.Used.Sub(start.Add(10*time.Minute)).Abs() > 5*time.Second {
+			t.Errorf("%s: since %s and used at %s, expected %s and 10 minutes later", what, l.Created, l.Used, start)
 		}
-		if got := subjects(r.pages(s, Selection{}, 10)); !slices.Equal(got, []string{"jane"}) {
-			t.Errorf("after a logout: got %q", got)
+	}
+	for what, q := range map[string]Selection{
+		"another issuer": {Issuer: "https://other", Subject: "john"},
+		"another sub":    {Issuer: login.Issuer, ClientID: "app", SID: "1", Subject: "jane"},
+		"another route":  {Issuer: login.Issuer, ClientID: "app", SID: "1", Route: "other"},
+	} {
+		if all := r.pages(s, q, 10); len(all) != 0 {
+			t.Errorf("%s: got %d sessions", what, len(all))
 		}
-		r.pass(2 * time.Hour)
-		if got := subjects(r.pages(s, Selection{}, 10)); len(got) != 0 {
-			t.Errorf("after the idling timeout: got %q", got)
-		}
-	})
+	}
+	if err := s.End(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if got := subjects(r.pages(s, Selection{}, 10)); !slices.Equal(got, []string{"jane"}) {
+		t.Errorf("after a logout: got %q", got)
+	}
+	r.pass(2 * time.Hour)
+	if got := subjects(r.pages(s, Selection{}, 10)); len(got) != 0 {
+		t.Errorf("after the idling timeout: got %q", got)
+	}
 }
 
 // A rotated session is listed once, under its new ID, with its former login time. A refresh with another sid changes what is listed.
-func TestListFollowsRotationAndRefresh(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(timeouts{rolling: time.Hour})
-		start := r.clock.now()
-		id := r.start(s, nil, of("john", "1"))
-		r.pass(50 * time.Minute)
-		id = r.open(s, id).ID
-		for _, q := range []Selection{{}, {Issuer: john().Issuer, ClientID: "app", SID: "1"}} {
-			if all := r.pages(s, q, 10); len(all) != 1 || all[0].Created.Sub(start).Abs() > 5*time.Second {
-				t.Errorf("after a rotation, by %+v: got %+v", q, all)
+func TestListFollowsRotationAndRefresh(t *testing.T) { onBoth(t, listFollowsRotationAndRefresh) }
+
+func listFollowsRotationAndRefresh(r *rig) {
+	t := r.T
+	s := r.sessions(timeouts{rolling: time.Hour})
+	start := r.clock.now()
+	id := r.start(s, nil, of("john", "1"))
+	r.pass(50 * time.Minute)
+	id = r.open(s, id).ID
+	for _, q := range []Selection{{}, {Issuer: john().Issuer, ClientID: "app", SID: "1"}} {
+		if all := r.pages(s, q, 10); len(all) != 1 || all[0].Created.Sub(start).Abs() > 5*time.Second {
+			t.Errorf("after a rotation, by %+v: got %+v", q, all)
+		}
+	}
+	_, err := s.Update(t.Context(), id, func(_ context.Context, current *Session) (*Session, error) {
+		l := current.Login
+		l.SID = "2"
+		return current.With(l), nil
+	}, noDiscard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sid, expected := range map[string]int{"1": 0, "2": 1} {
+		for _, q := range []Selection{{SID: sid}, {Issuer: john().Issuer, ClientID: "app", SID: sid}} {
+			if all := r.pages(s, q, 10); len(all) != expected {
+				t.Errorf("after a refresh, by %+v: %d sessions, expected %d", q, len(all), expected)
 			}
 		}
-		_, err := s.Update(t.Context(), id, func(_ context.Context, current *Session) (*Session, error) {
-			l := current.Login
-			l.SID = "2"
-			return current.With(l), nil
-		}, noDiscard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for sid, expected := range map[string]int{"1": 0, "2": 1} {
-			for _, q := range []Selection{{SID: sid}, {Issuer: john().Issuer, ClientID: "app", SID: sid}} {
-				if all := r.pages(s, q, 10); len(all) != expected {
-					t.Errorf("after a refresh, by %+v: %d sessions, expected %d", q, len(all), expected)
-				}
-			}
-		}
-		if n, err := bySID(s, t.Context(), john().Issuer, "app", "1"); n != 0 || err != nil {
-			t.Errorf("a logout of the former sid ended %d, %v", n, err)
-		}
-		if n, err := bySID(s, t.Context(), john().Issuer, "app", "2"); n != 1 || err != nil {
-			t.Errorf("a logout of the new sid ended %d, %v", n, err)
-		}
-	})
+	}
+	if n, err := bySID(s, t.Context(), john().Issuer, "app", "1"); n != 0 || err != nil {
+		t.Errorf("a logout of the former sid ended %d, %v", n, err)
+	}
+	if n, err := bySID(s, t.Context(), john().Issuer, "app", "2"); n != 1 || err != nil {
+		t.Errorf("a logout of the new sid ended %d, %v", n, err)
+	}
 }
 
 // Pages list each session that lives all the time, while others begin and end.
-func TestListInPages(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(usual)
-		var stay []string
-		var leave []ID
-		for n := range 60 {
-			name := fmt.Sprintf("stays-%02d", n)
-			stay = append(stay, name)
-			r.start(s, nil, of(name, name))
-			leave = append(leave, r.start(s, nil, of("leaves", "leaves")))
+func TestListInPages(t *testing.T) { onBoth(t, listInPages) }
+
+func listInPages(r *rig) {
+	t := r.T
+	s := r.sessions(usual)
+	var stay []string
+	var leave []ID
+	for n := range 60 {
+		name := fmt.Sprintf("stays-%02d", n)
+		stay = append(stay, name)
+		r.start(s, nil, of(name, name))
+		leave = append(leave, r.start(s, nil, of("leaves", "leaves")))
+	}
+	var all []Listed
+	pages := 0
+	for page := ""; pages == 0 || page != ""; pages++ {
+		found, next, err := s.List(t.Context(), Selection{}, page, 10)
+		if err != nil {
+			t.Fatal(err)
 		}
-		var all []Listed
-		pages := 0
-		for page := ""; pages == 0 || page != ""; pages++ {
-			found, next, err := s.List(t.Context(), Selection{}, page, 10)
-			if err != nil {
+		all, page = append(all, found...), next
+		r.start(s, nil, of("comes", "comes"))
+		if pages < len(leave) {
+			if err := s.End(t.Context(), leave[pages]); err != nil {
 				t.Fatal(err)
 			}
-			all, page = append(all, found...), next
-			r.start(s, nil, of("comes", "comes"))
-			if pages < len(leave) {
-				if err := s.End(t.Context(), leave[pages]); err != nil {
-					t.Fatal(err)
-				}
-			}
 		}
-		listed := slices.DeleteFunc(subjects(all), func(name string) bool { return !strings.HasPrefix(name, "stays") })
-		if !slices.Equal(listed, stay) {
-			t.Errorf("listed %q, expected %q", listed, stay)
+	}
+	listed := slices.DeleteFunc(subjects(all), func(name string) bool { return !strings.HasPrefix(name, "stays") })
+	if !slices.Equal(listed, stay) {
+		t.Errorf("listed %q, expected %q", listed, stay)
+	}
+	if pages < 3 {
+		t.Errorf("%d pages, expected more", pages)
+	}
+	unknown := []string{"x", "-1", "1-2", "18446744073709551616"}
+	if r.server != nil {
+		unknown = append(unknown, "5", "0-x-", "99-0-", "0-0-000000000000")
+	}
+	for _, page := range unknown {
+		if _, _, err := s.List(t.Context(), Selection{}, page, 10); !errors.Is(err, ErrPage) {
+			t.Errorf("page %q: got %v, expected %v", page, err, ErrPage)
 		}
-		if pages < 3 {
-			t.Errorf("%d pages, expected more", pages)
-		}
-		unknown := []string{"x", "-1", "1-2", "18446744073709551616"}
-		if r.server != nil {
-			unknown = append(unknown, "5", "0-x-", "99-0-", "0-0-000000000000")
-		}
-		for _, page := range unknown {
-			if _, _, err := s.List(t.Context(), Selection{}, page, 10); !errors.Is(err, ErrPage) {
-				t.Errorf("page %q: got %v, expected %v", page, err, ErrPage)
-			}
-		}
-		q := Selection{Issuer: john().Issuer, ClientID: "app", SID: "comes"}
-		if _, _, err := s.List(t.Context(), q, "0", 10); !errors.Is(err, ErrPage) {
-			t.Errorf("a second page of the index: got %v, expected %v", err, ErrPage)
-		}
-	})
+	}
+	q := Selection{Issuer: john().Issuer, ClientID: "app", SID: "comes"}
+	if _, _, err := s.List(t.Context(), q, "0", 10); !errors.Is(err, ErrPage) {
+		t.Errorf("a second page of the index: got %v, expected %v", err, ErrPage)
+	}
 }
 
 // After a restart of Redis the cursor of a page means nothing.

@@ -87,54 +87,56 @@ func TestSelectionsThatDontEnd(t *testing.T) {
 }
 
 // A logout token ends only logins that began until its iat, so one that is sent twice ends no later login.
-func TestALogoutTokenEndsNoLaterLogin(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(usual)
-		now := r.second()
-		token := Logout{Issuer: john().Issuer, ClientID: "app", Subject: "john", Issued: now}
-		before, same, after := r.start(s, nil, began(now.Add(-time.Second), "1")), r.start(s, nil, began(now, "2")),
-			r.start(s, nil, began(now.Add(time.Second), "3"))
-		for n, expected := range []int{2, 0} {
-			if got, err := s.EndLogins(t.Context(), token); got != expected || err != nil {
-				t.Errorf("time %d: ended %d, %v, expected %d", n+1, got, err, expected)
-			}
-		}
-		r.gone(s, before)
-		r.gone(s, same)
-		r.open(s, after)
+func TestALogoutTokenEndsNoLaterLogin(t *testing.T) { onBoth(t, aLogoutTokenEndsNoLaterLogin) }
 
-		// of two marks the later one counts, in either order
-		token.Issued = now.Add(-time.Hour)
-		if n, err := s.EndLogins(t.Context(), token); n != 0 || err != nil {
-			t.Errorf("an older token: ended %d, %v", n, err)
+func aLogoutTokenEndsNoLaterLogin(r *rig) {
+	t := r.T
+	s := r.sessions(usual)
+	now := r.second()
+	token := Logout{Issuer: john().Issuer, ClientID: "app", Subject: "john", Issued: now}
+	before, same, after := r.start(s, nil, began(now.Add(-time.Second), "1")), r.start(s, nil, began(now, "2")),
+		r.start(s, nil, began(now.Add(time.Second), "3"))
+	for n, expected := range []int{2, 0} {
+		if got, err := s.EndLogins(t.Context(), token); got != expected || err != nil {
+			t.Errorf("time %d: ended %d, %v, expected %d", n+1, got, err, expected)
 		}
-		r.refused(s, began(now, "4"), "after an older token")
-		token.Issued = now.Add(time.Minute)
-		if n, err := s.EndLogins(t.Context(), token); n != 1 || err != nil {
-			t.Errorf("a later token: ended %d, %v", n, err)
-		}
-		r.refused(s, began(now.Add(time.Minute), "4"), "after a later token")
-	})
+	}
+	r.gone(s, before)
+	r.gone(s, same)
+	r.open(s, after)
+
+	// of two marks the later one counts, in either order
+	token.Issued = now.Add(-time.Hour)
+	if n, err := s.EndLogins(t.Context(), token); n != 0 || err != nil {
+		t.Errorf("an older token: ended %d, %v", n, err)
+	}
+	r.refused(s, began(now, "4"), "after an older token")
+	token.Issued = now.Add(time.Minute)
+	if n, err := s.EndLogins(t.Context(), token); n != 1 || err != nil {
+		t.Errorf("a later token: ended %d, %v", n, err)
+	}
+	r.refused(s, began(now.Add(time.Minute), "4"), "after a later token")
 }
 
 // A logout token with a sid and a sub ends the logins of the sid, and those of the sub that have no sid.
-func TestALogoutOfSIDAndSubject(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(usual)
-		now := r.second()
-		named, without, another := r.start(s, nil, began(now, "1")), r.start(s, nil, began(now, "")), r.start(s, nil, began(now, "2"))
-		later := r.start(s, nil, began(now.Add(time.Second), ""))
-		n, err := s.EndLogins(t.Context(), Logout{Issuer: john().Issuer, ClientID: "app", SID: "1", Subject: "john", Issued: now})
-		if n != 2 || err != nil {
-			t.Errorf("ended %d, %v, expected 2", n, err)
-		}
-		r.gone(s, named)
-		r.gone(s, without)
-		r.open(s, another)
-		r.open(s, later)
-		r.refused(s, began(now, ""), "a login without sid that is under way")
-		r.open(s, r.start(s, nil, began(now, "3")))
-	})
+func TestALogoutOfSIDAndSubject(t *testing.T) { onBoth(t, aLogoutOfSIDAndSubject) }
+
+func aLogoutOfSIDAndSubject(r *rig) {
+	t := r.T
+	s := r.sessions(usual)
+	now := r.second()
+	named, without, another := r.start(s, nil, began(now, "1")), r.start(s, nil, began(now, "")), r.start(s, nil, began(now, "2"))
+	later := r.start(s, nil, began(now.Add(time.Second), ""))
+	n, err := s.EndLogins(t.Context(), Logout{Issuer: john().Issuer, ClientID: "app", SID: "1", Subject: "john", Issued: now})
+	if n != 2 || err != nil {
+		t.Errorf("ended %d, %v, expected 2", n, err)
+	}
+	r.gone(s, named)
+	r.gone(s, without)
+	r.open(s, another)
+	r.open(s, later)
+	r.refused(s, began(now, ""), "a login without sid that is under way")
+	r.open(s, r.start(s, nil, began(now, "3")))
 }
 
 // A sid that the provider has ended begins no login as long as the mark lives: 15 minutes. Another sid does.

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxInMemory = 100_000 // sessions: about 1 GB if each has three tokens
+	maxInMemory = 100_000 // sessions: 700 MB if each has 5 KB of tokens and claims
 	maxLeases   = 250_000 // further ones are refused: evicting a lease would let a one-time secret be used twice
 	maxMarks    = 250_000 // further ones are refused: evicting a mark could let a login survive its logout
 	sweepEvery  = 30 * time.Second

@@ -114,35 +114,36 @@ func (r *rig) prepare(s *Sessions, c change, l Login) (id ID) {
 
 // TestEveryOrder runs each logout before and after each step of a login, a rotation and a refresh: none survives that should have ended,
 // and none ends that should live.
-func TestEveryOrder(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, other := r.sessions(timeouts{rolling: 4 * time.Hour}), r.sessions(timeouts{rolling: 4 * time.Hour})
-		now := r.second()
-		for _, c := range changes {
-			for _, step := range append([]string{"after"}, c.steps...) {
-				for n := range endings(Login{}, now) {
-					l := unique(now, fmt.Sprint(c.name, step, n))
-					e := endings(l, now)[n]
-					what := fmt.Sprintf("%s, %s: before %s", c.name, e.name, step)
-					id, ran := r.prepare(s, c, l), false
-					end := func() {
-						ran = true
-						if _, err := e.run(other, t.Context()); err != nil {
-							t.Errorf("%s: %v", what, err)
-						}
+func TestEveryOrder(t *testing.T) { onBoth(t, everyOrder) }
+
+func everyOrder(r *rig) {
+	t := r.T
+	s, other := r.sessions(timeouts{rolling: 4 * time.Hour}), r.sessions(timeouts{rolling: 4 * time.Hour})
+	now := r.second()
+	for _, c := range changes {
+		for _, step := range append([]string{"after"}, c.steps...) {
+			for n := range endings(Login{}, now) {
+				l := unique(now, fmt.Sprint(c.name, step, n))
+				e := endings(l, now)[n]
+				what := fmt.Sprintf("%s, %s: before %s", c.name, e.name, step)
+				id, ran := r.prepare(s, c, l), false
+				end := func() {
+					ran = true
+					if _, err := e.run(other, t.Context()); err != nil {
+						t.Errorf("%s: %v", what, err)
 					}
-					id = c.run(r, hook(s, step, end), l, id)
-					if step == "after" {
-						end()
-					}
-					if !ran {
-						t.Errorf("%s: the step wasn't reached", what)
-					}
-					r.lives(other, what, l, []ID{id}, !e.ends)
 				}
+				id = c.run(r, hook(s, step, end), l, id)
+				if step == "after" {
+					end()
+				}
+				if !ran {
+					t.Errorf("%s: the step wasn't reached", what)
+				}
+				r.lives(other, what, l, []ID{id}, !e.ends)
 			}
 		}
-	})
+	}
 }
 
 // lives expects that all sessions of a login live, or that all have ended: in the store, in the index and in the list.

@@ -159,9 +159,6 @@ func (r *redisStore) swap(ctx context.Context, old, next *entry) error {
 		touched = cached.touched.Load()
 	}
 	r.cache(e, touched)
-	if e.session == nil {
-		r.dropNote(ctx, digest)
-	}
 	if old != nil && old.session != nil {
 		r.unindex(ctx, digest, old.session, loginOf(e))
 	}
@@ -178,19 +175,38 @@ func loginOf(e *entry) *Login {
 
 func (r *redisStore) drop(ctx context.Context, old *entry) error {
 	name, digest := r.record(old.id), old.id.digest()
-	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(dropScript.Run(ctx, c, r.keysOf(digest), old.record, r.channel(), digest))
+	err := r.mustDelete(ctx, name, func(ctx context.Context, c goredis.Cmdable) *goredis.Cmd {
+		return dropScript.Run(ctx, c, r.keysOf(digest), old.record, r.channel(), digest)
 	})
 	r.changed(digest)
 	if err != nil {
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
-	r.dropNote(ctx, digest)
 	if old.session != nil {
 		r.unindex(ctx, digest, old.session, nil)
 	}
 	return nil
+}
+
+// mustDelete runs a script that deletes what name has, as dropScript does, until that is acknowledged. A run may find that an earlier one
+// has deleted it already, without an acknowledgement. If it was gone before the first run, mustDelete returns ErrChanged, and that is
+// acknowledged as well: the request that has deleted it may still be waiting.
+func (r *redisStore) mustDelete(ctx context.Context, name string, run func(context.Context, goredis.Cmdable) *goredis.Cmd) error {
+	runs, gone := 0, false
+	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		runs++
+		n, err := run(ctx, c).Int()
+		gone = gone || runs == 1 && n < 0
+		if err == nil && n == 0 {
+			return ErrChanged
+		}
+		return err
+	})
+	if err == nil && gone {
+		return ErrChanged
+	}
+	return err
 }
 
 func recordOf(e *entry) string {

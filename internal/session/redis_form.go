@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // The uses of the keyring for notes and forms. Both are salted with the ID of the session, as its record is.
@@ -18,9 +21,9 @@ func (r *redisStore) formOf(id ID) string { return r.key("f:", id.digest()) }
 
 func (r *redisStore) keepNotes() { r.notes.Store(true) }
 
-// keepNote stores the note of a session whose record was stored or touched, for as long as the record and noteLife. If the record has
-// changed meanwhile it removes the note again: a logout may have removed an earlier one just before. No request depends on a note, so
-// keepNote returns no error.
+// keepNote stores the note of a session whose record was stored or touched, for as long as the record and noteLife, unless the record has
+// changed meanwhile: the scripts that end a session delete the note with the record. No request depends on a note, so keepNote returns no
+// error and waits for no replica.
 func (r *redisStore) keepNote(ctx context.Context, e *entry, now time.Time) {
 	ttl := e.ttl(&r.timeouts, now)
 	if !r.notes.Load() || e.session == nil || ttl <= 0 { // a record without an end never times out
@@ -30,21 +33,11 @@ func (r *redisStore) keepNote(ctx context.Context, e *entry, now time.Time) {
 	l.Identity = nil // no token and no claim
 	sealed, err := r.keyring.SealJSON(noteUse, name, string(e.id[:]), l)
 	if err == nil {
-		err = r.client.Set(ctx, name, sealed, ttl+noteLife).Err()
-	}
-	if record, errNow := r.client.Get(ctx, r.record(e.id)).Result(); errNow != nil || record != e.record {
-		r.dropNote(ctx, e.id.digest())
+		keys := []string{r.record(e.id), name}
+		err = noteScript.Run(ctx, r.client, keys, e.record, sealed, milliseconds(ttl+noteLife)).Err()
 	}
 	if err != nil {
 		r.log.Debug("the note of a session could not be stored", "error", err)
-	}
-}
-
-// dropNote removes the note of an ID whose session was ended or has another ID. An error doesn't matter: a mark ends the note too, and the
-// form of its user is only sent if the same user logs in and wants that.
-func (r *redisStore) dropNote(ctx context.Context, digest string) {
-	if r.notes.Load() {
-		r.client.Del(ctx, r.key("n:", digest))
 	}
 }
 
@@ -57,8 +50,12 @@ func (r *redisStore) note(ctx context.Context, id ID) (*Login, error) {
 	return openValue[Login](r, noteUse, name, id, sealed)
 }
 
+// forgetNote is acknowledged even if there is no note: WAIT covers all that the master has written before.
 func (r *redisStore) forgetNote(ctx context.Context, id ID) error {
-	return storeError(r.client.Del(ctx, r.noteOf(id)).Err())
+	name := r.noteOf(id)
+	return storeError(r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		return c.Del(ctx, name).Err()
+	}))
 }
 
 func (r *redisStore) addForm(ctx context.Context, id ID, f *Form) error {
@@ -67,10 +64,9 @@ func (r *redisStore) addForm(ctx context.Context, id ID, f *Form) error {
 	if err != nil {
 		return err
 	}
-	added, err := r.client.SetNX(ctx, name, sealed, formLife).Result()
-	if err == nil && !added {
-		return ErrChanged
-	}
+	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		return changed(leaseScript.Run(ctx, c, []string{name}, sealed, milliseconds(formLife)))
+	})
 	return storeError(err)
 }
 
@@ -83,11 +79,20 @@ func (r *redisStore) form(ctx context.Context, id ID) (*Form, error) {
 	return openValue[Form](r, formUse, name, id, sealed)
 }
 
-// takeForm loses the form if Redis has deleted it and the answer didn't arrive: a form that may not have been sent is better than one that
-// is sent twice.
+// takeForm loses the form if Redis has deleted it and the answer didn't arrive, or if that isn't acknowledged: a form that may not have been
+// sent is better than one that is sent twice.
 func (r *redisStore) takeForm(ctx context.Context, id ID) (*Form, error) {
-	name := r.formOf(id)
-	sealed, err := r.client.GetDel(ctx, name).Result()
+	name, sealed := r.formOf(id), ""
+	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		found, err := c.GetDel(ctx, name).Result()
+		switch {
+		case sealed == "":
+			sealed = found
+		case errors.Is(err, goredis.Nil): // an earlier run has deleted it
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		return nil, storeError(err)
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,7 +102,7 @@ func (r *redisStore) prune(ctx context.Context, index string, members []string) 
 // unindex removes a session that has ended, or whose keys have changed, from the indexes of its keys but those of except. On an error a
 // later login removes it.
 func (r *redisStore) unindex(ctx context.Context, digest string, s *Session, except *Login) {
-	still := map[indexKey]bool{}
+	still, pipe := map[indexKey]bool{}, r.client.Pipeline()
 	if except != nil {
 		except.eachIndexKey(func(key indexKey) { still[key] = true })
 	}
@@ -110,9 +111,10 @@ func (r *redisStore) unindex(ctx context.Context, digest string, s *Session, exc
 			return
 		}
 		for _, index := range r.indexNames(key) {
-			r.client.ZRem(ctx, index, memberOf(digest, s))
+			pipe.ZRem(ctx, index, memberOf(digest, s))
 		}
 	})
+	pipe.Exec(ctx)
 }
 
 // mark writes the mark under all secrets: a replica that has only the older ones reads it, too.
@@ -154,17 +156,19 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 		if err != nil {
 			return removed, storeError(err)
 		}
-		for _, text := range members {
-			m := parseMember(text)
-			if !by.ends(&Login{Began: time.Unix(m.began, 0)}) {
-				continue
+		members = slices.DeleteFunc(members, func(text string) bool {
+			return !by.ends(&Login{Began: time.Unix(parseMember(text).began, 0)})
+		})
+		n, err := endEach(ctx, members, func(ctx context.Context, text string) (int, error) {
+			n, err := r.dropDigest(ctx, parseMember(text).digest)
+			if err == nil {
+				r.client.ZRem(ctx, index, text) // on an error a later login removes it
 			}
-			n, err := r.dropDigest(ctx, m.digest)
-			if err != nil {
-				return removed, err
-			}
-			removed += n
-			r.client.ZRem(ctx, index, text) // on an error a later login removes it
+			return n, err
+		})
+		removed += n
+		if err != nil {
+			return removed, err
 		}
 	}
 	return removed, nil
@@ -173,11 +177,11 @@ func (r *redisStore) remove(ctx context.Context, key indexKey, by mark) (removed
 // dropDigest deletes all that is stored under the digest of an ID, until it is acknowledged. It returns 1 if that was a session.
 func (r *redisStore) dropDigest(ctx context.Context, digest string) (n int, err error) {
 	record := r.key("s:", digest)
-	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) (err error) {
-		n, err = endScript.Run(ctx, c, r.keysOf(digest), r.channel(), digest).Int()
+	err = r.client.MustWrite(ctx, record, func(ctx context.Context, c goredis.Cmdable) error {
+		found, err := endScript.Run(ctx, c, r.keysOf(digest), r.channel(), digest).Int()
+		n = max(n, found) // a second run finds nothing
 		return err
 	})
-	r.dropNote(ctx, digest)
 	r.changed(digest)
 	return n, storeError(err)
 }

@@ -10,9 +10,9 @@ import (
 
 // The copy of a remembered session has the key r:{digest}, beside its record. A pointer has the key p:{digest of the remember ID}.
 
-// keysOf returns the keys of a session: its record, its details, and the copy of a remembered session.
+// keysOf returns the keys of a session: its record, its details, the copy of a remembered session, and its note.
 func (r *redisStore) keysOf(digest string) []string {
-	return []string{r.key("s:", digest), r.key("d:", digest), r.key("r:", digest)}
+	return []string{r.key("s:", digest), r.key("d:", digest), r.key("r:", digest), r.key("n:", digest)}
 }
 
 // copyOf returns the copy of an entry whose session is remembered, sealed under its own name, and its life; "" for any other entry.
@@ -56,15 +56,14 @@ func (r *redisStore) supersede(ctx context.Context, old, next *entry) (err error
 	}
 	digest := old.id.digest()
 	keys := r.keysOf(digest)
-	err = r.client.MustWrite(ctx, keys[0], func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(supersedeScript.Run(ctx, c, keys, old.record, record, ttl, r.channel(), digest))
+	err = r.mustDelete(ctx, keys[0], func(ctx context.Context, c goredis.Cmdable) *goredis.Cmd {
+		return supersedeScript.Run(ctx, c, keys, old.record, record, ttl, r.channel(), digest)
 	})
 	r.changed(digest)
 	if err != nil {
 		return storeError(err)
 	}
 	r.decoded.Invalidate(old.id)
-	r.dropNote(ctx, digest)
 	r.unindex(ctx, digest, old.session, nil)
 	return nil
 }

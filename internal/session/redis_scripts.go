@@ -34,16 +34,16 @@ if ARGV[2] ~= '' then
 end
 return record`)
 
-// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details, 3 the copy. ARGV: 1 the old record, empty if there
-// was none, 2 the new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the channel,
-// 6 the digest, 7 the new copy, empty for none. A new life ends the details and the copy: it is that of a successor.
+// swapScript replaces a record if it is unchanged. KEYS: 1 the record, 2 the details, 3 the copy, 4 the note. ARGV: 1 the old record, empty
+// if there was none, 2 the new record, 3 its life in ms, empty to keep the old one's, 4 the new details, empty to keep the old ones, 5 the
+// channel, 6 the digest, 7 the new copy, empty for none. A new life ends the details, the copy and the note: it is that of a successor.
 var swapScript = redis.NewScript(`
 local now = redis.call('GET', KEYS[1]) or ''
 if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
 redis.pcall('PUBLISH', ARGV[5], ARGV[6])
 if ARGV[3] ~= '' then
 	redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-	redis.call('DEL', KEYS[2], KEYS[3])
+	redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 	return 1
 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
@@ -51,32 +51,43 @@ if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'XX', 'KEEPTTL') end
 if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HSET', KEYS[2], 'l', ARGV[4]) end
 return 1`)
 
-// dropScript deletes a record if it is unchanged, the details and the copy. It also returns 0 if the record is gone: its own first run may
-// have deleted it, or another request. A caller finds out by reading it again. KEYS: 1 the record, 2 the details, 3 the copy. ARGV: 1 the
+// dropScript deletes a record if it is unchanged, the details, the copy and the note. It returns 0 if the record has changed, and -1 if it
+// is gone: an earlier run may have deleted it, or another request. KEYS: 1 the record, 2 the details, 3 the copy, 4 the note. ARGV: 1 the
 // old record, 2 the channel, 3 the digest.
 var dropScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local now = redis.call('GET', KEYS[1])
+if now ~= ARGV[1] then return now and 0 or -1 end
 redis.pcall('PUBLISH', ARGV[2], ARGV[3])
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 return 1`)
 
-// supersedeScript replaces the copy of a remembered session, if it is unchanged, and the session with a successor. KEYS: 1 the record,
-// 2 the details, 3 the copy. ARGV: 1 the old copy, 2 the successor, empty for none, 3 its life in ms, 4 the channel, 5 the digest.
+// supersedeScript replaces the copy of a remembered session, if it is unchanged, and the session with a successor. It returns what
+// dropScript does. KEYS: 1 the record, 2 the details, 3 the copy, 4 the note. ARGV: 1 the old copy, 2 the successor, empty for none, 3 its
+// life in ms, 4 the channel, 5 the digest.
 var supersedeScript = redis.NewScript(`
-if redis.call('GET', KEYS[3]) ~= ARGV[1] then
-	return ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[2] and 1 or 0
+local now = redis.call('GET', KEYS[3])
+if now ~= ARGV[1] then
+	if ARGV[2] ~= '' then return redis.call('GET', KEYS[1]) == ARGV[2] and 1 or 0 end
+	return now and 0 or -1
 end
 redis.pcall('PUBLISH', ARGV[4], ARGV[5])
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`)
 
-// endScript deletes a record, whatever it is, the details and the copy. It returns 1 if it was a session: only those have details. KEYS:
-// 1 the record, 2 the details, 3 the copy. ARGV: 1 the channel, 2 the digest.
+// endScript deletes a record, whatever it is, the details, the copy and the note. It returns 1 if it was a session: only those have
+// details. KEYS: 1 the record, 2 the details, 3 the copy, 4 the note. ARGV: 1 the channel, 2 the digest.
 var endScript = redis.NewScript(`
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
-redis.call('DEL', KEYS[1], KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
 return redis.call('DEL', KEYS[2])`)
+
+// noteScript stores the note of a session whose record is unchanged. KEYS: 1 the record, 2 the note. ARGV: 1 the record, 2 the note, 3 its
+// life in ms.
+var noteScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return 1`)
 
 // indexScript adds a member to an index, which is a sorted set of sessions by the latest time at which they end. It also removes the
 // members that have ended, and lets the index expire with its last member. It returns up to 20 random members, of which some may have no
@@ -102,7 +113,8 @@ if now >= tonumber(ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) 
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
-// leaseScript takes a free lease, or renews the holder's own. KEYS: the lease. ARGV: 1 the holder, 2 the life in ms.
+// leaseScript takes a free lease, or renews the holder's own. It also stores a form, which is its own holder. KEYS: the lease. ARGV: 1 the
+// holder, 2 the life in ms.
 var leaseScript = redis.NewScript(`
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

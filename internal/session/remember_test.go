@@ -76,29 +76,30 @@ func TestResume(t *testing.T) {
 }
 
 // Of concurrent requests on two replicas all get the same session.
-func TestResumeOnce(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		replicas := []*Sessions{r.sessions(remembers), r.sessions(remembers)}
-		_, remember := r.remembered(replicas[0])
-		r.pass(time.Hour)
-		var wait sync.WaitGroup
-		ids := make([]ID, 20)
-		for n := range ids {
-			wait.Go(func() {
-				if opened, err := replicas[n%2].Resume(t.Context(), remember, anySession); err != nil {
-					t.Error(err)
-				} else {
-					ids[n] = opened.ID
-				}
-			})
-		}
-		wait.Wait()
-		for _, id := range ids {
-			if id != ids[0] {
-				t.Fatal("two requests got two sessions")
+func TestResumeOnce(t *testing.T) { onBoth(t, resumeOnce) }
+
+func resumeOnce(r *rig) {
+	t := r.T
+	replicas := []*Sessions{r.sessions(remembers), r.sessions(remembers)}
+	_, remember := r.remembered(replicas[0])
+	r.pass(time.Hour)
+	var wait sync.WaitGroup
+	ids := make([]ID, 20)
+	for n := range ids {
+		wait.Go(func() {
+			if opened, err := replicas[n%2].Resume(t.Context(), remember, anySession); err != nil {
+				t.Error(err)
+			} else {
+				ids[n] = opened.ID
 			}
+		})
+	}
+	wait.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatal("two requests got two sessions")
 		}
-	})
+	}
 }
 
 // A session is remembered until the rolling timeout of the last ID, and not after the absolute one, however often it is resumed.
@@ -179,65 +180,70 @@ func TestEveryLogoutEndsRememberedSessions(t *testing.T) {
 }
 
 // A logout that arrives while a session is being resumed ends it, whatever comes first.
-func TestLogoutWhileResuming(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s := r.sessions(remembers)
-		_, remember := r.remembered(s)
-		r.pass(time.Hour)
-		_, err := s.Resume(t.Context(), remember, func(*Session) error { // between the read and the first write
-			_, err := bySubject(s, t.Context(), john().Issuer, "app", john().Subject)
-			return err
-		})
-		if !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v, expected %v", err, ErrNotFound)
-		}
-		r.forgotten(s, remember)
+func TestLogoutWhileResuming(t *testing.T) { onBoth(t, logoutWhileResuming) }
+
+func logoutWhileResuming(r *rig) {
+	t := r.T
+	s := r.sessions(remembers)
+	_, remember := r.remembered(s)
+	r.pass(time.Hour)
+	_, err := s.Resume(t.Context(), remember, func(*Session) error { // between the read and the first write
+		_, err := bySubject(s, t.Context(), john().Issuer, "app", john().Subject)
+		return err
 	})
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, expected %v", err, ErrNotFound)
+	}
+	r.forgotten(s, remember)
 }
 
 // Who may not use a session doesn't use up its remember ID, nor end it.
-func TestResumeRefused(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, refused := r.sessions(remembers), errors.New("refused")
-		_, remember := r.remembered(s)
-		r.pass(time.Hour)
-		if _, err := s.Resume(t.Context(), remember, func(*Session) error { return refused }); !errors.Is(err, refused) {
-			t.Errorf("got %v", err)
-		}
-		if ended, err := s.EndRemembered(t.Context(), remember, func(*Login) bool { return false }); ended != nil || err != nil {
-			t.Errorf("ended %v, %v", ended, err)
-		}
-		r.resume(s, remember)
-		if _, err := s.Resume(t.Context(), remember, func(*Session) error { return refused }); !errors.Is(err, refused) {
-			t.Errorf("a second request: got %v", err)
-		}
-	})
+func TestResumeRefused(t *testing.T) { onBoth(t, resumeRefused) }
+
+func resumeRefused(r *rig) {
+	t := r.T
+	s, refused := r.sessions(remembers), errors.New("refused")
+	_, remember := r.remembered(s)
+	r.pass(time.Hour)
+	if _, err := s.Resume(t.Context(), remember, func(*Session) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+	if ended, err := s.EndRemembered(t.Context(), remember, func(*Login) bool { return false }); ended != nil || err != nil {
+		t.Errorf("ended %v, %v", ended, err)
+	}
+	r.resume(s, remember)
+	if _, err := s.Resume(t.Context(), remember, func(*Session) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("a second request: got %v", err)
+	}
 }
 
 // A refresh and a rotation reach a remembered session: it is resumed with the last tokens, by the same remember ID.
 func TestRememberedAfterRefreshAndRotation(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, i := r.sessions(remembers), &issuer{clock: r.clock}
-		id := r.start(s, nil, i.login())
-		remember := r.open(s, id).Session.Remember
-		for range 5 {
-			r.pass(10 * time.Minute)
-			r.open(s, id)
-		}
-		rotated := r.open(s, id)
-		if !rotated.Rotated || rotated.Session.Remember != remember {
-			t.Fatalf("rotated: %v", rotated.Rotated)
-		}
-		refreshed, err := s.Update(t.Context(), rotated.ID, i.refresh, noDiscard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.pass(2 * time.Hour)
-		r.gone(s, rotated.ID)
-		if got := r.resume(s, remember).Session; !got.sameTokens(refreshed) {
-			t.Error("resumed with former tokens")
-		}
-	})
+	onBoth(t, rememberedAfterRefreshAndRotation)
+}
+
+func rememberedAfterRefreshAndRotation(r *rig) {
+	t := r.T
+	s, i := r.sessions(remembers), &issuer{clock: r.clock}
+	id := r.start(s, nil, i.login())
+	remember := r.open(s, id).Session.Remember
+	for range 5 {
+		r.pass(10 * time.Minute)
+		r.open(s, id)
+	}
+	rotated := r.open(s, id)
+	if !rotated.Rotated || rotated.Session.Remember != remember {
+		t.Fatalf("rotated: %v", rotated.Rotated)
+	}
+	refreshed, err := s.Update(t.Context(), rotated.ID, i.refresh, noDiscard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * time.Hour)
+	r.gone(s, rotated.ID)
+	if got := r.resume(s, remember).Session; !got.sameTokens(refreshed) {
+		t.Error("resumed with former tokens")
+	}
 }
 
 // A cutStore loses the answer of a write, or doesn't get as far as that.

@@ -21,7 +21,8 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.L
 type rig struct {
 	*testing.T
 	clock  *clock
-	server *redistest.Server // nil for memory
+	server *redistest.Server // nil for memory, and for several servers
+	shape  *shape            // of several servers, or nil
 	memory *memoryStore
 	log    *syncBuffer
 }
@@ -50,6 +51,8 @@ func (r *rig) sessions(t timeouts) *Sessions {
 	}
 	if r.server != nil {
 		c.Storage, c.Redis = "redis", r.server.Settings()
+	} else if r.shape != nil {
+		c.Storage, c.Redis = "redis", r.shape.settings
 	} else if r.memory != nil {
 		return newSessions(r.memory, t, r.clock.now, log)
 	}
@@ -67,6 +70,11 @@ func (r *rig) pass(d time.Duration) {
 	r.Helper()
 	if r.server != nil {
 		r.server.Pass(r, d)
+	}
+	if r.shape != nil {
+		for _, master := range r.shape.masters {
+			master.Pass(r, d)
+		}
 	}
 	r.clock.offset.Add(int64(d))
 }

@@ -20,6 +20,7 @@ type Sessions struct {
 	log      *slog.Logger
 	timing   timing
 	cookies  *CookieSessions // with storage cookie; the store then has only what MarkUsed marks
+	unproven unproven
 
 	mu      sync.Mutex // guards updates and closed
 	updates map[ID]*update

@@ -57,51 +57,55 @@ func refreshed(s *Session) bool {
 }
 
 func TestFiftyRequestsOnTwoReplicasRefreshOnce(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		i, begun := &issuer{clock: r.clock}, make(chan struct{})
-		i.during = func() { <-begun }
-		replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
-		id := r.start(replicas[0], nil, i.login())
-		var wg sync.WaitGroup
-		for n := range 50 {
-			wg.Go(func() {
-				if n == 49 {
-					close(begun)
-				}
-				got, err := replicas[n%2].Update(t.Context(), id, i.refresh, noDiscard)
-				if err != nil || !refreshed(got) {
-					t.Errorf("got %v, %v, expected the refreshed session", got, err)
-				}
-			})
-		}
-		wg.Wait()
-		if n := i.calls.Load(); n != 1 {
-			t.Errorf("%d refreshes, expected 1", n)
-		}
-		for _, s := range replicas {
-			if !refreshed(r.open(s, id).Session) {
-				t.Error("the refreshed session wasn't saved")
-			}
-		}
-	})
+	onBoth(t, fiftyRequestsOnTwoReplicasRefreshOnce)
 }
 
-func TestLogoutDuringARefreshIsNotUndone(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		i := &issuer{clock: r.clock}
-		s, other := r.sessions(usual), r.sessions(usual)
-		id := r.start(s, nil, i.login())
-		i.during = func() {
-			if err := other.End(t.Context(), id); err != nil {
-				t.Error(err)
+func fiftyRequestsOnTwoReplicasRefreshOnce(r *rig) {
+	t := r.T
+	i, begun := &issuer{clock: r.clock}, make(chan struct{})
+	i.during = func() { <-begun }
+	replicas := []*Sessions{r.sessions(usual), r.sessions(usual)}
+	id := r.start(replicas[0], nil, i.login())
+	var wg sync.WaitGroup
+	for n := range 50 {
+		wg.Go(func() {
+			if n == 49 {
+				close(begun)
 			}
+			got, err := replicas[n%2].Update(t.Context(), id, i.refresh, noDiscard)
+			if err != nil || !refreshed(got) {
+				t.Errorf("got %v, %v, expected the refreshed session", got, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := i.calls.Load(); n != 1 {
+		t.Errorf("%d refreshes, expected 1", n)
+	}
+	for _, s := range replicas {
+		if !refreshed(r.open(s, id).Session) {
+			t.Error("the refreshed session wasn't saved")
 		}
-		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !isNotFound(err) {
-			t.Errorf("got %v, expected %v", err, ErrNotFound)
+	}
+}
+
+func TestLogoutDuringARefreshIsNotUndone(t *testing.T) { onBoth(t, logoutDuringARefreshIsNotUndone) }
+
+func logoutDuringARefreshIsNotUndone(r *rig) {
+	t := r.T
+	i := &issuer{clock: r.clock}
+	s, other := r.sessions(usual), r.sessions(usual)
+	id := r.start(s, nil, i.login())
+	i.during = func() {
+		if err := other.End(t.Context(), id); err != nil {
+			t.Error(err)
 		}
-		r.gone(s, id)
-		r.gone(other, id)
-	})
+	}
+	if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !isNotFound(err) {
+		t.Errorf("got %v, expected %v", err, ErrNotFound)
+	}
+	r.gone(s, id)
+	r.gone(other, id)
 }
 
 func TestWhatRefreshSays(t *testing.T) {
@@ -168,32 +172,33 @@ func TestUpdateFollowsARotatedID(t *testing.T) {
 
 // A process that is suspended for longer than its lease lives does not lose the refreshed tokens, although the session was rotated
 // meanwhile.
-func TestARefreshOutlivesItsLease(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, other := r.sessions(usual), r.sessions(usual)
-		i := &issuer{clock: r.clock}
-		id := r.start(s, nil, i.login())
-		var next ID
-		i.during = func() { // the other replica rotates without the lease
-			e, err := other.store.load(t.Context(), id)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			moved, err := other.move(t.Context(), e)
-			if err != nil || moved.id == id {
-				t.Error("not moved", err)
-				return
-			}
-			next = moved.id
+func TestARefreshOutlivesItsLease(t *testing.T) { onBoth(t, aRefreshOutlivesItsLease) }
+
+func aRefreshOutlivesItsLease(r *rig) {
+	t := r.T
+	s, other := r.sessions(usual), r.sessions(usual)
+	i := &issuer{clock: r.clock}
+	id := r.start(s, nil, i.login())
+	var next ID
+	i.during = func() { // the other replica rotates without the lease
+		e, err := other.store.load(t.Context(), id)
+		if err != nil {
+			t.Error(err)
+			return
 		}
-		if got, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil || !refreshed(got) {
-			t.Fatalf("got %v, %v", got, err)
+		moved, err := other.move(t.Context(), e)
+		if err != nil || moved.id == id {
+			t.Error("not moved", err)
+			return
 		}
-		if got := r.open(other, next).Session; !refreshed(got) {
-			t.Error("the refresh is lost")
-		}
-	})
+		next = moved.id
+	}
+	if got, err := s.Update(t.Context(), id, i.refresh, noDiscard); err != nil || !refreshed(got) {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if got := r.open(other, next).Session; !refreshed(got) {
+		t.Error("the refresh is lost")
+	}
 }
 
 // quicker refreshes the session in another replica, whose clock is an hour behind.
@@ -215,21 +220,22 @@ func (r *rig) quicker(other *Sessions, id ID) *Session {
 }
 
 // After a lost lease the refresh that was saved first counts, whatever the clocks of the two replicas say.
-func TestTheFirstAnswerStays(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
-		id := r.start(s, nil, i.login())
-		i.during = func() { r.quicker(other, id) }
-		got, err := s.Update(t.Context(), id, i.refresh, noDiscard)
-		if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
-			t.Fatalf("got %v, %v, expected the session that the other replica saved", got, err)
+func TestTheFirstAnswerStays(t *testing.T) { onBoth(t, theFirstAnswerStays) }
+
+func theFirstAnswerStays(r *rig) {
+	t := r.T
+	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+	id := r.start(s, nil, i.login())
+	i.during = func() { r.quicker(other, id) }
+	got, err := s.Update(t.Context(), id, i.refresh, noDiscard)
+	if err != nil || got.Login.Identity.Tokens.AccessToken != "the other's" {
+		t.Fatalf("got %v, %v, expected the session that the other replica saved", got, err)
+	}
+	for _, s := range []*Sessions{s, other} {
+		if got := r.open(s, id).Session.Login.Identity.Tokens.RefreshToken; got != "the other's" {
+			t.Errorf("the store has %q", got)
 		}
-		for _, s := range []*Sessions{s, other} {
-			if got := r.open(s, id).Session.Login.Identity.Tokens.RefreshToken; got != "the other's" {
-				t.Errorf("the store has %q", got)
-			}
-		}
-	})
+	}
 }
 
 // A refresh that is refused ends the login, unless another replica has refreshed it meanwhile.
@@ -256,20 +262,21 @@ func TestARefusedRefresh(t *testing.T) {
 }
 
 // A login while the browser's former session is being refreshed ends the former one and leaves the new one unchanged.
-func TestALoginDuringARefresh(t *testing.T) {
-	onBoth(t, func(r *rig) {
-		s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
-		id := r.start(s, nil, i.login())
-		var next ID
-		i.during = func() { next = r.start(other, &id, john()) }
-		if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !errors.Is(err, ErrReplaced) {
-			t.Errorf("got %v, expected %v", err, ErrReplaced)
-		}
-		if got := r.open(other, next).Session; refreshed(got) {
-			t.Error("the new session has the former one's tokens")
-		}
-		r.gone(s, id)
-	})
+func TestALoginDuringARefresh(t *testing.T) { onBoth(t, aLoginDuringARefresh) }
+
+func aLoginDuringARefresh(r *rig) {
+	t := r.T
+	s, other, i := r.sessions(usual), r.sessions(usual), &issuer{clock: r.clock}
+	id := r.start(s, nil, i.login())
+	var next ID
+	i.during = func() { next = r.start(other, &id, john()) }
+	if _, err := s.Update(t.Context(), id, i.refresh, noDiscard); !errors.Is(err, ErrReplaced) {
+		t.Errorf("got %v, expected %v", err, ErrReplaced)
+	}
+	if got := r.open(other, next).Session; refreshed(got) {
+		t.Error("the new session has the former one's tokens")
+	}
+	r.gone(s, id)
 }
 
 func TestCloseWaitsForUpdates(t *testing.T) {

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,28 +30,60 @@ func user(acl string) string { return fmt.Sprintf("user %s on >%s %s", username,
 type SentinelSet struct {
 	Servers   []*Server // the first is the first master
 	Sentinels []*Server
+	Wire      *Wire // to the first master; nil if it is reached without
 }
 
 // StartSentinel starts a master, two replicas and three Sentinels, which are killed when the test ends.
 func StartSentinel(t testing.TB) *SentinelSet {
 	t.Helper()
+	return startSentinel(t, &SentinelSet{}, nil, nil)
+}
+
+// StartPartition is StartSentinel with a first master that Wire.Hold cuts off from the other servers and from the Sentinels, but not from
+// clients. A master without replicas refuses writes after a second.
+func StartPartition(t testing.TB) *SentinelSet {
+	t.Helper()
+	writes := []string{"min-replicas-to-write 1", "min-replicas-max-lag 1", "replica-announce-ip 127.0.0.1"}
+	elsewhere := []string{"bind-source-addr " + stranger, "protected-mode no"} // else a server accepts only connections from 127.0.0.1
 	s := &SentinelSet{}
-	for n := range 3 {
-		s.Servers = append(s.Servers, startFile(t, &Server{limited: true}, nil, func(int) []string {
-			lines := append([]string{user(ACL)}, durable...)
-			if n > 0 {
-				lines = append(lines, fmt.Sprintf("replicaof 127.0.0.1 %d", s.Servers[0].Port))
-			}
-			return lines
-		}))
+	s.start(t, writes)
+	s.Wire = NewWire(t, fmt.Sprintf("127.0.0.1:%d", s.Servers[0].Port))
+	return startSentinel(t, s, append(writes, elsewhere...), append(elsewhere, "sentinel announce-ip 127.0.0.1"))
+}
+
+// start starts a server with further lines of its configuration. All but the first replicate that one.
+func (s *SentinelSet) start(t testing.TB, more []string) {
+	t.Helper()
+	s.Servers = append(s.Servers, startFile(t, &Server{limited: true}, nil, func(int) []string {
+		lines := slices.Concat([]string{user(ACL)}, durable, more)
+		if len(s.Servers) > 0 {
+			lines = append(lines, fmt.Sprintf("replicaof 127.0.0.1 %d", s.port(s.Servers[0])))
+		}
+		return lines
+	}))
+}
+
+// port returns the port at which a server is reached.
+func (s *SentinelSet) port(server *Server) int {
+	if s.Wire != nil && server == s.Servers[0] {
+		return s.Wire.Port()
+	}
+	return server.Port
+}
+
+// startSentinel starts what a set lacks, with further lines of the configurations of servers and Sentinels.
+func startSentinel(t testing.TB, s *SentinelSet, servers, sentinels []string) *SentinelSet {
+	t.Helper()
+	for len(s.Servers) < 3 {
+		s.start(t, servers)
 	}
 	await(t, "two replicas", func() bool { return replicasOf(t, s.Servers[0]) == 2 })
 	for range 3 {
 		s.Sentinels = append(s.Sentinels, startFile(t, &Server{}, []string{"--sentinel"}, func(int) []string {
-			return []string{
-				user(SentinelACL), fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", masterName, s.Servers[0].Port),
+			return append([]string{
+				user(SentinelACL), fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", masterName, s.port(s.Servers[0])),
 				"sentinel down-after-milliseconds " + masterName + " 500", "sentinel failover-timeout " + masterName + " 3000",
-			}
+			}, sentinels...)
 		}))
 	}
 	for _, sentinel := range s.Sentinels {
@@ -80,7 +113,7 @@ func (s *SentinelSet) Master(t testing.TB) *Server {
 	address := s.Sentinels[0].admin(t).Do(t.Context(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName).Val()
 	if parts, ok := address.([]any); ok && len(parts) == 2 {
 		for _, server := range s.Servers {
-			if strconv.Itoa(server.Port) == parts[1] {
+			if strconv.Itoa(s.port(server)) == parts[1] {
 				return server
 			}
 		}

@@ -1,0 +1,118 @@
+// Package http1 is a client of HTTP/1.1 over plain TCP for a proxy: it sends a request and reads the header of its response in the goroutine
+// of its caller. http.Transport has two goroutines for each connection, which costs a proxy more than the rest of its work.
+//
+// Upgrades, TLS and HTTP/2 are left to http.Transport. Parsing and framing are net/http's. Before net/http sees a response, its header is
+// checked for what intermediaries have read in different ways: see headerGuard.
+package http1
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+)
+
+// Settings are the settings of a Client.
+type Settings struct {
+	Address       string // host:port
+	Dial          func(ctx context.Context, network, address string) (net.Conn, error)
+	HeaderTimeout time.Duration // from the end of the request to the header of the response; 0: no limit
+	IdleTimeout   time.Duration // of pooled connections; 0: no limit
+	MaxIdle       int           // the most connections that are pooled
+	MaxHeader     int           // the most bytes of a response's header, with those of the 1xx responses before it
+	NoReuse       bool          // each request has a connection of its own
+}
+
+// A Client sends requests to one server. It is safe for concurrent use. It is an http.RoundTripper for requests without Upgrade and without
+// Expect.
+type Client struct {
+	Settings
+	pool pool
+}
+
+// New returns a client. It doesn't connect yet.
+func New(s Settings) *Client {
+	c := &Client{Settings: s}
+	c.pool.timeout, c.pool.max = s.IdleTimeout, s.MaxIdle
+	return c
+}
+
+// Close closes the idle connections. The others are closed when their requests end.
+func (c *Client) Close() error {
+	c.pool.close()
+	return nil
+}
+
+// RoundTrip sends a request and returns its response, whose body the caller must close. If a pooled connection ends without a byte of a
+// response, it sends a GET, HEAD or OPTIONS without a body again on another connection.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		conn, err := c.connection(r)
+		if err != nil {
+			closeBody(r)
+			return nil, err
+		}
+		res, err := conn.roundTrip(r)
+		if err == nil || !conn.mayRepeat(r) {
+			return res, err
+		}
+	}
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+}
+
+// connection returns a pooled connection, or a new one.
+func (c *Client) connection(r *http.Request) (*conn, error) {
+	ctx := r.Context()
+	trace := httptrace.ContextClientTrace(ctx)
+	if !c.NoReuse {
+		if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
+			gotConn(trace, pooled.Conn, true)
+			return pooled, nil
+		}
+	}
+	dialed, err := c.Dial(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, err
+	}
+	gotConn(trace, dialed, false)
+	return newConn(c, dialed), dialed.SetReadDeadline(c.headerDeadline())
+}
+
+// headerDeadline returns the time until which the header of a response may come, if its request ends now; zero for no limit.
+func (c *Client) headerDeadline() (t time.Time) {
+	if c.HeaderTimeout > 0 {
+		t = time.Now().Add(c.HeaderTimeout)
+	}
+	return t
+}
+
+func gotConn(trace *httptrace.ClientTrace, c net.Conn, reused bool) {
+	if trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: c, Reused: reused})
+	}
+}
+
+// errTooMuch refuses a response with too long a header.
+var errTooMuch = errors.New("the header of the upstream's response is too long")
+
+// errServerClosed says that a server closed the connection instead of sending a response.
+var errServerClosed = errors.New("the upstream closed the connection without a response")
+
+// failure returns the error of an attempt: why its context ended, or else err.
+func failure(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errServerClosed
+	}
+	return err
+}
