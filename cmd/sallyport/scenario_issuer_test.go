@@ -67,6 +67,9 @@ func providerConfig(gate string) provider.Config {
 			{ID: "signed", Secret: "signed-secret", UserinfoSignedResponseAlg: "ES256", AnyAudience: true, RedirectURIs: callbacks},
 			{ID: "edwards", Secret: "edwards-secret", IDTokenAlg: "Ed25519", UserinfoSignedResponseAlg: "Ed25519", RedirectURIs: callbacks},
 			{ID: "bound", DPoP: true, RedirectURIs: callbacks},
+			{ID: "bank", AuthMethod: "private_key_jwt", JWKSURI: "http://" + gate + "/keys", DPoP: true, PushedRequests: true, AnyAudience: true,
+				IDTokenAlg: "PS256", AuthorizationSignedResponseAlg: "PS256", IntrospectionSignedResponseAlg: "PS256",
+				RedirectURIs: callbacks},
 			{ID: "short", Secret: "short-secret", AccessTokenAudience: []string{"app"}, AccessTokenLifetime: 4 * time.Second},
 		},
 		Users: []provider.User{

@@ -15,7 +15,12 @@ const (
 type Settings struct {
 	Profile string `yaml:"profile" enum:"fapi1-advanced,fapi2-security,fapi2-message-signing"` // empty: none
 	// MessageSigning lists the parts of FAPI 2.0 Message Signing that are in force, each of which can be certified alone.
-	MessageSigning []string `yaml:"profile_message_signing" default:"[request,response,introspection]" enum:"request,response,introspection" min:"1"`
+	MessageSigning []string `yaml:"profile_message_signing" default:"[request,response,introspection]" min:"1"`
+}
+
+// Enums returns the values that the settings take, by key.
+func (Settings) Enums() map[string][]string {
+	return map[string][]string{"profile_message_signing": {"request", "response", "introspection"}}
 }
 
 // A Requirement is what a profile requires of one setting.

@@ -35,6 +35,7 @@ func common(profile string, c clauses) []Requirement {
 		{Key: "client_alg", Default: "[PS256]", Allowed: append([]string{""}, algorithms...), Clause: c.algorithms, Client: true},
 		{Key: "id_token_signed_response_alg", Default: list, Allowed: algorithms, Clause: c.algorithms},
 		{Key: "token_signing_algs", Default: list, Allowed: algorithms, Clause: c.algorithms},
+		{Key: "dpop_signing_alg_values_supported", Default: list, Allowed: algorithms, Clause: c.algorithms},
 		{Key: "authorization_signed_response_alg", Default: "PS256", Allowed: algorithms, Clause: c.algorithms},
 		{Key: "proof_of_possession_auth_methods_validation", Default: "false"}, // the gate proves the tokens of logins itself
 		{Key: "require_proof_key_for_code_exchange", Default: "true", Allowed: isTrue, Clause: c.pkce, Logins: true},

@@ -210,7 +210,9 @@ func TestBoundCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{RedirectURI: "http://127.0.0.1/cb", State: "s", DPoPKey: key})
+	address, err := c.AuthorizationURL(t.Context(), AuthorizationRequest{
+		RedirectURI: "http://127.0.0.1/cb", State: "s", DPoPKey: key,
+	}, Caller{})
 	if err != nil || !strings.Contains(address, "dpop_jkt="+jkt) {
 		t.Errorf("expected dpop_jkt=%s, got %s, %v", jkt, address, err)
 	}
