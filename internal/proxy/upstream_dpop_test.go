@@ -173,7 +173,6 @@ func askProved(t *testing.T, front *httptest.Server, method, path, body string) 
 		t.Fatal(err)
 	}
 	r.Header["Dpop"] = []string{"of-the-client", "twice"}
-	r.Header["D_pop"] = []string{"in another spelling"}
 	r.Header.Set("Authorization", "DPoP of-the-client")
 	res, err := front.Client().Do(r)
 	if err != nil {
