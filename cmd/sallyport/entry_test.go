@@ -15,6 +15,7 @@ import (
 
 // firstEntry lists the scenarios that hold only in the first entry of issuers, with the reason.
 var firstEntry = map[string]string{
+	"dpop-strict":      "without a credential no issuer is known",
 	"anonymous":        "without a credential no issuer is known",
 	"error-pages":      "without a credential no issuer is known",
 	"error-parameters": "without a credential no issuer is known",

@@ -69,7 +69,7 @@ func providerConfig(gate string) provider.Config {
 			{ID: "bound", DPoP: true, RedirectURIs: callbacks},
 			{ID: "bank", AuthMethod: "private_key_jwt", JWKSURI: "http://" + gate + "/keys", DPoP: true, PushedRequests: true, AnyAudience: true,
 				IDTokenAlg: "PS256", AuthorizationSignedResponseAlg: "PS256", IntrospectionSignedResponseAlg: "PS256",
-				RedirectURIs: callbacks},
+				RedirectURIs: append(slices.Clone(callbacks), "http://127.0.0.1/signed/oauth2/callback")},
 			{ID: "short", Secret: "short-secret", AccessTokenAudience: []string{"app"}, AccessTokenLifetime: 4 * time.Second},
 		},
 		Users: []provider.User{
@@ -197,7 +197,9 @@ func (l runningTB) TempDir() string {
 func (s *scene) secure(bool, []string) {
 	config := providerConfig(s.ts.Getenv("GATE"))
 	config.Clients = append(config.Clients, provider.Client{ID: "certified", AuthMethod: "tls_client_auth", TLSSubjectDN: "CN=certified",
-		AccessTokenAudience: []string{"certified"}, AnyAudience: true, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"}})
+		AccessTokenAudience: []string{"certified"}, AnyAudience: true, RedirectURIs: []string{
+			"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/own/oauth2/callback",
+		}})
 	s.provider.Close()
 	s.provider = provider.StartTLS(runningTB{ts: s.ts}, config)
 	cert, key := provider.CertificatePEM(s.provider.ClientCert("certified"))

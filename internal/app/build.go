@@ -94,13 +94,14 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		})
 	}
 	r.Keys = b.signer.Key
-	r.Policies, r.Responses = map[string]*authz.Policy{}, c.Parts()[0].OIDC.Responses
+	r.Policies = map[string]*authz.Policy{}
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
 		if b.authServer != nil {
 			policy.TakesTokensOf(b.authServer.Name(c.Route.Paths[0]))
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
+		r.Responses.Add(i.OIDC.Responses)
 		view := proxy.View{Headers: i.OIDC.Headers, Errors: i.OIDC.Errors, CertificateHeader: i.OIDC.Flow.CertificateHeader()}
 		if i.OIDC.Headers.UpstreamAssertionHeader != "" {
 			b.addSigningAlg(proxy.AssertionAlg)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -69,7 +68,7 @@ func (s *server) ensureKeys(b *builder) {
 // With an error, the former may be missing.
 func (b *builder) publicKeys(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	set, err := b.signer.Public(ctx)
-	return &jose.JSONWebKeySet{Keys: slices.Concat([]jose.JSONWebKey{}, set.Keys, b.encryptionKeys)}, err
+	return &jose.JSONWebKeySet{Keys: append(append([]jose.JSONWebKey{}, set.Keys...), b.encryptionKeys...)}, err
 }
 
 // jwksEndpoint returns the endpoint at which issuers fetch the gate's public keys.

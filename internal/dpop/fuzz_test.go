@@ -10,14 +10,14 @@ import (
 // FuzzVerify checks that no text passes as a proof but those that are signed for the request.
 func FuzzVerify(f *testing.F) {
 	r, key := newRig(), dpoptest.NewKey()
-	good := key.Proof("GET", url, token, dpoptest.At(r.now))
+	good := key.Proof("GET", orders, token, dpoptest.At(r.now))
 	parts := strings.Split(good, ".")
 	f.Add(good)
 	f.Add(parts[0] + "." + parts[1] + ".")
 	f.Add(key.Sign([]byte(`{"typ":"dpop+jwt","alg":"RS256","jwk":{"kty":"RSA","n":"AQAB","e":"AQAB"}}`), []byte(`{"htm":"GET"}`)))
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, proof string) {
-		p, err := r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: url})
+		p, err := r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: orders})
 		if (p == nil) != (err != nil) {
 			t.Errorf("got %v and %v", p, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	neturl "net/url"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +36,7 @@ func thumbprint(t *testing.T, k *Key) string {
 // TestProof reads a proof with go-jose as a server does, by the key in its header.
 func TestProof(t *testing.T) {
 	k, at := mustKey(t), time.Unix(1_700_000_000, 0)
-	u, _ := neturl.Parse("https://api.example.com/a%2Fb;c/%C3%A9?q=1#f")
+	u, _ := url.Parse("https://api.example.com/a%2Fb;c/%C3%A9?q=1#f")
 	sum := sha256.Sum256([]byte("token"))
 	full := map[string]any{
 		"htm": "POST", "htu": "https://api.example.com/a%2Fb;c/%C3%A9", "iat": float64(at.Unix()), "nonce": "n-1",
@@ -45,12 +45,12 @@ func TestProof(t *testing.T) {
 	bare := map[string]any{"htm": "GET", "htu": "https://api.example.com/", "iat": float64(at.Unix())}
 	seen := map[any]bool{}
 	for _, test := range []struct {
-		give Proof
+		give Claims
 		want map[string]any
 	}{
 		{Claims{Method: "POST", URL: u, At: at, Nonce: "n-1", AccessToken: "token"}, full},
-		{Claims{Method: "GET", URL: &neturl.URL{Scheme: "https", Host: "api.example.com"}, At: at}, bare},
-		{Claims{Method: "GET", URL: &neturl.URL{Scheme: "https", Host: "api.example.com"}, At: at}, bare},
+		{Claims{Method: "GET", URL: &url.URL{Scheme: "https", Host: "api.example.com"}, At: at}, bare},
+		{Claims{Method: "GET", URL: &url.URL{Scheme: "https", Host: "api.example.com"}, At: at}, bare},
 	} {
 		proof, err := k.Proof(test.give)
 		if err != nil {

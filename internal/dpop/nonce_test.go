@@ -16,7 +16,7 @@ func TestNonces(t *testing.T) {
 	nonce := replica.Current(r.now)
 	period := r.Nonces.period
 	ask := func(nonce any) (proof string, err error) {
-		proof = key.Proof("GET", url, token, dpoptest.At(r.now), dpoptest.Claim("nonce", nonce))
+		proof = key.Proof("GET", orders, token, dpoptest.At(r.now), dpoptest.Claim("nonce", nonce))
 		return proof, r.verify(t, key.Thumbprint(), proof)
 	}
 	if proof, err := ask(nonce); err != nil || r.NextNonce([]string{proof}) != "" {

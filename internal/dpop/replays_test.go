@@ -20,7 +20,7 @@ func newUser() uint64 { return mathrand.Uint64() }
 func TestReplay(t *testing.T) {
 	r, key := newRig(), dpoptest.NewKey()
 	ahead := r.now.Add(r.Tolerance)
-	proof := key.Proof("GET", url, token, dpoptest.At(ahead))
+	proof := key.Proof("GET", orders, token, dpoptest.At(ahead))
 	check(t, r.verify(t, key.Thumbprint(), proof), "")
 	for ; !r.now.After(ahead.Add(r.Lifetime)); r.now = r.now.Add(30 * time.Second) {
 		check(t, r.verify(t, key.Thumbprint(), proof), ErrReplayed.Error())
@@ -28,17 +28,17 @@ func TestReplay(t *testing.T) {
 	check(t, r.verify(t, key.Thumbprint(), proof), "iat")
 
 	id := dpoptest.Claim("jti", "1")
-	check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", url, token, dpoptest.At(r.now), id)), "")
+	check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", orders, token, dpoptest.At(r.now), id)), "")
 	r.now = r.now.Add(2 * time.Minute)
-	check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", url, token, dpoptest.At(r.now), id)), ErrReplayed.Error())
+	check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", orders, token, dpoptest.At(r.now), id)), ErrReplayed.Error())
 	other := dpoptest.NewKey()
-	check(t, r.verify(t, other.Thumbprint(), other.Proof("GET", url, token, dpoptest.At(r.now), id)), "")
+	check(t, r.verify(t, other.Thumbprint(), other.Proof("GET", orders, token, dpoptest.At(r.now), id)), "")
 }
 
 // TestAWrongProofTakesNoRoom checks that a proof that is refused isn't remembered.
 func TestAWrongProofTakesNoRoom(t *testing.T) {
 	r, key := newRig(), dpoptest.NewKey()
-	proof := key.Proof("GET", url, token, dpoptest.At(r.now))
+	proof := key.Proof("GET", orders, token, dpoptest.At(r.now))
 	check(t, r.verify(t, dpoptest.NewKey().Thumbprint(), proof), "jkt")
 	if r.Replays.Memory.total != 0 {
 		t.Errorf("%d proofs are remembered", r.Replays.Memory.total)

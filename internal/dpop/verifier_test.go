@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	url   = "https://app.example/orders"
-	token = "an-access-token"
+	orders = "https://app.example/orders"
+	token  = "an-access-token"
 )
 
 // A rig verifies proofs with a clock that stands still until a test moves it.
@@ -38,10 +38,10 @@ func newRig() *rig {
 	return r
 }
 
-// verify does all checks of proofs for GET url with the token.
+// verify does all checks of proofs for GET orders with the token.
 func (r *rig) verify(t *testing.T, thumbprint string, proofs ...string) error {
 	t.Helper()
-	p, err := r.Verify(&Request{Proofs: proofs, Method: "GET", URL: url})
+	p, err := r.Verify(&Request{Proofs: proofs, Method: "GET", URL: orders})
 	if err != nil {
 		return err
 	}
@@ -89,15 +89,15 @@ func TestWrongProofs(t *testing.T) {
 		"method":                    {claim("htm", "POST"), "htm"},
 		"method in small letters":   {claim("htm", "get"), "htm"},
 		"method missing":            {claim("htm", nil), "htm"},
-		"path":                      {claim("htu", url+"/1"), "htu"},
+		"path":                      {claim("htu", orders+"/1"), "htu"},
 		"host":                      {claim("htu", "https://other.example/orders"), "htu"},
 		"scheme":                    {claim("htu", "http://app.example/orders"), "htu"},
 		"port":                      {claim("htu", "https://app.example:8443/orders"), "htu"},
 		"user in the URL":           {claim("htu", "https://app.example@other.example/orders"), "htu"},
 		"path alone":                {claim("htu", "/orders"), "htu"},
-		"URL a list":                {claim("htu", []string{url}), "htu"},
+		"URL a list":                {claim("htu", []string{orders}), "htu"},
 		"URL missing":               {claim("htu", nil), "htu"},
-		"query of the URL":          {claim("htu", url+"?a=b"), ""},
+		"query of the URL":          {claim("htu", orders+"?a=b"), ""},
 		"other form of the URL":     {claim("htu", "HTTPS://App.Example:443/%6frders#x"), ""},
 		"jti missing":               {claim("jti", nil), "jti"},
 		"jti empty":                 {claim("jti", ""), "jti"},
@@ -114,7 +114,7 @@ func TestWrongProofs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig()
-			check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", url, token, dpoptest.At(r.now), c.change)), c.want)
+			check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", orders, token, dpoptest.At(r.now), c.change)), c.want)
 		})
 	}
 }
@@ -133,7 +133,7 @@ func check(t *testing.T, err error, want string) {
 func TestWrongForms(t *testing.T) {
 	r, key := newRig(), dpoptest.NewKey()
 	proof := func(changes ...func(*dpoptest.Proof)) string {
-		return key.Proof("GET", url, token, append([]func(*dpoptest.Proof){dpoptest.At(r.now)}, changes...)...)
+		return key.Proof("GET", orders, token, append([]func(*dpoptest.Proof){dpoptest.At(r.now)}, changes...)...)
 	}
 	parts := strings.Split(proof(), ".")
 	object := func(part string) []byte {
@@ -177,7 +177,7 @@ func TestAge(t *testing.T) {
 		5 * time.Minute: "", 5*time.Minute + time.Second: "iat", -time.Minute: "", -time.Minute - time.Second: "iat",
 	} {
 		r := newRig()
-		check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", url, token, dpoptest.At(r.now.Add(-age)))), want)
+		check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", orders, token, dpoptest.At(r.now.Add(-age)))), want)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestOrder(t *testing.T) {
 		if n == len(mistakes)-3 {
 			changes = append(changes, dpoptest.Claim("nonce", "another"))
 		}
-		check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", url, token, changes...)), mistakes[n].want)
+		check(t, r.verify(t, key.Thumbprint(), key.Proof("GET", orders, token, changes...)), mistakes[n].want)
 	}
 }
 
@@ -247,18 +247,18 @@ func TestAlgorithms(t *testing.T) {
 	} {
 		r := newRig()
 		proof := signed(t, c.alg, c.key, r.now)
-		p, err := r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: url})
+		p, err := r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: orders})
 		if check(t, err, c.want); err == nil && p.thumbprint == "" {
 			t.Errorf("%s: no thumbprint", c.alg)
 		}
 		if r.Algorithms = []string{"none"}; c.want == "" {
-			_, err = r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: url})
+			_, err = r.Verify(&Request{Proofs: []string{proof}, Method: "GET", URL: orders})
 			check(t, err, "alg: expected one of none")
 		}
 	}
 	r := newRig()
 	proof := signed(t, jose.EdDSA, ed, r.now)
-	_, err = r.Verify(&Request{Proofs: []string{proof[:len(proof)-4] + "AAAA"}, Method: "GET", URL: url})
+	_, err = r.Verify(&Request{Proofs: []string{proof[:len(proof)-4] + "AAAA"}, Method: "GET", URL: orders})
 	check(t, err, errSignature.Error())
 }
 
@@ -269,7 +269,7 @@ func signed(t *testing.T, alg jose.SignatureAlgorithm, key any, now time.Time) s
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := json.Marshal(map[string]any{"htm": "GET", "htu": url, "iat": now.Unix(), "jti": "1", "ath": "x"})
+	claims, err := json.Marshal(map[string]any{"htm": "GET", "htu": orders, "iat": now.Unix(), "jti": "1", "ath": "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

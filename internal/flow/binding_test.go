@@ -1,11 +1,14 @@
 package flow_test
 
 import (
+	"io"
+	"net/http"
 	"testing"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/dpop"
 	"sallyport/internal/dpop/dpoptest"
+	"sallyport/internal/provider"
 	"sallyport/internal/redis/redistest"
 )
 
@@ -41,6 +44,13 @@ func (g *gate) again(r *auth.Request) *auth.Request {
 func TestBoundTokens(t *testing.T) {
 	w, key, stranger := newWorld(t), dpoptest.NewKey(), dpoptest.NewKey()
 	says := func(g *gate) { saying(boundTo(key))(g) }
+	takesAny := func(g *gate) { // a userinfo endpoint that doesn't verify bindings: the gate can't prove a caller's token there
+		g.issuer.Break(provider.Userinfo, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"sub":"john"}`)
+		})
+		t.Cleanup(func() { g.issuer.Break(provider.Userinfo, nil) })
+	}
 	for name, c := range map[string]struct {
 		methods string
 		change  func(*gate)
@@ -54,7 +64,7 @@ func TestBoundTokens(t *testing.T) {
 		"a JWT, and introspection is mum": {methods: "introspection", token: jwt(boundTo(key)), unbound: jwt(nil)},
 		"a JWT, introspected as well": {methods: "bearer", before: says, token: jwt(nil),
 			change: func(g *gate) { g.settings.IntrospectJWTTokens = true }},
-		"a JWT, judged by userinfo": {methods: "userinfo", token: jwt(boundTo(key)), unbound: jwt(nil)},
+		"a JWT, judged by userinfo": {methods: "userinfo", before: takesAny, token: jwt(boundTo(key)), unbound: jwt(nil)},
 		"a JWT, and userinfo is searched": {methods: "bearer", token: jwt(boundTo(key)), unbound: jwt(nil),
 			change: func(g *gate) { g.settings.SearchUserInfo = true }},
 	} {

@@ -19,6 +19,8 @@ var otherMeanings = map[string]string{
 	"authserver/settings.go":   "grant types (RFC 6749 §4)",
 	"authz/expression.go":      "variables of expressions",
 	"config/kong.go":           "values that Kong's plugin has for disable_session",
+	"fapi/fapi.go":             "values of profile_message_signing",
+	"fapi/requirements.go":     "the values of auth_methods that profiles refuse, and the beginnings of settings' names",
 	"flow/login_action.go":     "values of login_tokens",
 	"flow/logout.go":           "token_type_hint (RFC 7009 §2.1)",
 	"flow/route.go":            "names of parameters that hold credentials",

@@ -233,7 +233,7 @@ func TestEncryptedAnswers(t *testing.T) {
 		token := name
 		p.Break(provider.Userinfo, answer("application/jwt", test.userinfo))
 		p.Break(provider.Introspection, answer(typeIntrospectionJWT, test.introspection))
-		u, err := c.Userinfo(t.Context(), token, Caller{})
+		u, err := c.Userinfo(t.Context(), auth.Tokens{AccessToken: token}, Caller{})
 		if (err == nil) != test.okUserinfo || err == nil && (u.Claims.String("sub") != "john" || u.JWT != test.jwt) {
 			t.Errorf("%s: userinfo %v, %v", name, u, err)
 		}

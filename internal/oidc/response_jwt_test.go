@@ -102,7 +102,7 @@ func TestResponseJWTWithoutKeys(t *testing.T) {
 // TestFrontChannelIDToken verifies ID tokens of authorization responses, good ones and each that differs in one thing (OIDC Core
 // §3.3.2.11).
 func TestFrontChannelIDToken(t *testing.T) {
-	p, c, now := begin(t, func(s *Settings) { s.IDTokenSignedResponseAlg = "ES256" })
+	p, c, now := begin(t, func(s *Settings) { s.IDTokenSignedResponseAlg = []string{"ES256"} })
 	r := FrontChannel{Nonce: "n", State: "the state", Code: "the code"}
 	with := func(name string, v any) map[string]any {
 		claims := good(p, now.Now())

@@ -8,12 +8,19 @@ import (
 	"time"
 )
 
-// ResponseSettings are the settings of the oidc: block for all responses of a route.
+// ResponseSettings are the settings of the oidc: block for all responses of a route. Of several issuers each can demand them for the route,
+// because the issuer of a request may be unknown.
 type ResponseSettings struct {
 	// InteractionID sends X-Fapi-Interaction-Id to the upstream and to the client, and logs it (FAPI 1.0 Baseline §6.2.1).
-	InteractionID bool `yaml:"fapi_interaction_id" place:"true" default:"false"`
+	InteractionID bool `yaml:"fapi_interaction_id" default:"false"`
 	// HSTSMaxAge is the max-age of Strict-Transport-Security in the gate's own pages (RFC 6797 §6.1); 0: not sent.
-	HSTSMaxAge time.Duration `yaml:"hsts_max_age" place:"true" default:"0"`
+	HSTSMaxAge time.Duration `yaml:"hsts_max_age" default:"0"`
+}
+
+// Add adds what another issuer of the route demands.
+func (s *ResponseSettings) Add(other ResponseSettings) {
+	s.InteractionID = s.InteractionID || other.InteractionID
+	s.HSTSMaxAge = max(s.HSTSMaxAge, other.HSTSMaxAge)
 }
 
 const interactionHeader = "X-Fapi-Interaction-Id"
