@@ -1,7 +1,7 @@
 package config
 
-// checkBoundTokens checks who receives access tokens that are bound to a key of the gate (client_dpop): whoever verifies the binding refuses
-// them without a proof, and only the gate can make one.
+// checkBoundTokens checks who receives access tokens that are bound to a key of the gate (client_dpop): whoever verifies the binding
+// refuses them without a proof, and only the gate can make one.
 func (r *Route) checkBoundTokens() {
 	c, h := r.block.Checker(), &r.OIDC.Headers
 	if !r.OIDC.Flow.Client.ClientDPoP {

@@ -138,7 +138,8 @@ func (r *Route) checkProfileKeys(c check.Checker, profile string) {
 	}
 	for n, jwk := range client.ClientJWK {
 		c.Must(fmt.Sprintf("client_jwk[%d]", n), slices.Contains(allowed, jwk.Alg),
-			"its alg is %s, and profile: %s allows only %s: write one of them as alg", check.Quote(jwk.Alg), profile, strings.Join(allowed, ", "))
+			"its alg is %s, and profile: %s allows only %s: write one of them as alg",
+			check.Quote(jwk.Alg), profile, strings.Join(allowed, ", "))
 	}
 }
 

@@ -3,8 +3,8 @@ package dpop
 import "strings"
 
 // normalURL returns a URL without query and fragment, as RFC 3986 §6.2.2 and §6.2.3 normalize it: scheme and host in lower case, no
-// default port, a path of / if there is none, escapes in upper case, and none for unreserved characters. It returns "" for a text that isn't
-// a URL with a host; such a text equals no request.
+// default port, a path of / if there is none, escapes in upper case, and none for unreserved characters. It returns "" for a text that
+// isn't a URL with a host; such a text equals no request.
 //
 // It doesn't remove dot segments: a client writes the path in its proof as in its request.
 func normalURL(address string) string {

@@ -1,5 +1,5 @@
-// Package dpop makes and verifies DPoP proofs (RFC 9449): those of the gate to servers, and those of clients to the gate. It makes the nonces
-// of the gate, and remembers proofs so that none is used twice.
+// Package dpop makes and verifies DPoP proofs (RFC 9449): those of the gate to servers, and those of clients to the gate. It makes the
+// nonces of the gate, and remembers proofs so that none is used twice.
 package dpop
 
 import (

@@ -56,7 +56,8 @@ func TestSentinel(t *testing.T) {
 	l.report("Sentinel failover")
 }
 
-// TestCluster moves the slots of sessions to other masters of a Cluster, which causes no error, and then kills a master and starts it again.
+// TestCluster moves the slots of sessions to other masters of a Cluster, which causes no error, and then kills a master and starts it
+// again.
 func TestCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	l := startShape(t, cluster.Settings(), 2)
@@ -101,9 +102,9 @@ func moveSlots(t *testing.T, cluster *redistest.Cluster, node *redistest.Server,
 	return moved
 }
 
-// TestPartition cuts the master of a set of Sentinels off from the other servers and from the Sentinels, but not from the gates. It measures
-// for how long the gates read from it and write to it. What it writes in that time is lost: no logout of it is acknowledged, but a login can
-// be lost whose tokens were refreshed.
+// TestPartition cuts the master of a set of Sentinels off from the other servers and from the Sentinels, but not from the gates. It
+// measures for how long the gates read from it and write to it. What it writes in that time is lost: no logout of it is acknowledged, but
+// a login can be lost whose tokens were refreshed.
 func TestPartition(t *testing.T) {
 	set := redistest.StartPartition(t)
 	l := startShape(t, set.Settings(), 2)

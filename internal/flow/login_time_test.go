@@ -39,7 +39,8 @@ func TestLoginBeginsWithItsTokens(t *testing.T) {
 			}
 			w.clock.advance(c.takes)
 		})
-		if _, err := g.endpoint("callback", g.callbackOf("john")); (err == nil) != (c.status == 0) || err != nil && auth.AsError(err).Status != c.status {
+		_, err := g.endpoint("callback", g.callbackOf("john"))
+		if (err == nil) != (c.status == 0) || err != nil && auth.AsError(err).Status != c.status {
 			t.Errorf("%s: %v, expected the status %d", name, err, c.status)
 		}
 		w.mend()

@@ -43,7 +43,8 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Close ends the request. If the body wasn't read to its end, the connection is closed. Close may be called while Read waits, which it ends.
+// Close ends the request. If the body wasn't read to its end, the connection is closed. Close may be called while Read waits, which it
+// ends.
 func (b *responseBody) Close() error {
 	b.end(false)
 	return nil

@@ -1,5 +1,5 @@
-// Package http1 is a client of HTTP/1.1 over plain TCP for a proxy: it sends a request and reads the header of its response in the goroutine
-// of its caller. http.Transport has two goroutines for each connection, which costs a proxy more than the rest of its work.
+// Package http1 is a client of HTTP/1.1 over plain TCP for a proxy: it sends a request and reads the header of its response in the
+// goroutine of its caller. http.Transport has two goroutines for each connection, which costs a proxy more than the rest of its work.
 //
 // Upgrades, TLS and HTTP/2 are left to http.Transport. Parsing and framing are net/http's. Before net/http sees a response, its header is
 // checked for what intermediaries have read in different ways: see headerGuard.

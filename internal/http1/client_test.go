@@ -25,12 +25,13 @@ func TestReuse(t *testing.T) {
 		method string
 		want   int32
 	}{
-		"length":               {ok, "GET", 1},
-		"no body":              {"HTTP/1.1 204 No Content\r\n\r\n", "GET", 1},
-		"not modified":         {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", 1},
-		"HEAD":                 {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", 1},
-		"chunked":              {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "GET", 1},
-		"a trailer":            {"HTTP/1.1 200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n", "GET", 1},
+		"length":       {ok, "GET", 1},
+		"no body":      {"HTTP/1.1 204 No Content\r\n\r\n", "GET", 1},
+		"not modified": {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", 1},
+		"HEAD":         {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", 1},
+		"chunked":      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "GET", 1},
+		"a trailer": {"HTTP/1.1 200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			"2\r\nok\r\n0\r\nA: b\r\n\r\n", "GET", 1},
 		"POST":                 {ok, "POST", 1},
 		"1xx before":           {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok, "GET", 1},
 		"close":                {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "GET", 3},
@@ -64,8 +65,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsThatSpeak checks that a connection on which bytes or an end came while it was idle isn't used again: the bytes would be
-// the answer to another user's request.
+// TestIdleConnectionsThatSpeak checks that a connection on which bytes or an end came while it was idle isn't used again: the bytes would
+// be the answer to another user's request.
 func TestIdleConnectionsThatSpeak(t *testing.T) {
 	for _, more := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged", "x", ""} {
 		spoken := make(chan struct{})

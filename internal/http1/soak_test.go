@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestNoAnswerOfAnother sends many requests at once to a server that cuts connections at random, or sends an answer too many. Each response is
-// the request's own, or an error. No goroutine remains.
+// TestNoAnswerOfAnother sends many requests at once to a server that cuts connections at random, or sends an answer too many. Each
+// response is the request's own, or an error. No goroutine remains.
 func TestNoAnswerOfAnother(t *testing.T) {
 	before := runtime.NumGoroutine()
 	s := serve(t, func(_ int, c net.Conn) {

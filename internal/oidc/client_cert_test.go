@@ -8,8 +8,8 @@ import (
 	"sallyport/internal/provider"
 )
 
-// TestUserinfoWithCertificate checks that userinfo for a token that is bound to the client's certificate is requested with the certificate, at
-// the endpoint of mtls_endpoint_aliases or of mtls_userinfo_endpoint (RFC 8705 §5).
+// TestUserinfoWithCertificate checks that userinfo for a token that is bound to the client's certificate is requested with the
+// certificate, at the endpoint of mtls_endpoint_aliases or of mtls_userinfo_endpoint (RFC 8705 §5).
 func TestUserinfoWithCertificate(t *testing.T) {
 	now := newClock()
 	p := provider.StartTLS(t, provider.Config{

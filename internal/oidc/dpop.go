@@ -24,7 +24,8 @@ func keyOf(t auth.Tokens) (*dpop.Key, error) {
 // whoever stole the token could use it.
 func bind(t *auth.Tokens, key *dpop.Key) (err error) {
 	if t.AccessToken == "" {
-		return fmt.Errorf("%w: its token_type is %q, expected DPoP: let the issuer bind the tokens of client_id to the key of DPoP proofs, "+
+		return fmt.Errorf("%w: its token_type is %q, expected DPoP: "+
+			"let the issuer bind the tokens of client_id to the key of DPoP proofs, "+
 			"or take client_dpop out", ErrNotSetUp, clip(t.TokenType))
 	}
 	t.DPoPKey, err = key.Bytes()

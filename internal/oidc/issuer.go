@@ -76,7 +76,8 @@ func NewIssuer(c Config) (*Issuer, error) {
 		now = time.Now
 	}
 	i := &Issuer{issuerConfig: issuerConfig{
-		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC, http: newHTTPClient(c.HTTPSettings, transport), now: now,
+		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC,
+		http: newHTTPClient(c.HTTPSettings, transport), now: now,
 		log: cmp.Or(c.Log, slog.Default()),
 	}}
 	i.calls = newAdmission(c.CallsPerClient, c.Timeout, now)

@@ -76,15 +76,15 @@ func (c *Client) checkGranted(scope string) error {
 	}
 	for _, granted := range strings.Fields(scope) {
 		if !slices.Contains(c.settings.Scopes, granted) {
-			return fmt.Errorf("%w: it granted the scope %q, which scopes doesn't have: add it there, or take it from the client at the issuer",
-				ErrNotSetUp, clip(granted))
+			return fmt.Errorf("%w: it granted the scope %q, which scopes doesn't have: "+
+				"add it there, or take it from the client at the issuer", ErrNotSetUp, clip(granted))
 		}
 	}
 	return nil
 }
 
-// Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one stays. The
-// new tokens are bound to the key of the old ones.
+// Refresh requests new tokens with the refresh token of a session (RFC 6749 §6). If the response has no refresh token, the old one
+// stays. The new tokens are bound to the key of the old ones.
 func (c *Client) Refresh(ctx context.Context, old auth.Tokens) (*TokenResponse, error) {
 	key, err := keyOf(old)
 	if err != nil {

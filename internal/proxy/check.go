@@ -63,7 +63,8 @@ func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
 	}
 	name, _ := splitScheme(h.UpstreamAccessTokenHeader)
 	c.Must("upstream_dpop", !h.UpstreamDPoP || name == "Authorization",
-		"a proof belongs to the access token in Authorization, and the upstream doesn't get it there: take upstream_access_token_header out")
+		"a proof belongs to the access token in Authorization, and the upstream doesn't get it there: "+
+			"take upstream_access_token_header out")
 	h.AssertionSettings.check(c)
 	for prefix, headers := range h.byPrefix() {
 		names, claims := prefix+"headers_names", prefix+"headers_claims"

@@ -96,7 +96,8 @@ func (u *provedUpstream) verify(r *http.Request) (nonce string, err error) {
 	case base64.RawURLEncoding.EncodeToString(sum) != jkt:
 		return "", fmt.Errorf("the proof is by another key")
 	case c.Htm != r.Method || c.Htu != scheme+"://"+r.Host+r.URL.EscapedPath():
-		return "", fmt.Errorf("the proof is for %s %s, the request %s %s://%s%s", c.Htm, c.Htu, r.Method, scheme, r.Host, r.URL.EscapedPath())
+		return "", fmt.Errorf("the proof is for %s %s, the request %s %s://%s%s", c.Htm, c.Htu,
+			r.Method, scheme, r.Host, r.URL.EscapedPath())
 	case c.Ath != base64.RawURLEncoding.EncodeToString(ath[:]):
 		return "", fmt.Errorf("ath is %q", c.Ath)
 	case u.seen[c.Jti] || c.Jti == "":
@@ -233,7 +234,8 @@ func TestUpstreamProofRefused(t *testing.T) {
 	} {
 		u.set("", test.challenge)
 		res := askProved(t, front, "GET", "/", "")
-		if n, _ := u.count(); n != test.requests || res.StatusCode != test.status || res.Header.Get("WWW-Authenticate") != `Bearer realm="b"` {
+		n, _ := u.count()
+		if n != test.requests || res.StatusCode != test.status || res.Header.Get("WWW-Authenticate") != `Bearer realm="b"` {
 			t.Errorf("%s: %d requests, %s, %v", test.challenge, n, res.Status, res.Header)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"sallyport/internal/redis/redistest"
 )
 
-// BenchmarkFootprint measures how many bytes a session takes, with its index entries and its details, if each is of another user. The number
-// of iterations is the number of sessions: see make footprint.
+// BenchmarkFootprint measures how many bytes a session takes, with its index entries and its details, if each is of another user. The
+// number of iterations is the number of sessions: see make footprint.
 func BenchmarkFootprint(b *testing.B) {
 	for _, size := range []int{1200, 5000} {
 		b.Run(fmt.Sprintf("redis/record=%d", size), func(b *testing.B) { footprintInRedis(b, size) })

@@ -79,8 +79,8 @@ func (r *redisStore) form(ctx context.Context, id ID) (*Form, error) {
 	return openValue[Form](r, formUse, name, id, sealed)
 }
 
-// takeForm loses the form if Redis has deleted it and the answer didn't arrive, or if that isn't acknowledged: a form that may not have been
-// sent is better than one that is sent twice.
+// takeForm loses the form if Redis has deleted it and the answer didn't arrive, or if that isn't acknowledged: a form that may not have
+// been sent is better than one that is sent twice.
 func (r *redisStore) takeForm(ctx context.Context, id ID) (*Form, error) {
 	name, sealed := r.formOf(id), ""
 	err := r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
