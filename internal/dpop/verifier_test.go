@@ -161,7 +161,8 @@ func TestWrongForms(t *testing.T) {
 		"alg twice":               {[]string{key.Sign(twice(object(parts[0]), `"alg":"none"`), object(parts[1]))}, head},
 		"htm twice":               {[]string{key.Sign(object(parts[0]), twice(object(parts[1]), `"htm":"POST"`))}, payload},
 		"member of the key twice": {[]string{key.Sign(key2, object(parts[1]))}, head},
-		"changed claims":          {[]string{parts[0] + "." + strings.Split(proof(), ".")[1] + "." + parts[2]}, "in the proof doesn't verify"},
+		"changed claims": {[]string{parts[0] + "." + strings.Split(proof(), ".")[1] + "." + parts[2]},
+			"the key in the proof doesn't verify"},
 		"no signature":            {[]string{parts[0] + "." + parts[1] + "."}, "the key in the proof doesn't verify"},
 	} {
 		t.Run(name, func(t *testing.T) { check(t, r.verify(t, key.Thumbprint(), c.proofs...), c.want) })

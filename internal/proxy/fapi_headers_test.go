@@ -42,7 +42,7 @@ func TestInteractionID(t *testing.T) {
 			t.Errorf("%s: the client got %q", name, got)
 		case c.token == "Bearer good" && string(body) != got[0]:
 			t.Errorf("%s: the upstream got %q, the client %q", name, body, got)
-		case !strings.Contains(log.String(), "fapi_interaction_id="+got[0]):
+		case !strings.Contains(log.String(), `"fapi_interaction_id":"`+got[0]):
 			t.Errorf("%s: the log has no %s:\n%s", name, got[0], log)
 		}
 	}
