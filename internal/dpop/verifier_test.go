@@ -163,7 +163,7 @@ func TestWrongForms(t *testing.T) {
 		"member of the key twice": {[]string{key.Sign(key2, object(parts[1]))}, head},
 		"changed claims": {[]string{parts[0] + "." + strings.Split(proof(), ".")[1] + "." + parts[2]},
 			"the key in the proof doesn't verify"},
-		"no signature":            {[]string{parts[0] + "." + parts[1] + "."}, "the key in the proof doesn't verify"},
+		"no signature": {[]string{parts[0] + "." + parts[1] + "."}, "the key in the proof doesn't verify"},
 	} {
 		t.Run(name, func(t *testing.T) { check(t, r.verify(t, key.Thumbprint(), c.proofs...), c.want) })
 	}
