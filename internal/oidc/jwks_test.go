@@ -83,6 +83,7 @@ func TestOddKeys(t *testing.T) {
 		"a kind that nobody knows":       {map[string]any{"kty": "XYZ"}, false, "XYZ"},
 		"a private key":                  {map[string]any{"kty": "oct", "k": "c2VjcmV0"}, false, "expected a public key"},
 		"a modulus that is far too long": {map[string]any{"n": strings.Repeat("A1", 4096)}, false, `kty \"RSA\", crv none`},
+		"a modulus of 1024 bits":         {map[string]any{"n": strings.Repeat("w7_D", 42) + "w78"}, false, "it has 1024 bits"},
 	} {
 		client := clientOf(t, p, now, nil)
 		var log bytes.Buffer
