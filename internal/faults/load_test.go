@@ -66,6 +66,7 @@ type load struct {
 	counts   map[string]int
 	doubtful map[*user]bool // users whose tokens were on their way when a part failed
 	fault    bool           // a part is away, or came back just now
+	leaving  bool           // a part is being taken away
 	lossy    bool           // what is written during a fault may be lost
 	failed   time.Time      // when a request failed last
 	users    []*user
@@ -122,9 +123,9 @@ func (l *load) await(what, kind string, n int) {
 func (l *load) fail(what string, away func(), forTime time.Duration, back func()) {
 	l.t.Helper()
 	begun := time.Now()
-	l.begin()
+	l.begin(true)
 	away()
-	l.begin() // again: a request may have begun before the part was away
+	l.begin(false) // again: a request may have begun before the part was away
 	time.Sleep(forTime)
 	back()
 	mended := time.Now()
@@ -142,10 +143,10 @@ func (l *load) fail(what string, away func(), forTime time.Duration, back func()
 }
 
 // begin begins a fault. The tokens of requests that are under way may be lost.
-func (l *load) begin() {
+func (l *load) begin(leaving bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fault = true
+	l.fault, l.leaving = true, leaving
 	for _, u := range l.users {
 		if u.busy {
 			l.doubtful[u] = true

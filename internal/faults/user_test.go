@@ -47,13 +47,14 @@ func (u *user) gate() *gate { return u.load.gates[u.random.IntN(len(u.load.gates
 func (u *user) during(f func()) (fault bool) {
 	u.load.mu.Lock()
 	u.busy, fault = true, u.load.fault
+	leaving := u.load.leaving
 	u.load.mu.Unlock()
 	f()
 	u.load.mu.Lock()
 	defer u.load.mu.Unlock()
 	u.busy = false
 	fault = fault || u.load.fault
-	if fault && u.load.lossy {
+	if fault && u.load.lossy || leaving { // a request that was answered while the part went may have refreshed the tokens
 		u.load.doubtful[u] = true
 	}
 	return fault
