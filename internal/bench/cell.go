@@ -38,9 +38,9 @@ var cells = []cell{
 	{name: "es256", about: "a bare proxy that verifies one ES256 signature: the floor of dpop", bare: true, requests: plain(es256Path)},
 	{name: "dpop", about: "bearer, one bound token, a proof for each request", requests: plain("/off"), fresh: proved("/memory")},
 	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
-	{name: "session-redis", about: "session in Redis", goal: 1.4, requests: session("/")},
-	{name: "session-memory", about: "session in memory", goal: 1.5, requests: session("/memory")},
-	{name: "session-cookie", about: "session in cookies", goal: 1.8, requests: session("/cookie")},
+	{name: "session-redis", about: "session in Redis", goal: 1.4, requests: session("/", username)},
+	{name: "session-memory", about: "session in memory", goal: 1.2, requests: session("/memory", username)},
+	{name: "session-cookie", about: "session of 5 KB in cookies", goal: 1.8, requests: session("/cookie", bigUser)},
 	{name: "refused", about: "no credential: 401", goal: 0.4, want: answer{http.StatusUnauthorized, anySize},
 		requests: plain("/")},
 	{name: "rules", about: "1,000 rules over one", goal: 1.1,
@@ -108,10 +108,10 @@ func proved(path string) fresh {
 	}
 }
 
-// session logs a user in and returns a request with the session cookie.
-func session(path string) requests {
+// session logs a user in and returns a request with the cookies of the session.
+func session(path, user string) requests {
 	return func(r *rig, p *process) ([][]byte, error) {
-		cookie, err := r.login(p, path)
+		cookie, err := r.login(p, path, user)
 		if err != nil {
 			return nil, fmt.Errorf("login: %w", err)
 		}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -17,7 +20,8 @@ const (
 	clientID     = "app"
 	clientSecret = "the bench's client secret"
 	username     = "john"
-	password     = "john's password"
+	bigUser      = "jane" // whose session takes 5 KB of cookies
+	password     = "the users' password"
 	lifetime     = time.Hour // of tokens, longer than a run, so that none is refreshed
 )
 
@@ -30,7 +34,9 @@ func startIssuer() (*provider.Provider, error) {
 			RedirectURIs: []string{"http://127.0.0.1/oauth2/callback", "http://127.0.0.1/memory/oauth2/callback",
 				"http://127.0.0.1/cookie/oauth2/callback"},
 		}},
-		Users:               []provider.User{{Username: username, Password: password, Claims: claims}},
+		Users: []provider.User{
+			{Username: username, Password: password, Claims: claims}, {Username: bigUser, Password: password, Claims: bigClaims()},
+		},
 		AccessTokenLifetime: lifetime,
 	})
 	address, err := serve(func(l net.Listener) { http.Serve(l, p) })
@@ -49,15 +55,25 @@ var claims = map[string]any{
 	"allowed-origins": []string{"https://app.example.com"},
 }
 
-// login logs the user in at the gate and returns the session cookie as NAME=VALUE.
-func (r *rig) login(gate *process, path string) (string, error) {
+// bigClaims are claims for tokens with which a session takes 5 KB of cookies. They don't compress.
+func bigClaims() map[string]any {
+	random := rand.NewChaCha8([32]byte{})
+	b := make([]byte, 500)
+	random.Read(b)
+	all := maps.Clone(claims)
+	all["entitlements"] = base64.StdEncoding.EncodeToString(b)
+	return all
+}
+
+// login logs a user in at the gate and returns the cookies of the session as the value of Cookie.
+func (r *rig) login(gate *process, path, user string) (string, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return "", err
 	}
 	browser := &http.Client{Jar: jar, Timeout: startTimeout}
 	page := url.URL{Scheme: "http", Host: gate.address, Path: path}
-	res, err := r.issuer.LogIn(browser, page.String(), username, password)
+	res, err := r.issuer.LogIn(browser, page.String(), user, password)
 	if err != nil {
 		return "", err
 	}
@@ -65,10 +81,14 @@ func (r *rig) login(gate *process, path string) (string, error) {
 	if res.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("expected status 200 after the login, got %s at %s", res.Status, res.Request.URL.Path)
 	}
+	var all []string
 	for _, c := range jar.Cookies(&page) {
 		if strings.HasPrefix(c.Name, "session_") {
-			return c.Name + "=" + c.Value, nil
+			all = append(all, c.Name+"="+c.Value)
 		}
 	}
-	return "", errors.New("expected a session cookie, got none")
+	if len(all) == 0 {
+		return "", errors.New("expected a session cookie, got none")
+	}
+	return strings.Join(all, "; "), nil
 }
