@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 )
 
@@ -21,9 +20,8 @@ type Settings struct {
 	Dial          func(ctx context.Context, network, address string) (net.Conn, error)
 	HeaderTimeout time.Duration // from the end of the request to the header of the response; 0: no limit
 	IdleTimeout   time.Duration // of pooled connections; 0: no limit
-	MaxIdle       int           // the most connections that are pooled
+	MaxIdle       int           // the most connections that are pooled; 0: each request has a connection of its own
 	MaxHeader     int           // the most bytes of a response's header, with those of the 1xx responses before it
-	NoReuse       bool          // each request has a connection of its own
 }
 
 // A Client sends requests to one server. It is safe for concurrent use. It is an http.RoundTripper for requests without Upgrade and without
@@ -50,7 +48,7 @@ func (c *Client) Close() error {
 // response, it sends a GET, HEAD or OPTIONS without a body again on another connection.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	for {
-		conn, err := c.connection(r)
+		conn, err := c.connection(r.Context())
 		if err != nil {
 			closeBody(r)
 			return nil, err
@@ -69,21 +67,16 @@ func closeBody(r *http.Request) {
 }
 
 // connection returns a pooled connection, or a new one.
-func (c *Client) connection(r *http.Request) (*conn, error) {
-	ctx := r.Context()
-	trace := httptrace.ContextClientTrace(ctx)
-	if !c.NoReuse {
-		if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
-			gotConn(trace, pooled.Conn, true)
-			return pooled, nil
-		}
+func (c *Client) connection(ctx context.Context) (*conn, error) {
+	if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
+		return pooled, nil
 	}
 	dialed, err := c.Dial(ctx, "tcp", c.Address)
 	if err != nil {
 		return nil, err
 	}
-	gotConn(trace, dialed, false)
-	return newConn(c, dialed), dialed.SetReadDeadline(c.headerDeadline())
+	dialed.SetReadDeadline(c.headerDeadline())
+	return newConn(c, dialed), nil
 }
 
 // headerDeadline returns the time until which the header of a response may come, if its request ends now; zero for no limit.
@@ -92,12 +85,6 @@ func (c *Client) headerDeadline() (t time.Time) {
 		t = time.Now().Add(c.HeaderTimeout)
 	}
 	return t
-}
-
-func gotConn(trace *httptrace.ClientTrace, c net.Conn, reused bool) {
-	if trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: c, Reused: reused})
-	}
 }
 
 // errTooMuch refuses a response with too long a header.

@@ -54,8 +54,7 @@ func (c *conn) roundTrip(r *http.Request) (*http.Response, error) {
 	c.guard.reset(c.client.MaxHeader)
 	c.timedOut, c.answered, c.hurried, c.sent = false, false, false, nil
 	c.stop = context.AfterFunc(ctx, c.interrupt)
-	err := c.send(r)
-	if err != nil {
+	if err := c.send(r); err != nil {
 		return nil, c.fail(ctx, err)
 	}
 	res, err := c.receive(r)
@@ -121,14 +120,10 @@ func (c *conn) send(r *http.Request) error {
 
 // write writes a request with its body, and closes the body.
 func (c *conn) write(r *http.Request) error {
-	err := r.Write(c.writer)
-	if err == nil {
-		err = c.writer.Flush()
+	if err := r.Write(c.writer); err != nil {
+		return err
 	}
-	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteRequest != nil {
-		trace.WroteRequest(httptrace.WroteRequestInfo{Err: err})
-	}
-	return err
+	return c.writer.Flush()
 }
 
 // awaitHeader limits the time until the header of the response, after a body was sent.
@@ -143,12 +138,6 @@ func (c *conn) awaitHeader() {
 // receive reads the header of the final response, and reports the 1xx responses before it.
 func (c *conn) receive(r *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
-	if trace != nil && trace.GotFirstResponseByte != nil {
-		if _, err := c.reader.Peek(1); err != nil {
-			return nil, err
-		}
-		trace.GotFirstResponseByte()
-	}
 	for {
 		res, err := http.ReadResponse(c.reader, r)
 		if err != nil || res.StatusCode >= http.StatusOK {
@@ -174,7 +163,7 @@ func (c *conn) startBody(ctx context.Context, res *http.Response) {
 	if c.sent != nil && (res.StatusCode >= http.StatusBadRequest || res.Close) {
 		c.hurry()
 	}
-	keep := !res.Close && !res.Request.Close && !c.client.NoReuse
+	keep := !res.Close && !res.Request.Close
 	if res.Body == http.NoBody {
 		c.end(keep)
 		return
@@ -200,6 +189,11 @@ func (c *conn) sentAll() bool {
 	}
 	if c.hurried {
 		return false
+	}
+	select {
+	case err := <-c.sent:
+		return err == nil
+	default:
 	}
 	select {
 	case err := <-c.sent:

@@ -136,7 +136,7 @@ func FuzzResponses(f *testing.F) {
 		r.URL.Host = s.Addr().String()
 		r.Header.Set("User-Agent", "x")
 		want := resultOf(theirs.RoundTrip(r.Clone(t.Context())))
-		res, err := s.client(t, func(s *Settings) { s.NoReuse = true }).RoundTrip(r)
+		res, err := s.client(t, func(s *Settings) { s.MaxIdle = 0 }).RoundTrip(r)
 		got := resultOf(res, err)
 		if got != want && !(got.failed && (errors.Is(err, errAmbiguous) || errors.Is(err, errTooMuch))) {
 			t.Errorf("%q: got %+v (%v), http.Transport has %+v", answer, got, err, want)
