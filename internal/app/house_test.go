@@ -24,7 +24,7 @@ var house = map[string]string{
 	"internal/session":    "keyring redis cache check auth",
 	"internal/signer":     "redis keyring check auth",
 	"internal/authserver": "keyring redis cache check auth",
-	"internal/dpop":       "redis",
+	"internal/dpop":       "redis auth",
 	"internal/cache":      "keyring redis",
 	"internal/keyring":    "auth",
 	"internal/redis":      "check auth",

@@ -17,3 +17,22 @@ func AppendFolded(b []byte, name string) []byte {
 	}
 	return b
 }
+
+// SplitQuoted splits a header's value at a separator that isn't in a quoted string (RFC 9110 §5.6.4). closed is false if the last quoted
+// string doesn't end.
+func SplitQuoted(value string, separator byte) (parts []string, closed bool) {
+	quoted, escaped, start := false, false, 0
+	for i := range len(value) {
+		switch c := value[i]; {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case c == separator && !quoted:
+			parts, start = append(parts, value[start:i]), i+1
+		}
+	}
+	return append(parts, value[start:]), !quoted
+}

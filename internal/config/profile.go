@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/fapi"
+	"sallyport/internal/oidc"
 	"sallyport/internal/strict"
 )
 
@@ -22,8 +23,9 @@ func applyProfile(b *strict.Block, o *OIDC) {
 			f.Set(reflect.ValueOf(o).Elem().FieldByIndex(f.Index), value)
 		}
 	}
+	needs := o.Flow.Examination("", "")
 	for _, r := range o.Profile.Requirements() {
-		if r.Default != "" && !(r.Key == "client_alg" && b.IsSet("client_jwk")) && concerns(&r, o) {
+		if r.Default != "" && !(r.Key == "client_alg" && b.IsSet("client_jwk")) && concerns(&r, needs) {
 			set(r.Key, r.Default)
 		}
 	}
@@ -43,9 +45,8 @@ func applyProfile(b *strict.Block, o *OIDC) {
 	}
 }
 
-// concerns reports whether a requirement has a meaning for the flows of an oidc block.
-func concerns(q *fapi.Requirement, o *OIDC) bool {
-	needs := o.Flow.Examination("", "")
+// concerns reports whether a requirement has a meaning for flows that need this of the authorization server.
+func concerns(q *fapi.Requirement, needs oidc.Examination) bool {
 	return (!q.Logins || needs.Login) && (!q.Client || needs.Login || needs.Token || needs.Introspect)
 }
 
@@ -68,8 +69,9 @@ func (r *Route) checkProfile(listen []Listen, trusted []Prefix) {
 	if profile == "" {
 		return
 	}
+	needs := o.Flow.Examination("", "")
 	for _, q := range o.Profile.Requirements() {
-		if !concerns(&q, o) {
+		if !concerns(&q, needs) {
 			continue
 		}
 		for _, value := range settingTexts(valueIn(o, oidcShape.ByName[q.Key])) {

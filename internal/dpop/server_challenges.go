@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"sallyport/internal/auth"
 )
 
 // ErrorUseNonce is the error code of a server that requires another nonce in the proof (RFC 9449 §8, §9).
@@ -44,7 +46,11 @@ func isUseNonce(param string) bool {
 // the challenge before.
 func parseChallenges(lines []string) (all []challenge) {
 	for _, line := range lines {
-		for _, element := range splitList(line) {
+		elements, _ := auth.SplitQuoted(line, ',')
+		for _, element := range elements {
+			if element = strings.Trim(element, " \t"); element == "" {
+				continue
+			}
 			if scheme, param, begins := cutScheme(element); begins || len(all) == 0 {
 				all = append(all, challenge{scheme: scheme})
 				element = param
@@ -65,29 +71,4 @@ func cutScheme(element string) (scheme, param string, begins bool) {
 	}
 	scheme, param = element[:end], strings.Trim(element[end:], " \t")
 	return scheme, param, !strings.HasPrefix(param, "=")
-}
-
-// splitList returns the elements of a list (RFC 9110 §5.6.1). A comma in a quoted string doesn't end an element.
-func splitList(line string) (elements []string) {
-	quoted, escaped, start := false, false, 0
-	add := func(end int) {
-		if e := strings.Trim(line[start:end], " \t"); e != "" {
-			elements = append(elements, e)
-		}
-		start = end + 1
-	}
-	for i := range len(line) {
-		switch c := line[i]; {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case c == ',' && !quoted:
-			add(i)
-		}
-	}
-	add(len(line))
-	return elements
 }

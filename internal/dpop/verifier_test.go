@@ -7,13 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"sallyport/internal/dpop/dpoptest"
 )
@@ -270,15 +270,8 @@ func signed(t *testing.T, alg jose.SignatureAlgorithm, key any, now time.Time) s
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := json.Marshal(map[string]any{"htm": "GET", "htu": orders, "iat": now.Unix(), "jti": "1", "ath": "x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	object, err := signer.Sign(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := object.CompactSerialize()
+	claims := map[string]any{"htm": "GET", "htu": orders, "iat": now.Unix(), "jti": "1", "ath": "x"}
+	text, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,24 +209,11 @@ func forwardedClientCert(value string) (der []byte) {
 
 // pairsOf returns the pairs of an element of X-Forwarded-Client-Cert. It returns nil for a value with several elements, or with a quoted
 // string that doesn't end.
-func pairsOf(element string) (pairs []string) {
-	quoted, escaped, from := false, false, 0
-	for n := range len(element) {
-		switch c := element[n]; {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case c == ',' && !quoted:
-			return nil
-		case c == ';' && !quoted:
-			pairs, from = append(pairs, element[from:n]), n+1
-		}
-	}
-	if quoted {
+func pairsOf(value string) []string {
+	elements, closed := auth.SplitQuoted(value, ',')
+	if !closed || len(elements) != 1 {
 		return nil
 	}
-	return append(pairs, element[from:])
+	pairs, _ := auth.SplitQuoted(elements[0], ';')
+	return pairs
 }

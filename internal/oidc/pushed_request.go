@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"slices"
 
-	"golang.org/x/oauth2"
-
 	"sallyport/internal/auth"
 )
 
@@ -71,10 +69,7 @@ func (c *Client) pushError(m *Metadata, status int, body auth.Claims) error {
 	if code == "" {
 		return statusError("pushed authorization request endpoint", status, "pushed_authorization_request_endpoint")
 	}
-	err := &oauth2.RetrieveError{
-		Response:  &http.Response{StatusCode: status, Status: http.StatusText(status)},
-		ErrorCode: clip(code), ErrorDescription: clip(body.String("error_description")),
-	}
+	err := retrieveError(status, body)
 	if outageStatus(status) || slices.Contains(outageErrors, code) {
 		return fmt.Errorf("%w: its pushed authorization request endpoint answered %d: %w", ErrUnavailable, status, err)
 	}

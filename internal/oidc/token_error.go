@@ -23,11 +23,7 @@ var outageErrors = []string{"temporarily_unavailable", "server_error"}
 // credential in the request, ErrUnavailable at an outage, else ErrNotSetUp. Args are the parameters that the caller chose.
 func (c *Client) tokenError(g tokenGrant, m *Metadata, status int, body auth.Claims, args url.Values) error {
 	code := body.String("error")
-	err := &oauth2.RetrieveError{
-		Response:         &http.Response{StatusCode: status, Status: http.StatusText(status)},
-		ErrorCode:        clip(code),
-		ErrorDescription: clip(body.String("error_description")),
-	}
+	err := retrieveError(status, body)
 	chosen := slices.ContainsFunc(parameterErrors[code], func(name string) bool { return len(args[name]) > 0 })
 	switch {
 	case outageStatus(status) || slices.Contains(outageErrors, code):
@@ -40,6 +36,14 @@ func (c *Client) tokenError(g tokenGrant, m *Metadata, status int, body auth.Cla
 		return fmt.Errorf("%w: %w", statusError("token endpoint", status, "token_endpoint"), err)
 	}
 	return fmt.Errorf("%w: its token endpoint answered: %w: %s", ErrNotSetUp, err, c.remedy(g, code, m))
+}
+
+// retrieveError returns the error code and the description in an error response (RFC 6749 §5.2).
+func retrieveError(status int, body auth.Claims) *oauth2.RetrieveError {
+	return &oauth2.RetrieveError{
+		Response:  &http.Response{StatusCode: status, Status: http.StatusText(status)},
+		ErrorCode: clip(body.String("error")), ErrorDescription: clip(body.String("error_description")),
+	}
 }
 
 // remedy says which setting an error code is about, its value, and what the issuer announces.

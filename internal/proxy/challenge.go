@@ -18,12 +18,11 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 	if d.Route == nil || e.Status != http.StatusUnauthorized && !insufficient {
 		return nil
 	}
-	failed := d.failedScheme(e)
+	failed, bearer, dpop := d.failedScheme(e), d.Route.challenge[0], d.Route.dpopChallenge
 	if e.Code == "" {
-		return d.challenges(d.Route.challenge[0], d.Route.dpopChallenge(), failed)
+		return d.challenges(bearer, dpop, failed)
 	}
 	parameters := d.errorParameters(e, insufficient)
-	bearer, dpop := d.Route.challenge[0], d.Route.dpopChallenge()
 	switch {
 	case insufficient && failed == schemeDPoP:
 		return []string{dpop + parameters}
@@ -41,11 +40,14 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 // challenges returns the challenges in the order in which the gate writes them. The one of DPoP is for clients that use it, unless the
 // route takes no other tokens.
 func (d *Decision) challenges(bearer, dpop, failed string) []string {
-	rest := d.Route.challenge[1:]
-	if d.Route.DPoP == "" || failed != schemeDPoP && !d.Route.OnlyDPoP {
-		return append([]string{bearer}, rest...)
+	all := d.Route.challenge
+	if bearer != all[0] {
+		all = append([]string{bearer}, all[1:]...)
 	}
-	return append([]string{dpop, bearer}, rest...)
+	if d.Route.DPoP == "" || failed != schemeDPoP && !d.Route.OnlyDPoP {
+		return all
+	}
+	return append([]string{dpop}, all...)
 }
 
 // failedScheme returns the scheme of the credential that was refused: Bearer or DPoP.
@@ -64,9 +66,6 @@ func hasScheme(lines []string, scheme string) bool {
 	own, _, _ := strings.Cut(lines[0], " ")
 	return strings.EqualFold(own, scheme)
 }
-
-// dpopChallenge returns the challenge of DPoP without an error.
-func (r *route) dpopChallenge() string { return fmt.Sprintf("DPoP realm=%q, %s", r.Realm, r.DPoP) }
 
 // errorParameters returns the parameters of the challenge for a refused token, after a comma.
 func (d *Decision) errorParameters(e *auth.Error, insufficient bool) (all string) {

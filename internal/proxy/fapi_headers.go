@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"sallyport/internal/auth"
 )
 
 // ResponseSettings are the settings of the oidc: block for all responses of a route. Of several issuers each can demand them for the route,
@@ -71,12 +73,7 @@ func (d *Decision) withInteraction(h http.Header) http.Header {
 	if d.interaction == "" {
 		return h
 	}
-	out := make(http.Header, len(h)+1)
-	for name, values := range h {
-		out[name] = values
-	}
-	out[interactionHeader] = []string{d.interaction}
-	return out
+	return auth.MergeHeader(http.Header{interactionHeader: {d.interaction}}, h)
 }
 
 // setHSTS sets Strict-Transport-Security in a response of the gate itself that is sent over TLS.

@@ -12,16 +12,17 @@ import (
 // A route is a Route with what is computed from it at load.
 type route struct {
 	*Route
-	view      *view            // for requests without an identity
-	views     map[string]*view // by the issuer of an identity
-	allow     ambiguity
-	reserved  []string     // schemes of Authorization that aren't forwarded from clients; "" is every scheme
-	prefixes  []pathPrefix // for strip_path
-	byMethod  bool         // dependsOnMethod
-	challenge []string     // the values of WWW-Authenticate without an error
-	rules     *rules
-	matching  []*boundEndpoint       // endpoints with Matches instead of a path
-	proxy     *httputil.ReverseProxy // nil: requests can't be forwarded
+	view          *view            // for requests without an identity
+	views         map[string]*view // by the issuer of an identity
+	allow         ambiguity
+	reserved      []string     // schemes of Authorization that aren't forwarded from clients; "" is every scheme
+	prefixes      []pathPrefix // for strip_path
+	byMethod      bool         // dependsOnMethod
+	challenge     []string     // the values of WWW-Authenticate without an error
+	dpopChallenge string       // that of DPoP; empty: the flows don't read that scheme
+	rules         *rules
+	matching      []*boundEndpoint       // endpoints with Matches instead of a path
+	proxy         *httputil.ReverseProxy // nil: requests can't be forwarded
 }
 
 // A view is a View with its header plan.
@@ -72,6 +73,9 @@ func newRoute(given *Route, c *common) (*route, error) {
 	r.rules = newRules(given.Rules)
 	r.reserved = append(append(r.reserved, given.Schemes...), c.schemes...)
 	r.challenge = []string{fmt.Sprintf("Bearer realm=%q", given.Realm) + given.Resource}
+	if given.DPoP != "" {
+		r.dpopChallenge = fmt.Sprintf("DPoP realm=%q, %s", given.Realm, given.DPoP)
+	}
 	if given.Basic {
 		r.challenge = append(r.challenge, fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, given.Realm))
 	}
