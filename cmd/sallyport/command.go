@@ -57,7 +57,7 @@ func (c *command) addFileFlag() {
 }
 
 // source returns the configuration that the command line selects.
-func (c *command) source() (config.Source, error) {
+func (c *command) source() (*config.Source, error) {
 	switch {
 	case c.file == "-":
 		return config.FromReader(c.stdin), nil
@@ -70,7 +70,7 @@ func (c *command) source() (config.Source, error) {
 }
 
 // parseSource adds -c, parses the flags and returns the configuration.
-func (c *command) parseSource() (config.Source, error) {
+func (c *command) parseSource() (*config.Source, error) {
 	c.addFileFlag()
 	if err := c.parse(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (c *command) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, app.Options{Config: source, Reload: hangups(ctx), Log: c.stderr})
+	return app.Run(ctx, app.Options{Config: source, Reload: hangups(ctx), Log: c.stderr, Version: version, Commit: revision()})
 }
 
 func (c *command) check(ctx context.Context) error {

@@ -107,17 +107,22 @@ func hangups(ctx context.Context) <-chan struct{} {
 	return reload
 }
 
-// versionLine returns the output of sallyport version.
-func versionLine() string {
-	if info, ok := debug.ReadBuildInfo(); ok && commit == "" {
+// revision returns the commit: that of the linker, or of the Go toolchain.
+func revision() string {
+	if commit != "" {
+		return commit
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				commit = s.Value
+				return s.Value
 			}
 		}
 	}
-	if commit == "" {
-		commit = "unknown"
-	}
-	return fmt.Sprintf("sallyport %s commit %s %s %s/%s", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return "unknown"
+}
+
+// versionLine returns the output of sallyport version.
+func versionLine() string {
+	return fmt.Sprintf("sallyport %s commit %s %s %s/%s", version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

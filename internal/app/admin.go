@@ -14,16 +14,18 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/oidc"
 	"sallyport/internal/proxy"
 )
 
-// admin returns the handler of the admin listener. Health and readiness need no token, because they show no details. The admin API needs
-// admin.token, or without one a request from this machine.
+// admin returns the handler of the admin listener. Health, readiness and metrics need no token, because they show no details. The admin
+// API needs admin.token, or without one a request from this machine.
 func (s *server) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /metrics", s.serveMetrics())
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /openid-connect/jwks":                s.getKeys,
 		"DELETE /openid-connect/jwks":             s.rotateKeys,
@@ -105,6 +107,7 @@ func (s *server) rotateKeys(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.log.Info("the gate's keys are rotated on request", "client", r.RemoteAddr)
+	s.state.audit.Write(audit.Event{Event: audit.Administration, Action: audit.KeysRotated, Client: r.RemoteAddr})
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -142,7 +145,8 @@ func (s *server) getIssuers(w http.ResponseWriter, _ *http.Request) {
 	writeAdminJSON(w, map[string]any{"data": records})
 }
 
-func (s *server) forgetIssuers(w http.ResponseWriter, _ *http.Request) {
+func (s *server) forgetIssuers(w http.ResponseWriter, r *http.Request) {
+	s.state.audit.Write(audit.Event{Event: audit.Administration, Action: audit.IssuersForgotten, Client: r.RemoteAddr})
 	for _, i := range s.state.issuers.all() {
 		i.Forget()
 	}
@@ -175,6 +179,9 @@ func (s *server) forgetIssuer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no route has this issuer", http.StatusNotFound)
 		return
 	}
+	s.state.audit.Write(audit.Event{
+		Event: audit.Administration, Action: audit.IssuersForgotten, Client: r.RemoteAddr, Issuer: all[0].URL(),
+	})
 	for _, i := range all {
 		i.Forget()
 	}

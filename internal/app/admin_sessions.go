@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/session"
 )
 
@@ -132,6 +133,10 @@ func (s *server) endSessions(w http.ResponseWriter, r *http.Request) {
 	}
 	ended, err := endIn(r.Context(), stores, q)
 	attributes := []any{"client", r.RemoteAddr, "by", strings.Join(selectedBy(q), " "), "ended", ended}
+	s.state.audit.Write(audit.Event{
+		Event: audit.Logout, How: audit.ByAdministration, Client: r.RemoteAddr, Issuer: q.Issuer, Subject: q.Subject, ClientID: q.ClientID,
+		Route: q.Route, By: strings.Join(selectedBy(q), " "), Ended: &ended,
+	})
 	if err != nil {
 		s.log.Warn("sessions are ended on request, but perhaps not all", append(attributes, "error", err)...)
 		s.storeUnavailable(w, "not all sessions are known to have ended: repeat the request, which is safe; see the log")

@@ -48,7 +48,7 @@ func newSessionRig(t *testing.T) *sessionRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.server, err = newServer(file, r.log); err != nil {
+	if r.server, err = newServer(file, Options{Log: r.log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.state.close)

@@ -4,24 +4,29 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/config"
 	"sallyport/internal/proxy"
+	"sallyport/internal/telemetry"
+	"sallyport/internal/watch"
 )
 
 // Options are the options of Run.
 type Options struct {
-	Config config.Source
+	Config *config.Source
 	Reload <-chan struct{} // each value makes Run reload the configuration
 	Log    io.Writer
+
+	Version, Commit string // for the metrics
 }
 
 // Run serves until ctx ends. Then requests in flight get limits.drain_timeout to end. It returns an error if the configuration is bad or a
@@ -30,17 +35,18 @@ func Run(ctx context.Context, o Options) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	file, err := o.Config()
+	file, err := o.Config.Load()
 	if err != nil {
 		return err
 	}
-	s, err := newServer(file, o.Log)
+	s, err := newServer(file, o)
 	if err != nil {
 		return err
 	}
-	if err := s.open(); err != nil {
+	if err := s.open(file); err != nil {
 		return err
 	}
+	s.state.audit.Write(audit.Event{Event: audit.Administration, Action: audit.Started})
 	return s.serve(ctx, o)
 }
 
@@ -48,24 +54,36 @@ func Run(ctx context.Context, o Options) error {
 // lives as long as a request: Go's default of 100 would collect every few hundred requests. GOGC in the environment replaces it.
 const gcPercent = 400
 
-// A server is the running process. Its listeners stay open while a reload replaces the gate.
+// A server is the running process. Its listeners stay open while a reload replaces the gate. Only the goroutine of serve changes it.
 type server struct {
 	log       *slog.Logger
 	level     *slog.LevelVar
-	started   *config.File // the configuration at the start, which the listeners and the log are made from
+	logging   config.Log // at the start: a reload can't change all of it
 	state     *reloadState
 	gate      atomic.Pointer[proxy.Gate]
 	builder   atomic.Pointer[builder] // of the running configuration
+	mu        sync.Mutex              // guards doors against reads by other goroutines
 	doors     []*door
+	failed    chan error     // of a door that accepts no more connections
+	drains    sync.WaitGroup // of HTTP servers that ended with a reload
 	draining  atomic.Bool
-	stopKeys  func() // ends the attempts to make the keys of the running configuration
+	refused   atomic.Pointer[refusal] // of the last reload; nil if it wasn't refused
+	stopKeys  func()                  // ends the attempts to make the keys of the running configuration
 	readiness *readiness
 }
 
-func newServer(file *config.File, out io.Writer) (*server, error) {
-	s := &server{level: new(slog.LevelVar), started: file, state: newReloadState(), stopKeys: func() {}}
-	s.log = newLog(out, file.Log, s.level)
+func newServer(file *config.File, o Options) (s *server, err error) {
+	s = &server{level: new(slog.LevelVar), logging: file.Log, state: newReloadState(), failed: make(chan error, 1), stopKeys: func() {}}
+	s.log = newLog(o.Log, file.Log, s.level)
 	s.readiness = newReadiness(s.log)
+	s.state.metrics.Watch(s.measure)
+	s.state.metrics.SetBuild(o.Version, o.Commit)
+	if s.state.audit, err = audit.Open(file.Log.Audit, o.Log, s.log); err != nil {
+		return nil, err
+	}
+	if s.state.tracer, err = telemetry.NewTracer(o.Version, s.log); err != nil {
+		return nil, err
+	}
 	if err := s.load(file); err != nil {
 		return nil, err
 	}
@@ -113,7 +131,7 @@ func (s *server) load(file *config.File) error {
 	}
 	if err != nil {
 		if running := s.builder.Load(); running != nil {
-			s.state.release(running.used, 0) // the objects that were made for file alone
+			s.state.release(running, 0) // the objects that were made for file alone
 		}
 		return err
 	}
@@ -121,11 +139,13 @@ func (s *server) load(file *config.File) error {
 		s.log.Warn("configuration", "warning", w)
 	}
 	s.ensureKeys(b)
-	b.file = file
+	b.file, b.digest = file, file.Digest()
 	s.state.authServer = b.authServer
 	s.builder.Store(b)
 	s.gate.Store(gate)
-	s.state.release(b.used, file.Limits.DrainTimeout)
+	s.state.release(b, file.Limits.DrainTimeout)
+	s.state.metrics.Loaded(time.Now())
+	s.state.tracer.SendToIssuers(file.Tracing.Issuers)
 	return nil
 }
 
@@ -134,19 +154,23 @@ func (s *server) running() *config.File { return s.builder.Load().file }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
 
-// serve runs the opened listeners until ctx ends.
+// serve runs the process until ctx ends or a door fails.
 func (s *server) serve(ctx context.Context, o Options) error {
-	failed := make(chan error, len(s.doors))
-	for _, d := range s.doors {
-		go func() { failed <- d.serve() }()
-		s.log.Info("listening", "for", d.name, "address", d.listener.Addr().String(), "tls", d.tls != nil)
-	}
 	go s.readiness.watch(ctx, s.dependencies)
+	files := watch.New(ctx, s.log)
+	s.watchFiles(ctx, files, o.Config)
 	for {
 		select {
 		case <-o.Reload:
 			s.reload(o.Config)
-		case err := <-failed:
+			s.watchFiles(ctx, files, o.Config)
+		case <-files.Changes():
+			if s.running().Watch && o.Config != nil && o.Config.Changed() {
+				s.log.Info("the files of the configuration have changed")
+				s.reload(o.Config)
+				s.watchFiles(ctx, files, o.Config)
+			}
+		case err := <-s.failed:
 			return errors.Join(err, s.stop())
 		case <-ctx.Done():
 			return s.stop()
@@ -154,25 +178,30 @@ func (s *server) serve(ctx context.Context, o Options) error {
 	}
 }
 
-// reload reads the configuration and makes it the running one. A bad configuration changes nothing.
-func (s *server) reload(read config.Source) {
-	var useTLS func()
-	file, err := read()
-	if err == nil {
-		useTLS, err = s.reloadTLS(file)
-	}
-	if err == nil {
-		err = s.load(file)
-	}
-	if err != nil {
-		s.log.Error("reload refused, the old configuration goes on", "error", err)
+// watchFiles watches the files of the last load, unless the running configuration says not to.
+func (s *server) watchFiles(ctx context.Context, w *watch.Watcher, source *config.Source) {
+	if source == nil || !s.running().Watch {
+		w.Set(ctx, nil)
 		return
 	}
-	useTLS()
-	if names := needRestart(s.started, file); len(names) > 0 {
-		s.log.Warn("these settings can't change on reload: restart for that", "settings", strings.Join(names, ", "))
+	w.Set(ctx, source.Files())
+}
+
+// fail makes serve return an error.
+func (s *server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // another door has failed before
 	}
-	s.log.Info("reloaded", "routes", len(file.Routes))
+}
+
+// open opens the listeners of the configuration at the start, and accepts connections.
+func (s *server) open(file *config.File) error {
+	plan, err := s.planDoors(file)
+	if err == nil {
+		s.useDoors(plan)
+	}
+	return err
 }
 
 // stop closes the listeners and waits up to drain_timeout for the requests in flight.
@@ -183,12 +212,14 @@ func (s *server) stop() error {
 	defer cancel()
 	var errs []error
 	for _, d := range s.doors {
-		if err := d.http.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%s: requests were still in flight: %w", d.name, err), d.http.Close())
-		}
+		errs = append(errs, d.shutdown(ctx))
 	}
+	s.drains.Wait() // each has had drain_timeout, too
 	s.stopKeys()
 	s.state.close()
+	s.state.tracer.Close()
+	s.state.audit.Write(audit.Event{Event: audit.Administration, Action: audit.Stopped})
+	errs = append(errs, s.state.audit.Close())
 	s.log.Info("stopped")
 	return errors.Join(errs...)
 }

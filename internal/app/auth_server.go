@@ -12,7 +12,7 @@ func (b *builder) makeAuthServer(file *config.File) error {
 	if s == nil {
 		return nil
 	}
-	c := authserver.Config{Settings: *s, Before: b.state.authServer, Now: b.now, Log: b.log}
+	c := authserver.Config{Settings: *s, Before: b.state.authServer, Now: b.now, Log: b.log, Audit: b.state.audit}
 	var err error
 	if s.Storage == "redis" {
 		if c.Client, err = b.redisClient(s.Redis, "oauth2"); err != nil {

@@ -53,7 +53,7 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := newServer(file, io.Discard)
+	s, err := newServer(file, Options{Log: io.Discard})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"sallyport/internal/redis"
 	"sallyport/internal/session"
 	"sallyport/internal/signer"
+	"sallyport/internal/telemetry"
 )
 
 // A builder makes the objects of one configuration. It takes those with unchanged settings from the reloadState.
@@ -29,7 +30,10 @@ type builder struct {
 	now   func() time.Time
 	used  usedKeys
 
-	file *config.File // set when the configuration runs
+	recorders map[*telemetry.Requests]bool // of the configuration's routes
+
+	file   *config.File // set when the configuration runs
+	digest string       // of file, without its secrets
 
 	signer         *signer.Signer
 	signerSettings signer.Settings
@@ -44,12 +48,15 @@ type builder struct {
 }
 
 func newBuilder(state *reloadState, log *slog.Logger) *builder {
-	return &builder{state: state, log: log, now: time.Now, used: usedKeys{}}
+	return &builder{state: state, log: log, now: time.Now, used: usedKeys{}, recorders: map[*telemetry.Requests]bool{}}
 }
 
 // gate makes the gate of a configuration. The parts of the configuration that the rest needs are made first.
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages, Timeouts: timeouts(file)}
+	c.Tracer, c.TrustTraces = b.state.tracer, file.Tracing.TrustIncoming == "trusted_proxies"
+	c.Audit = b.state.audit
+	c.Metrics = b.recorder(file, telemetry.NoRoute)
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
 	}
@@ -68,6 +75,7 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 		if err != nil {
 			return nil, err
 		}
+		route.Metrics = b.recorderOf(file, i)
 		c.Routes = append(c.Routes, route)
 	}
 	return proxy.New(c)
@@ -172,7 +180,7 @@ func (b *builder) deps(c *config.Route, i *config.Issuer) (flow.Deps, error) {
 	d := flow.Deps{
 		SubjectIssuers: subjects, Clients: clients, Sessions: sessions.Sessions, Keyring: sessions.keyring,
 		Route: c.Name, Base: c.Route.Paths[0], Paths: c.Route.Paths,
-		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log,
+		HashKey: b.state.hashKey, MultiIssuer: len(c.Issuers) > 0, AuthServer: b.authServer, Now: b.now, Log: b.log, Audit: b.state.audit,
 		AllSessions: b.state.allSessions, SendsSession: i.OIDC.Headers.SendsSession(),
 	}
 	if err := b.addProofs(&d, &i.OIDC.Flow); err != nil {
@@ -264,7 +272,7 @@ func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issue
 		HMAC []auth.Secret
 	}{s, hmac}
 	return take(b, &b.state.issuers, settings, func() (*oidc.Issuer, error) {
-		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, HMAC: hmac, Now: b.now, Log: b.log})
+		return oidc.NewIssuer(oidc.Config{IssuerSettings: s, HMAC: hmac, Now: b.now, Log: b.log, Metrics: b.state.metrics})
 	})
 }
 
@@ -294,7 +302,9 @@ func newSessionSet(s session.Settings, b *builder) (*sessionSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := session.New(session.Config{Settings: s, Keyring: keyring, Now: b.now, Log: b.log})
+	sessions, err := session.New(session.Config{
+		Settings: s, Keyring: keyring, Now: b.now, Log: b.log, Refreshes: b.state.metrics.Refreshes(),
+	})
 	return &sessionSet{Sessions: sessions, keyring: keyring, storage: s.Storage, name: storeName(b.state.hashKey, s)}, err
 }
 

@@ -10,8 +10,8 @@ import (
 
 // Check reads a configuration and makes its objects as Run would. It returns an error for a configuration that Run would refuse, and writes
 // the warnings and notes of any other. It connects to no server.
-func Check(read config.Source, out io.Writer) error {
-	file, err := read()
+func Check(source *config.Source, out io.Writer) error {
+	file, err := source.Load()
 	if err != nil {
 		return err
 	}

@@ -81,14 +81,14 @@ func Demo(ctx context.Context, listen string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := newServer(file, log)
+	s, err := newServer(file, Options{Log: log})
 	if err != nil {
 		return err
 	}
-	if err := s.open(); err != nil {
+	if err := s.open(file); err != nil {
 		return fmt.Errorf("%w (sallyport demo -listen 127.0.0.1:PORT takes another port)", err)
 	}
-	_, port, _ := net.SplitHostPort(s.doors[0].listener.Addr().String())
+	_, port, _ := net.SplitHostPort(s.doors[0].socket.Addr().String())
 	d.Gate = net.JoinHostPort("localhost", port)
 	if err := template.Must(template.New("help").Parse(demoHelp)).Execute(out, d); err != nil {
 		return err

@@ -1,8 +1,8 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
@@ -11,34 +11,138 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
-	"syscall"
+	"time"
 
 	"sallyport/internal/config"
 	"sallyport/internal/proxy"
 )
 
-// A door is one listener and its HTTP server. It outlives reloads, which replace its certificates.
+// A door is a listening socket and the HTTP server of its connections. Reloads keep the socket; they replace the server if settings that
+// shape it have changed.
 type door struct {
-	name     string // "clients" or "admin"
-	listener net.Listener
-	http     *http.Server
-	tls      *atomic.Pointer[tls.Config] // of new connections; nil: without TLS
+	doorSettings
+	socket *net.TCPListener
+	tls    *atomic.Pointer[tls.Config] // of new connections; nil: without TLS
+	http   *http.Server
+	accept *acceptor
+	served chan struct{} // closed when the server accepts no more connections
 }
 
-// open opens all listeners. If one of them can't be opened, it closes the others and returns the error.
-func (s *server) open() (err error) {
-	defer func() {
-		if err != nil {
-			s.closeDoors()
-		}
-	}()
-	for _, l := range s.running().Listen {
-		if err := s.openDoor("clients", l, s); err != nil {
-			return err
+// The doorSettings are the settings that shape a door's HTTP server.
+type doorSettings struct {
+	name          string // "clients" or "admin"
+	address       string // as it is configured
+	overTLS       bool
+	proxyProtocol bool
+
+	readHeaderTimeout, idleTimeout time.Duration
+	maxHeaderBytes                 int
+}
+
+// newDoorSettings returns the settings of all doors of a configuration, those of clients first.
+func newDoorSettings(file *config.File) (all []doorSettings) {
+	common := doorSettings{
+		readHeaderTimeout: file.Limits.ReadHeaderTimeout, idleTimeout: file.Limits.IdleTimeout, maxHeaderBytes: file.Limits.MaxHeaderBytes,
+	}
+	for _, l := range file.Listen {
+		d := common
+		d.name, d.address, d.overTLS, d.proxyProtocol = "clients", l.Address, l.TLS != nil, l.ProxyProtocol
+		all = append(all, d)
+	}
+	if file.Admin.Listen != "off" {
+		d := common
+		d.name, d.address = "admin", file.Admin.Listen
+		all = append(all, d)
+	}
+	return all
+}
+
+// newHTTP returns an HTTP server of the door's settings and TLS.
+func (d *door) newHTTP(h http.Handler, logger *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: d.readHeaderTimeout,
+		IdleTimeout:       d.idleTimeout,
+		MaxHeaderBytes:    d.maxHeaderBytes,
+		ErrorLog:          log.New(debugWriter{logger}, "", 0),
+		Protocols:         new(http.Protocols),
+		// closes the connection of a client that reads nothing, to which not even RST_STREAM can be written
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: d.idleTimeout},
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	if d.tls != nil {
+		current := d.tls
+		s.TLSConfig = &tls.Config{
+			MinVersion:         current.Load().MinVersion,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current.Load(), nil },
 		}
 	}
-	if s.running().Admin.Listen != "off" {
-		return s.openDoor("admin", config.Listen{Address: s.running().Admin.Listen}, s.admin())
+	return s
+}
+
+// start makes the door accept connections of l, which is made of its acceptor. fail is called if it can't any more.
+func (d *door) start(l net.Listener, fail func(error)) {
+	served := make(chan struct{})
+	d.served = served
+	server, name := d.http, d.name
+	go func() {
+		defer close(served)
+		var err error
+		if server.TLSConfig != nil {
+			err = server.ServeTLS(l, "", "")
+		} else {
+			err = server.Serve(l)
+		}
+		if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			fail(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+}
+
+// An acceptor accepts connections of a socket for one HTTP server. Close ends that and leaves the socket open, so that the next server
+// accepts the connections that wait there.
+type acceptor struct {
+	*net.TCPListener
+	closed atomic.Bool
+}
+
+func (a *acceptor) Accept() (net.Conn, error) {
+	c, err := a.TCPListener.Accept()
+	if a.closed.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, net.ErrClosed
+	}
+	return c, err
+}
+
+// Close makes a call of Accept return. It may be called again.
+func (a *acceptor) Close() error {
+	if a.closed.Swap(true) {
+		return nil
+	}
+	return a.SetDeadline(time.Unix(1, 0))
+}
+
+// handOver ends the acceptance of connections by the door's server, for the next server of the socket, and returns the server. Its
+// connections go on.
+func (d *door) handOver() *http.Server {
+	d.accept.Close()
+	<-d.served
+	d.socket.SetDeadline(time.Time{})
+	return d.http
+}
+
+// shutdown closes the socket and waits for the requests in flight until ctx ends.
+func (d *door) shutdown(ctx context.Context) error {
+	d.accept.Close() // before the socket, which has no deadline to set once it is closed
+	d.socket.Close()
+	return shutdown(ctx, d.name, d.http)
+}
+
+func shutdown(ctx context.Context, name string, s *http.Server) error {
+	if err := s.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("%s: requests were still in flight: %w", name, err), s.Close())
 	}
 	return nil
 }
@@ -46,127 +150,6 @@ func (s *server) open() (err error) {
 // timeouts returns how long the gate waits for a client.
 func timeouts(file *config.File) proxy.Timeouts {
 	return proxy.Timeouts{Body: file.Limits.BodyTimeout, Answer: file.Limits.AnswerTimeout}
-}
-
-func (s *server) closeDoors() {
-	for _, d := range s.doors {
-		d.listener.Close()
-	}
-}
-
-func (s *server) openDoor(name string, l config.Listen, h http.Handler) error {
-	limits := s.running().Limits
-	d := &door{name: name, http: &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: limits.ReadHeaderTimeout,
-		IdleTimeout:       limits.IdleTimeout,
-		MaxHeaderBytes:    limits.MaxHeaderBytes,
-		ErrorLog:          log.New(debugWriter{s.log}, "", 0),
-		Protocols:         new(http.Protocols),
-		// closes the connection of a client that reads nothing, to which not even RST_STREAM can be written
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: limits.IdleTimeout},
-	}}
-	d.http.Protocols.SetHTTP1(true)
-	d.http.Protocols.SetHTTP2(true)
-	d.http.Protocols.SetUnencryptedHTTP2(true)
-	if l.TLS != nil {
-		c, err := newTLS(l.TLS)
-		if err != nil {
-			return err
-		}
-		d.tls = new(atomic.Pointer[tls.Config])
-		d.tls.Store(c)
-		current := func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.tls.Load(), nil }
-		d.http.TLSConfig = &tls.Config{MinVersion: c.MinVersion, GetConfigForClient: current}
-	}
-	listener, err := net.Listen("tcp", l.Address)
-	if err != nil {
-		return listenError(name, l.Address, err)
-	}
-	d.listener = listener
-	s.doors = append(s.doors, d)
-	return nil
-}
-
-// listenError returns the error for an address that can't be listened on. It names the setting, and what to write or do.
-func listenError(door, address string, err error) error {
-	key, other := "listen", "another address"
-	if door == "admin" {
-		key, other = "admin.listen", "another address, or off"
-	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: %s is in use by another process, perhaps another sallyport: stop it, or write %s", key, address, other)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: this user may not listen on %s: write a port above 1023, or grant CAP_NET_BIND_SERVICE", key, address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%s: %s isn't an address of this machine: write one of its addresses, or :PORT for all", key, address)
-	}
-	return fmt.Errorf("%s: %w", key, err)
-}
-
-// newTLS returns the configuration of a listener's TLS. It reads the files that the settings name.
-func newTLS(t *config.TLS) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("listen: tls: %w", err)
-	}
-	c := &tls.Config{
-		MinVersion:   map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[t.MinVersion],
-		CipherSuites: t.SuiteIDs(),
-		Certificates: []tls.Certificate{pair},
-		NextProtos:   []string{"h2", "http/1.1"},
-		ClientAuth: map[string]tls.ClientAuthType{
-			"none": tls.NoClientCert, "request": tls.RequestClientCert, "require": tls.RequireAnyClientCert,
-			"verify_if_given": tls.VerifyClientCertIfGiven, "require_and_verify": tls.RequireAndVerifyClientCert,
-		}[t.ClientAuth],
-	}
-	if t.ClientCAFile == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(t.ClientCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("client_ca_file: %w", err)
-	}
-	if c.ClientCAs = x509.NewCertPool(); !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("client_ca_file: %s holds no PEM certificate", t.ClientCAFile)
-	}
-	return c, nil
-}
-
-func (d *door) serve() error {
-	var err error
-	if d.tls != nil {
-		err = d.http.ServeTLS(d.listener, "", "")
-	} else {
-		err = d.http.Serve(d.listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", d.name, err)
-}
-
-// reloadTLS reads the TLS files of the listeners. The returned function makes new connections use them. If the addresses differ from those
-// of the open listeners, the listeners keep their TLS until a restart.
-func (s *server) reloadTLS(file *config.File) (use func(), err error) {
-	if !sameListeners(s.started, file) {
-		return func() {}, nil
-	}
-	configs := map[*door]*tls.Config{}
-	for i, l := range file.Listen {
-		if l.TLS == nil {
-			continue
-		}
-		if configs[s.doors[i]], err = newTLS(l.TLS); err != nil {
-			return nil, err
-		}
-	}
-	return func() {
-		for d, c := range configs {
-			d.tls.Store(c)
-		}
-	}, nil
 }
 
 // A debugWriter logs net/http's messages about broken connections and handshakes at the level debug, because any client can cause them.

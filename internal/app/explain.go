@@ -22,7 +22,7 @@ import (
 
 // ExplainOptions are the options of Explain.
 type ExplainOptions struct {
-	Config  config.Source
+	Config  *config.Source
 	Request string   // METHOD URL
 	Headers []string // NAME: VALUE
 	Token   string   // a file with an access token, or - for standard input; empty: no token
@@ -32,7 +32,7 @@ type ExplainOptions struct {
 // Explain decides a request as a gate with the configuration would, and writes the steps of the decision. passes reports whether the
 // request would be forwarded.
 func Explain(o ExplainOptions, in io.Reader, out, log io.Writer) (passes bool, err error) {
-	file, err := o.Config()
+	file, err := o.Config.Load()
 	if err != nil {
 		return false, err
 	}

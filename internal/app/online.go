@@ -19,11 +19,11 @@ var errOnline = errors.New("fix what is marked with FAILED: the gate can't work 
 
 // CheckOnline checks a configuration as Check does. Then it sends requests to its issuers, Redis servers and upstreams, and writes what
 // works and what doesn't. The requests change nothing there; each client authenticates once.
-func CheckOnline(ctx context.Context, read config.Source, out io.Writer) error {
-	if err := Check(read, out); err != nil {
+func CheckOnline(ctx context.Context, source *config.Source, out io.Writer) error {
+	if err := Check(source, out); err != nil {
 		return err
 	}
-	file, err := read()
+	file, err := source.Load()
 	if err != nil {
 		return err
 	}

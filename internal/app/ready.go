@@ -118,6 +118,11 @@ func (r *readiness) starting() bool {
 	return !probed || len(r.filter(func(s *dependencyState) bool { return !s.answered })) > 0
 }
 
+// failing reports whether a dependency can't be used.
+func (r *readiness) failing() bool { return len(r.filter(failed)) > 0 }
+
+func failed(s *dependencyState) bool { return s.err != nil }
+
 // filter returns the keys of the states for which f is true, sorted.
 func (r *readiness) filter(f func(*dependencyState) bool) (keys []string) {
 	r.mu.Lock()
@@ -130,11 +135,22 @@ func (r *readiness) filter(f func(*dependencyState) bool) (keys []string) {
 	return keys
 }
 
+// errors returns why the last probe of each dependency failed, or nil, by class and name.
+func (r *readiness) errors() map[string]error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]error{}
+	for key, s := range r.states {
+		all[key] = s.err
+	}
+	return all
+}
+
 // report returns the body of an answer about readiness. After the first line, each line names a dependency that can't be used: its class,
 // and if detailed is true its name and the error, too.
 func (r *readiness) report(first string, detailed bool) string {
 	lines := []string{first}
-	for _, key := range r.filter(func(s *dependencyState) bool { return s.err != nil }) {
+	for _, key := range r.filter(failed) {
 		class, _, _ := strings.Cut(key, " ")
 		line := class + ": can't be used"
 		if s := r.state(key); detailed && s.err != nil {
@@ -148,7 +164,7 @@ func (r *readiness) report(first string, detailed bool) string {
 }
 
 // ready serves /readyz. After the start it stays 200 if a dependency fails, and only reports that: a server that all replicas share must
-// not take all of them out at once.
+// not take all of them out at once. With readiness: strict it is 503 then.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	status, first := http.StatusOK, "ready"
 	switch {
@@ -156,12 +172,29 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 		status, first = http.StatusServiceUnavailable, "stopping"
 	case s.readiness.starting():
 		status, first = http.StatusServiceUnavailable, "starting"
+	case s.running().Readiness == "strict" && s.readiness.failing():
+		status, first = http.StatusServiceUnavailable, "not ready"
 	}
+	detailed := s.isAdmin(r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	fmt.Fprint(w, s.readiness.report(first, s.isAdmin(r)))
+	fmt.Fprint(w, s.readiness.report(first, detailed), s.reportConfiguration(detailed))
+}
+
+// reportConfiguration returns the lines about the running configuration: its digest, which is the same in all replicas that have the same
+// settings, and whether the last reload was refused, and why if detailed is true. A refused reload doesn't make the gate unready.
+func (s *server) reportConfiguration(detailed bool) string {
+	lines := fmt.Sprintf("configuration: %s\n", s.builder.Load().digest)
+	refused := s.refused.Load()
+	switch {
+	case refused == nil:
+		return lines
+	case detailed:
+		return lines + fmt.Sprintf("reload refused: %s: %v\n", refused.class, refused.err)
+	}
+	return lines + fmt.Sprintf("reload refused: %s\n", refused.class)
 }
 
 // dependencies returns the dependencies of the running configuration. The probe of an issuer that has answered before sends no request: it

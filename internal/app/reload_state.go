@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/dpop"
@@ -15,6 +16,7 @@ import (
 	"sallyport/internal/redis"
 	"sallyport/internal/session"
 	"sallyport/internal/signer"
+	"sallyport/internal/telemetry"
 )
 
 // A reloadState holds the objects that outlive a reload if their settings are unchanged, such as issuers with their metadata and keys,
@@ -27,6 +29,9 @@ type reloadState struct {
 	signers   pool[*signer.Signer]
 	redises   pool[*redis.Client] // of cluster caches and the built-in authorization server
 
+	metrics       *telemetry.Metrics // of the process
+	tracer        *telemetry.Tracer  // of the process; nil without traces
+	audit         *audit.Log         // nil without log.audit
 	authServer    *authserver.Server // of the running configuration; the next one takes over its tokens. Nil without oauth2
 	sessionSecret auth.Secret        // generated for routes without session_secret
 	proofs        *dpop.Memory       // the used DPoP proofs
@@ -42,7 +47,9 @@ type sessionSet struct {
 }
 
 func newReloadState() *reloadState {
-	s := &reloadState{sessionSecret: keyring.Generate(), proofs: dpop.NewMemory(), hashKey: make([]byte, sha256.Size)}
+	s := &reloadState{
+		sessionSecret: keyring.Generate(), proofs: dpop.NewMemory(), hashKey: make([]byte, sha256.Size), metrics: telemetry.New(),
+	}
 	rand.Read(s.hashKey)
 	return s
 }
@@ -55,11 +62,18 @@ func (s *reloadState) allSessions() (all []*session.Sessions) {
 	return all
 }
 
-// release removes the objects that aren't in used from the pools. It closes them after a delay, which lets requests in flight end.
-func (s *reloadState) release(used usedKeys, delay time.Duration) {
-	if all := s.remove(used); len(all) > 0 {
+// release removes the objects that a configuration doesn't use from the pools, and the metrics of routes and issuers that are gone. It
+// closes the objects after a delay, which lets requests in flight end.
+func (s *reloadState) release(b *builder, delay time.Duration) {
+	s.metrics.KeepRoutes(b.recorders)
+	if all := s.remove(b.used); len(all) > 0 {
 		time.AfterFunc(delay, func() { closeAll(all) })
 	}
+	urls := map[string]bool{}
+	for _, i := range s.issuers.all() {
+		urls[i.URL()] = true
+	}
+	s.metrics.KeepIssuers(urls)
 }
 
 // close closes all objects.

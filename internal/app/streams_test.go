@@ -27,6 +27,7 @@ type cluster struct {
 	provider *provider.Provider
 	replicas []*httptest.Server
 	logs     []*output
+	servers  []*server
 }
 
 // endless is an upstream whose answers go on until the client leaves: a WebSocket (any Upgrade), or bytes.
@@ -76,7 +77,7 @@ func startCluster(t *testing.T, upstream http.Handler, settings string) *cluster
 			t.Fatal(err)
 		}
 		log := &output{}
-		s, err := newServer(file, log)
+		s, err := newServer(file, Options{Log: log})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func startCluster(t *testing.T, upstream http.Handler, settings string) *cluster
 		}
 		front.Start()
 		t.Cleanup(front.Close)
-		c.replicas, c.logs = append(c.replicas, front), append(c.logs, log)
+		c.replicas, c.logs, c.servers = append(c.replicas, front), append(c.logs, log), append(c.servers, s)
 	}
 	return c
 }
@@ -206,6 +207,32 @@ func TestStreamsEndAtALogoutElsewhere(t *testing.T) {
 		t.Error("with session_close_streams: false the stream ended")
 	default:
 	}
+}
+
+// TestStreamsAreCounted checks that the metrics count streams that are open, and no requests that are over.
+func TestStreamsAreCounted(t *testing.T) {
+	c := startCluster(t, endless(make(chan string, 10)), "")
+	cookie := c.logIn()
+	awaitStreams := func(n int) {
+		t.Helper()
+		want := fmt.Sprintf("\nsallyport_streams{route=\"gate\"} %d\n", n)
+		var text string
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			w := httptest.NewRecorder()
+			c.servers[0].admin().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			if text = w.Body.String(); strings.Contains(text, want) {
+				return
+			}
+		}
+		t.Fatalf("expected %s in %s", want, text)
+	}
+	awaitStreams(0)
+	c.open("websocket", cookie)
+	awaitStreams(1)
+	c.open("http1", cookie)
+	awaitStreams(2)
+	c.logOut(1, cookie)
+	awaitStreams(0)
 }
 
 // With session_near_cache: 0 each request asks Redis, and a logout is effective everywhere at once. By default a second request doesn't

@@ -110,6 +110,10 @@ type Tokens struct {
 	// DPoPKey is the private key of the gate to which the access token is bound (RFC 9449 §6), as dpop.ParseKey reads it. It is nil for a
 	// token that is bound to no key, or to a caller's.
 	DPoPKey []byte `json:"dpop_key,omitempty"`
+
+	// Certificate is the thumbprint of the gate's client certificate with which the tokens were requested (x5t#S256, RFC 8705 §3.1): the
+	// access token may be bound to it. It is empty without a certificate.
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // Details are a JSON array, whose values have the types of those of Claims.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 )
 
@@ -176,6 +177,9 @@ func (s *routeServer) errorResponse(r *auth.Request, a *authorization, err error
 	}
 	s.log.Info("oauth2 request refused",
 		"request_id", r.ID, "endpoint", "authorize", "client_id", a.client.ClientID, "error", refused.Error())
+	s.audit.Write(audit.Event{
+		Event: audit.Refusal, RequestID: r.ID, Client: r.Client(), Endpoint: "authorize", ClientID: a.client.ClientID, Why: refused.code,
+	})
 	return s.response(r, a, url.Values{"error": {refused.code}, "error_description": {refused.description}})
 }
 

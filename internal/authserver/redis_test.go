@@ -15,8 +15,20 @@ import (
 	"sallyport/internal/auth"
 )
 
-// A reader of Redis or of the log sees no token, no code and no user.
+// A reader of Redis or of the log sees no token, no code and no user. What Redis has is random to such a reader, and may have a short word
+// by chance: one that is there is there each time.
 func TestNobodyElseSeesAnything(t *testing.T) {
+	first, second := readByOthers(t), readByOthers(t)
+	for _, word := range []string{"john", "app", "https://", "example.com", "read"} {
+		if strings.Contains(first, word) && strings.Contains(second, word) {
+			t.Errorf("redis shows %q", word)
+		}
+	}
+}
+
+// readByOthers issues tokens and codes, and returns all that Redis has then. It checks that no secret is there or in the log.
+func readByOthers(t *testing.T) string {
+	t.Helper()
 	r := redisRig(t)
 	g, c, ctx := r.gate(), r.server.Client(t, 0), t.Context()
 	access, refresh := g.tokens()
@@ -53,7 +65,7 @@ func TestNobodyElseSeesAnything(t *testing.T) {
 			short = secret[27:50] // of the random part
 		}
 		for _, form := range []string{secret, short, hex.EncodeToString([]byte(short))} {
-			if strings.Contains(all.String(), form) {
+			if form != "john" && strings.Contains(all.String(), form) {
 				t.Errorf("redis shows %q", form)
 			}
 			if strings.Contains(r.log.String(), form) {
@@ -61,11 +73,7 @@ func TestNobodyElseSeesAnything(t *testing.T) {
 			}
 		}
 	}
-	for _, client := range []string{"app", "https://", "example.com", "read"} {
-		if strings.Contains(all.String(), client) {
-			t.Errorf("redis shows %q", client)
-		}
-	}
+	return all.String()
 }
 
 // A token's name in Redis is its tag and its SHA-256, so that an operator can find the record of a token.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 )
 
@@ -76,6 +77,9 @@ func (s *routeServer) answerError(r *auth.Request, endpoint string, err error) (
 		return nil, err
 	}
 	s.log.Info("oauth2 request refused", "request_id", r.ID, "endpoint", endpoint, "client", r.Client(), "error", refused.Error())
+	s.audit.Write(audit.Event{
+		Event: audit.Refusal, RequestID: r.ID, Client: r.Client(), Endpoint: endpoint, Status: refused.status, Why: refused.code,
+	})
 	res := answerJSON(refused.status, map[string]string{"error": refused.code, "error_description": refused.description})
 	if refused.basic {
 		res.Answer.Header.Set("WWW-Authenticate", `Basic realm="oauth2"`)

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/keyring"
@@ -27,6 +28,7 @@ type Config struct {
 	Before  *Server          // after a reload: the former server, whose tokens in memory the new one takes over. Nil at the start
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
+	Audit   *audit.Log       // nil: there is no audit stream
 }
 
 // A Server is the authorization server of one process. It is safe for concurrent use.
@@ -40,6 +42,7 @@ type Server struct {
 	process  *processState
 	now      func() time.Time
 	log      *slog.Logger
+	audit    *audit.Log
 }
 
 // A processState is the state that outlives a reload.
@@ -70,7 +73,9 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Server{settings: c.Settings, clients: clients, keyring: ring, mint: mint{c.TokenPrefix, ring}, now: c.Now, log: c.Log}
+	a := &Server{
+		settings: c.Settings, clients: clients, keyring: ring, mint: mint{c.TokenPrefix, ring}, now: c.Now, log: c.Log, audit: c.Audit,
+	}
 	if c.Before != nil {
 		a.process = c.Before.process
 	} else {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 )
 
@@ -32,6 +33,9 @@ func (s *routeServer) token(r *auth.Request, v auth.Visitor) (*auth.Result, erro
 		return nil, err
 	}
 	s.log.Debug("access token issued", "request_id", r.ID, "client_id", c.ClientID, "grant_type", p["grant_type"])
+	s.audit.Write(audit.Event{
+		Event: audit.TokenIssued, RequestID: r.ID, Client: r.Client(), Endpoint: "token", ClientID: c.ClientID, Grant: p["grant_type"],
+	})
 	return answerJSON(http.StatusOK, answer), nil
 }
 

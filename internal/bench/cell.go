@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"sallyport/internal/dpop/dpoptest"
+	"sallyport/internal/provider"
 )
 
 // A cell is one kind of request through the gate, with its goal.
@@ -21,6 +23,7 @@ type cell struct {
 	requests requests
 	fresh    fresh    // makes each request; nil: requests are sent in turn, again and again
 	over     requests // compare with these requests to the same proxy; nil compares with the bare proxy
+	uncount  bool     // over goes to a gate with metrics: {enabled: false}
 }
 
 // A requests returns the requests to send to a proxy, in turn. It is called once for each pass.
@@ -37,6 +40,7 @@ var cells = []cell{
 	{name: "bearer-10000", about: "bearer, 10,000 tokens", goal: 1.6, requests: bearer("/", 10000)},
 	{name: "es256", about: "a bare proxy that verifies one ES256 signature: the floor of dpop", bare: true, requests: plain(es256Path)},
 	{name: "dpop", about: "bearer, one bound token, a proof for each request", requests: plain("/off"), fresh: proved("/memory")},
+	{name: "mtls", about: "bearer, one token bound to a certificate, which a trusted proxy sends", requests: certified("/cert")},
 	{name: "introspection", about: "introspection, cached", goal: 1.5, requests: bearer("/asked", 1)},
 	{name: "session-redis", about: "session in Redis", goal: 1.4, requests: session("/", username)},
 	{name: "session-memory", about: "session in memory", goal: 1.2, requests: session("/memory", username)},
@@ -45,6 +49,7 @@ var cells = []cell{
 		requests: plain("/")},
 	{name: "rules", about: "1,000 rules over one", goal: 1.1,
 		requests: bearer("/many/page/500", 1), over: bearer("/one/page/500", 1)},
+	{name: "metrics", about: "metrics over none", goal: 1.02, requests: bearer("/", 1), over: bearer("/", 1), uncount: true},
 }
 
 // passed is the upstream's response.
@@ -105,6 +110,17 @@ func proved(path string) fresh {
 		return func() []byte {
 			return get(p, path, "Authorization: DPoP "+token, "DPoP: "+key.Proof(http.MethodGet, "http://"+p.address+path, token))
 		}
+	}
+}
+
+// certified returns a request with an access token that is bound to a certificate, and with the certificate as a proxy in front of the gate
+// sends it (RFC 9440).
+func certified(path string) requests {
+	return func(r *rig, p *process) ([][]byte, error) {
+		der := provider.SelfSignedCert("client").Certificate[0]
+		token := r.issuer.AccessToken(username, clientID, map[string]any{"cnf": map[string]any{"x5t#S256": provider.Thumbprint(der)}})
+		return [][]byte{get(p, path, "Authorization: Bearer "+token,
+			"Client-Cert: :"+base64.StdEncoding.EncodeToString(der)+":")}, nil
 	}
 }
 

@@ -17,22 +17,25 @@ func (r *rig) startGate(ctx context.Context) (*process, error) {
 	if r.issuer, err = startIssuer(); err != nil {
 		return nil, err
 	}
-	redis, err := r.startRedis(ctx)
-	if err != nil {
+	if r.redis, err = r.startRedis(ctx); err != nil {
 		return nil, err
 	}
-	binary, err := r.build(ctx)
-	if err != nil {
+	if r.binary, err = r.build(ctx); err != nil {
 		return nil, err
 	}
+	return r.runGate(ctx, "gate", "")
+}
+
+// runGate starts a gate. Its configuration has more settings of the process.
+func (r *rig) runGate(ctx context.Context, name, more string) (*process, error) {
 	address, err1 := freeAddress()
 	admin, err2 := freeAddress()
-	file := filepath.Join(r.dir, "sallyport.yaml")
-	err3 := os.WriteFile(file, r.config(address, admin, redis.address), 0o600)
+	file := filepath.Join(r.dir, name+".yaml")
+	err3 := os.WriteFile(file, append(r.config(address, admin, r.redis.address), more...), 0o600)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	p := &process{name: "gate", address: address, command: []string{binary, "run", "-c", file}, env: []string{"GOMAXPROCS=1"}}
+	p := &process{name: name, address: address, command: []string{r.binary, "run", "-c", file}, env: []string{"GOMAXPROCS=1"}}
 	return r.start(ctx, r.proxyCore, p, func() error { return answering(ctx, "http://"+admin+"/readyz") })
 }
 
@@ -56,6 +59,7 @@ func (r *rig) config(address, admin, redis string) []byte {
 	out := fmt.Appendf(nil, `listen: %s
 admin: {listen: %s}
 log: {access: false, level: warn}
+trusted_proxies: [127.0.0.0/8]
 oidc:
   issuer: %s
   client_id: %s
@@ -70,6 +74,11 @@ routes:
   - route: {paths: [/memory], upstream: %[6]s}
   - route: {paths: [/cookie], upstream: %[6]s}
     oidc: {session: {storage: cookie, cookie_name: session_cookie}}
+  - route: {paths: [/cert], upstream: %[6]s}
+    oidc:
+      auth_methods: [bearer]
+      proof_of_possession_mtls: strict
+      proof_of_possession_mtls_from_header: {certificate_header_name: Client-Cert, certificate_header_format: rfc9440}
   - route: {paths: [/asked], upstream: %[6]s}
     oidc: {auth_methods: [introspection]}
   - route: {paths: [/one], upstream: %[6]s}

@@ -37,7 +37,10 @@ func (r *rig) pass(ctx context.Context, o *options, selected []cell, out io.Writ
 		base, plain := r.bare, [][]byte{get(r.bare, "/")}
 		if c.over != nil {
 			base = proxy
-			if plain, err = c.over(r, proxy); err != nil {
+			if c.uncount {
+				base = r.uncounted
+			}
+			if plain, err = c.over(r, base); err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 		}

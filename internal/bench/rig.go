@@ -21,6 +21,9 @@ type rig struct {
 
 	bare, bare2 *process
 	gate        *process // nil if it isn't needed
+	uncounted   *process // the gate without metrics; nil if it isn't needed
+	binary      string   // of the gate
+	redis       *process // of the gates
 }
 
 // newRig starts the processes that the cells need. The caller must close the rig, also after an error.
@@ -42,6 +45,11 @@ func newRig(ctx context.Context, selected []cell) (r *rig, err error) {
 	}
 	if slices.ContainsFunc(selected, func(c cell) bool { return !c.bare }) {
 		if r.gate, err = r.startGate(ctx); err != nil {
+			return r, err
+		}
+	}
+	if slices.ContainsFunc(selected, func(c cell) bool { return c.uncount }) {
+		if r.uncounted, err = r.runGate(ctx, "gate without metrics", "metrics: {enabled: false}"); err != nil {
 			return r, err
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"sallyport/internal/telemetry"
 )
 
 // A Key names a cached value. It is a keyed hash, so a dump of the cache reveals no credential, and a weak one can't be guessed
@@ -58,6 +60,7 @@ type Config[V any] struct {
 	Limit   time.Duration    // of one call, however many callers wait for it
 	Away    error            // wrapped by the error of a caller whose context ends, or that finds too many waiting; may be nil
 	Now     func() time.Time // default time.Now
+	Metrics *telemetry.Cache // nil: look-ups aren't counted
 	Shared  *Shared          // nil: each process loads its own values
 }
 
@@ -131,17 +134,21 @@ func (c *Cache[V]) Get(ctx context.Context, k Key, load Load[V]) (V, error) {
 	e, found := c.entries.GetIfPresent(k)
 	switch {
 	case found && now.Before(e.until):
+		c.config.Metrics.Found(true)
 		if c.config.Ahead > 0 && now.Add(c.config.Ahead).After(e.until) && e.claimLoad(now) {
 			go c.call(context.WithoutCancel(ctx), k, load) // in the background: the cached value is still good
 		}
 		return e.value, nil
 	case found && now.Before(e.stale) && !e.mayLoad(now):
+		c.config.Metrics.Found(true)
 		return e.value, nil
 	}
 	if n, ok := c.negative.GetIfPresent(k); ok && now.Before(n.until) {
+		c.config.Metrics.Found(true)
 		var zero V
 		return zero, n.err
 	}
+	c.config.Metrics.Found(false)
 	v, err := c.call(ctx, k, load)
 	if err != nil && found && now.Before(e.stale) && !c.config.Verdict(err) {
 		e.failed.Store(now.UnixNano())

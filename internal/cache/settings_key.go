@@ -14,8 +14,9 @@ import (
 func KeyOfSettings(secret []byte, settings any) Key { return keyOfSettings(secret, settings, false) }
 
 // KeyOfSettingsAndFiles returns a key as KeyOfSettings does, which also depends on the contents of the files that the settings name: of
-// every string field whose yaml name ends in _file. A list of files, such as client_assertion_file, is of files that are read at each
-// use: their contents don't count. A file that can't be read counts as empty, and is reported by the code that needs it.
+// every string field whose yaml name ends in _file. Files that are read again when they change don't count: those of fields with the tag
+// live, and lists of files such as client_assertion_file. A file that can't be read counts as empty, and is reported by the code that
+// needs it.
 func KeyOfSettingsAndFiles(secret []byte, settings any) Key {
 	return keyOfSettings(secret, settings, true)
 }
@@ -63,7 +64,7 @@ func (w *settingsWalker) walk(v reflect.Value) {
 // namesFile reports whether a field of settings has the name of a file.
 func namesFile(f reflect.StructField) bool {
 	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-	return f.Type.Kind() == reflect.String && strings.HasSuffix(name, "_file")
+	return f.Type.Kind() == reflect.String && strings.HasSuffix(name, "_file") && f.Tag.Get("live") != "true"
 }
 
 // fileDigest returns a digest of a file's contents, or "" without a name.

@@ -63,8 +63,9 @@ func TestRenewal(t *testing.T) {
 	}
 	now := time.Now()
 	p.now = func() time.Time { return now }
+	get := p.Get
 	ask := func(path string) string {
-		res, err := (&http.Client{Transport: p.Get()}).Get(back.URL + path)
+		res, err := (&http.Client{Transport: get()}).Get(back.URL + path)
 		if err != nil {
 			t.Error(err)
 			return ""
@@ -99,6 +100,17 @@ func TestRenewal(t *testing.T) {
 	renew(t, files, "third")
 	now = now.Add(lookEvery)
 	expect("with good ones again", "third")
+	third := p.current.thumbprint
+	renew(t, files, "fourth")
+	get = func() *http.Transport { return p.For(third) }
+	expect("within a second, for a token of the third", "third")
+	get = func() *http.Transport { return p.For("of a certificate that another pool has read") }
+	expect("for a newer token", "fourth")
+	renew(t, files, "fifth")
+	expect("for the newer token, within a second", "fourth") // it was looked for once
+	get = func() *http.Transport { return p.For(third) }
+	expect("for a token of the one before", "third")
+	get = p.Get
 	close(release)
 	if got := <-long; got != "HTTP/2.0 first" {
 		t.Errorf("the request under way ended with %q", got)

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -279,6 +280,10 @@ func (f *File) perIssuer() (all []Route) {
 func pages(b *strict.Block, key, folder string) *page.Set {
 	if folder == "" {
 		return nil
+	}
+	files, _ := os.ReadDir(folder)
+	for _, f := range files {
+		b.Uses(filepath.Join(folder, f.Name()))
 	}
 	set, problems, err := page.ReadFolder(folder)
 	if err != nil {

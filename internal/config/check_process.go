@@ -20,10 +20,13 @@ func (l *loader) checkProcess() {
 		if listen.TLS != nil {
 			listen.TLS.check(b.Checker(), key+".tls")
 		}
+		b.Checker().Must(key+".proxy_protocol", !listen.ProxyProtocol || len(f.TrustedProxies) > 0,
+			"it needs trusted_proxies: only those proxies may say where a client is; write their addresses")
 	}
 	if f.Admin.Listen != "off" {
 		address(b, "admin.listen", f.Admin.Listen, taken)
 	}
+	l.checkAudit()
 	f.OwnPages = pages(b, "pages", f.Pages)
 	checkProcessTexts(b, f)
 	for i, p := range f.TrustedProxies {

@@ -29,7 +29,11 @@ type File struct {
 	Admin          Admin    `yaml:"admin"`
 	TrustedProxies []Prefix `yaml:"trusted_proxies"` // their X-Forwarded-* headers are trusted
 	Log            Log      `yaml:"log"`
+	Metrics        Metrics  `yaml:"metrics"`
+	Tracing        Tracing  `yaml:"tracing"`
 	Limits         Limits   `yaml:"limits"`
+	Watch          bool     `yaml:"watch" default:"true"` // changed files cause a reload
+	Readiness      string   `yaml:"readiness" default:"tolerant" enum:"tolerant,strict"`
 	Pages          string   `yaml:"pages"` // folder with the operator's own pages; empty: the built-in ones
 
 	Consumers []authz.Consumer     `yaml:"consumers"`
@@ -50,6 +54,9 @@ func (f *File) Warnings() []string { return f.warnings }
 type Listen struct {
 	Address string `yaml:"address" scalar:"true" required:"true"` // host:port; an empty host is every address
 	TLS     *TLS   `yaml:"tls"`                                   // nil: plain HTTP
+
+	// ProxyProtocol means that trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2.
+	ProxyProtocol bool `yaml:"proxy_protocol" default:"false"`
 }
 
 // TLS has the certificate of a listener, and how it authenticates clients.
@@ -74,6 +81,19 @@ type Log struct {
 	Level  string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
 	Format string `yaml:"format" default:"json" enum:"text,json"`
 	Access bool   `yaml:"access" default:"true"` // a line for each request
+	Audit  string `yaml:"audit"`                 // a file, stderr or stdout; empty: none
+}
+
+// Metrics has the settings of /metrics.
+type Metrics struct {
+	Enabled   bool `yaml:"enabled" default:"true"`
+	MaxRoutes int  `yaml:"max_routes" default:"1000" min:"1" max:"100000"` // with metrics of their own; the others share the label other
+}
+
+// Tracing has the settings of traces besides those of the environment (OTEL_EXPORTER_OTLP_ENDPOINT and others).
+type Tracing struct {
+	TrustIncoming string `yaml:"trust_incoming" default:"trusted_proxies" enum:"none,trusted_proxies"` // whose traceparent counts
+	Issuers       bool   `yaml:"issuers" default:"false"`                                              // send traceparent to issuers
 }
 
 // Limits bounds the time and memory that a client can use.

@@ -14,7 +14,8 @@ import (
 // exampleValues has values of the environment variables in the examples. The others are secrets.
 var exampleValues = map[string]string{
 	"MACHINE_SECRET_HASH": "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-	"ISSUER":              "https://idp.example.com/realms/main", "UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
+	"ISSUER":              "https://idp.example.com/realms/main", "ISSUER_TLS": "https://idp.example.com/realms/main",
+	"UPSTREAM": "http://127.0.0.1:8081", "GATE": "http://127.0.0.1:8000",
 	"OTHER_ISSUER": "https://idp.example.com/realms/other",
 	"LISTEN":       "127.0.0.1:8000", "ADMIN_LISTEN": "127.0.0.1:9000", "CLIENT_ID": "app", "KEYS_FILE": "/var/lib/sallyport/keys",
 }
@@ -32,9 +33,12 @@ func mustLoadExample(t *testing.T, name string) *File {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(string(text), "CERT}") {
+		setCertificates(t)
+	}
 	for _, m := range environmentVariable.FindAllStringSubmatch(string(text), -1) {
-		if strings.HasPrefix(m[1], "JWK_") { // parts of a key, which mustWriteClient sets
-			continue
+		if strings.HasPrefix(m[1], "JWK_") || strings.HasSuffix(m[1], "CERT") || strings.HasSuffix(m[1], "KEY") {
+			continue // mustWriteClient and setCertificates set these
 		}
 		t.Setenv(m[1], cmp.Or(exampleValues[m[1]], "0123456789abcdef0123456789abcdef"))
 	}
@@ -49,6 +53,16 @@ func mustLoadExample(t *testing.T, name string) *File {
 		}
 	}
 	return f
+}
+
+// setCertificates sets the environment variables with the files of a client's and of a server's certificate.
+func setCertificates(t *testing.T) {
+	t.Helper()
+	cert, key := mustWriteCertificate(t, t.TempDir())
+	for _, of := range []string{"", "SERVER_"} {
+		t.Setenv(of+"CERT", cert)
+		t.Setenv(of+"KEY", key)
+	}
 }
 
 // TestExamples loads the files in configs and deploy. The process file configs/sallyport.yaml loads those in configs/routes.

@@ -64,11 +64,6 @@ var renamed = []refusal{
 	{"session_redis_cluster_nodes session_redis_cluster_max_redirections", "", "Kong renamed it: write redis: {...} with the same member"},
 }
 
-// process has the top-level keys of a later version.
-var process = []refusal{
-	{"metrics tracing", "", "the log has a line for each request; take it out"},
-}
-
 // laterRoute has the keys of routes that this version doesn't have.
 var laterRoute = []refusal{{"methods", "[]", "write them in an entry of rules:"}}
 

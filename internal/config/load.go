@@ -12,13 +12,11 @@ import (
 )
 
 // Load loads a process file with its route files, or one file with route: for everything. Its error is strict.Problems.
-func Load(name string) (*File, error) {
-	return load(name, false, func(r *strict.Report) *strict.Value { return r.Read(name) })
-}
+func Load(name string) (*File, error) { return FromFile(name).Load() }
 
-// load returns the configuration in the tree that read returns and in environment variables. noFile means that the configuration has no
-// file.
-func load(name string, noFile bool, read func(*strict.Report) *strict.Value) (*File, error) {
+// load returns the configuration in the tree that read returns and in environment variables, and the files that it names, also with an
+// error. noFile means that the configuration has no file.
+func load(name string, noFile bool, read func(*strict.Report) *strict.Value) (*File, []string, error) {
 	l := &loader{Report: &strict.Report{Hints: hints}, file: &File{Name: name}}
 	if root := read(l.Report); root != nil {
 		environment(l.Report, root, noFile)
@@ -26,13 +24,13 @@ func load(name string, noFile bool, read func(*strict.Report) *strict.Value) (*F
 		l.check()
 	}
 	if err := l.Err(); err != nil {
-		return nil, err
+		return nil, l.Files, err
 	}
 	strict.SortProblems(l.Warnings)
 	for _, w := range l.Warnings {
 		l.file.warnings = append(l.file.warnings, w.Error())
 	}
-	return l.file, nil
+	return l.file, l.Files, nil
 }
 
 // A loader loads one configuration.
@@ -144,7 +142,7 @@ func describe(v *strict.Value) string {
 // pattern loads the route files that a pattern matches, in the order of their names.
 func (l *loader) pattern(v *strict.Value) {
 	folder := filepath.Dir(l.file.Name)
-	pattern, err := strict.Expand(v.Text, "routes", folder)
+	pattern, err := l.Expand(v.Text, "routes", folder)
 	if err != nil {
 		l.Problemf(v.Mark, "routes: %v", err)
 		return
@@ -157,6 +155,7 @@ func (l *loader) pattern(v *strict.Value) {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(folder, pattern)
 	}
+	l.usesFolders(pattern)
 	names, err := filepath.Glob(pattern)
 	names = slices.DeleteFunc(names, func(n string) bool { // hidden files, as in a shell: of editors, and ..data of Kubernetes
 		return strings.HasPrefix(filepath.Base(n), ".") && !strings.HasPrefix(filepath.Base(pattern), ".")
@@ -166,6 +165,20 @@ func (l *loader) pattern(v *strict.Value) {
 	}
 	for _, name := range names {
 		l.routeFile(v, name)
+	}
+}
+
+// usesFolders adds the folders of a pattern to Files, because a new file in them may match.
+func (l *loader) usesFolders(pattern string) {
+	for folder := filepath.Dir(pattern); ; folder = filepath.Dir(folder) {
+		names, _ := filepath.Glob(folder)
+		for _, name := range names {
+			l.Uses(name)
+		}
+		if !strings.ContainsAny(folder, `*?[\`) {
+			l.Uses(folder) // it may not exist yet
+			return
+		}
 	}
 }
 
@@ -208,7 +221,7 @@ func (l *loader) included(name string, root *strict.Value) {
 	known := strict.ShapeFor[File]()
 	for _, k := range p.rest.Pairs {
 		switch {
-		case known.ByName[k.Key] != nil || refusals[""][k.Key] != nil || k.Key == "routes":
+		case known.ByName[k.Key] != nil || k.Key == "routes":
 			l.Problemf(k.Mark, "%s: it belongs to the process: write it into %s, beside routes:", k.Key, l.file.Name)
 		default:
 			l.Problemf(k.Mark, "unknown key %s%s", k.Key, hint("file", k.Key, []string{"route", "oidc", "rules"}))

@@ -4,17 +4,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
+	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestPagesYAML loads every piece of YAML in a page. The line "# ..." stands for issuer and client_id. whole adds other missing parts.
@@ -89,22 +86,19 @@ func mustWriteClient(t *testing.T, dir string) {
 		t.Setenv(name, base64.RawURLEncoding.EncodeToString(value))
 	}
 	t.Setenv("OIDC_CLIENT_SECRET", "secret")
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
+	mustWriteCertificate(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, "oidc-secret"), []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
+}
+
+// mustWriteCertificate writes client.pem and client.key into a folder and returns their names.
+func mustWriteCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	cert, key = filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key")
+	certificate, private := MustCertify(t)
+	if err := errors.Join(os.WriteFile(cert, []byte(certificate), 0o600), os.WriteFile(key, []byte(private), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{
-		"oidc-secret": []byte("0123456789abcdef0123456789abcdef"),
-		"client.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		"client.key":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return cert, key
 }

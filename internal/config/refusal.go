@@ -16,9 +16,8 @@ type refusal struct {
 	advice string // why, and what to write instead
 }
 
-// refusals has the refused keys by mapping and name. The mapping "" is the top level.
+// refusals has the refused keys by mapping and name.
 var refusals = map[string]map[string]*refusal{
-	"":           byName(process),
 	"oidc":       byName(kong, renamed),
 	"oidc.redis": byName(kongRedis),
 

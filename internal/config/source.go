@@ -15,36 +15,29 @@ import (
 	"sallyport/internal/strict"
 )
 
-// A Source loads a configuration. It can be called again, for a reload. Its error is strict.Problems.
-type Source func() (*File, error)
-
 // FromFile returns a Source that loads a file.
-func FromFile(name string) Source {
-	return func() (*File, error) { return Load(name) }
+func FromFile(name string) *Source {
+	return newSource(name, false, func(r *strict.Report) *strict.Value { return r.Read(name) })
 }
 
-// FromReader reads a configuration of at most 1 MiB to its end. The Source reads the files and variables that it names at each call.
+// FromReader reads a configuration of at most 1 MiB to its end. Load of the Source reads the files and variables that it names.
 // Relative paths are relative to the working directory.
-func FromReader(in io.Reader) Source {
+func FromReader(in io.Reader) *Source {
 	data, err := check.ReadLimited(in)
-	return func() (*File, error) {
-		return load(stdinName, false, func(r *strict.Report) *strict.Value {
-			if err != nil {
-				r.Problemf(strict.Mark{File: stdinName}, "it can't be read: %v", err)
-				return nil
-			}
-			return r.Parse(stdinName, data)
-		})
-	}
+	return newSource(stdinName, false, func(r *strict.Report) *strict.Value {
+		if err != nil {
+			r.Problemf(strict.Mark{File: stdinName}, "it can't be read: %v", err)
+			return nil
+		}
+		return r.Parse(stdinName, data)
+	})
 }
 
 // FromEnvironment returns a Source of one route that is configured by environment variables alone.
-func FromEnvironment() Source {
-	return func() (*File, error) {
-		return load(environmentName, true, func(*strict.Report) *strict.Value {
-			return strict.NewMapping(strict.Mark{File: environmentName})
-		})
-	}
+func FromEnvironment() *Source {
+	return newSource(environmentName, true, func(*strict.Report) *strict.Value {
+		return strict.NewMapping(strict.Mark{File: environmentName})
+	})
 }
 
 // The names of sources without a file, for messages.
@@ -198,7 +191,7 @@ func adminSetting(name, key, usual string) (string, error) {
 	if set == nil || set.Value.Kind != strict.Scalar || set.Value.Null {
 		return usual, nil
 	}
-	text, err := strict.Expand(set.Value.Text, "admin."+key, filepath.Dir(name))
+	text, err := r.Expand(set.Value.Text, "admin."+key, filepath.Dir(name))
 	if err != nil {
 		return "", fmt.Errorf("%s: admin.%s: %w", set.Mark, key, err)
 	}

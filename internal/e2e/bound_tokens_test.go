@@ -64,8 +64,7 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 			t.Errorf("%s is answered %d for %q: %s", path, a.status, a.user(), a.body)
 		}
 	}
-	sum := sha256.Sum256([]byte(dpop))
-	ath := object{"ath": base64.RawURLEncoding.EncodeToString(sum[:])}
+	ath := athOf(dpop)
 	for _, path := range []string{"/dpop", "/dpop/asked"} {
 		proof := key.mustProve(t, http.MethodGet, g.url+path, ath)
 		for _, want := range []int{http.StatusOK, http.StatusUnauthorized} { // the second request uses the proof again
@@ -85,4 +84,10 @@ func TestBoundTokensOfKeycloak(t *testing.T) {
 			t.Errorf("with a certificate the answer is %d, expected %d: %s", a.status, want, a.body)
 		}
 	}
+}
+
+// athOf returns the claim of a DPoP proof that names its access token (RFC 9449 §4.2).
+func athOf(token string) object {
+	sum := sha256.Sum256([]byte(token))
+	return object{"ath": base64.RawURLEncoding.EncodeToString(sum[:])}
 }

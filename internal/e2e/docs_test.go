@@ -165,7 +165,8 @@ func tidy(printed string) string {
 }
 
 // secretOf maps the client IDs of examples to their secrets in testdata/keycloak.
-var secretOf = map[string]string{"app": appSecret, "lightweight": lightweightSecret, "client-dpop-auth": dpopSecret}
+var secretOf = map[string]string{"app": appSecret, "lightweight": lightweightSecret, "client-dpop-auth": dpopSecret,
+	"cert-bound": certBoundSecret}
 
 var clientOf = regexp.MustCompile(`(?m)^  client_id: \[?([a-z-]+)`)
 
@@ -180,13 +181,22 @@ func (e *example) mustStart(t *testing.T) (env []string) {
 	listen, admin := freeport.Port(), freeport.Port()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
+	cert, key, _ := mustClientCert(t, "client-tls-auth")
+	serverCert, serverKey := testCA.mustServerPair(t)
+	gate := urlOf(listen)
+	if bytes.Contains(text, []byte("\n  tls:")) {
+		gate = "https" + strings.TrimPrefix(gate, "http")
+	}
 	env = []string{
+		"ISSUER_TLS=" + keycloak.issuerTLS("sallyport"), "CERT=" + cert, "KEY=" + key,
+		"SERVER_CERT=" + serverCert, "SERVER_KEY=" + serverKey,
+		"SSL_CERT_FILE=" + testCA.file, "CURL_CA_BUNDLE=" + testCA.file,
 		"ISSUER=" + keycloak.issuer("sallyport"), "UPSTREAM=" + startEcho(t),
 		"SERVICE_SECRET=" + serviceSecret, "SECOND_SECRET=" + lightweightSecret, "SESSION_SECRET=" + sessionSecret,
 		"KEYS_SECRET=" + sessionSecret,
 		"KEYS_FILE=" + filepath.Join(dir, "keys"), "MACHINE_SECRET=" + machineSecret, "MACHINE_SECRET_HASH=" + mustHash(t, machineSecret),
 		fmt.Sprintf("LISTEN=127.0.0.1:%d", listen), fmt.Sprintf("ADMIN_LISTEN=127.0.0.1:%d", admin),
-		"GATE=" + urlOf(listen), "ADMIN=" + urlOf(admin), "LOG=" + log,
+		"GATE=" + gate, "ADMIN=" + urlOf(admin), "LOG=" + log,
 	}
 	if m := clientOf.FindSubmatch(text); m != nil {
 		env = append(env, "CLIENT_SECRET="+secretOf[string(m[1])])

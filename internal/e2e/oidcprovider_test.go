@@ -142,11 +142,5 @@ func TestLoginAtOIDCProvider(t *testing.T) {
 	g := startGate(t, config{routes: []route{{upstream: up, issuer: p.issuer, client: "app", secret: secret}}})
 	g.registerSecrets(secret)
 	v := newVisitor(t, g)
-	page := g.url + "/page"
-	if a := v.browse(p.authorize(v, v.browse(page).location(), "john")); a.status != http.StatusSeeOther || a.location() != page {
-		t.Fatalf("the login ended with %d to %q: %s", a.status, a.location(), a.body)
-	}
-	if a := v.browse(page); a.status != http.StatusOK || a.user() != "john" {
-		t.Errorf("after the login %d for %q", a.status, a.user())
-	}
+	p.logIn(v, g.url+"/page", "john")
 }

@@ -37,6 +37,7 @@ programs='
 redis-server redis-server
 chromium chromium fonts-liberation
 nginx nginx-light
+promtool prometheus
 java default-jre-headless
 mvn maven
 node nodejs

@@ -218,3 +218,12 @@ func (a *admin) mustRotateKeys(t *testing.T, realm string) {
 		"config": object{"priority": []string{time.Now().Format("20060102150405")}}, // the newest key has the highest priority
 	}, nil)
 }
+
+// mustEnforce makes a client policy of a realm enforce one of Keycloak's client profiles on all clients.
+func (a *admin) mustEnforce(t *testing.T, realm, profile string) {
+	t.Helper()
+	a.mustDo(t, http.MethodPut, "/"+realm+"/client-policies/policies", object{"policies": []object{{
+		"name": profile, "enabled": true, "profiles": []string{profile},
+		"conditions": []object{{"condition": "any-client", "configuration": object{}}},
+	}}}, nil)
+}

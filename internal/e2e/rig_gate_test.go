@@ -22,6 +22,7 @@ const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
 // A config is a gate's configuration without listeners.
 type config struct {
 	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
+	tls     bool     // the listener has TLS 1.3 with a certificate of the test CA, and asks for client certificates
 	process []string // more top-level lines
 	routes  []route
 }
@@ -85,7 +86,7 @@ func withRedis(r *redisServer, more ...string) []string {
 
 // A gate is a sallyport process. It trusts the test CA, so issuers and upstreams may use HTTPS.
 type gate struct {
-	url   string // http://127.0.0.1:PORT
+	url   string // http://127.0.0.1:PORT, or https
 	admin string
 	file  string
 	log   *logBuffer
@@ -111,8 +112,15 @@ func startGateAt(t *testing.T, port int, c config) *gate {
 	g := &gate{
 		url: urlOf(port), admin: urlOf(admin),
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
-		listen: fmt.Sprintf("listen: 127.0.0.1:%d\nadmin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", port, admin),
+		listen: fmt.Sprintf("listen: 127.0.0.1:%d\n", port),
 	}
+	if c.tls {
+		certFile, keyFile := testCA.mustServerPair(t)
+		g.url = "https" + strings.TrimPrefix(g.url, "http")
+		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, "+
+			"tls: {cert_file: %s, key_file: %s, min_version: \"1.3\", client_auth: request}}\n", port, certFile, keyFile)
+	}
+	g.listen += fmt.Sprintf("admin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", admin)
 	g.registerSecrets(sessionSecret)
 	g.registerSecrets(clientSecrets...)
 	g.configure(t, c)

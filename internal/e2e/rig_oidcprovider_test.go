@@ -93,6 +93,17 @@ func (p *oidcProvider) authorize(v *visitor, request, user string) (callback str
 	return p.follow(v, p.absolute(v, sent.location()))
 }
 
+// logIn opens a page of a gate, logs in and checks that the page is the user's.
+func (p *oidcProvider) logIn(v *visitor, page, user string) {
+	v.t.Helper()
+	if a := v.browse(p.authorize(v, v.browse(page).location(), user)); a.status != http.StatusSeeOther || a.location() != page {
+		v.t.Fatalf("the login ended with %d to %q: %s", a.status, a.location(), a.body)
+	}
+	if a := v.browse(page); a.status != http.StatusOK || a.user() != user {
+		v.t.Errorf("after the login %d for %q: %s", a.status, a.user(), a.body)
+	}
+}
+
 // follow opens an address of the provider and returns the target of the redirect.
 func (p *oidcProvider) follow(v *visitor, address string) string {
 	v.t.Helper()

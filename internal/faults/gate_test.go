@@ -55,22 +55,33 @@ type gate struct {
 	cmd   *exec.Cmd
 }
 
-// startGate starts a gate with further lines of its oidc block. It is killed when the test ends.
-func startGate(t testing.TB, r *rig, secrets ...string) *gate {
-	t.Helper()
-	g := &gate{
+// newGate returns a gate that doesn't run yet.
+func newGate(t testing.TB) *gate {
+	return &gate{
 		t: t, url: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()), admin: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()),
 		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &testlog.Buffer{},
 	}
+}
+
+// startGate starts a gate with these values of session_secret.
+func startGate(t testing.TB, r *rig, secrets ...string) *gate {
+	t.Helper()
+	g := newGate(t)
 	g.configure(r, secrets...)
+	g.run()
+	return g
+}
+
+// run starts the process, which is killed when the test ends.
+func (g *gate) run() {
+	g.t.Helper()
 	g.start()
-	t.Cleanup(func() {
+	g.t.Cleanup(func() {
 		g.kill()
-		if log := g.log.String(); t.Failed() {
-			t.Logf("the log of %s ends:\n%s", g.url, log[max(0, len(log)-3000):])
+		if log := g.log.String(); g.t.Failed() {
+			g.t.Logf("the log of %s ends:\n%s", g.url, log[max(0, len(log)-3000):])
 		}
 	})
-	return g
 }
 
 // configure writes the configuration with these values of session_secret.
@@ -92,6 +103,12 @@ routes:
       redis: {%s}
       upstream_headers: [{header: X-User, path: [sub]}]
 `, address(g.url), address(g.admin), r.upstream.URL, r.provider.Issuer(), clientSecret, strings.Join(secrets, `", "`), r.redis)
+	g.write(text)
+}
+
+// write writes the configuration file.
+func (g *gate) write(text string) {
+	g.t.Helper()
 	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
 		g.t.Fatal(err)
 	}

@@ -39,17 +39,28 @@ func newRig(t testing.TB, redis string) *rig {
 			ID: "app", Secret: clientSecret, RedirectURIs: []string{"http://127.0.0.1/oauth2/callback"},
 			PostLogoutRedirectURIs: []string{"http://127.0.0.1/"},
 		}},
-		AccessTokenLifetime: tokenLife,
-	}
-	for n := range users {
-		config.Users = append(config.Users, provider.User{Username: userName(n), Password: "doe"})
+		AccessTokenLifetime: tokenLife, Users: people(users),
 	}
 	r.provider = provider.Start(t, config)
-	r.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	r.upstream = startUpstream(t)
+	return r
+}
+
+// startUpstream starts an upstream that answers with the user's name.
+func startUpstream(t testing.TB) *httptest.Server {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.Header.Get("X-User"))
 	}))
-	t.Cleanup(r.upstream.Close)
-	return r
+	t.Cleanup(server.Close)
+	return server
+}
+
+// people returns the first n users.
+func people(n int) (all []provider.User) {
+	for i := range n {
+		all = append(all, provider.User{Username: userName(i), Password: "doe"})
+	}
+	return all
 }
 
 func userName(n int) string { return fmt.Sprint("user", n) }

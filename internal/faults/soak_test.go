@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -15,9 +14,7 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/config"
-	"sallyport/internal/freeport"
 	"sallyport/internal/redis/redistest"
-	"sallyport/internal/testlog"
 )
 
 var soak = flag.Duration("soak", time.Minute, "how long TestSoak runs")
@@ -25,10 +22,8 @@ var soak = flag.Duration("soak", time.Minute, "how long TestSoak runs")
 // startHere starts a gate in this process, so that the race detector, if it is on, watches it.
 func startHere(t testing.TB, r *rig) *gate {
 	t.Helper()
-	g := &gate{
-		t: t, url: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()), admin: fmt.Sprintf("http://127.0.0.1:%d", freeport.Port()),
-		file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &testlog.Buffer{},
-	}
+	g := newGate(t)
+	g.log.Limit = 1 << 16
 	g.configure(r, firstSecret)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

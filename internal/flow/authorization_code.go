@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 )
@@ -36,6 +37,8 @@ type authorizationCode struct {
 	searchUserinfo auth.Step // nil: search_user_info is off
 	now            func() time.Time
 	log            *slog.Logger
+	audit          *audit.Log
+	route          string
 }
 
 var authorizationCodeKind = Kind{
@@ -62,7 +65,7 @@ func newAuthorizationCode(b *base, sessions *sessions) *authorizationCode {
 		settings: s, request: *of[oidc.TokenRequestSettings](b.view), clients: b.clients, sessions: sessions,
 		cookies: &loginCookies{newLoginCookie(b), b.Keyring, s.AuthorizationRollingTimeout}, paths: redirectPaths(s.RedirectURI, b.Base),
 		home: b.Base, action: newLoginAction(b), response: newResponseHeaders(b, k), searchUserinfo: b.searchUserinfo,
-		now: b.Now, log: b.Log,
+		now: b.Now, log: b.Log, audit: b.Audit, route: b.Route,
 		beginsSession: !slices.Contains(of[SessionSettings](b.view).DisableSession, k.Name),
 	}
 	f.forms = newKeptForms(b, sessions)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 )
@@ -57,6 +58,11 @@ func (f *authorizationCode) callback(r *auth.Request) (*auth.Result, error) {
 		return nil, auth.WithHeader(&away, header)
 	}
 	f.log.Info("login", "request_id", r.ID, "issuer", res.Identity.Issuer, "sub", res.Identity.Subject, "client", r.Client())
+	f.audit.Write(audit.Event{
+		Event: audit.Login, How: audit.ByBrowser, RequestID: r.ID, Client: r.Client(), Route: f.route,
+		Flow:   string(authorizationCodeKind.Name),
+		Issuer: res.Identity.Issuer, Subject: res.Identity.Subject, ClientID: login.Client,
+	})
 	for _, h := range []http.Header{header, begun} {
 		res.Header = auth.MergeHeader(res.Header, h)
 	}

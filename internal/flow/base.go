@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/dpop"
@@ -30,6 +31,7 @@ type Deps struct {
 	Now            func() time.Time
 	SubjectIssuers []*oidc.Issuer // of token_exchange, in the order of subject_token_issuers
 	Log            *slog.Logger
+	Audit          *audit.Log // nil: there is no audit stream
 
 	// AllSessions returns the sessions of all routes of the process: a provider's logout ends logins there, too. Nil: Sessions are all.
 	AllSessions func() []*session.Sessions

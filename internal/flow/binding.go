@@ -2,9 +2,7 @@ package flow
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +10,7 @@ import (
 	"slices"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/clientcert"
 	"sallyport/internal/dpop"
 	"sallyport/internal/oidc"
 )
@@ -143,8 +142,7 @@ func (p *possession) checkCertificate(r *auth.Request, thumbprint string) error 
 	if err != nil {
 		return errBound(fmt.Sprintf("the token is bound to a certificate (x5t#S256): %v", err))
 	}
-	sum := sha256.Sum256(der)
-	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(thumbprint)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(clientcert.Thumbprint(der)), []byte(thumbprint)) != 1 {
 		return errBound("the token is bound to another certificate (x5t#S256) than the client's")
 	}
 	if err := p.certificates.verify(der); err != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -26,6 +27,8 @@ type logoutEndpoint struct {
 	loginCount cookie // the cookie that counts logins: see loginLoop
 	returns    *logoutReturn
 	log        *slog.Logger
+	audit      *audit.Log
+	route      string
 }
 
 // A sessionFlow is the sessions of a part with their logout endpoints.
@@ -38,7 +41,7 @@ type sessionFlow struct {
 func newSessionFlow(b *base, s *sessions) *sessionFlow {
 	return &sessionFlow{s, b, &logoutEndpoint{
 		LogoutSettings: *of[LogoutSettings](b.view), sessions: s, path: logoutPath(b.Base), home: b.Base,
-		loginCount: wholeSiteCookie(newLoginCookie(b)), returns: newLogoutReturn(b), log: b.Log,
+		loginCount: wholeSiteCookie(newLoginCookie(b)), returns: newLogoutReturn(b), log: b.Log, audit: b.Audit, route: b.Route,
 	}}
 }
 
@@ -181,6 +184,10 @@ func (l *logoutEndpoint) endRemembered(r *auth.Request, n int, before *auth.Iden
 func (l *logoutEndpoint) loggedOut(r *auth.Request, ended *session.Session) *auth.Identity {
 	login := &ended.Login
 	l.log.Info("logout", "request_id", r.ID, "issuer", login.Issuer, "sub", login.Subject)
+	l.audit.Write(audit.Event{
+		Event: audit.Logout, How: audit.ByBrowser, RequestID: r.ID, Client: r.Client(), Route: l.route,
+		Issuer: login.Issuer, Subject: login.Subject, ClientID: login.ClientID,
+	})
 	l.revoke(r, login.Identity)
 	return login.Identity
 }

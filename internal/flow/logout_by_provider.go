@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -23,6 +24,8 @@ type providerLogout struct {
 	marks   *session.Sessions          // remembers the logout tokens that were used
 	now     func() time.Time
 	log     *slog.Logger
+	audit   *audit.Log
+	route   string
 }
 
 // indexesLogins reports whether the store of a part's sessions finds logins without their cookies.
@@ -33,7 +36,7 @@ func indexesLogins(v view) bool {
 // newProviderLogout returns the endpoints for the parts of a route that have sessions.
 func newProviderLogout(bases []*base) *providerLogout {
 	first := bases[0]
-	p := &providerLogout{base: first.Base, all: first.AllSessions, now: first.Now, log: first.Log}
+	p := &providerLogout{base: first.Base, all: first.AllSessions, now: first.Now, log: first.Log, audit: first.Audit, route: first.Route}
 	for _, b := range bases {
 		if !indexesLogins(b.view) {
 			continue
@@ -106,6 +109,7 @@ func (p *providerLogout) endFor(r *auth.Request, channel string, clientIDs []str
 		n, err := p.end(ctx, l)
 		ended += n
 		failed = append(failed, err)
+		p.auditLogout(r, channel, l, n)
 	}
 	if err := errors.Join(failed...); err != nil {
 		return ended, auth.Unavailable("session_store_unavailable", err)
@@ -113,4 +117,19 @@ func (p *providerLogout) endFor(r *auth.Request, channel string, clientIDs []str
 	p.log.Info("logout by the provider", "request_id", r.ID, "channel", channel, "issuer", l.Issuer, "client_ids", clientIDs,
 		"sub", l.Subject, "ended", ended)
 	return ended, nil
+}
+
+// auditLogout writes a logout of n logins to the audit stream, unless there was none.
+func (p *providerLogout) auditLogout(r *auth.Request, channel string, l session.Logout, n int) {
+	if n == 0 {
+		return
+	}
+	how := audit.ByBackChannel
+	if channel == frontchannelName {
+		how = audit.ByFrontChannel
+	}
+	p.audit.Write(audit.Event{
+		Event: audit.Logout, How: how, RequestID: r.ID, Client: r.Client(), Route: p.route,
+		Issuer: l.Issuer, Subject: l.Subject, ClientID: l.ClientID, Ended: &n,
+	})
 }

@@ -29,6 +29,7 @@ var otherMeanings = map[string]string{
 	"flow/settings.go":         "values of cluster_cache_items",
 	"flow/token.go":            "the scheme Bearer (RFC 6750 §2.1)",
 	"oidc/check_requests.go":   "parameters of token requests",
+	"oidc/client_auth.go":      "names of endpoints",
 	"oidc/client_caches.go":    "names of caches",
 	"oidc/introspection.go":    "a part of a cache's key",
 	"oidc/settings.go":         "values of ignore_signature: grant types and endpoints",

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -29,6 +30,7 @@ type sessions struct {
 	trustedOrigins []string
 	now            func() time.Time
 	log            *slog.Logger
+	audit          *audit.Log
 }
 
 var sessionKind = Kind{
@@ -53,12 +55,13 @@ func newSessions(b *base) *sessions {
 		refresh: sessionRefresh{
 			clients: b.clients, on: s.refreshes(of[session.Settings](b.view)), leeway: of[oidc.IssuerSettings](b.view).Leeway,
 			tokenParam: of[LogoutSettings](b.view).RevocationTokenParamName, searchUserinfo: b.searchUserinfo != nil,
-			now: b.Now, log: b.Log,
+			now: b.Now, log: b.Log, audit: b.Audit, route: b.Route,
 		},
 		route: b.Route, home: b.Base,
 		sameSubject: s.EnforceSameSubject, bind: s.Bind, possession: b.possession, tokens: b.tokens,
 		properties: b.SendsSession, configured: of[session.Settings](b.view).Audience,
 		reverify: s.Reverify, closeStreams: s.CloseStreams, trustedOrigins: s.TrustedOrigins, now: b.Now, log: b.Log,
+		audit: b.Audit,
 	}
 }
 
@@ -234,6 +237,10 @@ func (f *sessions) checkTokens(ctx context.Context, store sessionStore, id sessi
 	ended := store.EndIfUnchanged(context.WithoutCancel(ctx), id, current)
 	if ended == nil {
 		f.log.Info("session ended: its tokens no longer verify", "issuer", identity.Issuer, "sub", identity.Subject, "error", err)
+		f.audit.Write(audit.Event{
+			Event: audit.Logout, How: audit.ByVerification, Route: f.route,
+			Issuer: identity.Issuer, Subject: identity.Subject, ClientID: current.Login.ClientID,
+		})
 	}
 	return errors.Join(session.ErrEnded, ended)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
@@ -25,6 +26,8 @@ type sessionRefresh struct {
 	searchUserinfo bool   // whether a refresh repeats the userinfo request
 	now            func() time.Time
 	log            *slog.Logger
+	audit          *audit.Log
+	route          string
 }
 
 // ensureFresh returns the session with a valid access token. It refreshes a token that is about to expire. A session whose
@@ -54,9 +57,13 @@ func (f *sessionRefresh) ensureFresh(ctx context.Context, store sessionStore, op
 // errAccessTokenExpired ends a session whose access token has expired and cannot be refreshed.
 var errAccessTokenExpired = fmt.Errorf("%w: its access token has expired and can't be refreshed", session.ErrEnded)
 
-// due reports whether the access token has expired or is about to. The leeway makes a refresh due earlier. A short-lived token is
-// refreshed after a quarter of its life at the earliest: otherwise it would be refreshed at every request.
+// due reports whether the access token has expired or is about to, or is bound to a certificate that was replaced. The leeway makes a
+// refresh due earlier. A short-lived token is refreshed after a quarter of its life at the earliest: otherwise it would be refreshed at
+// every request.
 func (f *sessionRefresh) due(l *session.Login) bool {
+	if f.certificateReplaced(l) {
+		return true
+	}
 	exp := l.Identity.Tokens.Expiry
 	life := max(0, exp.Sub(l.Obtained))
 	ahead := min(refreshAhead, life/4) + min(f.leeway, life/2)
@@ -64,6 +71,19 @@ func (f *sessionRefresh) due(l *session.Login) bool {
 		ahead = 0
 	}
 	return !exp.IsZero() && !f.now().Add(ahead).Before(exp)
+}
+
+// rebindAfter is the least time between two refreshes of a session for another certificate: replicas may read it at different times.
+const rebindAfter = 10 * time.Second
+
+// certificateReplaced reports whether the tokens were requested with another client certificate than the current one. Then the access token
+// may be bound to the one before (RFC 8705 §3), which upstreams don't see any more.
+func (f *sessionRefresh) certificateReplaced(l *session.Login) bool {
+	client := f.clients.byID(l.ClientID)
+	if client == nil || l.RefreshFailed || l.Identity.Presented || l.Identity.Tokens.Certificate == client.Certificate() {
+		return false
+	}
+	return f.now().Sub(l.Obtained) >= rebindAfter
 }
 
 // renew refreshes the tokens of a login (RFC 6749 §6, OIDC Core §12). The session store calls it once for all concurrent
@@ -87,7 +107,7 @@ func (f *sessionRefresh) renew(ctx context.Context, current *session.Session) (*
 		return nil, err
 	case err != nil: // the tokens may be about another subject (OIDC Core §12.2)
 		f.log.Warn("session ended: the refreshed tokens don't verify", "issuer", l.Issuer, "sub", l.Subject, "error", err)
-		return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
+		return nil, f.ended(&l, err)
 	}
 	identity.Session = true
 	if l.Identity, err = f.renewUserinfo(ctx, client, identity); err != nil {
@@ -128,7 +148,15 @@ func (f *sessionRefresh) refreshError(current *session.Session, err error) (*ses
 	default:
 		f.log.Error("session ended: it can't be refreshed", "issuer", l.Issuer, "sub", l.Subject, "error", err)
 	}
-	return nil, fmt.Errorf("%w: %w", session.ErrEnded, err)
+	return nil, f.ended(&l, err)
+}
+
+// ended returns the error that ends a session whose refresh failed for good.
+func (f *sessionRefresh) ended(l *session.Login, err error) error {
+	f.audit.Write(audit.Event{
+		Event: audit.Logout, How: audit.ByRefresh, Route: f.route, Issuer: l.Issuer, Subject: l.Subject, ClientID: l.ClientID,
+	})
+	return fmt.Errorf("%w: %w", session.ErrEnded, err)
 }
 
 // renewUserinfo repeats the userinfo request with the refreshed access token, if search_user_info is on. If the request
@@ -148,7 +176,8 @@ func (f *sessionRefresh) renewUserinfo(ctx context.Context, client *oidc.Client,
 		return i, nil
 	case u.Claims.String("sub") != i.Subject:
 		f.log.Warn("session ended: userinfo is about another subject", "issuer", i.Issuer, "sub", i.Subject)
-		return nil, fmt.Errorf("%w: userinfo is about another subject", session.ErrEnded)
+		return nil, f.ended(&session.Login{Issuer: i.Issuer, Subject: i.Subject, ClientID: client.ID},
+			errors.New("userinfo is about another subject"))
 	default:
 		renewed.Userinfo, renewed.UserinfoJWT = u.Claims, u.JWT
 	}

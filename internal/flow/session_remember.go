@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/session"
 )
@@ -45,6 +46,10 @@ func (f *sessions) resumeRemembered(r *auth.Request, n int, before error) (*auth
 	}
 	l := &opened.Session.Login
 	f.log.Info("session resumed by its remember cookie", "request_id", r.ID, "issuer", l.Issuer, "sub", l.Subject, "client", r.Client())
+	f.audit.Write(audit.Event{
+		Event: audit.Login, How: audit.ByRemember, RequestID: r.ID, Client: r.Client(), Route: f.route,
+		Issuer: l.Issuer, Subject: l.Subject, ClientID: l.ClientID,
+	})
 	res, err := f.result(r, n, f.store, opened)
 	if err == nil || errors.Is(err, auth.ErrNoCredential) || errors.Is(err, session.ErrChanged) {
 		return res, err

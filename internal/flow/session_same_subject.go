@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/session"
 )
@@ -35,6 +36,10 @@ func (f *sessions) endOtherSubjects(r *auth.Request, identity *auth.Identity) er
 		if ended {
 			f.log.Info("session ended: the browser logged in as another subject (session_enforce_same_subject)",
 				"request_id", r.ID, "issuer", identity.Issuer, "sub", identity.Subject)
+			f.audit.Write(audit.Event{
+				Event: audit.Logout, How: audit.ByOtherSubject, RequestID: r.ID, Client: r.Client(), Route: f.route,
+				Issuer: identity.Issuer,
+			})
 		}
 	}
 	return nil

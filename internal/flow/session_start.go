@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/session"
 )
@@ -102,6 +103,10 @@ func (f *sessions) start(k *Kind) auth.Step {
 		if err != nil {
 			return nil, err
 		}
+		f.audit.Write(audit.Event{
+			Event: audit.Login, How: audit.ByCredential, RequestID: r.ID, Client: r.Client(), Route: f.route, Flow: string(k.Name),
+			Issuer: identity.Issuer, Subject: identity.Subject, ClientID: f.clients.list[f.clients.chosenIndex(r)].ID,
+		})
 		out := *res
 		out.Session = begun
 		out.Header = auth.MergeHeader(header, res.Header)

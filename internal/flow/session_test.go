@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
 
@@ -31,9 +32,38 @@ func TestDue(t *testing.T) {
 		if c.life > 0 {
 			a.Identity.Tokens.Expiry = start.Add(c.life)
 		}
-		f := &sessionRefresh{leeway: c.leeway, now: func() time.Time { return start.Add(c.age) }}
+		f := &sessionRefresh{clients: &clients{}, leeway: c.leeway, now: func() time.Time { return start.Add(c.age) }}
 		if f.due(a) != c.due {
 			t.Errorf("leeway %v, a token for %v, after %v: due is %v", c.leeway, c.life, c.age, !c.due)
+		}
+	}
+}
+
+// TestCertificateReplaced checks when a session is refreshed because its tokens were requested with another client certificate.
+func TestCertificateReplaced(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	client := &oidc.Client{ID: "app"} // without a certificate
+	brought := func(l *session.Login) { l.Identity.Presented = true }
+	for name, c := range map[string]struct {
+		tokens auth.Tokens
+		age    time.Duration
+		login  func(*session.Login)
+		due    bool
+	}{
+		"the same":          {auth.Tokens{}, time.Minute, nil, false},
+		"another":           {auth.Tokens{Certificate: "another"}, rebindAfter, nil, true},
+		"another, just now": {auth.Tokens{Certificate: "another"}, rebindAfter - 1, nil, false},
+		"a client's token":  {auth.Tokens{Certificate: "another"}, time.Minute, brought, false},
+		"a refresh failed":  {auth.Tokens{Certificate: "another"}, time.Minute, func(l *session.Login) { l.RefreshFailed = true }, false},
+		"of another client": {auth.Tokens{Certificate: "another"}, time.Minute, func(l *session.Login) { l.ClientID = "gone" }, false},
+	} {
+		l := &session.Login{Obtained: start, ClientID: client.ID, Identity: &auth.Identity{Tokens: c.tokens}}
+		if c.login != nil {
+			c.login(l)
+		}
+		f := &sessionRefresh{clients: &clients{list: []*oidc.Client{client}}, now: func() time.Time { return start.Add(c.age) }}
+		if f.due(l) != c.due {
+			t.Errorf("%s: due is %v", name, !c.due)
 		}
 	}
 }

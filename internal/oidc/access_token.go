@@ -20,6 +20,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayP
 	sum := sumOf(token)
 	for _, i := range issuers {
 		if v, ok := i.keys.tokens.GetIfPresent(sum); ok {
+			i.verified.Found(true)
 			return v.identity, i.checkValidity(v.identity.Tokens.Expiry, v.notBefore)
 		}
 	}
@@ -40,6 +41,7 @@ func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayP
 func (i *Issuer) reverifyAccessToken(ctx context.Context, token string) error {
 	sum := sumOf(token)
 	if v, ok := i.keys.tokens.GetIfPresent(sum); ok {
+		i.verified.Found(true)
 		return i.checkValidity(v.identity.Tokens.Expiry, v.notBefore)
 	}
 	t, err := parseJWT(token)
@@ -51,6 +53,7 @@ func (i *Issuer) reverifyAccessToken(ctx context.Context, token string) error {
 }
 
 func (i *Issuer) verifyAndCache(ctx context.Context, sum tokenSum, t *jwt, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
+	i.verified.Found(false)
 	v, by, err := i.verifyAccessToken(ctx, t, signatureRules{
 		algorithms: i.algorithms(), insecure: !i.settings.VerifySignature, origin: fromRequest, mayPass: mayPass,
 	})

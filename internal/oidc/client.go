@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -20,7 +21,8 @@ import (
 type Client struct {
 	ID     string
 	issuer *Issuer
-	http   *http.Client // with the client's certificate, if it has one
+	http   *http.Client                      // with the client's certificate, if it has one
+	pool   *clientcert.Pool[*proxyTransport] // of the client's certificate; nil without one
 
 	secret    auth.Secret
 	auth      string // client_auth; empty: chosen by the metadata
@@ -31,7 +33,6 @@ type Client struct {
 
 	decryption   []*jose.JSONWebKey     // client_decryption_jwk
 	certificates map[jose.HeaderKey]any // of jwk, for the header of assertions
-	certificate  bool                   // the client authenticates by TLS
 
 	idTokenAlgs []string
 	hashKey     []byte
@@ -115,8 +116,24 @@ func (c *Client) useCertificate(s Settings) error {
 	if err != nil {
 		return fmt.Errorf("tls_client_auth_cert_file: %w", err)
 	}
-	c.http, c.certificate = newHTTPClient(h, certificateTransport{pool}), true
+	c.http, c.pool = newHTTPClient(h, certificateTransport{pool}), pool
 	return nil
+}
+
+// Certificate returns the thumbprint of the client's current certificate (x5t#S256, RFC 8705 §3.1); "" without one.
+func (c *Client) Certificate() string {
+	if c.pool == nil {
+		return ""
+	}
+	return c.pool.Thumbprint()
+}
+
+// CertificateExpires returns when the client's certificate expires, or the zero time without one.
+func (c *Client) CertificateExpires() time.Time {
+	if c.pool == nil {
+		return time.Time{}
+	}
+	return c.pool.Expires()
 }
 
 // A certificateTransport sends requests over connections with the current client certificate.
@@ -140,7 +157,7 @@ func (c *Client) post(
 	if err != nil {
 		return nil, err
 	}
-	return c.issuer.do(c.http, r)
+	return c.issuer.do(c.http, e.String(), r)
 }
 
 // newPost returns the request of post. Each has an authentication of its own: an assertion is used once.

@@ -27,6 +27,11 @@ const (
 	endpoints // the number of endpoints
 )
 
+// String returns the endpoint's name for metrics.
+func (e endpoint) String() string {
+	return [endpoints]string{"token", "introspection", "revocation", "pushed_authorization_request"}[e]
+}
+
 // endpointAuth says how clients authenticate at an endpoint.
 type endpointAuth struct {
 	setting     string   // the setting with the endpoint's address
@@ -56,7 +61,7 @@ func (c *Client) endpointAuth(m *Metadata, e endpoint) endpointAuth {
 // address returns the address of an endpoint. A client with a certificate uses the endpoint for such clients, if the issuer has one. If
 // that can't be used it is an error, because the other endpoint doesn't request the certificate.
 func (c *Client) address(m *Metadata, e endpointAuth) (string, error) {
-	if c.certificate {
+	if c.pool != nil {
 		if address, err := m.require(e.mtlsSetting); err == nil || m.unusable[e.mtlsSetting] != nil {
 			return address, err
 		}
@@ -121,7 +126,7 @@ func (c *Client) authMethod(p endpointAuth) string {
 		return "client_secret_basic"
 	case c.jwk != nil || c.assertion != nil:
 		return "private_key_jwt"
-	case c.certificate:
+	case c.pool != nil:
 		return "tls_client_auth"
 	}
 	return "none"

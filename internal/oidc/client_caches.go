@@ -43,33 +43,35 @@ func newClientCaches(config ClientConfig) (c clientCaches) {
 		return config.Shared(use)
 	}
 	if s.CacheIntrospection {
-		c.introspected = newResponseCache(config, revocable, shared("introspection"), (*Introspection).size, ErrInactive)
+		c.introspected = newResponseCache(config, "introspection", revocable, shared("introspection"), (*Introspection).size, ErrInactive)
 	}
 	if s.CacheUserInfo {
-		c.userinfo = newResponseCache(config, revocable, shared("userinfo"), (*Userinfo).size, ErrInactive)
+		c.userinfo = newResponseCache(config, "userinfo", revocable, shared("userinfo"), (*Userinfo).size, ErrInactive)
 	}
-	c.distributed = newResponseCache(config, revocable, nil, func(auth.Claims) int { return 2048 }, ErrRefused)
+	c.distributed = newResponseCache(config, "distributed_claims", revocable, nil, func(auth.Claims) int { return 2048 }, ErrRefused)
 	exchangeTimes := times
 	if x := config.TokenExchange; x != nil && x.Cache.Enabled {
 		exchangeTimes = x.Cache.times(times)
-		c.exchanged = newResponseCache(config, exchangeTimes, shared("exchanged"), (*TokenResponse).size, ErrRefused)
+		c.exchanged = newResponseCache(config, "exchanged", exchangeTimes, shared("exchanged"), (*TokenResponse).size, ErrRefused)
 	}
 	if config.CacheTokenExchange {
-		c.replaced = newResponseCache(config, exchangeTimes, nil, (*TokenResponse).size, ErrRefused)
+		c.replaced = newResponseCache(config, "exchange_endpoint", exchangeTimes, nil, (*TokenResponse).size, ErrRefused)
 	}
 	if s.CacheTokens {
-		c.refreshed = newResponseCache(config, times, shared("refreshed"), (*TokenResponse).size, ErrRefused)
+		c.refreshed = newResponseCache(config, "refreshed", times, shared("refreshed"), (*TokenResponse).size, ErrRefused)
 		times.Ahead = renewAhead
-		c.tokens = newResponseCache(config, times, shared("tokens"), (*TokenResponse).size, ErrRefused)
+		c.tokens = newResponseCache(config, "tokens", times, shared("tokens"), (*TokenResponse).size, ErrRefused)
 	}
 	return c
 }
 
-// newResponseCache returns a cache of responses. An error that wraps refusal is a response, too, and cached.
-func newResponseCache[V any](c ClientConfig, t cache.Times, shared *cache.Shared, size func(V) int, refusal error) *cache.Cache[V] {
+// newResponseCache returns a cache of responses, whose name is for the metrics. An error that wraps refusal is a response, too, and cached.
+func newResponseCache[V any](
+	c ClientConfig, name string, t cache.Times, shared *cache.Shared, size func(V) int, refusal error,
+) *cache.Cache[V] {
 	return cache.New(cache.Config[V]{
 		Times: t, Bytes: responseCacheBytes, Size: size, Limit: 2*c.Issuer.settings.Timeout + time.Second,
-		Now: c.Issuer.now, Shared: shared,
+		Now: c.Issuer.now, Shared: shared, Metrics: c.Issuer.caches.Cache(name),
 		Away: ErrUnavailable, Verdict: func(err error) bool { return errors.Is(err, refusal) },
 	})
 }

@@ -24,7 +24,7 @@ func (i *Issuer) fetchMetadata(ctx context.Context) (*Metadata, error) {
 	m.IssuerURL = i.url
 	var ignored []ignoredMember
 	if !i.settings.UsingPseudoIssuer {
-		b, err := i.get(ctx, i.documentURL)
+		b, err := i.get(ctx, "metadata", i.documentURL)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -155,10 +156,20 @@ func TestUsesOfBadEndpoints(t *testing.T) {
 		},
 	}
 	p, c, _ := begin(t, asJSON)
+	cert, key := provider.CertificatePEM(provider.SelfSignedCert("app"))
+	if err := c.useCertificate(Settings{IssuerSettings: c.settings.IssuerSettings, ClientSettings: ClientSettings{
+		TLSClientAuthCertFile: write(t, filepath.Join(t.TempDir(), "c.pem"), cert),
+		TLSClientAuthKeyFile:  write(t, filepath.Join(t.TempDir(), "c.key"), key),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	pool := c.pool
 	for _, e := range new(Metadata).endpoints() {
 		use := uses[strings.TrimPrefix(e.setting, "mtls_")]
 		c.issuer.Forget()
-		c.certificate = strings.HasPrefix(e.setting, "mtls_")
+		if c.pool = nil; strings.HasPrefix(e.setting, "mtls_") {
+			c.pool = pool
+		}
 		p.AdjustAnswer(provider.Discovery, func(m map[string]any) { announce(m, e.member, "/x") })
 		if err := use(t, c); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), e.member) ||
 			!strings.Contains(err.Error(), "write "+e.setting) {

@@ -150,7 +150,7 @@ func (c *Client) fetchClaims(ctx context.Context, endpoint, token string) (strin
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	r.Header.Set("Accept", "application/jwt")
-	res, err := c.issuer.do(c.issuer.http, r)
+	res, err := c.issuer.do(c.issuer.http, "distributed_claims", r)
 	if err != nil {
 		return "", err
 	}

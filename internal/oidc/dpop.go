@@ -74,15 +74,15 @@ func (p *prover) attempt(newRequest func() (*http.Request, error)) (res *respons
 		return nil, false, err
 	}
 	if p.key == nil {
-		res, err = p.issuer.do(p.client, r)
+		res, err = p.issuer.do(p.client, p.endpoint, r)
 		return res, false, err
 	}
-	server := p.endpoint + " of " + r.URL.Scheme + "://" + r.URL.Host
+	server := p.endpoint + " endpoint of " + r.URL.Scheme + "://" + r.URL.Host
 	nonce := p.issuer.nonces.Of(server)
 	if err := p.prove(r, nonce); err != nil {
 		return nil, false, err
 	}
-	if res, err = p.issuer.do(p.client, r); err != nil {
+	if res, err = p.issuer.do(p.client, p.endpoint, r); err != nil {
 		return nil, false, err
 	}
 	next := p.issuer.nonces.Learn(server, res.header)

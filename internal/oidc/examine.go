@@ -179,7 +179,7 @@ func (c *Client) examineRedirect(ctx context.Context, e Examination) Finding {
 	r.Header.Set("Accept", "text/html")
 	client := *c.issuer.http
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	res, err := c.issuer.do(&client, r)
+	res, err := c.issuer.do(&client, "authorization", r)
 	if err != nil {
 		return finding(Bad, "redirect URI: %v", err)
 	}

@@ -78,8 +78,17 @@ func caPool(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// do sends a request, which was admitted before, and reads the whole body of at most maxDocument bytes. Its error wraps ErrUnavailable.
-func (i *Issuer) do(client *http.Client, r *http.Request) (*response, error) {
+// do sends a request to an endpoint, which was admitted before, and reads the whole body of at most maxDocument bytes. The endpoint's name
+// is for metrics and traces. The error wraps ErrUnavailable.
+func (i *Issuer) do(client *http.Client, endpoint string, r *http.Request) (*response, error) {
+	r, call := i.metrics.Call(endpoint, r)
+	res, status, err := i.send(client, r)
+	call.End(status, err)
+	return res, err
+}
+
+// send is do without metrics and traces. It returns the status of a response whose body can't be read, too.
+func (i *Issuer) send(client *http.Client, r *http.Request) (answer *response, status int, err error) {
 	res, err := client.Do(r)
 	i.outage.record(res, err)
 	if err != nil {
@@ -87,17 +96,17 @@ func (i *Issuer) do(client *http.Client, r *http.Request) (*response, error) {
 		if errors.As(err, new(*tls.CertificateVerificationError)) {
 			err = fmt.Errorf("%w: if the certificate is right, write the file of its authority as ca_file", err)
 		}
-		return nil, err
+		return nil, 0, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {
-		return nil, unavailable(withoutQuery(err))
+		return nil, res.StatusCode, unavailable(withoutQuery(err))
 	}
 	if len(body) > maxDocument {
-		return nil, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
+		return nil, res.StatusCode, fmt.Errorf("%w: %s answered with more than %d bytes", ErrUnavailable, r.URL.Path, maxDocument)
 	}
-	return &response{res.StatusCode, res.Header, body}, nil
+	return &response{res.StatusCode, res.Header, body}, res.StatusCode, nil
 }
 
 // newRequest returns a request to the authorization server. Its error wraps ErrUnavailable.
@@ -122,8 +131,8 @@ func withoutQuery(err error) error {
 	return err
 }
 
-// get fetches metadata or a key set, and returns its JSON. The error wraps ErrUnavailable.
-func (i *Issuer) get(ctx context.Context, address string) ([]byte, error) {
+// get fetches metadata or a key set, which document names, and returns its JSON. The error wraps ErrUnavailable.
+func (i *Issuer) get(ctx context.Context, document, address string) ([]byte, error) {
 	r, err := newRequest(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -135,7 +144,7 @@ func (i *Issuer) get(ctx context.Context, address string) ([]byte, error) {
 	defer leave()
 	r.Header = i.header.Clone()
 	r.Header.Set("Accept", "application/json")
-	res, err := i.do(i.http, r)
+	res, err := i.do(i.http, document, r)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/dpop"
+	"sallyport/internal/telemetry"
 )
 
 // ErrUnavailable is wrapped by every error that says that the authorization server gave no usable answer: it is down, slow, or its response
@@ -52,6 +53,9 @@ type issuerConfig struct {
 	http        *http.Client
 	now         func() time.Time
 	log         *slog.Logger
+	metrics     *telemetry.Issuer
+	verified    *telemetry.Cache // of access tokens
+	caches      *telemetry.Metrics
 }
 
 // Config has the settings of an Issuer.
@@ -60,6 +64,8 @@ type Config struct {
 	HMAC []auth.Secret    // with enable_hs_signatures: the secrets that verify signatures
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default slog.Default
+
+	Metrics *telemetry.Metrics // nil: nothing is counted
 }
 
 // NewIssuer returns the issuer of the settings. It sends no request: metadata and keys are fetched when they are needed.
@@ -78,7 +84,8 @@ func NewIssuer(c Config) (*Issuer, error) {
 	i := &Issuer{issuerConfig: issuerConfig{
 		url: issuer, documentURL: document, settings: c.IssuerSettings, header: header, secrets: c.HMAC,
 		http: newHTTPClient(c.HTTPSettings, transport), now: now,
-		log: cmp.Or(c.Log, slog.Default()),
+		log: cmp.Or(c.Log, slog.Default()), metrics: c.Metrics.Issuer(issuer), verified: c.Metrics.Cache("verified_tokens"),
+		caches: c.Metrics,
 	}}
 	i.calls = newAdmission(c.CallsPerClient, c.Timeout, now)
 	i.metadata = &published[Metadata]{fetch: i.discover, now: now, flight: newFetchFlight(c.Timeout)}
@@ -136,6 +143,9 @@ func (i *Issuer) Document() (document []byte, fetched time.Time) {
 	}
 	return s.value.raw, s.at
 }
+
+// KeysFetched returns when the keys were last fetched, or the zero time.
+func (i *Issuer) KeysFetched() time.Time { return i.keys.load().at }
 
 // PublicKeys returns the issuer's keys as they were published. It returns an empty list before the first successful fetch.
 func (i *Issuer) PublicKeys() []json.RawMessage {

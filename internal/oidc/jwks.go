@@ -167,7 +167,7 @@ func (i *Issuer) fetchKeys(ctx context.Context) error {
 
 // fetchKeySet fetches one key set (RFC 7517 §5). A set without a usable key is an error.
 func (i *Issuer) fetchKeySet(ctx context.Context, address string) ([]key, error) {
-	b, err := i.get(ctx, address)
+	b, err := i.get(ctx, "keys", address)
 	if err != nil {
 		return nil, err
 	}

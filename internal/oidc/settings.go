@@ -112,8 +112,8 @@ type ClientSettings struct {
 
 	PushedAuthorizationRequestEndpointAuthMethod string `yaml:"pushed_authorization_request_endpoint_auth_method" group:"issuer"`
 
-	TLSClientAuthCertFile  string `yaml:"tls_client_auth_cert_file" group:"issuer"` // PEM, the leaf first (RFC 8705 §2)
-	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer"`
+	TLSClientAuthCertFile  string `yaml:"tls_client_auth_cert_file" group:"issuer" live:"true"` // PEM, the leaf first (RFC 8705 §2)
+	TLSClientAuthKeyFile   string `yaml:"tls_client_auth_key_file" group:"issuer" live:"true"`
 	TLSClientAuthSSLVerify bool   `yaml:"tls_client_auth_ssl_verify" default:"true"` // false is insecure
 
 	// ClientDPoP makes the client ask for tokens that are bound to a key of the gate (RFC 9449).

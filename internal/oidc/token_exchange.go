@@ -206,7 +206,7 @@ func (c *Client) replace(ctx context.Context, accessToken string) (*TokenRespons
 		return nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+accessToken)
-	res, err := c.issuer.do(c.http, r)
+	res, err := c.issuer.do(c.http, "token_exchange", r)
 	if err != nil {
 		return nil, err
 	}

@@ -197,7 +197,11 @@ func (c *Client) cachedGrant(
 		}
 		return t, t.expires(), nil
 	}
-	return cached(ctx, responses, c.cacheKey(append([]string{g.name}, g.credential...), by.Extra), load)
+	key := append([]string{g.name}, g.credential...)
+	if g.name != refreshTokenGrant.name { // a refresh token that was rotated has no second response
+		key = append(key, c.Certificate()) // tokens of another certificate may be bound to it
+	}
+	return cached(ctx, responses, c.cacheKey(key, by.Extra), load)
 }
 
 // grantIdentity verifies the tokens of a response. An error wraps ErrUnavailable: a bad token of the issuer says nothing about the caller's

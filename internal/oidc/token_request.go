@@ -57,7 +57,7 @@ type tokenRequest struct {
 // token sends a token request. Its error wraps ErrRefused if the server refuses the credential in the request, ErrNotSetUp if only the
 // operator can correct it, else ErrUnavailable. The server's error code is in an *oauth2.RetrieveError.
 func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, error) {
-	sent := c.issuer.now()
+	sent, certificate := c.issuer.now(), c.Certificate()
 	if t.key == nil && c.settings.ClientDPoP {
 		var err error
 		if t.key, err = dpop.NewKey(); err != nil {
@@ -81,6 +81,7 @@ func (c *Client) token(ctx context.Context, t tokenRequest) (*TokenResponse, err
 		return nil, fmt.Errorf("%w: its token response: %w", ErrUnavailable, err)
 	}
 	tokens, ignored, err := readTokens(object, sent, t.tokenTypes()...)
+	tokens.Certificate = certificate
 	if err == nil && t.key != nil {
 		err = bind(&tokens, t.key)
 	}
@@ -121,7 +122,7 @@ func (c *Client) sendTokenRequest(ctx context.Context, t tokenRequest) (*respons
 	if t.key == nil {
 		return c.post(ctx, tokenEndpoint, t.form, header, t.as)
 	}
-	p := prover{c.issuer, c.http, t.key, "token endpoint", ""}
+	p := prover{c.issuer, c.http, t.key, tokenEndpoint.String(), ""}
 	return p.send(func() (*http.Request, error) { return c.newPost(ctx, tokenEndpoint, t.form, header, t.as) })
 }
 

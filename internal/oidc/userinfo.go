@@ -54,7 +54,7 @@ func (c *Client) userinfo(ctx context.Context, t auth.Tokens, extra Extra) (*Use
 	if err != nil {
 		return nil, err
 	}
-	p := prover{c.issuer, c.http, key, "userinfo endpoint", t.AccessToken}
+	p := prover{c.issuer, c.http, key, "userinfo", t.AccessToken}
 	res, err := p.send(func() (*http.Request, error) { return c.newUserinfoRequest(ctx, t.AccessToken, extra) })
 	if err != nil {
 		return nil, err

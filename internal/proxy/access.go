@@ -69,13 +69,23 @@ var connectionClose = []string{"close"}
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// logRequest writes the request's line in the log. Its path has no query, which could have a code or a token. If the access log is off,
-// only refusals and errors are logged.
-func (g *Gate) logRequest(rec *recorder, d *Decision, failure *error, start time.Time) {
-	level := slog.LevelInfo
+// finish reports a request that is over: to metrics, log and traces.
+func (g *Gate) finish(rec *recorder, d *Decision, failure *error) {
 	var e *auth.Error
 	if *failure != nil {
 		e = auth.AsError(*failure)
+	}
+	g.record(rec, d, e)
+	g.logRequest(rec, d, e)
+	g.auditRefusal(rec, d, e)
+	d.endSpan(rec, e)
+}
+
+// logRequest writes the request's line in the log. Its path has no query, which could have a code or a token. If the access log is off,
+// only refusals and errors are logged.
+func (g *Gate) logRequest(rec *recorder, d *Decision, e *auth.Error) {
+	level := slog.LevelInfo
+	if e != nil {
 		switch {
 		case e.Reason == auth.ReasonNotSetUp:
 			level = slog.LevelError
@@ -87,7 +97,7 @@ func (g *Gate) logRequest(rec *recorder, d *Decision, failure *error, start time
 	if !g.access && level < slog.LevelWarn && e == nil || !g.log.Enabled(ctx, level) {
 		return
 	}
-	g.log.LogAttrs(ctx, level, "request", g.attributes(rec, d, e, start)...)
+	g.log.LogAttrs(ctx, level, "request", g.attributes(rec, d, e)...)
 }
 
 // logReportOnly logs that a rule with report_only would have refused the request.
@@ -97,7 +107,7 @@ func (g *Gate) logReportOnly(d *Decision, rule *rule, err error) {
 		"reason", e.Reason, "error", fmt.Sprint(e.Err))
 }
 
-func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.Time) []slog.Attr {
+func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error) []slog.Attr {
 	path, _, _ := strings.Cut(d.Request.RequestURI, "?")
 	all := []slog.Attr{
 		slog.String("request_id", d.ID),
@@ -107,7 +117,7 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 		slog.String("path", clip(path)),
 		slog.Int("status", rec.status),
 		slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", time.Since(start)),
+		slog.Duration("duration", time.Since(d.start)),
 	}
 	add := func(name, value string) {
 		if value != "" {
@@ -123,25 +133,41 @@ func (g *Gate) attributes(rec *recorder, d *Decision, e *auth.Error, start time.
 	}
 	add("endpoint", d.Endpoint)
 	add("fapi_interaction_id", d.interaction)
+	add("trace_id", d.span.TraceID())
+	add("flow", d.flow(e))
 	if i := cmp.Or(d.Identity, d.User); i != nil {
-		add("flow", i.Flow)
 		add("sub", clip(i.Subject))
-	} else if e != nil {
-		add("flow", e.Flow)
 	}
 	if d.Grant != nil && d.Grant.Consumer != nil {
 		add("consumer", cmp.Or(d.Grant.Consumer.Username, d.Grant.Consumer.CustomID, d.Grant.Consumer.ID))
 	}
-	if d.Answer != nil {
-		add("reason", d.Answer.Reason)
-	}
-	if e != nil {
-		add("reason", e.Reason)
-		if e.Err != nil {
-			add("error", e.Err.Error())
-		}
+	add("reason", d.reason(e))
+	if e != nil && e.Err != nil {
+		add("error", e.Err.Error())
 	}
 	return all
+}
+
+// flow returns the name of the flow that read the request's credential, with the refusal of the request or nil; "" if none did.
+func (d *Decision) flow(e *auth.Error) string {
+	if i := cmp.Or(d.Identity, d.User); i != nil {
+		return i.Flow
+	}
+	if e != nil {
+		return e.Flow
+	}
+	return ""
+}
+
+// reason returns the reason of a refusal, or of an answer that replaces one; "" for other requests.
+func (d *Decision) reason(e *auth.Error) string {
+	switch {
+	case e != nil:
+		return e.Reason
+	case d.Answer != nil:
+		return d.Answer.Reason
+	}
+	return ""
 }
 
 func (r *rule) place() string {

@@ -3,29 +3,43 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"sallyport/internal/auth"
 )
 
 // A step is one part of a decision. An error or an answer without an identity ends the decision.
-type step func(*Gate, *Decision) error
+type step struct {
+	name string // of its span in traces; empty: it has none
+	run  func(*Gate, *Decision) error
+}
+
+var (
+	matchStep         = step{"match", (*Gate).match}
+	precheckStep      = step{"precheck", (*Gate).precheck}
+	authenticateStep  = step{"authenticate", (*Gate).authenticate}
+	serveEndpointStep = step{"endpoint", (*Gate).serveEndpoint}
+	exchangeStep      = step{"exchange", (*Gate).exchange}
+	addDownstreamStep = step{"", (*Gate).addDownstream}
+	authorizeStep     = step{"authorize", (*Gate).authorize}
+)
 
 // The steps of a decision after the route is matched.
 var (
-	upstreamSteps = []step{(*Gate).precheck, (*Gate).authenticate, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
-	endpointSteps = []step{(*Gate).serveEndpoint, (*Gate).exchange, (*Gate).addDownstream, (*Gate).authorize}
-	assumedSteps  = []step{(*Gate).precheck, (*Gate).assume, (*Gate).addDownstream, (*Gate).authorize} // of Trace with an identity
-	openSteps     = []step{(*Gate).checkOpen}                                                          // without authentication
+	upstreamSteps = []step{precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
+	endpointSteps = []step{serveEndpointStep, exchangeStep, addDownstreamStep, authorizeStep}
+	assumedSteps  = []step{precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
+	openSteps     = []step{{"", (*Gate).checkOpen}}                                              // without authentication
 )
 
 // decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.
 func (g *Gate) decide(r *http.Request) (*Decision, error) {
-	d := &Decision{}
+	d := &Decision{start: time.Now()}
 	err := g.decideInto(r, d)
 	if err != nil || d.resume == nil {
 		return d, err
 	}
-	next := &Decision{isResumed: true}
+	next := &Decision{isResumed: true, start: d.start, span: d.span}
 	err = g.decideInto(d.resume, next)
 	next.Header = auth.MergeHeader(d.Header.Clone(), next.Header)
 	return next, err
@@ -35,13 +49,14 @@ func (g *Gate) decide(r *http.Request) (*Decision, error) {
 func (g *Gate) decideInto(r *http.Request, d *Decision) error {
 	err := g.entrance.enter(r, d)
 	if err == nil {
-		err = g.match(d)
+		g.startSpan(d)
+		err = g.run(matchStep, d)
 	}
 	if err != nil {
 		return err
 	}
 	for _, step := range d.steps() {
-		if err := step(g, d); err != nil || d.answered() {
+		if err := g.run(step, d); err != nil || d.answered() {
 			d.Header = auth.MergeHeader(d.Header, auth.HeaderOf(err))
 			return err
 		}

@@ -41,6 +41,8 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
 			d := decisionFrom(res.Request)
+			d.answeredIn = time.Since(d.sent)
+			d.sending.SetStatus(res.StatusCode, http.StatusBadRequest)
 			if d.view().plan.dpop {
 				hideChallenge(res)
 			}
@@ -50,7 +52,9 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			d := decisionFrom(r)
+			d.answeredIn = time.Since(d.sent)
 			d.upstreamErr = upstreamError(r.Context(), err)
+			d.sending.Fail(d.upstreamErr.Reason)
 			g.refuse(w.(*recorder), d, d.upstreamErr)
 		},
 		ErrorLog: discardLog,
@@ -74,6 +78,12 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 		d.Request.HideBody(names)
 	}
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
+	if d.span != nil {
+		span := d.startSending()
+		defer span.End()
+		ctx = context.WithValue(span.Context(), decisionKey{}, d)
+	}
+	d.sent = time.Now()
 	d.Route.proxy.ServeHTTP(rec, d.Request.Request.WithContext(ctx))
 	if d.upstreamErr != nil {
 		return d.upstreamErr
@@ -99,6 +109,7 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	}
 	h := d.upstreamHeader(p.In.Header)
 	h.apply(out.Header)
+	d.sending.Inject(out.Header)
 	if d.view().plan.proves(d.Identity) {
 		p.Out = withProver(out, d.Identity.Tokens)
 	}

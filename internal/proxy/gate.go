@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authz"
 	"sallyport/internal/page"
+	"sallyport/internal/telemetry"
 )
 
 // A Route is the configuration of one route. New doesn't change it.
@@ -37,6 +39,7 @@ type Route struct {
 	Upstream *Upstream        // nil: requests can't be forwarded
 	Pages    *page.Set        // nil: the gate's
 	Keys     KeySource        // of upstream_assertion_header; nil if no view has that
+	Metrics  *telemetry.Requests
 
 	Responses ResponseSettings
 
@@ -75,6 +78,10 @@ type Gate struct {
 	entrance entrance
 	router   *router
 	log      *slog.Logger
+	metrics  *telemetry.Requests
+	tracer   *telemetry.Tracer
+	audit    *audit.Log
+	trusts   bool // the traceparent of trusted proxies
 	access   bool
 	pages    *page.Set
 	timeouts Timeouts
@@ -85,9 +92,13 @@ type Config struct {
 	Routes         []*Route
 	Endpoints      []auth.Endpoint // of the process, on every host
 	TrustedProxies []netip.Prefix
-	Log            *slog.Logger // required
-	AccessLog      bool         // log every request; otherwise only refusals and errors
-	Pages          *page.Set    // HTML pages; nil: the built-in ones
+	Log            *slog.Logger        // required
+	Metrics        *telemetry.Requests // of requests without a route
+	Tracer         *telemetry.Tracer   // nil: no traces
+	TrustTraces    bool                // trusted proxies decide which traces requests belong to
+	Audit          *audit.Log          // nil: there is no audit stream
+	AccessLog      bool                // log every request; otherwise only refusals and errors
+	Pages          *page.Set           // HTML pages; nil: the built-in ones
 	Timeouts       Timeouts
 }
 
@@ -95,6 +106,7 @@ type Config struct {
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages,
+		metrics: c.Metrics, tracer: c.Tracer, audit: c.Audit, trusts: c.TrustTraces,
 		timeouts: c.Timeouts.orDefault(),
 	}
 	if g.pages == nil {
@@ -112,7 +124,7 @@ func New(c Config) (*Gate, error) {
 		}
 		routes = append(routes, r)
 	}
-	process, err := newRoute(&Route{Name: "sallyport"}, common)
+	process, err := newRoute(&Route{Name: "sallyport", Metrics: c.Metrics}, common)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +148,11 @@ type Decision struct {
 	Header   http.Header    // headers of the response, also of a refusal
 	Answer   *auth.Answer   // nil: the request is forwarded
 
-	trace   *Trace         // nil: not recorded
-	assumed *auth.Identity // Trace decides the request as one of this identity; nil: the flows run
+	start   time.Time
+	span    *telemetry.Span // of the request; nil without traces
+	sending *telemetry.Span // of the request to the upstream; nil before
+	trace   *Trace          // nil: not recorded
+	assumed *auth.Identity  // Trace decides the request as one of this identity; nil: the flows run
 
 	endpoint      *boundEndpoint // nil: the request is for the upstream
 	target        target
@@ -151,21 +166,22 @@ type Decision struct {
 	stream        *stream       // nil: the request isn't forwarded, or the login isn't watched
 	credential    []auth.Param  // the parameters of the request that had the credential
 	session       *auth.Session
-	assertion     string      // for upstream_assertion_header; empty: none
-	upstreamQuery *string     // replaces the query for the upstream, unless nil
-	forwarded     bool        // forward was called
-	upstreamErr   *auth.Error // the refusal if the upstream failed
-	interaction   string      // the value of X-Fapi-Interaction-Id; empty: none is sent
-	idHeader      [1]string   // the value of X-Request-Id, here to save an allocation
+	assertion     string        // for upstream_assertion_header; empty: none
+	upstreamQuery *string       // replaces the query for the upstream, unless nil
+	forwarded     bool          // forward was called
+	sent          time.Time     // when the request went to the upstream; zero: it did not
+	answeredIn    time.Duration // from then to the header of the upstream's response, or its failure
+	upstreamErr   *auth.Error   // the refusal if the upstream failed
+	interaction   string        // the value of X-Fapi-Interaction-Id; empty: none is sent
+	idHeader      [1]string     // the value of X-Request-Id, here to save an allocation
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
 	rec.body, r = wrapBody(w, r, g.timeouts.Body)
 	defer rec.body.finish()
 	d, err := g.decide(r)
-	defer g.logRequest(rec, d, &err, start)
+	defer g.finish(rec, d, &err)
 	switch {
 	case err != nil:
 		g.refuse(rec, d, err)

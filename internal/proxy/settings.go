@@ -39,8 +39,8 @@ type UpstreamSettings struct {
 	SSLVerify  bool   `yaml:"ssl_verify" default:"true"` // false is insecure
 
 	// The certificate by which the gate authenticates to the upstream, PEM, and its key (RFC 8705 §3).
-	ClientCertFile string `yaml:"client_cert_file"`
-	ClientKeyFile  string `yaml:"client_key_file"`
+	ClientCertFile string `yaml:"client_cert_file" live:"true"`
+	ClientKeyFile  string `yaml:"client_key_file" live:"true"`
 }
 
 // HeaderSettings are the settings of the oidc: block about the headers that the upstream and the client receive.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/telemetry"
 )
 
 // streamAfter is how long a request lasts before it counts as a stream: a WebSocket, Server-Sent Events, gRPC, a long answer.
@@ -20,6 +21,7 @@ type stream struct {
 	moved atomic.Bool // bytes have passed since the watch last asked
 	rec   *recorder
 	login auth.Watcher
+	route *telemetry.Requests
 
 	mu       sync.Mutex
 	over     bool // the handler has returned: the connection may serve another request
@@ -43,7 +45,7 @@ func startStream(rec *recorder, d *Decision) *stream {
 		return nil
 	}
 	s := streams.Get().(*stream)
-	s.rec, s.login, d.stream, rec.stream = rec, d.watcher, s, s
+	s.rec, s.login, s.route, d.stream, rec.stream = rec, d.watcher, d.Route.Metrics, s, s
 	if rec.body != nil {
 		rec.body.stream, s.shared = s, true
 	}
@@ -56,6 +58,7 @@ func (s *stream) watch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.over {
+		s.route.StreamBegins()
 		s.stop = s.login.Watch(func() bool { return s.moved.Swap(false) }, s.end)
 	}
 }
@@ -112,9 +115,10 @@ func (s *stream) finish() (ended bool) {
 	s.over = true
 	if s.stop != nil {
 		s.stop()
+		s.route.StreamEnds()
 	}
 	if ended = s.ended; fresh && !s.shared {
-		s.rec, s.login, s.upstream, s.over = nil, nil, nil, false
+		s.rec, s.login, s.route, s.upstream, s.over = nil, nil, nil, nil, false
 		s.moved.Store(false)
 		streams.Put(s)
 	}

@@ -21,9 +21,15 @@ import (
 // An Upstream is the service behind a route, with a pool of connections.
 type Upstream struct {
 	url    *url.URL
-	conns  func() *upstreamConns // those of the current client certificate
-	plain  *http1.Client         // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
+	conns  certifiedConns
+	plain  *http1.Client // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
 	nonces dpop.ServerNonces
+}
+
+// certifiedConns are the connections to an upstream, by the thumbprint of the client certificate to which a token is bound.
+type certifiedConns interface {
+	For(certificate string) *upstreamConns // "": of the current certificate
+	CloseIdleConnections()
 }
 
 // upstreamConns are the connections to an upstream with one client certificate, or without one.
@@ -31,6 +37,9 @@ type upstreamConns struct {
 	transport *http.Transport
 	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
 }
+
+// For returns c: without a client certificate all tokens have the same connections.
+func (c *upstreamConns) For(string) *upstreamConns { return c }
 
 // CloseIdleConnections closes the idle connections. The others are closed when their requests end.
 func (c *upstreamConns) CloseIdleConnections() {
@@ -53,13 +62,13 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 		if err != nil {
 			return nil, fmt.Errorf("upstream: client_cert_file: %w", err)
 		}
-		return &Upstream{url: u, conns: pool.Get}, nil
+		return &Upstream{url: u, conns: pool}, nil
 	}
 	conns, err := s.conns(nil)
 	if err != nil {
 		return nil, err
 	}
-	up := &Upstream{url: u, conns: func() *upstreamConns { return conns }}
+	up := &Upstream{url: u, conns: conns}
 	if u.Scheme == "http" && s.Protocol != "http2" {
 		up.plain = http1.New(http1.Settings{
 			Address: up.address(), Dial: conns.transport.DialContext, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
@@ -123,7 +132,7 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return u.plain.RoundTrip(r)
 	}
-	conns := u.conns()
+	conns := u.conns.For(certificateOf(r))
 	transport := conns.transport
 	if r.Header.Get("Upgrade") != "" {
 		transport = conns.upgrades
@@ -133,6 +142,14 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		return p.send(u, transport, r)
 	}
 	return transport.RoundTrip(r)
+}
+
+// certificateOf returns the thumbprint of the gate's certificate to which the access token in a request may be bound, or "".
+func certificateOf(r *http.Request) string {
+	if d, _ := r.Context().Value(decisionKey{}).(*Decision); d != nil && d.Identity != nil {
+		return d.Identity.Tokens.Certificate
+	}
+	return ""
 }
 
 // mayBeHTTP2 reports whether a transport may use HTTP/2 for the upstream.
@@ -158,7 +175,7 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 
 // Reach connects to the upstream, with a TLS handshake if its URL is https. It sends no request.
 func (u *Upstream) Reach(ctx context.Context) error {
-	transport := u.conns().transport
+	transport := u.conns.For("").transport
 	conn, err := transport.DialContext(ctx, "tcp", u.address())
 	if err != nil {
 		return err
@@ -172,9 +189,17 @@ func (u *Upstream) Reach(ctx context.Context) error {
 	return tls.Client(conn, c).HandshakeContext(ctx)
 }
 
+// Certificate returns the host of the upstream, and when the gate's certificate for it expires: the zero time without one.
+func (u *Upstream) Certificate() (host string, expires time.Time) {
+	if p, ok := u.conns.(*clientcert.Pool[*upstreamConns]); ok {
+		expires = p.Expires()
+	}
+	return u.url.Host, expires
+}
+
 // Close closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {
-	u.conns().CloseIdleConnections()
+	u.conns.CloseIdleConnections()
 	if u.plain != nil {
 		return u.plain.Close()
 	}

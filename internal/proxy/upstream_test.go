@@ -205,7 +205,9 @@ func TestUpstreamTrouble(t *testing.T) {
 			<-r.Context().Done()
 		}
 		panic(http.ErrAbortHandler)
-	}, func(r *Route, _ *Config) { r.Upstream.conns().transport.ResponseHeaderTimeout = 50 * time.Millisecond })
+	}, func(r *Route, _ *Config) {
+		r.Upstream.conns.For("").transport.ResponseHeaderTimeout = 50 * time.Millisecond
+	})
 	for path, status := range map[string]int{"/off/hang": 504, "/off/abort": 502} {
 		if res, body := get(t, front, path); res.StatusCode != status {
 			t.Errorf("%s: %s %s, expected %d", path, res.Status, body, status)

@@ -47,8 +47,8 @@ type Settings struct {
 	SSLVerify         bool          `yaml:"ssl_verify" default:"true"`                 // false is insecure: the certificate is not verified
 	ServerName        string        `yaml:"server_name"`                               // in SNI and certificate; default each node's host
 	CAFile            string        `yaml:"ca_file"`                                   // PEM; trusted in addition to the system's CAs
-	CertFile          string        `yaml:"cert_file"`                                 // PEM, the leaf first: the client's certificate
-	KeyFile           string        `yaml:"key_file"`                                  // PEM
+	CertFile          string        `yaml:"cert_file" live:"true"`                     // PEM, the leaf first: the client's certificate
+	KeyFile           string        `yaml:"key_file" live:"true"`                      // PEM
 	KeepalivePoolSize int           `yaml:"keepalive_pool_size" default:"256" min:"1"` // connections to each node
 }
 
@@ -143,5 +143,6 @@ func (s *Settings) newClient(log *slog.Logger, isPatient bool) (*Client, error) 
 	if isPatient {
 		c.AddHook(patient{c})
 	}
+	c.AddHook(traced{})
 	return c, nil
 }

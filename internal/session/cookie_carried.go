@@ -134,6 +134,7 @@ func (c *CookieSessions) join(ctx context.Context, s *Session, refresh Refresh, 
 	defer c.mu.Unlock()
 	key := s.carried.id.lineage()
 	if u, ok := c.updates[key]; ok {
+		c.refreshes.Waited()
 		return u, nil
 	}
 	if c.closed {
@@ -144,7 +145,7 @@ func (c *CookieSessions) join(ctx context.Context, s *Session, refresh Refresh, 
 	current := c.newest(s, c.now())
 	c.running.Go(func() {
 		ctx := context.WithoutCancel(ctx)
-		next, err := callRefresh(ctx, current, refresh)
+		next, err := callRefresh(ctx, current, refresh, c.refreshes)
 		stored, failed := c.finish(key, current, next, err)
 		if err == nil && next != current && errors.Is(failed, ErrNotFound) {
 			discard(ctx, next)

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/cache"
 	"sallyport/internal/keyring"
+	"sallyport/internal/telemetry"
 )
 
 // CookieSessions has the sessions of storage cookie: each is sealed in cookies of its browser, and any process with the same secret opens
@@ -21,6 +22,8 @@ type CookieSessions struct {
 	log      *slog.Logger
 	decoded  decodedSessions
 	running  sync.WaitGroup // updates
+
+	refreshes *telemetry.Refreshes
 
 	mu      sync.Mutex // guards the fields below
 	logins  *cache.ExpiringMap[lineage, loginNote]

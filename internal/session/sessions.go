@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/internal/keyring"
+	"sallyport/internal/telemetry"
 )
 
 // Sessions has the sessions of all routes with equal session settings. It enforces the timeouts over a store. It is safe for concurrent
@@ -21,6 +22,8 @@ type Sessions struct {
 	timing   timing
 	cookies  *CookieSessions // with storage cookie; the store then has only what MarkUsed marks
 	unproven unproven
+
+	refreshes *telemetry.Refreshes
 
 	mu      sync.Mutex // guards updates and closed
 	updates map[ID]*update
@@ -36,6 +39,8 @@ type Config struct {
 	Keyring *keyring.Keyring // made from Settings.Secret: seals records and names indexes; needed for storage redis and cookie
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
+
+	Refreshes *telemetry.Refreshes // nil: refreshes aren't counted
 }
 
 // New opens the store of the settings. It doesn't connect to Redis yet: the server may start later. The caller must call Close.
@@ -54,14 +59,18 @@ func New(c Config) (*Sessions, error) {
 		s := newSessions(newMemoryStore(t, maxInMemory, c.Now, c.Log), t, c.Now, c.Log)
 		if c.Storage == "cookie" {
 			s.cookies = newCookieSessions(t, c.Keyring, c.Now, c.Log)
+			s.cookies.refreshes = c.Refreshes
 		}
+		s.refreshes = c.Refreshes
 		return s, nil
 	}
 	store, err := newRedisStore(&c, t)
 	if err != nil {
 		return nil, err
 	}
-	return newSessions(store, t, c.Now, c.Log), nil
+	s := newSessions(store, t, c.Now, c.Log)
+	s.refreshes = c.Refreshes
+	return s, nil
 }
 
 func newSessions(store store, t timeouts, now func() time.Time, log *slog.Logger) *Sessions {
@@ -72,6 +81,26 @@ func newSessions(store store, t timeouts, now func() time.Time, log *slog.Logger
 
 // Ping returns an error if the store does not answer.
 func (s *Sessions) Ping(ctx context.Context) error { return s.store.ping(ctx) }
+
+// InMemory returns the number of sessions that the memory of this process has, with the former IDs of those that were rotated in the last
+// seconds.
+func (s *Sessions) InMemory() int {
+	m, ok := s.store.(*memoryStore)
+	if !ok {
+		return 0
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.entries.Len()
+}
+
+// Unacknowledged returns how many writes of the store ended without the confirmation of redis.wait_replicas replicas.
+func (s *Sessions) Unacknowledged() uint64 {
+	if r, ok := s.store.(*redisStore); ok {
+		return r.client.Unacknowledged()
+	}
+	return 0
+}
 
 // Close waits for running updates, ends streams and closes the store's connections. Sessions in memory are lost.
 func (s *Sessions) Close() error {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"sallyport/internal/telemetry"
 )
 
 // timing is how long Update and Watch wait.
@@ -80,6 +82,7 @@ func (s *Sessions) join(ctx context.Context, id ID, refresh Refresh, discard Dis
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u, ok := s.updates[id]; ok {
+		s.refreshes.Waited()
 		return u, nil
 	}
 	if s.closed {
@@ -100,12 +103,13 @@ func (s *Sessions) forget(id ID) {
 func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh, discard Discard) {
 	e, release, err := s.readWithLease(ctx, id)
 	if err != nil {
+		s.refreshes.Failed()
 		s.forget(id)
 		u.settle(nil, err)
 		return
 	}
 	defer release()
-	next, err := callRefresh(ctx, e.session, refresh)
+	next, err := callRefresh(ctx, e.session, refresh, s.refreshes)
 	saved := next
 	switch {
 	case errors.Is(err, ErrEnded):
@@ -127,11 +131,22 @@ func (s *Sessions) update(ctx context.Context, u *update, id ID, refresh Refresh
 	u.settle(saved, err)
 }
 
-// callRefresh calls refresh and returns a panic as an error: net/http recovers panics only in the goroutine of the request.
-func callRefresh(ctx context.Context, current *Session, refresh Refresh) (next *Session, err error) {
+// callRefresh calls refresh, counts its result, and returns a panic as an error: net/http recovers panics only in the goroutine of the
+// request.
+func callRefresh(ctx context.Context, current *Session, refresh Refresh, count *telemetry.Refreshes) (next *Session, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the refresh panicked: %v\n%s", p, debug.Stack())
+		}
+		switch {
+		case errors.Is(err, ErrEnded):
+			count.Refused()
+		case err != nil:
+			count.Failed()
+		case next == current:
+			count.Waited()
+		default:
+			count.Won()
 		}
 	}()
 	return refresh(ctx, current)

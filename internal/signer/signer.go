@@ -23,9 +23,9 @@ import (
 type Settings struct {
 	// Storage memory makes new keys at each start, and different ones in each replica.
 	Storage string         `yaml:"storage" default:"memory" enum:"memory,file,redis"`
-	File    string         `yaml:"file"`   // for storage file; only this process may write it
-	Redis   redis.Settings `yaml:"redis"`  // for storage redis; replicas share the keys
-	Secret  []auth.Secret  `yaml:"secret"` // seals the stored keys; the newest first, 32 bytes or more each
+	File    string         `yaml:"file" live:"true"` // for storage file; only this process may write it
+	Redis   redis.Settings `yaml:"redis"`            // for storage redis; replicas share the keys
+	Secret  []auth.Secret  `yaml:"secret"`           // seals the stored keys; the newest first, 32 bytes or more each
 
 	// PublicPath is the path at which authorization servers get the public keys. The admin listener always serves them.
 	PublicPath  string        `yaml:"public_path"`

@@ -20,7 +20,7 @@ var (
 // Expand replaces ${env:NAME} and ${file:/path} in a text, and Kong's {vault://env/NAME} if it is the whole text. $${ is a literal ${.
 // A relative path is relative to folder. The values that it inserts are not expanded again. Its errors have the name of the variable or
 // the file, never the value. The key is the setting's, for the advice in errors.
-func Expand(text, key, folder string) (string, error) {
+func (r *Report) Expand(text, key, folder string) (string, error) {
 	if strings.Contains(text, "{vault://") {
 		return vault(text, key)
 	}
@@ -40,7 +40,7 @@ func Expand(text, key, folder string) (string, error) {
 		if !closed {
 			return "", errors.New("${ isn't closed: write ${env:NAME} or ${file:/path}, or $${ for a literal ${")
 		}
-		s, err := lookup(name, folder)
+		s, err := r.lookup(name, folder)
 		if err != nil {
 			return "", err
 		}
@@ -51,7 +51,7 @@ func Expand(text, key, folder string) (string, error) {
 }
 
 // lookup returns the value of ${name}.
-func lookup(name, folder string) (string, error) {
+func (r *Report) lookup(name, folder string) (string, error) {
 	source, arg, _ := strings.Cut(name, ":")
 	switch {
 	case source == "env" && envName.MatchString(arg):
@@ -60,6 +60,7 @@ func lookup(name, folder string) (string, error) {
 		if !filepath.IsAbs(arg) {
 			arg = filepath.Join(folder, arg)
 		}
+		r.Uses(arg)
 		return fileText(arg)
 	case envName.MatchString(name):
 		return "", fmt.Errorf("${%s} has no source: write ${env:%s}, or $${ for a literal ${", name, name)

@@ -57,7 +57,15 @@ type Report struct {
 	Hints    *Hints // may be nil
 	Problems Problems
 	Warnings Problems
+	Files    []string // the files and folders that Read, Expand and settings have named, also those that don't exist
 	seen     map[Problem]bool
+}
+
+// Uses adds a file or a folder to Files.
+func (r *Report) Uses(name string) {
+	if !slices.Contains(r.Files, name) {
+		r.Files = append(r.Files, name)
+	}
 }
 
 // Problemf adds a problem.

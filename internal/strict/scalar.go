@@ -29,7 +29,7 @@ func (b *Block) text(path string, v *Value, f *Field) (text string, ok bool) {
 		b.reject(path, v, "it is empty: write a value")
 		return "", false
 	}
-	text, err := Expand(withoutNewline(v.Text), keyName(path), filepath.Dir(v.File))
+	text, err := b.Expand(withoutNewline(v.Text), keyName(path), filepath.Dir(v.File))
 	if err == nil {
 		err = checkCharacters(text, v.Text, f.Lines)
 	}
@@ -105,6 +105,9 @@ func (b *Block) scalar(scope, path string, v *Value, f *Field, out reflect.Value
 	}
 	if f.IsPath() && text != "" && !filepath.IsAbs(text) {
 		text = filepath.Join(filepath.Dir(v.File), text)
+	}
+	if f.IsPath() && text != "" && !f.Live {
+		b.Uses(text)
 	}
 	err := parse(out, text, f)
 	switch {

@@ -23,6 +23,7 @@ import (
 //	required:"true"   the key must be written and its value not empty
 //	scalar:"true"     a single value in place of the struct is the value of this field
 //	lines:"true"      a string can have line breaks and tabs
+//	live:"true"       the file of this name is read again when it changes, without a reload
 //
 // Decode doesn't use these, which package config reads:
 //
@@ -58,6 +59,7 @@ type Field struct {
 	Group     string
 	Place     bool
 	PerClient bool
+	Live      bool // the file of this name is read again when it changes, without a reload
 }
 
 var shapes sync.Map // reflect.Type to *Shape
@@ -125,6 +127,7 @@ func newField(f reflect.StructField, name string, index []int) *Field {
 		Name: name, Index: index, Type: f.Type, Min: tag.Get("min"), Max: tag.Get("max"), Required: tag.Get("required") == "true",
 		Lines: tag.Get("lines") == "true", unit: time.Second,
 		Group: tag.Get("group"), PerClient: tag.Get("per_client") == "true", Place: tag.Get("place") == "true",
+		Live: tag.Get("live") == "true",
 	}
 	if tag.Get("unit") == "ms" {
 		out.unit = time.Millisecond

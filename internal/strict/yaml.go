@@ -66,6 +66,7 @@ func (v *Value) Put(p Pair) {
 
 // Read returns the mapping in a file, or nil if it has reported a problem.
 func (r *Report) Read(name string) *Value {
+	r.Uses(name)
 	data, err := check.ReadFile(name)
 	if err != nil {
 		r.Problemf(Mark{name, 0}, "the file can't be read: %v", err)

@@ -24,15 +24,18 @@ const kept = new Map(); // contexts and pages by number
 let last = 0;
 const keep = (what) => (kept.set(++last, what), last);
 
+const originOf = (url) => new URL(url).origin;
+
 // A page whose last answer at the top level is remembered: text says what was shown, status how it was meant.
 // So is what its console complains of, but for the status of the page itself.
 function watch(page) {
   page.status = 0;
   page.complaints = [];
   page.on("console", (m) => {
-    if (m.type() === "error" && !m.text().includes("the server responded with a status")) page.complaints.push(m.text());
+    if (m.type() !== "error" || m.text().includes("the server responded with a status")) return;
+    page.complaints.push({ of: m.location().url, text: m.text() });
   });
-  page.on("pageerror", (e) => page.complaints.push(String(e)));
+  page.on("pageerror", (e) => page.complaints.push({ of: page.url(), text: String(e) }));
   page.on("response", (r) => {
     if (r.request().isNavigationRequest() && r.frame() === page.mainFrame()) page.status = r.status();
   });
@@ -84,7 +87,9 @@ const commands = {
     await on.setViewportSize({ width, height });
     await on.emulateMedia({ colorScheme: dark ? "dark" : "light" });
     await on.screenshot({ path, fullPage: true });
-    return [...on.complaints.splice(0), ...(await on.evaluate(faultsOf, { dark }))];
+    // A complaint may come late, of the page before: its style sheet, say, whose loading the click to this page cut off.
+    const own = on.complaints.splice(0).filter(({ of }) => !of || originOf(of) === originOf(on.url()));
+    return [...own.map(({ text }) => text), ...(await on.evaluate(faultsOf, { dark }))];
   },
   screenshot: async ({ on, path, width, height, dark }) => {
     await on.setViewportSize({ width, height });

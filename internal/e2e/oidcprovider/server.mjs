@@ -33,6 +33,7 @@ const { features, ...configuration } = settings.configuration ?? {};
 
 const policy = interactionPolicy.base();
 policy.get("consent").checks.remove("native_client_prompt");
+policy.get("consent").checks.remove("rar_prompt");
 
 const provider = new Provider(issuer, {
   clients: settings.clients,
@@ -86,6 +87,14 @@ const provider = new Provider(issuer, {
         audience: resource, accessTokenFormat: "jwt", scope: "openid profile email groups read write",
         jwt: { sign: { alg: "RS256" } },
       }),
+    },
+    // RFC 9396: what is requested is granted.
+    richAuthorizationRequests: {
+      enabled: true,
+      types: { payment: { validate() {} } },
+      authorizationDetailsForGrantSource: (ctx) => JSON.parse(ctx.oidc.params.authorization_details ?? "[]"),
+      authorizationDetailsForAccessToken: (_ctx, _token, source) => source?.rar,
+      authorizationDetailsForIntrospection: (_ctx, token) => token.rar,
     },
     mTLS: {
       enabled: true,
