@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sallyport/internal/acmecert"
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
 	"sallyport/internal/proxy"
@@ -69,6 +70,7 @@ type server struct {
 	draining  atomic.Bool
 	refused   atomic.Pointer[refusal] // of the last reload; nil if it wasn't refused
 	stopKeys  func()                  // ends the attempts to make the keys of the running configuration
+	certifier *acmecert.Certifier     // of the running configuration, guarded by mu; nil without acme
 	readiness *readiness
 }
 
@@ -152,7 +154,11 @@ func (s *server) load(file *config.File) error {
 // running returns the running configuration.
 func (s *server) running() *config.File { return s.builder.Load().file }
 
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gate.Load().ServeHTTP(w, r) }
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.answersChallenge(w, r) {
+		s.gate.Load().ServeHTTP(w, r)
+	}
+}
 
 // serve runs the process until ctx ends or a door fails.
 func (s *server) serve(ctx context.Context, o Options) error {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"sallyport/internal/acmecert"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
@@ -44,7 +46,8 @@ type builder struct {
 	sessionStores []*sessionStore  // likewise
 	notes         []string         // see note
 	directory     *authz.Directory
-	authServer    *authserver.Server // nil without oauth2
+	certifier     *acmecert.Certifier // nil without acme
+	authServer    *authserver.Server  // nil without oauth2
 }
 
 func newBuilder(state *reloadState, log *slog.Logger) *builder {
@@ -66,7 +69,7 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	if path := file.Keys.PublicPath; path != "" {
 		c.Endpoints = append(c.Endpoints, b.jwksEndpoint(path))
 	}
-	if err := b.makeAuthServer(file); err != nil {
+	if err := errors.Join(b.makeAuthServer(file), b.makeCertifier(file)); err != nil {
 		return nil, err
 	}
 	b.directory = authz.NewDirectory(file.Consumers)

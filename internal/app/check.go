@@ -26,6 +26,7 @@ func Check(source *config.Source, out io.Writer) error {
 	for _, note := range b.notes {
 		fmt.Fprintln(out, "note:", note)
 	}
+	noteACME(out, file)
 	fmt.Fprintf(out, "%s: ok, %d route%s\n", file.Name, len(file.Routes), plural(len(file.Routes)))
 	return nil
 }

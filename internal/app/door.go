@@ -76,7 +76,7 @@ func (d *door) newHTTP(h http.Handler, logger *slog.Logger) *http.Server {
 		current := d.tls
 		s.TLSConfig = &tls.Config{
 			MinVersion:         current.Load().MinVersion,
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current.Load(), nil },
+			GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return configFor(hello, current.Load()) },
 		}
 	}
 	return s

@@ -25,6 +25,7 @@ type doorPlan struct {
 type plannedDoor struct {
 	doorSettings
 	tls    *tls.Config // nil: without TLS
+	hosts  []string    // of certificates by ACME; nil: the certificate is in files
 	open   *door       // with the same address; nil: there is none
 	socket *net.TCPListener
 }
@@ -43,6 +44,7 @@ func (s *server) planDoors(file *config.File) (plan *doorPlan, err error) {
 			if p.tls, err = newTLS(file.Listen[i].TLS); err != nil {
 				return plan, err
 			}
+			p.hosts = acmeHosts(file.Listen[i].TLS)
 		}
 		if p.open = plan.takeOpen(settings); p.open != nil {
 			p.socket = p.open.socket
@@ -86,8 +88,12 @@ func (s *server) listen(d doorSettings) (*net.TCPListener, error) {
 func (s *server) useDoors(p *doorPlan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.useCertifier()
 	var doors []*door
 	for _, w := range p.wanted {
+		if w.hosts != nil {
+			w.tls.GetConfigForClient = s.certifier.ForClients(w.tls, w.hosts)
+		}
 		d := w.open
 		switch {
 		case d == nil:

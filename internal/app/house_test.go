@@ -13,8 +13,8 @@ import (
 var house = map[string]string{
 	"cmd/sallyport": "app config",
 	"internal/app": "config watch proxy authz flow oidc session authserver signer dpop cache redis keyring " +
-		"telemetry audit auth provider",
-	"internal/config":     "strict proxy page authz flow fapi oidc session authserver signer check auth",
+		"telemetry audit auth provider acmecert",
+	"internal/config":     "strict proxy page authz flow fapi oidc session authserver signer acmecert check auth",
 	"internal/strict":     "check auth",
 	"internal/http1":      "",
 	"internal/proxy":      "http1 dpop clientcert page authz check telemetry audit auth",
@@ -24,6 +24,7 @@ var house = map[string]string{
 	"internal/oidc":       "dpop clientcert cache check telemetry auth",
 	"internal/session":    "keyring redis cache check telemetry auth",
 	"internal/signer":     "redis keyring check auth",
+	"internal/acmecert":   "redis keyring check auth",
 	"internal/authserver": "keyring redis cache check audit auth",
 	"internal/dpop":       "redis auth",
 	"internal/cache":      "keyring redis telemetry",

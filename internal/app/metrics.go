@@ -62,14 +62,21 @@ func (s *server) measure() (state telemetry.State) {
 	return state
 }
 
-// certificates returns the certificates that the gate shows. Those that a client doesn't have are without a time.
+// certificates returns the certificates that the gate shows: of a listener by its address, or by ACME for each host. Those that a client doesn't have are without a time.
 func (s *server) certificates() (all []telemetry.Certificate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.doors {
-		if d.tls != nil {
-			leaf := d.tls.Load().Certificates[0].Leaf
-			all = append(all, telemetry.Certificate{Use: "listener", Name: d.address, Expires: leaf.NotAfter})
+		if d.tls == nil {
+			continue
+		}
+		for _, pair := range d.tls.Load().Certificates {
+			all = append(all, telemetry.Certificate{Use: "listener", Name: d.address, Expires: pair.Leaf.NotAfter})
+		}
+	}
+	if s.certifier != nil {
+		for host, expires := range s.certifier.Expiries() {
+			all = append(all, telemetry.Certificate{Use: "listener", Name: host, Expires: expires})
 		}
 	}
 	for _, clients := range s.state.clients.all() {

@@ -48,6 +48,10 @@ func CheckOnline(ctx context.Context, source *config.Source, out io.Writer) erro
 		}
 		x.report("redis "+r.Name(), findings)
 	}
+	if b.certifier != nil {
+		terms, err := b.certifier.Reach(ctx)
+		x.report("acme "+b.certifier.Settings().Directory, []oidc.Finding{finding(err, "it answers; its terms of service: "+terms)})
+	}
 	if x.failed {
 		return errOnline
 	}

@@ -19,9 +19,9 @@ const (
 	probeTimeout  = 2 * time.Second  // of one probe
 )
 
-// A dependency is a server that the gate needs: an issuer or a Redis server.
+// A dependency is what the gate needs: an issuer, a Redis server, or the certificates by ACME.
 type dependency struct {
-	class string // "issuer" or "redis": readiness shows only this to requests without the admin token
+	class string // "issuer", "redis" or "certificates": readiness shows only this to requests without the admin token
 	name  string
 	probe func(context.Context, *dependencyState) error // is given the state after the last probe
 }
@@ -210,6 +210,9 @@ func (s *server) dependencies() (all []dependency) {
 	}
 	for _, r := range s.builder.Load().redisServers {
 		all = append(all, dependency{"redis", r.Name(), func(ctx context.Context, _ *dependencyState) error { return r.Ask(ctx) }})
+	}
+	if c := s.builder.Load().certifier; c != nil {
+		all = append(all, dependency{"certificates", "acme", func(context.Context, *dependencyState) error { return c.Missing() }})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"sallyport/internal/acmecert"
 	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
@@ -27,6 +28,7 @@ type reloadState struct {
 	sessions  pool[*sessionSet]
 	upstreams pool[*proxy.Upstream]
 	signers   pool[*signer.Signer]
+	certifier pool[*acmecert.Certifier]
 	redises   pool[*redis.Client] // of cluster caches and the built-in authorization server
 
 	metrics       *telemetry.Metrics // of the process
@@ -86,6 +88,7 @@ func (s *reloadState) remove(used usedKeys) (all []io.Closer) {
 	all = closers(all, s.upstreams.remove(used))
 	all = closers(all, s.sessions.remove(used))
 	all = closers(all, s.signers.remove(used))
+	all = closers(all, s.certifier.remove(used))
 	return closers(all, s.redises.remove(used))
 }
 

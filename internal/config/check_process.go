@@ -23,6 +23,7 @@ func (l *loader) checkProcess() {
 		b.Checker().Must(key+".proxy_protocol", !listen.ProxyProtocol || len(f.TrustedProxies) > 0,
 			"it needs trusted_proxies: only those proxies may say where a client is; write their addresses")
 	}
+	l.checkACME()
 	if f.Admin.Listen != "off" {
 		address(b, "admin.listen", f.Admin.Listen, taken)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sallyport/internal/acmecert"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
 	"sallyport/internal/authz"
@@ -61,13 +62,15 @@ type Listen struct {
 
 // TLS has the certificate of a listener, and how it authenticates clients.
 type TLS struct {
-	CertFile     string `yaml:"cert_file" required:"true"` // PEM, the leaf first
-	KeyFile      string `yaml:"key_file" required:"true"`  // PEM
-	ClientCAFile string `yaml:"client_ca_file"`            // PEM; the authorities of client certificates
+	CertFile     string `yaml:"cert_file"`      // PEM, the leaf first
+	KeyFile      string `yaml:"key_file"`       // PEM
+	ClientCAFile string `yaml:"client_ca_file"` // PEM; the authorities of client certificates
 	ClientAuth   string `yaml:"client_auth" default:"none" enum:"none,request,require,verify_if_given,require_and_verify"`
 	MinVersion   string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
 	// CipherSuites are the cipher suites of TLS 1.2, by their names in RFC 5246 and its successors; default: those of package crypto/tls.
 	CipherSuites []string `yaml:"cipher_suites"`
+
+	ACME *acmecert.Settings `yaml:"acme"` // in place of the files; nil: off
 }
 
 // Admin is the listener for health and metrics.

@@ -11,6 +11,7 @@ import (
 
 // check checks the settings of a listener's TLS, and its files, so that they don't fail at the start.
 func (t *TLS) check(c check.Checker, key string) {
+	t.checkFiles(c, key)
 	if t.CertFile != "" && t.KeyFile != "" {
 		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
 			c.Complain(key+".cert_file", "the certificate and its key can't be used: %v", err)
@@ -31,6 +32,21 @@ func (t *TLS) check(c check.Checker, key string) {
 		"HTTP/2 needs %s (RFC 9113 §9.2.2): add the one of the certificate's key", strings.Join(http2Suites, " or "))
 	c.Must(key+".cipher_suites", len(t.CipherSuites) == 0 || t.MinVersion != "1.3",
 		"they are for TLS 1.2, and min_version is 1.3: take one of them out")
+	if t.ACME != nil {
+		suited := func(name string) bool {
+			return strings.HasPrefix(name, "TLS_ECDHE_"+strings.ToUpper(t.ACME.KeyType)+"_")
+		}
+		c.Must(key+".cipher_suites", len(t.CipherSuites) == 0 || slices.ContainsFunc(t.CipherSuites, suited),
+			"none of them works with the key of the certificate, which acme.key_type makes %s: change one of them", t.ACME.KeyType)
+	}
+}
+
+// checkFiles checks that the listener has either the files of a certificate or an acme block.
+func (t *TLS) checkFiles(c check.Checker, key string) {
+	for name, value := range map[string]string{key + ".cert_file": t.CertFile, key + ".key_file": t.KeyFile} {
+		c.Must(name, t.ACME == nil || value == "", "acme is written too, which gets the certificate: keep one of them")
+		c.Must(name, t.ACME != nil || value != "", "a listener with TLS needs cert_file and key_file, or acme: add them")
+	}
 }
 
 // http2Suites are the cipher suites of which a server with HTTP/2 and TLS 1.2 must have one.

@@ -120,7 +120,7 @@ func (b *Block) scalar(scope, path string, v *Value, f *Field, out reflect.Value
 
 // IsPath reports whether the field is the path of a file or a folder, which is relative to the folder of the configuration file.
 func (f *Field) IsPath() bool {
-	return f.Name == "file" || f.Name == "pages" || strings.HasSuffix(f.Name, "_file")
+	return f.Name == "file" || f.Name == "folder" || f.Name == "pages" || strings.HasSuffix(f.Name, "_file")
 }
 
 // parse parses text as out's type and sets out. Its errors don't have the text. It returns errType if the type doesn't fit.

@@ -26,14 +26,14 @@ type IssuerState struct {
 // A Certificate is a certificate that the gate shows: to clients, to an issuer or to an upstream.
 type Certificate struct {
 	Use     string // listener, issuer or upstream
-	Name    string // the address of the listener, the issuer's URL, or the upstream's host
+	Name    string // the address of the listener or the host of its certificate, the issuer's URL, or the upstream's host
 	Expires time.Time
 }
 
-// A Part is a server that the gate needs.
+// A Part is a server that the gate needs, or its certificates by ACME.
 type Part struct {
-	Class  string // issuer or redis
-	Issuer string // its URL; empty for redis
+	Class  string // issuer, redis or certificates
+	Issuer string // its URL; empty for others
 	Up     bool   // the last call or probe succeeded
 }
 
@@ -52,7 +52,7 @@ var (
 		"When a certificate of the gate expires: of a listener, or of the gate as a client of an issuer or an upstream.",
 		[]string{"use", "name"}, nil)
 	partUp = prometheus.NewDesc("sallyport_part_up",
-		"1 if the last call to an issuer or to Redis succeeded, 0 if not.", []string{"part", "issuer"}, nil)
+		"1 if the last call to an issuer or to Redis succeeded, or if all certificates by ACME are valid; 0 if not.", []string{"part", "issuer"}, nil)
 	sessionsInMemory = prometheus.NewDesc("sallyport_sessions",
 		"Sessions in the memory of this process. Those in Redis and in cookies aren't counted.", nil, nil)
 	unacknowledged = prometheus.NewDesc("sallyport_redis_unacknowledged_writes_total",

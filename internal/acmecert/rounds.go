@@ -1,0 +1,250 @@
+package acmecert
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	leaseLife  = time.Minute
+	orderLimit = 5 * time.Minute // of one order
+	longest    = time.Hour       // between two rounds
+	certExtra  = time.Hour       // how long the store keeps a certificate that has expired
+
+	pollEvery   = 3 * time.Second  // between two looks at the store while another replica orders, or while the store can't be used
+	patientPoll = 30 * time.Second // while all wait after a failure
+)
+
+// run keeps the certificates valid until Stop.
+func (c *Certifier) run() {
+	defer close(c.done)
+	for c.ctx.Err() == nil {
+		c.round(c.ctx)
+		timer := time.NewTimer(c.untilNext())
+		select {
+		case <-c.ctx.Done():
+		case <-c.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// round reads the certificates that are due from the store, and orders those that are still due. A replica that doesn't get the lease reads
+// the store again in the next round.
+func (c *Certifier) round(ctx context.Context) {
+	for _, host := range c.kept() {
+		if h, kept := c.get(host); kept && h.unsaved {
+			c.save(ctx, host, h)
+		}
+		c.read(ctx, host)
+	}
+	if len(c.ripe()) == 0 {
+		return
+	}
+	c.withLease(ctx, func(ctx context.Context) {
+		for _, host := range c.ripe() {
+			if c.read(ctx, host) && slices.Contains(c.ripe(), host) && ctx.Err() == nil {
+				c.renew(ctx, host)
+			}
+		}
+	})
+}
+
+func (c *Certifier) kept() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(maps.Keys(c.hosts))
+}
+
+// ripe returns the hosts whose certificates are due, and that don't wait after a failure.
+func (c *Certifier) ripe() (all []string) {
+	now := c.now()
+	for _, host := range c.kept() {
+		if h, _ := c.get(host); h.due(now) && !now.Before(h.failure.Next) {
+			all = append(all, host)
+		}
+	}
+	return all
+}
+
+// untilNext returns the time until the next round.
+func (c *Certifier) untilNext() time.Duration {
+	wait, now := longest, c.now()
+	for _, host := range c.kept() {
+		h, _ := c.get(host)
+		switch {
+		case h.unsaved:
+			wait = min(wait, pollEvery)
+		case !h.due(now):
+			wait = min(wait, h.renewAt.Sub(now))
+		case now.Before(h.failure.Next): // another replica may store one meanwhile, after its operator has mended what failed
+			wait = min(wait, h.failure.Next.Sub(now), patientPoll)
+		default: // another replica orders one
+			wait = min(wait, pollEvery)
+		}
+	}
+	return wait
+}
+
+// read reads a host's certificate from the store, if it is due, and its failure. It reports false if the store can't be used.
+func (c *Certifier) read(ctx context.Context, host string) bool {
+	h, kept := c.get(host)
+	if !kept || !h.due(c.now()) {
+		return true
+	}
+	data, err := c.store.get(ctx, host)
+	if errors.Is(err, errAbsent) {
+		data, err = nil, nil
+	}
+	if err == nil {
+		h.failure, err = c.readFailure(ctx, host)
+	}
+	c.storeWorks(err)
+	if err != nil {
+		return false
+	}
+	if data != nil {
+		c.useStored(host, data, &h)
+	}
+	c.set(host, h)
+	return true
+}
+
+// useStored uses the certificate in a record, unless the one that is used expires later.
+func (c *Certifier) useStored(host string, data []byte, h *held) {
+	pair, err := decodeCertificate(data, host, c.now())
+	switch {
+	case err != nil && h.unusable != err.Error():
+		h.unusable = err.Error()
+		c.log.Warn("a stored certificate can't be used: a new one is ordered", "host", host, "error", err)
+	case err == nil && (h.pair == nil || h.foreign || pair.Leaf.NotAfter.After(h.pair.Leaf.NotAfter)):
+		h.pair, h.renewAt, h.foreign = pair, c.renewalOf(pair), false
+		c.log.Info("a stored certificate is used", describe(host, pair)...)
+	}
+}
+
+// describe returns what the log says of a certificate.
+func describe(host string, pair *tls.Certificate) []any {
+	return []any{"host", host, "serial", pair.Leaf.SerialNumber.Text(16), "expires", pair.Leaf.NotAfter.UTC()}
+}
+
+// renew orders a host's certificate. The one before is served until it expires.
+func (c *Certifier) renew(ctx context.Context, host string) {
+	h, _ := c.get(host)
+	c.log.Info("a certificate is ordered", "host", host, "directory", c.settings.Directory)
+	limited, cancel := context.WithTimeout(ctx, orderLimit)
+	pair, ordered, err := c.order(limited, host)
+	cancel()
+	switch {
+	case err != nil && ctx.Err() != nil: // stopped, or the lease is lost: not the host's failure
+		return
+	case err != nil:
+		c.fail(ctx, host, h, err, ordered)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	failed := h.failure.Count > 0
+	h = held{pair: pair, renewAt: c.renewalOf(pair)}
+	if soonest := c.now().Add(pair.Leaf.NotAfter.Sub(c.now()) / 3); h.renewAt.Before(soonest) {
+		h.renewAt = soonest // the server has dated it back
+	}
+	c.log.Info("a certificate was obtained", append(describe(host, pair), "renewal", h.renewAt.UTC())...)
+	c.save(ctx, host, h)
+	if failed {
+		c.storeWorks(c.store.remove(ctx, host+failureSuffix))
+	}
+}
+
+// save stores a host's certificate, and uses it also if that fails.
+func (c *Certifier) save(ctx context.Context, host string, h held) {
+	data, err := encodeCertificate(h.pair)
+	if err == nil {
+		err = c.store.put(ctx, host, data, h.pair.Leaf.NotAfter.Sub(c.now())+certExtra)
+	}
+	h.unsaved = err != nil
+	c.set(host, h)
+	c.storeWorks(err)
+}
+
+func (c *Certifier) fail(ctx context.Context, host string, h held, err error, ordered bool) {
+	h.failure = h.failure.failed(err, ordered, c.now())
+	c.set(host, h)
+	c.storeFailure(ctx, host, h.failure)
+	level := slog.LevelWarn
+	if h.pair == nil || h.pair.Leaf.NotAfter.Before(h.failure.Next) {
+		level = slog.LevelError // clients are refused until the next order
+	}
+	kind, detail := problemOf(err)
+	c.log.Log(ctx, level, "the order of a certificate failed", "host", host, "problem", kind, "detail", detail, "error", err,
+		"next_order", h.failure.Next.UTC())
+}
+
+// storeWorks logs that the store fails, once for each error, and that it works again.
+func (c *Certifier) storeWorks(err error) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text != "" && text != c.storeErr:
+		c.log.Error("the store of certificates can't be used: nothing is ordered until it can", "storage", c.settings.Storage, "error", err)
+	case text == "" && c.storeErr != "":
+		c.log.Info("the store of certificates can be used again", "storage", c.settings.Storage)
+	}
+	c.storeErr = text
+}
+
+// withLease calls f while this process holds the lease. It doesn't call f if another replica holds it. The context of f ends if the lease
+// is lost.
+func (c *Certifier) withLease(ctx context.Context, f func(context.Context)) {
+	holder := rand.Text()
+	ok, err := c.store.lease(ctx, holder, leaseLife)
+	c.storeWorks(err)
+	if err != nil || !ok {
+		return
+	}
+	leased, lose := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { c.renewLease(leased, lose, holder) })
+	f(leased)
+	lose()
+	renewing.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer cancel()
+	c.store.release(ctx, holder) // on an error the lease ends by itself
+}
+
+// renewLease renews the lease after each third of its life until ctx ends. It calls lose if another replica has it, or could have it.
+func (c *Certifier) renewLease(ctx context.Context, lose func(), holder string) {
+	tick := time.NewTicker(leaseLife / 3)
+	defer tick.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		before := time.Now()
+		ok, err := c.store.lease(ctx, holder, leaseLife)
+		switch {
+		case err == nil && ok:
+			renewed = before
+		case err == nil, time.Since(renewed) > leaseLife*3/4 && ctx.Err() == nil:
+			c.log.Warn("the lease for orders of certificates is lost: another replica goes on", "error", err)
+			lose()
+			return
+		}
+	}
+}
