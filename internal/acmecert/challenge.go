@@ -42,35 +42,42 @@ const (
 	challengeLife = 10 * time.Minute // longer than an order may take
 )
 
-// offer makes all replicas answer a challenge until done is called.
-func (c *challenges) offer(ctx context.Context, client *acme.Client, host string, asked *acme.Challenge) (done func(), err error) {
+// offer makes all replicas answer a challenge until withdraw.
+func (c *challenges) offer(ctx context.Context, client *acme.Client, host string, asked *acme.Challenge) error {
 	own, err := answerTo(client, host, asked)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.set(own)
-	done = func() { c.set(nil) }
 	if !c.store.shared() {
-		return done, nil
+		return nil
 	}
 	data, err := json.Marshal(own)
 	if err == nil {
 		err = c.store.put(ctx, challengeName, data, challengeLife)
 	}
 	if err != nil {
-		done()
-		return nil, err
+		c.set(nil)
+		return err
 	}
 	select {
 	case <-time.After(settle):
+		return nil
 	case <-ctx.Done():
+		c.withdraw(ctx)
+		return ctx.Err()
 	}
-	return func() {
-		done()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-		defer cancel()
-		c.store.remove(ctx, challengeName) // on an error it expires by itself
-	}, nil
+}
+
+// withdraw ends the answers to a challenge.
+func (c *challenges) withdraw(ctx context.Context) {
+	c.set(nil)
+	if !c.store.shared() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer cancel()
+	c.store.remove(ctx, challengeName) // on an error it expires by itself
 }
 
 // answerTo returns the answer to a challenge.
@@ -93,7 +100,7 @@ func answerTo(client *acme.Client, host string, asked *acme.Challenge) (a *chall
 func (c *challenges) set(own *challenge) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.own = own
+	c.own, c.seen = own, nil
 }
 
 // find returns the challenge of an order for a host, or nil if there is none.

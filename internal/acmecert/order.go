@@ -120,11 +120,10 @@ func (o *orderer) authorize(ctx context.Context, url, host string) error {
 	if n < 0 {
 		return fmt.Errorf("the ACME server doesn't offer the challenge %s: write another one as acme.challenge", o.settings.Challenge)
 	}
-	done, err := o.challenges.offer(ctx, o.client, host, z.Challenges[n])
-	if err != nil {
+	if err := o.challenges.offer(ctx, o.client, host, z.Challenges[n]); err != nil {
 		return fmt.Errorf("the challenge: %w", err)
 	}
-	defer done()
+	defer o.challenges.withdraw(ctx)
 	if _, err := o.client.Accept(ctx, z.Challenges[n]); err != nil {
 		return fmt.Errorf("the challenge: %w", err)
 	}
