@@ -11,7 +11,7 @@ import (
 
 // ForClients returns the tls.Config.GetConfigForClient of a listener with base, for the hosts of its certificates. It matches hosts
 // exactly. A handshake for any other name, or without one, is refused with the alert unrecognized_name (RFC 6066 §3), and costs no request
-// to a store or to the ACME server.
+// to a store or to the ACME server. The challenge of another replica is answered for a host that is new there and not yet here.
 func (c *Certifier) ForClients(base *tls.Config, hosts []string) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	names := map[string]bool{}
 	for _, h := range hosts {
@@ -25,13 +25,12 @@ func (c *Certifier) ForClients(base *tls.Config, hosts []string) func(*tls.Clien
 	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		name := strings.ToLower(hello.ServerName)
 		switch {
-		case !names[name]:
-			return refuse, nil
-		case !isChallenge(hello):
+		case isChallenge(hello):
+			if asked := c.challenges.find(hello.Context(), name); asked != nil && asked.pair != nil {
+				return challengeConfig(asked.pair), nil
+			}
+		case names[name]:
 			return base, nil
-		}
-		if asked := c.challenges.find(hello.Context(), name); asked != nil && asked.pair != nil {
-			return challengeConfig(asked.pair), nil
 		}
 		return refuse, nil
 	}
@@ -74,14 +73,7 @@ func (c *Certifier) HTTPChallenge(ctx context.Context, host, path string) (answe
 	if c.settings.Challenge != http01 {
 		return "", false
 	}
-	host = strings.ToLower(host)
-	c.mu.RLock()
-	_, kept := c.hosts[host]
-	c.mu.RUnlock()
-	if !kept {
-		return "", false
-	}
-	asked := c.challenges.find(ctx, host)
+	asked := c.challenges.find(ctx, strings.ToLower(host))
 	if asked == nil || asked.Response == "" || asked.Path != path {
 		return "", false
 	}

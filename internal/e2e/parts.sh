@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
-# driver and oidc-provider from npm; what isn't a Debian package goes to .cache. Quick if all is there.
+# driver and oidc-provider from npm, pebble from the Go module proxy; what isn't a Debian package goes to .cache. Quick if all is there.
 #
 #   parts.sh         installs what is missing
 #   parts.sh check   only says what is missing
@@ -122,6 +122,17 @@ install_npm() {
 	mv "$to.new" "$to"
 }
 
+# --- from the Go module proxy ---
+
+# install_go_tool NAME PACKAGE@VERSION: a program, to .cache/bin.
+install_go_tool() {
+	local program=.cache/bin/$1 from=$2
+	[ -x "$program" ] && current "$program" "$from" && return
+	missing "$1 ($from)"
+	GOBIN="$PWD/.cache/bin" go install "$from" || die "go install could not build $from"
+	echo "$from" >"$program.sum"
+}
+
 [ "$mode" = install ] || [ "$mode" = check ] || die "unknown word: $mode; expected none, or check"
 mkdir -p .cache
 exec 9>.cache/parts.lock
@@ -131,3 +142,4 @@ install_keycloak
 import_realms
 install_npm playwright-core internal/e2e/browser .cache/node # the browser's driver
 install_npm oidc-provider internal/e2e/oidcprovider .cache/oidcprovider
+install_go_tool pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1 # an ACME server
