@@ -194,6 +194,24 @@ func TestAStoreThatFails(t *testing.T) {
 	})
 }
 
+// TestAFullStore checks that failures that can't be stored count all the same.
+func TestAFullStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, store := &authority{err: errOrder}, newMemory()
+		store.full = errors.New("the disk is full")
+		c, log := newReplica(t, store, a)
+		c.Keep([]string{"a.example"})
+		time.Sleep(time.Hour)
+		if n := len(a.times()); n < 3 || n > 5 {
+			t.Errorf("%d orders in an hour", n)
+		}
+		if n := strings.Count(log.String(), "store of certificates can't be used"); n > 5 {
+			t.Errorf("%d messages about the store in an hour", n)
+		}
+		c.Stop()
+	})
+}
+
 // TestStoredCertificates checks which stored certificates are used: not those of other hosts, and no expired ones.
 func TestStoredCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

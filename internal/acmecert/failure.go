@@ -16,6 +16,8 @@ type failure struct {
 	Count int       `json:"count"` // of orders that failed since the last certificate
 	Next  time.Time `json:"next"`  // the next order isn't begun before
 	Text  string    `json:"text"`  // why the last one failed
+
+	unsaved bool // the store doesn't have it
 }
 
 const (
@@ -37,7 +39,7 @@ func (f failure) failed(err error, ordered bool, now time.Time) failure {
 	if wait, limited := limitOf(err); limited {
 		pause = max(pause, min(max(wait, orderPause), 2*longestPause))
 	}
-	return failure{f.Count + 1, now.Add(pause), err.Error()}
+	return failure{Count: f.Count + 1, Next: now.Add(pause), Text: err.Error()}
 }
 
 // limitOf reports whether the server has refused a request because there were too many, and for how long.
@@ -80,23 +82,27 @@ func firstProblem(all []error) (problem *acme.Error) {
 // failureLife is how long a failure counts after the time of the next order.
 const failureLife = 24 * time.Hour
 
-// storeFailure stores a host's failure. An error is not returned: then this process alone knows it.
-func (c *Certifier) storeFailure(ctx context.Context, host string, f failure) {
+// storeFailure stores a host's failure. If that fails, this process alone knows it.
+func (c *Certifier) storeFailure(ctx context.Context, host string, f *failure) {
 	data, err := json.Marshal(f)
 	if err == nil {
 		err = c.store.put(ctx, host+failureSuffix, data, f.Next.Sub(c.now())+failureLife)
 	}
+	f.unsaved = err != nil
 	c.storeWorks(err)
 }
 
-// readFailure returns the host's failure in the store. Without one it returns an empty failure.
-func (c *Certifier) readFailure(ctx context.Context, host string) (f failure, err error) {
+// readFailure returns the host's failure in the store. Without one it returns an empty failure, or the known one if the store doesn't have
+// that.
+func (c *Certifier) readFailure(ctx context.Context, host string, known failure) (f failure, err error) {
 	data, err := c.store.get(ctx, host+failureSuffix)
 	switch {
+	case errors.Is(err, errAbsent) && known.unsaved:
+		return known, nil
 	case errors.Is(err, errAbsent):
 		return f, nil
 	case err != nil:
-		return f, err
+		return known, err
 	}
 	if json.Unmarshal(data, &f) != nil || f.Next.After(c.now().Add(3*longestPause)) {
 		return failure{}, nil // not ours

@@ -1,6 +1,7 @@
 package acmecert
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -23,6 +24,7 @@ type memory struct {
 	until   time.Time
 	gets    int
 	err     error // of each request
+	full    error // of put
 }
 
 func newMemory() *memory { return &memory{records: map[string][]byte{}} }
@@ -40,10 +42,10 @@ func (m *memory) get(_ context.Context, name string) ([]byte, error) {
 func (m *memory) put(_ context.Context, name string, value []byte, _ time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err == nil {
+	if m.err == nil && m.full == nil {
 		m.records[name] = value
 	}
-	return m.err
+	return cmp.Or(m.err, m.full)
 }
 
 func (m *memory) remove(_ context.Context, name string) error {

@@ -105,7 +105,7 @@ func (c *Certifier) read(ctx context.Context, host string) bool {
 		data, err = nil, nil
 	}
 	if err == nil {
-		h.failure, err = c.readFailure(ctx, host)
+		h.failure, err = c.readFailure(ctx, host, h.failure)
 	}
 	c.storeWorks(err)
 	if err != nil {
@@ -176,8 +176,8 @@ func (c *Certifier) save(ctx context.Context, host string, h held) {
 
 func (c *Certifier) fail(ctx context.Context, host string, h held, err error, ordered bool) {
 	h.failure = h.failure.failed(err, ordered, c.now())
+	c.storeFailure(ctx, host, &h.failure)
 	c.set(host, h)
-	c.storeFailure(ctx, host, h.failure)
 	level := slog.LevelWarn
 	if h.pair == nil || h.pair.Leaf.NotAfter.Before(h.failure.Next) {
 		level = slog.LevelError // clients are refused until the next order
