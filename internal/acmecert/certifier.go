@@ -3,12 +3,8 @@ package acmecert
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -133,58 +129,6 @@ func (c *Certifier) Close() error {
 
 // Settings returns the settings.
 func (c *Certifier) Settings() *Settings { return &c.settings }
-
-// Expiries returns when the certificate of each host expires. Hosts without a certificate are left out.
-func (c *Certifier) Expiries() map[string]time.Time {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	all := map[string]time.Time{}
-	for host, h := range c.hosts {
-		if h.pair != nil {
-			all[host] = h.pair.Leaf.NotAfter
-		}
-	}
-	return all
-}
-
-// Missing returns an error that names the hosts without a valid certificate, and why the last order of the first one failed.
-func (c *Certifier) Missing() error {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	var missing []string
-	why := "the order is under way"
-	for _, host := range slices.Sorted(maps.Keys(c.hosts)) {
-		h := c.hosts[host]
-		if h.pair != nil && !c.now().After(h.pair.Leaf.NotAfter) {
-			continue
-		}
-		if len(missing) == 0 && h.failure.Count > 0 {
-			why = fmt.Sprintf("%s; the next order is at %s", h.failure.Text, h.failure.Next.UTC().Format(time.RFC3339))
-		}
-		missing = append(missing, host)
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("there is no valid certificate for %s: %s", strings.Join(missing, ", "), why)
-}
-
-// get returns what is known of a host. It reports false for a host that isn't kept any more.
-func (c *Certifier) get(host string) (held, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	h, kept := c.hosts[host]
-	return h, kept
-}
-
-// set replaces what is known of a host, unless it isn't kept any more.
-func (c *Certifier) set(host string, h held) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, kept := c.hosts[host]; kept {
-		c.hosts[host] = h
-	}
-}
 
 // renewalOf returns when a certificate is renewed: renew_before its expiry, and a random time before that, so that not all certificates of
 // a machine are renewed at once. A short certificate is renewed after half of its lifetime, and one with a key of another type now.

@@ -21,10 +21,11 @@ import (
 
 // Settings are the acme block of a listener's TLS.
 type Settings struct {
-	Directory string `yaml:"directory" default:"https://acme-v02.api.letsencrypt.org/directory"` // the server's directory URL (§7.1.1)
-	AgreeTOS  bool   `yaml:"agree_tos" default:"false"`                                          // to the server's terms of service
-	Email     string `yaml:"email"`                                                              // the contact of a new account
-	CAFile    string `yaml:"ca_file"`                                                            // PEM; trusted in addition to the system's CAs
+	// Directory is the server's directory URL (RFC 8555 §7.1.1).
+	Directory string `yaml:"directory" default:"https://acme-v02.api.letsencrypt.org/directory"`
+	AgreeTOS  bool   `yaml:"agree_tos" default:"false"` // to the server's terms of service
+	Email     string `yaml:"email"`                     // the contact of a new account
+	CAFile    string `yaml:"ca_file"`                   // PEM; trusted in addition to the system's CAs
 
 	Hosts       []string      `yaml:"hosts"` // package config adds the hosts of the routes to an empty list
 	KeyType     string        `yaml:"key_type" default:"ecdsa" enum:"ecdsa,rsa"`

@@ -37,9 +37,8 @@ func newRedisStore(c *Config) (*redisStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisStore{
-		client: client, keyring: ring, prefix: c.Redis.Prefix + "acme:" + scope(c.Directory) + ":", log: c.Log, ignored: map[string]string{},
-	}, nil
+	prefix := c.Redis.Prefix + "acme:" + scope(c.Directory) + ":"
+	return &redisStore{client: client, keyring: ring, prefix: prefix, log: c.Log, ignored: map[string]string{}}, nil
 }
 
 // get ignores a record that doesn't open: it was changed or moved, or sealed with a secret that isn't configured any more.

@@ -115,6 +115,6 @@ func noteACME(out io.Writer, file *config.File) {
 	if a.Storage == "redis" {
 		where = "redis " + a.Redis.Name()
 	}
-	fmt.Fprintf(out, "note: acme: the gate orders a certificate for each of %s from %s by %s, unless %s has a valid one; this check orders none\n",
-		strings.Join(allACMEHosts(file), ", "), a.Directory, a.Challenge, where)
+	fmt.Fprintf(out, "note: acme: the gate orders a certificate for each of %s from %s by %s, unless %s has a valid one; "+
+		"this check orders none\n", strings.Join(allACMEHosts(file), ", "), a.Directory, a.Challenge, where)
 }

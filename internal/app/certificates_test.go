@@ -12,15 +12,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,58 +81,79 @@ func dialAs(address, name string, client *tls.Config) string {
 	return strings.Join(conn.ConnectionState().PeerCertificates[0].DNSNames, ", ")
 }
 
-// TestStoredCertificatesByACME checks that the certificates in the folder are served without the ACME server, also behind the PROXY
-// protocol, that reloads add and remove hosts, go to another listener's settings and back to files, and that versions, cipher suites and
-// client certificates hold.
-func TestStoredCertificatesByACME(t *testing.T) {
-	dir, address := t.TempDir(), freeAddress()
-	folder := filepath.Join(dir, "acme")
-	writeCertificate(t, dir)
+// An acmeRig is a gate behind a TCP proxy with certificates by ACME in a folder, whose listener a test changes.
+type acmeRig struct {
+	*reloading
+	dir, folder, address string
+}
+
+// newACMERig starts the gate with certificates for a.example and b.example, and with a.example as its host.
+func newACMERig(t *testing.T) *acmeRig {
+	t.Helper()
+	r := &acmeRig{dir: t.TempDir(), address: freeAddress()}
+	r.folder = filepath.Join(r.dir, "acme")
 	for _, host := range []string{"a.example", "b.example"} {
-		storeCertificate(t, folder, host)
+		storeCertificate(t, r.folder, host)
 	}
-	if err := os.Chmod(folder, 0o700); err != nil {
-		t.Fatal(err)
+	r.reloading = newReloading(t, acmeListen(r.address, r.folder, "", "a.example"))
+	return r
+}
+
+// serves checks the names in the certificate for a name, or the alert.
+func (r *acmeRig) serves(name, want string, client *tls.Config) {
+	r.t.Helper()
+	var got string
+	if !awaited(func() bool { got = dialAs(r.address, name, client); return strings.Contains(got, want) }) {
+		r.t.Errorf("%q: %s, expected %s", name, got, want)
 	}
-	r := newReloading(t, acmeListen(address, folder, "", "a.example"))
-	serves := func(name, want string) {
-		t.Helper()
-		var got string
-		if !awaited(func() bool { got = dialAs(address, name, &tls.Config{}); return strings.Contains(got, want) }) {
-			t.Errorf("%q: %s, expected %s", name, got, want)
-		}
-	}
+}
+
+// TestStoredCertificatesByACME checks that the certificates in the folder are served without the ACME server, also behind the PROXY
+// protocol, and that reloads add and remove hosts, and go back to a certificate in files.
+func TestStoredCertificatesByACME(t *testing.T) {
+	r := newACMERig(t)
+	writeCertificate(t, r.dir)
 	const refused = "unrecognized name"
-	serves("a.example", "a.example")
-	serves("b.example", refused)
-	r.reload(acmeListen(address, folder, "", "a.example, b.example"))
-	if got := dialAs(address, "a.example", &tls.Config{}); got != "a.example" {
+	r.serves("a.example", "a.example", &tls.Config{})
+	r.serves("b.example", refused, &tls.Config{})
+	r.reload(acmeListen(r.address, r.folder, "", "a.example, b.example"))
+	if got := dialAs(r.address, "a.example", &tls.Config{}); got != "a.example" {
 		t.Errorf("right after a reload: %s", got)
 	}
-	serves("b.example", "b.example")
-	r.reload(acmeListen(address, folder, `min_version: "1.3", client_auth: require, `, "b.example"))
-	serves("a.example", refused)
-	serves("b.example", "b.example")
-	if got := dialAs(address, "b.example", &tls.Config{MaxVersion: tls.VersionTLS12}); !strings.Contains(got, "protocol version") {
-		t.Errorf("TLS 1.2 with min_version 1.3: %s", got)
-	}
-	r.reload(acmeListen(address, folder, "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], ", "b.example"))
-	for suite, want := range map[uint16]string{
-		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: "b.example", tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: "handshake failure",
-	} {
-		client := &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}}
-		if got := dialAs(address, "b.example", client); !strings.Contains(got, want) {
-			t.Errorf("%s: %s, expected %s", tls.CipherSuiteName(suite), got, want)
-		}
-	}
+	r.serves("b.example", "b.example", &tls.Config{})
+	r.reload(acmeListen(r.address, r.folder, "", "b.example"))
+	r.serves("a.example", refused, &tls.Config{})
+	r.serves("b.example", "b.example", &tls.Config{})
 	r.reload(fmt.Sprintf("trusted_proxies: [127.0.0.1]\nadmin: {listen: off}\nlisten: {address: %s, proxy_protocol: true, "+
-		"tls: {cert_file: %s/cert.pem, key_file: %[2]s/key.pem}}", address, dir))
-	if got := dialAs(address, "z.example", &tls.Config{}); got != "" {
+		"tls: {cert_file: %s/cert.pem, key_file: %[2]s/key.pem}}", r.address, r.dir))
+	if got := dialAs(r.address, "z.example", &tls.Config{}); got != "" { // that certificate is for an address
 		t.Errorf("with the certificate of files: %s", got)
 	}
 	if strings.Contains(r.log.String(), "is ordered") {
 		t.Errorf("a certificate is ordered:\n%s", &r.log)
 	}
+}
+
+// TestListenersWithACME checks that versions, cipher suites and certificates of clients hold for a listener with certificates by ACME.
+func TestListenersWithACME(t *testing.T) {
+	r := newACMERig(t)
+	r.reload(acmeListen(r.address, r.folder, `min_version: "1.3", `, "b.example"))
+	r.serves("b.example", "b.example", &tls.Config{})
+	r.serves("b.example", "protocol version", &tls.Config{MaxVersion: tls.VersionTLS12})
+	r.reload(acmeListen(r.address, r.folder, "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], ", "b.example"))
+	for suite, want := range map[uint16]string{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: "b.example", tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: "handshake failure",
+	} {
+		r.serves("b.example", want, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}})
+	}
+	r.reload(acmeListen(r.address, r.folder, "client_auth: require, ", "b.example"))
+	writeCertificate(t, r.dir)
+	pair, err := tls.LoadX509KeyPair(r.dir+"/cert.pem", r.dir+"/key.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serves("b.example", "handshake failure", &tls.Config{MaxVersion: tls.VersionTLS12}) // with TLS 1.3 the alert comes later
+	r.serves("b.example", "b.example", &tls.Config{MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})
 }
 
 // TestCheckNamesWhatACMEOrders checks what sallyport check says of an acme block.
@@ -160,66 +177,4 @@ func TestCheckNamesWhatACMEOrders(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(name), "acme")); !os.IsNotExist(err) {
 		t.Errorf("the check made the folder: %v", err)
 	}
-}
-
-// TestNoHTTPOverAChallenge checks that a connection with the protocol of tls-alpn-01 is never served HTTP.
-func TestNoHTTPOverAChallenge(t *testing.T) {
-	dir := t.TempDir()
-	writeCertificate(t, dir)
-	pair, err := tls.LoadX509KeyPair(dir+"/cert.pem", dir+"/key.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	challenge := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"acme-tls/1"}}
-	d := &door{doorSettings: doorSettings{name: "clients"}, socket: l.(*net.TCPListener), tls: new(atomic.Pointer[tls.Config])}
-	d.tls.Store(&tls.Config{
-		MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return challenge, nil },
-	})
-	served := false
-	h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })
-	d.accept, d.http = &acceptor{TCPListener: d.socket}, d.newHTTP(h, slog.New(slog.DiscardHandler))
-	d.start(d.accept, func(err error) { t.Error(err) })
-	c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	if body, _ := io.ReadAll(c); c.ConnectionState().NegotiatedProtocol != "acme-tls/1" || len(body) > 0 {
-		t.Errorf("the answer is %q over %q", body, c.ConnectionState().NegotiatedProtocol)
-	}
-	if err := d.shutdown(t.Context()); err != nil || served {
-		t.Errorf("HTTP was served: %t; %v", served, err)
-	}
-}
-
-// TestOtherPathsOfChallenges checks that a path below that of challenges goes to the route if no order is under way.
-func TestOtherPathsOfChallenges(t *testing.T) {
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the upstream "+r.URL.Path) }))
-	defer up.Close()
-	plain, folder := freeAddress(), filepath.Join(t.TempDir(), "acme")
-	storeCertificate(t, folder, "a.example")
-	r := newReloading(t, fmt.Sprintf("admin: {listen: off}\nlisten:\n  - %s\n  - {address: '127.0.0.1:0', tls: {acme: {directory: %q, "+
-		"agree_tos: true, challenge: http-01, folder: %s, hosts: [a.example]}}}", plain, noServer, folder))
-	r.upstream = up.URL
-	r.reload(mustRead(t, r.name, "watch: false"))
-	if got := get("http://" + plain + "/.well-known/acme-challenge/token"); got != "200 the upstream /.well-known/acme-challenge/token<nil>" {
-		t.Errorf("%s", got)
-	}
-}
-
-// mustRead returns the text of a file up to a word.
-func mustRead(t *testing.T, name, word string) string {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _, _ := strings.Cut(string(data), word)
-	return text
 }

@@ -62,7 +62,8 @@ func (s *server) measure() (state telemetry.State) {
 	return state
 }
 
-// certificates returns the certificates that the gate shows: of a listener by its address, or by ACME for each host. Those that a client doesn't have are without a time.
+// certificates returns the certificates that the gate shows: of a listener by its address, or by ACME for each host. Those that a client
+// doesn't have are without a time.
 func (s *server) certificates() (all []telemetry.Certificate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

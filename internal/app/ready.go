@@ -212,7 +212,12 @@ func (s *server) dependencies() (all []dependency) {
 		all = append(all, dependency{"redis", r.Name(), func(ctx context.Context, _ *dependencyState) error { return r.Ask(ctx) }})
 	}
 	if c := s.builder.Load().certifier; c != nil {
-		all = append(all, dependency{"certificates", "acme", func(context.Context, *dependencyState) error { return c.Missing() }})
+		all = append(all, dependency{"certificates", "acme", func(ctx context.Context, last *dependencyState) error {
+			if !last.answered && last.err == nil {
+				c.Await(ctx) // so that a start with stored certificates logs no failure
+			}
+			return c.Missing()
+		}})
 	}
 	return all
 }

@@ -46,8 +46,8 @@ func (l *loader) exactHosts(key string) (all []string) {
 	for i := range l.file.Routes {
 		r := &l.file.Routes[i]
 		home := r.block.Find("hosts").Mark
-		remedy := fmt.Sprintf("the acme block at %s has no hosts, so it needs a certificate for each host of the routes: write %s.hosts there",
-			l.process.Find(key).Mark.From(home), check.KeyName(key))
+		remedy := fmt.Sprintf("the acme block at %s has no hosts, so it needs a certificate for each host of the routes: "+
+			"write %s.hosts there", l.process.Find(key).Mark.From(home), check.KeyName(key))
 		if len(r.Route.Hosts) == 0 {
 			r.block.Complain("hosts", "the route has none, and %s, or hosts here", remedy)
 		}

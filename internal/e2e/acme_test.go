@@ -4,10 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,81 +13,6 @@ import (
 
 	"sallyport/internal/freeport"
 )
-
-// An acmeGate is a gate whose listener gets its certificates from a pebble.
-type acmeGate struct {
-	*gate
-	address string
-	text    string // the configuration without the hosts of its route
-}
-
-// startACMEGate starts a gate. more are further settings of its listener's TLS, and acme those of its acme block. It is ready when it has its
-// certificates, or after ten seconds.
-func startACMEGate(t *testing.T, p *pebble, address, listen, more, acme string, hosts ...string) *acmeGate {
-	t.Helper()
-	up := startUpstream(t)
-	admin := freeport.Port()
-	g := &acmeGate{address: address, gate: &gate{
-		admin: urlOf(admin), file: filepath.Join(t.TempDir(), "sallyport.yaml"), log: &logBuffer{}, planted: map[string]bool{},
-	}}
-	g.text = fmt.Sprintf("admin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\nlisten:\n%s"+
-		"  - address: %s\n    tls:\n%s      acme:\n        directory: %s\n        ca_file: %s\n        agree_tos: true\n        email: ops@example.com\n%s"+
-		"routes:\n  - route: {upstream: %q, hosts: [HOSTS]}\n    rules: [{auth: off}]\n",
-		admin, listen, address, more, p.directory, p.caFile, acme, up.url)
-	g.registerSecrets(sessionSecret)
-	g.write(t, hosts...)
-	t.Cleanup(func() { g.end(t, config{}) })
-	g.start(t)
-	return g
-}
-
-// write writes the configuration with a list of hosts.
-func (g *acmeGate) write(t *testing.T, hosts ...string) {
-	t.Helper()
-	text := strings.Replace(g.text, "HOSTS", strings.Join(hosts, ", "), 1)
-	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// certificate makes a request for a host, and returns the certificate of the connection.
-func (g *acmeGate) certificate(p *pebble, host string, pair *tls.Certificate) (*x509.Certificate, error) {
-	tr := transportTrusting(p.roots)
-	tr.TLSClientConfig.ServerName = host
-	if pair != nil {
-		tr.TLSClientConfig.Certificates = []tls.Certificate{*pair}
-	}
-	defer tr.CloseIdleConnections()
-	r, err := http.NewRequest(http.MethodGet, "https://"+g.address+"/", nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Host = host
-	res, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
-		return nil, fmt.Errorf("%s %s", res.Proto, res.Status)
-	}
-	return res.TLS.PeerCertificates[0], nil
-}
-
-// serial returns the serial number of the certificate for a host.
-func (g *acmeGate) serial(t *testing.T, p *pebble, host string, pair *tls.Certificate) string {
-	t.Helper()
-	c, err := g.certificate(p, host, pair)
-	if err != nil {
-		t.Fatalf("%s at %s: %v", host, g.address, err)
-	}
-	return c.SerialNumber.String()
-}
-
-// transportTrusting returns HTTP connections that trust the CAs of a pool.
-func transportTrusting(pool *x509.CertPool) *http.Transport {
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
-}
 
 // TestCertificatesByACME checks that a gate with client certificates and TLS 1.3 obtains a certificate for each host of its routes, that a
 // second replica uses them without an order, that both answer the challenge of a host that a reload adds, that a restart orders nothing,
@@ -117,22 +40,7 @@ func TestCertificatesByACME(t *testing.T) {
 		t.Errorf("the second replica has the certificate %s, expected %s; %d orders, expected 2", got, a, p.orders())
 	}
 
-	p.point([4]byte{127, 0, 0, 1}, [4]byte{127, 0, 0, 2}) // pebble validates three times
-	for _, g := range []*acmeGate{first, second} {
-		g.write(t, "a.example.test", "b.example.test", "c.example.test")
-		g.hangUp(t)
-	}
-	var serials []string
-	for _, g := range []*acmeGate{first, second} {
-		mustAwait(t, 20*time.Second, "a certificate for the new host", func() bool {
-			_, err := g.certificate(p, "c.example.test", pair)
-			return err == nil
-		})
-		serials = append(serials, g.serial(t, p, "c.example.test", pair))
-	}
-	if serials[0] != serials[1] || p.orders() != 3 {
-		t.Errorf("the replicas have the certificates %q; %d orders, expected 3", serials, p.orders())
-	}
+	addHost(t, p, pair, first, second)
 
 	first.terminate(t)
 	first.start(t)
@@ -151,18 +59,24 @@ func TestCertificatesByACME(t *testing.T) {
 	first.checkMetrics(t, "a.example.test")
 }
 
-// checkMetrics checks that the metrics have the expiry of a host's certificate.
-func (g *acmeGate) checkMetrics(t *testing.T, host string) {
+// addHost adds a host to two replicas by a reload, while the ACME server's connections go to each of them in turn.
+func addHost(t *testing.T, p *pebble, pair *tls.Certificate, replicas ...*acmeGate) {
 	t.Helper()
-	res, err := http.Get(g.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
+	p.point([4]byte{127, 0, 0, 1}, [4]byte{127, 0, 0, 2}) // pebble validates three times
+	for _, g := range replicas {
+		g.write(t, "a.example.test", "b.example.test", "c.example.test")
+		g.hangUp(t)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	want := fmt.Sprintf(`sallyport_certificate_expiry_timestamp_seconds{name=%q,use="listener"}`, host)
-	if err != nil || !strings.Contains(string(body), want) {
-		t.Errorf("the metrics don't have %s", want)
+	var serials []string
+	for _, g := range replicas {
+		mustAwait(t, 20*time.Second, "a certificate for the new host", func() bool {
+			_, err := g.certificate(p, "c.example.test", pair)
+			return err == nil
+		})
+		serials = append(serials, g.serial(t, p, "c.example.test", pair))
+	}
+	if serials[0] != serials[1] || p.orders() != 3 {
+		t.Errorf("the replicas have the certificates %q; %d orders, expected 3", serials, p.orders())
 	}
 }
 
@@ -224,7 +138,9 @@ func TestAnOrderThatFails(t *testing.T) {
 		}
 	}
 	line := lineWith(g.log.String(), "the order of a certificate failed")
-	for _, want := range []string{`"host":"a.example.test"`, `"problem":"urn:ietf:params:acme:error:`, "Failed to connect to 127.0.0.3:", `"next_order":"2`} {
+	for _, want := range []string{
+		`"host":"a.example.test"`, `"problem":"urn:ietf:params:acme:error:`, "Failed to connect to 127.0.0.3:", `"next_order":"2`,
+	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the log doesn't have %s: %s", want, line)
 		}
@@ -233,9 +149,13 @@ func TestAnOrderThatFails(t *testing.T) {
 	if body := g.readyz(); !strings.Contains(body, why) {
 		t.Errorf("/readyz says %s", body)
 	}
+	out, err := exec.Command(binary, "check", "-online", "-c", g.file).CombinedOutput()
+	want := "acme " + p.directory + "\n  ok       it answers; its terms of service: data:text/plain,"
+	if err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("check -online: %v, expected %s in\n%s", err, want, out)
+	}
 	g.terminate(t)
 	p.point([4]byte{127, 0, 0, 1})
-	var err error
 	if g.proc, err = startProcess(g.log, nil, binary, "run", "-c", g.file); err != nil {
 		t.Fatal(err)
 	}
@@ -243,15 +163,4 @@ func TestAnOrderThatFails(t *testing.T) {
 	if n := p.orders(); n != 1 {
 		t.Errorf("%d orders, expected 1", n)
 	}
-}
-
-// readyz returns the body of /readyz.
-func (g *acmeGate) readyz() string {
-	res, err := http.Get(g.admin + "/readyz")
-	if err != nil {
-		return err.Error()
-	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(res.Body)
-	return string(body)
 }

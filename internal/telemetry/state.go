@@ -52,7 +52,8 @@ var (
 		"When a certificate of the gate expires: of a listener, or of the gate as a client of an issuer or an upstream.",
 		[]string{"use", "name"}, nil)
 	partUp = prometheus.NewDesc("sallyport_part_up",
-		"1 if the last call to an issuer or to Redis succeeded, or if all certificates by ACME are valid; 0 if not.", []string{"part", "issuer"}, nil)
+		"1 if the last call to an issuer or to Redis succeeded, or all hosts have certificates by ACME; 0 if not.",
+		[]string{"part", "issuer"}, nil)
 	sessionsInMemory = prometheus.NewDesc("sallyport_sessions",
 		"Sessions in the memory of this process. Those in Redis and in cookies aren't counted.", nil, nil)
 	unacknowledged = prometheus.NewDesc("sallyport_redis_unacknowledged_writes_total",
