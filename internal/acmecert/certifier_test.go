@@ -46,6 +46,40 @@ func TestShortCertificates(t *testing.T) {
 	})
 }
 
+// TestCertificatesDatedBack checks that a certificate that the server has dated back by most of its lifetime isn't renewed at once.
+func TestCertificatesDatedBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &authority{life: 90 * time.Minute, before: time.Hour}
+		c, _ := newReplica(t, newMemory(), a)
+		c.Keep([]string{"a.example"})
+		time.Sleep(5 * time.Hour)
+		if n := len(a.times()); n < 20 || n > 31 { // each 10 minutes
+			t.Errorf("%d orders in 5 hours", n)
+		}
+		c.Stop()
+	})
+}
+
+// TestKeyTypeChanges checks that a stored certificate with a key of another type is served until a new one is there.
+func TestKeyTypeChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, a := newMemory(), &authority{life: 90 * day, took: time.Minute}
+		data, err := encodeCertificate(mustCertify(t, "a.example", 100, time.Now(), 90*day))
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.records["a.example"] = data
+		c, _ := newReplica(t, store, a)
+		c.settings.KeyType = "rsa"
+		c.Keep([]string{"a.example"})
+		synctest.Wait()
+		if serial(c, "a.example") != 100 || len(a.times()) != 1 {
+			t.Errorf("the serial is %d after %d orders", serial(c, "a.example"), len(a.times()))
+		}
+		c.Stop()
+	})
+}
+
 // TestHostsChange checks that a new list of hosts orders what is new, and keeps the certificates of the others.
 func TestHostsChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

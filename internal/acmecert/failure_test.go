@@ -68,6 +68,14 @@ func TestFirstHour(t *testing.T) {
 		if n := len(a.times()); n < 3 || n > 5 {
 			t.Errorf("%d orders in an hour with 60 restarts", n)
 		}
+		before := store.count()
+		c, _ := newReplica(t, store, a)
+		c.Keep([]string{"a.example"})
+		time.Sleep(time.Hour)
+		if n := store.count() - before; n > 300 {
+			t.Errorf("%d requests to the store in an hour of waiting", n)
+		}
+		c.Stop()
 	})
 }
 

@@ -131,7 +131,7 @@ func TestHTTPChallenge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := challengePath + asked.Token
+		path, before := challengePath+asked.Token, store.count()
 		for _, r := range []*Certifier{c, other} {
 			if got, ok := r.HTTPChallenge(t.Context(), "A.example", path); !ok || got != want {
 				t.Errorf("%q, %t", got, ok)
@@ -141,6 +141,12 @@ func TestHTTPChallenge(t *testing.T) {
 					t.Errorf("%v is answered %q", bad, got)
 				}
 			}
+		}
+		for range 100 {
+			other.HTTPChallenge(t.Context(), "c.example", path)
+		}
+		if n := store.count() - before; n > 2 {
+			t.Errorf("100 requests cost %d requests to the store", n)
 		}
 		c.challenges.withdraw(t.Context())
 		if _, ok := c.HTTPChallenge(t.Context(), "a.example", path); ok {

@@ -94,8 +94,9 @@ func (m *memory) count() int {
 
 // An authority issues certificates at once, or fails.
 type authority struct {
-	life time.Duration
-	took time.Duration // of an order
+	life   time.Duration
+	before time.Duration // that the certificates are dated back
+	took   time.Duration // of an order
 
 	mu     sync.Mutex
 	err    error
@@ -119,7 +120,7 @@ func (a *authority) order(ctx context.Context, host string) (*tls.Certificate, b
 	if err != nil {
 		return nil, true, err
 	}
-	pair, err := certify(host, serial, time.Now(), a.life)
+	pair, err := certify(host, serial, time.Now().Add(-a.before), a.life)
 	return pair, true, err
 }
 
