@@ -86,6 +86,13 @@ func (m *memory) fail(err error) {
 	m.err = err
 }
 
+// has reports whether the store has a record.
+func (m *memory) has(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records[name] != nil
+}
+
 func (m *memory) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,12 @@ func tlsListener(t *testing.T, more string) string {
 	return fmt.Sprintf("listen: [{address: 127.0.0.1:8443, tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem%s}}]", dir, more)
 }
 
+// acmeListener returns a listener with certificates by ACME, whose keys are of a type, and a further setting of TLS.
+func acmeListener(t *testing.T, more, keyType string) string {
+	return fmt.Sprintf("listen: [{address: 127.0.0.1:8443, tls: {%s, "+
+		"acme: {agree_tos: true, folder: %s, hosts: [a.example], key_type: %s}}}]", more, filepath.Join(t.TempDir(), "acme"), keyType)
+}
+
 // TestProfileNeeds checks the requirements that depend on several settings, and on the listeners.
 func TestProfileNeeds(t *testing.T) {
 	for name, c := range map[string]struct{ profile, oidc, process, want string }{
@@ -133,6 +140,9 @@ func TestProfileNeeds(t *testing.T) {
 		"AES-GCM":       {fapi.Security2, onlyAPI, tlsListener(t, `, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]`), ""},
 		"for RSA": {fapi.Advanced1, onlyAPI,
 			tlsListener(t, `, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]`), "allows more"},
+		"ACME":         {fapi.Security2, onlyAPI, acmeListener(t, `min_version: "1.3"`, "ecdsa"), ""},
+		"ACME, suites": {fapi.Security2, onlyAPI, acmeListener(t, `min_version: "1.2"`, "ecdsa"), "allows more"},
+		"ACME, RSA":    {fapi.Advanced1, onlyAPI, acmeListener(t, "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]", "rsa"), ""},
 		"ChaCha20": {fapi.Security2, onlyAPI, tlsListener(t,
 			`, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]`), "allows more"},
 	} {
