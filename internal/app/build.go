@@ -276,7 +276,11 @@ func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issue
 	})
 }
 
+// upstream returns the upstream of the settings, or nil for a route that has none.
 func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
+	if s.URL == "" {
+		return nil, nil
+	}
 	return take(b, &b.state.upstreams, s, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
 }
 

@@ -50,14 +50,17 @@ func decodeCheckRequest(b []byte) (*checkRequest, error) {
 		if number != 3 { // headers
 			return nil
 		}
-		name, errName := text(value, 1)
-		line, errLine := text(value, 2)
-		if err := errors.Join(errName, errLine); err != nil {
+		name, err := text(value, 1)
+		if err != nil {
+			return err
+		}
+		line, err := optional(value, 2) // an empty text isn't encoded
+		if err != nil {
 			return err
 		}
 		if !strings.HasPrefix(name, ":") { // a pseudo-header of HTTP/2: its value stands in a field
 			name = textproto.CanonicalMIMEHeaderKey(name)
-			q.header[name] = append(q.header[name], line)
+			q.header[name] = append(q.header[name], string(line))
 		}
 		return nil
 	})
@@ -92,18 +95,27 @@ func each(b []byte, f func(protowire.Number, []byte) error) error {
 	return nil
 }
 
-// field returns the value of a field that must be there once: two could be merged in different ways.
-func field(b []byte, want protowire.Number) (value []byte, err error) {
-	found := 0
-	err = each(b, func(number protowire.Number, v []byte) error {
-		if number == want {
-			value, found = v, found+1
-		}
-		return nil
-	})
-	if err == nil && found != 1 {
+// field returns the value of a field that must be there.
+func field(b []byte, want protowire.Number) ([]byte, error) {
+	value, err := optional(b, want)
+	if err == nil && value == nil {
 		err = errMessage
 	}
+	return value, err
+}
+
+// optional returns the value of a field, or nil. It returns an error for two: they could be merged in different ways.
+func optional(b []byte, want protowire.Number) (value []byte, err error) {
+	err = each(b, func(number protowire.Number, v []byte) error {
+		if number != want {
+			return nil
+		}
+		if value != nil {
+			return errMessage
+		}
+		value = append([]byte{}, v...)
+		return nil
+	})
 	return value, err
 }
 

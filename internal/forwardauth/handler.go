@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"slices"
 
 	"sallyport/internal/proxy"
 )
@@ -12,15 +11,15 @@ import (
 // A Config configures a handler.
 type Config struct {
 	Settings
-	Gate    func() *proxy.Gate    // the one of the running configuration
-	Trusted func() []netip.Prefix // trusted_proxies: who may ask
-	Log     *slog.Logger
+	Gate   func() *proxy.Gate    // the one of the running configuration
+	Trusts func(netip.Addr) bool // trusted_proxies: who may ask
+	Log    *slog.Logger
 }
 
 // A handler answers the questions of proxies, and the requests for the gate's own paths that they pass on.
 type handler struct {
 	Config
-	*dialect
+	*Dialect
 }
 
 // New returns a handler for the listener of a proxy.
@@ -58,7 +57,7 @@ func (h *handler) ask(w http.ResponseWriter, r *http.Request, q *question) {
 	gate := h.Gate()
 	permit := func(w http.ResponseWriter, p *proxy.Permit) error {
 		removeDropped(p, dropped)
-		return h.permit(w, &answer{Permit: p, names: gate.PermitNames(), client: client.Header})
+		return h.permit(w, &answer{Permit: p, Dialect: h.Dialect, names: gate.PermitNames(), client: client.Header})
 	}
 	switch {
 	case !h.answersAll:
@@ -70,7 +69,7 @@ func (h *handler) ask(w http.ResponseWriter, r *http.Request, q *question) {
 
 func (h *handler) trusts(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && slices.ContainsFunc(h.Trusted(), func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+	return err == nil && h.Trusts(peer.Addr().Unmap())
 }
 
 // forbid answers 403 to a proxy that may not ask, or asks wrongly. The proxy then refuses the client's request.

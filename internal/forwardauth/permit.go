@@ -37,13 +37,16 @@ func copied(w http.ResponseWriter, a *answer) error {
 	return nil
 }
 
-// respond adds the headers for the client's response. Cookies that are set come before those that are deleted, because some proxies pass
-// on only the first.
+// respond adds the headers for the client's response. A proxy that can pass on one cookie gets one, and rather one that is set than one
+// that is deleted: two would be joined to one line, in which the attributes of one apply to the other.
 func (a *answer) respond(h http.Header) {
 	for name, lines := range a.Response {
 		if name == "Set-Cookie" {
 			lines = slices.Clone(lines)
 			slices.SortStableFunc(lines, func(x, y string) int { return deletes(x) - deletes(y) })
+			if a.OneCookie {
+				lines = lines[:1]
+			}
 		}
 		h[name] = lines
 	}

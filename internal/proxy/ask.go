@@ -11,7 +11,7 @@ import (
 // it may pass, permit writes the answer for the proxy; its error refuses the request. Otherwise the answer is what the client receives.
 func (g *Gate) Ask(w http.ResponseWriter, r *http.Request, permit func(http.ResponseWriter, *Permit) error) {
 	g.serve(w, g.withoutCertificates(r), nil, func(rec *recorder, d *Decision, err *error) {
-		p, failed := d.permit(g.certificateNames)
+		p, failed := d.permit(g.asked.certificateNames)
 		if failed == nil {
 			failed = permit(rec, p)
 		}
@@ -32,7 +32,7 @@ func (g *Gate) Judge(w http.ResponseWriter, r *http.Request, permit func(http.Re
 	}
 	defer g.finish(rec, d, &err)
 	var p *Permit
-	if p, err = d.permit(g.certificateNames); err == nil {
+	if p, err = d.permit(g.asked.certificateNames); err == nil {
 		err = permit(rec, p)
 	}
 	if err != nil {

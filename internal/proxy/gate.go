@@ -86,7 +86,7 @@ type Gate struct {
 	pages    *page.Set
 	timeouts Timeouts
 
-	permitNames, responseNames, certificateNames []string // see PermitNames, ResponseNames and withoutCertificates
+	asked asked
 }
 
 // A Config configures a Gate.
@@ -115,7 +115,7 @@ func New(c Config) (*Gate, error) {
 		g.pages = page.Builtin()
 	}
 	common := newCommon(c.Routes)
-	g.permitNames, g.responseNames, g.certificateNames = newPermitNames(c.Routes), newResponseNames(c.Routes), certificateNames(c.Routes)
+	g.asked = newAsked(&c, common)
 	var routes []*route
 	for _, given := range c.Routes {
 		r, err := newRoute(given, common)

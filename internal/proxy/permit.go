@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -83,12 +84,27 @@ func onlyForwarded(why string) error {
 	return auth.NotSetUp(errors.New(why + ": send the request through a listener without forward_auth"))
 }
 
+// An asked has what a gate knows for proxies that ask it. It is made at load.
+type asked struct {
+	permitNames, responseNames []string
+	certificateNames           []string // see withoutCertificates
+	cookieNames                []string
+	ownPaths                   []OwnPath
+}
+
+func newAsked(c *Config, common *common) asked {
+	return asked{
+		permitNames: newPermitNames(c.Routes), responseNames: newResponseNames(c.Routes), certificateNames: certificateNames(c.Routes),
+		cookieNames: slices.Sorted(maps.Keys(common.cookies.names)), ownPaths: newOwnPaths(c.Routes, c.Endpoints),
+	}
+}
+
 // PermitNames returns the headers that a Permit for any route can set or remove, in order: those that clients must not set, the
 // credentials, and Cookie. A proxy that copies a fixed list of headers copies these. The caller must not change the list.
-func (g *Gate) PermitNames() []string { return g.permitNames }
+func (g *Gate) PermitNames() []string { return g.asked.permitNames }
 
 // ResponseNames returns the headers that the Response of a Permit for any route can have, in order. The caller must not change the list.
-func (g *Gate) ResponseNames() []string { return g.responseNames }
+func (g *Gate) ResponseNames() []string { return g.asked.responseNames }
 
 func newPermitNames(routes []*Route) []string {
 	all := map[string]bool{"Authorization": true, "Dpop": true, "Cookie": true, interactionHeader: true}
@@ -153,7 +169,7 @@ func certificateNames(routes []*Route) (all []string) {
 // withoutCertificates removes the headers with certificates of clients from a request that came by forward-auth: the proxies send a
 // client's own headers there, so that a client could send the certificate of another one.
 func (g *Gate) withoutCertificates(r *http.Request) *http.Request {
-	for _, name := range g.certificateNames {
+	for _, name := range g.asked.certificateNames {
 		delete(r.Header, name)
 	}
 	return r
@@ -161,3 +177,32 @@ func (g *Gate) withoutCertificates(r *http.Request) *http.Request {
 
 // IsProxys reports whether a header is one that the proxy in front of the gate sets for the upstream, and the gate leaves to it.
 func IsProxys(name string) bool { return slices.Contains(proxysOwn, name) }
+
+// An OwnPath is a path that the gate answers itself, on the hosts of a route. Without hosts it is on every host.
+type OwnPath struct {
+	Route string
+	Hosts []string
+	Path  string
+}
+
+// OwnPaths returns the paths that the gate answers itself: a proxy in front of it sends requests for them to the gate. The caller must not
+// change the list.
+func (g *Gate) OwnPaths() []OwnPath { return g.asked.ownPaths }
+
+// CookieNames returns the names of the gate's cookies besides those of logins that are under way, in order.
+func (g *Gate) CookieNames() []string { return g.asked.cookieNames }
+
+func newOwnPaths(routes []*Route, process []auth.Endpoint) (all []OwnPath) {
+	for _, e := range process {
+		all = append(all, OwnPath{Route: "sallyport", Path: e.Path})
+	}
+	for _, r := range routes {
+		for _, e := range r.Chain.Endpoints() {
+			if e.Path != "" {
+				all = append(all, OwnPath{r.Name, r.Hosts, e.Path})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b OwnPath) int { return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Path, b.Path)) })
+	return slices.CompactFunc(all, func(a, b OwnPath) bool { return a.Route == b.Route && a.Path == b.Path })
+}
