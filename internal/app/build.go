@@ -150,7 +150,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("auth_methods", err.Error())
 	}
 	r.Chain, r.Exchange, r.Realm, r.Resource, r.Basic, r.LogsIn = f.Chain, f.Exchange, f.Realm, f.Resource, f.Basic, f.LogsIn
-	r.DPoP, r.OnlyDPoP = f.DPoP, f.OnlyDPoP
+	r.DPoP, r.OnlyDPoP, r.CredentialHeaders = f.DPoP, f.OnlyDPoP, f.CredentialHeaders
 	r.Schemes, r.CredentialParams, r.CookieNames, r.CookiePrefixes = f.Schemes, f.CredentialParams, f.CookieNames, f.CookiePrefixes
 	r.ClientIndex = f.ClientIndex[0]
 	for n := range parts[1:] {

@@ -76,6 +76,7 @@ func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect) {
 	b, up := r.block, r.OIDC.Headers.SentUpstream()
 	for _, sent := range r.OIDC.Headers.SentDownstream() {
 		switch {
+		case sent.Name == "":
 		case can.NoHeaders:
 			b.Complain(sent.Key, "the proxy doesn't pass the header on to the client, with a listener that has forward_auth: %s: take it out",
 				by)

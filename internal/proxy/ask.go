@@ -27,7 +27,8 @@ func (g *Gate) Judge(w http.ResponseWriter, r *http.Request, permit func(http.Re
 	rec := &recorder{ResponseWriter: w}
 	d, err := g.decide(g.withoutCertificates(r))
 	if err != nil || d.Answer != nil {
-		d.span.End()
+		g.log.Debug("a question is answered with no, and the request will follow", "request_id", d.ID, "error", err)
+		d.endSpan(rec, nil)
 		return false
 	}
 	defer g.finish(rec, d, &err)

@@ -89,6 +89,7 @@ func (h *HeaderSettings) SentUpstream() []check.SentHeader {
 	return append(all, h.Upstream.sent("upstream_")...)
 }
 
+// SentDownstream returns the headers that the client receives.
 func (h *HeaderSettings) SentDownstream() []check.SentHeader {
 	all := []check.SentHeader{{Key: "downstream_access_token_header", Name: h.DownstreamAccessTokenHeader}}
 	all = append(all, sentSession("session_response_headers", h.SessionResponseHeaders)...)

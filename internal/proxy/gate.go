@@ -50,6 +50,8 @@ type Route struct {
 	StripPath    bool     // the route's path is removed before the request is forwarded
 	PreserveHost bool     // the upstream receives the host by which the route was chosen
 
+	CredentialHeaders []string // headers that may have a credential, besides Authorization
+
 	CookieNames    []string // of the gate's cookies, which the upstream doesn't receive
 	CookiePrefixes []string
 }

@@ -120,7 +120,7 @@ func newPermitNames(routes []*Route) []string {
 	add(forwardedNames...)
 	add(configuredNames(routes)...)
 	for _, r := range routes {
-		add(r.CredentialParams...)
+		add(r.CredentialHeaders...)
 		for _, v := range r.allViews() {
 			for _, f := range sessionFields(v.Headers.SessionRequestHeaders, "") {
 				add(f.header)
