@@ -23,6 +23,7 @@ const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
 type config struct {
 	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
 	tls     bool     // the listener has TLS 1.3 with a certificate of the test CA, and asks for client certificates
+	asks    string   // the kind of proxy that asks at the listener (forward_auth), or ""
 	process []string // more top-level lines
 	routes  []route
 }
@@ -119,6 +120,9 @@ func startGateAt(t *testing.T, port int, c config) *gate {
 		g.url = "https" + strings.TrimPrefix(g.url, "http")
 		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, "+
 			"tls: {cert_file: %s, key_file: %s, min_version: \"1.3\", client_auth: request}}\n", port, certFile, keyFile)
+	}
+	if c.asks != "" {
+		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, forward_auth: %s}\n", port, c.asks)
 	}
 	g.listen += fmt.Sprintf("admin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", admin)
 	g.registerSecrets(sessionSecret)

@@ -138,14 +138,18 @@ func text(b []byte, number protowire.Number) (string, error) {
 func encodeAllowed(p *proxy.Permit) []byte {
 	var ok []byte
 	for _, name := range slices.Sorted(maps.Keys(p.Set)) {
-		ok = appendHeader(ok, 2, name, p.Set[name])
+		for n, line := range p.Set[name] {
+			ok = appendHeader(ok, 2, name, line, n > 0)
+		}
 	}
 	for _, name := range p.Remove {
 		ok = protowire.AppendTag(ok, 5, protowire.BytesType)
 		ok = protowire.AppendString(ok, strings.ToLower(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Response)) {
-		ok = appendHeader(ok, 6, name, p.Response[name])
+		for n, line := range p.Response[name] {
+			ok = appendHeader(ok, 6, name, line, n > 0 || name == "Set-Cookie")
+		}
 	}
 	return appendMessage(appendMessage(nil, 1, nil), 3, ok) // google.rpc.Status of code 0
 }
@@ -157,32 +161,29 @@ func encodeDenied(c *captured) []byte {
 	var denied []byte
 	denied = appendMessage(denied, 1, protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(c.status)))
 	for _, name := range slices.Sorted(maps.Keys(c.header)) {
-		denied = appendHeader(denied, 2, name, c.header[name])
+		for _, line := range c.header[name] { // Envoy keeps all
+			denied = appendHeader(denied, 2, name, line, false)
+		}
 	}
 	denied = protowire.AppendTag(denied, 3, protowire.BytesType)
 	denied = protowire.AppendBytes(denied, c.body.Bytes())
 	return appendMessage(appendMessage(nil, 1, protowire.AppendVarint(status, permissionDenied)), 2, denied)
 }
 
-// appendHeader appends a HeaderValueOption for each line. The first replaces those that are there, the others are added; lines of
-// Set-Cookie are all added.
-func appendHeader(b []byte, number protowire.Number, name string, lines []string) []byte {
-	const appendIfExists, overwriteIfExists = 0, 2
-	for n, line := range lines {
-		value := protowire.AppendTag(nil, 1, protowire.BytesType)
-		value = protowire.AppendString(value, strings.ToLower(name))
-		value = protowire.AppendTag(value, 2, protowire.BytesType)
-		value = protowire.AppendString(value, line)
-		option := appendMessage(nil, 1, value)
-		action := uint64(overwriteIfExists)
-		if n > 0 || name == "Set-Cookie" {
-			action = appendIfExists
-			option = appendMessage(option, 2, protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)) // BoolValue
-		}
-		option = protowire.AppendTag(option, 3, protowire.VarintType)
-		b = appendMessage(b, number, protowire.AppendVarint(option, action))
+// appendHeader appends a HeaderValueOption with a line, which is added to those that are there, or replaces them.
+func appendHeader(b []byte, number protowire.Number, name, line string, added bool) []byte {
+	value := protowire.AppendTag(nil, 1, protowire.BytesType)
+	value = protowire.AppendString(value, strings.ToLower(name))
+	value = protowire.AppendTag(value, 2, protowire.BytesType)
+	option := appendMessage(nil, 1, protowire.AppendString(value, line))
+	const addAlways, replace = 0, 2
+	action := uint64(replace)
+	if added {
+		action = addAlways
+		option = appendMessage(option, 2, protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)) // append: true
 	}
-	return b
+	option = protowire.AppendTag(option, 3, protowire.VarintType)
+	return appendMessage(b, number, protowire.AppendVarint(option, action))
 }
 
 func appendMessage(b []byte, number protowire.Number, m []byte) []byte {

@@ -20,7 +20,7 @@ type question struct {
 
 // originalURL reads the headers that nginx is configured to send. Its request_uri is what the client sent.
 func originalURL(s *Settings, r *http.Request) (*question, bool, error) {
-	if r.RequestURI != s.Path {
+	if !isAt(r, s.Path) {
 		return nil, false, nil
 	}
 	original, err := only(r.Header, "X-Original-Url")
@@ -40,7 +40,7 @@ func originalURL(s *Settings, r *http.Request) (*question, bool, error) {
 
 // forwarded reads the headers that Traefik and Caddy send, and deploy/haproxy/sallyport.lua.
 func forwarded(s *Settings, r *http.Request) (*question, bool, error) {
-	if r.RequestURI != s.Path {
+	if !isAt(r, s.Path) {
 		return nil, false, nil
 	}
 	q := &question{header: r.Header, client: r.Header["X-Forwarded-For"]}
@@ -50,6 +50,12 @@ func forwarded(s *Settings, r *http.Request) (*question, bool, error) {
 	q.host, errs[2] = only(r.Header, "X-Forwarded-Host")
 	q.uri, errs[3] = only(r.Header, "X-Forwarded-Uri")
 	return q, true, errors.Join(errs[:]...)
+}
+
+// isAt reports whether a request is for a path, with or without a query: Caddy keeps that of the client's request.
+func isAt(r *http.Request, path string) bool {
+	sent, _, _ := strings.Cut(r.RequestURI, "?")
+	return sent == path
 }
 
 // requestLine reads the request line of Envoy, which is the client's with a prefix, and the client's address, which Envoy is configured to
