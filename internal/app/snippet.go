@@ -30,6 +30,6 @@ func Snippet(source *config.Source, kind string, out io.Writer) error {
 			return s.Write(out)
 		}
 	}
-	return fmt.Errorf("no listener of %s has forward_auth: %s: write, for example, listen: [{address: 127.0.0.1:8000, forward_auth: %[2]s}]",
-		file.Name, kind)
+	return fmt.Errorf("no listener of %s has forward_auth: %s: write, for example, "+
+		"listen: [{address: 127.0.0.1:8000, forward_auth: %[2]s}]", file.Name, kind)
 }

@@ -31,8 +31,10 @@ func (l *loader) checkForwardAuth() {
 		}
 	}
 	for i := range l.file.Routes {
-		if b := l.file.Routes[i].block; forwards && !b.IsSet("upstream") {
-			b.Problemf(b.Home, "upstream is missing: add it")
+		r := &l.file.Routes[i]
+		decoded := len(r.Route.Paths) > 0 || r.block.IsBad("paths") // otherwise the route isn't a mapping, which is reported
+		if forwards && decoded && !r.block.IsSet("upstream") {
+			r.block.Problemf(r.block.Home, "upstream is missing: add it")
 		}
 	}
 }
@@ -45,7 +47,7 @@ func (r *Route) checkAsked(by string, can *forwardauth.Dialect) {
 	b, o := r.block, &r.OIDC
 	refuse := func(key string, bad bool, why string) {
 		if bad {
-			b.Complain(key, "%s, with a listener that has forward_auth: %s", why, by)
+			b.Complain(key, "%s asks at a listener (forward_auth), and %s", by, why)
 		}
 	}
 	for _, key := range o.Flow.ReadsCredentialsFrom(auth.InBody) {
@@ -53,21 +55,22 @@ func (r *Route) checkAsked(by string, can *forwardauth.Dialect) {
 	}
 	if o.Headers.HideCredentials {
 		for _, key := range o.Flow.ReadsCredentialsFrom(auth.InQuery) {
-			refuse(key, true, "a credential in the query would reach the upstream, for the proxy can't remove it: "+
+			refuse(key, true, "a credential in the query would reach the upstream, because it can't remove it: "+
 				"take query out, or write hide_credentials: false")
 		}
 	}
 	if o.Flow.HasSessions() {
 		refuse("session_storage", o.Flow.Session.Storage == "cookie" && can.OneCookie,
-			"the proxy can't pass on several cookies: write redis or memory")
-		refuse("session_remember", o.Flow.Session.Remember && can.OneCookie, "the proxy can't pass on several cookies: take it out")
+			"it can't pass on several cookies: write redis or memory")
+		refuse("session_remember", o.Flow.Session.Remember && can.OneCookie, "it can't pass on several cookies: take it out")
 	}
 	if o.Flow.LogsIn() {
 		refuse("login_action", o.Flow.LoginAction == "upstream", "the gate doesn't forward the request after a login: write redirect")
 		refuse("preserve_post", o.Flow.PreservePost, "the gate doesn't forward the form after a login: take it out")
 	}
 	refuse("logout_post_arg", o.Flow.LogoutPostArg != "", "bodies don't arrive at the gate: take it out")
-	refuse("upstream_dpop", o.Headers.UpstreamDPoP, "the upstream needs a proof for each request, which only the gate could make: take it out")
+	refuse("upstream_dpop", o.Headers.UpstreamDPoP,
+		"the upstream needs a proof for each request, which only the gate could make: take it out")
 	r.checkAnswerHeaders(by, can)
 }
 
@@ -78,11 +81,10 @@ func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect) {
 		switch {
 		case sent.Name == "":
 		case can.NoHeaders:
-			b.Complain(sent.Key, "the proxy doesn't pass the header on to the client, with a listener that has forward_auth: %s: take it out",
-				by)
+			b.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: take it out", by)
 		case can.OneHeader && slices.ContainsFunc(up, func(o check.SentHeader) bool { return o.Is(&sent) }):
-			b.Complain(sent.Key, "the upstream gets a header of this name, too, and the proxy can't tell them apart, "+
-				"with a listener that has forward_auth: %s: choose another name", by)
+			b.Complain(sent.Key, "%s asks at a listener (forward_auth), and it can't tell the header from the one of this name "+
+				"for the upstream: choose another name", by)
 		}
 	}
 }

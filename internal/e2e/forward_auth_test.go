@@ -9,20 +9,26 @@ import (
 	"testing"
 )
 
-// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints, lets through what the gate lets through, with
-// the gate's headers in place of those that a client forged, and nothing when the gate is away.
+// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints, lets through what the gate lets through,
+// with the gate's headers in place of those that a client forged, and nothing when the gate is away.
 func TestForwardAuth(t *testing.T) {
 	t.Parallel()
 	for _, p := range askingProxies {
 		t.Run(p.kind, func(t *testing.T) {
 			t.Parallel()
 			up := startUpgradingUpstream(t)
+			storage := "cookie"
+			if p.oneCookie {
+				storage = "memory"
+			}
 			g := startGate(t, config{trusted: true, asks: p.kind, routes: []route{{upstream: up, oidc: []string{
 				"audience_required: any", "authenticated_groups_claim: [groups]",
+				fmt.Sprintf("session: {storage: %s, secret: %q}", storage, sessionSecret),
 			}}}})
 			a := &asked{t: t, gate: g, up: up, origin: p.start(t, g, up.url)}
 			a.logsIn()
 			a.takesTokens()
+			a.passesCookies(p.oneCookie)
 			a.overwritesForgeries()
 			a.passesBodies()
 			a.refusesForeignUpgrades()
@@ -74,7 +80,8 @@ func (a *asked) logsIn() {
 func (a *asked) takesTokens() {
 	a.t.Helper()
 	v := newVisitor(a.t, a.gate)
-	john, jane := "Bearer "+keycloak.mustUserToken(a.t, "app", appSecret, "john"), "Bearer "+keycloak.mustUserToken(a.t, "app", appSecret, "jane")
+	john := "Bearer " + keycloak.mustUserToken(a.t, "app", appSecret, "john")
+	jane := "Bearer " + keycloak.mustUserToken(a.t, "app", appSecret, "jane")
 	a.gate.registerSecrets(strings.TrimPrefix(john, "Bearer "), strings.TrimPrefix(jane, "Bearer "))
 	if got := v.call(a.origin+"/api?a=%2Fb&a=c", "Authorization", jane); got.status != http.StatusOK || got.user() != "jane" {
 		a.t.Errorf("with a token: %d for %q", got.status, got.user())
@@ -82,11 +89,13 @@ func (a *asked) takesTokens() {
 	if sent := a.up.mustArrival(a.t, "/api?a=%2Fb&a=c").header; sent.Get("Authorization") != jane {
 		a.t.Errorf("Authorization arrived as %q", sent.Get("Authorization"))
 	}
-	if got := v.call(a.origin + "/api"); got.status != http.StatusUnauthorized || !strings.HasPrefix(got.header.Get("Www-Authenticate"), "Bearer") ||
-		!strings.Contains(got.body, `"request_id"`) {
-		a.t.Errorf("without a token: %d, challenge %q, body %q", got.status, got.header.Get("Www-Authenticate"), got.body)
+	got := v.call(a.origin + "/api")
+	challenge := got.header.Get("Www-Authenticate")
+	if got.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer") || !strings.Contains(got.body, `"request_id"`) {
+		a.t.Errorf("without a token: %d, challenge %q, body %q", got.status, challenge, got.body)
 	}
-	if got := v.call(a.origin+"/admin/x", "Authorization", jane); got.status != http.StatusForbidden || !strings.Contains(got.body, `"request_id"`) {
+	got = v.call(a.origin+"/admin/x", "Authorization", jane)
+	if got.status != http.StatusForbidden || !strings.Contains(got.body, `"request_id"`) {
 		a.t.Errorf("without the role: %d, body %q", got.status, got.body)
 	}
 	if got := v.call(a.origin+"/admin/x", "Authorization", john); got.status != http.StatusOK {
@@ -95,6 +104,37 @@ func (a *asked) takesTokens() {
 	before := a.up.count()
 	if got := v.call(a.origin+"/api", "Authorization", john+"x"); got.status != http.StatusUnauthorized || a.up.count() != before {
 		a.t.Errorf("with a forged token: %d", got.status)
+	}
+}
+
+// passesCookies checks that the client receives the gate's cookies with the response to a request that passes: here they delete worthless
+// ones.
+func (a *asked) passesCookies(one bool) {
+	a.t.Helper()
+	v := newVisitor(a.t, a.gate)
+	v.logIn(a.origin+"/", "jane")
+	address, _ := url.Parse(a.origin)
+	var worthless []string
+	for _, c := range v.http.Jar.Cookies(address) {
+		if strings.HasPrefix(c.Name, "session_") {
+			worthless = append(worthless, c.Name+"=worthless")
+		}
+	}
+	token := keycloak.mustUserToken(a.t, "app", appSecret, "jane")
+	a.gate.registerSecrets(token)
+	got := newVisitor(a.t).call(a.origin+"/api/cookies", "Authorization", "Bearer "+token, "Cookie", strings.Join(worthless, "; "))
+	var deleted []string
+	for _, line := range got.header.Values("Set-Cookie") {
+		if strings.HasPrefix(line, "session_") && strings.Contains(line, "Max-Age=0") {
+			deleted = append(deleted, line)
+		}
+	}
+	expected := len(worthless)
+	if one {
+		expected = 1
+	}
+	if got.status != http.StatusOK || len(deleted) != expected || !one && expected < 2 {
+		a.t.Errorf("the answer is %d and deletes %q of %q", got.status, deleted, worthless)
 	}
 }
 
@@ -122,7 +162,8 @@ func (a *asked) overwritesForgeries() {
 			r.Header["Authorization"] = []string{"Bearer " + token}
 			r.Header[strings.TrimSpace(name)] = []string{"forged"}
 			if strings.TrimSpace(name) != name {
-				a.sendsRaw(address.Host, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n%s: forged\r\nConnection: close\r\n\r\n", target, address.Host, name))
+				a.sendsRaw(address.Host,
+					fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\n%s: forged\r\nConnection: close\r\n\r\n", target, name))
 			} else if got, err := v.do(r); err != nil {
 				a.t.Errorf("%s: %v", name, err)
 			} else if got.status == http.StatusOK && path == "/api/f" && got.user() != "jane" {
@@ -142,7 +183,8 @@ func (a *asked) overwritesForgeries() {
 	// headers of the questions of all proxies, for an open path
 	lies := map[string]string{
 		"X-Original-Url": a.origin + "/public/x", "X-Original-Method": "GET", "X-Forwarded-Uri": "/public/x", "X-Forwarded-Method": "GET",
-		"X-Forwarded-Host": address.Host, "X-Forwarded-Proto": "http", "X-Original-Client": "203.0.113.9", "X-Envoy-Original-Path": "/public/x",
+		"X-Forwarded-Host": address.Host, "X-Forwarded-Proto": "http", "X-Original-Client": "203.0.113.9",
+		"X-Envoy-Original-Path": "/public/x",
 	}
 	before := a.up.count()
 	for _, names := range append(singles(lies), lies) {
@@ -187,7 +229,8 @@ func (a *asked) passesBodies() {
 		a.t.Errorf("a POST is answered %d; %s with %d bytes arrived", got.status, sent.method, len(sent.body))
 	}
 	before := a.up.count()
-	if got := v.must(v.request(http.MethodPost, a.origin+"/api/post", body)); got.status != http.StatusUnauthorized || a.up.count() != before {
+	got = v.must(v.request(http.MethodPost, a.origin+"/api/post", body))
+	if got.status != http.StatusUnauthorized || a.up.count() != before {
 		a.t.Errorf("a POST without a token is answered %d", got.status)
 	}
 }
@@ -237,7 +280,7 @@ func (a *asked) answersNoQuestionOfClients() {
 		r.Header = maps.Clone(question)
 		got := v.must(r)
 		for name := range got.header {
-			if name == "X-User" || name == "Authorization" || strings.HasPrefix(name, "X-Sallyport") || strings.HasPrefix(name, "X-Consumer") {
+			if name == "X-User" || name == "Authorization" || strings.HasPrefix(name, "X-Sallyport-") {
 				a.t.Errorf("a client's own question at %s is answered %d with %s: %q", path, got.status, name, got.header[name])
 			}
 		}

@@ -25,13 +25,15 @@ import (
 
 // An askingProxy is a kind of proxy that asks the gate whether a request may pass, with the configuration that sallyport snippet prints.
 type askingProxy struct {
-	kind string // of forward_auth
+	kind      string // of forward_auth
+	oneCookie bool   // it passes on no more
 	// configure returns the command that runs the proxy at a port, in front of an upstream. dir is an empty folder.
 	configure func(t *testing.T, snippet, dir string, port int, upstream string) []string
 }
 
 var askingProxies = []askingProxy{
-	{"nginx", nginxAsking}, {"caddy", caddyAsking}, {"haproxy", haproxyAsking}, {"envoy", envoyAsking}, {"envoy_grpc", envoyAsking},
+	{"nginx", true, nginxAsking}, {"caddy", false, caddyAsking}, {"haproxy", false, haproxyAsking},
+	{"envoy", false, envoyAsking}, {"envoy_grpc", false, envoyAsking},
 }
 
 // start runs the proxy in front of an upstream until the test ends, and returns its origin.

@@ -22,7 +22,7 @@ const maxCheckRequest = 1 << 20
 func (h *handler) serveEnvoy(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !h.trusts(r):
-		h.forbid(w, r, "its address isn't in trusted_proxies")
+		h.refuse(w, r, "its address isn't in trusted_proxies")
 	case r.URL.Path != checkPath:
 		h.Gate().Answer(w, r, false)
 	default:
@@ -45,7 +45,8 @@ func (h *handler) check(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	q := &question{
-		method: asked.method, scheme: asked.scheme, host: asked.host, uri: asked.path, client: []string{asked.address}, header: asked.header,
+		method: asked.method, scheme: asked.scheme, host: asked.host, uri: asked.path,
+		client: []string{asked.address}, header: asked.header,
 	}
 	client, dropped, err := q.request(r)
 	if err != nil {

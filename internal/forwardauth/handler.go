@@ -33,13 +33,13 @@ func New(c Config) http.Handler {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.trusts(r) {
-		h.forbid(w, r, "its address isn't in trusted_proxies")
+		h.refuse(w, r, "its address isn't in trusted_proxies")
 		return
 	}
 	q, isQuestion, err := h.question(&h.Settings, r)
 	switch {
 	case err != nil:
-		h.forbid(w, r, err.Error())
+		h.refuse(w, r, err.Error())
 	case !isQuestion:
 		h.Gate().Answer(w, r, h.answersAll)
 	default:
@@ -51,7 +51,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) ask(w http.ResponseWriter, r *http.Request, q *question) {
 	client, dropped, err := q.request(r)
 	if err != nil {
-		h.forbid(w, r, err.Error())
+		h.refuse(w, r, err.Error())
 		return
 	}
 	gate := h.Gate()
@@ -72,8 +72,8 @@ func (h *handler) trusts(r *http.Request) bool {
 	return err == nil && h.Trusts(peer.Addr().Unmap())
 }
 
-// forbid answers 403 to a proxy that may not ask, or asks wrongly. The proxy then refuses the client's request.
-func (h *handler) forbid(w http.ResponseWriter, r *http.Request, why string) {
+// refuse answers 403 to a proxy that may not ask, or asks wrongly. The proxy then refuses the client's request.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, why string) {
 	h.Log.Warn("a question of a proxy is refused", "peer", r.RemoteAddr, "proxy", h.Proxy, "error", why)
 	http.Error(w, "Forbidden: see the gate's log", http.StatusForbidden)
 }

@@ -15,8 +15,8 @@ import (
 func copied(w http.ResponseWriter, a *answer) error {
 	for _, name := range a.Remove {
 		if _, listed := slices.BinarySearch(a.names, name); !listed {
-			e := auth.Forbidden("header_not_removable", fmt.Errorf("%q is a name that clients must not use, in a spelling or with an ending "+
-				"that the proxy doesn't overwrite: let the proxy remove it", name))
+			e := auth.Forbidden("header_not_removable", fmt.Errorf("%q is a name that clients must not use, "+
+				"in a spelling or with an ending that the proxy doesn't overwrite: let the proxy remove it", name))
 			e.Description = "The request has a header that this service doesn't accept."
 			return e
 		}

@@ -13,10 +13,11 @@ import (
 func TestRequest(t *testing.T) {
 	r := httptest.NewRequest("GET", "/ask", nil)
 	r.RemoteAddr = "127.0.0.1:9"
-	q := &question{method: "POST", scheme: "https", host: "app.example.com", uri: "/a%2Fb?x=1", client: []string{"203.0.113.7"}, header: http.Header{
+	q := &question{method: "POST", scheme: "https", host: "app.example.com", uri: "/a%2Fb?x=1", client: []string{"203.0.113.7"}}
+	q.header = http.Header{
 		"Authorization": {"Bearer x"}, "Connection": {"close"}, "Content-Length": {"7"}, "Forwarded": {"for=1.2.3.4"},
 		"X-Forwarded-For": {"1.2.3.4"}, "X-Forwarded-Prefix": {"/p"}, "X-Original-Url": {"/open"}, "Sec-Websocket-Key": {"x"},
-	}}
+	}
 	got, dropped, err := q.request(r)
 	if err != nil {
 		t.Fatal(err)
