@@ -23,8 +23,8 @@ const usage = `usage:
   sallyport explain [-c FILE] -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
                                print whether the gate would forward a request (status 0) or not (status 1), and why
   sallyport snippet PROXY [-c FILE]
-                               print the configuration by which PROXY (nginx, traefik, caddy, haproxy, envoy, envoy_grpc) asks the gate
-                               whether requests may pass (forward-auth)
+                               print the configuration by which PROXY (nginx, traefik, caddy, haproxy, envoy, envoy_grpc or
+                               oauth2_proxy) asks the gate whether requests may pass (forward-auth)
   sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
   sallyport sessions list [-c FILE] [-sub SUB] [-sid SID] [-client-id ID] [-route NAME] [-iss ISSUER] [-json]
                                print the sessions of the running gate: who, where, since when and when last used

@@ -7,6 +7,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/forwardauth"
+	"sallyport/internal/strict"
 )
 
 // checkForwardAuth checks the listeners whose clients are proxies that ask, and that each route works with them. A route needs an upstream
@@ -27,6 +28,11 @@ func (l *loader) checkForwardAuth() {
 		if can := forwardauth.DialectOf(listen.ForwardAuth.Proxy); can != nil {
 			for _, r := range l.file.perIssuer() {
 				r.checkAsked(listen.ForwardAuth.Proxy, can)
+			}
+			for n := range l.file.Routes {
+				if r := &l.file.Routes[n]; can.WithoutPath {
+					r.checkWithoutPath(listen.ForwardAuth.Proxy)
+				}
 			}
 		}
 	}
@@ -72,6 +78,29 @@ func (r *Route) checkAsked(by string, can *forwardauth.Dialect) {
 	refuse("upstream_dpop", o.Headers.UpstreamDPoP,
 		"the upstream needs a proof for each request, which only the gate could make: take it out")
 	r.checkAnswerHeaders(by, can)
+}
+
+// checkWithoutPath refuses what needs the path or the method of requests, for a proxy that doesn't send them, and a route whose origin
+// isn't configured.
+func (r *Route) checkWithoutPath(by string) {
+	complain := func(b *strict.Block, key, why string) {
+		b.Complain(key, "%s asks at a listener (forward_auth), and %s", by, why)
+	}
+	if len(r.Route.Hosts) == 0 || r.Route.PublicURL == "" {
+		complain(r.block, "public_url", "its questions don't say the scheme that the client used: write hosts and public_url")
+	}
+	if !slices.Equal(r.Route.Paths, []string{"/"}) {
+		complain(r.block, "paths", "its questions don't have the path of the request: write [/], or forward_auth: nginx")
+	}
+	for n := range r.Rules {
+		rule := &r.Rules[n]
+		for key, bad := range map[string]bool{"paths": len(rule.Paths) > 0, "methods": len(rule.Methods) > 0, "allow": rule.Allow != ""} {
+			if bad {
+				complain(rule.block, key, "its questions don't have the path and the method of the request: take it out, "+
+					"or write forward_auth: nginx")
+			}
+		}
+	}
 }
 
 // checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or takes for those of the upstream.

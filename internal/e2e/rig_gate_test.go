@@ -31,6 +31,7 @@ type config struct {
 // A route is an entry of routes. By default it is at / and uses the client app of the realm sallyport.
 type route struct {
 	path     string
+	more     string // more members of the route block, such as "hosts: [a.example.com]"
 	acl      string // the value of acl, or ""
 	issuer   string
 	counting *countingProxy // the proxy in front of the issuer, or nil
@@ -39,6 +40,7 @@ type route struct {
 	upstream *upstream
 	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
 	rules    []string // additional rules, before those of every route
+	rulesOff bool     // the route has no rules
 }
 
 func (r route) yaml() string {
@@ -48,7 +50,11 @@ func (r route) yaml() string {
 	has := func(key string) bool {
 		return slices.ContainsFunc(r.oidc, func(own string) bool { return strings.HasPrefix(own, key+":") })
 	}
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"))
+	more := ""
+	if r.more != "" {
+		more = ", " + r.more
+	}
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s%s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"), more)
 	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
@@ -65,6 +71,9 @@ func (r route) yaml() string {
 	}
 	for _, line := range r.oidc {
 		fmt.Fprintf(&b, "      %s\n", line)
+	}
+	if r.rulesOff {
+		return b.String()
 	}
 	b.WriteString("    rules:\n")
 	for _, rule := range append(r.rules,

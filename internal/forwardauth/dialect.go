@@ -17,6 +17,8 @@ type Dialect struct {
 
 	answersAll bool // the proxy sends requests that may not pass once more, to be answered
 
+	WithoutPath bool // questions don't have the path of the client's request
+
 	// What the proxy can't pass on to the client when a request may pass.
 	OneCookie bool // more than one Set-Cookie
 	NoHeaders bool // headers besides Set-Cookie
@@ -30,7 +32,9 @@ var dialects = map[string]*Dialect{
 	"caddy":      {question: forwarded, permit: copied, OneHeader: true},
 	"haproxy":    {question: forwarded, permit: prefixed},
 	"envoy":      {question: requestLine, permit: mutated, OneHeader: true},
-	"envoy_grpc": {}, // see grpc.go
+	"envoy_grpc": {}, // see envoy_grpc.go
+
+	"oauth2_proxy": {OneCookie: true, OneHeader: true, WithoutPath: true}, // see oauth2_proxy.go
 }
 
 // Proxies returns the values of Settings.Proxy, in order.

@@ -25,8 +25,11 @@ type handler struct {
 // New returns a handler for the listener of a proxy.
 func New(c Config) http.Handler {
 	h := &handler{c, dialects[c.Proxy]}
-	if c.Proxy == "envoy_grpc" {
+	switch c.Proxy {
+	case "envoy_grpc":
 		return http.HandlerFunc(h.serveEnvoy)
+	case "oauth2_proxy":
+		return http.HandlerFunc(h.serveOAuth2Proxy)
 	}
 	return h
 }

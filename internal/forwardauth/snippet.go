@@ -16,7 +16,7 @@ import (
 var snippetFiles embed.FS
 
 var snippets = template.Must(template.New("").Funcs(template.FuncMap{
-	"lower": strings.ToLower, "join": strings.Join, "variable": variable,
+	"lower": strings.ToLower, "join": strings.Join, "variable": variable, "hasPrefix": strings.HasPrefix,
 }).ParseFS(snippetFiles, "snippets/*"))
 
 // A Snippet is a part of a proxy's configuration with which it asks the gate.

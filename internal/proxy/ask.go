@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"sallyport/internal/auth"
 )
@@ -66,4 +67,17 @@ func errNotAsked(d *Decision) error {
 		e.Link, e.Action = d.Origin+d.Target(), "Try again"
 	}
 	return e
+}
+
+// Show writes a page for a request that is not decided.
+func (g *Gate) Show(w http.ResponseWriter, r *http.Request, status int, p auth.Page) {
+	rec, d := &recorder{ResponseWriter: w}, &Decision{start: time.Now()}
+	err := g.entrance.enter(r, d)
+	defer g.finish(rec, d, &err)
+	rec.setTimeout(g.timeouts.Answer)
+	if err != nil {
+		g.refuse(rec, d, err)
+		return
+	}
+	g.write(rec, d, status, p)
 }

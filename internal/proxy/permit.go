@@ -90,10 +90,18 @@ type asked struct {
 	certificateNames           []string // see withoutCertificates
 	cookieNames                []string
 	ownPaths                   []OwnPath
+	origins                    []string // see PublicOrigins
 }
 
 func newAsked(c *Config, common *common) asked {
+	var origins []string
+	for _, r := range c.Routes {
+		if r.Origin != "" && !slices.Contains(origins, r.Origin) {
+			origins = append(origins, r.Origin)
+		}
+	}
 	return asked{
+		origins:     origins,
 		permitNames: newPermitNames(c.Routes), responseNames: newResponseNames(c.Routes), certificateNames: certificateNames(c.Routes),
 		cookieNames: slices.Sorted(maps.Keys(common.cookies.names)), ownPaths: newOwnPaths(c.Routes, c.Endpoints),
 	}
@@ -191,6 +199,9 @@ func (g *Gate) OwnPaths() []OwnPath { return g.asked.ownPaths }
 
 // CookieNames returns the names of the gate's cookies besides those of logins that are under way, in order.
 func (g *Gate) CookieNames() []string { return g.asked.cookieNames }
+
+// PublicOrigins returns the public_url of the routes. The caller must not change the list.
+func (g *Gate) PublicOrigins() []string { return g.asked.origins }
 
 func newOwnPaths(routes []*Route, process []auth.Endpoint) (all []OwnPath) {
 	for _, e := range process {
