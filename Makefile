@@ -1,5 +1,5 @@
 # make demo   the main job with nothing else installed: a page to click through
-# make test   everything: unit tests, scenarios, race detector, a minute of fuzzing, real Keycloak, oidc-provider, Redis, Chromium, nginx
+# make test   everything: unit tests, scenarios, race detector, a minute of fuzzing, real Keycloak, oidc-provider, Redis, Chromium, nginx, Caddy, HAProxy, Envoy
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -6,9 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"sallyport/internal/app"
 	"sallyport/internal/config"
+	"sallyport/internal/forwardauth"
 )
 
 var (
@@ -128,6 +131,21 @@ func (c *command) explain(context.Context) error {
 		return errRefused
 	}
 	return err
+}
+
+func (c *command) snippet(context.Context) error {
+	kind := ""
+	if len(c.args) > 0 && !strings.HasPrefix(c.args[0], "-") {
+		kind, c.args = c.args[0], c.args[1:]
+	}
+	source, err := c.parseSource()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(forwardauth.Proxies(), kind) {
+		return c.usageError(fmt.Sprintf("expected one of %s before the flags, got %q", strings.Join(forwardauth.Proxies(), ", "), kind))
+	}
+	return app.Snippet(source, kind, c.stdout)
 }
 
 func (c *command) health(ctx context.Context) error {

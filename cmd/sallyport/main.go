@@ -22,6 +22,9 @@ const usage = `usage:
   sallyport check [-c FILE]    check FILE and print all errors in it; -online also tests issuers, Redis servers and upstreams
   sallyport explain [-c FILE] -request 'METHOD URL' [-header 'NAME: VALUE']... [-token FILE|-] [-claims FILE]
                                print whether the gate would forward a request (status 0) or not (status 1), and why
+  sallyport snippet PROXY [-c FILE]
+                               print the configuration by which PROXY (nginx, traefik, caddy, haproxy, envoy, envoy_grpc or
+                               oauth2_proxy) asks the gate whether requests may pass (forward-auth)
   sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
   sallyport sessions list [-c FILE] [-sub SUB] [-sid SID] [-client-id ID] [-route NAME] [-iss ISSUER] [-json]
                                print the sessions of the running gate: who, where, since when and when last used
@@ -60,7 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c.flags = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	commands := map[string]func(context.Context) error{
 		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "sessions": c.sessions,
-		"demo": c.demo, "secret": c.secret,
+		"snippet": c.snippet, "demo": c.demo, "secret": c.secret,
 		"schema": c.schema, "version": c.version,
 	}
 	execute := commands[strings.TrimLeft(c.name, "-")]

@@ -153,7 +153,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("auth_methods", err.Error())
 	}
 	r.Chain, r.Exchange, r.Realm, r.Resource, r.Basic, r.LogsIn = f.Chain, f.Exchange, f.Realm, f.Resource, f.Basic, f.LogsIn
-	r.DPoP, r.OnlyDPoP = f.DPoP, f.OnlyDPoP
+	r.DPoP, r.OnlyDPoP, r.CredentialHeaders = f.DPoP, f.OnlyDPoP, f.CredentialHeaders
 	r.Schemes, r.CredentialParams, r.CookieNames, r.CookiePrefixes = f.Schemes, f.CredentialParams, f.CookieNames, f.CookiePrefixes
 	r.ClientIndex = f.ClientIndex[0]
 	for n := range parts[1:] {
@@ -279,7 +279,11 @@ func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issue
 	})
 }
 
+// upstream returns the upstream of the settings, or nil for a route that has none.
 func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
+	if s.URL == "" {
+		return nil, nil
+	}
 	return take(b, &b.state.upstreams, s, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })
 }
 

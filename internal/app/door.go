@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sallyport/internal/config"
+	"sallyport/internal/forwardauth"
 	"sallyport/internal/proxy"
 )
 
@@ -34,6 +35,7 @@ type doorSettings struct {
 	address       string // as it is configured
 	overTLS       bool
 	proxyProtocol bool
+	forwardAuth   forwardauth.Settings // zero: the gate forwards requests itself
 
 	readHeaderTimeout, idleTimeout time.Duration
 	maxHeaderBytes                 int
@@ -47,6 +49,9 @@ func newDoorSettings(file *config.File) (all []doorSettings) {
 	for _, l := range file.Listen {
 		d := common
 		d.name, d.address, d.overTLS, d.proxyProtocol = "clients", l.Address, l.TLS != nil, l.ProxyProtocol
+		if l.ForwardAuth != nil {
+			d.forwardAuth = *l.ForwardAuth
+		}
 		all = append(all, d)
 	}
 	if file.Admin.Listen != "off" {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"syscall"
 
 	"sallyport/internal/config"
+	"sallyport/internal/forwardauth"
 )
 
 // A doorPlan is how the doors of a configuration follow from those that are open. It is made before the configuration runs, because a
@@ -122,17 +124,28 @@ func (s *server) serveDoor(d *door, w plannedDoor) {
 		d.tls = new(atomic.Pointer[tls.Config])
 		d.tls.Store(w.tls)
 	}
-	var h http.Handler = s
-	if d.name == "admin" {
-		h = s.admin()
-	}
-	d.http, d.accept = d.newHTTP(h, s.log), &acceptor{TCPListener: d.socket}
+	d.http, d.accept = d.newHTTP(s.handlerOf(d), s.log), &acceptor{TCPListener: d.socket}
 	var l net.Listener = d.accept
 	if d.proxyProtocol {
 		l = proxiedListener(l, d.readHeaderTimeout, s.running)
 	}
 	d.start(l, s.fail)
 	s.log.Info("listening", "for", d.name, "address", d.socket.Addr().String(), "tls", d.tls != nil)
+}
+
+func (s *server) handlerOf(d *door) http.Handler {
+	switch {
+	case d.name == "admin":
+		return s.admin()
+	case d.forwardAuth.Proxy != "":
+		return forwardauth.New(forwardauth.Config{
+			Settings: d.forwardAuth, Gate: s.gate.Load, Log: s.log,
+			Trusts: func(a netip.Addr) bool {
+				return slices.ContainsFunc(s.running().TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
+			},
+		})
+	}
+	return s
 }
 
 // drain ends an HTTP server in the background.

@@ -71,7 +71,7 @@ func (x *examiner) route(ctx context.Context, r *config.Route) error {
 	if err != nil {
 		return err
 	}
-	if url := r.Route.Upstream.URL; !x.seen[url] {
+	if url := r.Route.Upstream.URL; upstream != nil && !x.seen[url] {
 		x.seen[url] = true
 		x.report("upstream "+url, []oidc.Finding{finding(upstream.Reach(ctx), "it takes connections")})
 	}

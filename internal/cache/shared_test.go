@@ -81,7 +81,9 @@ func TestShared(t *testing.T) {
 		if ttl := rig.TTL(ctx, name).Val(); ttl <= 0 || ttl > time.Minute {
 			t.Errorf("%s lives for %s", name, ttl)
 		}
-		rig.Set(ctx, name, value[:len(value)-1]+"x", time.Minute) // a changed record
+		changed := []byte(value)
+		changed[len(changed)-1] ^= 1
+		rig.Set(ctx, name, changed, time.Minute)
 	}
 	get(replica(t, client, sharedSecret, "introspection"), 4)
 	server.Kill()

@@ -21,7 +21,8 @@ func (l *loader) checkACME() {
 		if first == nil {
 			first = a
 			a.Check(c.Below(key + "."))
-			c.Must(key+".challenge", !a.UsesHTTP() || slices.ContainsFunc(l.file.Listen, func(l Listen) bool { return l.TLS == nil }),
+			plain := func(l Listen) bool { return l.TLS == nil && l.ForwardAuth == nil }
+			c.Must(key+".challenge", !a.UsesHTTP() || slices.ContainsFunc(l.file.Listen, plain),
 				"http-01 is answered without TLS: add a listener such as :80, or take it out")
 		} else {
 			c.Each(key+".hosts", a.Hosts, acmecert.CheckHost)

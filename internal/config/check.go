@@ -32,6 +32,7 @@ func (l *loader) check() {
 	checkSessionCookies(f.Routes)
 	authz.CheckConsumers(process, f.Consumers)
 	l.checkKeys()
+	l.checkForwardAuth()
 	l.checkCertificates()
 	l.checkAuthServer()
 	checkPublicPath(l.process, checkPaths(l.Report, f.Routes), f.Keys.PublicPath)

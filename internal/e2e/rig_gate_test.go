@@ -23,6 +23,7 @@ const sessionSecret = "a-session-secret-that-no-log-may-hold-0006"
 type config struct {
 	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
 	tls     bool     // the listener has TLS 1.3 with a certificate of the test CA, and asks for client certificates
+	asks    string   // the kind of proxy that asks at the listener (forward_auth), or ""
 	process []string // more top-level lines
 	routes  []route
 }
@@ -30,6 +31,7 @@ type config struct {
 // A route is an entry of routes. By default it is at / and uses the client app of the realm sallyport.
 type route struct {
 	path     string
+	more     string // more members of the route block, such as "hosts: [a.example.com]"
 	acl      string // the value of acl, or ""
 	issuer   string
 	counting *countingProxy // the proxy in front of the issuer, or nil
@@ -38,6 +40,7 @@ type route struct {
 	upstream *upstream
 	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
 	rules    []string // additional rules, before those of every route
+	rulesOff bool     // the route has no rules
 }
 
 func (r route) yaml() string {
@@ -47,7 +50,11 @@ func (r route) yaml() string {
 	has := func(key string) bool {
 		return slices.ContainsFunc(r.oidc, func(own string) bool { return strings.HasPrefix(own, key+":") })
 	}
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"))
+	more := ""
+	if r.more != "" {
+		more = ", " + r.more
+	}
+	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s%s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"), more)
 	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
@@ -64,6 +71,9 @@ func (r route) yaml() string {
 	}
 	for _, line := range r.oidc {
 		fmt.Fprintf(&b, "      %s\n", line)
+	}
+	if r.rulesOff {
+		return b.String()
 	}
 	b.WriteString("    rules:\n")
 	for _, rule := range append(r.rules,
@@ -119,6 +129,9 @@ func startGateAt(t *testing.T, port int, c config) *gate {
 		g.url = "https" + strings.TrimPrefix(g.url, "http")
 		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, "+
 			"tls: {cert_file: %s, key_file: %s, min_version: \"1.3\", client_auth: request}}\n", port, certFile, keyFile)
+	}
+	if c.asks != "" {
+		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, forward_auth: %s}\n", port, c.asks)
 	}
 	g.listen += fmt.Sprintf("admin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", admin)
 	g.registerSecrets(sessionSecret)

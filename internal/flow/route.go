@@ -14,19 +14,20 @@ import (
 
 // A Route has the flows of one route, and what the rest of the gate needs to know about them.
 type Route struct {
-	Chain            auth.Chain
-	Exchange         auth.Step                 // exchanges the access token before policies see it; nil: tokens are not exchanged
-	ClientIndex      []func(*auth.Request) int // by part: returns the index of client_id that a request chooses
-	Realm            string                    // of challenges: the host of the first issuer
-	Resource         string                    // further parameters of challenges, after a comma (RFC 9728 §5.1)
-	DPoP             string                    // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: no flow reads that scheme
-	OnlyDPoP         bool                      // whether every challenge includes DPoP, and not only those for clients that use it
-	Basic            bool                      // whether challenges include Basic (RFC 7617 §2)
-	LogsIn           bool                      // whether users can log in
-	Schemes          []string                  // Authorization schemes that the flows read, in lower case; "" means every scheme
-	CredentialParams []string                  // names of parameters that carry credentials
-	CookieNames      []string                  // the gate's cookies, with each prefix under which browsers may send them
-	CookiePrefixes   []string                  // likewise: prefixes of the names of cookies that belong to one login
+	Chain             auth.Chain
+	Exchange          auth.Step                 // exchanges the access token before policies see it; nil: tokens are not exchanged
+	ClientIndex       []func(*auth.Request) int // by part: returns the index of client_id that a request chooses
+	Realm             string                    // of challenges: the host of the first issuer
+	Resource          string                    // further parameters of challenges, after a comma (RFC 9728 §5.1)
+	DPoP              string                    // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: no flow reads that scheme
+	OnlyDPoP          bool                      // whether every challenge includes DPoP, and not only those for clients that use it
+	Basic             bool                      // whether challenges include Basic (RFC 7617 §2)
+	LogsIn            bool                      // whether users can log in
+	Schemes           []string                  // Authorization schemes that the flows read, in lower case; "" means every scheme
+	CredentialParams  []string                  // names of parameters that carry credentials
+	CredentialHeaders []string                  // names of the headers that carry credentials, besides Authorization
+	CookieNames       []string                  // the gate's cookies, with each prefix under which browsers may send them
+	CookiePrefixes    []string                  // likewise: prefixes of the names of cookies that belong to one login
 }
 
 // NewRoute returns the flows of a route. Only the part of a token's issuer verifies the token. A flow that sends a client's
@@ -69,10 +70,18 @@ func (r *Route) add(b *builtPart) {
 	r.Basic = r.Basic || s.takesBasic()
 	r.LogsIn = r.LogsIn || s.LogsIn()
 	r.Schemes = append(r.Schemes, s.authorizationSchemes()...)
+	r.CredentialHeaders = append(r.CredentialHeaders, "Access-Token", "X-Access-Token")
 	for _, name := range []string{s.RefreshTokenParamName, s.IDTokenParamName} {
 		if name != "" {
 			r.CredentialParams = append(r.CredentialParams, name)
+			r.CredentialHeaders = append(r.CredentialHeaders, headerName(name))
 		}
+	}
+	if name := s.BearerTokenHeaderName; name != "" {
+		r.CredentialHeaders = append(r.CredentialHeaders, headerName(name))
+	}
+	if e := s.Client.TokenExchange; e != nil && e.Request.ActorToken.HeaderName != "" {
+		r.CredentialHeaders = append(r.CredentialHeaders, headerName(e.Request.ActorToken.HeaderName))
 	}
 	login := newLoginCookie(b.base)
 	for _, prefix := range []string{"", "__Host-", "__Secure-"} {

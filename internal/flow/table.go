@@ -90,6 +90,16 @@ func (s *Settings) UsesAuthServer() bool {
 	return s.anyOn(func(k *Kind) bool { return k.role == roleBuiltIn })
 }
 
+// ReadsCredentialsFrom returns the keys of the settings by which flows that are on read credentials from a place.
+func (s *Settings) ReadsCredentialsFrom(in auth.In) (keys []string) {
+	for _, k := range s.kindsOn() {
+		if k.reads(s.view(), in) && !slices.Contains(keys, k.placesKey) {
+			keys = append(keys, k.placesKey)
+		}
+	}
+	return keys
+}
+
 // readsBodies reports whether a flow that is on reads its credential from request bodies.
 func (s *Settings) readsBodies() bool {
 	return s.anyOn(func(k *Kind) bool { return k.reads(s.view(), auth.InBody) })

@@ -52,7 +52,7 @@ func (s *RouteSettings) CheckContext() check.Route {
 
 // Check reports what is wrong with the headers, by key. replayed are the headers of token responses that the client receives, too.
 func (h *HeaderSettings) Check(c check.Checker, replayed []check.SentHeader) {
-	up, down := h.SentUpstream(), h.sentDownstream()
+	up, down := h.SentUpstream(), h.SentDownstream()
 	checkSent(c, up, checkClaimHeader, checkUpstreamHeader)
 	checkSent(c, down, check.ResponseHeader, checkResponseToken)
 	c.SentOnce(up)
@@ -89,7 +89,8 @@ func (h *HeaderSettings) SentUpstream() []check.SentHeader {
 	return append(all, h.Upstream.sent("upstream_")...)
 }
 
-func (h *HeaderSettings) sentDownstream() []check.SentHeader {
+// SentDownstream returns the headers that the client receives.
+func (h *HeaderSettings) SentDownstream() []check.SentHeader {
 	all := []check.SentHeader{{Key: "downstream_access_token_header", Name: h.DownstreamAccessTokenHeader}}
 	all = append(all, sentSession("session_response_headers", h.SessionResponseHeaders)...)
 	return append(all, h.Downstream.sent("downstream_")...)

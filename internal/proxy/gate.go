@@ -50,6 +50,8 @@ type Route struct {
 	StripPath    bool     // the route's path is removed before the request is forwarded
 	PreserveHost bool     // the upstream receives the host by which the route was chosen
 
+	CredentialHeaders []string // headers that may have a credential, besides Authorization
+
 	CookieNames    []string // of the gate's cookies, which the upstream doesn't receive
 	CookiePrefixes []string
 }
@@ -85,6 +87,8 @@ type Gate struct {
 	access   bool
 	pages    *page.Set
 	timeouts Timeouts
+
+	asked asked
 }
 
 // A Config configures a Gate.
@@ -113,6 +117,7 @@ func New(c Config) (*Gate, error) {
 		g.pages = page.Builtin()
 	}
 	common := newCommon(c.Routes)
+	g.asked = newAsked(&c, common)
 	var routes []*route
 	for _, given := range c.Routes {
 		r, err := newRoute(given, common)
@@ -176,25 +181,39 @@ type Decision struct {
 	idHeader      [1]string     // the value of X-Request-Id, here to save an allocation
 }
 
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.serve(w, r, nil, g.stream) }
+
+// serve decides a request, and writes the answer unless the request may pass. Then pass answers it, and sets the error for the log. With
+// check, the answer is written only if check returns nil; otherwise its error refuses the request.
+func (g *Gate) serve(w http.ResponseWriter, r *http.Request, check func(*Decision) error, pass func(*recorder, *Decision, *error)) {
 	rec := &recorder{ResponseWriter: w}
 	rec.body, r = wrapBody(w, r, g.timeouts.Body)
 	defer rec.body.finish()
 	d, err := g.decide(r)
 	defer g.finish(rec, d, &err)
+	if check != nil {
+		if refused := check(d); refused != nil {
+			err = refused
+		}
+	}
 	switch {
 	case err != nil:
 		g.refuse(rec, d, err)
 	case d.Answer != nil:
 		g.answer(rec, d)
 	default:
-		s := startStream(rec, d)
-		defer func() {
-			if s.finish() {
-				err = errSessionEnded
-				panic(http.ErrAbortHandler) // net/http closes the connection, or resets the stream
-			}
-		}()
-		err = g.forward(rec, d)
+		pass(rec, d, &err)
 	}
+}
+
+// stream forwards a request for as long as its login lasts.
+func (g *Gate) stream(rec *recorder, d *Decision, err *error) {
+	s := startStream(rec, d)
+	defer func() {
+		if s.finish() {
+			*err = errSessionEnded
+			panic(http.ErrAbortHandler) // net/http closes the connection, or resets the stream
+		}
+	}()
+	*err = g.forward(rec, d)
 }

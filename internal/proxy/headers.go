@@ -19,7 +19,7 @@ var removedNames = []string{
 	// another client
 	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "X-Original-For",
 	"X-Originating-Ip",
-	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Forward-For", "X-Envoy-External-Address",
+	"X-Original-Client", "X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Forward-For", "X-Envoy-External-Address",
 	"X-Client-Cert", "X-Client-Certificate", "Client-Cert", "Client-Cert-Chain", "X-Amzn-Mtls-Clientcert", "X-Arr-Clientcert",
 }
 
@@ -72,24 +72,30 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	for _, p := range removedPrefixes {
 		s.prefixes = append(s.prefixes, auth.FoldHeader(p))
 	}
+	add(configuredNames(routes)...)
+	delete(s.names, "")
+	return s
+}
+
+// configuredNames returns the headers besides Authorization that the routes' settings name for the upstream. Some may be empty.
+func configuredNames(routes []*Route) (all []string) {
 	for _, r := range routes {
 		for _, v := range r.allViews() {
 			for _, f := range v.Headers.Upstream.fields() {
-				add(f.header)
+				all = append(all, f.header)
 			}
-			add(v.Headers.Upstream.SessionIDHeader, v.Headers.UpstreamAssertionHeader, v.CertificateHeader)
+			all = append(all, v.Headers.Upstream.SessionIDHeader, v.Headers.UpstreamAssertionHeader, v.CertificateHeader)
 			if name, _ := splitScheme(v.Headers.UpstreamAccessTokenHeader); name != "Authorization" {
-				add(name)
+				all = append(all, name)
 			}
 		}
 		for _, rule := range r.Rules {
 			for _, m := range rule.Headers.UpstreamHeaders {
-				add(m.Header)
+				all = append(all, m.Header)
 			}
 		}
 	}
-	delete(s.names, "")
-	return s
+	return all
 }
 
 func (s *nameSet) has(name string) bool {

@@ -10,7 +10,7 @@ import (
 type RouteSettings struct {
 	Hosts        []string          `yaml:"hosts"`                       // exact or *.example.com; default any
 	Paths        []string          `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
-	Upstream     UpstreamSettings  `yaml:"upstream" required:"true"`
+	Upstream     UpstreamSettings  `yaml:"upstream"`                    // required, unless other proxies forward all requests
 	StripPath    bool              `yaml:"strip_path" default:"false"`
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host by which the route was chosen to the upstream
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request

@@ -68,8 +68,7 @@ func (d *Decision) assert(now time.Time) error {
 			claims[name] = v
 		}
 	}
-	u := d.Route.Upstream.url
-	claims["iss"], claims["aud"], claims["jti"] = s.UpstreamAssertionIssuer, u.Scheme+"://"+u.Host, rand.Text()
+	claims["iss"], claims["aud"], claims["jti"] = s.UpstreamAssertionIssuer, d.audience(), rand.Text()
 	claims["iat"], claims["exp"] = now.Unix(), now.Add(assertionLifetime).Unix()
 	if i.Subject != "" {
 		claims["sub"] = i.Subject
@@ -81,6 +80,15 @@ func (d *Decision) assert(now time.Time) error {
 	}
 	d.assertion, err = sign(key, claims)
 	return err
+}
+
+// audience returns the origin of the upstream, or, if another proxy forwards the request, the origin that the client asked.
+func (d *Decision) audience() string {
+	if d.Route.Upstream == nil {
+		return d.Origin
+	}
+	u := d.Route.Upstream.url
+	return u.Scheme + "://" + u.Host
 }
 
 func sign(key *jose.JSONWebKey, claims map[string]any) (string, error) {

@@ -1,0 +1,52 @@
+package forwardauth
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+
+	"sallyport/internal/proxy"
+)
+
+// A Dialect is how a kind of proxy asks, and what it can do with the answer.
+type Dialect struct {
+	// question returns the client's request that r describes. isQuestion is false if r is itself a request for the gate.
+	question func(s *Settings, r *http.Request) (q *question, isQuestion bool, err error)
+	// permit writes the answer to a question about a request that may pass.
+	permit func(w http.ResponseWriter, a *answer) error
+
+	answersAll bool // the proxy sends requests that may not pass once more, to be answered
+
+	WithoutPath bool // questions don't have the path of the client's request
+
+	// What the proxy can't pass on to the client when a request may pass.
+	OneCookie bool // more than one Set-Cookie
+	NoHeaders bool // headers besides Set-Cookie
+	OneHeader bool // a header that the upstream and the client receive with different values
+}
+
+// dialects has the dialects by the values of Settings.Proxy.
+var dialects = map[string]*Dialect{
+	"nginx":      {question: originalURL, permit: copied, answersAll: true, OneCookie: true, OneHeader: true},
+	"traefik":    {question: forwarded, permit: copied, OneCookie: true, NoHeaders: true, OneHeader: true},
+	"caddy":      {question: forwarded, permit: copied, OneHeader: true},
+	"haproxy":    {question: forwarded, permit: prefixed},
+	"envoy":      {question: requestLine, permit: mutated, OneHeader: true},
+	"envoy_grpc": {}, // see envoy_grpc.go
+
+	"oauth2_proxy": {OneCookie: true, OneHeader: true, WithoutPath: true}, // see oauth2_proxy.go
+}
+
+// Proxies returns the values of Settings.Proxy, in order.
+func Proxies() []string { return slices.Sorted(maps.Keys(dialects)) }
+
+// DialectOf returns the dialect of a kind of proxy, a value of Settings.Proxy, or nil.
+func DialectOf(proxy string) *Dialect { return dialects[proxy] }
+
+// An answer is the answer to a question about a request that may pass.
+type answer struct {
+	*proxy.Permit
+	*Dialect
+	names  []string    // Gate.PermitNames
+	client http.Header // the headers of the client's request
+}

@@ -1,0 +1,98 @@
+package forwardauth
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+)
+
+// copied answers a proxy that copies a fixed list of headers from the answer to the request: the answer has all of them, those that aren't
+// set with an empty value, which overwrites what a client sent. It refuses a request with a header that isn't in the list and must not
+// reach the upstream.
+func copied(w http.ResponseWriter, a *answer) error {
+	for _, name := range a.Remove {
+		if _, listed := slices.BinarySearch(a.names, name); !listed {
+			e := auth.Forbidden("header_not_removable", fmt.Errorf("%q is a name that clients must not use, "+
+				"in a spelling or with an ending that the proxy doesn't overwrite: let the proxy remove it", name))
+			e.Description = "The request has a header that this service doesn't accept."
+			return e
+		}
+	}
+	h := w.Header()
+	for _, name := range a.names {
+		switch lines := a.Set[name]; {
+		case lines != nil:
+			h[name] = lines
+		case slices.Contains(a.Remove, name) || a.client[name] == nil:
+			h[name] = []string{""}
+		default:
+			h[name] = a.client[name] // it passes as the client sent it
+		}
+	}
+	a.respond(h)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// respond adds the headers for the client's response. A proxy that can pass on one cookie gets one, and rather one that is set than one
+// that is deleted: two would be joined to one line, in which the attributes of one apply to the other.
+func (a *answer) respond(h http.Header) {
+	for name, lines := range a.Response {
+		if name == "Set-Cookie" {
+			lines = slices.Clone(lines)
+			slices.SortStableFunc(lines, func(x, y string) int { return deletes(x) - deletes(y) })
+			if a.OneCookie {
+				lines = lines[:1]
+			}
+		}
+		h[name] = lines
+	}
+}
+
+// deletes returns 1 for a Set-Cookie line that deletes a cookie, 0 for others.
+func deletes(line string) int {
+	if strings.Contains(line, "Max-Age=0") {
+		return 1
+	}
+	return 0
+}
+
+// The prefixes of the headers by which prefixed answers, and the header that lists those to remove.
+const (
+	requestPrefix  = "X-Sallyport-Request-"
+	responsePrefix = "X-Sallyport-Response-"
+	removeHeader   = "X-Sallyport-Remove"
+)
+
+// prefixed answers deploy/haproxy/sallyport.lua: a prefix says whether a header is for the request or for the response.
+func prefixed(w http.ResponseWriter, a *answer) error {
+	h := w.Header()
+	for name, lines := range a.Set {
+		h[requestPrefix+name] = lines
+	}
+	for name, lines := range a.Response {
+		h[responsePrefix+name] = lines
+	}
+	if len(a.Remove) > 0 {
+		h[removeHeader] = []string{strings.Join(a.Remove, ",")}
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// mutated answers Envoy over HTTP: it sets the headers that its configuration lists, and removes those of a header of its own.
+func mutated(w http.ResponseWriter, a *answer) error {
+	h := w.Header()
+	for name, lines := range a.Set {
+		h[name] = lines
+	}
+	a.respond(h)
+	if len(a.Remove) > 0 {
+		h["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.Join(a.Remove, ",")}
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
