@@ -89,7 +89,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
 		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
-		Views: map[string]*proxy.View{}, Pages: c.OwnPages,
+		BodyLimit: int64(c.Route.BodyLimit), Views: map[string]*proxy.View{}, Pages: c.OwnPages,
 	}
 	for n := range c.Rules {
 		rule := &c.Rules[n]

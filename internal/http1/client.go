@@ -11,6 +11,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"time"
 )
 
@@ -45,19 +47,42 @@ func (c *Client) Close() error {
 }
 
 // RoundTrip sends a request and returns its response, whose body the caller must close. If a pooled connection ends without a byte of a
-// response, it sends a GET, HEAD or OPTIONS without a body again on another connection.
+// response, it sends a GET, HEAD or OPTIONS without a body once more, on a new connection.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
-	for {
-		conn, err := c.connection(r.Context())
-		if err != nil {
-			closeBody(r)
-			return nil, err
-		}
-		res, err := conn.roundTrip(r)
-		if err == nil || !conn.mayRepeat(r) {
-			return res, err
-		}
+	res, o, err := c.Attempt(r, false)
+	if err == nil || !o.Reused || o.Received || !isSafe(r) || errors.Is(err, os.ErrDeadlineExceeded) || r.Context().Err() != nil {
+		return res, err
 	}
+	res, _, err = c.Attempt(r, true)
+	return res, err
+}
+
+// isSafe reports whether a request may be sent again although the server may have received it (RFC 9110 §9.2.2).
+func isSafe(r *http.Request) bool {
+	return !hasBody(r) && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, ""}, r.Method)
+}
+
+// An Outcome says how far an attempt to send a request came.
+type Outcome struct {
+	Connected bool // there was a connection: the server may have received the request
+	Reused    bool // the connection had served a request before
+	Received  bool // bytes of a response came
+}
+
+// Attempt sends a request once, on a pooled connection or, if fresh is true, on a new one. It returns the response, whose body the caller
+// must close. If there was no connection, the request's body wasn't read.
+func (c *Client) Attempt(r *http.Request, fresh bool) (*http.Response, Outcome, error) {
+	conn, err := c.connection(r.Context(), fresh)
+	if err != nil {
+		closeBody(r)
+		return nil, Outcome{}, err
+	}
+	o := Outcome{Connected: true, Reused: conn.pooled, Received: true}
+	res, err := conn.roundTrip(r)
+	if err != nil {
+		o.Received = conn.guard.received > 0
+	}
+	return res, o, err
 }
 
 func closeBody(r *http.Request) {
@@ -66,10 +91,12 @@ func closeBody(r *http.Request) {
 	}
 }
 
-// connection returns a pooled connection, or a new one.
-func (c *Client) connection(ctx context.Context) (*conn, error) {
-	if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
-		return pooled, nil
+// connection returns a pooled connection unless fresh is true, or a new one.
+func (c *Client) connection(ctx context.Context, fresh bool) (*conn, error) {
+	if !fresh {
+		if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
+			return pooled, nil
+		}
 	}
 	dialed, err := c.Dial(ctx, "tcp", c.Address)
 	if err != nil {

@@ -13,6 +13,7 @@ type RouteSettings struct {
 	Upstream     UpstreamSettings  `yaml:"upstream" required:"true"`
 	StripPath    bool              `yaml:"strip_path" default:"false"`
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host by which the route was chosen to the upstream
+	BodyLimit    int               `yaml:"body_limit" default:"0"`        // of a request for the upstream, in bytes; 0 is off
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
 	ACL          authz.ACLSettings `yaml:"acl"`
 	Pages        string            `yaml:"pages"` // a folder with pages; default that of the process
@@ -26,8 +27,11 @@ type RouteSettings struct {
 
 // UpstreamSettings are the settings of an upstream. A scalar is the URL.
 type UpstreamSettings struct {
-	// URL has the scheme http, https or h2c. A path in it is a prefix of the forwarded path.
-	URL            string        `yaml:"url" scalar:"true" required:"true"`
+	// URL has the scheme http, https or h2c, and a path in it is a prefix of the forwarded path; or it is unix:/path of a socket. An
+	// upstream has either URL or Targets.
+	URL string `yaml:"url" scalar:"true"`
+	BalanceSettings
+	Reuse          bool          `yaml:"reuse" default:"true"`                    // false: each request has a connection of its own
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"10s" min:"1ms"` // dial and TLS handshake, each
 	// ResponseHeaderTimeout is the time from the end of the request to the header of the response; 0 is off.
 	ResponseHeaderTimeout time.Duration `yaml:"response_header_timeout" default:"60s"`

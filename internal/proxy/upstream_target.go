@@ -1,0 +1,238 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"sallyport/internal/balance"
+	"sallyport/internal/clientcert"
+	"sallyport/internal/dpop"
+	"sallyport/internal/http1"
+)
+
+// An upstreamTarget is one server of an upstream, with a pool of connections.
+type upstreamTarget struct {
+	url    *url.URL
+	host   string // the Host of requests; empty: that of the client's request, because a Unix socket has no name
+	conns  certifiedConns
+	plain  *http1.Client // for requests over plain HTTP/1.1; nil: the upstream has TLS or HTTP/2
+	nonces dpop.ServerNonces
+	state  *balance.Target
+}
+
+// certifiedConns are the connections to an upstream, by the thumbprint of the client certificate to which a token is bound.
+type certifiedConns interface {
+	For(certificate string) *upstreamConns // "": of the current certificate
+	CloseIdleConnections()
+}
+
+// upstreamConns are the connections to an upstream with one client certificate, or without one.
+type upstreamConns struct {
+	transport *http.Transport
+	upgrades  *http.Transport // for requests with Upgrade, which HTTP/2 doesn't have (RFC 9113 §8.6)
+	checks    *http.Transport // for health checks, each of which has a connection of its own
+}
+
+// For returns c: without a client certificate all tokens have the same connections.
+func (c *upstreamConns) For(string) *upstreamConns { return c }
+
+// CloseIdleConnections closes the idle connections. The others are closed when their requests end.
+func (c *upstreamConns) CloseIdleConnections() {
+	c.transport.CloseIdleConnections()
+	c.upgrades.CloseIdleConnections()
+}
+
+const (
+	maxIdle           = 512     // pooled connections; with net/http's default of 2, most requests would dial
+	maxUpstreamHeader = 1 << 20 // bytes
+)
+
+// newUpstreamTarget returns the target at an address: a URL or unix:/path.
+func newUpstreamTarget(s UpstreamSettings, address string) (*upstreamTarget, error) {
+	u, err := parseTarget(address)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	if u.Scheme == "h2c" {
+		u.Scheme, s.Protocol = "http", "http2"
+	}
+	t := &upstreamTarget{url: u, host: u.Host}
+	dialer := &net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}
+	dial := dialer.DialContext // resolves a name anew, and tries all its addresses
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		u.Host = "localhost" // which net/http needs
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) }
+	}
+	make := func(certificate *tls.Certificate) (*upstreamConns, error) { return s.conns(dial, certificate) }
+	if s.ClientCertFile != "" {
+		pool, err := clientcert.New(clientcert.Files{Cert: s.ClientCertFile, Key: s.ClientKeyFile}, make, nil)
+		if err != nil {
+			return nil, fmt.Errorf("upstream: client_cert_file: %w", err)
+		}
+		t.conns = pool
+		return t, nil
+	}
+	if t.conns, err = make(nil); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "http" && s.Protocol != "http2" {
+		t.plain = http1.New(http1.Settings{
+			Address: t.address(), Dial: dial, HeaderTimeout: s.ResponseHeaderTimeout, IdleTimeout: s.IdleTimeout,
+			MaxIdle: s.maxIdle(), MaxHeader: maxUpstreamHeader,
+		})
+	}
+	return t, nil
+}
+
+// maxIdle returns how many connections are pooled.
+func (s *UpstreamSettings) maxIdle() int {
+	if !s.Reuse {
+		return 0
+	}
+	return maxIdle
+}
+
+// A dialFunc connects to a target.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// conns returns connections with a client certificate, unless it is nil.
+func (s *UpstreamSettings) conns(dial dialFunc, certificate *tls.Certificate) (*upstreamConns, error) {
+	transport, err := s.transport(s.Protocol, dial, certificate)
+	if err != nil {
+		return nil, err
+	}
+	upgrades, err := s.transport("http1", dial, certificate)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := s.transport(s.Protocol, dial, certificate)
+	if err != nil {
+		return nil, err
+	}
+	checks.DisableKeepAlives = true
+	return &upstreamConns{transport, upgrades, checks}, nil
+}
+
+// transport returns a transport for a protocol: auto, http1 or http2.
+func (s *UpstreamSettings) transport(protocol string, dial dialFunc, certificate *tls.Certificate) (*http.Transport, error) {
+	t := &http.Transport{
+		DialContext:           dial,
+		TLSHandshakeTimeout:   s.ConnectTimeout,
+		ResponseHeaderTimeout: s.ResponseHeaderTimeout,
+		IdleConnTimeout:       s.IdleTimeout,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConnsPerHost:   maxIdle,
+		DisableKeepAlives:     !s.Reuse,
+		DisableCompression:    true,
+		Protocols:             new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(protocol != "http2")
+	t.Protocols.SetHTTP2(protocol != "http1")
+	t.Protocols.SetUnencryptedHTTP2(protocol == "http2")
+	var err error
+	if t.TLSClientConfig, err = s.tls(); err == nil && certificate != nil {
+		clientcert.Use(t.TLSClientConfig, certificate)
+	}
+	return t, err
+}
+
+func (s *UpstreamSettings) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName, InsecureSkipVerify: !s.SSLVerify} // #nosec G402: ssl_verify
+	if s.CAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: ca_file: %w", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("upstream: ca_file: %s holds no PEM certificate", s.CAFile)
+	}
+	return c, nil
+}
+
+// address returns the host and the port of the target.
+func (t *upstreamTarget) address() string {
+	if t.url.Port() != "" {
+		return t.url.Host
+	}
+	return net.JoinHostPort(t.url.Hostname(), map[string]string{"http": "80", "https": "443"}[t.url.Scheme])
+}
+
+// attempt sends a request once, and records in s how far it came. If fresh is true, it doesn't use a pooled connection of plain HTTP/1.1.
+func (t *upstreamTarget) attempt(s *sending, fresh bool) (*http.Response, error) {
+	r := s.request
+	r.Body = s.body
+	p := proverOf(r)
+	if t.plain != nil && p == nil && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0 {
+		if s.hasBody() { // it belongs to the client's request
+			r.Body = io.NopCloser(s.body)
+		}
+		r.Close = t.plain.MaxIdle == 0
+		res, o, err := t.plain.Attempt(r, fresh)
+		s.outcome = o
+		return res, err
+	}
+	conns := t.conns.For(certificateOf(r))
+	transport := conns.transport
+	if r.Header.Get("Upgrade") != "" {
+		transport = conns.upgrades
+	}
+	return s.send(t, transport, p)
+}
+
+// certificateOf returns the thumbprint of the gate's certificate to which the access token in a request may be bound, or "".
+func certificateOf(r *http.Request) string {
+	if d, _ := r.Context().Value(decisionKey{}).(*Decision); d != nil && d.Identity != nil {
+		return d.Identity.Tokens.Certificate
+	}
+	return ""
+}
+
+// mayBeHTTP2 reports whether a transport may use HTTP/2 for the target.
+func (t *upstreamTarget) mayBeHTTP2(transport *http.Transport) bool {
+	return transport.Protocols.UnencryptedHTTP2() || transport.Protocols.HTTP2() && t.url.Scheme == "https"
+}
+
+// reach connects to the target, with a TLS handshake if its URL is https. It sends no request.
+func (t *upstreamTarget) reach(ctx context.Context) error {
+	transport := t.conns.For("").transport
+	conn, err := transport.DialContext(ctx, "tcp", t.address())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if t.url.Scheme != "https" {
+		return nil
+	}
+	c := transport.TLSClientConfig.Clone()
+	c.ServerName = cmp.Or(c.ServerName, t.url.Hostname())
+	return tls.Client(conn, c).HandshakeContext(ctx)
+}
+
+// certificateExpires returns when the gate's certificate for the target expires: the zero time without one.
+func (t *upstreamTarget) certificateExpires() time.Time {
+	if p, ok := t.conns.(*clientcert.Pool[*upstreamConns]); ok {
+		return p.Expires()
+	}
+	return time.Time{}
+}
+
+func (t *upstreamTarget) close() error {
+	t.conns.CloseIdleConnections()
+	if t.plain != nil {
+		return t.plain.Close()
+	}
+	return nil
+}
