@@ -40,6 +40,8 @@ type builder struct {
 	signingAlgs    []string          // the algorithms by which clients and upstream_assertion_header sign with the signer's keys
 	encryptionKeys []jose.JSONWebKey // the public keys to which issuers encrypt answers
 
+	routeUpstreams []*proxy.Upstream // by the index of the route
+
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
 	notes         []string         // see note
@@ -75,7 +77,8 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		route.Metrics = b.recorderOf(file, i)
+		route.Metrics = b.recorder(file, routeLabel(file, i))
+		b.routeUpstreams = append(b.routeUpstreams, route.Upstream)
 		c.Routes = append(c.Routes, route)
 	}
 	return proxy.New(c)

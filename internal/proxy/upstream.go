@@ -80,8 +80,14 @@ func (u *Upstream) Certificate() (host string, expires time.Time) {
 	return u.url.Host, u.targets[0].certificateExpires()
 }
 
-// Targets returns the states of the targets.
-func (u *Upstream) Targets() []balance.State { return u.balancer.States() }
+// Targets returns the states of the targets. There are none if the upstream is nil, or has one target that isn't checked: that gets all
+// requests in any case.
+func (u *Upstream) Targets() []balance.State {
+	if u == nil || len(u.targets) == 1 && u.checks == nil {
+		return nil
+	}
+	return u.balancer.States()
+}
 
 // Close ends the health checks and closes the idle connections. The others are closed when their requests end.
 func (u *Upstream) Close() error {

@@ -89,6 +89,8 @@ func hideIdempotencyKeys(h http.Header) {
 // a response came. On a connection that had served other requests, the target probably closed it meanwhile. On a new one, the target may
 // have been stopped before it accepted the connection, or the request itself may have stopped it: this one is sent only to another target.
 // After a time-out no request is sent again.
+//
+// net/http, which sends over TLS and upgrades, repeats such a request by itself on a new connection to the same target first.
 func (s *sending) mayRetry(err error, toAnother bool) bool {
 	switch o := s.outcome; {
 	case s.request.Context().Err() != nil || isTimeout(err) || errors.Is(err, errNoProof):
