@@ -6,7 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"sallyport/internal/auth"
 	"sallyport/internal/balance"
+	"sallyport/internal/dpop"
 )
 
 // A retryCase is a request whose first attempt goes to a target that fails, and what happens then.
@@ -89,7 +94,6 @@ func (c retryCase) run(t *testing.T, kind string) {
 func TestRetryWithoutConnection(t *testing.T) {
 	for name, first := range map[string]func() string{
 		"refused":      func() string { return "http://" + closedAddress(t) },
-		"unknown name": func() string { return "http://nowhere.invalid" },
 		"no socket":    func() string { return "unix:" + t.TempDir() + "/gone.sock" },
 		"TLS refused":  func() string { return "https://" + closedAddress(t) },
 		"no handshake": func() string { return "https://" + serveScript(t, false, refuses).Addr().String() },
@@ -100,7 +104,7 @@ func TestRetryWithoutConnection(t *testing.T) {
 		for _, protocol := range []string{"auto", "http1"} {
 			for _, request := range [][]string{
 				{"POST", "a body"}, {"DELETE", ""}, {"GET", ""}, {"GET", "a body"},
-				{"POST", "", "Connection", "Upgrade", "Upgrade", "websocket"}, {"POST", "a body", "Expect", "100-continue"},
+				{"POST", "", "Connection", "Upgrade", "Upgrade", "websocket"},
 			} {
 				address := first()
 				secure := address[:5] == "https"
@@ -131,4 +135,67 @@ func closedAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// TestRetryHasItsOwnProof checks that a request with a proof of the gate's gets another proof for its second attempt, for the target to which
+// that goes, and that net/http doesn't repeat it with the same one.
+func TestRetryHasItsOwnProof(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		first, second := serveScript(t, scheme == "https", answersOnce), serveScript(t, scheme == "https", answers)
+		s := UpstreamSettings{}
+		s.Targets = []TargetSettings{{scheme + "://" + first.Addr().String(), 1000}}
+		front, _ := startTargets(t, s, sendsProofs(t), scheme+"://"+second.Addr().String())
+		for range 2 {
+			if status, _ := ask(t, front, "GET", "/x", ""); status != 200 {
+				t.Errorf("%s: %d", scheme, status)
+			}
+		}
+		if first.received() != "GET, GET" || second.received() != "GET" || len(first.proofs) != 2 || len(second.proofs) != 1 {
+			t.Fatalf("%s: the targets received %s and %s", scheme, first.received(), second.received())
+		}
+		seen := map[any]bool{}
+		for n, proof := range append(first.proofs, second.proofs...) {
+			claims := claimsOf(t, proof)
+			if seen[claims["jti"]] {
+				t.Errorf("%s: proof %d is sent again", scheme, n)
+			}
+			seen[claims["jti"]] = true
+			if target := []*scripted{first, first, second}[n]; claims["htu"] != scheme+"://"+target.Addr().String()+"/x" {
+				t.Errorf("%s: proof %d is for %s", scheme, n, claims["htu"])
+			}
+		}
+	}
+}
+
+// sendsProofs makes a route send a bound token with proofs.
+func sendsProofs(t *testing.T) func(*Route, *Config) {
+	t.Helper()
+	key, err := dpop.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := auth.Tokens{AccessToken: "good", DPoPKey: private}
+	return func(r *Route, _ *Config) {
+		r.Headers.UpstreamDPoP = true
+		r.Chain = auth.Chain{{Flow: flowFunc(func(*auth.Request) (*auth.Result, error) {
+			return &auth.Result{Identity: &auth.Identity{Subject: "john", AccessToken: auth.Claims{"sub": "john"}, Tokens: tokens}}, nil
+		})}}
+	}
+}
+
+// claimsOf returns the claims of a JWT.
+func claimsOf(t *testing.T, text string) (claims map[string]any) {
+	t.Helper()
+	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	if err == nil {
+		err = token.UnsafeClaimsWithoutVerification(&claims)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claims
 }

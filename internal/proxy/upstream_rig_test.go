@@ -61,6 +61,7 @@ type scripted struct {
 
 	mu       sync.Mutex
 	requests []string // method and body
+	proofs   []string // of DPoP
 }
 
 // serveScript starts a server, with TLS if secure is true. A script ends its connection by returning.
@@ -104,6 +105,7 @@ func (s *scripted) receive(in *bufio.Reader) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, strings.TrimSpace(r.Method+" "+string(body)))
+	s.proofs = append(s.proofs, r.Header["Dpop"]...)
 	return true
 }
 
