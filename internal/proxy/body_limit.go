@@ -41,6 +41,11 @@ func (d *Decision) limitBody(ctx context.Context) (limited context.Context, stop
 	return ctx, func() { cancel(nil) }
 }
 
+// overLimit reports whether the body of a request that is being forwarded has exceeded its limit. ctx is that of limitBody.
+func (d *Decision) overLimit(ctx context.Context) bool {
+	return d.Route.BodyLimit > 0 && errors.Is(context.Cause(ctx), errBodyOverLimit)
+}
+
 // A limitedBody is a body that fails when it is longer than its limit.
 type limitedBody struct {
 	io.ReadCloser

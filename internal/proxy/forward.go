@@ -41,6 +41,9 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
 			d := decisionFrom(res.Request)
+			if d.overLimit(res.Request.Context()) {
+				return errBodyOverLimit // the upstream has answered to a body that was cut
+			}
 			d.answeredIn = time.Since(d.sent)
 			d.sending.SetStatus(res.StatusCode, http.StatusBadRequest)
 			if d.view().plan.dpop {
@@ -176,7 +179,7 @@ func upstreamError(ctx context.Context, err error) *auth.Error {
 	}
 	var timeout net.Error
 	switch {
-	case errors.Is(context.Cause(ctx), errBodyOverLimit):
+	case errors.Is(err, errBodyOverLimit) || errors.Is(context.Cause(ctx), errBodyOverLimit):
 		return bodyTooLarge()
 	case errors.Is(err, errNonceAsked):
 		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "upstream_nonce", time.Second

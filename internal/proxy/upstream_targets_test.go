@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport/internal/balance"
+	"sallyport/internal/freeport"
 )
 
 // startSocket starts a server that answers with its name on a Unix socket, and returns the target's address.
@@ -212,6 +213,26 @@ func TestReuseOff(t *testing.T) {
 			if up.Close(); conns.Load() != map[bool]int32{true: 1, false: 4}[reuse] {
 				t.Errorf("TLS %v, reuse %v: %d connections for 4 requests", secure, reuse, conns.Load())
 			}
+		}
+	}
+}
+
+// TestSlowStartOfATarget checks that a target which returns gets a small share first, with slow_start.
+func TestSlowStartOfATarget(t *testing.T) {
+	for slow, least := range map[time.Duration]int{0: 10, time.Hour: 1} {
+		m := &mortal{t: t, fleet: &fleet{}, network: "tcp", address: fmt.Sprintf("127.0.0.1:%d", freeport.Port())}
+		s := UpstreamSettings{BalanceSettings: BalanceSettings{MaxFails: 1, EjectTime: 20 * time.Millisecond, SlowStart: slow}}
+		front, log := startTargets(t, s, nil, "http://"+m.address, named(t, "b").URL)
+		await(t, "an ejection", func() bool { get(t, front, "/off"); return strings.Contains(log.String(), "upstream_target_ejected") })
+		m.run()
+		t.Cleanup(func() { m.server.Close() })
+		await(t, "the return", func() bool { get(t, front, "/off"); return m.served.Load() > 0 })
+		before := m.served.Load()
+		for range 20 {
+			get(t, front, "/off")
+		}
+		if got := int(m.served.Load() - before); got < least || got > least+1 {
+			t.Errorf("slow_start %s: %d of 20 requests, expected %d", slow, got, least)
 		}
 	}
 }
