@@ -66,13 +66,18 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
+// A Reached says whether the gate can connect to a target.
+type Reached struct {
+	Target string // as in the configuration
+	Err    error
+}
+
 // Reach connects to all targets, with a TLS handshake if their URL is https. It sends no request.
-func (u *Upstream) Reach(ctx context.Context) error {
-	var errs []error
+func (u *Upstream) Reach(ctx context.Context) (all []Reached) {
 	for _, t := range u.targets {
-		errs = append(errs, t.reach(ctx))
+		all = append(all, Reached{t.state.Name, t.reach(ctx)})
 	}
-	return errors.Join(errs...)
+	return all
 }
 
 // Certificate returns the host of the upstream, and when the gate's certificate for it expires: the zero time without one.

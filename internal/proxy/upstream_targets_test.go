@@ -89,8 +89,8 @@ func TestUnixSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := up.Reach(t.Context()); err != nil {
-			t.Errorf("%s: %v", protocol, err)
+		if reached := up.Reach(t.Context()); len(reached) != 1 || reached[0].Err != nil || reached[0].Target != address {
+			t.Errorf("%s: %v", protocol, reached)
 		}
 	}
 }
