@@ -17,8 +17,8 @@ import (
 	"sallyport/internal/telemetry"
 )
 
-// TestHealthChecksAndReloads checks that only a running configuration checks its targets, that what is known of them outlives a reload which
-// leaves the upstream as it is, and that any other reload and the end of the process end the checks.
+// TestHealthChecksAndReloads checks that only a running configuration checks its targets, that what is known of them outlives a reload
+// which leaves the upstream as it is, and that any other reload and the end of the process end the checks.
 func TestHealthChecksAndReloads(t *testing.T) {
 	var checks atomic.Int32
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -34,6 +34,7 @@ type Target struct {
 	ejections    int       // in a row
 	ejectedUntil time.Time // zero: not ejected
 	returned     time.Time // when it came back last; zero: it was never away
+	unproven     bool      // it has not answered since its ejection ended: it gets one request at a time
 	unhealthy    bool      // by the active checks
 	checks       int       // results of checks in a row that contradict unhealthy
 }
@@ -149,7 +150,9 @@ func (f filter) allows(t *Target, now time.Time) bool {
 	return true
 }
 
-func (t *Target) usable(now time.Time) bool { return !t.unhealthy && !t.ejected(now) }
+func (t *Target) usable(now time.Time) bool {
+	return !t.unhealthy && !t.ejected(now) && (!t.unproven || t.active == 0)
+}
 
 func (t *Target) ejected(now time.Time) bool { return now.Before(t.ejectedUntil) }
 

@@ -149,6 +149,29 @@ func TestEjection(t *testing.T) {
 	}
 }
 
+// TestOneAtATime checks that a target which returns gets a second request only when it has answered the first.
+func TestOneAtATime(t *testing.T) {
+	r := newRig(Config{Policy: RoundRobin, MaxFails: 1, EjectTime: time.Second}, 1, 1)
+	a := r.targets[0]
+	r.Failed(a, errReset)
+	r.now = r.now.Add(time.Second)
+	count := func() (n int) {
+		for range 10 {
+			if r.Pick(Key{}) == a {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count(); n != 1 || !r.States()[0].Usable {
+		t.Errorf("%d of 10 requests at once", n)
+	}
+	r.Succeeded(a)
+	if n := count(); n < 5 {
+		t.Errorf("%d of 10 requests after an answer", n)
+	}
+}
+
 // TestAllEjected checks that all targets are used if all are ejected, and that an answer puts a target back.
 func TestAllEjected(t *testing.T) {
 	r := newRig(Config{Policy: RoundRobin, MaxFails: 1, EjectTime: time.Minute}, 1, 1)
@@ -184,6 +207,7 @@ func TestSlowStart(t *testing.T) {
 		r.Failed(r.targets[0], errReset)
 		r.now = r.now.Add(time.Second)
 		r.takeBack(r.now)
+		r.Succeeded(r.targets[0])
 		last := 0
 		for _, c := range []struct{ after, least, most int }{{0, 2, 22}, {50, 60, 80}, {100, 100, 100}} {
 			r.now = r.targets[0].returned.Add(time.Duration(c.after) * time.Second)

@@ -28,14 +28,14 @@ func (b *Balancer) Failed(t *Target, why error) {
 func (b *Balancer) Succeeded(t *Target) {
 	b.mu.Lock()
 	defer b.unlock()
-	t.fails = 0
+	t.fails, t.unproven = 0, false
 	if t.ejections == 0 {
 		return
 	}
 	switch now := b.config.Now(); {
 	case !t.ejectedUntil.IsZero(): // all targets are ejected, and this one works
 		b.putBack(t, now)
-		t.fails = 0
+		t.fails, t.unproven = 0, false
 	case now.Sub(t.returned) >= b.config.EjectTime:
 		t.ejections = 0
 	}
@@ -50,9 +50,9 @@ func (b *Balancer) takeBack(now time.Time) {
 	}
 }
 
-// putBack ends an ejection. The next failure ejects the target again, unless it has answered before.
+// putBack ends an ejection. Until the target has answered, it gets one request at a time, and one failure ejects it again.
 func (b *Balancer) putBack(t *Target, now time.Time) {
-	t.ejectedUntil, t.returned = time.Time{}, now
+	t.ejectedUntil, t.returned, t.unproven = time.Time{}, now, true
 	t.fails = max(b.config.MaxFails-1, 0)
 	b.note(slog.LevelInfo, "a target of an upstream gets requests again", "upstream_target_returned", t)
 }
@@ -93,7 +93,7 @@ func (b *Balancer) States() (all []State) {
 	defer b.mu.Unlock()
 	now := b.config.Now()
 	for _, t := range b.targets {
-		all = append(all, State{t.Name, t.usable(now)})
+		all = append(all, State{t.Name, !t.unhealthy && !t.ejected(now)})
 	}
 	return all
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestBodyLimit checks that a body over body_limit is 413, with and without a known length and over every protocol to the upstream: at once if
-// its length is known, else as soon as it is too long, and then the upstream's connection isn't used again.
+// TestBodyLimit checks that a body over body_limit is 413, with and without a known length and over every protocol to the upstream: at
+// once if its length is known, else as soon as it is too long, and then the upstream's connection isn't used again.
 func TestBodyLimit(t *testing.T) {
 	var whole atomic.Int32 // bodies that the upstream has read to their end
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,8 +31,8 @@ func (u *Upstream) balance(s *sending) (*http.Response, error) {
 	return u.try(s, next, true)
 }
 
-// key returns the key of a request for the policies by which requests of a client reach the same target. A client whose address is not known
-// has the zero key.
+// key returns the key of a request for the policies by which requests of a client reach the same target. A client whose address is not
+// known has the zero key.
 func (u *Upstream) key(r *http.Request) (k balance.Key) {
 	d, _ := r.Context().Value(decisionKey{}).(*Decision)
 	switch {

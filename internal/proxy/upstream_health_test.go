@@ -59,8 +59,8 @@ func startChecked(t *testing.T, name string) *checked {
 	return c
 }
 
-// TestHealthChecks checks that a target gets no requests while its checks fail by status, by time or because it is gone, and that the checks
-// carry nothing of a client.
+// TestHealthChecks checks that a target gets no requests while its checks fail by status or by time, and that the checks carry nothing of a
+// client.
 func TestHealthChecks(t *testing.T) {
 	a, b := startChecked(t, "a"), startChecked(t, "b")
 	s := UpstreamSettings{BalanceSettings: BalanceSettings{LoadBalancing: balance.RoundRobin, Health: &HealthSettings{

@@ -48,8 +48,8 @@ func (s *sending) send(t *upstreamTarget, transport *http.Transport, p *prover) 
 	return res, err
 }
 
-// watch makes net/http report the attempt. ReverseProxy's trace, which is the request's own, gets two more functions: to make another one of
-// it and them costs a microsecond.
+// watch makes net/http report the attempt. ReverseProxy's trace, which is the request's own, gets two more functions: to make another one
+// of it and them costs a microsecond.
 func (s *sending) watch() {
 	if s.trace != nil {
 		s.trace.connected.Store(false)
@@ -85,10 +85,10 @@ func hideIdempotencyKeys(h http.Header) {
 }
 
 // mayRetry reports whether the request may be sent once more after an attempt that failed. Without a connection it was not sent, so any
-// request may be. Otherwise the target may have acted on it: then only a request that may arrive twice is sent again, and only if no byte of
-// a response came. On a connection that had served other requests, the target probably closed it meanwhile. On a new one, the target may
-// have been stopped before it accepted the connection, or the request itself may have stopped it: this one is sent only to another target.
-// After a time-out no request is sent again.
+// request may be. Otherwise the target may have acted on it: then only a request that may arrive twice is sent again, and only if no byte
+// of a response came. A connection that had served other requests was probably closed by the target meanwhile. A target that ends a new
+// connection may have been stopped before it accepted that, or the request itself may have stopped it: this one is sent only to another
+// target. After a time-out no request is sent again.
 //
 // net/http, which sends over TLS and upgrades, repeats such a request by itself on a new connection to the same target first.
 func (s *sending) mayRetry(err error, toAnother bool) bool {
