@@ -171,6 +171,43 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestAttempt checks what an attempt says of itself, that a fresh one leaves pooled connections alone, and that a second failure is final.
+func TestAttempt(t *testing.T) {
+	s := serve(t, func(_ int, c net.Conn) {
+		in := bufio.NewReader(c)
+		http.ReadRequest(in)
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		http.ReadRequest(in)
+	})
+	client := s.client(t, nil)
+	attempt := func(fresh bool) (Outcome, bool) {
+		_, o, err := client.Attempt(request(t.Context(), "GET", nil), fresh)
+		return o, err == nil
+	}
+	for n, c := range []struct {
+		fresh, answered bool
+		want            Outcome
+		connections     int32
+	}{
+		{false, true, Outcome{true, false, true}, 1},
+		{true, true, Outcome{true, false, true}, 2},
+		{false, false, Outcome{true, true, false}, 2},
+		{false, false, Outcome{true, true, false}, 2},
+		{false, true, Outcome{true, false, true}, 3},
+	} {
+		if got, answered := attempt(c.fresh); got != c.want || answered != c.answered || s.connections.Load() != c.connections {
+			t.Errorf("attempt %d: %+v, answered %v, %d connections", n, got, answered, s.connections.Load())
+		}
+	}
+	s.Close()
+	if res, err := client.RoundTrip(request(t.Context(), "GET", nil)); err == nil {
+		t.Errorf("a pooled connection that ends, and no other one: %v", res)
+	}
+	if o, answered := attempt(false); o != (Outcome{}) || answered {
+		t.Errorf("without a server: %+v, %v", o, answered)
+	}
+}
+
 // TestTimeouts checks that a time-out isn't followed by another attempt, and that it is one of net.
 func TestTimeouts(t *testing.T) {
 	s := serve(t, func(_ int, c net.Conn) {

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"sallyport/internal/balance"
+	"sallyport/internal/http1"
 )
 
 // TestWhatIsNoFailure checks that neither clients that go away, nor slow responses, nor refusals, nor malformed responses, nor ended old
@@ -48,6 +50,19 @@ func TestWhatIsNoFailure(t *testing.T) {
 			if strings.Contains(log.String(), "ejected") {
 				t.Errorf("%s, %s: %s", scheme, what, log.String())
 			}
+		}
+	}
+}
+
+// TestBodyThatFails checks that an attempt whose body can't be read to its end doesn't count as the target's failure.
+func TestBodyThatFails(t *testing.T) {
+	for end, counts := range map[error]bool{io.EOF: true, io.ErrUnexpectedEOF: false} {
+		body := &clientsBody{ReadCloser: io.NopCloser(iotest.ErrReader(end))}
+		r, _ := http.NewRequest("POST", "http://upstream/", body)
+		s := sending{request: r, body: body, outcome: http1.Outcome{Connected: true}}
+		io.Copy(io.Discard, body)
+		if s.showsFailure(io.ErrClosedPipe) != counts {
+			t.Errorf("the body ends with %v: expected that this counts: %v", end, counts)
 		}
 	}
 }

@@ -62,6 +62,7 @@ type scripted struct {
 	mu       sync.Mutex
 	requests []string // method and body
 	proofs   []string // of DPoP
+	closing  int      // requests with Connection: close
 }
 
 // serveScript starts a server, with TLS if secure is true. A script ends its connection by returning.
@@ -105,6 +106,9 @@ func (s *scripted) receive(in *bufio.Reader) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, strings.TrimSpace(r.Method+" "+string(body)))
+	if r.Close {
+		s.closing++
+	}
 	s.proofs = append(s.proofs, r.Header["Dpop"]...)
 	return true
 }

@@ -213,6 +213,10 @@ func TestReuseOff(t *testing.T) {
 			if up.Close(); conns.Load() != map[bool]int32{true: 1, false: 4}[reuse] {
 				t.Errorf("TLS %v, reuse %v: %d connections for 4 requests", secure, reuse, conns.Load())
 			}
+			if target.mu.Lock(); target.closing != map[bool]int{true: 0, false: 4}[reuse] {
+				t.Errorf("TLS %v, reuse %v: %d requests say that their connection ends", secure, reuse, target.closing)
+			}
+			target.mu.Unlock()
 		}
 	}
 }
