@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"time"
 
 	"sallyport/internal/authz"
@@ -45,6 +46,8 @@ type UpstreamSettings struct {
 	// The certificate by which the gate authenticates to the upstream, PEM, and its key (RFC 8705 §3).
 	ClientCertFile string `yaml:"client_cert_file" live:"true"`
 	ClientKeyFile  string `yaml:"client_key_file" live:"true"`
+
+	resolver *net.Resolver // of names; nil: the system's
 }
 
 // HeaderSettings are the settings of the oidc: block about the headers that the upstream and the client receive.

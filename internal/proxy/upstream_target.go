@@ -38,7 +38,7 @@ func newUpstreamTarget(s UpstreamSettings, address string) (*upstreamTarget, err
 		u.Scheme, s.Protocol = "http", "http2"
 	}
 	t := &upstreamTarget{url: u, host: u.Host}
-	dialer := &net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: s.resolver}
 	dial := dialer.DialContext // resolves a name anew, and tries all its addresses
 	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
 		u.Host = "localhost" // which net/http needs

@@ -95,16 +95,6 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// TestAllAddressesOfAName checks that all addresses of a name are tried: localhost has ::1 as well, where no server listens.
-func TestAllAddressesOfAName(t *testing.T) {
-	a := named(t, "a")
-	_, port, _ := net.SplitHostPort(strings.TrimPrefix(a.URL, "http://"))
-	front := startUpstream(t, UpstreamSettings{URL: "http://localhost:" + port})
-	if res, body := get(t, front, "/off"); body != "a localhost:"+port {
-		t.Errorf("%s %q", res.Status, body)
-	}
-}
-
 // TestWeights checks that a target with three times the weight gets three times the requests.
 func TestWeights(t *testing.T) {
 	a, b := named(t, "a"), named(t, "b")
