@@ -26,6 +26,8 @@ func TestBodyLimit(t *testing.T) {
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	defer secure.Close()
+	http2 := h2c()
+	defer http2.CloseIdleConnections()
 	for name, s := range map[string]UpstreamSettings{
 		"HTTP/1.1": {URL: plain.URL}, "HTTP/2": {URL: secure.URL}, "HTTP/1.1 over TLS": {URL: secure.URL, Protocol: "http1"},
 	} {
@@ -39,13 +41,18 @@ func TestBodyLimit(t *testing.T) {
 		for _, c := range []struct {
 			length  int
 			chunked bool
+			http2   bool // of the client
 			status  int
-		}{{1000, false, 200}, {1000, true, 200}, {1001, false, 413}, {1 << 20, true, 413}, {1001, true, 413}} {
+		}{
+			{1000, false, false, 200}, {1000, true, false, 200}, {1001, false, false, 413}, {1 << 20, true, false, 413},
+			{1001, true, false, 413}, {1001, false, true, 413}, {1001, true, true, 413}, {1000, true, true, 200},
+		} {
 			var body io.Reader = strings.NewReader(strings.Repeat("x", c.length))
 			if c.chunked {
 				body = io.MultiReader(body)
 			}
-			res, err := front.Client().Post(front.URL+"/off", "text/plain", body)
+			client := &http.Client{Transport: map[bool]http.RoundTripper{true: http2, false: front.Client().Transport}[c.http2]}
+			res, err := client.Post(front.URL+"/off", "text/plain", body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,8 +69,8 @@ func TestBodyLimit(t *testing.T) {
 	}
 	plain.Close() // waits for the handlers
 	secure.Close()
-	if whole.Load() != 6 {
-		t.Errorf("the upstream has received %d whole bodies, expected the 6 that are short enough", whole.Load())
+	if whole.Load() != 9 {
+		t.Errorf("the upstream has received %d whole bodies, expected the 9 that are short enough", whole.Load())
 	}
 }
 

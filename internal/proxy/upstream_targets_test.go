@@ -230,3 +230,33 @@ func TestSlowStartOfATarget(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetsOverHTTP2 checks two targets over HTTP/2, of which one goes away: requests with a body pass as well, and the body arrives.
+func TestTargetsOverHTTP2(t *testing.T) {
+	var servers []*httptest.Server
+	var addresses []string
+	for range 2 {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "%s %s %s", r.Proto, r.Host, body)
+		}))
+		s.EnableHTTP2 = true
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		servers, addresses = append(servers, s), append(addresses, s.URL)
+	}
+	front, _ := startTargets(t, UpstreamSettings{}, nil, addresses...)
+	for n := range 8 {
+		if n == 4 { // the gate may notice the end of its connection only with the next request, so that is one that may be sent again
+			servers[0].Close()
+			if status, _ := ask(t, front, "GET", "/off", ""); status != 200 {
+				t.Errorf("a GET after a target has gone: %d", status)
+			}
+			continue
+		}
+		want := fmt.Sprintf("HTTP/2.0 %s the body", servers[max(n%2, n/4)].Listener.Addr())
+		if status, body := ask(t, front, "POST", "/off", "the body"); status != 200 || body != want {
+			t.Errorf("request %d: %d %q, expected %q", n, status, body, want)
+		}
+	}
+}
