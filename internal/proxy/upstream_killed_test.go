@@ -108,12 +108,17 @@ func (l *clientLoad) send(r *http.Request) (string, error) {
 func TestTargetsKilledUnderLoad(t *testing.T) {
 	for _, kind := range []string{"http", "https", "unix"} {
 		for _, policy := range []string{balance.RoundRobin, balance.LeastConnections} {
-			t.Run(kind+" "+policy, func(t *testing.T) { killUnderLoad(t, kind, policy) })
+			t.Run(kind+" "+policy, func(t *testing.T) {
+				killUnderLoad(t, kind, UpstreamSettings{
+					Reuse: true, BalanceSettings: BalanceSettings{LoadBalancing: policy},
+				})
+			})
 		}
 	}
+	t.Run("http, a connection for each request", func(t *testing.T) { killUnderLoad(t, "http", UpstreamSettings{}) })
 }
 
-func killUnderLoad(t *testing.T, kind, policy string) {
+func killUnderLoad(t *testing.T, kind string, s UpstreamSettings) {
 	f := &fleet{}
 	var addresses []string
 	for n := range 3 {
@@ -126,8 +131,8 @@ func killUnderLoad(t *testing.T, kind, policy string) {
 		f.targets = append(f.targets, m)
 		addresses = append(addresses, map[string]string{"http": "http://", "https": "https://", "unix": "unix:"}[kind]+m.address)
 	}
-	s := UpstreamSettings{BalanceSettings: BalanceSettings{LoadBalancing: policy, MaxFails: 3, EjectTime: 50 * time.Millisecond}}
-	front, log := startTargets(t, s, nil, addresses...)
+	s.MaxFails, s.EjectTime = 3, 50*time.Millisecond
+	front, log := startSettings(t, s, nil, addresses...)
 	load := &clientLoad{front: front}
 	var workers sync.WaitGroup
 	for worker := range 12 {

@@ -20,10 +20,19 @@ import (
 // startTargets starts a gate in front of several targets. Requests below /off need no credential.
 func startTargets(t *testing.T, s UpstreamSettings, change func(*Route, *Config), targets ...string) (*httptest.Server, *testlog.Buffer) {
 	t.Helper()
+	s.Reuse = true
+	return startSettings(t, s, change, targets...)
+}
+
+// startSettings is startTargets with reuse as it is in the settings.
+func startSettings(
+	t *testing.T, s UpstreamSettings, change func(*Route, *Config), targets ...string,
+) (*httptest.Server, *testlog.Buffer) {
+	t.Helper()
 	for _, address := range targets {
 		s.Targets = append(s.Targets, TargetSettings{URL: address, Weight: 1})
 	}
-	s.ConnectTimeout, s.IdleTimeout, s.Reuse = time.Second, time.Second, true
+	s.ConnectTimeout, s.IdleTimeout = time.Second, time.Second
 	if s.ResponseHeaderTimeout == 0 {
 		s.ResponseHeaderTimeout = 5 * time.Second
 	}
