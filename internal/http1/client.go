@@ -11,8 +11,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"slices"
 	"time"
 )
 
@@ -26,8 +24,7 @@ type Settings struct {
 	MaxHeader     int           // the most bytes of a response's header, with those of the 1xx responses before it
 }
 
-// A Client sends requests to one server. It is safe for concurrent use. It is an http.RoundTripper for requests without Upgrade and without
-// Expect.
+// A Client sends requests without Upgrade and without Expect to one server. It is safe for concurrent use.
 type Client struct {
 	Settings
 	pool pool
@@ -44,22 +41,6 @@ func New(s Settings) *Client {
 func (c *Client) Close() error {
 	c.pool.close()
 	return nil
-}
-
-// RoundTrip sends a request and returns its response, whose body the caller must close. If a pooled connection ends without a byte of a
-// response, it sends a GET, HEAD or OPTIONS without a body once more, on a new connection.
-func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, o, err := c.Attempt(r, false)
-	if err == nil || !o.Reused || o.Received || !isSafe(r) || errors.Is(err, os.ErrDeadlineExceeded) || r.Context().Err() != nil {
-		return res, err
-	}
-	res, _, err = c.Attempt(r, true)
-	return res, err
-}
-
-// isSafe reports whether a request may be sent again although the server may have received it (RFC 9110 §9.2.2).
-func isSafe(r *http.Request) bool {
-	return !hasBody(r) && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, ""}, r.Method)
 }
 
 // An Outcome says how far an attempt to send a request came.

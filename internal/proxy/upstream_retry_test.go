@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -95,6 +96,39 @@ func (c retryCase) run(t *testing.T, kind string, key []string) {
 	if status != c.status || first.received() != c.first || second.received() != c.second {
 		t.Errorf("%d, and the targets received %q and %q; expected %d, %q, %q",
 			status, first.received(), second.received(), c.status, c.first, c.second)
+	}
+}
+
+// TestRetryOfOneTarget checks that a request to the only target is sent once more on a new connection, if it was sent on a connection that
+// had served another one, and that no other request is.
+func TestRetryOfOneTarget(t *testing.T) {
+	twice := func(s *scripted, c net.Conn, in *bufio.Reader) { // serves one request, and receives another one
+		for s.receive(in) && len(s.all())%2 == 1 {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	}
+	for _, c := range []struct {
+		script   func(*scripted, net.Conn, *bufio.Reader)
+		request  string
+		status   int
+		received string
+	}{
+		{twice, "GET", 200, "GET, GET, GET"}, {twice, "HEAD", 200, "GET, HEAD, HEAD"}, {twice, "OPTIONS", 200, "GET, OPTIONS, OPTIONS"},
+		{twice, "GET x", 502, "GET, GET x"}, {twice, "POST x", 502, "GET, POST x"}, {twice, "POST", 502, "GET, POST"},
+		{twice, "DELETE", 502, "GET, DELETE"}, {endsAfter(""), "GET", 502, "GET"},
+	} {
+		for _, scheme := range []string{"http", "https"} {
+			target := serveScript(t, scheme == "https", c.script)
+			front := startUpstream(t, UpstreamSettings{URL: scheme + "://" + target.Addr().String()})
+			if c.status == 200 || strings.Contains(c.received, ",") {
+				ask(t, front, "GET", "/off", "")
+			}
+			method, body, _ := strings.Cut(c.request, " ")
+			if status, _ := ask(t, front, method, "/off", body); status != c.status || target.received() != c.received {
+				t.Errorf("%s, %s: %d, and the target received %s; expected %d, %s",
+					scheme, c.request, status, target.received(), c.status, c.received)
+			}
+		}
 	}
 }
 

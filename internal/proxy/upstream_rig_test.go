@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,12 +123,15 @@ func (s *scripted) receive(in *bufio.Reader) bool {
 	return true
 }
 
-// received returns the requests so far.
-func (s *scripted) received() string {
+// all returns the requests so far.
+func (s *scripted) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.requests, ", ")
+	return slices.Clone(s.requests)
 }
+
+// received returns the requests so far as one text.
+func (s *scripted) received() string { return strings.Join(s.all(), ", ") }
 
 // answers answers every request.
 func answers(s *scripted, c net.Conn, in *bufio.Reader) {
