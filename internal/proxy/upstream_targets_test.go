@@ -163,21 +163,20 @@ func TestLeastConnectionsOfTargets(t *testing.T) {
 		close(over)
 	}()
 	busy := <-began
-	for range 6 {
-		if _, body := get(t, front, "/off"); body == busy {
-			t.Errorf("%s has a request already", busy)
+	await(t, "six requests in a row for the other target", func() bool { // one counts until a little after its response
+		for range 6 {
+			if _, body := get(t, front, "/off"); body == busy {
+				return false
+			}
 		}
-	}
+		return true
+	})
 	close(end)
 	<-over
-	for deadline := time.Now().Add(5 * time.Second); ; { // net/http ends the request's context a little after the response
-		if _, body := get(t, front, "/off"); body == busy {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s gets no requests after its long one has ended", busy)
-		}
-	}
+	await(t, "a request for the target whose long one has ended", func() bool {
+		_, body := get(t, front, "/off")
+		return body == busy
+	})
 }
 
 // TestReuseOff checks that with reuse: false each request has a connection of its own.
