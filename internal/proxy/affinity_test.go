@@ -40,7 +40,7 @@ func TestAffinityCookie(t *testing.T) {
 	} {
 		front := cookieTargets(t, func(r *Route, _ *Config) { r.Origin = origin })
 		used := map[string]bool{}
-		for range 30 {
+		for range 80 {
 			res, first := get(t, front, "/off", "Cookie", "theirs=1")
 			lines := res.Header["Set-Cookie"]
 			if len(lines) != 2 || lines[0] != "own=1" || !regexp.MustCompile(want).MatchString(lines[1]) ||
@@ -57,7 +57,7 @@ func TestAffinityCookie(t *testing.T) {
 			}
 		}
 		if len(used) != 3 {
-			t.Errorf("30 new browsers got %v", used)
+			t.Errorf("80 new browsers got %v", used)
 		}
 		for target := range used {
 			if !strings.HasSuffix(target, "[theirs=1]") {

@@ -1,13 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,8 @@ func TestHealthChecks(t *testing.T) {
 		Path: "/healthz?deep=1", Interval: 20 * time.Millisecond, Timeout: 200 * time.Millisecond, Healthy: 2, Unhealthy: 2,
 		Status: []string{"200-299", "418"},
 	}}}
-	front, log := startTargets(t, s, nil, a.URL, b.URL)
+	var up *Upstream
+	front, _ := startTargets(t, s, func(r *Route, _ *Config) { up = r.Upstream }, a.URL, b.URL)
 	uses := func(name string) bool {
 		var got string
 		for range 4 {
@@ -88,7 +90,7 @@ func TestHealthChecks(t *testing.T) {
 	}
 	a.status.Store(500)
 	b.status.Store(500)
-	await(t, "two unhealthy targets", func() bool { return strings.Count(log.String(), "upstream_target_unhealthy") >= 5 })
+	await(t, "two unhealthy targets", func() bool { return !up.Targets()[0].Usable && !up.Targets()[1].Usable })
 	if !uses("a") || !uses("b") {
 		t.Error("no target is healthy, and not all get requests")
 	}
@@ -106,7 +108,6 @@ func TestHealthChecks(t *testing.T) {
 func TestHealthChecksEnd(t *testing.T) {
 	a := startChecked(t, "a")
 	a.slow.Store(true)
-	before := runtime.NumGoroutine()
 	s := UpstreamSettings{URL: a.URL, Reuse: true, ConnectTimeout: time.Second, BalanceSettings: BalanceSettings{Health: &HealthSettings{
 		Path: "/healthz", Interval: 10 * time.Millisecond, Timeout: time.Minute, Healthy: 1, Unhealthy: 1, Status: []string{"200"},
 	}}}
@@ -114,20 +115,35 @@ func TestHealthChecksEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now := runtime.NumGoroutine(); now > before {
-		t.Errorf("%d goroutines more before Run", now-before)
+	if n := watchers(t); n != 0 {
+		t.Errorf("%d goroutines check targets before Run", n)
 	}
 	up.Run(slog.New(slog.DiscardHandler))
 	up.Run(slog.New(slog.DiscardHandler))
 	await(t, "a check", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.checks) == 1 })
+	if n := watchers(t); n != 1 {
+		t.Errorf("%d goroutines check one target", n)
+	}
 	up.Close()
 	up.Run(slog.New(slog.DiscardHandler))
-	await(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
+	if n := watchers(t); n != 0 {
+		t.Errorf("%d goroutines check targets after Close", n)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.checks) != 1 {
 		t.Errorf("%d checks, expected one that was under way at Close", len(a.checks))
 	}
+}
+
+// watchers returns how many goroutines check targets.
+func watchers(t *testing.T) int {
+	t.Helper()
+	var stacks bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(stacks.String(), "proxy.(*healthChecks).watch(")
 }
 
 // TestHealthCheckTimes checks with a clock of its own that the time between two checks is about the interval, and differs.
