@@ -61,6 +61,7 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := u.targets[0]
 	res, err := t.attempt(&s, false)
 	if err != nil && s.mayRetry(err, false) {
+		s.copyRequest()
 		res, err = t.attempt(&s, true)
 	}
 	return res, err

@@ -28,6 +28,7 @@ func (u *Upstream) balance(s *sending) (*http.Response, error) {
 		u.balancer.Release(next)
 		return nil, err
 	}
+	s.copyRequest()
 	return u.try(s, next, true)
 }
 

@@ -48,6 +48,9 @@ func (s *sending) send(t *upstreamTarget, transport *http.Transport, p *prover) 
 	return res, err
 }
 
+// copyRequest replaces the request with a copy for the second attempt: a goroutine of net/http may still read that of the first one.
+func (s *sending) copyRequest() { s.request = s.request.Clone(s.request.Context()) }
+
 // watch makes net/http report the attempt. ReverseProxy's trace, which is the request's own, gets two more functions: to make another one
 // of it and them costs a microsecond.
 func (s *sending) watch() {
