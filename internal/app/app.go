@@ -142,6 +142,9 @@ func (s *server) load(file *config.File) error {
 	}
 	s.ensureKeys(b)
 	b.file, b.digest = file, file.Digest()
+	for _, u := range b.state.upstreams.all() {
+		u.Run(s.log)
+	}
 	s.state.authServer = b.authServer
 	s.builder.Store(b)
 	s.gate.Store(gate)

@@ -42,6 +42,8 @@ type builder struct {
 	signingAlgs    []string          // the algorithms by which clients and upstream_assertion_header sign with the signer's keys
 	encryptionKeys []jose.JSONWebKey // the public keys to which issuers encrypt answers
 
+	routeUpstreams []*proxy.Upstream // by the index of the route
+
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
 	notes         []string         // see note
@@ -78,7 +80,8 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		route.Metrics = b.recorderOf(file, i)
+		route.Metrics = b.recorder(file, routeLabel(file, i))
+		b.routeUpstreams = append(b.routeUpstreams, route.Upstream)
 		c.Routes = append(c.Routes, route)
 	}
 	return proxy.New(c)
@@ -92,7 +95,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
 		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, Origin: strings.TrimSuffix(c.Route.PublicURL, "/"),
 		Allow: c.Route.Allow, StripPath: c.Route.StripPath, PreserveHost: c.Route.PreserveHost, Upstream: upstream,
-		Views: map[string]*proxy.View{}, Pages: c.OwnPages,
+		BodyLimit: int64(c.Route.BodyLimit), Views: map[string]*proxy.View{}, Pages: c.OwnPages,
 	}
 	for n := range c.Rules {
 		rule := &c.Rules[n]
@@ -281,7 +284,7 @@ func (b *builder) issuer(s oidc.IssuerSettings, hmac []auth.Secret) (*oidc.Issue
 
 // upstream returns the upstream of the settings, or nil for a route that has none.
 func (b *builder) upstream(s proxy.UpstreamSettings) (*proxy.Upstream, error) {
-	if s.URL == "" {
+	if s.URL == "" && len(s.Targets) == 0 {
 		return nil, nil
 	}
 	return take(b, &b.state.upstreams, s, func() (*proxy.Upstream, error) { return proxy.NewUpstream(s) })

@@ -30,12 +30,22 @@ func (b *builder) recorder(file *config.File, name string) *telemetry.Requests {
 	return r
 }
 
-// recorderOf returns the recorder of the route with index n. The routes above metrics.max_routes share one.
-func (b *builder) recorderOf(file *config.File, n int) *telemetry.Requests {
+// routeLabel returns the label route of the route with index n. The routes above metrics.max_routes share one.
+func routeLabel(file *config.File, n int) string {
 	if n >= file.Metrics.MaxRoutes {
-		return b.recorder(file, telemetry.OtherRoutes)
+		return telemetry.OtherRoutes
 	}
-	return b.recorder(file, file.Routes[n].Name)
+	return file.Routes[n].Name
+}
+
+// targets returns the states of the targets of the running configuration, by route.
+func (b *builder) targets() (all []telemetry.Target) {
+	for n, u := range b.routeUpstreams {
+		for _, t := range u.Targets() {
+			all = append(all, telemetry.Target{Route: routeLabel(b.file, n), Name: t.Name, Usable: t.Usable})
+		}
+	}
+	return all
 }
 
 // measure returns the state of the process for a scrape.
@@ -57,6 +67,9 @@ func (s *server) measure() (state telemetry.State) {
 	}
 	for _, r := range s.state.redises.all() {
 		state.Unacknowledged += r.Unacknowledged()
+	}
+	if b := s.builder.Load(); b != nil {
+		state.Targets = b.targets()
 	}
 	state.Certificates = s.certificates()
 	return state

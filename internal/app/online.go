@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/oidc"
+	"sallyport/internal/proxy"
 )
 
 // onlineTimeout bounds all requests of CheckOnline together.
@@ -34,7 +35,7 @@ func CheckOnline(ctx context.Context, source *config.Source, out io.Writer) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
 	defer cancel()
-	x := &examiner{b: b, out: out, seen: map[string]bool{}}
+	x := &examiner{b: b, out: out, seen: map[*proxy.Upstream]bool{}}
 	for i := range file.Routes {
 		if err := x.route(ctx, &file.Routes[i]); err != nil {
 			return err
@@ -62,7 +63,7 @@ func CheckOnline(ctx context.Context, source *config.Source, out io.Writer) erro
 type examiner struct {
 	b      *builder
 	out    io.Writer
-	seen   map[string]bool // the URLs of the upstreams that were examined
+	seen   map[*proxy.Upstream]bool // the upstreams that were examined
 	failed bool
 }
 
@@ -71,9 +72,11 @@ func (x *examiner) route(ctx context.Context, r *config.Route) error {
 	if err != nil {
 		return err
 	}
-	if url := r.Route.Upstream.URL; upstream != nil && !x.seen[url] {
-		x.seen[url] = true
-		x.report("upstream "+url, []oidc.Finding{finding(upstream.Reach(ctx), "it takes connections")})
+	if upstream != nil && !x.seen[upstream] {
+		x.seen[upstream] = true
+		for _, t := range upstream.Reach(ctx) {
+			x.report("upstream "+t.Target, []oidc.Finding{finding(t.Err, "it takes connections")})
+		}
 	}
 	if !r.HasOIDC {
 		return nil

@@ -85,7 +85,11 @@ func (s *reloadState) close() { closeAll(s.remove(nil)) }
 func (s *reloadState) remove(used usedKeys) (all []io.Closer) {
 	s.issuers.remove(used)
 	s.clients.remove(used)
-	all = closers(all, s.upstreams.remove(used))
+	upstreams := s.upstreams.remove(used)
+	for _, u := range upstreams {
+		u.EndChecks() // its last requests need none
+	}
+	all = closers(all, upstreams)
 	all = closers(all, s.sessions.remove(used))
 	all = closers(all, s.signers.remove(used))
 	all = closers(all, s.certifier.remove(used))

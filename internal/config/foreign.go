@@ -7,7 +7,7 @@ import (
 
 // oneOnly has the advice for keys that are a list in other tools and one value here.
 var oneOnly = map[string]string{
-	"upstream": ": write one URL that reaches all of them, such as that of a load balancer or a Kubernetes service",
+	"upstream": ": write upstream: {targets: [http://a:8080, http://b:8080]}",
 }
 
 // A foreign is a key of other proxies, or one that users expect, that has another name here.
@@ -26,7 +26,7 @@ var foreignKeys = map[string][]foreign{
 		{"audience audiences aud", "write audience_required: [api]"},
 		{"path location prefix path_prefix", "write paths: [/admin], in the route or in a rule"},
 		{"public skip_auth no_auth", "write auth: off in a rule, as in rules: [{paths: [/public], auth: off}]"},
-		{"retries retry proxy_next_upstream", "take it out: a request is sent once, because the upstream may have acted on it"},
+		{"retries retry proxy_next_upstream", "take it out: the gate sends a request once more where that is safe, and no setting changes that"},
 		{"service url backend target proxy_pass upstreams upstream_url to", "write route: {upstream: http://app:8080}"},
 		{"port address bind addr http_address", "write listen: 127.0.0.1:8000 beside route:"},
 		{"cors", "write run_on_preflight: false, and let the upstream answer preflights"},

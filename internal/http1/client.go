@@ -24,8 +24,7 @@ type Settings struct {
 	MaxHeader     int           // the most bytes of a response's header, with those of the 1xx responses before it
 }
 
-// A Client sends requests to one server. It is safe for concurrent use. It is an http.RoundTripper for requests without Upgrade and without
-// Expect.
+// A Client sends requests without Upgrade and without Expect to one server. It is safe for concurrent use.
 type Client struct {
 	Settings
 	pool pool
@@ -44,20 +43,27 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// RoundTrip sends a request and returns its response, whose body the caller must close. If a pooled connection ends without a byte of a
-// response, it sends a GET, HEAD or OPTIONS without a body again on another connection.
-func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
-	for {
-		conn, err := c.connection(r.Context())
-		if err != nil {
-			closeBody(r)
-			return nil, err
-		}
-		res, err := conn.roundTrip(r)
-		if err == nil || !conn.mayRepeat(r) {
-			return res, err
-		}
+// An Outcome says how far an attempt to send a request came.
+type Outcome struct {
+	Connected bool // there was a connection: the server may have received the request
+	Reused    bool // the connection had served a request before
+	Received  bool // bytes of a response came
+}
+
+// Attempt sends a request once, on a pooled connection or, if fresh is true, on a new one. It returns the response, whose body the caller
+// must close. If there was no connection, the request's body wasn't read.
+func (c *Client) Attempt(r *http.Request, fresh bool) (*http.Response, Outcome, error) {
+	conn, err := c.connection(r.Context(), fresh)
+	if err != nil {
+		closeBody(r)
+		return nil, Outcome{}, err
 	}
+	o := Outcome{Connected: true, Reused: conn.pooled, Received: true}
+	res, err := conn.roundTrip(r)
+	if err != nil {
+		o.Received = conn.guard.received > 0
+	}
+	return res, o, err
 }
 
 func closeBody(r *http.Request) {
@@ -66,10 +72,12 @@ func closeBody(r *http.Request) {
 	}
 }
 
-// connection returns a pooled connection, or a new one.
-func (c *Client) connection(ctx context.Context) (*conn, error) {
-	if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
-		return pooled, nil
+// connection returns a pooled connection unless fresh is true, or a new one.
+func (c *Client) connection(ctx context.Context, fresh bool) (*conn, error) {
+	if !fresh {
+		if pooled := c.pool.get(c.headerDeadline()); pooled != nil {
+			return pooled, nil
+		}
 	}
 	dialed, err := c.Dial(ctx, "tcp", c.Address)
 	if err != nil {

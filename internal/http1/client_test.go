@@ -125,49 +125,39 @@ func TestLateClose(t *testing.T) {
 	}
 }
 
-// TestRepeats checks which requests are sent again when a pooled connection ends without a byte of a response.
-func TestRepeats(t *testing.T) {
-	for name, c := range map[string]struct {
-		method, body, answer string
-		repeated             bool
+// TestAttempt checks what an attempt says of itself, that a fresh one leaves pooled connections alone, and that a failed one isn't
+// repeated.
+func TestAttempt(t *testing.T) {
+	s := serve(t, func(_ int, c net.Conn) {
+		in := bufio.NewReader(c)
+		http.ReadRequest(in)
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		http.ReadRequest(in)
+	})
+	client := s.client(t, nil)
+	attempt := func(fresh bool) (Outcome, bool) {
+		_, o, err := client.Attempt(request(t.Context(), "GET", nil), fresh)
+		return o, err == nil
+	}
+	for n, c := range []struct {
+		fresh, answered bool
+		want            Outcome
+		connections     int32
 	}{
-		"GET":                {"GET", "", "", true},
-		"HEAD":               {"HEAD", "", "", true},
-		"OPTIONS":            {"OPTIONS", "", "", true},
-		"POST":               {"POST", "x", "", false},
-		"POST without body":  {"POST", "", "", false},
-		"DELETE":             {"DELETE", "", "", false},
-		"GET with a body":    {"GET", "x", "", false},
-		"after a first byte": {"GET", "", "H", false},
+		{false, true, Outcome{true, false, true}, 1},
+		{true, true, Outcome{true, false, true}, 2},
+		{false, false, Outcome{true, true, false}, 2},
+		{false, false, Outcome{true, true, false}, 2},
+		{false, true, Outcome{true, false, true}, 3},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := serve(t, func(n int, conn net.Conn) {
-				in := bufio.NewReader(conn)
-				http.ReadRequest(in)
-				io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
-				r, err := http.ReadRequest(in)
-				if err != nil {
-					return
-				}
-				io.Copy(io.Discard, r.Body)
-				io.WriteString(conn, c.answer)
-			})
-			client := s.client(t, nil)
-			if _, _, err := get(t, client); err != nil {
-				t.Fatal(err)
-			}
-			var body io.Reader
-			if c.body != "" {
-				body = strings.NewReader(c.body)
-			}
-			res, err := client.RoundTrip(request(t.Context(), c.method, body))
-			if (err == nil) != c.repeated {
-				t.Errorf("%v, %v", res, err)
-			}
-			if want := int32(1); !c.repeated && s.connections.Load() != want {
-				t.Errorf("%d connections", s.connections.Load())
-			}
-		})
+		if got, answered := attempt(c.fresh); got != c.want || answered != c.answered || s.connections.Load() != c.connections {
+			t.Errorf("attempt %d: %+v, answered %v, %d connections", n, got, answered, s.connections.Load())
+		}
+	}
+	s.Close()
+	attempt(false)
+	if o, answered := attempt(false); o != (Outcome{}) || answered {
+		t.Errorf("without a server: %+v, %v", o, answered)
 	}
 }
 

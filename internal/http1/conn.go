@@ -3,13 +3,10 @@ package http1
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
-	"slices"
 	"sync"
 	"time"
 )
@@ -31,10 +28,9 @@ type conn struct {
 	pooled    bool // it has served a request before
 	idleSince time.Time
 
-	stop     func() bool // ends the watch of the request's context
-	timedOut bool
-	sent     chan error // the end of sending a body; nil: the request was sent before its response was read
-	hurried  bool       // the rest of the body isn't sent
+	stop    func() bool // ends the watch of the request's context
+	sent    chan error  // the end of sending a body; nil: the request was sent before its response was read
+	hurried bool        // the rest of the body isn't sent
 
 	mu          sync.Mutex // for the deadlines
 	interrupted bool       // the request's context has ended
@@ -52,7 +48,7 @@ func newConn(c *Client, n net.Conn) *conn {
 func (c *conn) roundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	c.guard.reset(c.client.MaxHeader)
-	c.timedOut, c.answered, c.hurried, c.sent = false, false, false, nil
+	c.answered, c.hurried, c.sent = false, false, nil
 	c.stop = context.AfterFunc(ctx, c.interrupt)
 	if err := c.send(r); err != nil {
 		return nil, c.fail(ctx, err)
@@ -86,16 +82,7 @@ func (c *conn) setReadDeadline(t time.Time) {
 func (c *conn) fail(ctx context.Context, err error) error {
 	c.stop()
 	c.Close()
-	c.timedOut = errors.Is(err, os.ErrDeadlineExceeded)
 	return failure(ctx, err)
-}
-
-// mayRepeat reports whether a request that failed on this connection may be sent again (RFC 9110 §9.2.2).
-func (c *conn) mayRepeat(r *http.Request) bool {
-	if !c.pooled || c.timedOut || c.guard.received > 0 || r.Context().Err() != nil {
-		return false
-	}
-	return !hasBody(r) && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, ""}, r.Method)
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }

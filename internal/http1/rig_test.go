@@ -57,6 +57,12 @@ func (s *server) client(t testing.TB, change func(*Settings)) *Client {
 	return c
 }
 
+// RoundTrip sends a request once.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, _, err := c.Attempt(r, false)
+	return res, err
+}
+
 // request returns a request to any server.
 func request(ctx context.Context, method string, body io.Reader) *http.Request {
 	r, err := http.NewRequestWithContext(ctx, method, "http://upstream/path", body)

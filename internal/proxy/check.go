@@ -18,7 +18,7 @@ func (s *RouteSettings) Check(c check.Checker) {
 	c.One("public_url", s.PublicURL, check.Origin)
 	r.CheckPublicURL(c)
 	u := &s.Upstream
-	c.One("upstream.url", u.URL, func(text string) error { return check.URL(text, "http", "https", "h2c") })
+	u.checkTargets(c)
 	c.PEM("upstream.ca_file", u.CAFile)
 	c.One("upstream.server_name", u.ServerName, check.ServerName)
 	u.checkCertificate(c)
@@ -36,7 +36,7 @@ func (s *UpstreamSettings) checkCertificate(c check.Checker) {
 		c.Complain(cert, "it needs its key: add client_key_file")
 	case s.ClientCertFile == "":
 		c.Complain(key, "it needs its certificate: add client_cert_file")
-	case !strings.HasPrefix(s.URL, "https://"):
+	case s.scheme() != "https":
 		c.Complain(cert, "a certificate is sent over TLS only: write an upstream with https://, or take it out")
 	default:
 		if _, err := (clientcert.Files{Cert: s.ClientCertFile, Key: s.ClientKeyFile}).Load(); err != nil {

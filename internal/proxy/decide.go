@@ -16,6 +16,7 @@ type step struct {
 
 var (
 	matchStep         = step{"match", (*Gate).match}
+	checkBodyStep     = step{"", (*Gate).checkBodyLength}
 	precheckStep      = step{"precheck", (*Gate).precheck}
 	authenticateStep  = step{"authenticate", (*Gate).authenticate}
 	serveEndpointStep = step{"endpoint", (*Gate).serveEndpoint}
@@ -26,10 +27,10 @@ var (
 
 // The steps of a decision after the route is matched.
 var (
-	upstreamSteps = []step{precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
+	upstreamSteps = []step{checkBodyStep, precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
 	endpointSteps = []step{serveEndpointStep, exchangeStep, addDownstreamStep, authorizeStep}
 	assumedSteps  = []step{precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
-	openSteps     = []step{{"", (*Gate).checkOpen}}                                              // without authentication
+	openSteps     = []step{checkBodyStep, {"", (*Gate).checkOpen}}                               // without authentication
 )
 
 // decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.

@@ -41,6 +41,9 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 		Rewrite:    g.rewrite,
 		ModifyResponse: func(res *http.Response) error {
 			d := decisionFrom(res.Request)
+			if d.overLimit(res.Request.Context()) {
+				return errBodyOverLimit // the upstream has answered to a body that was cut
+			}
 			d.answeredIn = time.Since(d.sent)
 			d.sending.SetStatus(res.StatusCode, http.StatusBadRequest)
 			if d.view().plan.dpop {
@@ -77,12 +80,15 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 	if names := namesIn(d.hidden(), auth.InBody); len(names) > 0 {
 		d.Request.HideBody(names)
 	}
+	d.setAffinity()
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
 	if d.span != nil {
 		span := d.startSending()
 		defer span.End()
 		ctx = context.WithValue(span.Context(), decisionKey{}, d)
 	}
+	ctx, unlimited := d.limitBody(ctx)
+	defer unlimited()
 	d.sent = time.Now()
 	d.Route.proxy.ServeHTTP(rec, d.Request.Request.WithContext(ctx))
 	if d.upstreamErr != nil {
@@ -100,8 +106,8 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 	d, out := decisionFrom(p.In), p.Out
 	d.setURL(out.URL)
 	removeHTTPUpgrade(out.Header)
-	out.Host = d.Route.Upstream.url.Host
-	if d.Route.PreserveHost {
+	out.Host = d.Route.Upstream.targets[0].host // with several targets, that of the chosen one replaces it
+	if d.Route.PreserveHost || out.Host == "" {
 		out.Host = d.host // by which the route was chosen: behind a trusted proxy, X-Forwarded-Host
 	}
 	if d.preflight {
@@ -181,6 +187,8 @@ func upstreamError(ctx context.Context, err error) *auth.Error {
 	}
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errBodyOverLimit) || errors.Is(context.Cause(ctx), errBodyOverLimit):
+		return bodyTooLarge()
 	case errors.Is(err, errNonceAsked):
 		e.Status, e.Reason, e.RetryAfter = http.StatusServiceUnavailable, "upstream_nonce", time.Second
 		e.Description = "The service behind this gate needs the request once more."

@@ -49,6 +49,7 @@ type Route struct {
 	Allow        []string // keys of ambiguities that a request may have
 	StripPath    bool     // the route's path is removed before the request is forwarded
 	PreserveHost bool     // the upstream receives the host by which the route was chosen
+	BodyLimit    int64    // of requests for the upstream, in bytes; 0: no limit
 
 	CredentialHeaders []string // headers that may have a credential, besides Authorization
 
@@ -172,6 +173,7 @@ type Decision struct {
 	credential    []auth.Param  // the parameters of the request that had the credential
 	session       *auth.Session
 	assertion     string        // for upstream_assertion_header; empty: none
+	affinity      string        // the value of the affinity cookie; empty: the upstream has none
 	upstreamQuery *string       // replaces the query for the upstream, unless nil
 	forwarded     bool          // forward was called
 	sent          time.Time     // when the request went to the upstream; zero: it did not

@@ -47,7 +47,8 @@ func start(t *testing.T, upstream http.HandlerFunc, change func(*Route, *Config)
 	back := httptest.NewServer(upstream)
 	t.Cleanup(back.Close)
 	up, err := NewUpstream(UpstreamSettings{
-		URL: back.URL, ConnectTimeout: time.Second, ResponseHeaderTimeout: 2 * time.Second, IdleTimeout: time.Second, SSLVerify: true,
+		URL: back.URL, ConnectTimeout: time.Second, ResponseHeaderTimeout: 2 * time.Second, IdleTimeout: time.Second,
+		SSLVerify: true, Reuse: true,
 	})
 	if err != nil {
 		t.Fatal(err)

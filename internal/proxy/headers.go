@@ -185,7 +185,7 @@ type cookieSet struct {
 func newCookieSet(routes []*Route) *cookieSet {
 	s := &cookieSet{names: map[string]struct{}{}}
 	for _, r := range routes {
-		for _, n := range r.CookieNames {
+		for _, n := range append(r.Upstream.cookieNames(), r.CookieNames...) {
 			s.names[n] = struct{}{}
 		}
 		for _, p := range r.CookiePrefixes {

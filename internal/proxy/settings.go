@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"time"
 
 	"sallyport/internal/authz"
@@ -13,6 +14,7 @@ type RouteSettings struct {
 	Upstream     UpstreamSettings  `yaml:"upstream"`                    // required, unless other proxies forward all requests
 	StripPath    bool              `yaml:"strip_path" default:"false"`
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host by which the route was chosen to the upstream
+	BodyLimit    int               `yaml:"body_limit" default:"0"`        // of a request for the upstream, in bytes; 0 is off
 	PublicURL    string            `yaml:"public_url"`                    // scheme://host as clients see it; default from the request
 	ACL          authz.ACLSettings `yaml:"acl"`
 	Pages        string            `yaml:"pages"` // a folder with pages; default that of the process
@@ -26,8 +28,11 @@ type RouteSettings struct {
 
 // UpstreamSettings are the settings of an upstream. A scalar is the URL.
 type UpstreamSettings struct {
-	// URL has the scheme http, https or h2c. A path in it is a prefix of the forwarded path.
-	URL            string        `yaml:"url" scalar:"true" required:"true"`
+	// URL has the scheme http, https or h2c, and a path in it is a prefix of the forwarded path; or it is unix:/path of a socket. An
+	// upstream has either URL or Targets.
+	URL string `yaml:"url" scalar:"true"`
+	BalanceSettings
+	Reuse          bool          `yaml:"reuse" default:"true"`                    // false: each request has a connection of its own
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"10s" min:"1ms"` // dial and TLS handshake, each
 	// ResponseHeaderTimeout is the time from the end of the request to the header of the response; 0 is off.
 	ResponseHeaderTimeout time.Duration `yaml:"response_header_timeout" default:"60s"`
@@ -41,6 +46,8 @@ type UpstreamSettings struct {
 	// The certificate by which the gate authenticates to the upstream, PEM, and its key (RFC 8705 §3).
 	ClientCertFile string `yaml:"client_cert_file" live:"true"`
 	ClientKeyFile  string `yaml:"client_key_file" live:"true"`
+
+	resolver *net.Resolver // of names; nil: the system's
 }
 
 // HeaderSettings are the settings of the oidc: block about the headers that the upstream and the client receive.

@@ -12,14 +12,18 @@ const maxReplayed = 64 << 10
 
 // replayable lets net/http send a request again that an HTTP/2 upstream didn't process, as the upstream says with GOAWAY or REFUSED_STREAM
 // (RFC 9113 §6.8, §8.7) when it stops. For that it buffers what was read of the body, until that is more than maxReplayed or answered is
-// called. Over HTTP/1.1, net/http sends a request again if nothing was written of it, or if it has Idempotency-Key.
+// called. Over HTTP/1.1, net/http sends a request again if nothing was written of it. A GET, HEAD or OPTIONS with a body gets no GetBody,
+// because net/http would send it again in any case.
 func replayable(out *http.Request, http1 bool) (answered func()) {
 	if out.Body == nil || out.Body == http.NoBody {
 		return func() {}
 	}
 	b := &replayBody{source: out.Body, inPlace: http1}
 	b.changed.L = &b.mu
-	out.Body, out.GetBody = b.newReader(), b.getBody
+	out.Body, out.GetBody = b.newReader(), nil
+	if !isSafeMethod(out.Method) {
+		out.GetBody = b.getBody
+	}
 	return b.stopBuffering
 }
 
@@ -57,7 +61,7 @@ func (b *replayBody) newReader() *bodyReader {
 	return b.reader
 }
 
-// getBody is the request's GetBody.
+// getBody returns the body from its beginning, for another attempt.
 func (b *replayBody) getBody() (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

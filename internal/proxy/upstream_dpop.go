@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -38,12 +40,18 @@ func proverOf(r *http.Request) *prover {
 var errNonceAsked = errors.New("the upstream asks for another nonce in the DPoP proof, " +
 	"and the request was sent twice already, or its body is too long to be sent again")
 
+// errNoProof means that the gate can't make a proof. The request was not sent.
+var errNoProof = errors.New("a DPoP proof for the upstream can't be made")
+
 // send sends a request with a proof. If the upstream asks for another nonce (RFC 9449 §9), it sends the request once more, which is
 // possible if no more than maxReplayed bytes of its body were read.
-func (p *prover) send(u *Upstream, t *http.Transport, r *http.Request) (*http.Response, error) {
+func (p *prover) send(u *upstreamTarget, t *http.Transport, r *http.Request) (*http.Response, error) {
 	key, err := dpop.ParseKey(p.tokens.DPoPKey)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoProof, err)
+	}
+	if (r.Body == nil || r.Body == http.NoBody) && isSafeMethod(r.Method) {
+		r.Body = io.NopCloser(strings.NewReader("")) // net/http would send a request without a body again, with the same proof
 	}
 	res, again, err := p.attempt(u, t, r, key)
 	if err != nil || !again {
@@ -62,14 +70,14 @@ func (p *prover) send(u *Upstream, t *http.Transport, r *http.Request) (*http.Re
 }
 
 // attempt sends the request once, with the upstream's newest nonce. again is true if the upstream asks for another one, and names it.
-func (p *prover) attempt(u *Upstream, t *http.Transport, r *http.Request, key *dpop.Key) (res *http.Response, again bool, err error) {
+func (p *prover) attempt(u *upstreamTarget, t *http.Transport, r *http.Request, key *dpop.Key) (res *http.Response, again bool, err error) {
 	nonce := u.nonces.Of(u.url.Host)
 	proof, err := key.Proof(dpop.Claims{
 		Method: r.Method, URL: &url.URL{Scheme: r.URL.Scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath},
 		At: time.Now(), Nonce: nonce, AccessToken: p.tokens.AccessToken,
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, false, fmt.Errorf("%w: %w", errNoProof, err)
 	}
 	r.Header["Dpop"] = []string{proof} // in the place of the client's
 	if res, err = t.RoundTrip(r); err != nil {
@@ -82,11 +90,12 @@ func (p *prover) attempt(u *Upstream, t *http.Transport, r *http.Request, key *d
 // copyRequest returns a copy of a request that was sent, to be sent again. It returns an error if the body can't be read again.
 func copyRequest(r *http.Request) (*http.Request, error) {
 	next := r.Clone(r.Context())
-	if r.GetBody == nil {
+	b, ok := r.Body.(*bodyReader)
+	if !ok {
 		return next, nil
 	}
 	var err error
-	next.Body, err = r.GetBody()
+	next.Body, err = b.body.getBody()
 	return next, err
 }
 

@@ -147,6 +147,7 @@ func startProved(t *testing.T, h2 bool, change func(*Route)) (*httptest.Server, 
 	t.Cleanup(back.Close)
 	up, err := NewUpstream(UpstreamSettings{
 		URL: back.URL + "/base", ConnectTimeout: time.Second, ResponseHeaderTimeout: 2 * time.Second, IdleTimeout: time.Second,
+		Reuse: true,
 	})
 	if err != nil {
 		t.Fatal(err)

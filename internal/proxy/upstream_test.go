@@ -20,7 +20,7 @@ import (
 // startUpstream starts a gate with an upstream of the settings.
 func startUpstream(t *testing.T, s UpstreamSettings) *httptest.Server {
 	t.Helper()
-	s.ConnectTimeout, s.ResponseHeaderTimeout, s.IdleTimeout = time.Second, 5*time.Second, time.Second
+	s.ConnectTimeout, s.ResponseHeaderTimeout, s.IdleTimeout, s.Reuse = time.Second, 5*time.Second, time.Second, true
 	up, err := NewUpstream(s)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestUpstreamTrouble(t *testing.T) {
 		}
 		panic(http.ErrAbortHandler)
 	}, func(r *Route, _ *Config) {
-		r.Upstream.conns.For("").transport.ResponseHeaderTimeout = 50 * time.Millisecond
+		r.Upstream.targets[0].conns.For("").transport.ResponseHeaderTimeout = 50 * time.Millisecond
 	})
 	for path, status := range map[string]int{"/off/hang": 504, "/off/abort": 502} {
 		if res, body := get(t, front, path); res.StatusCode != status {

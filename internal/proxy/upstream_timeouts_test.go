@@ -21,7 +21,7 @@ func TestUpstreamTimeouts(t *testing.T) {
 	defer back.Close()
 	front, _ := start(t, nil, func(r *Route, _ *Config) {
 		r.Upstream, _ = NewUpstream(UpstreamSettings{
-			URL: back.URL, ConnectTimeout: time.Second, IdleTimeout: 10 * time.Millisecond, SSLVerify: true,
+			URL: back.URL, ConnectTimeout: time.Second, IdleTimeout: 10 * time.Millisecond, SSLVerify: true, Reuse: true,
 		})
 	})
 	get(t, front, "/off")

@@ -185,6 +185,7 @@ func TestState(t *testing.T) {
 			},
 			Certificates: []Certificate{{"listener", ":8443", at}},
 			Parts:        []Part{{"redis", "", true}, {"redis", "", false}, {"issuer", "https://a", true}},
+			Targets:      []Target{{"app", "http://a", true}, {"other", "http://b", true}, {"other", "http://b", false}},
 			Sessions:     7,
 		}
 	})
@@ -194,6 +195,8 @@ func TestState(t *testing.T) {
 		`sallyport_issuer_keys_fetched_timestamp_seconds{issuer="https://a"} 1.7e+09`,
 		`sallyport_certificate_expiry_timestamp_seconds{name=":8443",use="listener"} 1.7e+09`,
 		`sallyport_part_up{issuer="",part="redis"} 0`, `sallyport_part_up{issuer="https://a",part="issuer"} 1`,
+		`sallyport_upstream_target_healthy{route="app",target="http://a"} 1`,
+		`sallyport_upstream_target_healthy{route="other",target="http://b"} 0`,
 		`sallyport_sessions 7`)
 	if strings.Contains(strings.Join(lines, ""), "https://b") {
 		t.Error("an issuer without documents has times")

@@ -12,6 +12,7 @@ type State struct {
 	Issuers      []IssuerState
 	Certificates []Certificate
 	Parts        []Part
+	Targets      []Target
 	Sessions     int // in memory
 
 	Unacknowledged uint64 // writes of sessions and tokens that ended without the confirmation of enough replicas of Redis
@@ -37,6 +38,12 @@ type Part struct {
 	Up     bool   // the last call or probe succeeded
 }
 
+// A Target is a target of the upstream of a route.
+type Target struct {
+	Route, Name string
+	Usable      bool // it gets requests
+}
+
 // Watch makes scrapes read the state of a function.
 func (m *Metrics) Watch(state func() State) { m.collector.state.Store(&state) }
 
@@ -54,6 +61,8 @@ var (
 	partUp = prometheus.NewDesc("sallyport_part_up",
 		"1 if the last call to an issuer or to Redis succeeded, or all hosts have certificates by ACME; 0 if not.",
 		[]string{"part", "issuer"}, nil)
+	targetHealthy = prometheus.NewDesc("sallyport_upstream_target_healthy",
+		"1 if a target of an upstream gets requests, 0 if it is ejected or fails its health checks.", []string{"route", "target"}, nil)
 	sessionsInMemory = prometheus.NewDesc("sallyport_sessions",
 		"Sessions in the memory of this process. Those in Redis and in cookies aren't counted.", nil, nil)
 	unacknowledged = prometheus.NewDesc("sallyport_redis_unacknowledged_writes_total",
@@ -62,7 +71,9 @@ var (
 
 // Describe sends the descriptions of the metrics.
 func (c *stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{metadataFetched, keysFetched, certificateExpiry, partUp, sessionsInMemory, unacknowledged} {
+	for _, d := range []*prometheus.Desc{
+		metadataFetched, keysFetched, certificateExpiry, partUp, targetHealthy, sessionsInMemory, unacknowledged,
+	} {
 		to <- d
 	}
 }
@@ -83,17 +94,23 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		all.addTime(certificateExpiry, t.Expires, t.Use, label(t.Name))
 	}
 	for _, p := range s.Parts {
-		up := 0.0
-		if p.Up {
-			up = 1
-		}
-		all.add(partUp, up, p.Class, label(p.Issuer))
+		all.add(partUp, oneIf(p.Up), p.Class, label(p.Issuer))
+	}
+	for _, t := range s.Targets {
+		all.add(targetHealthy, oneIf(t.Usable), label(t.Route), label(t.Name))
 	}
 	all.add(sessionsInMemory, float64(s.Sessions))
 	to <- prometheus.MustNewConstMetric(unacknowledged, prometheus.CounterValue, float64(s.Unacknowledged))
 	for series, value := range all {
 		to <- prometheus.MustNewConstMetric(series.desc, prometheus.GaugeValue, value, series.labels[:series.count]...)
 	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // lowest has the lowest value of each series.
