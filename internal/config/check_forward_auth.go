@@ -109,8 +109,8 @@ func (r *Route) checkWithoutPath(by string) {
 	}
 }
 
-// checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or that it takes for those of the upstream of any route:
-// it copies the same names from all answers. up are the names of these.
+// checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or that it takes for those of the upstream of any
+// route: it copies the same names from all answers. up are the names of these.
 func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, up []string) {
 	if !r.HasOIDC {
 		return
@@ -120,7 +120,8 @@ func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, up []str
 		switch {
 		case name == "":
 		case can.NoHeaders:
-			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: take it out", by)
+			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: "+
+				"take it out", by)
 		case can.OneHeader && (proxy.IsForUpstream(name, up) || forwardauth.IsReserved(name)):
 			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it can't tell the header from one of this name for an "+
 				"upstream or for itself: choose another name", by)

@@ -58,7 +58,7 @@ func startPebble(t *testing.T, life time.Duration, tlsPort, httpPort int) *pebbl
 	p := &pebble{
 		directory: fmt.Sprintf("https://localhost:%d/dir", port), caFile: ca.file, log: &logBuffer{}, addresses: [][4]byte{{127, 0, 0, 1}},
 	}
-	// pebble v2.10.1 takes the read lock of an order twice (wfe.Order, orderForDisplay). Whoever issues the certificate between the two waits
+	// pebble v2.10.1 takes the read lock of an order twice (wfe.Order, orderForDisplay). What issues the certificate between them waits
 	// for ever, and so does pebble. On two processors it happened within 400 orders, on one it didn't.
 	env := []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_VA_ALWAYS_VALID=0", "PEBBLE_AUTHZREUSE=0", "GOMAXPROCS=1"}
 	process, err := startProcess(p.log, env, filepath.Join(root, ".cache/bin/pebble"), "-config", file, "-dnsserver", p.serveDNS(t))

@@ -33,7 +33,9 @@ var dialects = map[string]*Dialect{
 	"nginx": {question: originalURL, permit: copied, answersAll: true, OneCookie: true, OneHeader: true},
 	"traefik": {
 		question: forwarded, permit: copied, OneCookie: true, NoHeaders: true, OneHeader: true,
-		own: []string{"X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-Real-Ip"},
+		own: []string{
+			"X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-Real-Ip",
+		},
 	},
 	"caddy":      {question: forwarded, permit: copied, OneHeader: true},
 	"haproxy":    {question: forwarded, permit: prefixed},
