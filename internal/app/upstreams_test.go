@@ -71,11 +71,11 @@ func TestHealthChecksAndReloads(t *testing.T) {
 	if !state().Usable {
 		t.Error("the target is unhealthy after a reload that changed the upstream")
 	}
-	if n := watchers(t); n != 1 {
-		t.Errorf("%d goroutines check the one target", n)
-	}
 	if before := checks.Load(); !awaited(func() bool { return checks.Load() > before+3 }) {
 		t.Error("the new upstream isn't checked")
+	}
+	if n := watchers(t); n != 1 {
+		t.Errorf("%d goroutines check the one target", n)
 	}
 	if s.state.close(); watchers(t) != 0 {
 		t.Error("the target is checked after the end")
