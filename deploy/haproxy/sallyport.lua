@@ -8,7 +8,8 @@
 local timeout_ms = 10000
 local max_lines = 90 -- the HTTP client of HAProxy takes no more than tune.http.maxhdr (101) with those that are added here
 
-local request_prefix, response_prefix, remove = "x-sallyport-request-", "x-sallyport-response-", "x-sallyport-remove"
+local request_prefix, response_prefix = "x-sallyport-request-", "x-sallyport-response-"
+local remove, passes = "x-sallyport-remove", "x-sallyport-passes"
 
 -- Headers of the connection or of the body, which isn't sent.
 local of_connection = {
@@ -102,7 +103,7 @@ core.register_action("sallyport_ask", { "http-req" }, function(txn, url)
 	if res == nil or res.status == nil or res.status < 200 then
 		return answer(txn, 503, "The service that checks this request can't be reached.\n")
 	end
-	if res.status == 200 then
+	if res.status == 200 and res.headers[passes] ~= nil then
 		return pass(txn, res.headers)
 	end
 	refuse(txn, res)

@@ -3,10 +3,12 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
 	"sallyport/internal/forwardauth"
+	"sallyport/internal/proxy"
 	"sallyport/internal/strict"
 )
 
@@ -26,8 +28,11 @@ func (l *loader) checkForwardAuth() {
 		c.Must(key, !listen.ProxyProtocol, "the proxy asks over connections of its own, so proxy_protocol isn't for this listener: "+
 			"take one of them out")
 		if can := forwardauth.DialectOf(listen.ForwardAuth.Proxy); can != nil {
+			l.checkQuestionPath(key, listen.ForwardAuth)
+			up := l.file.sentUpstream()
 			for _, r := range l.file.perIssuer() {
 				r.checkAsked(listen.ForwardAuth.Proxy, can)
+				r.checkAnswerHeaders(listen.ForwardAuth.Proxy, can, up)
 			}
 			for n := range l.file.Routes {
 				if r := &l.file.Routes[n]; can.WithoutPath {
@@ -75,9 +80,10 @@ func (r *Route) checkAsked(by string, can *forwardauth.Dialect) {
 		refuse("preserve_post", o.Flow.PreservePost, "the gate doesn't forward the form after a login: take it out")
 	}
 	refuse("logout_post_arg", o.Flow.LogoutPostArg != "", "bodies don't arrive at the gate: take it out")
+	refuse("run_on_preflight", !o.RunOnPreflight, "a preflight that isn't judged would pass with credentials and a body: take it out")
+	refuse("strip_path", r.Route.StripPath, "the proxy forwards the path as it is: take it out, and let the proxy do that")
 	refuse("upstream_dpop", o.Headers.UpstreamDPoP,
 		"the upstream needs a proof for each request, which only the gate could make: take it out")
-	r.checkAnswerHeaders(by, can)
 }
 
 // checkWithoutPath refuses what needs the path or the method of requests, for a proxy that doesn't send them, and a route whose origin
@@ -103,17 +109,60 @@ func (r *Route) checkWithoutPath(by string) {
 	}
 }
 
-// checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or takes for those of the upstream.
-func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect) {
-	b, up := r.block, r.OIDC.Headers.SentUpstream()
+// checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or that it takes for those of the upstream of any route:
+// it copies the same names from all answers. up are the names of these.
+func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, up []string) {
+	if !r.HasOIDC {
+		return
+	}
 	for _, sent := range r.OIDC.Headers.SentDownstream() {
+		name := strings.ToLower(sent.Name)
 		switch {
-		case sent.Name == "":
+		case name == "":
 		case can.NoHeaders:
-			b.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: take it out", by)
-		case can.OneHeader && slices.ContainsFunc(up, func(o check.SentHeader) bool { return o.Is(&sent) }):
-			b.Complain(sent.Key, "%s asks at a listener (forward_auth), and it can't tell the header from the one of this name "+
-				"for the upstream: choose another name", by)
+			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: take it out", by)
+		case can.OneHeader && (proxy.IsForUpstream(name, up) || forwardauth.IsReserved(name)):
+			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it can't tell the header from one of this name for an "+
+				"upstream or for itself: choose another name", by)
 		}
+	}
+}
+
+// sentUpstream returns the names of the headers that any route sends to its upstream.
+func (f *File) sentUpstream() (names []string) {
+	add := func(all []check.SentHeader) {
+		for _, sent := range all {
+			if name, _, _ := strings.Cut(sent.Name, ":"); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	for _, r := range f.perIssuer() {
+		if r.HasOIDC {
+			add(r.OIDC.Headers.SentUpstream())
+		}
+		for n := range r.Rules {
+			add(r.Rules[n].Headers.Sent())
+		}
+	}
+	return names
+}
+
+// checkQuestionPath refuses a path of questions that is one of the gate's own paths: a client's request for that would be taken for a
+// question, whose answer has what the upstream gets.
+func (l *loader) checkQuestionPath(key string, s *forwardauth.Settings) {
+	refuse := func(path string) {
+		if path == s.Path || s.Proxy == "envoy" && check.PathCovers(s.Path, path) {
+			l.process.Complain(key+".path", "%s is the gate's own path %s, or in front of it: choose another, such as /_sallyport/ask",
+				check.Quote(s.Path), check.Quote(path))
+		}
+	}
+	for n := range l.file.Routes {
+		for _, e := range l.file.Routes[n].endpoints() {
+			refuse(e.Path)
+		}
+	}
+	if path := l.file.Keys.PublicPath; path != "" {
+		refuse(path)
 	}
 }

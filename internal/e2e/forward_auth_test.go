@@ -30,6 +30,7 @@ func TestForwardAuth(t *testing.T) {
 			a.takesTokens()
 			a.passesCookies(p.oneCookie)
 			a.overwritesForgeries()
+			a.hasNoOtherWayIn(p.kind)
 			a.passesBodies()
 			a.refusesForeignUpgrades()
 			a.answersNoQuestionOfClients()
@@ -145,6 +146,7 @@ var forgeries = []string{
 	"X-Forwarded-Host", "X_Forwarded_Host", "X-Forwarded-Prefix", "X-Forwarded-Rank", "Forwarded", "X-Original-Url", "X-Original-Uri",
 	"X-Original-Method", "X-Original-Client", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Rewrite-Url", "X-Real-Ip", "X-Client-Cert",
 	"X-Http-Method-Override", "X-Request-Id",
+	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-Forwarded-Port", "X-Forwarded-Server",
 }
 
 // overwritesForgeries checks that what a client forges is refused or doesn't arrive, with a token and on an open path, and that it doesn't
@@ -214,6 +216,49 @@ func (a *asked) sendsRaw(address, text string) {
 	a.t.Helper()
 	if _, err := exchangeRaw(address, text); err != nil {
 		a.t.Error(err)
+	}
+}
+
+// hasNoOtherWayIn checks requests whose answer by the gate a proxy could take for the permission, and requests that open a way past it.
+func (a *asked) hasNoOtherWayIn(kind string) {
+	a.t.Helper()
+	v := newVisitor(a.t, a.gate)
+	address, _ := url.Parse(a.origin)
+	before := a.up.count()
+	grpc := v.must(v.request(http.MethodPost, a.origin+"/admin/grpc", "x", "Content-Type", "application/grpc", "X-User", "admin"))
+	if grpc.header.Get("Grpc-Status") == "" {
+		a.t.Errorf("a gRPC request is answered %d without Grpc-Status", grpc.status)
+	}
+	for _, path := range []string{"/oauth2/%6Cogout", "/%6fauth2/logout", "/oauth2/logout/", "/OAUTH2/logout"} {
+		r := v.request(http.MethodGet, a.origin+"/", "", navigation...)
+		r.URL.Opaque = path
+		v.must(r)
+	}
+	for _, name := range []string{"h2c", "HTTP/2.0", "websocket, h2c"} {
+		status, err := exchangeRaw(address.Host, "GET /public/h2c HTTP/1.1\r\nHost: "+address.Host+
+			"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "+name+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+		if err != nil || status == http.StatusSwitchingProtocols {
+			a.t.Errorf("an upgrade to %s is answered %d, %v", name, status, err)
+		}
+	}
+	for _, sent := range a.up.all()[before:] {
+		if sent.uri != "/public/h2c" || sent.header.Get("Http2-Settings") != "" {
+			a.t.Errorf("%s %s arrived with %v", sent.method, sent.uri, sent.header)
+		}
+	}
+	if kind == "nginx" { // it chooses the server by the request line
+		status, err := exchangeRaw(address.Host, "GET http://other.example.com/public/other HTTP/1.1\r\nHost: "+address.Host+"\r\n\r\n")
+		if err != nil || status != http.StatusBadRequest || a.up.arrived("/public/other") {
+			a.t.Errorf("a request with two hosts is answered %d, %v", status, err)
+		}
+	}
+	token := keycloak.mustUserToken(a.t, "app", appSecret, "jane")
+	a.gate.registerSecrets(token)
+	got := v.call(a.origin+"/api/hop", "Authorization", "Bearer "+token, "Connection", "close, X-User, X-Request-Id")
+	if sent := a.up.mustArrival(a.t, "/api/hop").header; got.status != http.StatusOK || sent.Get("X-User") != "jane" {
+		a.t.Errorf("with Connection: X-User the upstream received X-User %q, Connection %q", sent.Get("X-User"), sent.Get("Connection"))
+	} else if strings.Contains(sent.Get("Connection"), "X-User") {
+		a.t.Errorf("the upstream received Connection: %q", sent.Get("Connection"))
 	}
 }
 

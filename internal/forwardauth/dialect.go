@@ -17,6 +17,9 @@ type Dialect struct {
 
 	answersAll bool // the proxy sends requests that may not pass once more, to be answered
 
+	own []string // headers that the proxy itself sets for the upstream, in place of the client's: the gate leaves them to it
+	ids bool     // the proxy sets X-Request-Id in place of the client's
+
 	WithoutPath bool // questions don't have the path of the client's request
 
 	// What the proxy can't pass on to the client when a request may pass.
@@ -27,15 +30,20 @@ type Dialect struct {
 
 // dialects has the dialects by the values of Settings.Proxy.
 var dialects = map[string]*Dialect{
-	"nginx":      {question: originalURL, permit: copied, answersAll: true, OneCookie: true, OneHeader: true},
-	"traefik":    {question: forwarded, permit: copied, OneCookie: true, NoHeaders: true, OneHeader: true},
+	"nginx": {question: originalURL, permit: copied, answersAll: true, OneCookie: true, OneHeader: true},
+	"traefik": {
+		question: forwarded, permit: copied, OneCookie: true, NoHeaders: true, OneHeader: true,
+		own: []string{"X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-Real-Ip"},
+	},
 	"caddy":      {question: forwarded, permit: copied, OneHeader: true},
 	"haproxy":    {question: forwarded, permit: prefixed},
-	"envoy":      {question: requestLine, permit: mutated, OneHeader: true},
-	"envoy_grpc": {}, // see envoy_grpc.go
+	"envoy":      {question: requestLine, permit: mutated, OneHeader: true, own: envoysOwn, ids: true},
+	"envoy_grpc": {own: envoysOwn, ids: true}, // see envoy_grpc.go
 
 	"oauth2_proxy": {OneCookie: true, OneHeader: true, WithoutPath: true}, // see oauth2_proxy.go
 }
+
+var envoysOwn = []string{"X-Forwarded-Client-Cert"}
 
 // Proxies returns the values of Settings.Proxy, in order.
 func Proxies() []string { return slices.Sorted(maps.Keys(dialects)) }
@@ -47,6 +55,6 @@ func DialectOf(proxy string) *Dialect { return dialects[proxy] }
 type answer struct {
 	*proxy.Permit
 	*Dialect
-	names  []string    // Gate.PermitNames
+	names  []string    // Gate.PermitNames, without those that the proxy sets
 	client http.Header // the headers of the client's request
 }

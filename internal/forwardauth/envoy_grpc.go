@@ -44,19 +44,19 @@ func (h *handler) check(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &question{
-		method: asked.method, scheme: asked.scheme, host: asked.host, uri: asked.path,
-		client: []string{asked.address}, header: asked.header,
+	q := &question{method: asked.method, host: asked.host, uri: asked.path, client: []string{asked.address}, header: asked.header}
+	if q.scheme, err = only(q.header, "X-Forwarded-Proto"); err != nil { // that of request.http is the client's own word over HTTP/2
+		return nil, err
 	}
-	client, dropped, err := q.request(r)
+	client, err := q.request(r)
 	if err != nil {
 		return nil, err
 	}
+	gate := h.Gate()
 	var allowed []byte
 	refused := &captured{header: http.Header{}}
-	h.Gate().Ask(refused, client, func(w http.ResponseWriter, p *proxy.Permit) error {
-		removeDropped(p, dropped)
-		allowed = encodeAllowed(p)
+	gate.Ask(refused, client, func(w http.ResponseWriter, p *proxy.Permit) error {
+		allowed = encodeAllowed(h.answer(gate, q, client, p))
 		w.WriteHeader(http.StatusOK) // for the log
 		return nil
 	})

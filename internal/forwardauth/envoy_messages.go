@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"sallyport/internal/proxy"
 )
 
 // The messages of envoy.service.auth.v3 are read and written field by field: the generated types would add 5 MB to the binary. The numbers
@@ -18,9 +16,9 @@ import (
 
 // A checkRequest is a CheckRequest, as far as the gate uses it.
 type checkRequest struct {
-	method, scheme, host, path string
-	address                    string // of the client
-	header                     http.Header
+	method, host, path string
+	address            string // of the client
+	header             http.Header
 }
 
 // decodeCheckRequest decodes a CheckRequest. It returns an error if the message isn't valid or has no request.
@@ -41,13 +39,17 @@ func decodeCheckRequest(b []byte) (*checkRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	for number, field := range map[protowire.Number]*string{2: &q.method, 4: &q.path, 5: &q.host, 6: &q.scheme} {
+	for number, field := range map[protowire.Number]*string{2: &q.method, 4: &q.path, 5: &q.host} {
 		if *field, err = text(http, number); err != nil {
 			return nil, err
 		}
 	}
 	return q, each(http, func(number protowire.Number, value []byte) error {
-		if number != 3 { // headers
+		switch number {
+		case 3: // headers
+		case 13: // header_map, in the place of headers
+			return errors.New("expected a question with headers: take encode_raw_headers out of Envoy's configuration")
+		default:
 			return nil
 		}
 		name, err := text(value, 1)
@@ -135,19 +137,19 @@ func text(b []byte, number protowire.Number) (string, error) {
 }
 
 // encodeAllowed encodes a CheckResponse with an OkHttpResponse.
-func encodeAllowed(p *proxy.Permit) []byte {
+func encodeAllowed(a *answer) []byte {
 	var ok []byte
-	for _, name := range slices.Sorted(maps.Keys(p.Set)) {
-		for n, line := range p.Set[name] {
+	for _, name := range slices.Sorted(maps.Keys(a.Set)) {
+		for n, line := range a.Set[name] {
 			ok = appendHeader(ok, 2, name, line, n > 0)
 		}
 	}
-	for _, name := range p.Remove {
+	for _, name := range a.absent() {
 		ok = protowire.AppendTag(ok, 5, protowire.BytesType)
 		ok = protowire.AppendString(ok, strings.ToLower(name))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Response)) {
-		for n, line := range p.Response[name] {
+	for _, name := range slices.Sorted(maps.Keys(a.Response)) {
+		for n, line := range a.Response[name] {
 			ok = appendHeader(ok, 6, name, line, n > 0 || name == "Set-Cookie")
 		}
 	}

@@ -48,7 +48,7 @@ func with(all []part, more ...part) []part { return append(append([]part{}, all.
 func TestCheckRequest(t *testing.T) {
 	got, err := decodeCheckRequest(checkRequestOf(sourceParts, requestParts))
 	want := &checkRequest{
-		method: "GET", path: "/api?x=1", host: "app.example.com", scheme: "https", address: "203.0.113.7",
+		method: "GET", path: "/api?x=1", host: "app.example.com", address: "203.0.113.7",
 		header: http.Header{"Authorization": {"Bearer x"}, "X-Empty": {""}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -65,6 +65,7 @@ func TestCheckRequest(t *testing.T) {
 		"two addresses":                 checkRequestOf(with(sourceParts, part{2, "127.0.0.1"}), requestParts),
 		"two attributes":                append(checkRequestOf(sourceParts, requestParts), checkRequestOf(sourceParts, requestParts)...),
 		"a named header without a name": checkRequestOf(sourceParts, with(requestParts, part{3, []part{{2, "x"}}})),
+		"raw headers":                   checkRequestOf(sourceParts, with(requestParts, part{13, []part{{1, []part{{1, "x"}}}}})),
 		"cut off":                       checkRequestOf(sourceParts, requestParts)[:40],
 		"no bytes":                      {0xff},
 	} {
@@ -76,9 +77,9 @@ func TestCheckRequest(t *testing.T) {
 
 // TestCheckResponse checks the messages that Envoy receives, by what a reader of them finds.
 func TestCheckResponse(t *testing.T) {
-	b := encodeAllowed(&proxy.Permit{
+	b := encodeAllowed(&answer{names: []string{"X-Role", "X-User"}, Permit: &proxy.Permit{
 		Set: http.Header{"X-User": {"john"}}, Remove: []string{"X_user"}, Response: http.Header{"Set-Cookie": {"a=b", "c=d"}},
-	})
+	}})
 	ok, err := message(b, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestCheckResponse(t *testing.T) {
 		texts[number] = append(texts[number], string(value))
 		return nil
 	})
-	removed := reflect.DeepEqual(texts[5], []string{"x_user"})
+	removed := reflect.DeepEqual(texts[5], []string{"x-role", "x_user"})
 	if len(texts[2]) != 1 || !strings.Contains(texts[2][0], "x-user") || len(texts[6]) != 2 || !removed {
 		t.Errorf("the response is %q", texts)
 	}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"sallyport/internal/proxy"
 )
@@ -52,21 +53,41 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ask decides the request of a question.
 func (h *handler) ask(w http.ResponseWriter, r *http.Request, q *question) {
-	client, dropped, err := q.request(r)
+	client, err := q.request(r)
 	if err != nil {
 		h.refuse(w, r, err.Error())
 		return
 	}
+	h.dropID(client)
 	gate := h.Gate()
-	permit := func(w http.ResponseWriter, p *proxy.Permit) error {
-		removeDropped(p, dropped)
-		return h.permit(w, &answer{Permit: p, Dialect: h.Dialect, names: gate.PermitNames(), client: client.Header})
-	}
+	permit := func(w http.ResponseWriter, p *proxy.Permit) error { return h.permit(w, h.answer(gate, q, client, p)) }
 	switch {
 	case !h.answersAll:
 		gate.Ask(w, client, permit)
-	case !gate.Judge(w, client, permit):
+	case !gate.Judge(w, client, true, permit):
+		w.Header().Set("X-Accel-Expires", "0")
 		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// answer returns the answer to a question. What it removes are the headers of the question that the upstream must not get, also those that
+// the client's request for the gate doesn't have.
+func (h *handler) answer(gate *proxy.Gate, q *question, client *http.Request, p *proxy.Permit) *answer {
+	a := &answer{Permit: p, Dialect: h.Dialect, client: client.Header, names: without(gate.PermitNames(), h.own)}
+	for name := range q.header {
+		if isForwarding(name) && name != "X-Forwarded-For" && p.Set[name] == nil {
+			p.Remove = append(p.Remove, name)
+		}
+	}
+	p.Remove = without(p.Remove, h.own)
+	slices.Sort(p.Remove)
+	return a
+}
+
+// dropID removes X-Request-Id from a client's request, unless the proxy has set it.
+func (h *handler) dropID(client *http.Request) {
+	if !h.ids {
+		delete(client.Header, "X-Request-Id")
 	}
 }
 

@@ -69,18 +69,24 @@ func (h *handler) client(r *http.Request, method, uri, origin string) *http.Requ
 	if address := r.Header["X-Real-Ip"]; len(address) == 1 {
 		q.client = address
 	}
-	c, _, err := q.request(r)
+	c, err := q.request(r)
 	if err != nil { // the target isn't a path
 		q.uri = "/"
-		c, _, _ = q.request(r)
+		c, _ = q.request(r)
 	}
+	h.dropID(c)
 	return c
 }
 
 // judge answers 202 with the headers X-Auth-Request-*, or 401. A client can ask this itself. So the answer doesn't have the other headers
 // for the upstream, such as the access token.
 func (h *handler) judge(w http.ResponseWriter, r *http.Request, origin string) {
-	for name := range r.URL.Query() {
+	asked, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		h.refuse(w, r, err.Error())
+		return
+	}
+	for name := range asked {
 		if strings.HasPrefix(name, "allowed_") {
 			h.refuse(w, r, fmt.Sprintf("the question requires %s, which the gate doesn't read: "+
 				"write groups_required, roles_required or domains in the route's oidc block", name))
@@ -94,10 +100,11 @@ func (h *handler) judge(w http.ResponseWriter, r *http.Request, origin string) {
 			}
 		}
 		(&answer{Permit: p, Dialect: h.Dialect}).respond(w.Header())
+		w.Header().Set("X-Accel-Expires", "0")
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	if !h.Gate().Judge(w, h.client(r, http.MethodGet, "/", origin), permit) {
+	if !h.Gate().Judge(w, h.client(r, http.MethodGet, "/", origin), false, permit) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}
 }

@@ -22,6 +22,8 @@ func copied(w http.ResponseWriter, a *answer) error {
 		}
 	}
 	h := w.Header()
+	h.Set(passesHeader, "1")
+	h.Set("X-Accel-Expires", "0") // nginx keeps no answer, whatever its proxy_cache_valid says
 	for _, name := range a.names {
 		switch lines := a.Set[name]; {
 		case lines != nil:
@@ -67,6 +69,30 @@ const (
 	removeHeader   = "X-Sallyport-Remove"
 )
 
+// IsReserved reports whether a header in an answer is one for the proxy itself. name is in lower case.
+func IsReserved(name string) bool {
+	return strings.HasPrefix(name, "x-sallyport-") || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-accel-")
+}
+
+// passesHeader marks the answer to a question about a request that may pass. HAProxy and Caddy look for it.
+const passesHeader = "X-Sallyport-Passes"
+
+// absent returns the names of a that the request for the upstream must not have: those that aren't set, and don't pass as the client sent
+// them.
+func (a *answer) absent() (all []string) {
+	for _, name := range a.names {
+		if a.Set[name] == nil && (a.client[name] == nil || slices.Contains(a.Remove, name)) {
+			all = append(all, name)
+		}
+	}
+	for _, name := range a.Remove {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // prefixed answers deploy/haproxy/sallyport.lua: a prefix says whether a header is for the request or for the response.
 func prefixed(w http.ResponseWriter, a *answer) error {
 	h := w.Header()
@@ -76,9 +102,8 @@ func prefixed(w http.ResponseWriter, a *answer) error {
 	for name, lines := range a.Response {
 		h[responsePrefix+name] = lines
 	}
-	if len(a.Remove) > 0 {
-		h[removeHeader] = []string{strings.Join(a.Remove, ",")}
-	}
+	h.Set(removeHeader, strings.Join(a.absent(), ","))
+	h.Set(passesHeader, "1")
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -90,9 +115,7 @@ func mutated(w http.ResponseWriter, a *answer) error {
 		h[name] = lines
 	}
 	a.respond(h)
-	if len(a.Remove) > 0 {
-		h["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.Join(a.Remove, ",")}
-	}
+	h.Set("X-Envoy-Auth-Headers-To-Remove", strings.Join(a.absent(), ","))
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

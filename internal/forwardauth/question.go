@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"sallyport/internal/proxy"
 )
 
 // A question is a client's request as a proxy describes it.
@@ -84,10 +82,10 @@ func only(h http.Header, name string) (string, error) {
 }
 
 // request returns the client's request for the gate, which trusts r's peer: it has the headers of the question, and X-Forwarded-* of the
-// question alone. dropped are the headers that the question has and the request doesn't.
-func (q *question) request(r *http.Request) (c *http.Request, dropped []string, err error) {
+// question alone.
+func (q *question) request(r *http.Request) (c *http.Request, err error) {
 	if !strings.HasPrefix(q.uri, "/") {
-		return nil, nil, fmt.Errorf("expected a request target that begins with /, got %q", q.uri)
+		return nil, fmt.Errorf("expected a request target that begins with /, got %q", q.uri)
 	}
 	u, err := url.ParseRequestURI(q.uri)
 	if err != nil {
@@ -101,19 +99,14 @@ func (q *question) request(r *http.Request) (c *http.Request, dropped []string, 
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Body: http.NoBody, Header: http.Header{},
 	}
 	for name, lines := range q.header {
-		if ofConnection[name] {
-			continue
+		if !ofConnection[name] && !isForwarding(name) {
+			c.Header[name] = lines
 		}
-		if isForwarding(name) {
-			dropped = append(dropped, name)
-			continue
-		}
-		c.Header[name] = lines
 	}
 	c.Header["X-Forwarded-Proto"], c.Header["X-Forwarded-Host"] = []string{q.scheme}, []string{q.host}
 	c.Header["X-Forwarded-For"] = q.client
 	setUpgrade(c.Header)
-	return c.WithContext(r.Context()), dropped, nil
+	return c.WithContext(r.Context()), nil
 }
 
 // ofConnection are headers of the proxy's connection to the gate, or of the body that it doesn't send.
@@ -131,14 +124,5 @@ func isForwarding(name string) bool {
 func setUpgrade(h http.Header) {
 	if len(h["Sec-Websocket-Key"])+len(h["Sec-Websocket-Version"]) > 0 {
 		h["Upgrade"] = []string{"websocket"}
-	}
-}
-
-// removeDropped adds the dropped headers to those that the upstream must not get.
-func removeDropped(p *proxy.Permit, dropped []string) {
-	for _, name := range dropped {
-		if p.Set[name] == nil && !proxy.IsProxys(name) {
-			p.Remove = append(p.Remove, name)
-		}
 	}
 }

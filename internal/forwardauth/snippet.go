@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -17,6 +18,7 @@ var snippetFiles embed.FS
 
 var snippets = template.Must(template.New("").Funcs(template.FuncMap{
 	"lower": strings.ToLower, "join": strings.Join, "variable": variable, "hasPrefix": strings.HasPrefix,
+	"wildcard": isWildcard, "suffix": suffix, "hostRule": hostRule,
 }).ParseFS(snippetFiles, "snippets/*"))
 
 // A Snippet is a part of a proxy's configuration with which it asks the gate.
@@ -30,6 +32,7 @@ type Snippet struct {
 	Names     []string
 	Responses []string
 	Sites     []site
+	OwnPaths  []string // of all sites
 	Cookies   []string
 }
 
@@ -51,7 +54,7 @@ func NewSnippet(s Settings, address string, overTLS bool, gate *proxy.Gate) (*Sn
 	}
 	n := &Snippet{
 		Proxy: s.Proxy, Path: s.Path, Gate: net.JoinHostPort(host, port), Host: host, Port: port, Scheme: "http",
-		Names: gate.PermitNames(), Responses: gate.ResponseNames(), Cookies: gate.CookieNames(),
+		Names: without(gate.PermitNames(), dialects[s.Proxy].own), Responses: gate.ResponseNames(), Cookies: gate.CookieNames(),
 	}
 	if overTLS {
 		n.Scheme = "https"
@@ -62,6 +65,9 @@ func NewSnippet(s Settings, address string, overTLS bool, gate *proxy.Gate) (*Sn
 			i, n.Sites = len(n.Sites), append(n.Sites, site{Route: own.Route, Hosts: own.Hosts})
 		}
 		n.Sites[i].Paths = append(n.Sites[i].Paths, own.Path)
+		if !slices.Contains(n.OwnPaths, own.Path) {
+			n.OwnPaths = append(n.OwnPaths, own.Path)
+		}
 	}
 	return n, nil
 }
@@ -74,5 +80,22 @@ func (s *Snippet) Write(w io.Writer) error {
 	return nil
 }
 
+func isWildcard(host string) bool { return strings.HasPrefix(host, "*.") }
+
+// suffix returns the end of the hosts of a wildcard: .example.com for *.example.com.
+func suffix(wildcard string) string { return strings.TrimPrefix(wildcard, "*") }
+
+// hostRule returns Traefik's rule for a host of a route.
+func hostRule(host string) string {
+	if isWildcard(host) {
+		return "HostRegexp(`^.+" + regexp.QuoteMeta(suffix(host)) + "$`)"
+	}
+	return "Host(`" + host + "`)"
+}
+
 // variable returns a header's name as a part of a variable's name.
 func variable(name string) string { return strings.ReplaceAll(strings.ToLower(name), "-", "_") }
+
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(some, name) })
+}

@@ -18,11 +18,16 @@ type recorder struct {
 	body         *clientBody // nil: the request has no body
 	stream       *stream     // nil: the login isn't watched
 	fromUpstream bool
+	asked        bool // by a proxy, which takes 2xx for the permission to forward the request
+	permitted    bool // the permission is being written
 	status       int
 	bytes        int64
 }
 
 func (r *recorder) WriteHeader(status int) {
+	if r.asked && !r.permitted && status < http.StatusMultipleChoices {
+		status = http.StatusForbidden // a page of the gate, or the refusal of a gRPC request, which has the status 200
+	}
 	if r.status < 200 { // a final status follows 1xx
 		r.status = status
 		if status >= 200 && r.body.mustClose() {

@@ -9,38 +9,44 @@ import (
 )
 
 // Ask decides a request that another proxy forwards if it may pass (forward-auth). r is the client's request as that proxy described it. If
-// it may pass, permit writes the answer for the proxy; its error refuses the request. Otherwise the answer is what the client receives.
+// it may pass, permit writes the answer for the proxy; its error refuses the request. Otherwise the answer is what the client receives. Its
+// status is never 2xx, which the proxy would take for the permission.
 func (g *Gate) Ask(w http.ResponseWriter, r *http.Request, permit func(http.ResponseWriter, *Permit) error) {
-	g.serve(w, g.withoutCertificates(r), nil, func(rec *recorder, d *Decision, err *error) {
-		p, failed := d.permit(g.asked.certificateNames)
-		if failed == nil {
-			failed = permit(rec, p)
-		}
-		if *err = failed; failed != nil {
-			g.refuse(rec, d, failed)
-		}
-	})
+	rec := &recorder{ResponseWriter: w, asked: true}
+	g.serve(rec, g.withoutCertificates(r), nil, func(rec *recorder, d *Decision, err *error) { *err = g.permit(rec, d, permit) })
 }
 
-// Judge is Ask for a proxy that sends each request that may not pass once more, to Answer. It reports whether the request may pass; if not,
-// nothing is written, logged or counted, because Answer does so.
-func (g *Gate) Judge(w http.ResponseWriter, r *http.Request, permit func(http.ResponseWriter, *Permit) error) bool {
-	rec := &recorder{ResponseWriter: w}
-	d, err := g.decide(g.withoutCertificates(r))
-	if err != nil || d.Answer != nil {
-		g.log.Debug("a question is answered with no, and the request will follow", "request_id", d.ID, "error", err)
-		d.endSpan(rec, nil)
-		return false
-	}
-	defer g.finish(rec, d, &err)
-	var p *Permit
-	if p, err = d.permit(g.asked.certificateNames); err == nil {
+// permit lets permit write the answer for a request that may pass, or refuses the request.
+func (g *Gate) permit(rec *recorder, d *Decision, permit func(http.ResponseWriter, *Permit) error) error {
+	p, err := d.permit(g.asked.certificateNames)
+	if err == nil {
+		rec.permitted = true
 		err = permit(rec, p)
 	}
 	if err != nil {
+		rec.permitted = false
 		g.refuse(rec, d, err)
 	}
-	return true
+	return err
+}
+
+// Judge is Ask for a proxy that learns nothing of a request that may not pass but that. It reports whether the request may pass; if not,
+// nothing is written. If the proxy sends such requests once more, to Answer, they are logged and counted there, otherwise here.
+func (g *Gate) Judge(w http.ResponseWriter, r *http.Request, again bool, permit func(http.ResponseWriter, *Permit) error) bool {
+	rec := &recorder{ResponseWriter: w, asked: true}
+	d, err := g.decide(g.withoutCertificates(r))
+	passes := err == nil && d.Answer == nil
+	switch {
+	case passes:
+		defer g.finish(rec, d, &err)
+		err = g.permit(rec, d, permit)
+	case again:
+		d.span.End()
+	default:
+		rec.status = http.StatusUnauthorized
+		g.finish(rec, d, &err)
+	}
+	return passes
 }
 
 // Answer answers a request that a proxy sends to be answered: one for the gate's own paths or, with all, any that may not pass. Others are
@@ -52,7 +58,7 @@ func (g *Gate) Answer(w http.ResponseWriter, r *http.Request, all bool) {
 		}
 		return nil
 	}
-	g.serve(w, g.withoutCertificates(r), check, func(rec *recorder, d *Decision, err *error) {
+	g.serve(&recorder{ResponseWriter: w}, g.withoutCertificates(r), check, func(rec *recorder, d *Decision, err *error) {
 		*err = errNotAsked(d)
 		g.refuse(rec, d, *err)
 	})

@@ -124,14 +124,22 @@ func (g *Gate) rewrite(p *httputil.ProxyRequest) {
 // removeHTTPUpgrade removes an Upgrade to another version of HTTP or to TLS (RFC 9110 §7.8). If the upstream switched to it, the client
 // could send further requests on that connection past the gate.
 func removeHTTPUpgrade(h http.Header) {
-	for protocol := range strings.SplitSeq(strings.ToLower(h.Get("Upgrade")), ",") {
-		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
-		if slices.Contains([]string{"h2c", "h2", "h3", "http", "https", "tls"}, name) {
-			delete(h, "Upgrade")
-			delete(h, "Connection")
-		}
+	if upgradesHTTP(h) {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
 	}
 	delete(h, "Http2-Settings") // RFC 7540 §3.2.1
+}
+
+// upgradesHTTP reports whether a header asks for an upgrade to another version of HTTP or to TLS.
+func upgradesHTTP(h http.Header) bool {
+	for protocol := range strings.SplitSeq(strings.ToLower(strings.Join(h["Upgrade"], ",")), ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		if slices.Contains([]string{"h2c", "h2", "h3", "http", "https", "tls"}, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // namesIn returns the names of the parameters that are in one place of the request.

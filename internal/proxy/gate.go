@@ -181,13 +181,14 @@ type Decision struct {
 	idHeader      [1]string     // the value of X-Request-Id, here to save an allocation
 }
 
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.serve(w, r, nil, g.stream) }
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.serve(&recorder{ResponseWriter: w}, r, nil, g.stream)
+}
 
 // serve decides a request, and writes the answer unless the request may pass. Then pass answers it, and sets the error for the log. With
 // check, the answer is written only if check returns nil; otherwise its error refuses the request.
-func (g *Gate) serve(w http.ResponseWriter, r *http.Request, check func(*Decision) error, pass func(*recorder, *Decision, *error)) {
-	rec := &recorder{ResponseWriter: w}
-	rec.body, r = wrapBody(w, r, g.timeouts.Body)
+func (g *Gate) serve(rec *recorder, r *http.Request, check func(*Decision) error, pass func(*recorder, *Decision, *error)) {
+	rec.body, r = wrapBody(rec.ResponseWriter, r, g.timeouts.Body)
 	defer rec.body.finish()
 	d, err := g.decide(r)
 	defer g.finish(rec, d, &err)

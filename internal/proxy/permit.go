@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -21,17 +22,11 @@ type Permit struct {
 	Response http.Header
 }
 
-// proxysOwn are names that the proxy itself sets for the upstream. The gate leaves them to it.
-var proxysOwn = []string{
-	"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert",
-	"X-Forwarded-Tls-Client-Cert-Info",
-}
-
-// forwardedNames are the X-Forwarded-* headers, besides those of proxysOwn, that upstreams are known to believe.
+// forwardedNames are the X-Forwarded-* headers that upstreams are known to believe.
 var forwardedNames = []string{
-	"X-Forwarded-Access-Token", "X-Forwarded-By", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Host", "X-Forwarded-Method",
-	"X-Forwarded-Path", "X-Forwarded-Preferred-Username", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol",
-	"X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Url", "X-Forwarded-User",
+	"X-Forwarded-Access-Token", "X-Forwarded-By", "X-Forwarded-Client-Cert", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Host", "X-Forwarded-Method",
+	"X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Preferred-Username", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol",
+	"X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-Forwarded-Uri", "X-Forwarded-Url", "X-Forwarded-User",
 }
 
 // permit returns what a proxy must change in a request that may pass. It returns an error if the request can only be forwarded by the gate
@@ -51,10 +46,14 @@ func (d *Decision) permit(certificates []string) (*Permit, error) {
 		return nil, onlyForwarded("the access token needs a proof for each request (upstream_dpop)")
 	}
 	in := d.Request.Header
+	if upgradesHTTP(in) || in["Http2-Settings"] != nil {
+		return nil, auth.Forbidden("upgrade_http", errors.New("an upgrade to another version of HTTP or to TLS: "+
+			"further requests on that connection would pass the proxy without a question"))
+	}
 	h := d.upstreamHeader(in)
 	p := &Permit{Set: h.set, Response: http.Header{}}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
-		if h.removes(name) && !slices.Contains(proxysOwn, name) && h.set[name] == nil {
+		if h.removes(name) && h.set[name] == nil {
 			p.Remove = append(p.Remove, name)
 		}
 	}
@@ -136,9 +135,7 @@ func newPermitNames(routes []*Route) []string {
 		}
 	}
 	delete(all, "")
-	for _, name := range proxysOwn {
-		delete(all, name)
-	}
+	delete(all, "X-Forwarded-For")
 	return slices.Sorted(maps.Keys(all))
 }
 
@@ -183,8 +180,18 @@ func (g *Gate) withoutCertificates(r *http.Request) *http.Request {
 	return r
 }
 
-// IsProxys reports whether a header is one that the proxy in front of the gate sets for the upstream, and the gate leaves to it.
-func IsProxys(name string) bool { return slices.Contains(proxysOwn, name) }
+// IsForUpstream reports whether a header is one that clients must not send because upstreams may believe it, by its name alone or as a
+// setting's. In a spelling that differs only by punctuation or case it is the same.
+func IsForUpstream(name string, routes []string) bool {
+	folded := auth.FoldHeader(name)
+	is := func(other string) bool { return auth.FoldHeader(other) == folded }
+	for _, list := range [][]string{removedNames, methodOverrides, ownNames, consumerNames, forwardedNames, routes} {
+		if slices.ContainsFunc(list, is) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(removedPrefixes, func(p string) bool { return strings.HasPrefix(folded, auth.FoldHeader(p)) })
+}
 
 // An OwnPath is a path that the gate answers itself, on the hosts of a route. Without hosts it is on every host.
 type OwnPath struct {
