@@ -32,7 +32,9 @@ type Certifier struct {
 	wake chan struct{}
 	once sync.Once
 
-	storeErr string // of the last request to the store, for the log; only the goroutine that orders uses it
+	// Only the goroutine that orders uses these, for the log.
+	storeErr    string // of the last request to the store
+	storeLogged time.Time
 
 	mu    sync.RWMutex // guards hosts
 	hosts map[string]held

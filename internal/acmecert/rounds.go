@@ -55,6 +55,7 @@ func (c *Certifier) round(ctx context.Context) {
 	})
 }
 
+// kept returns the hosts, sorted.
 func (c *Certifier) kept() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -171,6 +172,7 @@ func (c *Certifier) save(ctx context.Context, host string, h held) {
 	c.storeWorks(err)
 }
 
+// fail records and logs that an order failed.
 func (c *Certifier) fail(ctx context.Context, host string, h held, err error, ordered bool) {
 	h.failure = h.failure.failed(err, ordered, c.now())
 	c.storeFailure(ctx, host, &h.failure)
@@ -184,7 +186,7 @@ func (c *Certifier) fail(ctx context.Context, host string, h held, err error, or
 		"next_order", h.failure.Next.UTC())
 }
 
-// storeWorks logs that the store fails, once for each error, and that it works again.
+// storeWorks logs that the store fails, again after a minute if the error is another one, and that it works again.
 func (c *Certifier) storeWorks(err error) {
 	if c.ctx.Err() != nil {
 		return
@@ -194,7 +196,8 @@ func (c *Certifier) storeWorks(err error) {
 		text = err.Error()
 	}
 	switch {
-	case text != "" && text != c.storeErr:
+	case text != "" && text != c.storeErr && (c.storeErr == "" || c.now().Sub(c.storeLogged) > time.Minute):
+		c.storeLogged = c.now()
 		c.log.Error("the store of certificates can't be used: nothing is ordered until it can", "storage", c.settings.Storage, "error", err)
 	case text == "" && c.storeErr != "":
 		c.log.Info("the store of certificates can be used again", "storage", c.settings.Storage)
