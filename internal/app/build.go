@@ -112,7 +112,7 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	for _, i := range c.Parts() {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
 		if b.authServer != nil {
-			policy.TakesTokensOf(b.authServer.Name(c.Route.Paths[0]))
+			policy.TakesTokensOf(b.authServer.Audiences(c.Route.Paths[0]))
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		r.Responses.Add(i.OIDC.Responses)

@@ -81,6 +81,7 @@ type authorization struct {
 	asked     bool   // the request had a redirect_uri
 	state     string
 	scope     string
+	resource  string // for the audience of the tokens (RFC 8707); empty: the request named none
 	challenge string // S256; empty without PKCE
 }
 
@@ -103,7 +104,7 @@ func (s *routeServer) newAuthorization(p params) (*authorization, error) {
 }
 
 // complete reads the other parameters of an authorization request. Its errors are sent to the redirect URI.
-func (s *routeServer) complete(a *authorization, p params) (err error) {
+func (s *routeServer) complete(r *auth.Request, a *authorization, p params) (err error) {
 	if len(p["state"]) > maxState || !isVisible(p["state"]) {
 		return refuse("invalid_request", "The state isn't up to 2048 printable ASCII characters.")
 	}
@@ -117,6 +118,9 @@ func (s *routeServer) complete(a *authorization, p params) (err error) {
 		return refuse("invalid_request", "Only the response_mode query is known here.")
 	}
 	if a.scope, err = s.scope(a.client, p); err != nil {
+		return err
+	}
+	if a.resource, err = s.resource(r, p); err != nil {
 		return err
 	}
 	a.challenge, err = s.challenge(a.client, p)
@@ -148,7 +152,7 @@ func (s *routeServer) issueCode(r *auth.Request, a *authorization, user string, 
 	now := s.now()
 	rec := s.newAccess(a.client, s.issuer(r), authorizationCode)
 	rec.Expires = now.Add(codeLife).Unix()
-	rec.Subject, rec.UserID, rec.Scope, rec.Family = user, user, a.scope, newFamily()
+	rec.Subject, rec.UserID, rec.Scope, rec.Resource, rec.Family = user, user, a.scope, a.resource, newFamily()
 	rec.RedirectURI, rec.RedirectAsked, rec.Challenge = a.redirect, a.asked, a.challenge
 	rec.User = withoutTokens(identity)
 	h := s.mint.make(codeHandle, rec.Family)

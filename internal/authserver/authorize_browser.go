@@ -32,7 +32,7 @@ func (s *routeServer) authorizeBrowser(r *auth.Request, user visitor) (*auth.Res
 
 // codeOrConsent returns the redirect with a code if the user has given consent, and the consent page otherwise.
 func (s *routeServer) codeOrConsent(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
-	if err := s.complete(a, p); err != nil {
+	if err := s.complete(r, a, p); err != nil {
 		return nil, err
 	}
 	silent, always, err := prompts(p)
@@ -95,7 +95,7 @@ func pageError(err error) error {
 // restartURI returns the URL that repeats an authorization request.
 func (s *routeServer) restartURI(r *auth.Request, a *authorization) string {
 	v := url.Values{"response_type": {"code"}, "client_id": {a.client.ClientID}}
-	for name, value := range map[string]string{"state": a.state, "scope": a.scope, "code_challenge": a.challenge} {
+	for name, value := range map[string]string{"state": a.state, "scope": a.scope, "resource": a.resource, "code_challenge": a.challenge} {
 		if value != "" {
 			v.Set(name, value)
 		}

@@ -23,7 +23,7 @@ func (s *routeServer) authorizeProvisioned(r *auth.Request, p params) (*auth.Res
 	if err != nil {
 		return nil, err
 	}
-	if err = s.complete(a, p); err == nil {
+	if err = s.complete(r, a, p); err == nil {
 		var target string
 		if target, err = s.issueCode(r, a, user, nil); err == nil {
 			return answerRedirect(http.StatusOK, target), nil

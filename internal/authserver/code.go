@@ -40,7 +40,11 @@ func (s *routeServer) code(r *auth.Request, v auth.Visitor, c *client, p params)
 	if err := s.checkExchange(r, v, was, errGrant); err != nil {
 		return nil, err
 	}
-	next, refresh := s.newIssuance(c, was, was.Scope)
+	resource, err := s.exchanged(r, was, p)
+	if err != nil {
+		return nil, err
+	}
+	next, refresh := s.newIssuance(c, was, was.Scope, resource)
 	err = s.store.redeem(r.Context(), h, was, next)
 	switch {
 	case errors.Is(err, errChanged):

@@ -21,6 +21,7 @@ type consentRequest struct {
 	Asked      bool   `json:"ra,omitempty"`
 	State      string `json:"st,omitempty"`
 	Scope      string `json:"s,omitempty"`
+	Resource   string `json:"rs,omitempty"`
 	Challenge  string `json:"cc,omitempty"`
 	Time       int64  `json:"t"` // Unix seconds
 }
@@ -36,7 +37,7 @@ const (
 func (s *routeServer) consentPage(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
 	sealed, err := s.keyring.SealJSON(consentUse, consentUse, "", consentRequest{
 		UserIssuer: user.Issuer, User: user.Subject, Client: a.client.ClientID, Redirect: a.redirect, Asked: a.asked,
-		State: a.state, Scope: a.scope, Challenge: a.challenge, Time: s.now().Unix(),
+		State: a.state, Scope: a.scope, Resource: a.resource, Challenge: a.challenge, Time: s.now().Unix(),
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func (s *routeServer) authorizeConsent(r *auth.Request, user visitor, p params) 
 	if err != nil {
 		return nil, pageError(err)
 	}
-	a.asked, a.state, a.challenge = q.Asked, q.State, q.Challenge
+	a.asked, a.state, a.resource, a.challenge = q.Asked, q.State, q.Resource, q.Challenge
 	a.scope = stillAllowed(q.Scope, a.client.Scopes)
 	res, err := s.decided(r, a, user, q, p[refuseField] != "")
 	if target := s.errorResponse(r, a, err); target != "" {

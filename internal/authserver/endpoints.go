@@ -81,10 +81,11 @@ func (s *routeServer) endpoint(name, path string, serve serveFunc, methods ...st
 // issuer returns the iss value on this route (RFC 8414 §2).
 func (s *routeServer) issuer(r *auth.Request) string { return s.nameAt(r, s.base) }
 
-// Name returns a function that returns the iss value on a route whose first path is base.
-func (a *Server) Name(base string) func(*auth.Request) string {
+// Audiences returns a function that returns the audiences of tokens for a route whose first path is base: the iss value there, and the
+// route as a resource.
+func (a *Server) Audiences(base string) func(*auth.Request) []string {
 	base = strings.TrimSuffix(base, "/")
-	return func(r *auth.Request) string { return a.nameAt(r, base) }
+	return func(r *auth.Request) []string { return []string{a.nameAt(r, base), r.Origin + base} }
 }
 
 func (a *Server) nameAt(r *auth.Request, base string) string {

@@ -11,7 +11,7 @@ import (
 	"sallyport/internal/auth"
 )
 
-// params are the parameters of a request. Each value is not empty, and no parameter was repeated.
+// params are the parameters of a request. Each value is not empty, and no parameter but resource was repeated.
 type params map[string]string
 
 // maxForm is the maximum size of a form, in bytes.
@@ -39,7 +39,8 @@ func readForm(r *auth.Request) (params, error) {
 	return parseParams(string(body))
 }
 
-// parseParams parses an encoded query or form. It refuses a repeated parameter, and omits an empty one (RFC 6749 §3.1, §3.2).
+// parseParams parses an encoded query or form. It refuses a repeated parameter, and omits an empty one (RFC 6749 §3.1, §3.2). Several values
+// of resource are joined by spaces.
 func parseParams(encoded string) (params, error) {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
@@ -47,13 +48,17 @@ func parseParams(encoded string) (params, error) {
 	}
 	p := params{}
 	for name, list := range values {
+		value := list[0]
+		if name == "resource" { // the only one that may be repeated (RFC 8707 §2); no URL has a space
+			value = strings.Join(list, " ")
+		}
 		switch {
-		case len(list) > 1:
+		case len(list) > 1 && name != "resource":
 			return nil, errTwice
-		case !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0):
+		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
 			return nil, refuse("invalid_request", "A parameter isn't UTF-8 text.")
-		case list[0] != "":
-			p[name] = list[0]
+		case value != "":
+			p[name] = value
 		}
 	}
 	return p, nil

@@ -20,8 +20,9 @@ type record struct {
 	UserID   string   `json:"uid,omitempty"` // authenticated_userid; empty if the client acts for itself
 	Scope    string   `json:"scope,omitempty"`
 	Audience []string `json:"aud"`
-	Issued   int64    `json:"iat"` // Unix seconds
-	Expires  int64    `json:"exp"` // Unix seconds; of a family: of its refresh token
+	Resource string   `json:"res,omitempty"` // of a code and a family: for the audience of their tokens (RFC 8707); empty: none was named
+	Issued   int64    `json:"iat"`           // Unix seconds
+	Expires  int64    `json:"exp"`           // Unix seconds; of a family: of its refresh token
 	Family   string   `json:"f,omitempty"`
 
 	RedirectURI   string `json:"ru,omitempty"` // of a code: where it was sent
@@ -44,6 +45,13 @@ func (r *record) expiry() time.Time { return time.Unix(r.Expires, 0) }
 
 // lifetime returns the time between issue and expiry.
 func (r *record) lifetime() time.Duration { return time.Duration(r.Expires-r.Issued) * time.Second }
+
+// aim makes the resource the audience of an access token, if the client named one.
+func (r *record) aim() {
+	if r.Resource != "" {
+		r.Audience = []string{r.Resource}
+	}
+}
 
 // seal returns the bytes of a record, which are stored under name. The salt is the handle or the family's ID. The store doesn't
 // have it, so the secret alone doesn't open a record.

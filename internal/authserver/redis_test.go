@@ -213,7 +213,7 @@ func TestAScriptKnowsItsOwnWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, _ := g.newIssuance(c, was, "read")
+	next, _ := g.newIssuance(c, was, "read", "")
 	keys := []string{s.name(h), s.familyName(was.Family), s.name(next.token), s.membersName(was.Family)}
 	arguments := []any{was.raw, "family", "60000", "token", "60000", "0", "60000000", maxMembers}
 	for range 2 {

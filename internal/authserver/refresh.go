@@ -36,7 +36,11 @@ func (s *routeServer) refresh(r *auth.Request, v auth.Visitor, c *client, p para
 		if err != nil {
 			return nil, err
 		}
-		next, fresh := s.newIssuance(c, was, scope)
+		resource, err := s.exchanged(r, was, p)
+		if err != nil {
+			return nil, err
+		}
+		next, fresh := s.newIssuance(c, was, scope, resource)
 		err = s.store.rotate(r.Context(), was, next)
 		if err == nil {
 			return answerOf(next, fresh), nil

@@ -66,6 +66,10 @@ func (s *routeServer) clientCredentials(r *auth.Request, _ auth.Visitor, c *clie
 	}
 	rec := s.newAccess(c, s.issuer(r), clientCredentials)
 	rec.Scope = scope
+	if rec.Resource, err = s.resource(r, p); err != nil {
+		return nil, err
+	}
+	rec.aim()
 	if p["authenticated_userid"] != "" {
 		if rec.UserID, err = s.provisionedUser(r, p); err != nil {
 			return nil, err
@@ -107,14 +111,16 @@ func (a *Server) endFamily(ctx context.Context, family string) error {
 // newIssuance returns the issuance for which a family's code or refresh token is exchanged, and the handle of the new refresh token. The
 // handle is nil if the client gets no refresh token, or reuse_refresh_token lets it use the same one again. A public client always gets
 // a new one, because a stolen one could be used without authentication (RFC 9700 §2.2.2).
-func (a *Server) newIssuance(c *client, was *record, scope string) (next issuance, refresh *handle) {
+func (a *Server) newIssuance(c *client, was *record, scope, resource string) (next issuance, refresh *handle) {
 	now := a.now()
 	access := a.newAccess(c, was.Issuer, authorizationCode)
 	access.Subject, access.UserID, access.Scope, access.Family, access.User = was.Subject, was.UserID, scope, was.Family, was.User
+	access.Resource = resource
+	access.aim()
 	family := &record{
 		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer,
 		ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID, User: was.User,
-		Scope: was.Scope, Issued: was.Issued, Expires: access.Expires, Family: was.Family,
+		Scope: was.Scope, Resource: was.Resource, Issued: was.Issued, Expires: access.Expires, Family: was.Family,
 	}
 	switch {
 	case !c.may(refreshToken):

@@ -18,7 +18,7 @@ type Policy struct {
 	checks    []requirement // pairs, forbidden claims, domains
 	consumers *mapping
 	acl       *acl
-	issued    func(*auth.Request) string // the built-in authorization server's iss on this route; nil: the route has none
+	issued    func(*auth.Request) []string // audiences of the built-in authorization server on this route; nil: the route has none
 }
 
 // A Rule has the requirements of a rule, in addition to those of its route.
@@ -122,8 +122,9 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 	return p
 }
 
-// TakesTokensOf makes the policy accept access tokens of the built-in authorization server. Name returns its iss on the route.
-func (p *Policy) TakesTokensOf(name func(*auth.Request) string) { p.issued = name }
+// TakesTokensOf makes the policy accept access tokens of the built-in authorization server. audiences returns those for which it issues
+// tokens on the route.
+func (p *Policy) TakesTokensOf(audiences func(*auth.Request) []string) { p.issued = audiences }
 
 // NewRule compiles a rule. Its pairs read claims at the paths of the policy that is applied with it.
 func NewRule(r RuleSettings) (*Rule, error) {
@@ -224,10 +225,15 @@ func (p *Policy) TakesAudience(claims auth.Claims) bool {
 	return p.audience.holds(&subject{claims: claims, paths: p.paths})
 }
 
-// isOwnToken reports whether the built-in authorization server issued a token with its iss on this route as the audience. By default that
-// is accepted like the audience of one of the gate's clients. With the iss of another route, the same subject may be another user.
+// isOwnToken reports whether the built-in authorization server issued a token for this route: the audience is its iss here, or the route as
+// a resource. By default that is accepted like the audience of one of the gate's clients. With the iss of another route, the same subject
+// may be another user.
 func (p *Policy) isOwnToken(s *subject) bool {
-	return p.byDefault && p.issued != nil && s.identity.BuiltIn && slices.Contains(p.audience.has(s), p.issued(s.request))
+	if !p.byDefault || p.issued == nil || !s.identity.BuiltIn {
+		return false
+	}
+	has := p.audience.has(s)
+	return slices.ContainsFunc(p.issued(s.request), func(own string) bool { return slices.Contains(has, own) })
 }
 
 func (r *Rule) judge(s *subject) error {
