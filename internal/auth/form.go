@@ -18,6 +18,7 @@ import (
 type Form struct {
 	Values url.Values // of a JSON object: its string members
 	raw    []byte
+	isForm bool
 	json   []member // of a JSON body, in order
 }
 
@@ -51,7 +52,7 @@ func (r *Request) Form(limit int64) (*Form, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Form{Values: url.Values{}, raw: raw}
+	f := &Form{Values: url.Values{}, raw: raw, isForm: isForm}
 	switch {
 	case isForm:
 		f.Values, _ = url.ParseQuery(string(raw)) // pairs that it can't read are left out
@@ -151,8 +152,11 @@ func (r *Request) HideBody(names []string) {
 	if r.form == nil || len(r.form.raw) == 0 || len(names) == 0 {
 		return
 	}
-	if r.form.json == nil {
+	switch {
+	case r.form.isForm:
 		r.setBody([]byte(WithoutParams(string(r.form.raw), names)))
+		return
+	case r.form.json == nil: // not an object, which has no members
 		return
 	}
 	var b bytes.Buffer
