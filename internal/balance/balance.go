@@ -35,6 +35,7 @@ type Target struct {
 	ejectedUntil time.Time // zero: not ejected
 	returned     time.Time // when it came back last; zero: it was never away
 	unproven     bool      // it has not answered since its ejection ended: it gets one request at a time
+	waits        time.Time // unproven: until then it gets no further request while another one goes on
 	unhealthy    bool      // by the active checks
 	checks       int       // results of checks in a row that contradict unhealthy
 }
@@ -83,9 +84,7 @@ func (b *Balancer) Pick(k Key) *Target {
 	defer b.unlock()
 	now := b.config.Now()
 	b.takeBack(now)
-	t := b.first(k, now, nil)
-	t.active++
-	return t
+	return b.begin(b.first(k, now, nil), now)
 }
 
 // Another returns the target for the second attempt of a request that the target failed has not answered, and counts it as active. It is
@@ -102,7 +101,13 @@ func (b *Balancer) Another(k Key, failed *Target, dead bool) *Target {
 	if t == nil {
 		t = failed
 	}
+	return b.begin(t, now)
+}
+
+// begin counts a request of a target.
+func (b *Balancer) begin(t *Target, now time.Time) *Target {
 	t.active++
+	t.waits = now.Add(b.config.EjectTime)
 	return t
 }
 
@@ -115,7 +120,7 @@ func (b *Balancer) Release(t *Target) {
 
 // first returns the best target of the first tier that has one besides not. It is nil if not is the only target.
 func (b *Balancer) first(k Key, now time.Time, not *Target) *Target {
-	for _, tier := range []tier{usable, healthy, every} {
+	for _, tier := range []tier{usable, present, healthy, every} {
 		if t := b.best(k, now, filter{not: not, tier: tier}); t != nil {
 			return t
 		}
@@ -127,7 +132,8 @@ func (b *Balancer) first(k Key, now time.Time, not *Target) *Target {
 type tier int
 
 const (
-	usable  tier = iota // neither unhealthy nor ejected
+	usable  tier = iota // neither unhealthy nor ejected, nor unproven with a request that goes on
+	present             // neither unhealthy nor ejected
 	healthy             // not unhealthy
 	every
 )
@@ -144,6 +150,8 @@ func (f filter) allows(t *Target, now time.Time) bool {
 		return false
 	case f.tier == usable:
 		return t.usable(now)
+	case f.tier == present:
+		return !t.unhealthy && !t.ejected(now)
 	case f.tier == healthy:
 		return !t.unhealthy
 	}
@@ -151,7 +159,7 @@ func (f filter) allows(t *Target, now time.Time) bool {
 }
 
 func (t *Target) usable(now time.Time) bool {
-	return !t.unhealthy && !t.ejected(now) && (!t.unproven || t.active == 0)
+	return !t.unhealthy && !t.ejected(now) && (!t.unproven || t.active == 0 || !now.Before(t.waits))
 }
 
 func (t *Target) ejected(now time.Time) bool { return now.Before(t.ejectedUntil) }

@@ -286,3 +286,59 @@ func TestAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestAReturnIsTried checks that a target is tried again although a request from before its ejection, or the one that tries it, goes on.
+func TestAReturnIsTried(t *testing.T) {
+	r := newRig(Config{Policy: LeastConnections, MaxFails: 3, EjectTime: 10 * time.Second}, 1, 1)
+	a := r.targets[0]
+	for r.Pick(Key{}) != a { // a WebSocket that goes on
+	}
+	for range 3 {
+		r.Failed(a, errReset)
+	}
+	r.now = r.now.Add(time.Hour)
+	if got := r.pick(Key{}, 10); strings.Count(got, "a") != 1 {
+		t.Errorf("picked %s, expected a once", got)
+	}
+	r.now = r.now.Add(11 * time.Second)
+	if got := r.pick(Key{}, 10); strings.Count(got, "a") != 1 {
+		t.Errorf("after eject_time picked %s, expected a once", got)
+	}
+	r.Succeeded(a)
+	if got := r.pick(Key{}, 10); strings.Count(got, "a") < 4 {
+		t.Errorf("after an answer picked %s", got)
+	}
+}
+
+// TestWhileAReturnIsTried checks that no request goes to an ejected target because the only other one is being tried.
+func TestWhileAReturnIsTried(t *testing.T) {
+	r := newRig(Config{Policy: RoundRobin, MaxFails: 3, EjectTime: 10 * time.Second}, 1, 1)
+	a, b := r.targets[0], r.targets[1]
+	for range 3 {
+		r.Failed(b, errReset)
+	}
+	r.now = r.now.Add(9 * time.Second)
+	for range 3 {
+		r.Failed(a, errReset)
+	}
+	r.now = r.now.Add(2 * time.Second)
+	if tried := r.Pick(Key{}); tried != b {
+		t.Fatalf("picked %s, expected b", tried.Name)
+	}
+	if got := r.pick(Key{}, 6); got != "bbbbbb" {
+		t.Errorf("picked %s, expected b alone", got)
+	}
+}
+
+// TestALateAnswer checks that the answer to a request from before an ejection doesn't end it while another target works.
+func TestALateAnswer(t *testing.T) {
+	r := newRig(Config{Policy: RoundRobin, MaxFails: 3, EjectTime: 10 * time.Second}, 1, 1)
+	a := r.targets[0]
+	for range 3 {
+		r.Failed(a, errReset)
+	}
+	r.Succeeded(a)
+	if got := r.pick(Key{}, 6); got != "bbbbbb" {
+		t.Errorf("picked %s, expected b alone", got)
+	}
+}

@@ -2,6 +2,7 @@ package balance
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -28,11 +29,15 @@ func (b *Balancer) Failed(t *Target, why error) {
 func (b *Balancer) Succeeded(t *Target) {
 	b.mu.Lock()
 	defer b.unlock()
+	now := b.config.Now()
+	if t.ejected(now) && slices.ContainsFunc(b.targets, func(o *Target) bool { return !o.unhealthy && !o.ejected(now) }) {
+		return // to a request from before: the others go on
+	}
 	t.fails, t.unproven = 0, false
 	if t.ejections == 0 {
 		return
 	}
-	switch now := b.config.Now(); {
+	switch {
 	case !t.ejectedUntil.IsZero(): // all targets are ejected, and this one works
 		b.putBack(t, now)
 		t.fails, t.unproven = 0, false
@@ -52,7 +57,7 @@ func (b *Balancer) takeBack(now time.Time) {
 
 // putBack ends an ejection. Until the target has answered, it gets one request at a time, and one failure ejects it again.
 func (b *Balancer) putBack(t *Target, now time.Time) {
-	t.ejectedUntil, t.returned, t.unproven = time.Time{}, now, true
+	t.ejectedUntil, t.returned, t.unproven, t.waits = time.Time{}, now, true, time.Time{}
 	t.fails = max(b.config.MaxFails-1, 0)
 	b.note(slog.LevelInfo, "a target of an upstream gets requests again", "upstream_target_returned", t)
 }

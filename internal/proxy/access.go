@@ -76,7 +76,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // finish reports a request that is over: to metrics, log and traces.
 func (g *Gate) finish(rec *recorder, d *Decision, failure *error) {
-	var e *auth.Error
+	e := d.upstreamErr // also if ReverseProxy panicked, because it couldn't go on with a response
 	if *failure != nil {
 		e = auth.AsError(*failure)
 	}

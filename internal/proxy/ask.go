@@ -13,7 +13,7 @@ import (
 // status is never 2xx, which the proxy would take for the permission.
 func (g *Gate) Ask(w http.ResponseWriter, r *http.Request, permit func(http.ResponseWriter, *Permit) error) {
 	rec := &recorder{ResponseWriter: w, asked: true}
-	g.serve(rec, g.withoutCertificates(r), nil, func(rec *recorder, d *Decision, err *error) { *err = g.permit(rec, d, permit) })
+	g.serve(rec, g.withoutCertificates(r), nil, func(g *Gate, rec *recorder, d *Decision) error { return g.permit(rec, d, permit) })
 }
 
 // permit lets permit write the answer for a request that may pass, or refuses the request.
@@ -58,9 +58,10 @@ func (g *Gate) Answer(w http.ResponseWriter, r *http.Request, all bool) {
 		}
 		return nil
 	}
-	g.serve(&recorder{ResponseWriter: w}, g.withoutCertificates(r), check, func(rec *recorder, d *Decision, err *error) {
-		*err = errNotAsked(d)
-		g.refuse(rec, d, *err)
+	g.serve(&recorder{ResponseWriter: w}, g.withoutCertificates(r), check, func(g *Gate, rec *recorder, d *Decision) error {
+		err := errNotAsked(d)
+		g.refuse(rec, d, err)
+		return err
 	})
 }
 

@@ -80,6 +80,10 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 	if names := namesIn(d.hidden(), auth.InBody); len(names) > 0 {
 		d.Request.HideBody(names)
 	}
+	if err := g.checkBodyLength(d); err != nil { // a flow has read the body, or an endpoint has let the request pass
+		g.refuse(rec, d, err)
+		return err
+	}
 	d.setAffinity()
 	ctx := context.WithValue(d.Request.Context(), decisionKey{}, d)
 	if d.span != nil {
@@ -88,7 +92,12 @@ func (g *Gate) forward(rec *recorder, d *Decision) error {
 		ctx = context.WithValue(span.Context(), decisionKey{}, d)
 	}
 	ctx, unlimited := d.limitBody(ctx)
-	defer unlimited()
+	defer func() {
+		if d.overLimit(ctx) {
+			d.upstreamErr = bodyTooLarge() // also if the header of the response has gone to the client
+		}
+		unlimited()
+	}()
 	d.sent = time.Now()
 	d.Route.proxy.ServeHTTP(rec, d.Request.Request.WithContext(ctx))
 	if d.upstreamErr != nil {

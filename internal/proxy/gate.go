@@ -184,12 +184,12 @@ type Decision struct {
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.serve(&recorder{ResponseWriter: w}, r, nil, g.stream)
+	g.serve(&recorder{ResponseWriter: w}, r, nil, (*Gate).stream)
 }
 
-// serve decides a request, and writes the answer unless the request may pass. Then pass answers it, and sets the error for the log. With
-// check, the answer is written only if check returns nil; otherwise its error refuses the request.
-func (g *Gate) serve(rec *recorder, r *http.Request, check func(*Decision) error, pass func(*recorder, *Decision, *error)) {
+// serve decides a request, and writes the answer unless the request may pass. Then pass answers it; its error is for the log. With check,
+// the answer is written only if check returns nil; otherwise its error refuses the request.
+func (g *Gate) serve(rec *recorder, r *http.Request, check func(*Decision) error, pass func(*Gate, *recorder, *Decision) error) {
 	rec.body, r = wrapBody(rec.ResponseWriter, r, g.timeouts.Body)
 	defer rec.body.finish()
 	d, err := g.decide(r)
@@ -205,18 +205,18 @@ func (g *Gate) serve(rec *recorder, r *http.Request, check func(*Decision) error
 	case d.Answer != nil:
 		g.answer(rec, d)
 	default:
-		pass(rec, d, &err)
+		err = pass(g, rec, d)
 	}
 }
 
 // stream forwards a request for as long as its login lasts.
-func (g *Gate) stream(rec *recorder, d *Decision, err *error) {
+func (g *Gate) stream(rec *recorder, d *Decision) error {
 	s := startStream(rec, d)
 	defer func() {
 		if s.finish() {
-			*err = errSessionEnded
+			d.upstreamErr = errSessionEnded
 			panic(http.ErrAbortHandler) // net/http closes the connection, or resets the stream
 		}
 	}()
-	*err = g.forward(rec, d)
+	return g.forward(rec, d)
 }

@@ -82,13 +82,16 @@ func (d *Decision) assert(now time.Time) error {
 	return err
 }
 
-// audience returns the origin of the upstream, or, if another proxy forwards the request, the origin that the client asked.
+// audience returns the origin of the upstream's first target, for a Unix socket its address, or, if another proxy forwards the request, the origin that the client asked.
 func (d *Decision) audience() string {
 	if d.Route.Upstream == nil {
 		return d.Origin
 	}
-	u := d.Route.Upstream.url
-	return u.Scheme + "://" + u.Host
+	first := d.Route.Upstream.targets[0]
+	if first.host == "" {
+		return first.state.Name
+	}
+	return first.url.Scheme + "://" + first.url.Host
 }
 
 func sign(key *jose.JSONWebKey, claims map[string]any) (string, error) {

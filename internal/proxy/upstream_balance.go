@@ -83,13 +83,14 @@ func (s *sending) aim(t *upstreamTarget) {
 // target ended a new connection. It ends old ones without being at fault. A slow response isn't a failure either: strangers could eject all
 // targets with requests that take long.
 func (s *sending) showsFailure(err error) bool {
-	if b, ok := s.body.(*clientsBody); ok && b.failed.Load() {
+	if s.request.Context().Err() != nil || errors.Is(err, errNoProof) || s.refused() {
 		return false
 	}
-	if s.request.Context().Err() != nil || errors.Is(err, errNoProof) {
-		return false
+	if !s.outcome.Connected || isDial(err) {
+		return true
 	}
-	return !s.outcome.Connected || isDial(err) || !s.outcome.Reused && !isTimeout(err)
+	b, ok := s.body.(*clientsBody)
+	return !s.outcome.Reused && !isTimeout(err) && (!ok || b.ended.Load()) && len(s.request.Header["Upgrade"]) == 0
 }
 
 // isDial reports whether an error is that of connecting. net/http tries that after other connections have failed, too.
@@ -98,16 +99,17 @@ func isDial(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// A clientsBody is the body of a client's request. It knows whether the client failed to send it.
+// A clientsBody is the body of a client's request. It knows whether the client has sent all of it: servers end connections on which a body
+// doesn't arrive.
 type clientsBody struct {
 	io.ReadCloser
-	failed atomic.Bool
+	ended atomic.Bool
 }
 
 func (b *clientsBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		b.failed.Store(true)
+	if err == io.EOF {
+		b.ended.Store(true)
 	}
 	return n, err
 }

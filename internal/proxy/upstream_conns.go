@@ -38,6 +38,9 @@ func (c *upstreamConns) CloseIdleConnections() {
 const (
 	maxIdle           = 512     // pooled connections; with net/http's default of 2, most requests would dial
 	maxUpstreamHeader = 1 << 20 // bytes
+
+	// pingAfter is how long an HTTP/2 connection may be silent before the gate looks whether the target is there.
+	pingAfter = 15 * time.Second
 )
 
 // maxIdle returns how many connections are pooled.
@@ -81,6 +84,7 @@ func (s *UpstreamSettings) transport(protocol string, dial dialFunc, certificate
 		DisableKeepAlives:     !s.Reuse,
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: s.ConnectTimeout},
 	}
 	t.Protocols.SetHTTP1(protocol != "http2")
 	t.Protocols.SetHTTP2(protocol != "http1")

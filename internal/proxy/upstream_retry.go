@@ -22,7 +22,7 @@ type sending struct {
 }
 
 // A sendingTrace receives from net/http how far an attempt came. Its goroutines may still report when the attempt is over.
-type sendingTrace struct{ connected, reused, received atomic.Bool }
+type sendingTrace struct{ asked, connected, reused, received atomic.Bool }
 
 func (s *sending) hasBody() bool { return s.body != nil && s.body != http.NoBody }
 
@@ -55,6 +55,7 @@ func (s *sending) copyRequest() { s.request = s.request.Clone(s.request.Context(
 // of it and them costs a microsecond.
 func (s *sending) watch() {
 	if s.trace != nil {
+		s.trace.asked.Store(false)
 		s.trace.connected.Store(false)
 		s.trace.reused.Store(false)
 		s.trace.received.Store(false)
@@ -67,6 +68,7 @@ func (s *sending) watch() {
 		trace = &httptrace.ClientTrace{}
 		s.request = s.request.WithContext(httptrace.WithClientTrace(s.request.Context(), trace))
 	}
+	trace.GetConn = func(string) { to.asked.Store(true) }
 	trace.GotConn = func(info httptrace.GotConnInfo) {
 		to.connected.Store(true)
 		to.reused.Store(info.Reused)
@@ -99,12 +101,17 @@ func (s *sending) mayRetry(err error, toAnother bool) bool {
 	case s.request.Context().Err() != nil || isTimeout(err) || errors.Is(err, errNoProof):
 		return false
 	case !o.Connected:
-		return true
+		return !s.refused()
 	case o.Received || !s.isSafe():
 		return false
 	default:
 		return o.Reused || toAnother
 	}
+}
+
+// refused reports whether net/http's client has refused the request itself, without a look for a connection.
+func (s *sending) refused() bool {
+	return s.trace != nil && !s.trace.asked.Load() && !s.trace.connected.Load()
 }
 
 func isTimeout(err error) bool {
