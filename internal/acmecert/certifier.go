@@ -108,9 +108,9 @@ func (c *Certifier) Adopt(other *Certifier) {
 		if h.pair == nil {
 			continue
 		}
-		h = held{pair: h.pair, renewAt: c.renewalOf(h.pair)}
+		h = held{pair: h.pair, renewAt: c.renewalOf(h.pair), unsaved: true} // the store may be another one
 		if other.settings.Directory != c.settings.Directory {
-			h.foreign, h.renewAt = true, c.now()
+			h.foreign, h.unsaved, h.renewAt = true, false, c.now()
 		}
 		c.hosts[host] = h
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -111,7 +112,10 @@ func (c *challenges) find(ctx context.Context, host string) *challenge {
 		return c.own
 	}
 	if c.store.shared() && c.now().Sub(c.looked) >= lookEvery {
-		c.seen, c.looked = c.look(ctx), c.now()
+		c.looked = c.now() // before the look, so that a slow one isn't taken for a later one
+		if seen, err := c.look(context.WithoutCancel(ctx)); err == nil {
+			c.seen = seen
+		}
 	}
 	if c.seen != nil && c.seen.Host == host {
 		return c.seen
@@ -120,23 +124,26 @@ func (c *challenges) find(ctx context.Context, host string) *challenge {
 }
 
 // look reads the challenge of another replica.
-func (c *challenges) look(ctx context.Context) *challenge {
+func (c *challenges) look(ctx context.Context) (*challenge, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	data, err := c.store.get(ctx, challengeName)
+	if errors.Is(err, errAbsent) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	found := &challenge{}
-	if json.Unmarshal(data, found) != nil {
-		return nil
+	if err := json.Unmarshal(data, found); err != nil {
+		return nil, err
 	}
 	if len(found.Certificate) > 0 {
 		pair, err := tls.X509KeyPair(found.Certificate, found.Certificate)
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		found.pair = &pair
 	}
-	return found
+	return found, nil
 }

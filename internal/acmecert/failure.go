@@ -42,6 +42,8 @@ func (f failure) failed(err error, ordered bool, now time.Time) failure {
 	return failure{Count: f.Count + 1, Next: now.Add(pause), Text: err.Error()}
 }
 
+var errInterrupted = errors.New("the process that ordered ended, or lost the lease, before the order did")
+
 // limitOf reports whether the server has refused a request because there were too many, and for how long.
 func limitOf(err error) (time.Duration, bool) {
 	var problem *acme.Error

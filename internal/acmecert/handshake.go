@@ -21,7 +21,8 @@ func (c *Certifier) ForClients(base *tls.Config, hosts []string) func(*tls.Clien
 	base.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.certificate(strings.ToLower(hello.ServerName))
 	}
-	refuse := &tls.Config{MinVersion: base.MinVersion} // it has no certificate
+	// It has no certificate, and takes no ticket of a session with a host: that needs no certificate.
+	refuse := &tls.Config{MinVersion: base.MinVersion, SessionTicketsDisabled: true}
 	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		name := strings.ToLower(hello.ServerName)
 		switch {

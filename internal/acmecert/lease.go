@@ -46,7 +46,7 @@ func (c *Certifier) renewLease(ctx context.Context, lose func(), holder string) 
 		switch {
 		case err == nil && ok:
 			renewed = before
-		case err == nil, time.Since(renewed) > leaseLife*3/4 && ctx.Err() == nil:
+		case err == nil, time.Since(renewed) > leaseLife/2 && ctx.Err() == nil:
 			c.log.Warn("the lease for orders of certificates is lost: another replica goes on", "error", err)
 			lose()
 			return

@@ -3,6 +3,7 @@ package acmecert
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"maps"
@@ -38,10 +39,10 @@ func (c *Certifier) run() {
 // the store again in the next round.
 func (c *Certifier) round(ctx context.Context) {
 	for _, host := range c.kept() {
-		if h, kept := c.get(host); kept && h.unsaved {
+		works := c.read(ctx, host)
+		if h, kept := c.get(host); works && kept && h.unsaved {
 			c.save(ctx, host, h)
 		}
-		c.read(ctx, host)
 	}
 	if len(c.ripe()) == 0 {
 		return
@@ -95,7 +96,7 @@ func (c *Certifier) untilNext() time.Duration {
 // read reads a host's certificate from the store, if it is due, and its failure. It reports false if the store can't be used.
 func (c *Certifier) read(ctx context.Context, host string) bool {
 	h, kept := c.get(host)
-	if !kept || !h.due(c.now()) {
+	if !kept || !h.due(c.now()) && !h.unsaved {
 		return true
 	}
 	data, err := c.store.get(ctx, host)
@@ -116,18 +117,21 @@ func (c *Certifier) read(ctx context.Context, host string) bool {
 	return true
 }
 
-// useStored uses the certificate in a record, unless the one that is used expires later.
+// useStored uses the certificate in a record, unless the one that is used was issued later.
 func (c *Certifier) useStored(host string, data []byte, h *held) {
 	pair, err := decodeCertificate(data, host, c.now())
 	switch {
 	case err != nil && h.unusable != err.Error():
 		h.unusable = err.Error()
 		c.log.Warn("a stored certificate can't be used: a new one is ordered", "host", host, "error", err)
-	case err == nil && (h.pair == nil || h.foreign || pair.Leaf.NotAfter.After(h.pair.Leaf.NotAfter)):
-		h.pair, h.renewAt, h.foreign = pair, c.renewalOf(pair), false
+	case err == nil && (h.pair == nil || h.foreign || newer(pair.Leaf, h.pair.Leaf)):
+		h.pair, h.renewAt, h.foreign, h.unsaved = pair, c.renewalOf(pair), false, false
 		c.log.Info("a stored certificate is used", describe(host, pair)...)
 	}
 }
+
+// newer reports whether a certificate was issued after another one. Its lifetime may be shorter.
+func newer(a, b *x509.Certificate) bool { return !a.Equal(b) && !a.NotBefore.Before(b.NotBefore) }
 
 // describe returns what the log says of a certificate.
 func describe(host string, pair *tls.Certificate) []any {
@@ -138,6 +142,8 @@ func describe(host string, pair *tls.Certificate) []any {
 func (c *Certifier) renew(ctx context.Context, host string) {
 	h, _ := c.get(host)
 	c.log.Info("a certificate is ordered", "host", host, "directory", c.settings.Directory)
+	begun := h.failure.failed(errInterrupted, false, c.now())
+	c.storeFailure(ctx, host, &begun) // it counts if this process ends before the order does
 	limited, cancel := context.WithTimeout(ctx, orderLimit)
 	pair, ordered, err := c.order(limited, host)
 	cancel()
@@ -149,16 +155,13 @@ func (c *Certifier) renew(ctx context.Context, host string) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	failed := h.failure.Count > 0
 	h = held{pair: pair, renewAt: c.renewalOf(pair)}
 	if soonest := c.now().Add(pair.Leaf.NotAfter.Sub(c.now()) / 3); h.renewAt.Before(soonest) {
 		h.renewAt = soonest // the server has dated it back
 	}
 	c.log.Info("a certificate was obtained", append(describe(host, pair), "renewal", h.renewAt.UTC())...)
 	c.save(ctx, host, h)
-	if failed {
-		c.storeWorks(c.store.remove(ctx, host+failureSuffix))
-	}
+	c.storeWorks(c.store.remove(ctx, host+failureSuffix))
 }
 
 // save stores a host's certificate, and uses it also if that fails.

@@ -219,6 +219,9 @@ func (s *server) stop() error {
 	s.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), s.running().Limits.DrainTimeout)
 	defer cancel()
+	if s.certifier != nil {
+		s.drains.Go(s.certifier.Stop) // no listener answers its challenges any more
+	}
 	var errs []error
 	for _, d := range s.doors {
 		errs = append(errs, d.shutdown(ctx))

@@ -29,6 +29,7 @@ type dependency struct {
 // A dependencyState is the outcome of the probes of a dependency.
 type dependencyState struct {
 	answered bool  // at least once
+	told     bool  // it is only told of: what brings it back needs the requests that readiness would take away
 	err      error // of the last probe
 }
 
@@ -78,7 +79,8 @@ func (r *readiness) probe(ctx context.Context, dependencies []dependency) {
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			now.err = d.probe(ctx, &before)
-			now.answered = before.answered || now.err == nil
+			now.told = d.class == "certificates"
+			now.answered = before.answered || now.err == nil || now.told
 			r.logChange(d, before, now)
 		})
 	}
@@ -119,7 +121,9 @@ func (r *readiness) starting() bool {
 }
 
 // failing reports whether a dependency can't be used.
-func (r *readiness) failing() bool { return len(r.filter(failed)) > 0 }
+func (r *readiness) failing() bool {
+	return len(r.filter(func(s *dependencyState) bool { return failed(s) && !s.told })) > 0
+}
 
 func failed(s *dependencyState) bool { return s.err != nil }
 

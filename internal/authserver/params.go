@@ -39,8 +39,8 @@ func readForm(r *auth.Request) (params, error) {
 	return parseParams(string(body))
 }
 
-// parseParams parses an encoded query or form. It refuses a repeated parameter, and omits an empty one (RFC 6749 §3.1, §3.2). Several values
-// of resource are joined by spaces.
+// parseParams parses an encoded query or form. It refuses a repeated parameter, and omits an empty one (RFC 6749 §3.1, §3.2). Several
+// values of resource are joined by spaces.
 func parseParams(encoded string) (params, error) {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 var errTarget = refuse("invalid_target", "The resource isn't the one that this server issues tokens for.")
 
 // resource returns the resource of a request, for the audience of its tokens (RFC 8707 §2): the route, which is its origin and its first
-// path, if the parameter resource names it, or "" without that parameter. Another resource is refused, because a token for it would be accepted elsewhere.
+// path, if the parameter resource names it, or "" without that parameter. Another resource is refused, because a token for it would be
+// accepted elsewhere.
 func (s *routeServer) resource(r *auth.Request, p params) (string, error) {
 	asked := p["resource"]
 	if asked == "" {

@@ -11,7 +11,8 @@ func TestResource(t *testing.T) {
 		g := r.gate(func(s *Settings) { s.Issuer = "https://as.example.com" })
 		machine := form("grant_type", "client_credentials", "client_id", "app", "client_secret", appSecret)
 		for _, asked := range []string{
-			ownResource, ownResource + "/", "https://GATE.example.com/api", "https://gate.example.com:443/api", "HTTPS://gate.example.com/api/",
+			ownResource, ownResource + "/", "https://GATE.example.com/api", "https://gate.example.com:443/api",
+			"HTTPS://gate.example.com/api/",
 		} {
 			access, refresh := g.granted(redeeming(g.code(with(asking(), "resource", asked))))
 			g.isFor(access, ownResource)

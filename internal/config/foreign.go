@@ -26,7 +26,7 @@ var foreignKeys = map[string][]foreign{
 		{"audience audiences aud", "write audience_required: [api]"},
 		{"path location prefix path_prefix", "write paths: [/admin], in the route or in a rule"},
 		{"public skip_auth no_auth", "write auth: off in a rule, as in rules: [{paths: [/public], auth: off}]"},
-		{"retries retry proxy_next_upstream", "take it out: the gate repeats a request once where that is safe, and no setting changes that"},
+		{"retries retry proxy_next_upstream", "take it out: the gate repeats a request once where it is safe, and no setting changes that"},
 		{"service url backend target proxy_pass upstreams upstream_url to", "write route: {upstream: http://app:8080}"},
 		{"port address bind addr http_address", "write listen: 127.0.0.1:8000 beside route:"},
 		{"cors", "write run_on_preflight: false, and let the upstream answer preflights"},

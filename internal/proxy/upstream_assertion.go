@@ -82,7 +82,8 @@ func (d *Decision) assert(now time.Time) error {
 	return err
 }
 
-// audience returns the origin of the upstream's first target, for a Unix socket its address, or, if another proxy forwards the request, the origin that the client asked.
+// audience returns the origin of the upstream's first target, for a Unix socket its address, or, if another proxy forwards the request,
+// the origin that the client asked.
 func (d *Decision) audience() string {
 	if d.Route.Upstream == nil {
 		return d.Origin

@@ -57,7 +57,8 @@ func TestStrangersEjectNoTarget(t *testing.T) {
 		target  func(*scripted, net.Conn, *bufio.Reader)
 		request string
 	}{
-		"a bad trailer over TLS": {true, answers, "POST /off HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n1\r\nx\r\n0\r\n\r\n"},
+		"a bad trailer over TLS": {true, answers, "POST /off HTTP/1.1\r\nHost: x\r\n" +
+			"Transfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n1\r\nx\r\n0\r\n\r\n"},
 		"a bad trailer of an upgrade": {false, answers, "POST /off HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n" +
 			"Transfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n1\r\nx\r\n0\r\n\r\n"},
 		"a body that stalls":   {false, impatient, "POST /off HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx"},
