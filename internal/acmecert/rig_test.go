@@ -117,7 +117,7 @@ func (a *authority) order(ctx context.Context, host string) (*tls.Certificate, b
 	a.mu.Lock()
 	a.orders = append(a.orders, time.Now())
 	a.serial++
-	serial, err := a.serial, a.err
+	serial, life, err := a.serial, a.life, a.err
 	a.mu.Unlock()
 	select {
 	case <-time.After(a.took):
@@ -127,7 +127,7 @@ func (a *authority) order(ctx context.Context, host string) (*tls.Certificate, b
 	if err != nil {
 		return nil, true, err
 	}
-	pair, err := certify(host, serial, time.Now().Add(-a.before), a.life)
+	pair, err := certify(host, serial, time.Now().Add(-a.before), life)
 	return pair, true, err
 }
 

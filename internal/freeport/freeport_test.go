@@ -3,6 +3,10 @@ package freeport
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -20,5 +24,30 @@ func TestPort(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
+	}
+}
+
+// TestBlocks checks that another process gets ports of other blocks.
+func TestBlocks(t *testing.T) {
+	if os.Getenv("FREEPORT_CHILD") != "" {
+		for range 300 {
+			fmt.Println(Port())
+		}
+		return
+	}
+	own := map[string]bool{}
+	for range 300 {
+		own[strconv.Itoa(Port())] = true
+	}
+	child := exec.Command(os.Args[0], "-test.run", "TestBlocks")
+	child.Env = append(os.Environ(), "FREEPORT_CHILD=1")
+	out, err := child.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range strings.Fields(string(out)) {
+		if own[port] {
+			t.Errorf("both processes got %s", port)
+		}
 	}
 }
