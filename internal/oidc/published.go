@@ -81,7 +81,12 @@ func (p *published[T]) get(ctx context.Context) (*T, error) {
 	case s.err != nil && !mayFetch:
 		return nil, s.err
 	}
-	err := p.share(ctx, p.fetch)
+	err := p.share(ctx, func(ctx context.Context) error {
+		if now := p.load(); !now.tried.Equal(s.tried) { // another fetch has ended meanwhile
+			return now.err
+		}
+		return p.fetch(ctx)
+	})
 	if s = p.load(); s.value == nil {
 		return nil, first(err, s.err, ErrUnavailable)
 	}
