@@ -78,11 +78,15 @@ func (g *acmeGate) certificate(p *pebble, host string, pair *tls.Certificate) (*
 // serial returns the serial number of the certificate for a host.
 func (g *acmeGate) serial(t *testing.T, p *pebble, host string, pair *tls.Certificate) string {
 	t.Helper()
-	c, err := g.certificate(p, host, pair)
-	if err != nil {
-		t.Fatalf("%s at %s: %v", host, g.address, err)
-	}
-	return c.SerialNumber.String()
+	var serial string
+	mustAwait(t, 30*time.Second, "a certificate for "+host+" at "+g.address, func() bool { // the gate is ready before it has all
+		c, err := g.certificate(p, host, pair)
+		if err == nil {
+			serial = c.SerialNumber.String()
+		}
+		return err == nil
+	})
+	return serial
 }
 
 // transportTrusting returns HTTP connections that trust the CAs of a pool.
