@@ -75,7 +75,7 @@ func mayNotPass(name string) bool {
 	return slices.Contains([]string{"x-mail", "x-other-mail", "remote-user", "forwarded", "proxy", "authorization"}, name)
 }
 
-// FuzzOrigin checks that an origin is a scheme and a host that was sent, and that net/url parses it as the same.
+// FuzzOrigin checks that an origin is the scheme and the host of each value that was sent, and that net/url parses it as the same.
 func FuzzOrigin(f *testing.F) {
 	for _, host := range []string{
 		"app.example.com", "APP:80", "[::1]:443", "a:80:80", "a@b", "a/b", "a\\b", "a,b", "", ":80", "[::1", "a:", " a ", "a%2e",
@@ -84,6 +84,7 @@ func FuzzOrigin(f *testing.F) {
 		f.Add("gate.example", host, "https", true)
 		f.Add(host, "evil.example", "http", false)
 		f.Add(host, "", "HTTPS ", true)
+		f.Add("gate.example", host+", "+strings.ToUpper(host), "wss,https", true)
 	}
 	f.Fuzz(func(t *testing.T, host, forwardedHost, proto string, trusted bool) {
 		r := &http.Request{Host: host, Header: http.Header{"X-Forwarded-Host": {forwardedHost}, "X-Forwarded-Proto": {proto}}}
@@ -91,17 +92,25 @@ func FuzzOrigin(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sent, scheme := host, "http"
+		hosts, schemes := []string{host}, []string{"http"}
 		if trusted {
-			sent, scheme = strings.TrimSpace(forwardedHost), strings.ToLower(strings.TrimSpace(proto))
+			hosts, schemes = strings.Split(forwardedHost, ","), strings.Split(proto, ",")
 		}
 		u, err := url.Parse(got + "/path")
-		if err != nil || u.Scheme != scheme || u.User != nil || u.Path != "/path" || u.Scheme+"://"+u.Host != got {
+		if err != nil || u.User != nil || u.Path != "/path" || u.Scheme+"://"+u.Host != got {
 			t.Fatalf("the origin %q is parsed as %+v (%v)", got, u, err)
 		}
-		port := map[string]string{"http": ":80", "https": ":443"}[scheme]
-		if u.Host != strings.ToLower(sent) && u.Host+port != strings.ToLower(sent) {
-			t.Errorf("the origin %q has another host than %q", got, sent)
+		for _, scheme := range schemes {
+			scheme = strings.ToLower(strings.TrimSpace(scheme))
+			if scheme != u.Scheme && strings.Replace(scheme, "ws", "http", 1) != u.Scheme {
+				t.Errorf("the origin %q has another scheme than one of %q", got, schemes)
+			}
+		}
+		port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+		for _, sent := range hosts {
+			if sent = strings.ToLower(strings.TrimSpace(sent)); u.Host != sent && u.Host+port != sent {
+				t.Errorf("the origin %q has another host than one of %q", got, hosts)
+			}
 		}
 	})
 }
