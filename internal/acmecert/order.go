@@ -7,13 +7,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"time"
+
+	"sallyport/internal/authorities"
 
 	"golang.org/x/crypto/acme"
 )
@@ -44,16 +44,9 @@ func newOrderer(c *Config, s store, ch *challenges, now func() time.Time) (*orde
 func httpClient(caFile string) (*http.Client, error) {
 	t := &http.Transport{ForceAttemptHTTP2: true, TLSHandshakeTimeout: requestTimeout, IdleConnTimeout: time.Minute, MaxIdleConns: 2}
 	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
+		pool, err := authorities.WithSystem(caFile)
 		if err != nil {
 			return nil, fmt.Errorf("acme: ca_file: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("acme: ca_file: %s holds no PEM certificate", caFile)
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}

@@ -93,19 +93,8 @@ func (r *redisStore) write(ctx context.Context, key string, write func(context.C
 	return nil
 }
 
-// leaseScript takes a free lease, or renews the holder's own. KEYS: the lease. ARGV: 1 the holder, 2 the life in ms.
-var leaseScript = goredis.NewScript(`
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
-
-// releaseScript ends the holder's own lease. KEYS: the lease. ARGV: the holder.
-var releaseScript = goredis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`)
-
 func (r *redisStore) lease(ctx context.Context, holder string, life time.Duration) (bool, error) {
-	ok, err := leaseScript.Run(ctx, r.client, []string{r.prefix + "lease"}, holder, life.Milliseconds()).Bool()
+	ok, err := redis.LeaseScript.Run(ctx, r.client, []string{r.prefix + "lease"}, holder, life.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
@@ -113,7 +102,7 @@ func (r *redisStore) lease(ctx context.Context, holder string, life time.Duratio
 }
 
 func (r *redisStore) release(ctx context.Context, holder string) error {
-	return releaseScript.Run(ctx, r.client, []string{r.prefix + "lease"}, holder).Err()
+	return redis.ReleaseScript.Run(ctx, r.client, []string{r.prefix + "lease"}, holder).Err()
 }
 
 func (r *redisStore) shared() bool { return true }

@@ -36,7 +36,6 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		}},
 		Users: []provider.User{{Username: "john", Password: "doe"}},
 	})
-	name := filepath.Join(b.TempDir(), "gate.yaml")
 	text := fmt.Sprintf("log: {access: false, level: warn}\nroutes:\n"+
 		"  - route: {upstream: %q}\n    oidc: {issuer: %q, client_id: app, client_secret: secret, session_secret: %s}\n"+
 		"    rules: [{paths: [/off], auth: off}]\n"+
@@ -46,19 +45,27 @@ func benchServer(b *testing.B) (*server, *provider.Provider) {
 		"    oidc: {issuer: %[2]q, client_id: app, client_secret: secret, session_secret: %[3]s, session_storage: cookie,\n"+
 		"      session_cookie_name: c}\n",
 		upstream.URL, p.URL, strings.Repeat("s", 32))
+	s, _ := mustServer(b, text)
+	b.Cleanup(s.state.close)
+	return s, p
+}
+
+// mustServer returns a server of a configuration, without listeners and without a log.
+func mustServer(t testing.TB, text string) (*server, *config.File) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "gate.yaml")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	file, err := config.Load(name)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	s, err := newServer(file, Options{Log: io.Discard})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	b.Cleanup(s.state.close)
-	return s, p
+	return s, file
 }
 
 func benchmark(b *testing.B, s *server, path string, header http.Header) {

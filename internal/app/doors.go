@@ -140,9 +140,7 @@ func (s *server) handlerOf(d *door) http.Handler {
 	case d.forwardAuth.Proxy != "":
 		return forwardauth.New(forwardauth.Config{
 			Settings: d.forwardAuth, Gate: s.gate.Load, Log: s.log,
-			Trusts: func(a netip.Addr) bool {
-				return slices.ContainsFunc(s.running().TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
-			},
+			Trusts: func(a netip.Addr) bool { return trusts(s.running(), a) },
 		})
 	}
 	return s

@@ -2,10 +2,9 @@ package app
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
+	"sallyport/internal/authorities"
 	"sallyport/internal/config"
 )
 
@@ -30,12 +29,9 @@ func newTLS(t *config.TLS) (*tls.Config, error) {
 	if t.ClientCAFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(t.ClientCAFile)
-	if err != nil {
+	var err error
+	if c.ClientCAs, err = authorities.Of(t.ClientCAFile); err != nil {
 		return nil, fmt.Errorf("client_ca_file: %w", err)
-	}
-	if c.ClientCAs = x509.NewCertPool(); !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("client_ca_file: %s holds no PEM certificate", t.ClientCAFile)
 	}
 	return c, nil
 }

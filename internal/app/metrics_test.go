@@ -3,15 +3,10 @@ package app
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"sallyport/internal/config"
 )
 
 // TestExpiryOfCertificates checks that a scrape has the expiry of the certificates of a listener, of a client of an issuer, and of a client
@@ -19,7 +14,6 @@ import (
 func TestExpiryOfCertificates(t *testing.T) {
 	dir := t.TempDir()
 	writeCertificate(t, dir)
-	name := filepath.Join(dir, "gate.yaml")
 	text := fmt.Sprintf(`
 listen: [{address: "127.0.0.1:0", tls: {cert_file: %s/cert.pem, key_file: %[1]s/key.pem}}]
 admin: {listen: off}
@@ -33,17 +27,7 @@ oidc:
   tls_client_auth_key_file: %[1]s/key.pem
   session_secret: 0123456789abcdef0123456789abcdef
 `, dir)
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file, err := config.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := newServer(file, Options{Log: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, file := mustServer(t, text)
 	if err := s.open(file); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func proxiedListener(l net.Listener, headerTimeout time.Duration, running func()
 	return &closeWriting{&proxyproto.Listener{
 		Listener: l, ReadHeaderTimeout: headerTimeout,
 		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-			if isTrusted(running().TrustedProxies, o.Upstream) {
+			if peer, err := netip.ParseAddrPort(o.Upstream.String()); err == nil && trusts(running(), peer.Addr().Unmap()) {
 				return proxyproto.REQUIRE, nil
 			}
 			return proxyproto.SKIP, nil
@@ -26,9 +26,9 @@ func proxiedListener(l net.Listener, headerTimeout time.Duration, running func()
 	}}
 }
 
-func isTrusted(trusted []config.Prefix, peer net.Addr) bool {
-	address, err := netip.ParseAddrPort(peer.String())
-	return err == nil && slices.ContainsFunc(trusted, func(p config.Prefix) bool { return p.Contains(address.Addr().Unmap()) })
+// trusts reports whether trusted_proxies has an address.
+func trusts(file *config.File, a netip.Addr) bool {
+	return slices.ContainsFunc(file.TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
 }
 
 // A closeWriting listener's connections can close their side, as those of package net: net/http does so after it has refused a body,

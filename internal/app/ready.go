@@ -24,13 +24,17 @@ type dependency struct {
 	class string // "issuer", "redis" or "certificates": readiness shows only this to requests without the admin token
 	name  string
 	probe func(context.Context, *dependencyState) error // is given the state after the last probe
+
+	// onlyReported means that it never makes the gate unready: what brings it back needs the requests that readiness would take away.
+	onlyReported bool
 }
 
 // A dependencyState is the outcome of the probes of a dependency.
 type dependencyState struct {
 	answered bool  // at least once
-	told     bool  // it is only told of: what brings it back needs the requests that readiness would take away
 	err      error // of the last probe
+
+	onlyReported bool
 }
 
 // readiness probes the dependencies of the running configuration and holds their states. It outlives reloads.
@@ -79,8 +83,8 @@ func (r *readiness) probe(ctx context.Context, dependencies []dependency) {
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			now.err = d.probe(ctx, &before)
-			now.told = d.class == "certificates"
-			now.answered = before.answered || now.err == nil || now.told
+			now.onlyReported = d.onlyReported
+			now.answered = before.answered || now.err == nil || d.onlyReported
 			r.logChange(d, before, now)
 		})
 	}
@@ -122,7 +126,7 @@ func (r *readiness) starting() bool {
 
 // failing reports whether a dependency can't be used.
 func (r *readiness) failing() bool {
-	return len(r.filter(func(s *dependencyState) bool { return failed(s) && !s.told })) > 0
+	return len(r.filter(func(s *dependencyState) bool { return failed(s) && !s.onlyReported })) > 0
 }
 
 func failed(s *dependencyState) bool { return s.err != nil }
@@ -205,23 +209,26 @@ func (s *server) reportConfiguration(detailed bool) string {
 // returns the error of the last call.
 func (s *server) dependencies() (all []dependency) {
 	for _, issuer := range s.state.issuers.all() {
-		all = append(all, dependency{"issuer", issuer.URL(), func(ctx context.Context, last *dependencyState) error {
+		probe := func(ctx context.Context, last *dependencyState) error {
 			if last.answered {
 				return issuer.Lost()
 			}
 			return issuer.Warm(ctx)
-		}})
+		}
+		all = append(all, dependency{class: "issuer", name: issuer.URL(), probe: probe})
 	}
 	for _, r := range s.builder.Load().redisServers {
-		all = append(all, dependency{"redis", r.Name(), func(ctx context.Context, _ *dependencyState) error { return r.Ask(ctx) }})
+		probe := func(ctx context.Context, _ *dependencyState) error { return r.Ask(ctx) }
+		all = append(all, dependency{class: "redis", name: r.Name(), probe: probe})
 	}
 	if c := s.builder.Load().certifier; c != nil {
-		all = append(all, dependency{"certificates", "acme", func(ctx context.Context, last *dependencyState) error {
+		probe := func(ctx context.Context, last *dependencyState) error {
 			if !last.answered && last.err == nil {
 				c.Await(ctx) // so that a start with stored certificates logs no failure
 			}
 			return c.Missing()
-		}})
+		}
+		all = append(all, dependency{class: "certificates", name: "acme", probe: probe, onlyReported: true})
 	}
 	return all
 }

@@ -26,8 +26,8 @@ func TestReadiness(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.watch(ctx, func() []dependency {
 			return []dependency{
-				{"issuer", "first", ask(&first)},
-				{"redis", "second", ask(&second)},
+				{class: "issuer", name: "first", probe: ask(&first)},
+				{class: "redis", name: "second", probe: ask(&second)},
 			}
 		})
 		expect := func(when string, starting bool, public, detailed string) {
@@ -59,7 +59,8 @@ func TestReadiness(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.watch(ctx, func() []dependency {
-			return []dependency{{"redis", "slow", func(ctx context.Context, _ *dependencyState) error { <-ctx.Done(); return ctx.Err() }}}
+			slow := func(ctx context.Context, _ *dependencyState) error { <-ctx.Done(); return ctx.Err() }
+			return []dependency{{class: "redis", name: "slow", probe: slow}}
 		})
 		time.Sleep(startTimeout - time.Second)
 		if !r.starting() {
@@ -68,6 +69,25 @@ func TestReadiness(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if r.starting() {
 			t.Error("it waits for longer than 10 s")
+		}
+		cancel()
+	})
+}
+
+// TestReportedOnly checks that a dependency that is only reported makes the gate neither wait at its start nor unready, also with
+// readiness: strict.
+func TestReportedOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReadiness(slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		away := func(context.Context, *dependencyState) error { return errors.New("it is away") }
+		for _, only := range []bool{true, false} {
+			r.probe(ctx, []dependency{{class: "certificates", name: "acme", probe: away, onlyReported: only}})
+			if r.starting() == only || r.failing() == only || r.report("x", false) != "x\ncertificates: can't be used\n" {
+				t.Errorf("only reported %v: starting %v, failing %v, the report is %q",
+					only, r.starting(), r.failing(), r.report("x", false))
+			}
+			r.states = map[string]*dependencyState{}
 		}
 		cancel()
 	})

@@ -16,6 +16,7 @@ import (
 // unless all listeners are such.
 func (l *loader) checkForwardAuth() {
 	c, forwards := l.process.Checker(), false
+	forUpstream := proxy.ForUpstream(l.file.sentUpstream())
 	for i := range l.file.Listen {
 		listen, key := &l.file.Listen[i], fmt.Sprintf("listen[%d].forward_auth", i)
 		if listen.ForwardAuth == nil {
@@ -29,10 +30,9 @@ func (l *loader) checkForwardAuth() {
 			"take one of them out")
 		if can := forwardauth.DialectOf(listen.ForwardAuth.Proxy); can != nil {
 			l.checkQuestionPath(key, listen.ForwardAuth)
-			up := l.file.sentUpstream()
 			for _, r := range l.file.perIssuer() {
 				r.checkAsked(listen.ForwardAuth.Proxy, can)
-				r.checkAnswerHeaders(listen.ForwardAuth.Proxy, can, up)
+				r.checkAnswerHeaders(listen.ForwardAuth.Proxy, can, forUpstream)
 			}
 			for n := range l.file.Routes {
 				if r := &l.file.Routes[n]; can.WithoutPath {
@@ -110,8 +110,8 @@ func (r *Route) checkWithoutPath(by string) {
 }
 
 // checkAnswerHeaders refuses headers for the client that the proxy doesn't pass on, or that it takes for those of the upstream of any
-// route: it copies the same names from all answers. up are the names of these.
-func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, up []string) {
+// route: it copies the same names from all answers.
+func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, forUpstream func(string) bool) {
 	if !r.HasOIDC {
 		return
 	}
@@ -122,7 +122,7 @@ func (r *Route) checkAnswerHeaders(by string, can *forwardauth.Dialect, up []str
 		case can.NoHeaders:
 			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it doesn't pass the header on to the client: "+
 				"take it out", by)
-		case can.OneHeader && (proxy.IsForUpstream(name, up) || forwardauth.IsReserved(name)):
+		case can.OneHeader && (forUpstream(name) || forwardauth.IsReserved(name)):
 			r.block.Complain(sent.Key, "%s asks at a listener (forward_auth), and it can't tell the header from one of this name for an "+
 				"upstream or for itself: choose another name", by)
 		}

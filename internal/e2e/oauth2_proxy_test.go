@@ -3,10 +3,8 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"sallyport/internal/freeport"
 )
@@ -75,7 +73,11 @@ func TestOAuth2ProxyDropIn(t *testing.T) {
 	for _, name := range []string{"one", "two"} {
 		fmt.Fprintf(&servers, oauth2ProxyServer, name+"."+domain, port, g.url, up.url)
 	}
-	runNginx(t, port, servers.String())
+	v := newVisitor(t)
+	runNginx(t, "proxy_buffer_size 64k;\n\tproxy_buffers 4 64k;\n\tproxy_busy_buffers_size 64k;\n"+servers.String(), func() bool {
+		_, err := v.do(v.request(http.MethodGet, urlOf(port)+"/oauth2/auth", ""))
+		return err == nil
+	})
 
 	john := newPerson(t, g)
 	tab := john.newPage()
@@ -101,43 +103,5 @@ func TestOAuth2ProxyDropIn(t *testing.T) {
 		if got := tab.status(); got != http.StatusForbidden {
 			t.Errorf("after the logout the page on %s is answered %d", name, got)
 		}
-	}
-}
-
-// runNginx runs an nginx with servers at a port until the test ends.
-func runNginx(t *testing.T, port int, servers string) {
-	t.Helper()
-	dir, log := t.TempDir(), &logBuffer{}
-	file := mustWrite(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
-daemon off;
-master_process off;
-pid %[1]s/nginx.pid;
-error_log stderr warn;
-events {}
-http {
-	access_log off;
-	proxy_buffer_size 64k;
-	proxy_buffers 4 64k;
-	proxy_busy_buffers_size 64k;
-	client_body_temp_path %[1]s/body;
-	proxy_temp_path %[1]s/proxy;
-	fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi;
-	scgi_temp_path %[1]s/scgi;
-	%[2]s
-}
-`, dir, servers))
-	nginx, err := startProcess(log, nil, "nginx", "-p", dir, "-c", file, "-e", "stderr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nginx.kill)
-	v := newVisitor(t)
-	up := func() bool {
-		_, err := v.do(v.request(http.MethodGet, urlOf(port)+"/oauth2/auth", ""))
-		return err == nil
-	}
-	if !await(20*time.Second, func() bool { return up() || !nginx.running() }) || !nginx.running() {
-		t.Fatalf("nginx isn't up; it wrote:\n%s", log)
 	}
 }

@@ -75,27 +75,8 @@ func nginxAsking(t *testing.T, snippet, dir string, port int, upstream string) [
 	if !found {
 		t.Fatalf("the snippet has no part for server { }:\n%s", snippet)
 	}
-	file := mustWrite(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
-daemon off;
-master_process off;
-pid %[1]s/nginx.pid;
-error_log stderr warn;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/body;
-	proxy_temp_path %[1]s/proxy;
-	fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi;
-	scgi_temp_path %[1]s/scgi;
-	%[3]s
-	server {
-		listen 127.0.0.1:%[2]d;
-		# %[4]s
-	}
-}
-`, dir, port, once, strings.ReplaceAll(inServer, "http://UPSTREAM", upstream)))
-	return []string{"nginx", "-p", dir, "-c", file, "-e", "stderr"}
+	return nginxCommand(t, dir, fmt.Sprintf("%s\n\tserver {\n\t\tlisten 127.0.0.1:%d;\n\t\t# %s\n\t}", once, port,
+		strings.ReplaceAll(inServer, "http://UPSTREAM", upstream)))
 }
 
 func caddyAsking(t *testing.T, snippet, dir string, port int, upstream string) []string {
@@ -191,23 +172,27 @@ func startUpgradingUpstream(t *testing.T) *upstream {
 			up.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
-		accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 §4.2.2
-		w.Header().Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(accept[:]))
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		c, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(time.Minute))
-		c.Read(make([]byte, 1))
+		acceptUpgrade(t, w, r)
 	}))
 	t.Cleanup(front.Close)
 	up.url = front.URL
 	return up
+}
+
+// acceptUpgrade accepts an Upgrade, sends nothing, and returns when the other side closes the connection.
+func acceptUpgrade(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "Upgrade")
+	w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
+	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 §4.2.2
+	w.Header().Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(accept[:]))
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	c.Read(make([]byte, 1))
 }
 
 // exchangeRaw sends bytes and returns the status of the answer.

@@ -121,18 +121,7 @@ func TestKeycloakEndsSessionEverywhere(t *testing.T) {
 // startWebSockets starts an upstream that accepts each Upgrade and sends nothing.
 func startWebSockets(t *testing.T) *upstream {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		c, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		c.Read(make([]byte, 1)) // until the gate closes it
-	}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { acceptUpgrade(t, w, r) }))
 	t.Cleanup(server.Close)
 	return &upstream{url: server.URL}
 }

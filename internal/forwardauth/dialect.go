@@ -47,6 +47,9 @@ var dialects = map[string]*Dialect{
 
 var envoysOwn = []string{"X-Forwarded-Client-Cert"}
 
+// isOwn reports whether the proxy itself sets a header for the upstream.
+func (d *Dialect) isOwn(name string) bool { return slices.Contains(d.own, name) }
+
 // Proxies returns the values of Settings.Proxy, in order.
 func Proxies() []string { return slices.Sorted(maps.Keys(dialects)) }
 
@@ -57,6 +60,6 @@ func DialectOf(proxy string) *Dialect { return dialects[proxy] }
 type answer struct {
 	*proxy.Permit
 	*Dialect
-	names  []string    // Gate.PermitNames, without those that the proxy sets
+	names  []string    // Gate.PermitNames, which are shared: see isOwn
 	client http.Header // the headers of the client's request
 }

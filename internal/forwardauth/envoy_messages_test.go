@@ -77,7 +77,7 @@ func TestCheckRequest(t *testing.T) {
 
 // TestCheckResponse checks the messages that Envoy receives, by what a reader of them finds.
 func TestCheckResponse(t *testing.T) {
-	b := encodeAllowed(&answer{names: []string{"X-Role", "X-User"}, Permit: &proxy.Permit{
+	b := encodeAllowed(&answer{Dialect: &Dialect{}, names: []string{"X-Role", "X-User"}, Permit: &proxy.Permit{
 		Set: http.Header{"X-User": {"john"}}, Remove: []string{"X_user"}, Response: http.Header{"Set-Cookie": {"a=b", "c=d"}},
 	}})
 	ok, err := message(b, 3)

@@ -73,13 +73,13 @@ func (h *handler) ask(w http.ResponseWriter, r *http.Request, q *question) {
 // answer returns the answer to a question. What it removes are the headers of the question that the upstream must not get, also those that
 // the client's request for the gate doesn't have.
 func (h *handler) answer(gate *proxy.Gate, q *question, client *http.Request, p *proxy.Permit) *answer {
-	a := &answer{Permit: p, Dialect: h.Dialect, client: client.Header, names: without(gate.PermitNames(), h.own)}
+	a := &answer{Permit: p, Dialect: h.Dialect, client: client.Header, names: gate.PermitNames()}
 	for name := range q.header {
 		if isForwarding(name) && name != "X-Forwarded-For" && p.Set[name] == nil {
 			p.Remove = append(p.Remove, name)
 		}
 	}
-	p.Remove = without(p.Remove, h.own)
+	p.Remove = slices.DeleteFunc(p.Remove, h.isOwn)
 	slices.Sort(p.Remove)
 	return a
 }

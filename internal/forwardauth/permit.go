@@ -26,6 +26,7 @@ func copied(w http.ResponseWriter, a *answer) error {
 	h.Set("X-Accel-Expires", "0") // nginx keeps no answer, whatever its proxy_cache_valid says
 	for _, name := range a.names {
 		switch lines := a.Set[name]; {
+		case a.isOwn(name):
 		case lines != nil:
 			h[name] = lines
 		case slices.Contains(a.Remove, name) || a.client[name] == nil:
@@ -81,7 +82,7 @@ const passesHeader = "X-Sallyport-Passes"
 // them.
 func (a *answer) absent() (all []string) {
 	for _, name := range a.names {
-		if a.Set[name] == nil && (a.client[name] == nil || slices.Contains(a.Remove, name)) {
+		if a.Set[name] == nil && !a.isOwn(name) && (a.client[name] == nil || slices.Contains(a.Remove, name)) {
 			all = append(all, name)
 		}
 	}

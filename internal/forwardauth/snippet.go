@@ -54,7 +54,8 @@ func NewSnippet(s Settings, address string, overTLS bool, gate *proxy.Gate) (*Sn
 	}
 	n := &Snippet{
 		Proxy: s.Proxy, Path: s.Path, Gate: net.JoinHostPort(host, port), Host: host, Port: port, Scheme: "http",
-		Names: without(gate.PermitNames(), dialects[s.Proxy].own), Responses: gate.ResponseNames(), Cookies: gate.CookieNames(),
+		Names:     slices.DeleteFunc(slices.Clone(gate.PermitNames()), dialects[s.Proxy].isOwn),
+		Responses: gate.ResponseNames(), Cookies: gate.CookieNames(),
 	}
 	if overTLS {
 		n.Scheme = "https"
@@ -95,7 +96,3 @@ func hostRule(host string) string {
 
 // variable returns a header's name as a part of a variable's name.
 func variable(name string) string { return strings.ReplaceAll(strings.ToLower(name), "-", "_") }
-
-func without(all, some []string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(some, name) })
-}

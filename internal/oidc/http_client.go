@@ -3,17 +3,16 @@ package oidc
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"sallyport/internal/authorities"
 	"sallyport/internal/clientcert"
 )
 
@@ -39,9 +38,9 @@ func newTransport(s HTTPSettings, certificate *tls.Certificate) (*proxyTransport
 		clientcert.Use(t.TLSClientConfig, certificate)
 	}
 	if s.CAFile != "" {
-		pool, err := caPool(s.CAFile)
+		pool, err := authorities.WithSystem(s.CAFile)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ca_file: %w", err)
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
@@ -60,22 +59,6 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	return nil
-}
-
-// caPool returns the system's certificate authorities and those of a PEM file.
-func caPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", file)
-	}
-	return pool, nil
 }
 
 // do sends a request to an endpoint, which was admitted before, and reads the whole body of at most maxDocument bytes. The endpoint's name

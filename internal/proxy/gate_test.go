@@ -125,6 +125,12 @@ func get(t *testing.T, front *httptest.Server, path string, header ...string) (*
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
+	return roundTrip(t, front, r)
+}
+
+// roundTrip sends a request, and returns the response and its body.
+func roundTrip(t *testing.T, front *httptest.Server, r *http.Request) (*http.Response, string) {
+	t.Helper()
 	res, err := front.Client().Transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)

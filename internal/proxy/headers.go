@@ -56,9 +56,9 @@ type nameSet struct {
 	prefixes []string
 }
 
-// newNameSet returns the headers that are removed from clients' requests: all that any route sets for its upstream, because another route
-// may lead to the same upstream. With overrides, methodOverrides aren't among them.
-func newNameSet(routes []*Route, overrides bool) *nameSet {
+// newNameSet returns the headers that are removed from clients' requests. configured are those that the settings of all routes name for
+// the upstream, because another route may lead to the same upstream. With overrides, methodOverrides aren't among them.
+func newNameSet(configured []string, overrides bool) *nameSet {
 	s := &nameSet{names: map[string]struct{}{}}
 	add := func(names ...string) {
 		for _, n := range names {
@@ -72,7 +72,7 @@ func newNameSet(routes []*Route, overrides bool) *nameSet {
 	for _, p := range removedPrefixes {
 		s.prefixes = append(s.prefixes, auth.FoldHeader(p))
 	}
-	add(configuredNames(routes)...)
+	add(configured...)
 	delete(s.names, "")
 	return s
 }

@@ -42,6 +42,21 @@ func TestStripRemovesEverySpelling(t *testing.T) {
 	}
 }
 
+// TestForUpstream checks that no header that the gate sets or is known to be believed is one for the client, in any spelling.
+func TestForUpstream(t *testing.T) {
+	is := ForUpstream([]string{"X-User"})
+	for _, names := range [][]string{removedNames, methodOverrides, ownNames, consumerNames, forwardedNames, {"X-User", "x_user"}} {
+		for _, name := range names {
+			if !is(name) || !is(strings.ReplaceAll(strings.ToLower(name), "-", "_")) {
+				t.Errorf("%s isn't for the upstream", name)
+			}
+		}
+	}
+	if is("X-Mine") || is("Set-Cookie") {
+		t.Error("a header for the client is for the upstream")
+	}
+}
+
 func TestMethodOverridesPassWhereTheRouteSaysSo(t *testing.T) {
 	names := []string{
 		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Method-Override", "HTTP-Method-Override", "X-Method",

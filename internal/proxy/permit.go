@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"sallyport/internal/auth"
@@ -182,17 +181,10 @@ func (g *Gate) withoutCertificates(r *http.Request) *http.Request {
 	return r
 }
 
-// IsForUpstream reports whether a header is one that clients must not send because upstreams may believe it, by its name alone or as a
-// setting's. In a spelling that differs only by punctuation or case it is the same.
-func IsForUpstream(name string, routes []string) bool {
-	folded := auth.FoldHeader(name)
-	is := func(other string) bool { return auth.FoldHeader(other) == folded }
-	for _, list := range [][]string{removedNames, methodOverrides, ownNames, consumerNames, forwardedNames, routes} {
-		if slices.ContainsFunc(list, is) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(removedPrefixes, func(p string) bool { return strings.HasPrefix(folded, auth.FoldHeader(p)) })
+// ForUpstream returns a function that reports whether a header is one that clients must not send because upstreams may believe it: by its
+// name alone, or because it is one of configured, which settings name for the upstream.
+func ForUpstream(configured []string) func(name string) bool {
+	return newNameSet(configured, false).has
 }
 
 // An OwnPath is a path that the gate answers itself, on the hosts of a route. Without hosts it is on every host.

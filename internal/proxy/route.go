@@ -53,9 +53,10 @@ type common struct {
 }
 
 func newCommon(routes []*Route) *common {
+	configured := configuredNames(routes)
 	return &common{
 		cookies: newCookieSet(routes), schemes: tokenSchemes(routes),
-		removed: map[bool]*nameSet{false: newNameSet(routes, false), true: newNameSet(routes, true)},
+		removed: map[bool]*nameSet{false: newNameSet(configured, false), true: newNameSet(configured, true)},
 	}
 }
 

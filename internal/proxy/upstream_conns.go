@@ -3,13 +3,12 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
+	"sallyport/internal/authorities"
 	"sallyport/internal/clientcert"
 )
 
@@ -101,13 +100,9 @@ func (s *UpstreamSettings) tls() (*tls.Config, error) {
 	if s.CAFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
+	var err error
+	if c.RootCAs, err = authorities.Of(s.CAFile); err != nil {
 		return nil, fmt.Errorf("upstream: ca_file: %w", err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("upstream: ca_file: %s holds no PEM certificate", s.CAFile)
 	}
 	return c, nil
 }

@@ -127,14 +127,7 @@ func (u *provedUpstream) set(nonce, always string) {
 // startProved starts a gate that sends the bound token good to an upstream, over HTTP/2 if h2.
 func startProved(t *testing.T, h2 bool, change func(*Route)) (*httptest.Server, *provedUpstream) {
 	t.Helper()
-	key, err := dpop.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := key.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
+	sends, key := sendsProofs(t)
 	u := &provedUpstream{key: key, seen: map[string]bool{}}
 	back := httptest.NewUnstartedServer(u)
 	back.EnableHTTP2 = h2
@@ -153,13 +146,9 @@ func startProved(t *testing.T, h2 bool, change func(*Route)) (*httptest.Server, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { up.Close() })
-	front, _ := start(t, nil, func(r *Route, _ *Config) {
-		r.Upstream, r.Headers.UpstreamDPoP = up, true
-		r.Chain = auth.Chain{{Flow: flowFunc(func(*auth.Request) (*auth.Result, error) {
-			return &auth.Result{Identity: &auth.Identity{
-				Subject: "john", AccessToken: auth.Claims{"sub": "john"}, Tokens: auth.Tokens{AccessToken: "good", DPoPKey: private},
-			}}, nil
-		})}}
+	front, _ := start(t, nil, func(r *Route, c *Config) {
+		r.Upstream = up
+		sends(r, c)
 		if change != nil {
 			change(r)
 		}

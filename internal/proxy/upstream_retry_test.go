@@ -187,7 +187,8 @@ func TestRetryHasItsOwnProof(t *testing.T) {
 		first, second := serveScript(t, scheme == "https", answersOnce), serveScript(t, scheme == "https", answers)
 		s := UpstreamSettings{}
 		s.Targets = []TargetSettings{{scheme + "://" + first.Addr().String(), 1000}}
-		front, _ := startTargets(t, s, sendsProofs(t), scheme+"://"+second.Addr().String())
+		sends, _ := sendsProofs(t)
+		front, _ := startTargets(t, s, sends, scheme+"://"+second.Addr().String())
 		for range 2 {
 			if status, _ := ask(t, front, "GET", "/x", ""); status != 200 {
 				t.Errorf("%s: %d", scheme, status)
@@ -210,8 +211,8 @@ func TestRetryHasItsOwnProof(t *testing.T) {
 	}
 }
 
-// sendsProofs makes a route send a bound token with proofs.
-func sendsProofs(t *testing.T) func(*Route, *Config) {
+// sendsProofs makes a route send the token good with proofs by a key.
+func sendsProofs(t *testing.T) (change func(*Route, *Config), key *dpop.Key) {
 	t.Helper()
 	key, err := dpop.NewKey()
 	if err != nil {
@@ -222,12 +223,13 @@ func sendsProofs(t *testing.T) func(*Route, *Config) {
 		t.Fatal(err)
 	}
 	tokens := auth.Tokens{AccessToken: "good", DPoPKey: private}
-	return func(r *Route, _ *Config) {
+	change = func(r *Route, _ *Config) {
 		r.Headers.UpstreamDPoP = true
 		r.Chain = auth.Chain{{Flow: flowFunc(func(*auth.Request) (*auth.Result, error) {
 			return &auth.Result{Identity: &auth.Identity{Subject: "john", AccessToken: auth.Claims{"sub": "john"}, Tokens: tokens}}, nil
 		})}}
 	}
+	return change, key
 }
 
 // claimsOf returns the claims of a JWT.

@@ -65,13 +65,7 @@ func getFrom(t *testing.T, front *httptest.Server, host, path string) (*http.Res
 		t.Fatal(err)
 	}
 	r.Host = host
-	res, err := front.Client().Transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(res.Body)
-	return res, string(body)
+	return roundTrip(t, front, r)
 }
 
 // TestUnixSocket checks a Unix socket as the only target, over HTTP/1.1 and HTTP/2, and that check -online reaches it.

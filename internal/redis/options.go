@@ -3,12 +3,12 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
+
+	"sallyport/internal/authorities"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -70,15 +70,9 @@ func (s *Settings) tls() (*tls.Config, error) {
 	if s.CAFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
+	var err error
+	if c.RootCAs, err = authorities.WithSystem(s.CAFile); err != nil {
 		return nil, fmt.Errorf("redis: ca_file: %w", err)
-	}
-	if c.RootCAs, err = x509.SystemCertPool(); err != nil {
-		c.RootCAs = x509.NewCertPool()
-	}
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("redis: ca_file: %s holds no PEM certificate", s.CAFile)
 	}
 	return c, nil
 }

@@ -229,12 +229,12 @@ func changed(result *goredis.Cmd) error {
 }
 
 func (r *redisStore) lease(ctx context.Context, id ID, holder string, life time.Duration) (bool, error) {
-	ok, err := leaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder, milliseconds(life)).Bool()
+	ok, err := redis.LeaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder, milliseconds(life)).Bool()
 	return ok, storeError(err)
 }
 
 func (r *redisStore) release(ctx context.Context, id ID, holder string) error {
-	return storeError(releaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
+	return storeError(redis.ReleaseScript.Run(ctx, r.client, []string{r.lock(id)}, holder).Err())
 }
 
 func (r *redisStore) leased(ctx context.Context, id ID) (bool, error) {

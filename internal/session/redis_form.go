@@ -7,6 +7,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"sallyport/internal/redis"
 )
 
 // The uses of the keyring for notes and forms. Both are salted with the ID of the session, as its record is.
@@ -65,7 +67,7 @@ func (r *redisStore) addForm(ctx context.Context, id ID, f *Form) error {
 		return err
 	}
 	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
-		return changed(leaseScript.Run(ctx, c, []string{name}, sealed, milliseconds(formLife)))
+		return changed(redis.LeaseScript.Run(ctx, c, []string{name}, sealed, milliseconds(formLife)))
 	})
 	return storeError(err)
 }

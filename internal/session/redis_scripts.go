@@ -112,15 +112,3 @@ local now = tonumber(redis.call('GET', KEYS[1]) or '0')
 if now >= tonumber(ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
-
-// leaseScript takes a free lease, or renews the holder's own. It also stores a form, which is its own holder. KEYS: the lease. ARGV: 1 the
-// holder, 2 the life in ms.
-var leaseScript = redis.NewScript(`
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
-
-// releaseScript ends the holder's own lease. KEYS: the lease. ARGV: the holder.
-var releaseScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`)
