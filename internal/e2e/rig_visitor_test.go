@@ -38,7 +38,9 @@ func newVisitor(t *testing.T, gates ...*gate) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{RootCAs: testCA.pool}}
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{RootCAs: testCA.pool}, ExpectContinueTimeout: 30 * time.Second,
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &visitor{t: t, gates: gates, http: &http.Client{
 		Transport: transport, Jar: loopbackJar{jar}, Timeout: 40 * time.Second,
