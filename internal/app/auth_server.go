@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+
 	"sallyport/internal/authserver"
 	"sallyport/internal/config"
 )
@@ -13,6 +15,7 @@ func (b *builder) makeAuthServer(file *config.File) error {
 		return nil
 	}
 	c := authserver.Config{Settings: *s, Before: b.state.authServer, Now: b.now, Log: b.log, Audit: b.state.audit}
+	c.Fetching.Loopback = slices.ContainsFunc(file.Routes, func(r config.Route) bool { return r.OIDC.Flow.MCP.Loopback })
 	var err error
 	if s.Storage == "redis" {
 		if c.Client, err = b.redisClient(s.Redis, "oauth2"); err != nil {

@@ -103,8 +103,17 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		if err != nil {
 			return nil, rule.Problem("allow", err.Error())
 		}
+		var forUsers *authz.Rule
+		if c.MCP != nil {
+			users := rule.RuleSettings
+			users.ScopesRequired = nil
+			if forUsers, err = authz.NewRule(users); err != nil {
+				return nil, rule.Problem("allow", err.Error())
+			}
+		}
 		r.Rules = append(r.Rules, &proxy.Rule{
-			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Place: rule.Place, Headers: rule.Headers, Rule: made,
+			Hosts: rule.Hosts, Paths: rule.Paths, Methods: rule.Methods, Tools: rule.MCPTools, Place: rule.Place, Headers: rule.Headers,
+			Scope: scopeOf(&rule.RuleSettings, &c.OIDC), Rule: made, ForUsers: forUsers,
 		})
 	}
 	r.Keys = b.signer.Key
@@ -113,6 +122,9 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 		policy := authz.NewPolicy(i.OIDC.Authz, c.Route.ACL, b.directory, i.OIDC.Flow.Client.ClientID)
 		if b.authServer != nil {
 			policy.TakesTokensOf(b.authServer.Audiences(c.Route.Paths[0]))
+		}
+		if m := i.OIDC.Flow.MCP; m.On && !m.ByGate() {
+			policy.TakesTokensFor(m.URL)
 		}
 		r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)] = policy
 		r.Responses.Add(i.OIDC.Responses)
@@ -132,6 +144,17 @@ func (b *builder) route(c *config.Route) (*proxy.Route, error) {
 	return r, b.flows(c, r)
 }
 
+// scopeOf returns the scopes that a rule and its route require, of the alternatives the first.
+func scopeOf(rule *authz.RuleSettings, o *config.OIDC) string {
+	var all []string
+	for _, required := range [][]string{o.Authz.ScopesRequired, rule.ScopesRequired} {
+		if len(required) > 0 {
+			all = append(all, required[0])
+		}
+	}
+	return strings.Join(all, " ")
+}
+
 // flows makes the flows of a route, and sets the fields of r that follow from them.
 func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 	var parts []flow.Part
@@ -144,7 +167,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		}
 		policy := r.Policies[oidc.IssuerOf(i.OIDC.Flow.Client.Issuer)]
 		deps.TakesAudience = func(claims auth.Claims) bool {
-			return policy.TakesAudience(claims) || i.OIDC.Flow.TakesSubject(claims.Values(i.OIDC.Authz.AudienceClaim))
+			return policy.TakesAudience(claims) || i.OIDC.Flow.MCP.On || i.OIDC.Flow.TakesSubject(claims.Values(i.OIDC.Authz.AudienceClaim))
 		}
 		parts = append(parts, flow.Part{
 			Name: i.Name, Title: i.Title, Domains: i.LoginDomains, Settings: &i.OIDC.Flow, Deps: deps,
@@ -156,6 +179,7 @@ func (b *builder) flows(c *config.Route, r *proxy.Route) error {
 		return c.Problem("auth_methods", err.Error())
 	}
 	r.Chain, r.Exchange, r.Realm, r.Resource, r.Basic, r.LogsIn = f.Chain, f.Exchange, f.Realm, f.Resource, f.Basic, f.LogsIn
+	r.MCP = f.MCP
 	r.DPoP, r.OnlyDPoP, r.CredentialHeaders = f.DPoP, f.OnlyDPoP, f.CredentialHeaders
 	r.Schemes, r.CredentialParams, r.CookieNames, r.CookiePrefixes = f.Schemes, f.CredentialParams, f.CookieNames, f.CookiePrefixes
 	r.ClientIndex = f.ClientIndex[0]

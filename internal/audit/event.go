@@ -6,11 +6,12 @@ import "time"
 
 // The names of events.
 const (
-	Login          = "login"          // a login began
-	Logout         = "logout"         // logins ended
-	Refusal        = "refusal"        // a request was refused
-	TokenIssued    = "token_issued"   // the built-in authorization server issued an access token
-	Administration = "administration" // an operator or an administrator did something
+	Login            = "login"             // a login began
+	Logout           = "logout"            // logins ended
+	Refusal          = "refusal"           // a request was refused
+	TokenIssued      = "token_issued"      // the built-in authorization server issued an access token
+	ClientRegistered = "client_registered" // a client of the built-in authorization server registered itself
+	Administration   = "administration"    // an operator or an administrator did something
 )
 
 // How a login began.

@@ -13,7 +13,7 @@ import (
 
 // authorize serves the authorization endpoint (RFC 6749 §3.1). A browser sends GET, and POST from the consent page. The external
 // consent page sends POST with the provision key.
-func (s *routeServer) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
+func (s *Site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	var p params
 	if r.Method == http.MethodPost {
 		var err error
@@ -24,7 +24,7 @@ func (s *routeServer) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, 
 			return s.authorizeProvisioned(r, p)
 		}
 	}
-	user := s.visitor(v)
+	user := s.visitor(r, v)
 	res, err := s.authorizeVisitor(r, user, p)
 	switch {
 	case err != nil && auth.HeaderOf(err) != nil: // the visitor's own error
@@ -38,7 +38,7 @@ func (s *routeServer) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, 
 }
 
 // authorizeVisitor serves a browser. Answer is the submitted form of the consent page, or nil.
-func (s *routeServer) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
+func (s *Site) authorizeVisitor(r *auth.Request, user visitor, answer params) (*auth.Result, error) {
 	if answer != nil {
 		return s.authorizeConsent(r, user, answer)
 	}
@@ -54,8 +54,8 @@ type visitor struct {
 
 // visitor identifies the user, and authorizes the user for the route. An access token of this server doesn't identify a user here:
 // otherwise a client could exchange one for further tokens.
-func (s *routeServer) visitor(from auth.Visitor) (v visitor) {
-	if s.users == nil {
+func (s *Site) visitor(r *auth.Request, from auth.Visitor) (v visitor) {
+	if s.Users == nil {
 		v.err = refuse("access_denied", "Users can't log in here.").because("no login for the authorization endpoint")
 		return v
 	}
@@ -70,6 +70,8 @@ func (s *routeServer) visitor(from auth.Visitor) (v visitor) {
 		v.err = fmt.Errorf("%w: no user", auth.ErrNoCredential)
 	case v.identity.BuiltIn:
 		v.err = refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
+	default:
+		v.err = s.checkUnused(r, v.identity)
 	}
 	return v
 }
@@ -85,15 +87,58 @@ type authorization struct {
 	challenge string // S256; empty without PKCE
 }
 
+// described returns the client of a metadata document.
+func (s *Site) described(r *auth.Request, user visitor, id string) (*client, error) {
+	if found := s.process.documents.peek(id); found != nil {
+		return s.newDynamic(id, &found.clientMetadata), nil
+	}
+	if user.err != nil {
+		return nil, user.err
+	}
+	found, err := s.process.documents.get(r.Context(), id)
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return nil, err
+	case err != nil:
+		s.log.Warn("a client's metadata document is refused", "request_id", r.ID, "client_id", id, "error", err)
+		return nil, refuse("invalid_client", "The description of the application can't be read from its address, or isn't valid.").
+			because("the metadata document " + id + ": " + err.Error())
+	}
+	return s.newDynamic(id, &found.clientMetadata), nil
+}
+
+// unknownClient returns the error for a client that isn't known. A user of an MCP client sees what to do in the app: it keeps a client_id
+// that this server may have forgotten, and doesn't see this page.
+func (s *Site) unknownClient(id string) error {
+	e := refuse("invalid_request", "The client is unknown here, or may not ask for this.").
+		because("client_id is unknown, or may not use authorization_code")
+	switch u := documentURL(id); {
+	case !s.Route.ByGate():
+	case u != nil:
+		e.description = "Applications of " + u.Host + " may not connect here."
+		e.reason = u.Host + " isn't one of mcp.client_hosts"
+	default:
+		e.description = "It isn't known here, or not any more. In the application, remove this server and add it again, " +
+			"or log out of it there: then it introduces itself anew."
+	}
+	return e
+}
+
 const maxState = 2048 // bytes: the state becomes part of a URL
 
 // newAuthorization returns an authorization with the client and the redirect URI of a request. On an error the browser must not be
-// redirected (RFC 6749 §4.1.2.1).
-func (s *routeServer) newAuthorization(p params) (*authorization, error) {
-	c := s.clients[p["client_id"]]
+// redirected (RFC 6749 §4.1.2.1). It fetches the client's metadata document, if it has one: only a user whom the route lets pass causes
+// that.
+func (s *Site) newAuthorization(r *auth.Request, user visitor, p params) (*authorization, error) {
+	c := s.find(p["client_id"])
 	if c == nil || !c.may(authorizationCode) {
-		return nil, refuse("invalid_request", "The client is unknown here, or may not ask for this.").
-			because("client_id is unknown, or may not use authorization_code")
+		return nil, s.unknownClient(p["client_id"])
+	}
+	if c.dynamic && len(c.RedirectURIs) == 0 {
+		var err error
+		if c, err = s.described(r, user, c.ClientID); err != nil {
+			return nil, err
+		}
 	}
 	target, ok := c.redirectURI(p["redirect_uri"])
 	if !ok {
@@ -104,7 +149,7 @@ func (s *routeServer) newAuthorization(p params) (*authorization, error) {
 }
 
 // complete reads the other parameters of an authorization request. Its errors are sent to the redirect URI.
-func (s *routeServer) complete(r *auth.Request, a *authorization, p params) (err error) {
+func (s *Site) complete(r *auth.Request, a *authorization, p params) (err error) {
 	if len(p["state"]) > maxState || !isVisible(p["state"]) {
 		return refuse("invalid_request", "The state isn't up to 2048 printable ASCII characters.")
 	}
@@ -117,7 +162,7 @@ func (s *routeServer) complete(r *auth.Request, a *authorization, p params) (err
 	case p["response_mode"] != "" && p["response_mode"] != "query":
 		return refuse("invalid_request", "Only the response_mode query is known here.")
 	}
-	if a.scope, err = s.scope(a.client, p); err != nil {
+	if a.scope, err = s.scope(a.client, p["scope"]); err != nil {
 		return err
 	}
 	if a.resource, err = s.resource(r, p); err != nil {
@@ -129,7 +174,7 @@ func (s *routeServer) complete(r *auth.Request, a *authorization, p params) (err
 
 // challenge returns the code_challenge of a request (RFC 7636 §4.3). It accepts only S256: plain doesn't protect against an attacker who
 // sees the request.
-func (s *routeServer) challenge(c *client, p params) (string, error) {
+func (s *Site) challenge(c *client, p params) (string, error) {
 	challenge, method := p["code_challenge"], p["code_challenge_method"]
 	switch {
 	case challenge == "" && method != "":
@@ -148,13 +193,16 @@ func (s *routeServer) challenge(c *client, p params) (string, error) {
 
 // issueCode issues a code for a user and returns the URL of the authorization response. It stores the user's identity without tokens,
 // so that the policy judges the user whenever tokens are issued. Identity is nil if the external consent page named the user.
-func (s *routeServer) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
+func (s *Site) issueCode(r *auth.Request, a *authorization, user string, identity *auth.Identity) (string, error) {
 	now := s.now()
 	rec := s.newAccess(a.client, s.issuer(r), authorizationCode)
 	rec.Expires = now.Add(codeLife).Unix()
 	rec.Subject, rec.UserID, rec.Scope, rec.Resource, rec.Family = user, user, a.scope, a.resource, newFamily()
 	rec.RedirectURI, rec.RedirectAsked, rec.Challenge = a.redirect, a.asked, a.challenge
 	rec.User = withoutTokens(identity)
+	if err := s.keepLogin(r.Context(), rec, identity); err != nil {
+		return "", err
+	}
 	h := s.mint.make(codeHandle, rec.Family)
 	if err := s.store.add(r.Context(), h, rec); err != nil {
 		return "", err
@@ -165,7 +213,7 @@ func (s *routeServer) issueCode(r *auth.Request, a *authorization, user string, 
 
 // response returns the URL of an authorization response. It adds state (RFC 6749 §4.1.2) and iss, by which a client of several
 // authorization servers recognizes the one that responded (RFC 9207 §2).
-func (s *routeServer) response(r *auth.Request, a *authorization, values url.Values) string {
+func (s *Site) response(r *auth.Request, a *authorization, values url.Values) string {
 	if a.state != "" {
 		values.Set("state", a.state)
 	}
@@ -174,7 +222,7 @@ func (s *routeServer) response(r *auth.Request, a *authorization, values url.Val
 }
 
 // errorResponse returns the URL of an error response (RFC 6749 §4.1.2.1), or "" if err is not a refusal for the client.
-func (s *routeServer) errorResponse(r *auth.Request, a *authorization, err error) string {
+func (s *Site) errorResponse(r *auth.Request, a *authorization, err error) string {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		return ""
@@ -194,8 +242,9 @@ func seeOther(target string) *auth.Result {
 	}}}
 }
 
-// prompts parses the parameter prompt (OIDC Core §3.1.2.1).
-func prompts(p params) (none, consent bool, err error) {
+// prompts parses the parameter prompt (OIDC Core §3.1.2.1). On an MCP server it ignores words that it doesn't know, because its clients
+// send those of other servers, too.
+func (s *Site) prompts(p params) (none, consent bool, err error) {
 	words := strings.Fields(p["prompt"])
 	for _, w := range words {
 		switch w {
@@ -204,6 +253,9 @@ func prompts(p params) (none, consent bool, err error) {
 		case "consent":
 			consent = true
 		default:
+			if s.Route.On {
+				continue
+			}
 			return false, false, refuse("invalid_request", "Only none and consent are known for prompt here.").
 				because("prompt " + w[:min(len(w), 40)])
 		}

@@ -10,7 +10,7 @@ import (
 
 // authorizeBrowser serves an authorization request from a browser. It redirects the browser to the client with a code or an error, or
 // returns the consent page. If the client or the redirect URI is not valid, the user sees the error instead.
-func (s *routeServer) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
+func (s *Site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
 		return nil, pageError(err)
@@ -19,7 +19,7 @@ func (s *routeServer) authorizeBrowser(r *auth.Request, user visitor) (*auth.Res
 		return nil, pageError(refuse("invalid_request",
 			"A browser must open this address as a page: a script, a picture, a frame or a prefetch gets no code."))
 	}
-	a, err := s.newAuthorization(p)
+	a, err := s.newAuthorization(r, user, p)
 	if err != nil {
 		return nil, pageError(err)
 	}
@@ -31,11 +31,11 @@ func (s *routeServer) authorizeBrowser(r *auth.Request, user visitor) (*auth.Res
 }
 
 // codeOrConsent returns the redirect with a code if the user has given consent, and the consent page otherwise.
-func (s *routeServer) codeOrConsent(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
+func (s *Site) codeOrConsent(r *auth.Request, a *authorization, user visitor, p params) (*auth.Result, error) {
 	if err := s.complete(r, a, p); err != nil {
 		return nil, err
 	}
-	silent, always, err := prompts(p)
+	silent, always, err := s.prompts(p)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *routeServer) codeOrConsent(r *auth.Request, a *authorization, user visi
 	}
 	agreed := !a.client.Consent || s.process.consents.given(user.identity, a) && a.client.exclusive(a.redirect)
 	switch {
-	case agreed && !always:
+	case agreed && !always && !s.asksAlways(r, a.client):
 		return s.sendCode(r, a, user.identity)
 	case silent:
 		return nil, refuse("consent_required", "The user must be asked.")
@@ -71,7 +71,7 @@ func silentError(err error) error {
 }
 
 // sendCode redirects the browser to the client with a code.
-func (s *routeServer) sendCode(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
+func (s *Site) sendCode(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
 	target, err := s.issueCode(r, a, user.Subject, user)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func pageError(err error) error {
 }
 
 // restartURI returns the URL that repeats an authorization request.
-func (s *routeServer) restartURI(r *auth.Request, a *authorization) string {
+func (s *Site) restartURI(r *auth.Request, a *authorization) string {
 	v := url.Values{"response_type": {"code"}, "client_id": {a.client.ClientID}}
 	for name, value := range map[string]string{"state": a.state, "scope": a.scope, "resource": a.resource, "code_challenge": a.challenge} {
 		if value != "" {

@@ -14,12 +14,12 @@ const maxUserID = 1024 // bytes
 // that the request comes from that page. The response has the redirect URI to which the page sends the browser, as in Kong: with status
 // 200 and a code, or with status 400 and an error for the client. If the key, the client or the redirect URI is not valid, the response
 // is an error for the page itself.
-func (s *routeServer) authorizeProvisioned(r *auth.Request, p params) (*auth.Result, error) {
+func (s *Site) authorizeProvisioned(r *auth.Request, p params) (*auth.Result, error) {
 	user, err := s.provisionedUser(r, p)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.newAuthorization(p)
+	a, err := s.newAuthorization(r, visitor{}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func answerRedirect(status int, target string) *auth.Result {
 }
 
 // provisionedUser returns the user that a request with the provision key names. Wrong keys are counted for each client address.
-func (s *routeServer) provisionedUser(r *auth.Request, p params) (string, error) {
+func (s *Site) provisionedUser(r *auth.Request, p params) (string, error) {
 	if s.settings.ProvisionKey == "" {
 		return "", refuse("invalid_provision_key", "No provision_key is configured here.")
 	}

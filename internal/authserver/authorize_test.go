@@ -65,9 +65,7 @@ func TestLogin(t *testing.T) {
 
 func TestNoLoginAtAll(t *testing.T) {
 	g := memoryRig(t).gate()
-	for _, e := range g.Endpoints(base, nil) {
-		g.endpoints[e.Name] = e
-	}
+	g.use(g.at(base, nil))
 	a, err := g.browse(asking())
 	if q := g.redirected(a, err, appURI); q.Get("error") != "access_denied" {
 		t.Errorf("got %v", q)

@@ -12,7 +12,8 @@ import (
 	"sallyport/internal/check"
 )
 
-const maxClientID = 255 // bytes
+// maxClientID is the maximum length of a client_id, in bytes: some are URLs, and those of registered clients hold their metadata.
+const maxClientID = 2048
 
 // Check reports what is wrong with the settings, whose keys are below oauth2. It never shows a secret or its hash.
 func (s *Settings) Check(c check.Checker) {
@@ -82,7 +83,7 @@ func (s *Settings) checkClient(c check.Checker, n int) {
 		c.Err(fmt.Sprintf("%s[%d]", key("client_secret_hash"), m), err)
 	}
 	for m, scope := range cl.Scopes {
-		c.Must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope),
+		c.Must(fmt.Sprintf("%s[%d]", key("scopes"), m), slices.Contains(s.Scopes, scope) || slices.Contains(s.RouteScopes, scope),
 			"oauth2.scopes doesn't list %q: add it there", scope)
 	}
 	for m, audience := range cl.Audience {

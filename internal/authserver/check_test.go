@@ -50,7 +50,7 @@ func TestCheck(t *testing.T) {
 		"no client_id":          {client(func(c *Client) { c.ClientID = "" }), "clients[0].client_id", "printable"},
 		"a client_id twice":     {func(s *Settings) { s.Clients[1].ClientID = "app" }, "clients[1].client_id", "app"},
 		"a client_id with ü":    {client(func(c *Client) { c.ClientID = "ü" }), "clients[0].client_id", "ASCII"},
-		"a long client_id":      {client(func(c *Client) { c.ClientID = strings.Repeat("a", 256) }), "clients[0].client_id", "255"},
+		"a long client_id":      {client(func(c *Client) { c.ClientID = strings.Repeat("a", 2049) }), "clients[0].client_id", "2048"},
 		"no secret of a client": {client(func(c *Client) { c.ClientSecretHash = nil }), "clients[0].client_secret_hash", "public"},
 		"public with a secret": {func(s *Settings) { s.Clients[1].ClientSecretHash = s.Clients[0].ClientSecretHash },
 			"clients[1].client_secret_hash", "public"},
@@ -89,7 +89,9 @@ func TestCheck(t *testing.T) {
 		"a backslash":            {uri(`https://app.example.com\@evil.example.com/`), second, "absolute"},
 		"javascript":             {uri("javascript:alert(1)"), second, "RFC 8252"},
 		"data":                   {uri("data:text/html,x"), second, "RFC 8252"},
-		"another scheme":         {uri("myapp://callback"), second, "RFC 8252"},
+		"another scheme":         {uri("myapp:callback"), second, "RFC 8252"},
+		"a script with a host":   {uri("javascript://app/%0aalert(1)"), second, "RFC 8252"},
+		"an app":                 {uri("myapp://callback"), "", ""},
 		"long":                   {uri("https://app.example.com/" + strings.Repeat("x", 2000)), second, "absolute"},
 	} {
 		s := usual()

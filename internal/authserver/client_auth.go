@@ -10,7 +10,7 @@ import (
 // authenticate authenticates the client of a request (RFC 6749 §2.3, §3.2.1) by client_secret_basic, client_secret_post, or client_id
 // alone for a public client. Client assertions are not supported, so a request with one is not authenticated (RFC 7521 §4.2). The error
 // is a *refusal or wraps ErrUnavailable.
-func (s *routeServer) authenticate(r *auth.Request, p params) (*client, error) {
+func (s *Site) authenticate(r *auth.Request, p params) (*client, error) {
 	id, secret, basic, err := basicPair(r.Header)
 	switch {
 	case err != nil:
@@ -27,7 +27,7 @@ func (s *routeServer) authenticate(r *auth.Request, p params) (*client, error) {
 	if id == "" || len(id) > maxClientID {
 		return nil, errClient(basic, "no client_id, or one that is too long")
 	}
-	c := s.clients[id]
+	c := s.find(id)
 	if secret == "" {
 		if c == nil || !c.Public {
 			return nil, errClient(basic, "no client_secret, and no public client of this client_id")
@@ -44,7 +44,7 @@ func (s *routeServer) authenticate(r *auth.Request, p params) (*client, error) {
 }
 
 // checkSecret checks a client's secret, and limits failed attempts.
-func (s *routeServer) checkSecret(r *auth.Request, c *client, id, secret string) error {
+func (s *Site) checkSecret(r *auth.Request, c *client, id, secret string) error {
 	attempt, wait := s.process.attempts.begin(r.ClientAddr, id)
 	if wait > 0 {
 		return tooMany(wait)
@@ -60,7 +60,7 @@ func (s *routeServer) checkSecret(r *auth.Request, c *client, id, secret string)
 }
 
 // confidential authenticates a confidential client.
-func (s *routeServer) confidential(r *auth.Request, p params) (*client, error) {
+func (s *Site) confidential(r *auth.Request, p params) (*client, error) {
 	c, err := s.authenticate(r, p)
 	if err == nil && c.Public {
 		return nil, errClient(false, "a public client")
@@ -68,13 +68,11 @@ func (s *routeServer) confidential(r *auth.Request, p params) (*client, error) {
 	return c, err
 }
 
-// errClient returns the error for a client that did not authenticate (RFC 6749 §5.2). Its description doesn't depend on the reason. If the
-// client tried Basic, the response has status 401 and a challenge (RFC 9110 §15.5.2); otherwise it has status 400, so that a browser
-// shows no password dialogue.
+// errClient returns the error for a client that did not authenticate (RFC 6749 §5.2). Its description doesn't depend on the reason. The
+// status is always 401, by which a client that registered itself knows that it must register anew. Only a client that tried Basic gets a
+// challenge: in a browser that would show a password dialogue.
 func errClient(basic bool, reason string) error {
 	e := refuse("invalid_client", "The client is unknown, or didn't authenticate as it must.").because(reason)
-	if basic {
-		e.status, e.basic = http.StatusUnauthorized, true
-	}
+	e.status, e.basic = http.StatusUnauthorized, basic
 	return e
 }

@@ -14,7 +14,7 @@ var errGrant = refuse("invalid_grant", "The code is unknown, expired, used alrea
 
 // code exchanges a code for tokens (RFC 6749 §4.1.3), once. If a code is used again, one of the requests may be an attacker's, so the
 // tokens of the first are revoked (§4.1.2). A code with a wrong redirect_uri or code_verifier may be stolen, so it is deleted.
-func (s *routeServer) code(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+func (s *Site) code(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	if p["code"] == "" {
 		return nil, refuse("invalid_request", "The code is missing.")
 	}
@@ -57,7 +57,7 @@ func (s *routeServer) code(r *auth.Request, v auth.Visitor, c *client, p params)
 
 // checkCode returns an error, and deletes the code, if the token request doesn't match the authorization request: the code may be
 // stolen. It is called before the user is authorized, because a refusal of the user doesn't delete the code.
-func (s *routeServer) checkCode(r *auth.Request, h handle, was *record, p params) error {
+func (s *Site) checkCode(r *auth.Request, h handle, was *record, p params) error {
 	reason := was.mismatch(p, s.now().Unix())
 	if reason == "" {
 		return nil
@@ -79,7 +79,7 @@ func answerOf(next issuance, refresh *handle) *tokenAnswer {
 
 // endReplayed returns the error for a code that is not stored. If the code was redeemed before, it revokes all tokens of the
 // authorization.
-func (s *routeServer) endReplayed(r *auth.Request, c *client, h handle) error {
+func (s *Site) endReplayed(r *auth.Request, c *client, h handle) error {
 	was, err := s.store.family(r.Context(), h.family)
 	switch {
 	case errors.Is(err, ErrUnknown):

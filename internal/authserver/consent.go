@@ -3,6 +3,7 @@ package authserver
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,7 +35,7 @@ const (
 )
 
 // consentPage returns the page that asks the user for consent.
-func (s *routeServer) consentPage(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
+func (s *Site) consentPage(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
 	sealed, err := s.keyring.SealJSON(consentUse, consentUse, "", consentRequest{
 		UserIssuer: user.Issuer, User: user.Subject, Client: a.client.ClientID, Redirect: a.redirect, Asked: a.asked,
 		State: a.state, Scope: a.scope, Resource: a.resource, Challenge: a.challenge, Time: s.now().Unix(),
@@ -42,15 +43,38 @@ func (s *routeServer) consentPage(r *auth.Request, a *authorization, user *auth.
 	if err != nil {
 		return nil, err
 	}
-	text := a.client.displayName() + " asks for access in your name. If you allow it, you go on to " + destination(a.redirect) + "."
-	if a.scope != "" {
-		text += " It asks for:"
-	}
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
-		Kind: auth.PageConsent, Title: "Allow access?", Text: text, Items: strings.Fields(a.scope),
+		Kind: auth.PageConsent, Title: "Allow access?", Text: consentText(a), Items: strings.Fields(a.scope),
 		Link: s.base + authorizePath, Post: true, Action: "Allow", Refuse: "Don't allow",
 		Fields: []auth.Field{{Name: consentField, Value: base64.RawURLEncoding.EncodeToString([]byte(sealed))}},
 	}}}, nil
+}
+
+// consentText returns the words of the consent page: who asks, for what, and where the user goes on to. A name that a client has given
+// itself proves nothing, so the page shows what does: the host of its client_id, and that of the redirect URI.
+func consentText(a *authorization) string {
+	text := a.client.displayName() + " asks for access in your name"
+	u := documentURL(a.client.ClientID)
+	switch {
+	case u != nil:
+		text = fmt.Sprintf("An application of %s, which calls itself %q, asks for access in your name", u.Host, a.client.displayName())
+	case a.client.dynamic && a.client.Name != "":
+		text = fmt.Sprintf("An application that calls itself %q asks for access in your name", a.client.Name)
+	case a.client.dynamic:
+		text = "An application that doesn't say its name asks for access in your name"
+	}
+	if a.resource != "" {
+		text += " to " + a.resource
+	}
+	text += ". If you allow it, you go on to " + destination(a.redirect) + "."
+	if a.client.dynamic && a.client.onlyLoopback() {
+		text += " That is a program on this computer, and any program here can call itself so: " +
+			"allow it only if you have just started the connection yourself."
+	}
+	if a.scope != "" {
+		text += " It asks for:"
+	}
+	return text
 }
 
 // destination returns the part of a redirect URI that the consent page shows.
@@ -64,7 +88,7 @@ func destination(redirect string) string {
 }
 
 // authorizeConsent serves the submitted form of the consent page.
-func (s *routeServer) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.Result, error) {
+func (s *Site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.Result, error) {
 	if !r.MayChange() {
 		return nil, stale("", errors.New("the answer came from another site, or not from the page that asked"))
 	}
@@ -72,12 +96,12 @@ func (s *routeServer) authorizeConsent(r *auth.Request, user visitor, p params) 
 	if err != nil {
 		return nil, stale("", err)
 	}
-	a, err := s.newAuthorization(params{"client_id": q.Client, "redirect_uri": q.Redirect})
+	a, err := s.newAuthorization(r, user, params{"client_id": q.Client, "redirect_uri": q.Redirect})
 	if err != nil {
 		return nil, pageError(err)
 	}
 	a.asked, a.state, a.resource, a.challenge = q.Asked, q.State, q.Resource, q.Challenge
-	a.scope = stillAllowed(q.Scope, a.client.Scopes)
+	a.scope = stillAllowed(q.Scope, s.allowedScopes(a.client))
 	res, err := s.decided(r, a, user, q, p[refuseField] != "")
 	if target := s.errorResponse(r, a, err); target != "" {
 		return seeOther(target), nil
@@ -86,7 +110,7 @@ func (s *routeServer) authorizeConsent(r *auth.Request, user visitor, p params) 
 }
 
 // decided continues a request with the user's decision. It checks that the user is still the one who was asked.
-func (s *routeServer) decided(r *auth.Request, a *authorization, user visitor, q *consentRequest, refused bool) (*auth.Result, error) {
+func (s *Site) decided(r *auth.Request, a *authorization, user visitor, q *consentRequest, refused bool) (*auth.Result, error) {
 	switch {
 	case user.err != nil && !errors.Is(user.err, auth.ErrNoCredential):
 		return nil, user.err
@@ -103,7 +127,7 @@ func (s *routeServer) decided(r *auth.Request, a *authorization, user visitor, q
 }
 
 // openRequest opens the sealed field of the form.
-func (s *routeServer) openRequest(sealed string) (*consentRequest, error) {
+func (s *Site) openRequest(sealed string) (*consentRequest, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(sealed)
 	if err != nil {
 		return nil, errors.New("the form holds no consent request of this server")

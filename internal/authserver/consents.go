@@ -14,15 +14,15 @@ type consents struct {
 	all map[consentKey]map[string]struct{}
 }
 
-// A consentKey names a user, a client and the resource of its tokens.
-type consentKey struct{ issuer, user, client, resource string }
+// A consentKey names a user, a client, where it gets its codes, and the resource of its tokens.
+type consentKey struct{ issuer, user, client, redirect, resource string }
 
 const maxConsents = 20_000
 
 func newConsents() *consents { return &consents{all: map[consentKey]map[string]struct{}{}} }
 
 func newConsentKey(user *auth.Identity, a *authorization) consentKey {
-	return consentKey{user.Issuer, user.Subject, a.client.ClientID, a.resource}
+	return consentKey{user.Issuer, user.Subject, a.client.ClientID, a.redirect, a.resource}
 }
 
 // given reports whether the user has allowed the client all scopes of a request.

@@ -36,7 +36,7 @@ func FuzzTokenRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	token := i.Endpoints(base, nil)[0]
+	token := i.at(base, nil).Endpoints()[0]
 	f.Add("Basic YXBwOnNlY3JldA==", "grant_type=client_credentials")
 	f.Add("", "grant_type=authorization_code&code=sp_c_x&client_id=spa&code_verifier="+verifier)
 	f.Add("", "grant_type=refresh_token&refresh_token=sp_r_"+strings.Repeat("a", 71)+"&client_id=spa")

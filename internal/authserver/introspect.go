@@ -10,7 +10,7 @@ import (
 // introspect serves the introspection endpoint (RFC 7662) for confidential clients; other clients could use it to guess tokens. For
 // anything but a valid access token the response is only that it is not active (§2.2). That includes refresh tokens: a resource server
 // must not accept one as an access token.
-func (s *routeServer) introspect(r *auth.Request) (*auth.Result, error) {
+func (s *Site) introspect(r *auth.Request) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type memoryStore struct {
 	tokens   *cache.ExpiringMap[digest, *record]
 	codes    *cache.ExpiringMap[digest, *record]
 	families *cache.ExpiringMap[digest, *familyEntry]
+	logins   *cache.ExpiringMap[digest, time.Time] // those that are used, until when
 	swept    time.Time
 	warned   time.Time // when a full store was last logged
 }
@@ -42,6 +43,7 @@ func newMemoryStore(now func() time.Time, log *slog.Logger) *memoryStore {
 		tokens:   cache.NewExpiringMap[digest](maxTokens, (*record).expiry),
 		codes:    cache.NewExpiringMap[digest](maxCodes, (*record).expiry),
 		families: cache.NewExpiringMap[digest](maxTokens, func(f *familyEntry) time.Time { return f.until }),
+		logins:   cache.NewExpiringMap[digest](maxTokens, func(until time.Time) time.Time { return until }),
 	}
 }
 
@@ -55,6 +57,7 @@ func (m *memoryStore) lock() (unlock func()) {
 		m.tokens.Sweep(now)
 		m.codes.Sweep(now)
 		m.families.Sweep(now)
+		m.logins.Sweep(now)
 	}
 	return m.mu.Unlock
 }
@@ -123,6 +126,31 @@ func (m *memoryStore) rotate(_ context.Context, was *record, next issuance) erro
 	}
 	m.issue(next, f.tokens)
 	return nil
+}
+
+func (m *memoryStore) replace(_ context.Context, was, next *record) error {
+	defer m.lock()()
+	f, ok := m.families.Get(familyDigest(was.Family))
+	if !ok || f.record != was {
+		return errChanged
+	}
+	m.families.Put(familyDigest(was.Family), &familyEntry{next, f.tokens, f.until})
+	return nil
+}
+
+func (m *memoryStore) use(_ context.Context, login digest, until time.Time) (bool, error) {
+	defer m.lock()()
+	if _, used := m.logins.Get(login); used {
+		return false, nil
+	}
+	m.logins.Put(login, until)
+	return true, nil
+}
+
+func (m *memoryStore) used(_ context.Context, login digest) (bool, error) {
+	defer m.lock()()
+	_, used := m.logins.Get(login)
+	return used, nil
 }
 
 // issue stores an issuance. Tokens are the family's former access tokens, the newest first; those beyond maxMembers are deleted.

@@ -93,7 +93,7 @@ func TestALogIsNotNeeded(t *testing.T) {
 	if err != nil || i.log != slog.Default() || i.now == nil {
 		t.Errorf("got %v", err)
 	}
-	if _, err := i.Verify(t.Context(), "sp_x"); !errors.Is(err, ErrUnknown) {
+	if _, err := i.at(base, nil).Verify(t.Context(), "sp_x"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("got %v", err)
 	}
 }

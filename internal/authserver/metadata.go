@@ -14,6 +14,7 @@ type metadata struct {
 	TokenEndpoint          string   `json:"token_endpoint"`
 	RevocationEndpoint     string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint  string   `json:"introspection_endpoint"`
+	RegistrationEndpoint   string   `json:"registration_endpoint,omitempty"`
 	ScopesSupported        []string `json:"scopes_supported,omitempty"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
 	ResponseModesSupported []string `json:"response_modes_supported"`
@@ -23,23 +24,35 @@ type metadata struct {
 	IntrospectAuthMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
 	CodeChallengeMethods   []string `json:"code_challenge_methods_supported"`
 	ResponseIssSupported   bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	DocumentsSupported     bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
 // metadata serves the metadata endpoint (RFC 8414 §3).
-func (s *routeServer) metadata(r *auth.Request) (*auth.Result, error) {
-	at := r.Origin + s.base
+func (s *Site) metadata(r *auth.Request) (*auth.Result, error) {
+	at := s.Route.URL(r)
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	orNone := append(slices.Clip(secret), "none")
-	return answerJSON(http.StatusOK, metadata{
+	m := metadata{
 		Issuer:                 s.issuer(r),
 		AuthorizationEndpoint:  at + authorizePath,
 		TokenEndpoint:          at + tokenPath,
 		RevocationEndpoint:     at + revokePath,
 		IntrospectionEndpoint:  at + introspectPath,
-		ScopesSupported:        s.settings.Scopes,
+		ScopesSupported:        s.scopesSupported(),
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
 		GrantTypesSupported: []string{authorizationCode, clientCredentials, refreshToken},
 		TokenAuthMethods:    orNone, RevocationAuthMethods: orNone, IntrospectAuthMethods: secret,
-		CodeChallengeMethods: []string{"S256"}, ResponseIssSupported: true,
-	}), nil
+		CodeChallengeMethods: []string{"S256"}, ResponseIssSupported: true, DocumentsSupported: s.Route.ByGate(),
+	}
+	if s.Route.Registration {
+		m.RegistrationEndpoint = at + registerPath
+	}
+	return answerJSON(http.StatusOK, m), nil
+}
+
+func (s *Site) scopesSupported() []string {
+	if s.Route.On {
+		return s.Route.Known
+	}
+	return s.settings.Scopes
 }

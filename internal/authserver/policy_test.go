@@ -145,7 +145,7 @@ func TestOnlyTheIssuerOfThatNameExchanges(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g, shared := r.gate(), func(s *Settings) { s.Issuer = "https://tokens.example.com" }
 		elsewhere := r.gate()
-		elsewhere.at("/elsewhere")
+		elsewhere.move("/elsewhere")
 		code := g.code(asking())
 		elsewhere.refused(redeeming(code), 400, "invalid_grant")
 		_, refresh := g.granted(redeeming(code))
@@ -155,18 +155,14 @@ func TestOnlyTheIssuerOfThatNameExchanges(t *testing.T) {
 			r.Errorf("the log says %d times why: %s", n, r.log)
 		}
 		one, two := r.gate(shared), r.gate(shared)
-		two.at("/elsewhere")
+		two.move("/elsewhere")
 		_, refresh = two.granted(redeeming(one.code(asking())))
 		one.granted(refreshing(refresh))
 	})
 }
 
-// at serves the endpoints on a route with another first path.
-func (g *gate) at(base string) {
-	for _, e := range g.Endpoints(base, auth.Chain{}) {
-		g.endpoints[e.Name] = e
-	}
-}
+// move serves the endpoints on a route with another first path.
+func (g *gate) move(base string) { g.use(g.at(base, auth.Chain{})) }
 
 // A code that is used with a wrong request, or twice, counts as stolen whatever the policy's verdict on the user is.
 func TestAMisusedCodeEndsWhateverThePolicySays(t *testing.T) {

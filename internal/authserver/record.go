@@ -33,8 +33,20 @@ type record struct {
 	// for itself. All tokens of an authorization have it, so that policies judge the user whenever a token is issued or used.
 	User    *auth.Identity `json:"u,omitempty"`
 	Current []byte         `json:"rt,omitempty"` // of a family: the digest of its current refresh token
+	Uses    []use          `json:"us,omitempty"` // of a family: the last uses of its refresh tokens, the newest last
+
+	// Login has the tokens of the login, by which the provider is asked whether the user is still there. Only codes and families have it.
+	Login   *auth.Tokens `json:"lg,omitempty"`
+	Checked int64        `json:"ck,omitempty"` // when the provider was asked; Unix seconds
 
 	raw string // the stored bytes, in a store of bytes
+}
+
+// A use is the first use of a refresh token, and the refresh token that took its place.
+type use struct {
+	Token     []byte `json:"t"` // digest
+	Successor string `json:"s"`
+	Time      int64  `json:"w"` // Unix milliseconds
 }
 
 const recordVersion = 2

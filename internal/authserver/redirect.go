@@ -32,11 +32,28 @@ func checkRedirectURI(text string) error {
 		return errors.New("it has user information: take out the part before @")
 	case u.Scheme == "https" || u.Scheme == "http":
 		return checkWebRedirect(u)
-	case !strings.Contains(u.Scheme, "."):
-		return errors.New("expected https, http to this machine, " +
-			"or an app's own scheme with a dot such as com.example.app:/callback (RFC 8252 §7.1)")
+	case !isAppScheme(u):
+		return errors.New("expected https, http to this machine, or an app's own scheme " +
+			"such as com.example.app:/callback or app://callback (RFC 8252 §7.1)")
 	}
 	return nil
+}
+
+// isAppScheme reports whether a URI can have the private-use scheme of an app: one with a dot, as RFC 8252 §7.1 has them, or one with //
+// and a host after it, as many apps have them. The other schemes that browsers know run scripts, open files or start programs.
+func isAppScheme(u *url.URL) bool {
+	if strings.Contains(u.Scheme, ".") {
+		return true
+	}
+	return u.Opaque == "" && u.Host != "" && !slices.Contains(browserSchemes, u.Scheme) && !strings.HasPrefix(u.Scheme, "ms-")
+}
+
+var browserSchemes = []string{
+	"about", "acrobat", "blob", "callto", "cast", "chrome", "chrome-extension", "content", "data", "dict", "edge", "facetime", "feed", "file",
+	"filesystem", "ftp", "ftps", "geo", "git", "gopher", "help", "imap", "intent", "itms", "itms-apps", "jar", "javascript", "jdbc", "ldap",
+	"ldaps", "livescript", "mailto", "market", "mhtml", "mk", "mms", "moz-extension", "news", "nntp", "res", "resource", "rtsp", "search",
+	"search-ms", "shell", "sftp", "sip", "sips", "sms", "smb", "ssh", "steam", "tel", "telnet", "tftp", "urn", "vbscript", "view-source",
+	"wais", "web+search", "webcal", "ws", "wss", "wyciwyg", "x-apple", "xmpp",
 }
 
 func checkWebRedirect(u *url.URL) error {
@@ -83,7 +100,7 @@ func withoutPort(text string) (plain string, ok bool) {
 	if _, port, err := net.SplitHostPort(host); err == nil {
 		host = strings.TrimSuffix(host, ":"+port)
 	}
-	return host + path, isHTTP && (host == "127.0.0.1" || host == "[::1]")
+	return host + path, isHTTP && (host == "127.0.0.1" || host == "[::1]" || host == "localhost")
 }
 
 // exclusive reports whether only the client can receive a response at a redirect URI. Other apps can listen on a loopback port, or claim

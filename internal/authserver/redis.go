@@ -18,6 +18,7 @@ import (
 //
 //	o:a:{<tag>}<digest>  an access token     o:f:{<tag>}<digest>  a family
 //	o:c:{<tag>}<digest>  a code              o:m:{<tag>}<digest>  the access tokens of a family, ordered by expiry
+//	o:l:<digest>         a login that serves a grant
 //
 // All keys of a family have its tag, so that a Cluster stores them in one slot. An issued token whose record isn't acknowledged by the
 // replicas is still issued; a revocation must be acknowledged.
@@ -108,7 +109,10 @@ func (r *redisStore) rotate(ctx context.Context, was *record, next issuance) err
 func (r *redisStore) spend(ctx context.Context, spent string, was *record, next issuance) error {
 	id := next.family.Family
 	family, token := r.familyName(id), r.name(next.token)
-	sealedFamily, err := next.family.seal(r.keyring, family, id)
+	sealedFamily, err := was.raw, error(nil)
+	if next.family != was {
+		sealedFamily, err = next.family.seal(r.keyring, family, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -131,6 +135,50 @@ func (r *redisStore) spend(ctx context.Context, spent string, was *record, next 
 		return errChanged
 	}
 	return nil
+}
+
+func (r *redisStore) replace(ctx context.Context, was, next *record) error {
+	name := r.familyName(was.Family)
+	sealed, err := next.seal(r.keyring, name, was.Family)
+	if err != nil {
+		return err
+	}
+	var done bool
+	_, err = r.client.Write(ctx, name, func(ctx context.Context, c goredis.Cmdable) (err error) {
+		done, err = replaceScript.Run(ctx, c, []string{name}, was.raw, sealed).Bool()
+		return err
+	})
+	switch {
+	case err != nil:
+		return storeError(err)
+	case !done:
+		return errChanged
+	}
+	next.raw = sealed
+	return nil
+}
+
+func (r *redisStore) loginName(login digest) string { return r.prefix + "o:l:" + login.String() }
+
+func (r *redisStore) use(ctx context.Context, login digest, until time.Time) (first bool, err error) {
+	name, own := r.loginName(login), randomText(familyLength)
+	err = r.client.MustWrite(ctx, name, func(ctx context.Context, c goredis.Cmdable) error {
+		if err := c.SetNX(ctx, name, own, r.ttl(until)).Err(); err != nil {
+			return err
+		}
+		holder, err := c.Get(ctx, name).Result() // a repeated SETNX may have met its own value
+		first = holder == own
+		return err
+	})
+	return first, storeError(err)
+}
+
+func (r *redisStore) used(ctx context.Context, login digest) (bool, error) {
+	err := storeError(r.client.Get(ctx, r.loginName(login)).Err())
+	if errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (r *redisStore) drop(ctx context.Context, h handle) error {

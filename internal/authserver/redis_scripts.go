@@ -36,6 +36,14 @@ local last = redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2]
 redis.call('PEXPIRE', KEYS[4], string.format('%.0f', math.max(ARGV[3], (last - ARGV[6]) / 1000)))
 return 1`)
 
+// replaceScript replaces a record if it is unchanged, and keeps its TTL. KEYS: 1 the record. ARGV: 1 the record as it was loaded, 2 the
+// next.
+var replaceScript = redis.NewScript(`
+local now = redis.call('GET', KEYS[1])
+if now ~= ARGV[1] then return now == ARGV[2] and 1 or 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1`)
+
 // endScript deletes a family and its access tokens. KEYS: 1 the family, 2 the set of its tokens.
 var endScript = redis.NewScript(`
 for _, token in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do

@@ -56,6 +56,7 @@ func readByOthers(t *testing.T) string {
 	if len(keys) != 7 { // three access tokens, a family and its set, two codes
 		t.Errorf("%d keys, expected 7: %q", len(keys), keys)
 	}
+	r.pass(refreshGrace)
 	g.refused(refreshing(refresh), 400, "invalid_grant") // its family is revoked, which is logged
 	g.post("revoke", revoking(machine))
 	for _, secret := range []string{access, refresh, next, latest, machine,

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"sallyport/internal/auth"
 )
 
 var errRefresh = refuse("invalid_grant", "The refresh token is unknown, expired, used already, or another client's.")
 
-// refresh exchanges a refresh token for an access token and the next refresh token (RFC 6749 §6). Each is used once. If one is used again,
-// it was stolen, and one of the two requests is an attacker's. The server can't know which, so it revokes all tokens of the authorization
-// (RFC 9700 §4.14.2). There is no grace time for a client that lost the response: an attacker could use it as well, and the client loses
-// only one login.
-func (s *routeServer) refresh(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+// refresh exchanges a refresh token for an access token and the next refresh token (RFC 6749 §6). Each is used once, except that for a
+// grace time after its first use it gives the same next refresh token again: a client may have lost the response, or refresh on two
+// machines at once. If one is used again after that, it was stolen, and one of the two requests is an attacker's. The server can't know
+// which, so it revokes all tokens of the authorization (RFC 9700 §4.14.2).
+func (s *Site) refresh(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	if p["refresh_token"] == "" {
 		return nil, refuse("invalid_request", "The refresh_token is missing.")
 	}
@@ -25,7 +26,14 @@ func (s *routeServer) refresh(r *auth.Request, v auth.Visitor, c *client, p para
 		return nil, errRefresh
 	}
 	for range maxTries {
-		was, err := s.currentFamily(r, c, h)
+		was, again, err := s.usableFamily(r, c, h)
+		if err != nil {
+			return nil, err
+		}
+		was, err = s.recheck(r, c, was)
+		if errors.Is(err, errChanged) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -41,6 +49,9 @@ func (s *routeServer) refresh(r *auth.Request, v auth.Visitor, c *client, p para
 			return nil, err
 		}
 		next, fresh := s.newIssuance(c, was, scope, resource)
+		if again != nil {
+			next, fresh = next.unrotated(was), again
+		}
 		err = s.store.rotate(r.Context(), was, next)
 		if err == nil {
 			return answerOf(next, fresh), nil
@@ -52,10 +63,43 @@ func (s *routeServer) refresh(r *auth.Request, v auth.Visitor, c *client, p para
 	return nil, fmt.Errorf("%w: the tokens kept changing", ErrUnavailable)
 }
 
-// currentFamily returns the family of a refresh token, if the token is the family's current one.
-func (s *routeServer) currentFamily(r *auth.Request, c *client, h handle) (*record, error) {
+// refreshGrace is how long after its first use a refresh token gives the same successor again.
+const refreshGrace = 10 * time.Second
+
+// maxUses bounds the uses that a family remembers. A client that refreshes faster has a shorter grace time.
+const maxUses = 32
+
+// usableFamily returns the family of a refresh token, if the token is the family's current one or was used within the grace time; then
+// again is its successor.
+func (s *Site) usableFamily(r *auth.Request, c *client, h handle) (was *record, again *handle, err error) {
+	was, err = s.familyOf(r, c, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d := h.digest(); !bytes.Equal(was.Current, d[:]) {
+		if again = was.successorOf(d, s.now()); again == nil {
+			return nil, nil, s.endReused(r, c, h) // the mint made it, so it was valid once
+		}
+	}
+	if was.expired(s.now()) {
+		return nil, nil, errRefresh.because("the refresh token has expired")
+	}
+	return was, again, nil
+}
+
+// successorOf returns the refresh token that took the place of one that was used within the grace time, or nil.
+func (r *record) successorOf(token digest, now time.Time) *handle {
+	for _, u := range r.Uses {
+		if bytes.Equal(u.Token, token[:]) && now.Sub(time.UnixMilli(u.Time)) < refreshGrace {
+			return &handle{kind: refreshHandle, family: r.Family, tag: tagOf(r.Family), text: u.Successor}
+		}
+	}
+	return nil
+}
+
+// familyOf returns the family of a refresh token.
+func (s *Site) familyOf(r *auth.Request, c *client, h handle) (*record, error) {
 	was, err := s.store.family(r.Context(), h.family)
-	d := h.digest()
 	switch {
 	case errors.Is(err, ErrUnknown):
 		return nil, errRefresh.because("the refresh token is not stored: it has expired or was revoked")
@@ -63,10 +107,6 @@ func (s *routeServer) currentFamily(r *auth.Request, c *client, h handle) (*reco
 		return nil, err
 	case was.ClientID != c.ClientID:
 		return nil, errRefresh.because("the refresh token is another client's")
-	case !bytes.Equal(was.Current, d[:]): // the mint made it, so it was valid once
-		return nil, s.endReused(r, c, h)
-	case was.expired(s.now()):
-		return nil, errRefresh.because("the refresh token has expired")
 	}
 	return was, nil
 }
@@ -75,7 +115,7 @@ func (s *routeServer) currentFamily(r *auth.Request, c *client, h handle) (*reco
 // user. Otherwise the error is refused, with a reason. The code or token is not spent, so it works again when the policy allows the user
 // again. An error that is not about the user, such as an unreachable server, is returned as it is, so that the client keeps its tokens
 // and tries again.
-func (s *routeServer) checkExchange(r *auth.Request, v auth.Visitor, was *record, refused *refusal) error {
+func (s *Site) checkExchange(r *auth.Request, v auth.Visitor, was *record, refused *refusal) error {
 	switch {
 	case was.Issuer != s.issuer(r):
 		return refused.because(fmt.Sprintf("it was issued as %s, and this is %s", was.Issuer, s.issuer(r)))
@@ -96,7 +136,7 @@ func isVerdict(err error) bool {
 }
 
 // endReused revokes all tokens of a refresh token's family, and returns the error for the request.
-func (s *routeServer) endReused(r *auth.Request, c *client, h handle) error {
+func (s *Site) endReused(r *auth.Request, c *client, h handle) error {
 	if err := s.endFamily(r.Context(), h.family); err != nil {
 		return err
 	}
@@ -106,8 +146,11 @@ func (s *routeServer) endReused(r *auth.Request, c *client, h handle) error {
 
 // narrowedScope returns the scope of the next access token: the granted scope, or the requested part of it (RFC 6749 §6). Scopes that the
 // client is no longer allowed are removed.
-func (s *routeServer) narrowedScope(c *client, was *record, asked string) (string, error) {
-	left := stillAllowed(was.Scope, c.Scopes)
+func (s *Site) narrowedScope(c *client, was *record, asked string) (string, error) {
+	left := stillAllowed(was.Scope, s.allowedScopes(c))
+	if s.Route.On {
+		asked = stillAllowed(asked, s.allowedScopes(c))
+	}
 	if asked == "" {
 		if left == "" && was.Scope != "" {
 			return "", refuse("invalid_scope", "The client is no longer allowed any of the granted scopes.")

@@ -3,6 +3,7 @@ package authserver
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -65,6 +66,7 @@ func TestAReusedRefreshTokenEndsItsFamily(t *testing.T) {
 		second, latest := g.granted(refreshing(stolen))
 		g.refused(with(refreshing(stolen), "client_id", "other"), 400, "invalid_grant") // another client can't cause that
 		g.alive(second)
+		r.pass(refreshGrace)
 		other.refused(refreshing(stolen), 400, "invalid_grant")
 		for _, replica := range []*gate{other, r.gate()} {
 			replica.dead(first)
@@ -78,19 +80,45 @@ func TestAReusedRefreshTokenEndsItsFamily(t *testing.T) {
 	})
 }
 
-func TestARefreshTokenIsUsedOnce(t *testing.T) {
+// However many requests use a refresh token at once, on all replicas, and however often it is used within the grace time, it has one
+// successor, also if that was used meanwhile. After the grace time, or when the tokens were revoked, it has none.
+func TestARefreshTokenHasOneSuccessor(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		gates := []*gate{r.gate(), r.gate()}
 		for range 5 {
 			_, refresh := gates[0].tokens()
+			var mu sync.Mutex
+			successors := map[string]bool{}
 			won, access := concurrently(gates, 50, func(g *gate) (int, string) {
 				status, answer := g.post("token", refreshing(refresh))
+				mu.Lock()
+				defer mu.Unlock()
+				if status == http.StatusOK {
+					successors[answer.String("refresh_token")] = true
+				}
 				return status, answer.String("access_token")
 			})
-			if won != 1 {
-				r.Fatalf("%d of 50 got tokens, expected 1", won)
+			if won != 50 || len(successors) != 1 {
+				r.Fatalf("%d of 50 got tokens, with %d refresh tokens, expected one", won, len(successors))
 			}
-			r.gate().dead(access)
+			r.gate().alive(access)
+			r.pass(refreshGrace - time.Second)
+			_, next := gates[1].granted(refreshing(refresh))
+			_, latest := gates[0].granted(refreshing(next))
+			if _, again := gates[1].granted(refreshing(refresh)); !successors[next] || again != next {
+				r.Errorf("the successor of a token became another one")
+			}
+			if _, again := gates[1].granted(refreshing(next)); again != latest {
+				r.Errorf("the successor of the successor became another one")
+			}
+			r.pass(time.Second)
+			gates[0].refused(refreshing(refresh), 400, "invalid_grant")
+			gates[1].refused(refreshing(latest), 400, "invalid_grant")
+
+			_, refresh = gates[0].tokens()
+			_, next = gates[0].granted(refreshing(refresh))
+			gates[1].post("revoke", with(revoking(next)))
+			gates[0].refused(refreshing(refresh), 400, "invalid_grant")
 		}
 	})
 }

@@ -67,7 +67,7 @@ func answerJSON(status int, body any) *auth.Result {
 }
 
 // answerError returns the OAuth error response of a refusal. It returns any other error as an error of the gate.
-func (s *routeServer) answerError(r *auth.Request, endpoint string, err error) (*auth.Result, error) {
+func (s *Site) answerError(r *auth.Request, endpoint string, err error) (*auth.Result, error) {
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):

@@ -11,13 +11,16 @@ var errTarget = refuse("invalid_target", "The resource isn't the one that this s
 
 // resource returns the resource of a request, for the audience of its tokens (RFC 8707 §2): the route, which is its origin and its first
 // path, if the parameter resource names it, or "" without that parameter. Another resource is refused, because a token for it would be
-// accepted elsewhere.
-func (s *routeServer) resource(r *auth.Request, p params) (string, error) {
+// accepted elsewhere. On an MCP server a client that names none means the route.
+func (s *Site) resource(r *auth.Request, p params) (string, error) {
 	asked := p["resource"]
-	if asked == "" {
+	own := s.Route.URL(r)
+	switch {
+	case asked == "" && s.Route.On:
+		return own, nil
+	case asked == "":
 		return "", nil
 	}
-	own := r.Origin + s.base
 	for each := range strings.SplitSeq(asked, " ") { // parseParams joins them
 		if !sameResource(each, own) {
 			return "", errTarget.because("resource is " + asked[:min(len(asked), maxRedirectURI)] + ", expected " + own)
@@ -28,7 +31,7 @@ func (s *routeServer) resource(r *auth.Request, p params) (string, error) {
 
 // exchanged returns the resource of the tokens for which a code or a refresh token is exchanged: that of the authorization, or if it had
 // none, that of the request.
-func (s *routeServer) exchanged(r *auth.Request, was *record, p params) (string, error) {
+func (s *Site) exchanged(r *auth.Request, was *record, p params) (string, error) {
 	asked, err := s.resource(r, p)
 	if err != nil || was.Resource == "" {
 		return asked, err

@@ -9,7 +9,7 @@ import (
 
 // revoke serves the revocation endpoint (RFC 7009). A refresh token, even one that was used already, revokes all tokens of its
 // authorization (§2.1). For an unknown token the response is the same as for a revoked one (§2.2).
-func (s *routeServer) revoke(r *auth.Request) (*auth.Result, error) {
+func (s *Site) revoke(r *auth.Request) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (s *routeServer) revoke(r *auth.Request) (*auth.Result, error) {
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Header: http.Header{"Cache-Control": {"no-store"}}}}, nil
 }
 
-func (s *routeServer) revokeAccess(r *auth.Request, c *client, h handle) error {
+func (s *Site) revokeAccess(r *auth.Request, c *client, h handle) error {
 	was, err := s.store.load(r.Context(), h)
 	if err == nil {
 		err = was.ownedBy(c)
@@ -46,7 +46,7 @@ func (s *routeServer) revokeAccess(r *auth.Request, c *client, h handle) error {
 	return err
 }
 
-func (s *routeServer) revokeFamily(r *auth.Request, c *client, h handle) error {
+func (s *Site) revokeFamily(r *auth.Request, c *client, h handle) error {
 	was, err := s.store.family(r.Context(), h.family)
 	if err == nil {
 		err = was.ownedBy(c)

@@ -43,7 +43,7 @@ func TestRevoke(t *testing.T) {
 		revoke(with(revoking(access), "client_id", "other"), 400)
 		revoke(with(revoking(refresh), "client_id", "other"), 400)
 		revoke(form("token", access, "client_id", "spa"), 400)
-		revoke(with(revoking(access), "client_secret", "wrong"), 400)
+		revoke(with(revoking(access), "client_secret", "wrong"), 401)
 		revoke(with(revoking(access), "token", ""), 400)
 		revoke(with(revoking("sp_unknown")), 200)
 		revoke(with(revoking("another's token")), 200)
@@ -94,8 +94,8 @@ func TestIntrospect(t *testing.T) {
 			status int
 			change change
 		}{
-			"a public client": {form("token", access, "client_id", "spa"), 400, nil},
-			"nobody":          {form("token", access), 400, nil},
+			"a public client": {form("token", access, "client_id", "spa"), 401, nil},
+			"nobody":          {form("token", access), 401, nil},
 			"a wrong secret":  {form("token", access), 401, basic("api", "wrong")},
 			"no token":        {form("client_id", "api", "client_secret", appSecret), 400, nil},
 			"two tokens":      {url.Values{"token": {access, access}, "client_id": {"api"}, "client_secret": {appSecret}}, 400, nil},
@@ -143,7 +143,7 @@ func TestMetadata(t *testing.T) {
 		"/":    {"/oauth2/token", "/.well-known/oauth-authorization-server"},
 		"/a/b": {"/a/b/oauth2/token", "/.well-known/oauth-authorization-server/a/b"},
 	} {
-		all := g.Endpoints(base, nil)
+		all := g.at(base, nil).Endpoints()
 		if all[0].Path != paths[0] || all[4].Path != paths[1] {
 			t.Errorf("%s: got %s and %s", base, all[0].Path, all[4].Path)
 		}

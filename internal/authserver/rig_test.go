@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/mcp"
 	"sallyport/internal/redis"
 	"sallyport/internal/redis/redistest"
 	"sallyport/internal/testlog"
@@ -70,6 +72,9 @@ type rig struct {
 	settings redis.Settings
 
 	before *Server // the next gate shares its memory
+	route  mcp.Route
+	ask    func(context.Context, *auth.Identity) (*auth.Identity, error)
+	fetch  Fetching
 	log    *syncBuffer
 }
 
@@ -87,7 +92,7 @@ func onBoth(t *testing.T, test func(*rig)) {
 
 // A gate is one process with the authorization server.
 type gate struct {
-	*Server
+	*Site
 	r         *rig
 	endpoints map[string]auth.Endpoint
 	user      *auth.Identity             // the user who is logged in; nil: none
@@ -101,7 +106,7 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 	for _, change := range changes {
 		change(&s)
 	}
-	c := Config{Settings: s, Before: r.before,
+	c := Config{Settings: s, Before: r.before, Fetching: r.fetch,
 		Now: r.clock.now, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if r.server != nil {
 		c.Storage, c.Redis, c.Before = "redis", r.server.Settings(), nil
@@ -120,12 +125,28 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 		r.Fatal(err)
 	}
 	r.before = i
-	g := &gate{Server: i, r: r, endpoints: map[string]auth.Endpoint{},
-		user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
-	for _, e := range i.Endpoints(base, auth.Chain{}) {
+	g := &gate{Site: i.at(base, auth.Chain{}), r: r, user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
+	if r.route.On {
+		c := g.SiteConfig
+		c.Route, c.Ask = r.route, r.ask
+		c.Route.Base = base
+		g.Site = i.At(c)
+	}
+	g.use(g.Site)
+	return g
+}
+
+// at returns the server on a route with this first path.
+func (a *Server) at(base string, users auth.Flow) *Site {
+	return a.At(SiteConfig{Route: mcp.Route{Resource: auth.Resource{Base: base}}, Users: users})
+}
+
+// use serves the endpoints of a site.
+func (g *gate) use(s *Site) {
+	g.Site, g.endpoints = s, map[string]auth.Endpoint{}
+	for _, e := range s.Endpoints() {
 		g.endpoints[e.Name] = e
 	}
-	return g
 }
 
 // Identify implements auth.Visitor.

@@ -29,6 +29,8 @@ type Config struct {
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default slog.Default()
 	Audit   *audit.Log       // nil: there is no audit stream
+
+	Fetching Fetching // of the metadata documents of clients
 }
 
 // A Server is the authorization server of one process. It is safe for concurrent use.
@@ -52,6 +54,9 @@ type processState struct {
 	consents *consents
 	tokens   *tokenCache
 	secrets  *secretChecker
+
+	documents     *documents
+	registrations *registrations
 }
 
 // New returns the authorization server of the settings. It doesn't connect to Redis yet: that may start later.
@@ -81,6 +86,7 @@ func New(c Config) (*Server, error) {
 	} else {
 		a.process = newProcessState(c.Now, c.Log)
 	}
+	a.process.documents.reach(c.Fetching)
 	a.secrets = a.process.secrets.forClients(clients)
 	a.store = a.process.memory
 	if c.Client != nil {
@@ -93,6 +99,7 @@ func newProcessState(now func() time.Time, log *slog.Logger) *processState {
 	return &processState{
 		memory: newMemoryStore(now, log), attempts: newFailedAttempts(now), consents: newConsents(),
 		tokens: newTokenCache(now), secrets: newSecretChecker(now),
+		documents: newDocuments(now), registrations: newRegistrations(now),
 	}
 }
 

@@ -35,6 +35,8 @@ type Settings struct {
 	// The newest secret comes first: it seals, and all of them open. Each has 32 bytes or more. By default one is generated.
 	Secret  []auth.Secret `yaml:"secret"`
 	Clients []Client      `yaml:"clients"`
+
+	RouteScopes []string `yaml:"-"` // the scopes of MCP servers, which clients may be allowed besides Scopes
 }
 
 // A Client is a client of the built-in authorization server (RFC 6749 §2).
@@ -69,6 +71,7 @@ type client struct {
 	Client
 	hashes   []secretHash
 	lifetime time.Duration // of its access tokens
+	dynamic  bool          // it isn't configured: a client by document or registration
 }
 
 func newClients(s *Settings) (map[string]*client, error) {

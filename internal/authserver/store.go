@@ -36,6 +36,13 @@ type store interface {
 	// tokens it deletes all but the newest maxMembers.
 	rotate(ctx context.Context, was *record, next issuance) error
 
+	// replace replaces a family, as it was loaded, by another record. Otherwise it returns errChanged.
+	replace(ctx context.Context, was, next *record) error
+
+	// use marks a login as used until a time. It reports false if the login was used before. used reports whether it is.
+	use(ctx context.Context, login digest, until time.Time) (first bool, err error)
+	used(ctx context.Context, login digest) (bool, error)
+
 	// drop deletes an access token or a code.
 	drop(ctx context.Context, h handle) error
 

@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"sallyport/internal/audit"
@@ -19,7 +20,7 @@ type tokenAnswer struct {
 }
 
 // token serves the token endpoint (RFC 6749 §3.2).
-func (s *routeServer) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
+func (s *Site) token(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 	p, err := readForm(r)
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func (s *routeServer) token(r *auth.Request, v auth.Visitor) (*auth.Result, erro
 }
 
 // grant issues tokens for a token request.
-func (s *routeServer) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+func (s *Site) grant(r *auth.Request, v auth.Visitor, c *client, p params) (*tokenAnswer, error) {
 	grants := map[string]func(*auth.Request, auth.Visitor, *client, params) (*tokenAnswer, error){
 		clientCredentials: s.clientCredentials, authorizationCode: s.code, refreshToken: s.refresh,
 	}
@@ -59,8 +60,8 @@ func (s *routeServer) grant(r *auth.Request, v auth.Visitor, c *client, p params
 
 // clientCredentials issues an access token to the client itself (RFC 6749 §4.4). There is no refresh token, because the client can
 // repeat the request. With the provision key a client may name the user for whom it acts, as in Kong.
-func (s *routeServer) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p params) (*tokenAnswer, error) {
-	scope, err := s.scope(c, p)
+func (s *Site) clientCredentials(r *auth.Request, _ auth.Visitor, c *client, p params) (*tokenAnswer, error) {
+	scope, err := s.scope(c, p["scope"])
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +84,20 @@ func (s *routeServer) clientCredentials(r *auth.Request, _ auth.Visitor, c *clie
 	return newTokenAnswer(h, rec), nil
 }
 
-// scope returns the scope that a client requests (RFC 6749 §3.3).
-func (a *Server) scope(c *client, p params) (string, error) {
-	scope, ok := grantedScope(p["scope"], c.Scopes)
+// scope returns the scope for a client that asks for one (RFC 6749 §3.3). On an MCP server, whose clients also ask for scopes of their own
+// and of other servers, scopes that the client may not have are left out, and a client that names none gets those of the server.
+func (s *Site) scope(c *client, asked string) (string, error) {
+	allowed := s.allowedScopes(c)
+	if s.Route.On {
+		if asked = stillAllowed(asked, allowed); asked == "" {
+			asked = stillAllowed(strings.Join(s.Route.Scopes, " "), allowed)
+		}
+	}
+	scope, ok := grantedScope(asked, allowed)
 	switch {
 	case !ok:
 		return "", refuse("invalid_scope", "The client asks for a scope that it may not have.")
-	case scope == "" && a.settings.MandatoryScope:
+	case scope == "" && s.settings.MandatoryScope:
 		return "", refuse("invalid_scope", "The scope is missing.")
 	}
 	return scope, nil
@@ -121,6 +129,7 @@ func (a *Server) newIssuance(c *client, was *record, scope, resource string) (ne
 		Version: recordVersion, Grant: authorizationCode, Issuer: was.Issuer,
 		ClientID: was.ClientID, Subject: was.Subject, UserID: was.UserID, User: was.User,
 		Scope: was.Scope, Resource: was.Resource, Issued: was.Issued, Expires: access.Expires, Family: was.Family,
+		Login: was.Login, Checked: was.Checked,
 	}
 	switch {
 	case !c.may(refreshToken):
@@ -130,8 +139,31 @@ func (a *Server) newIssuance(c *client, was *record, scope, resource string) (ne
 		h := a.mint.make(refreshHandle, was.Family)
 		d := h.digest()
 		refresh, family.Expires, family.Current = &h, now.Add(a.settings.RefreshTokenTTL).Unix(), d[:]
+		family.Uses = was.usesAfter(h, now)
 	}
 	return issuance{family: family, token: a.mint.make(accessHandle, was.Family), access: access}, refresh
+}
+
+// usesAfter returns the uses of a family's refresh tokens that are still in their grace time, with that of the current one, whose successor
+// is next. A code has no current one.
+func (r *record) usesAfter(next handle, now time.Time) (uses []use) {
+	for _, u := range r.Uses {
+		if now.Sub(time.UnixMilli(u.Time)) < refreshGrace {
+			uses = append(uses, u)
+		}
+	}
+	if r.Current == nil {
+		return nil
+	}
+	uses = append(uses, use{r.Current, next.text, now.UnixMilli()})
+	return uses[max(0, len(uses)-maxUses):]
+}
+
+// unrotated returns the issuance of an access token for a refresh token that was used already: the family stays as it was, so that others
+// may be issued at the same time.
+func (i issuance) unrotated(was *record) issuance {
+	i.family = was
+	return i
 }
 
 // maxTries is how often a change is tried that fails because another request has changed the record.

@@ -105,13 +105,13 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 			"unknown scope":        {with(good, "scope", "read nothing"), 400, "invalid_scope", nil},
 			"a scope not its own":  {with(good, "scope", "admin"), 400, "invalid_scope", nil},
 			"a scope with a tab":   {with(good, "scope", "read\twrite"), 400, "invalid_scope", nil},
-			"no client":            {form("grant_type", "client_credentials"), 400, "invalid_client", nil},
-			"unknown client":       {with(good, "client_id", "nobody"), 400, "invalid_client", nil},
-			"wrong secret":         {with(good, "client_secret", "wrong"), 400, "invalid_client", nil},
-			"no secret":            {with(good, "client_secret", ""), 400, "invalid_client", nil},
-			"public with a secret": {with(good, "client_id", "spa"), 400, "invalid_client", nil},
-			"long client_id":       {with(good, "client_id", strings.Repeat("a", 300)), 400, "invalid_client", nil},
-			"long secret":          {with(good, "client_secret", strings.Repeat("a", 5000)), 400, "invalid_client", nil},
+			"no client":            {form("grant_type", "client_credentials"), 401, "invalid_client", nil},
+			"unknown client":       {with(good, "client_id", "nobody"), 401, "invalid_client", nil},
+			"wrong secret":         {with(good, "client_secret", "wrong"), 401, "invalid_client", nil},
+			"no secret":            {with(good, "client_secret", ""), 401, "invalid_client", nil},
+			"public with a secret": {with(good, "client_id", "spa"), 401, "invalid_client", nil},
+			"long client_id":       {with(good, "client_id", strings.Repeat("a", 300)), 401, "invalid_client", nil},
+			"long secret":          {with(good, "client_secret", strings.Repeat("a", 5000)), 401, "invalid_client", nil},
 			"wrong by Basic":       {form("grant_type", "client_credentials"), 401, "invalid_client", []change{basic("app", "wrong")}},
 			"unknown by Basic": {form("grant_type", "client_credentials"),
 				401, "invalid_client", []change{basic("nobody", "wrong")}},
@@ -120,11 +120,11 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 				401, "invalid_client", []change{header("Authorization", "Basic %%")}},
 			"no form-encoding": {form("grant_type", "client_credentials"),
 				401, "invalid_client", []change{header("Authorization", "Basic "+b64("app:%zz"))}},
-			"an assertion":          {with(asserting, "client_id", "spa"), 400, "invalid_client", nil},
-			"assertion and secret":  {with(asserting, "client_id", "app", "client_secret", appSecret), 400, "invalid_client", nil},
+			"an assertion":          {with(asserting, "client_id", "spa"), 401, "invalid_client", nil},
+			"assertion and secret":  {with(asserting, "client_id", "app", "client_secret", appSecret), 401, "invalid_client", nil},
 			"assertion and Basic":   {asserting, 401, "invalid_client", []change{basic("app", appSecret)}},
-			"an assertion, no type": {with(asserting, "client_id", "spa", "client_assertion_type", ""), 400, "invalid_client", nil},
-			"an assertion's type":   {with(good, "client_assertion_type", "urn:x"), 400, "invalid_client", nil},
+			"an assertion, no type": {with(asserting, "client_id", "spa", "client_assertion_type", ""), 401, "invalid_client", nil},
+			"an assertion's type":   {with(good, "client_assertion_type", "urn:x"), 401, "invalid_client", nil},
 			"another scheme":        {good, 401, "invalid_client", []change{header("Authorization", "Bearer abc")}},
 			"two headers": {form("grant_type", "client_credentials"), 401,
 				"invalid_client", []change{basic("app", appSecret), func(r *auth.Request) { r.Header.Add("Authorization", "Basic x") }}},
@@ -163,7 +163,7 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 				n++
 				// each request has an address of its own, so that failed attempts don't add up
 				here := []change{from(fmt.Sprintf("2001:db8:0:%x%x::1", n%16, n/16))}
-				in := &gate{Server: g.Server, r: &rig{T: t}, endpoints: g.endpoints}
+				in := &gate{Site: g.Site, r: &rig{T: t}, endpoints: g.endpoints}
 				in.refused(c.form, c.status, c.code, append(here, c.changes...)...)
 			})
 		}

@@ -18,17 +18,17 @@ import (
 //
 // The result is cached for CachedFor. A token that another process has revoked is accepted here for that long. One that was revoked
 // here is refused at once.
-func (a *Server) Verify(ctx context.Context, token string) (*auth.Identity, error) {
+func (s *Site) Verify(ctx context.Context, token string) (*auth.Identity, error) {
 	h := handle{text: token}
-	v, err := a.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return a.lookUp(ctx, token) })
+	v, err := s.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return s.lookUp(ctx, token) })
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case !a.now().Before(v.identity.Tokens.Expiry):
+	case !s.now().Before(v.identity.Tokens.Expiry):
 		return nil, fmt.Errorf("%w: it has expired", ErrUnknown)
-	case a.clients[v.identity.ClientID] == nil:
-		return nil, fmt.Errorf("%w: its client %q isn't configured any more", ErrUnknown, v.identity.ClientID)
+	case s.find(v.identity.ClientID) == nil:
+		return nil, fmt.Errorf("%w: its client %q isn't known here any more", ErrUnknown, v.identity.ClientID)
 	}
 	return v.identity, nil
 }

@@ -31,6 +31,7 @@ func (r *RuleSettings) Check(c check.Checker, l check.Literal) {
 	c.Paths(r.Paths, l, !open, open)
 	c.Each("hosts", r.Hosts, check.Host)
 	c.Each("methods", r.Methods, check.Method)
+	c.Each("mcp_tools", r.MCPTools, check.NotEmpty)
 	c.Audience(r.AudienceRequired)
 	if r.Allow != "" {
 		c.Err("allow", CheckAllow(r.Allow))
@@ -48,7 +49,9 @@ func (r *RuleSettings) Check(c check.Checker, l check.Literal) {
 }
 
 // TakesEverything reports whether a rule takes every request of its route.
-func (r *RuleSettings) TakesEverything() bool { return len(r.Hosts)+len(r.Paths)+len(r.Methods) == 0 }
+func (r *RuleSettings) TakesEverything() bool {
+	return len(r.Hosts)+len(r.Paths)+len(r.Methods)+len(r.MCPTools) == 0
+}
 
 // Shadows reports whether every request that fits other fits r, which stands before it. paths are the route's.
 func (r *RuleSettings) Shadows(other *RuleSettings, paths []string) bool {
@@ -60,7 +63,9 @@ func (r *RuleSettings) Shadows(other *RuleSettings, paths []string) bool {
 	if len(other.Paths) > 0 {
 		paths = other.Paths
 	}
-	return covered(r.Hosts, other.Hosts, check.HostCovers) && covered(r.Paths, paths, check.PathCovers) &&
+	same := func(mine, other string) bool { return mine == other }
+	return covered(r.MCPTools, other.MCPTools, same) && covered(r.Hosts, other.Hosts, check.HostCovers) &&
+		covered(r.Paths, paths, check.PathCovers) &&
 		covered(r.Methods, other.Methods, func(mine, other string) bool { return mine == other || mine == "GET" && other == "HEAD" })
 }
 

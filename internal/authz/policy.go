@@ -19,6 +19,7 @@ type Policy struct {
 	consumers *mapping
 	acl       *acl
 	issued    func(*auth.Request) []string // audiences of the built-in authorization server on this route; nil: the route has none
+	resource  func(*auth.Request) string   // the route as a resource, for which its issuer's tokens are; nil: it is none
 }
 
 // A Rule has the requirements of a rule, in addition to those of its route.
@@ -126,6 +127,9 @@ func NewPolicy(s Settings, a ACLSettings, d *Directory, clientIDs []string) *Pol
 // tokens on the route.
 func (p *Policy) TakesTokensOf(audiences func(*auth.Request) []string) { p.issued = audiences }
 
+// TakesTokensFor makes the policy accept access tokens of the route's issuer whose audience is the route as a resource (RFC 8707).
+func (p *Policy) TakesTokensFor(resource func(*auth.Request) string) { p.resource = resource }
+
 // NewRule compiles a rule. Its pairs read claims at the paths of the policy that is applied with it.
 func NewRule(r RuleSettings) (*Rule, error) {
 	required := r.RequiredSettings
@@ -225,14 +229,20 @@ func (p *Policy) TakesAudience(claims auth.Claims) bool {
 	return p.audience.holds(&subject{claims: claims, paths: p.paths})
 }
 
-// isOwnToken reports whether the built-in authorization server issued a token for this route: the audience is its iss here, or the route as
-// a resource. By default that is accepted like the audience of one of the gate's clients. With the iss of another route, the same subject
-// may be another user.
+// isOwnToken reports whether a token was issued for this route: by the built-in authorization server, and the audience is its iss here, or
+// the route as a resource; or by the route's issuer, for the route as a resource. By default that is accepted like the audience of one of
+// the gate's clients. With the iss of another route, the same subject may be another user.
 func (p *Policy) isOwnToken(s *subject) bool {
-	if !p.byDefault || p.issued == nil || !s.identity.BuiltIn {
+	if !p.byDefault {
 		return false
 	}
 	has := p.audience.has(s)
+	if !s.identity.BuiltIn {
+		return p.resource != nil && slices.Contains(has, p.resource(s.request))
+	}
+	if p.issued == nil {
+		return false
+	}
 	return slices.ContainsFunc(p.issued(s.request), func(own string) bool { return slices.Contains(has, own) })
 }
 

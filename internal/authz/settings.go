@@ -63,7 +63,10 @@ type RuleSettings struct {
 	Hosts   []string `yaml:"hosts"`
 	Paths   []string `yaml:"paths"`
 	Methods []string `yaml:"methods"`
-	Auth    string   `yaml:"auth" enum:"required,optional,off"` // default required
+
+	MCPTools []string `yaml:"mcp_tools"` // the tools of an MCP server that a request calls; empty: every request
+
+	Auth string `yaml:"auth" enum:"required,optional,off"` // default required
 	RequiredSettings
 	Allow             string         `yaml:"allow" lines:"true"` // a CEL expression
 	ACRValues         []string       `yaml:"acr_values"`         // the acr of the login must be one of them (OIDC Core §2, RFC 9470)

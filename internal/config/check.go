@@ -21,6 +21,7 @@ import (
 // check checks a decoded configuration.
 func (l *loader) check() {
 	f, process := l.file, l.process.Checker()
+	l.completeMCP()
 	l.checkProcess()
 	directory := authz.NewDirectory(f.Consumers)
 	for i := range f.Routes {
@@ -28,6 +29,7 @@ func (l *loader) check() {
 			part.checkProfile(f.Listen, f.TrustedProxies) // first, for its messages name the clauses
 		}
 		f.Routes[i].check(directory)
+		f.Routes[i].requireScopes()
 	}
 	checkSessionCookies(f.Routes)
 	authz.CheckConsumers(process, f.Consumers)
@@ -35,6 +37,7 @@ func (l *loader) check() {
 	l.checkForwardAuth()
 	l.checkCertificates()
 	l.checkAuthServer()
+	l.checkMCP()
 	checkPublicPath(l.process, checkPaths(l.Report, f.Routes), f.Keys.PublicPath)
 }
 
@@ -261,7 +264,7 @@ func (l *loader) checkAuthServer() {
 		case s.Issuer != "" && issuer != cmp.Or(first, issuer):
 			r.block.Warn("auth_methods", "the tokens of the built-in authorization server identify a user by sub alone, "+
 				"and its users log in at %s too: one sub could be two users, so take oauth2.issuer out, or kong_oauth2 here", first)
-		case s.Issuer == "" && len(r.Route.Hosts) == 0 && r.Route.PublicURL == "":
+		case s.Issuer == "" && len(r.Route.Hosts) == 0 && r.Route.PublicURL == "" && r.MCP == nil:
 			r.block.Warn("auth_methods", "kong_oauth2 takes its issuer from the Host header, because no setting names one: "+
 				"write oauth2.issuer, or public_url or hosts of the route")
 		}

@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/fapi"
 	"sallyport/internal/flow"
 	"sallyport/internal/forwardauth"
+	"sallyport/internal/mcp"
 	"sallyport/internal/page"
 	"sallyport/internal/proxy"
 	"sallyport/internal/signer"
@@ -121,12 +122,14 @@ type Route struct {
 	OIDC    OIDC
 	HasOIDC bool // false: the route has no issuer, and only rules with auth: off
 	Rules   []Rule
-	Issuers []Issuer // the entries of oidc.issuers; if there are any, OIDC has what they share
+	MCP     *mcp.Settings // nil: the route is no MCP server
+	Issuers []Issuer      // the entries of oidc.issuers; if there are any, OIDC has what they share
 
 	OwnPages *page.Set // the contents of Route.Pages; nil: the process's pages
 
 	block    *strict.Block
-	siblings []Issuer // for a route of perIssuer, all issuers of the route
+	mcpBlock *strict.Block // of MCP
+	siblings []Issuer      // for a route of perIssuer, all issuers of the route
 }
 
 // An Issuer is an entry of oidc.issuers with its oidc block, which has what the entries share.

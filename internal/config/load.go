@@ -44,14 +44,14 @@ type loader struct {
 
 // topLevel has the keys at the top level of a file. The keys of the process are the rest.
 type topLevel struct {
-	route, oidc, rules, routes *strict.Pair // nil: not written
-	rest                       *strict.Value
+	route, oidc, mcp, rules, routes *strict.Pair // nil: not written
+	rest                            *strict.Value
 }
 
 // split returns the keys at the top level of a file.
 func split(root *strict.Value) topLevel {
 	p := topLevel{rest: strict.NewMapping(root.Mark)}
-	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "rules": &p.rules, "routes": &p.routes}
+	known := map[string]**strict.Pair{"route": &p.route, "oidc": &p.oidc, "mcp": &p.mcp, "rules": &p.rules, "routes": &p.routes}
 	for i := range root.Pairs {
 		if slot := known[root.Pairs[i].Key]; slot != nil {
 			*slot = &root.Pairs[i]
@@ -86,6 +86,9 @@ func (l *loader) root(root *strict.Value) {
 func (l *loader) defaults(p topLevel) {
 	if p.rules != nil {
 		l.Problemf(p.rules.Mark, "rules: they belong to a route: write them beside its route:")
+	}
+	if p.mcp != nil {
+		l.Problemf(p.mcp.Mark, "mcp: it belongs to a route: write it beside its route:")
 	}
 	if l.oidc = l.mapping("oidc", p.oidc); l.oidc == nil {
 		l.oidc = &strict.Value{Kind: strict.Mapping}
@@ -224,7 +227,7 @@ func (l *loader) included(name string, root *strict.Value) {
 		case known.ByName[k.Key] != nil || k.Key == "routes":
 			l.Problemf(k.Mark, "%s: it belongs to the process: write it into %s, beside routes:", k.Key, l.file.Name)
 		default:
-			l.Problemf(k.Mark, "unknown key %s%s", k.Key, hint("file", k.Key, []string{"route", "oidc", "rules"}))
+			l.Problemf(k.Mark, "unknown key %s%s", k.Key, hint("file", k.Key, []string{"route", "oidc", "mcp", "rules"}))
 		}
 	}
 	if p.route == nil {
@@ -244,6 +247,7 @@ func (l *loader) route(name string, p topLevel) {
 	} else {
 		b.Decode("route", p.route.Value, &r.Route)
 	}
+	l.mcpRoute(&r, p.mcp)
 	own, oidc := l.mapping("oidc", p.oidc), l.oidc
 	if own != nil {
 		oidc = merge(l.oidc, flatten(l.Report, own))
@@ -257,6 +261,7 @@ func (l *loader) route(name string, p topLevel) {
 	}
 	oidc, entries := l.takeIssuers(b, oidc)
 	b.Decode("oidc", oidc, &r.OIDC)
+	applyMCP(b, r.MCP, &r.OIDC)
 	applyProfile(b, &r.OIDC)
 	for _, v := range entries {
 		r.Issuers = append(r.Issuers, l.issuer(b, &r, oidc, v))

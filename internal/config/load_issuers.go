@@ -63,6 +63,7 @@ func (l *loader) issuer(route *strict.Block, r *Route, shared, v *strict.Value) 
 	}
 	b.Decode("issuers", entry, &i.IssuerEntry)
 	b.Decode("oidc", merge(shared, flatten(l.Report, own)), &i.OIDC)
+	applyMCP(b, r.MCP, &i.OIDC)
 	applyProfile(b, &i.OIDC)
 	if len(i.OIDC.Flow.RedirectURI) == 0 && len(r.Route.Paths) > 0 {
 		i.OIDC.Flow.RedirectURI = []string{flow.PathBelow(r.Route.Paths[0], "oauth2/callback/"+i.Name)}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/mcp"
 	"sallyport/internal/proxy"
 	"sallyport/internal/redis"
 	"sallyport/internal/strict"
@@ -30,6 +31,7 @@ func TestReference(t *testing.T) {
 	delete(rows, "routes")
 	for prefix, root := range map[string]reflect.Type{
 		"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](),
+		"mcp.":       reflect.TypeFor[mcp.Settings](),
 		"issuers[].": reflect.TypeFor[IssuerEntry](),
 	} {
 		eachKey(prefix, root, func(name string, f *strict.Field, byDefault string) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sallyport/internal/mcp"
 	"sallyport/internal/proxy"
 	"sallyport/internal/strict"
 )
@@ -23,6 +24,7 @@ func Schema() ([]byte, error) {
 	properties["route"] = object(strict.ShapeFor[proxy.RouteSettings](), "route")
 	properties["rules"] = listOf(object(strict.ShapeFor[Rule](), "rules"))
 	properties["oidc"] = ref("#/$defs/oidc")
+	properties["mcp"] = nullable(object(strict.ShapeFor[mcp.Settings](), "mcp"))
 	properties["routes"] = anyOf(schema{"type": "string"}, schema{
 		"type": "array", "minItems": 1, "items": anyOf(schema{"type": "string"}, ref("#/$defs/route")),
 	})
@@ -36,7 +38,7 @@ func Schema() ([]byte, error) {
 		}),
 		"route": schema{"type": "object", "required": []string{"route"}, "additionalProperties": false, "properties": schema{
 			"route": ref("#/properties/route"), "oidc": ref("#/$defs/oidc"),
-			"rules": ref("#/properties/rules"),
+			"rules": ref("#/properties/rules"), "mcp": ref("#/properties/mcp"),
 		}},
 		"text":      schema{"type": []string{"string", "number", "boolean"}}, // YAML reads 123 as a number
 		"boolean":   anyOf(schema{"type": "boolean"}, variableOrFile),

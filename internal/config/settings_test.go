@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/mcp"
 	"sallyport/internal/proxy"
 	"sallyport/internal/strict"
 )
@@ -13,6 +14,7 @@ import (
 // settingsRoots has the structs that a file is decoded into, by the prefix of their settings' names.
 var settingsRoots = map[string]reflect.Type{
 	"": reflect.TypeFor[File](), "route.": reflect.TypeFor[proxy.RouteSettings](), "rules[].": reflect.TypeFor[Rule](),
+	"mcp.":       reflect.TypeFor[mcp.Settings](),
 	"issuers[].": reflect.TypeFor[IssuerEntry](), "oidc.": reflect.TypeFor[OIDC](),
 }
 

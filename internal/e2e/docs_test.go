@@ -26,7 +26,7 @@ func TestPages(t *testing.T) {
 	if err != nil || len(pages) < 10 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
-	for _, page := range pages {
+	for _, page := range append(pages, filepath.Join(root, "configs/mcp.md")) {
 		for _, e := range mustReadPage(t, page) {
 			t.Run(filepath.Base(page)+"/"+e.file, func(t *testing.T) {
 				t.Parallel()

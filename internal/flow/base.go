@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -69,7 +70,12 @@ type base struct {
 	searchUserinfo auth.Step      // nil: search_user_info is off
 	basicClients   *basicClients  // nil: only one of password and client_credentials reads Basic
 	users          auth.Chain     // for the built-in authorization server: the sessions of all parts of the route
+	ask            askFunc        // likewise: asks the provider of a login about its user
+	userIssuers    []string       // likewise: the URLs of the issuers at which they log in
 }
+
+// An askFunc asks the provider of a login whether its user is still there.
+type askFunc = func(context.Context, *auth.Identity) (*auth.Identity, error)
 
 // An introspectFunc introspects an access token for a request. Its error is final.
 type introspectFunc func(*auth.Request, string) (*auth.Identity, error)

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
+	"sallyport/internal/mcp"
 	"sallyport/internal/redis/redistest"
 )
 
@@ -51,7 +52,7 @@ func (g *gate) atIssuer(name, body string) string {
 	g.Helper()
 	basic := base64.StdEncoding.EncodeToString([]byte("batch:" + string(builtInSecret)))
 	r := g.request("POST /oauth2/"+name, "Authorization", "Basic "+basic, "Content-Type", form, body)
-	for _, e := range g.deps.AuthServer.Endpoints(g.deps.Base, nil) {
+	for _, e := range g.deps.AuthServer.At(authserver.SiteConfig{Route: mcp.Route{Resource: auth.Resource{Base: g.deps.Base}}}).Endpoints() {
 		if e.Path == r.Path {
 			res, err := e.ServeUser(r, nil)
 			if err != nil {

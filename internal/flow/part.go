@@ -83,7 +83,7 @@ func (b *builtPart) entries() (all []kindEntry) {
 		if flow == nil {
 			flow = k.new(b.base, k)
 		}
-		all = append(all, kindEntry{k, auth.Entry{Name: string(k.Name), Flow: flow, Steps: b.steps(k)}})
+		all = append(all, kindEntry{k, auth.Entry{Name: string(k.Name), Flow: flow, Steps: b.endStreams(k, b.steps(k))}})
 	}
 	return all
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
+	"sallyport/internal/mcp"
 )
 
 // ResourceSettings advertise the route as an OAuth protected resource.
@@ -25,19 +27,17 @@ type ResourceMetadata struct {
 	MetadataEndpoint     string   `yaml:"metadata_endpoint"` // a path; default: see Path
 }
 
-const wellKnownResource = "/.well-known/oauth-protected-resource"
-
 // Path returns the path of the metadata: by default /.well-known/oauth-protected-resource, followed by the path of the
 // resource (RFC 9728 §3.1).
 func (m *ResourceMetadata) Path() string {
 	if m.MetadataEndpoint != "" {
 		return m.MetadataEndpoint
 	}
-	u, err := url.Parse(m.Resource)
-	if err != nil {
-		return wellKnownResource
+	resource := auth.Resource{Base: "/"}
+	if u, err := url.Parse(m.Resource); err == nil {
+		resource.Base = u.Path
 	}
-	return wellKnownResource + strings.TrimSuffix(u.Path, "/")
+	return resource.MetadataPaths()[0]
 }
 
 // Challenge returns the parameters of WWW-Authenticate from which a client finds the metadata (RFC 9728 §5.1). They begin
@@ -60,15 +60,24 @@ func (s *ResourceSettings) Challenge() string {
 
 // resource serves the metadata, without authentication. It reads no credential.
 type resource struct {
-	path string
-	body []byte
+	paths []string
+	body  func(*auth.Request) []byte
 }
 
-// resourceKind is on if protected_resource_metadata is set. Settings do not name it.
+// resourceKind is on if protected_resource_metadata is set, or the route is an MCP server. Settings do not name it.
 var resourceKind = Kind{
 	new: newResource, role: rolePublish, check: checkResource,
-	isOn: func(v view) bool { return of[ResourceSettings](v).ProtectedResourceMetadata != nil },
-	paths: func(v view, _ string) []OwnPath {
+	isOn: func(v view) bool {
+		return of[ResourceSettings](v).ProtectedResourceMetadata != nil || of[mcp.Route](v).On
+	},
+	paths: func(v view, base string) (all []OwnPath) {
+		if route := *of[mcp.Route](v); route.On {
+			route.Base = base
+			for _, path := range route.MetadataPaths() {
+				all = append(all, OwnPath{Endpoint: "resource metadata", Path: path, Key: "mcp", Shared: true})
+			}
+			return all
+		}
 		const key = "protected_resource_metadata"
 		path := of[ResourceSettings](v).ProtectedResourceMetadata.Path()
 		return []OwnPath{{Endpoint: "resource metadata", Path: path, Key: key, Shared: true}}
@@ -76,20 +85,40 @@ var resourceKind = Kind{
 }
 
 func newResource(b *base, _ *Kind) auth.Flow {
-	m := of[ResourceSettings](b.view).ProtectedResourceMetadata
-	document := map[string]any{
-		"resource": m.Resource, "authorization_servers": m.AuthorizationServers,
-		"bearer_methods_supported": bearerMethods(of[BearerSettings](b.view)),
+	if route := *of[mcp.Route](b.view); route.On {
+		route.Base = b.Base
+		return newMCPResource(b, &route)
 	}
-	of[BindingSettings](b.view).addMetadata(document)
-	if len(m.ScopesSupported) > 0 {
-		document["scopes_supported"] = m.ScopesSupported
+	m := of[ResourceSettings](b.view).ProtectedResourceMetadata
+	body := resourceDocument(b.view, m.Resource, m.AuthorizationServers, m.ScopesSupported)
+	return &resource{paths: []string{m.Path()}, body: func(*auth.Request) []byte { return body }}
+}
+
+// newMCPResource returns the metadata of an MCP server, whose identifiers follow from the request.
+func newMCPResource(b *base, route *mcp.Route) *resource {
+	return &resource{paths: route.MetadataPaths(), body: func(r *auth.Request) []byte {
+		server := b.issuer().URL()
+		if route.ByGate() {
+			server = route.IssuerURL(r)
+		}
+		return resourceDocument(b.view, route.URL(r), []string{server}, route.Scopes)
+	}}
+}
+
+// resourceDocument returns the metadata of a resource.
+func resourceDocument(v view, resource string, servers, scopes []string) []byte {
+	document := map[string]any{
+		"resource": resource, "authorization_servers": servers, "bearer_methods_supported": bearerMethods(of[BearerSettings](v)),
+	}
+	of[BindingSettings](v).addMetadata(document)
+	if len(scopes) > 0 {
+		document["scopes_supported"] = scopes
 	}
 	body, err := json.Marshal(document)
 	if err != nil {
 		panic(err) // strings only
 	}
-	return &resource{path: m.Path(), body: append(body, '\n')}
+	return append(body, '\n')
 }
 
 // bearerMethods returns where access tokens are read from, in the words of RFC 9728 §2.
@@ -108,18 +137,25 @@ func (f *resource) Authenticate(*auth.Request) (*auth.Result, error) {
 	return nil, auth.ErrNoCredential
 }
 
-func (f *resource) Endpoints() []auth.Endpoint {
-	return []auth.Endpoint{{Name: "resource metadata", Path: f.path, Serve: f.serve}}
+func (f *resource) Endpoints() (all []auth.Endpoint) {
+	for _, path := range f.paths {
+		all = append(all, auth.Endpoint{Name: "resource metadata", Path: path, Serve: f.serve})
+	}
+	return all
 }
 
 // serve returns the metadata to scripts of any origin: it is public, and clients in browsers need it.
 func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	methods := []string{http.MethodGet, http.MethodHead}
+	switch {
+	case r.Method == http.MethodOptions:
+		return mcp.AnyOrigin.Preflight(methods), nil
+	case !slices.Contains(methods, r.Method):
 		return nil, methodNotAllowed("GET, HEAD")
 	}
-	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: f.body, Header: http.Header{
-		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "Access-Control-Allow-Origin": {"*"},
-	}}}, nil
+	return mcp.AnyOrigin.Allow(&auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: f.body(r), Header: http.Header{
+		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"},
+	}}}, nil)
 }
 
 // checkResource reports mistakes in protected_resource_metadata (RFC 9728 §1.2, §2).

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/mcp"
 	"sallyport/internal/oidc"
 	"sallyport/internal/session"
 )
@@ -19,6 +20,7 @@ type Route struct {
 	ClientIndex       []func(*auth.Request) int // by part: returns the index of client_id that a request chooses
 	Realm             string                    // of challenges: the host of the first issuer
 	Resource          string                    // further parameters of challenges, after a comma (RFC 9728 §5.1)
+	MCP               *mcp.Route                // the route as an MCP server; nil: it is none
 	DPoP              string                    // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: no flow reads that scheme
 	OnlyDPoP          bool                      // whether every challenge includes DPoP, and not only those for clients that use it
 	Basic             bool                      // whether challenges include Basic (RFC 7617 §2)
@@ -53,10 +55,19 @@ func NewRoute(parts []Part) (*Route, error) {
 	}
 	r.Basic = r.Basic && !r.LogsIn
 	r.Realm = bases[0].issuer().Host()
+	var issuers []string
 	for _, b := range bases {
-		b.users = users
+		issuers = append(issuers, b.issuer().URL())
+	}
+	for _, b := range bases {
+		b.users, b.ask, b.userIssuers = users, askAll(bases), issuers
 	}
 	r.Chain, r.Exchange = routeChain(bases), exchangeStep(bases)
+	if route := bases[0].MCP; route.On {
+		route.Base = bases[0].Base
+		r.MCP, r.LogsIn = &route, false
+		r.Chain = onlyAtEndpoints(r.Chain, &route)
+	}
 	return r, nil
 }
 

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"sallyport/internal/mcp"
 	"sallyport/internal/oidc"
 	"sallyport/internal/redis"
 	"sallyport/internal/session"
@@ -30,6 +31,8 @@ type Settings struct {
 	IssuersSettings
 	LogoutSettings
 	ResourceSettings
+
+	MCP mcp.Route `yaml:"-"` // the route as an MCP server, by the mcp block
 }
 
 // ClusterSettings let replicas share cached responses of the issuer. They are sealed with session_secret.

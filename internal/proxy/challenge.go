@@ -19,6 +19,9 @@ func (d *Decision) wwwAuthenticate(e *auth.Error) []string {
 		return nil
 	}
 	failed, bearer, dpop := d.failedScheme(e), d.Route.challenge[0], d.Route.dpopChallenge
+	if d.Route.MCP != nil {
+		bearer, insufficient = d.mcpChallenge(e), false
+	}
 	if e.Code == "" {
 		return d.challenges(bearer, dpop, failed)
 	}

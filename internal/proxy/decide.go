@@ -16,6 +16,7 @@ type step struct {
 
 var (
 	matchStep         = step{"match", (*Gate).match}
+	checkMCPStep      = step{"", (*Gate).checkMCP}
 	checkBodyStep     = step{"", (*Gate).checkBodyLength}
 	precheckStep      = step{"precheck", (*Gate).precheck}
 	authenticateStep  = step{"authenticate", (*Gate).authenticate}
@@ -27,10 +28,10 @@ var (
 
 // The steps of a decision after the route is matched.
 var (
-	upstreamSteps = []step{checkBodyStep, precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
+	upstreamSteps = []step{checkMCPStep, checkBodyStep, precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
 	endpointSteps = []step{serveEndpointStep, exchangeStep, addDownstreamStep, authorizeStep}
-	assumedSteps  = []step{precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
-	openSteps     = []step{checkBodyStep, {"", (*Gate).checkOpen}}                               // without authentication
+	assumedSteps  = []step{checkMCPStep, precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
+	openSteps     = []step{checkMCPStep, checkBodyStep, {"", (*Gate).checkOpen}}                               // without authentication
 )
 
 // decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.
@@ -83,6 +84,9 @@ func (g *Gate) match(d *Decision) error {
 	if d.endpoint == nil {
 		d.endpoint = d.Route.matchingEndpoint(&d.Request)
 	}
+	if err := d.chooseByTool(); err != nil {
+		return err
+	}
 	if d.isResumed && d.endpoint != nil {
 		return auth.InvalidRequest("form_for_endpoint", errors.New("the request that is resumed is for an endpoint of the gate"))
 	}
@@ -127,9 +131,9 @@ func (g *Gate) assume(d *Decision) error {
 // serveEndpoint lets the endpoint serve the request. A result without an answer is treated as one of the chain, under the rule that covers
 // the endpoint's path.
 func (g *Gate) serveEndpoint(d *Decision) error {
-	rule := d.Route.rules.find(d.Hostname, d.Path, d.Method)
+	rule := d.Route.rules.find(d.Hostname, d.Path, d.Method, "")
 	d.Endpoint = d.endpoint.Name
-	res, err := d.authenticate(d.endpoint.serveWith(userAuthorizer{g, d, d.endpoint.Users, rule}))
+	res, err := d.authenticate(d.endpoint.serveWith(userAuthorizer{g, d, d.endpoint.Users, rule.forUsers()}))
 	if err = d.setResult(res, err); err == nil && !d.answered() {
 		d.Rule = rule
 	}

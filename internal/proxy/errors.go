@@ -34,6 +34,7 @@ func (g *Gate) refuse(w *recorder, d *Decision, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
+	d.script.Set(h)
 	if challenge := d.wwwAuthenticate(e); challenge != nil {
 		h["Www-Authenticate"] = challenge
 	}
@@ -87,6 +88,7 @@ func (g *Gate) answer(w *recorder, d *Decision) {
 		h[name] = append(h[name], values...)
 	}
 	addOwn(h, d.headerNow())
+	d.script.Set(h)
 	if a.Page != nil && a.Body == nil {
 		g.write(w, d, a.Status, *a.Page)
 		return

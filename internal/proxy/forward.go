@@ -50,6 +50,8 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 				hideChallenge(res)
 			}
 			d.Route.view.plan.changeResponse(res.Header, d.headerNow())
+			d.rewriteLocation(res)
+			d.script.Set(res.Header)
 			d.stream.answered(res)
 			return nil
 		},
@@ -182,6 +184,10 @@ func (d *Decision) setURL(u *url.URL) {
 	if d.Route.StripPath {
 		raw = d.Route.strip(raw)
 		path, _ = url.PathUnescape(raw) // sentSegment wrote its escapes: no error
+		if d.Route.MCP != nil && raw == "/" && !strings.HasSuffix(d.target.raw, "/") && base.Path != "" {
+			u.Path, u.RawPath = base.Path, base.EscapedPath() // an MCP server has one address, and another one with a slash may not be it
+			return
+		}
 	}
 	if prefix := strings.TrimSuffix(base.Path, "/"); prefix != "" {
 		path, raw = prefix+path, strings.TrimSuffix(base.EscapedPath(), "/")+raw

@@ -11,6 +11,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authz"
+	"sallyport/internal/mcp"
 	"sallyport/internal/page"
 	"sallyport/internal/telemetry"
 )
@@ -30,6 +31,7 @@ type Route struct {
 	View                      // for requests without an identity, and for issuers that aren't in Views
 	Views    map[string]*View // by the issuer of an identity
 	Realm    string           // of challenges: the issuer's host
+	MCP      *mcp.Route       // the route as an MCP server; nil: it is none
 	Resource string           // further parameters of challenges, beginning with a comma (RFC 9728 §5.1)
 	DPoP     string           // the parameters of the challenge DPoP (RFC 9449 §7.1); empty: the flows don't read that scheme
 	OnlyDPoP bool             // every challenge offers DPoP, not only those for clients that use it
@@ -71,9 +73,14 @@ type Rule struct {
 	Hosts   []string
 	Paths   []string
 	Methods []string
-	Place   string // file:line, for the log
+	Place   string   // file:line, for the log
+	Tools   []string // of an MCP server; empty: every request
+	Scope   string   // what a token needs for the rule, for the challenges of MCP servers
 	Headers RuleHeaderSettings
 	*authz.Rule
+
+	// ForUsers replaces Rule for users at the gate's own endpoints, whose logins don't have the scopes of an MCP server's tokens. Nil: Rule.
+	ForUsers *authz.Rule
 }
 
 // A Gate is the HTTP handler of the listeners. It is immutable: a reload makes a new one.
@@ -160,6 +167,7 @@ type Decision struct {
 	trace   *Trace          // nil: not recorded
 	assumed *auth.Identity  // Trace decides the request as one of this identity; nil: the flows run
 
+	script        mcp.Script     // the page that calls an MCP server; empty: none does
 	endpoint      *boundEndpoint // nil: the request is for the upstream
 	target        target
 	host          string        // host[:port] by which the route was chosen

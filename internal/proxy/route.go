@@ -38,6 +38,16 @@ type rule struct {
 	fields []field
 }
 
+// forUsers returns the rule for users at the gate's own endpoints.
+func (r *rule) forUsers() *rule {
+	if r.ForUsers == nil {
+		return r
+	}
+	users := *r.Rule
+	users.Rule = r.ForUsers
+	return &rule{Rule: &users, order: r.order, fields: r.fields}
+}
+
 // requirements returns what the rule requires of an identity.
 func (r *rule) requirements() *authz.Rule { return r.Rule.Rule }
 

@@ -174,14 +174,15 @@ func (s *virtualHost) find(host, path, method string) (m match, ok bool) {
 	if m.route == nil {
 		return m, false
 	}
-	m.rule = m.route.rules.find(host, path, method)
+	m.rule = m.route.rules.find(host, path, method, "")
 	return m, true
 }
 
 // rules are the rules of a route, indexed by path and method. Of the rules that match a request, the first in the configuration applies.
 type rules struct {
-	all  []*rule
-	tree tree[*methods]
+	all    []*rule
+	tree   tree[*methods]
+	byTool bool // some of them name tools
 }
 
 func newRules(list []*Rule) *rules {
@@ -191,6 +192,7 @@ func newRules(list []*Rule) *rules {
 	for n, given := range list {
 		rule := &rule{Rule: given, order: n, fields: mappedFields(given.Headers.UpstreamHeaders)}
 		r.all = append(r.all, rule)
+		r.byTool = r.byTool || len(rule.Tools) > 0
 		for _, path := range orAny(rule.Paths) {
 			if byPath[path] == nil {
 				paths = append(paths, path)
@@ -211,7 +213,8 @@ func orAny(paths []string) []string {
 	return paths
 }
 
-func (r *rules) find(host, path, method string) *rule {
+// find returns the rule of a request. The tool is empty unless an MCP server's rules name tools and the request calls one.
+func (r *rules) find(host, path, method, tool string) *rule {
 	chosen := defaultRule
 	r.tree.each(path, func(all []*methods) {
 		for _, m := range all {
@@ -219,7 +222,7 @@ func (r *rules) find(host, path, method string) *rule {
 				if rule.order >= chosen.order {
 					break
 				}
-				if rule.onHost(host) {
+				if rule.onHost(host) && rule.forTool(tool) {
 					chosen = rule
 					break
 				}
@@ -274,6 +277,9 @@ func (r *Rule) hasMethod(method string) bool {
 func (r *Rule) onHost(host string) bool {
 	return len(r.Hosts) == 0 || slices.ContainsFunc(r.Hosts, func(h string) bool { return check.HostCovers(h, host) })
 }
+
+// forTool reports whether a rule applies to a call of a tool, or with "" to another request.
+func (r *Rule) forTool(tool string) bool { return len(r.Tools) == 0 || slices.Contains(r.Tools, tool) }
 
 // match returns the match of a request, and the other readings of its path by an upstream. It returns an error if no route matches, or if a
 // reading has another match.

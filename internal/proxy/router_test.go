@@ -62,7 +62,7 @@ func TestRulesFirstWrittenWins(t *testing.T) {
 		{"h", "/h", "GET", ""},
 		{"h", "/publicity", "GET", ""},
 	} {
-		if got := r.find(c.host, c.path, c.method); got.Place != c.want {
+		if got := r.find(c.host, c.path, c.method, ""); got.Place != c.want {
 			t.Errorf("find(%s %s %s) = %q, expected %q", c.method, c.host, c.path, got.Place, c.want)
 		}
 	}
@@ -138,7 +138,7 @@ func TestRulesIndex(t *testing.T) {
 		for _, host := range []string{"h", "x.example.com", "other"} {
 			for _, path := range paths {
 				for _, method := range append(methods, "PATCH") {
-					got, want := r.find(host, path, method).Place, firstFit(list, host, path, method)
+					got, want := r.find(host, path, method, "").Place, firstFit(list, host, path, method)
 					if got != want {
 						t.Fatalf("%s %s%s: got rule %q, want %q", method, host, path, got, want)
 					}

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/mcp"
+)
+
+// checkMCP refuses a request of a page that may not call an MCP server, and answers CORS preflights. Pages that may call it can read every
+// answer.
+func (*Gate) checkMCP(d *Decision) error {
+	route := d.Route.MCP
+	if route == nil {
+		return nil
+	}
+	script, err := route.Script(&d.Request)
+	if err != nil {
+		return err
+	}
+	d.script = script
+	if script != "" && d.Preflight() {
+		d.Answer = script.Preflight(mcp.Methods).Answer
+	}
+	return nil
+}
+
+// chooseByTool sets the rule of a request to an MCP server whose rules name tools.
+func (d *Decision) chooseByTool() error {
+	if d.Route == nil || d.endpoint != nil || !d.Route.rules.byTool {
+		return nil
+	}
+	tool, err := mcp.Tool(&d.Request)
+	if err != nil {
+		return err
+	}
+	d.Rule = d.Route.rules.find(d.Hostname, d.Path, d.Method, tool)
+	for _, reading := range d.Readings {
+		if d.Route.rules.find(d.Hostname, reading, d.Method, tool) != d.Rule {
+			return badPath(errors.New("the path can be read in two ways that lead to different rules"))
+		}
+	}
+	return nil
+}
+
+// mcpChallenge returns the challenge of an MCP server: where its metadata is (RFC 9728 §5.1), and every scope that the call needs. A
+// client asks for these scopes alone, so with a token that lacks one they include those that it has.
+func (d *Decision) mcpChallenge(e *auth.Error) string {
+	challenge := d.Route.challenge[0] + fmt.Sprintf(", resource_metadata=%q", d.Route.MCP.MetadataURL(&d.Request))
+	scopes := strings.Fields(d.Rule.Scope)
+	if e.Status == http.StatusForbidden {
+		if d.Identity != nil {
+			scopes = append(strings.Fields(d.Identity.Tokens.Scope), scopes...)
+		}
+		scopes = append(scopes, strings.Fields(e.Scope)...)
+	}
+	var all []string
+	for _, scope := range scopes {
+		if !slices.Contains(all, scope) {
+			all = append(all, scope)
+		}
+	}
+	if len(all) > 0 {
+		challenge += fmt.Sprintf(", scope=%q", strings.Join(all, " "))
+	}
+	return challenge
+}
+
+// rewriteLocation replaces the address of the upstream in a redirect by that of the route, under which the client reaches it.
+func (d *Decision) rewriteLocation(res *http.Response) {
+	if d.Route.MCP == nil || res.Request == nil || res.Request.URL == nil {
+		return
+	}
+	target, err := url.Parse(res.Header.Get("Location"))
+	if err != nil || target.Host == "" || target.Host != res.Request.URL.Host && target.Host != res.Request.Host {
+		return
+	}
+	path := target.EscapedPath()
+	if stripped := d.Route.stripped(d.target.raw); stripped != "" {
+		path = stripped + strings.TrimPrefix(path, strings.TrimSuffix(d.Route.Upstream.url.EscapedPath(), "/"))
+	}
+	location := d.Origin + path
+	if target.RawQuery != "" {
+		location += "?" + target.RawQuery
+	}
+	res.Header.Set("Location", location)
+}
