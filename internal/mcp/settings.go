@@ -26,7 +26,7 @@ type Settings struct {
 
 	// ClientHosts are the hosts whose metadata documents clients may have as their client_id: a host with any port, or host:port. The word
 	// any, alone, accepts every host.
-	ClientHosts []string `yaml:"client_hosts" default:"[claude.ai, chatgpt.com, vscode.dev, cursor.com, zed.dev]"`
+	ClientHosts []string `yaml:"client_hosts" default:"[claude.ai, chatgpt.com, vscode.dev, cursor.com, grok.com, zed.dev]"`
 
 	Registration bool          `yaml:"registration" default:"false"`  // clients may register themselves (RFC 7591)
 	Origins      []string      `yaml:"origins"`                       // whose pages may call the server, besides its own
