@@ -77,9 +77,10 @@ func (s *mcpServer) arrivals() (all []mcpArrival) {
 
 // An mcpKind is an implementation of an MCP client, with the command line of its driver.
 type mcpKind struct {
-	name string
-	argv func() []string
-	sdk  string // for client.mjs
+	name     string
+	argv     func() []string
+	sdk      string // for client.mjs
+	noDelete bool   // it doesn't end its sessions
 }
 
 func mcpProgram(name string) string { return filepath.Join(root, "internal/e2e/mcp", name) }
@@ -94,8 +95,9 @@ var (
 	mcpPython      = mcpKind{name: "Python", argv: func() []string {
 		return []string{"python3", "-B", mcpProgram("client.py"), filepath.Join(root, ".cache/mcp-python")}
 	}}
-	mcpGo    = mcpKind{name: "Go", argv: func() []string { return []string{filepath.Join(root, ".cache/bin/mcp-goclient")} }}
-	mcpKinds = []mcpKind{mcpTypeScript1, mcpTypeScript2, mcpPython, mcpGo}
+	mcpGo     = mcpKind{name: "Go", argv: func() []string { return []string{filepath.Join(root, ".cache/bin/mcp-goclient")} }}
+	mcpRemote = mcpKind{name: "mcp-remote", argv: nodeDriver("remote.mjs"), noDelete: true}
+	mcpKinds  = []mcpKind{mcpTypeScript1, mcpTypeScript2, mcpPython, mcpGo, mcpRemote}
 )
 
 // An mcpRegistration says how a client gets its client_id: it is fixed, a client ID metadata document, or, if both are "", from dynamic
