@@ -168,13 +168,13 @@ install_pip() {
 	echo "$sum" >"$to.sum"
 }
 
-# build_go PROGRAM FROM: the program of a Go module of this repository, to .cache/bin.
+# build_go PROGRAM FROM PACKAGE: a program of a Go module of this repository, or of one that it requires, to .cache/bin.
 build_go() {
-	local program=.cache/bin/$1 from=$2 sum
+	local program=.cache/bin/$1 from=$2 package=$3 sum
 	sum=$({ go version; cat "$from"/go.mod "$from"/go.sum "$from"/*.go; } | sha256sum)
 	current "$program" "$sum" && return
 	missing "$1"
-	GOFLAGS= GOWORK=off CGO_ENABLED=0 go build -C "$from" -trimpath -ldflags='-s -w' -o "$PWD/$program" || die "go could not build $1"
+	GOFLAGS= GOWORK=off CGO_ENABLED=0 go build -C "$from" -trimpath -ldflags='-s -w' -o "$PWD/$program" "$package" || die "go could not build $1"
 	echo "$sum" >"$program.sum"
 }
 
@@ -192,4 +192,5 @@ install_envoy
 install_go pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1 # an ACME server
 install_npm @modelcontextprotocol/sdk internal/e2e/mcp .cache/mcp # with a Node.js for these programs
 install_pip internal/e2e/mcp .cache/mcp-python
-build_go mcp-goclient internal/e2e/mcp/goclient
+build_go mcp-goclient internal/e2e/mcp/goclient .
+build_go mcp-everything-server internal/e2e/mcp/goclient github.com/modelcontextprotocol/go-sdk/conformance/everything-server

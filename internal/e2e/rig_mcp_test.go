@@ -4,15 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +69,37 @@ func (s *mcpServer) arrivals() (all []mcpArrival) {
 		}
 	}
 	return all
+}
+
+// mustHaveEnded waits until a DELETE request has ended the session.
+func (s *mcpServer) mustHaveEnded(t *testing.T, session string) {
+	t.Helper()
+	mustAwait(t, 10*time.Second, "the end of the session", func() bool {
+		return slices.ContainsFunc(s.arrivals(), func(a mcpArrival) bool { return a.Ended == session })
+	})
+}
+
+// check checks what the MCP server received in a client's session: every request has the user, and none has a credential.
+func (s *mcpServer) check(t *testing.T, c *mcpClient, session string) {
+	t.Helper()
+	methods := map[string]bool{}
+	for _, a := range s.arrivals() {
+		if a.Headers["mcp-session-id"] != session {
+			continue
+		}
+		methods[a.Method] = true
+		if a.Headers["x-authenticated-userid"] == "" {
+			t.Errorf("the server doesn't know the user of %s %v", a.Method, a.Calls)
+		}
+		for name, value := range a.Headers {
+			if name == "authorization" || name == "cookie" || c.hasToken(value) {
+				t.Errorf("the server received the credential %s with %s %v", name, a.Method, a.Calls)
+			}
+		}
+	}
+	if !methods["GET"] || !methods["POST"] {
+		t.Errorf("the server received only %v", methods)
+	}
 }
 
 // An mcpKind is an implementation of an MCP client, with the command line of its driver.
@@ -282,53 +309,7 @@ func (c *mcpClient) tokens() (all []object) {
 	return all
 }
 
-var consentValue = regexp.MustCompile(`name="consent" value="([^"]+)"`)
-
-// consent opens an authorization request of the gate's authorization server, logs in with logIn, allows the request, and opens the
-// client's redirect URI. logIn gets the redirect to the OpenID Provider and returns the redirect back.
-func (v *visitor) consent(request string, logIn func(address string) (back string)) {
-	v.t.Helper()
-	begun := v.browse(request)
-	if begun.location() == "" {
-		v.t.Fatalf("%s doesn't begin a login: %d %s", request, begun.status, begun.body)
-	}
-	page := v.browse(logIn(begun.location()))
-	for page.status == http.StatusSeeOther {
-		page = v.browse(v.absolute(request, page.location()))
-	}
-	consent := consentValue.FindStringSubmatch(page.body)
-	if consent == nil {
-		v.t.Fatalf("the user isn't asked for consent: %d %s", page.status, page.body)
-	}
-	endpoint, _, _ := strings.Cut(request, "?")
-	allowed := v.must(v.request(http.MethodPost, endpoint, url.Values{"consent": {html.UnescapeString(consent[1])}}.Encode(),
-		"Content-Type", "application/x-www-form-urlencoded", "Origin", originOf(v.t, endpoint), "Sec-Fetch-Site", "same-origin",
-		"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"))
-	if allowed.status != http.StatusSeeOther {
-		v.t.Fatalf("consent is answered %d %s", allowed.status, allowed.body)
-	}
-	v.browse(allowed.location())
-}
-
-// absolute resolves a reference on a page.
-func (v *visitor) absolute(base, reference string) string {
-	v.t.Helper()
-	b, err := url.Parse(base)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	to, err := b.Parse(reference)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return to.String()
-}
-
-func originOf(t *testing.T, address string) string {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u.Scheme + "://" + u.Host
+// hasToken reports whether a value contains one of the client's access tokens.
+func (c *mcpClient) hasToken(value string) bool {
+	return slices.ContainsFunc(c.tokens(), func(tokens object) bool { return strings.Contains(value, member(tokens, "access_token")) })
 }

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/freeport"
+)
+
+// mcpTokenLife is the lifetime of the access tokens of the client "fixed".
+const mcpTokenLife = 12 * time.Second
+
+// An mcpGate is a gate in front of an MCP server at /mcp. Its built-in authorization server issues the tokens, after john has logged in
+// at a provider. The client "fixed" has short-lived tokens, and "lasting" hasn't.
+type mcpGate struct {
+	*gate
+	resource string // the URL of the MCP server at the gate
+	john     string // his sub, if it is known
+	logIn    func(v *visitor, address string) (back string)
+}
+
+const mcpGateSecret = "a-secret-of-32-bytes-for-the-mcp-gate-0021"
+
+// startMCPGate starts a gate in front of an MCP server at upstreamURL/mcp. Its users log in at an oidc-provider.
+func startMCPGate(t *testing.T, upstreamURL string) *mcpGate {
+	t.Helper()
+	p := startOIDCProvider(t, oidcProviderConfig{clients: []object{nativeClient("gate", mcpGateSecret, "/mcp/oauth2/callback")}})
+	g := startMCPGateAt(t, upstreamURL, p.issuer, "gate", mcpGateSecret)
+	g.registerSecrets(mcpGateSecret)
+	g.john = "john"
+	g.logIn = func(v *visitor, address string) string { return p.authorize(v, address, "john") }
+	return g
+}
+
+// startMCPGateAtKeycloak is like startMCPGate, but the users log in at Keycloak.
+func startMCPGateAtKeycloak(t *testing.T, upstreamURL string) *mcpGate {
+	t.Helper()
+	g := startMCPGateAt(t, upstreamURL, keycloak.issuer("sallyport"), "app", appSecret)
+	g.logIn = func(v *visitor, address string) string {
+		v.t.Helper()
+		form := v.browse(address)
+		found := loginForm.FindStringSubmatch(form.body)
+		if found == nil {
+			v.t.Fatalf("no login form at %s: %d %s", address, form.status, form.body)
+		}
+		return v.submit(html.UnescapeString(found[1]), "john")
+	}
+	return g
+}
+
+func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *mcpGate {
+	t.Helper()
+	port := freeport.Port()
+	g := &mcpGate{resource: urlOf(port) + "/mcp"}
+	authorizationServer := fmt.Sprintf(`oauth2:
+  scopes: [tools]
+  secret: %q
+  clients:
+    - client_id: fixed
+      public: true
+      name: The fixed client
+      grants: [authorization_code, refresh_token]
+      redirect_uris: [http://127.0.0.1/cb]
+      scopes: [tools]
+      access_token_lifetime: %d
+    - client_id: lasting
+      public: true
+      grants: [authorization_code, refresh_token]
+      redirect_uris: [http://127.0.0.1/cb, http://127.0.0.1/callback]
+      scopes: [tools]`, sessionSecret, int(mcpTokenLife.Seconds()))
+	g.gate = startGateAt(t, port, config{process: []string{authorizationServer}, routes: []route{{
+		path: "/mcp", more: "hosts: [127.0.0.1]", upstream: &upstream{url: upstreamURL},
+		issuer: issuer, client: client, secret: secret, rulesOff: true,
+		oidc: []string{
+			"auth_methods: [authorization_code, session, kong_oauth2]",
+			"upstream_access_token_header: null",
+			fmt.Sprintf("protected_resource_metadata: {resource: %q, authorization_servers: [%q], scopes_supported: [tools]}",
+				g.resource, g.resource),
+		},
+	}}})
+	return g
+}
+
+var consentValue = regexp.MustCompile(`name="consent" value="([^"]+)"`)
+
+// consent opens a client's authorization request, logs john in, allows the request on the consent page, and opens the client's redirect
+// URI.
+func (g *mcpGate) consent(t *testing.T, request string) {
+	t.Helper()
+	v := newVisitor(t, g.gate)
+	begun := v.browse(request)
+	if begun.location() == "" {
+		t.Fatalf("%s doesn't begin a login: %d %s", request, begun.status, begun.body)
+	}
+	page := v.browse(g.logIn(v, begun.location()))
+	for page.status == http.StatusSeeOther {
+		page = v.browse(v.absolute(request, page.location()))
+	}
+	consent := consentValue.FindStringSubmatch(page.body)
+	if consent == nil {
+		t.Fatalf("john isn't asked for consent: %d %s", page.status, page.body)
+	}
+	endpoint, _, _ := strings.Cut(request, "?")
+	form := url.Values{"consent": {html.UnescapeString(consent[1])}}.Encode()
+	allowed := v.must(v.request(http.MethodPost, endpoint, form, append(navigation,
+		"Content-Type", "application/x-www-form-urlencoded", "Origin", g.url, "Sec-Fetch-Site", "same-origin")...))
+	if allowed.status != http.StatusSeeOther {
+		t.Fatalf("consent is answered %d %s", allowed.status, allowed.body)
+	}
+	if back := v.browse(allowed.location()); back.status != http.StatusOK {
+		t.Fatalf("the client's redirect URI %s answers %d", allowed.location(), back.status)
+	}
+}
+
+// absolute resolves a reference on a page.
+func (v *visitor) absolute(base, reference string) string {
+	v.t.Helper()
+	b, err := url.Parse(base)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	to, err := b.Parse(reference)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return to.String()
+}
