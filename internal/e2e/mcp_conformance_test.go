@@ -31,8 +31,16 @@ func conformance(ctx context.Context, t *testing.T, env []string, args ...string
 
 var scenarioLine = regexp.MustCompile(`(?m)^[✓✗] ([a-z0-9-]+): (\d+ passed, \d+ failed)`)
 
-// runServerSuite runs the scenarios that a revision of MCP requires of a server, and returns the result of each, such as "2 passed, 0
-// failed".
+// scenarioResults returns the result of each scenario, such as "2 passed, 0 failed", from the output of the suite.
+func scenarioResults(out string) map[string]string {
+	results := map[string]string{}
+	for _, m := range scenarioLine.FindAllStringSubmatch(out, -1) {
+		results[m[1]] = m[2]
+	}
+	return results
+}
+
+// runServerSuite runs the scenarios that a revision of MCP requires of a server, and returns the result of each.
 func runServerSuite(t *testing.T, url, revision string, env ...string) map[string]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -41,10 +49,7 @@ func runServerSuite(t *testing.T, url, revision string, env ...string) map[strin
 	if ctx.Err() != nil {
 		t.Fatalf("the conformance suite doesn't end: %v\n%s", err, out)
 	}
-	results := map[string]string{}
-	for _, m := range scenarioLine.FindAllStringSubmatch(string(out), -1) {
-		results[m[1]] = m[2]
-	}
+	results := scenarioResults(string(out))
 	if len(results) < 20 {
 		t.Fatalf("the conformance suite ran %d scenarios: %v\n%s", len(results), err, out)
 	}
@@ -97,5 +102,39 @@ func TestMCPServerConformance(t *testing.T) {
 				t.Error("the suite passes the gate without a token")
 			}
 		})
+	}
+}
+
+var authorizationURL = regexp.MustCompile(`(?m)^.*(http://\S+[?&]response_type=code\S*)`)
+
+// TestMCPAuthorizationConformance runs the conformance suite for authorization servers against the gate's.
+func TestMCPAuthorizationConformance(t *testing.T) {
+	t.Parallel()
+	g := startMCPGate(t, startUpstream(t).url)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := conformance(ctx, t, nil, "authorization", "--url", g.resource, "--client-id", "lasting", "--resource", g.resource,
+		"--port", fmt.Sprint(freeport.Port()))
+	out := &logBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	proc, err := begin(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proc.kill)
+	mustAwait(t, time.Minute, "the authorization request", func() bool {
+		return authorizationURL.MatchString(out.String()) || !proc.running()
+	})
+	found := authorizationURL.FindStringSubmatch(out.String())
+	if found == nil {
+		t.Fatalf("there is no authorization request: %s", out)
+	}
+	g.consent(t, found[1])
+	<-proc.ended
+	results := scenarioResults(out.String())
+	for _, scenario := range []string{"authorization-server-metadata-endpoint", "authorization-code-grant"} {
+		if r := results[scenario]; proc.status != nil || !strings.HasSuffix(r, " passed, 0 failed") || strings.HasPrefix(r, "0 ") {
+			t.Errorf("%s: %s, %v:\n%s", scenario, r, proc.status, out)
+		}
 	}
 }
