@@ -16,21 +16,20 @@ const text = (value) => ({ content: [{ type: "text", text: typeof value === "str
 
 function newServer() {
   const server = new McpServer({ name: "sallyport-test-server", version: "1.0.0" });
-  let proceed; // lets the tool progress continue
+  let proceed; // lets a call of the tool progress continue
 
   server.registerTool("echo", { inputSchema: { text: z.string() } }, ({ text: said }) => text(said));
   server.registerTool("whoami", {}, (extra) => text(extra.requestInfo.headers));
 
-  // progress sends a first notification, waits for a call of the tool proceed, and sends a second one. A client that calls proceed only
-  // after the first notification finds out whether a proxy holds back the stream.
+  // progress sends two notifications and then the result, and waits for a call of the tool proceed after each notification. A client that
+  // calls proceed only when it has the notification finds out whether a proxy holds back the stream.
   server.registerTool("progress", {}, async (extra) => {
-    const notify = (progress) => extra.sendNotification({
-      method: "notifications/progress", params: { progressToken: extra._meta?.progressToken ?? "", progress, total: 2 },
-    });
-    const allowed = new Promise((resolve) => (proceed = resolve));
-    await notify(1);
-    await allowed;
-    await notify(2);
+    for (const progress of [1, 2]) {
+      const allowed = new Promise((resolve) => (proceed = resolve));
+      const progressToken = extra._meta?.progressToken ?? "";
+      await extra.sendNotification({ method: "notifications/progress", params: { progressToken, progress, total: 2 } });
+      await allowed;
+    }
     return text("done");
   });
   server.registerTool("proceed", {}, () => {
