@@ -22,6 +22,39 @@ func TestMCPClients(t *testing.T) {
 	}
 }
 
+// TestMCPRegistration checks that the clients of each SDK register themselves, or are known by their metadata document.
+func TestMCPRegistration(t *testing.T) {
+	t.Parallel()
+	server := startMCPServer(t)
+	g := startMCPGate(t, server.url)
+	document := startClientDocument(t)
+	for _, kind := range mcpKinds {
+		for name, r := range map[string]mcpRegistration{"registration": {}, "document": {metadataURL: document}} {
+			t.Run(kind.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c := startMCPClient(t, kind, g.gate, g.resource, r)
+				g.connect(t, c)
+				id := c.clientID()
+				if id == "" || r.metadataURL != "" && id != r.metadataURL || r.metadataURL == "" && id == document {
+					t.Errorf("the client's ID is %q", id)
+				}
+				server.check(t, c, g.mustKnowJohn(t, c))
+				c.begin("end", nil)(nil)
+			})
+		}
+	}
+}
+
+// clientID returns the client_id of the client's authorization request.
+func (c *mcpClient) clientID() string {
+	c.t.Helper()
+	u, err := url.Parse(member(c.mustEvent("authorize", 1), "url"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return u.Query().Get("client_id")
+}
+
 // TestMCPKeycloak checks the login at Keycloak.
 func TestMCPKeycloak(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,7 @@ type config struct {
 type route struct {
 	path     string
 	more     string // more members of the route block, such as "hosts: [a.example.com]"
+	mcp      string // the value of mcp, or ""
 	acl      string // the value of acl, or ""
 	issuer   string
 	counting *countingProxy // the proxy in front of the issuer, or nil
@@ -71,6 +72,9 @@ func (r route) yaml() string {
 	}
 	for _, line := range r.oidc {
 		fmt.Fprintf(&b, "      %s\n", line)
+	}
+	if r.mcp != "" {
+		fmt.Fprintf(&b, "    mcp: %s\n", r.mcp)
 	}
 	if r.rulesOff {
 		return b.String()

@@ -13,11 +13,12 @@ import (
 	"sallyport/internal/freeport"
 )
 
-// mcpTokenLife is the lifetime of the access tokens of the client "fixed".
+// mcpTokenLife is the lifetime of access tokens of an mcpGate.
 const mcpTokenLife = 12 * time.Second
 
 // An mcpGate is a gate in front of an MCP server at /mcp. Its built-in authorization server issues the tokens, after john has logged in
-// at a provider. The client "fixed" has short-lived tokens, and "lasting" hasn't.
+// at a provider. Access tokens are valid for mcpTokenLife, and those of the client "lasting" for an hour. Clients may register, and may
+// have a metadata document.
 type mcpGate struct {
 	*gate
 	resource string // the URL of the MCP server at the gate
@@ -59,7 +60,7 @@ func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *m
 	port := freeport.Port()
 	g := &mcpGate{resource: urlOf(port) + "/mcp"}
 	authorizationServer := fmt.Sprintf(`oauth2:
-  scopes: [tools]
+  token_expiration: %d
   secret: %q
   clients:
     - client_id: fixed
@@ -68,21 +69,16 @@ func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *m
       grants: [authorization_code, refresh_token]
       redirect_uris: [http://127.0.0.1/cb]
       scopes: [tools]
-      access_token_lifetime: %d
     - client_id: lasting
       public: true
       grants: [authorization_code, refresh_token]
       redirect_uris: [http://127.0.0.1/cb, http://127.0.0.1/callback]
-      scopes: [tools]`, sessionSecret, int(mcpTokenLife.Seconds()))
+      scopes: [tools]
+      access_token_lifetime: 3600`, int(mcpTokenLife.Seconds()), sessionSecret)
 	g.gate = startGateAt(t, port, config{process: []string{authorizationServer}, routes: []route{{
 		path: "/mcp", more: "hosts: [127.0.0.1]", upstream: &upstream{url: upstreamURL},
+		mcp:    "{scopes: [tools], registration: true, client_hosts: [127.0.0.1]}",
 		issuer: issuer, client: client, secret: secret, rulesOff: true,
-		oidc: []string{
-			"auth_methods: [authorization_code, session, kong_oauth2]",
-			"upstream_access_token_header: null",
-			fmt.Sprintf("protected_resource_metadata: {resource: %q, authorization_servers: [%q], scopes_supported: [tools]}",
-				g.resource, g.resource),
-		},
 	}}})
 	return g
 }

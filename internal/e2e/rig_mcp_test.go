@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,6 +134,29 @@ var (
 // An mcpRegistration says how a client gets its client_id: it is fixed, a client ID metadata document, or, if both are "", from dynamic
 // registration.
 type mcpRegistration struct{ clientID, metadataURL string }
+
+// startClientDocument serves the metadata document of a client, whose URL is its client_id, until the test ends.
+func startClientDocument(t *testing.T) (url string) {
+	t.Helper()
+	certFile, keyFile := testCA.mustServerPair(t)
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(object{
+			"client_id": url, "client_name": "The client of a document", "redirect_uris": []string{"http://127.0.0.1/cb"},
+			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+			"token_endpoint_auth_method": "none",
+		})
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	url = server.URL + "/client.json"
+	return url
+}
 
 // An mcpClient is the driver of an MCP client. See mcp/client.mjs for its commands and events.
 type mcpClient struct {
