@@ -191,6 +191,7 @@ install_go caddy github.com/caddyserver/caddy/v2/cmd/caddy $caddy_version
 install_envoy
 install_go pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1 # an ACME server
 install_npm @modelcontextprotocol/sdk internal/e2e/mcp .cache/mcp # with a Node.js for these programs
+install_npm @modelcontextprotocol/inspector internal/e2e/mcp/inspector .cache/mcp-inspector
 install_pip internal/e2e/mcp .cache/mcp-python
 build_go mcp-goclient internal/e2e/mcp/goclient .
 build_go mcp-everything-server internal/e2e/mcp/goclient github.com/modelcontextprotocol/go-sdk/conformance/everything-server
