@@ -45,6 +45,25 @@ func TestMCPRegistration(t *testing.T) {
 	}
 }
 
+// TestMCPStateless checks clients of MCP 2026-07-28, which has no sessions. They ask the server for its versions first.
+func TestMCPStateless(t *testing.T) {
+	t.Parallel()
+	g := startMCPGate(t, startEverythingServer(t, true))
+	for _, kind := range []mcpKind{mcpStateless, mcpPython, mcpGo} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			c := startMCPClient(t, kind, g.gate, g.resource, mcpRegistration{})
+			if got := g.connect(t, c); got != "2026-07-28" {
+				t.Errorf("the client and the server speak %s", got)
+			}
+			if got := c.call("test_simple_text", nil); got != "This is a simple text response for testing." {
+				t.Errorf("the server answers %q", got)
+			}
+			c.begin("end", nil)(nil)
+		})
+	}
+}
+
 // clientID returns the client_id of the client's authorization request.
 func (c *mcpClient) clientID() string {
 	c.t.Helper()
@@ -93,8 +112,8 @@ func (g *mcpGate) mustWork(t *testing.T, server *mcpServer, kind mcpKind, r mcpR
 	server.check(t, c, session)
 }
 
-// connect connects the client. john logs in and allows it.
-func (g *mcpGate) connect(t *testing.T, c *mcpClient) {
+// connect connects the client and returns the version of MCP. john logs in and allows it.
+func (g *mcpGate) connect(t *testing.T, c *mcpClient) (protocol string) {
 	t.Helper()
 	connected := c.begin("connect", nil)
 	request := member(c.mustEvent("authorize", 1), "url")
@@ -106,11 +125,13 @@ func (g *mcpGate) connect(t *testing.T, c *mcpClient) {
 		t.Errorf("the client's authorization request is %v", q)
 	}
 	g.consent(t, request)
-	connected(nil)
+	var result struct{ Protocol string }
+	connected(&result)
 	tokens := c.tokens()
 	if len(tokens) == 0 || tokens[0]["scope"] != "tools" || tokens[0]["refresh_token"] == nil {
 		t.Errorf("the client has %d tokens", len(tokens))
 	}
+	return result.Protocol
 }
 
 // mustStream checks that notifications arrive while their call is unanswered: after each, the server waits for another call, which is sent

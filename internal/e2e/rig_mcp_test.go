@@ -123,6 +123,7 @@ func nodeDriver(name string) func() []string {
 var (
 	mcpTypeScript1 = mcpKind{name: "TypeScript 1", argv: nodeDriver("client.mjs"), sdk: "v1"}
 	mcpTypeScript2 = mcpKind{name: "TypeScript 2", argv: nodeDriver("client.mjs"), sdk: "v2"}
+	mcpStateless   = mcpKind{name: "TypeScript 2", argv: nodeDriver("client.mjs"), sdk: "v2 auto"}
 	mcpPython      = mcpKind{name: "Python", argv: func() []string {
 		return []string{"python3", "-B", mcpProgram("client.py"), filepath.Join(root, ".cache/mcp-python")}
 	}}

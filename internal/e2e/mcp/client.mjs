@@ -1,7 +1,7 @@
 // An MCP client of the TypeScript SDK, with the SDK's own OAuth client. Usage: node client.mjs PACKAGES SETTINGS
 //
-// SETTINGS is JSON: sdk ("v1" or "v2"), url of the MCP server, redirectPort, and clientId or clientMetadataUrl. With neither of them the
-// client registers dynamically.
+// SETTINGS is JSON: sdk ("v1", "v2", or "v2 auto", which also speaks MCP without sessions), url of the MCP server, redirectPort, and clientId
+// or clientMetadataUrl. With neither of them the client registers dynamically.
 //
 // It reads commands as JSON lines {"id", "do", ...} and answers {"id", "result"} or {"id", "error"}. Commands run at the same time.
 //   connect                     connects, and logs in if the server asks for it
@@ -49,6 +49,7 @@ const sdks = {
     };
   },
 };
+sdks["v2 auto"] = () => ({ ...sdks.v2(), options: { versionNegotiation: { mode: "auto" } } });
 const sdk = sdks[settings.sdk]();
 
 // redirected is the query of the redirect URI.
@@ -110,7 +111,7 @@ async function observed(url, init) {
 let client, transport;
 
 function prepare() {
-  client = new sdk.Client({ name: "sallyport-test-client", version: "1.0.0" });
+  client = new sdk.Client({ name: "sallyport-test-client", version: "1.0.0" }, sdk.options);
   client.setNotificationHandler(sdk.listChanged, () => print({ event: "list_changed" }));
   transport = new sdk.StreamableHTTPClientTransport(new URL(settings.url), { authProvider, fetch: observed });
 }
@@ -129,7 +130,7 @@ const commands = {
       prepare();
       await client.connect(transport);
     }
-    return { session: transport.sessionId, protocol: transport.protocolVersion };
+    return { protocol: transport.protocolVersion };
   },
   tools: async () => (await client.listTools()).tools.map(({ name }) => name),
   async call({ tool, arguments: args }) {

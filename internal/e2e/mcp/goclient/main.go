@@ -216,7 +216,7 @@ func (d *driver) connect(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	d.session = session
-	return object{"session": session.ID(), "protocol": session.InitializeResult().ProtocolVersion}, nil
+	return object{"protocol": session.InitializeResult().ProtocolVersion}, nil
 }
 
 func (d *driver) tools(ctx context.Context) (any, error) {
