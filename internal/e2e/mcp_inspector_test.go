@@ -53,9 +53,9 @@ func TestMCPInspector(t *testing.T) {
 	tab.click(`label:has-text("Tools")`)
 	tab.click(`button:has-text("whoami")`)
 	tab.click(`button:has-text("Execute Tool")`)
-	tab.waitFor("text=x-authenticated-userid")
+	tab.waitFor("text=x-credential-identifier")
 	if !slices.ContainsFunc(server.arrivals(), func(a mcpArrival) bool {
-		return slices.Contains(a.Calls, "tools/call") && a.Headers["x-authenticated-userid"] != "" && a.Headers["authorization"] == ""
+		return slices.Contains(a.Calls, "tools/call") && a.Headers["x-credential-identifier"] != "" && a.Headers["authorization"] == ""
 	}) {
 		t.Error("the server didn't receive the call of the user")
 	}

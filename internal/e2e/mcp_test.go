@@ -64,6 +64,25 @@ func TestMCPStateless(t *testing.T) {
 	}
 }
 
+// TestMCPProvider checks clients that get their tokens at the OpenID Provider, where they register.
+func TestMCPProvider(t *testing.T) {
+	t.Parallel()
+	server := startMCPServer(t)
+	g, p := startMCPGateOfProvider(t, server.url)
+	for _, kind := range mcpKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			c := startMCPClient(t, kind, g.gate, g.resource, mcpRegistration{})
+			connected := c.begin("connect", nil)
+			v := newVisitor(t, g.gate)
+			v.browse(p.authorize(v, member(c.mustEvent("authorize", 1), "url"), "john"))
+			connected(nil)
+			server.check(t, c, g.mustKnowJohn(t, c))
+			c.begin("end", nil)(nil)
+		})
+	}
+}
+
 // clientID returns the client_id of the client's authorization request.
 func (c *mcpClient) clientID() string {
 	c.t.Helper()
@@ -162,7 +181,7 @@ func (g *mcpGate) mustKnowJohn(t *testing.T, c *mcpClient) (session string) {
 	if err := json.Unmarshal([]byte(text), &headers); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	if user := headers["x-authenticated-userid"]; user == "" || g.john != "" && user != g.john {
+	if user := headers["x-credential-identifier"]; user == "" || g.john != "" && user != g.john {
 		t.Errorf("the server doesn't know the user: %s", text)
 	}
 	if headers["mcp-session-id"] == "" {

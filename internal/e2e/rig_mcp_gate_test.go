@@ -55,6 +55,24 @@ func startMCPGateAtKeycloak(t *testing.T, upstreamURL string) *mcpGate {
 	return g
 }
 
+// startMCPGateOfProvider starts a gate whose MCP clients get their tokens at an oidc-provider, which registers them.
+func startMCPGateOfProvider(t *testing.T, upstreamURL string) (g *mcpGate, p *oidcProvider) {
+	t.Helper()
+	p = startOIDCProvider(t, oidcProviderConfig{clients: []object{}, configuration: object{
+		"scopes":   []string{"openid", "read"}, // without offline_access, for which clients would add prompt=consent
+		"features": object{"registration": object{"enabled": true}},
+	}})
+	port := freeport.Port()
+	g = &mcpGate{resource: urlOf(port) + "/mcp"}
+	g.gate = startGateAt(t, port, config{routes: []route{{
+		path: "/mcp", more: "hosts: [127.0.0.1]", upstream: &upstream{url: upstreamURL},
+		mcp:    "{scopes: [read], authorization_server: provider}",
+		issuer: p.issuer, client: "gate", secret: "none", rulesOff: true,
+	}}})
+	g.john = "john"
+	return g, p
+}
+
 func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *mcpGate {
 	t.Helper()
 	port := freeport.Port()

@@ -95,7 +95,7 @@ func (s *mcpServer) check(t *testing.T, c *mcpClient, session string) {
 		return slices.ContainsFunc(s.session(session), func(a mcpArrival) bool { return a.Method == http.MethodGet })
 	})
 	for _, a := range s.session(session) {
-		if a.Headers["x-authenticated-userid"] == "" {
+		if a.Headers["x-credential-identifier"] == "" {
 			t.Errorf("the server doesn't know the user of %s %v", a.Method, a.Calls)
 		}
 		for name, value := range a.Headers {
@@ -171,6 +171,7 @@ type mcpClient struct {
 	last   int
 	waits  map[int]chan mcpReply
 	events []object
+	failed string // the error of the last command that failed
 }
 
 type mcpReply struct {
@@ -241,6 +242,9 @@ func (c *mcpClient) read(out io.Reader) {
 			continue
 		}
 		c.mu.Lock()
+		if r.Error != "" {
+			c.failed = r.Error
+		}
 		if wait := c.waits[r.ID]; wait != nil {
 			wait <- r
 		}
@@ -273,13 +277,20 @@ func (c *mcpClient) named(name string) []object {
 	return slices.DeleteFunc(c.all(), func(e object) bool { return e["event"] != name })
 }
 
-// mustEvent waits until there are count events of a name, and returns the last of them.
+// mustEvent waits until there are count events of a name, and returns the last of them. It fails the test if a command fails meanwhile.
 func (c *mcpClient) mustEvent(name string, count int) object {
 	c.t.Helper()
-	if !await(stepLimit, func() bool { return len(c.named(name)) >= count || !c.proc.running() }) || len(c.named(name)) < count {
-		c.t.Fatalf("the MCP client has not %d events %s, but %v", count, name, c.all())
+	await(stepLimit, func() bool { return len(c.named(name)) >= count || c.failure() != "" || !c.proc.running() })
+	if len(c.named(name)) < count {
+		c.t.Fatalf("the MCP client has not %d events %s: %s", count, name, c.failure())
 	}
 	return c.named(name)[count-1]
+}
+
+func (c *mcpClient) failure() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // begin sends a command. The result decodes the reply; it fails the test if that is an error.
