@@ -14,7 +14,7 @@ import (
 )
 
 // mcpTokenLife is the lifetime of access tokens of an mcpGate.
-const mcpTokenLife = 12 * time.Second
+const mcpTokenLife = 4 * time.Second
 
 // An mcpGate is a gate in front of an MCP server at /mcp. Its built-in authorization server issues the tokens, after john has logged in
 // at a provider. Access tokens are valid for mcpTokenLife, and those of the client "lasting" for an hour. Clients may register, and may
