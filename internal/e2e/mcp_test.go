@@ -64,6 +64,32 @@ func TestMCPStateless(t *testing.T) {
 	}
 }
 
+// TestMCPStepUp checks clients that call a tool for which their token has too few scopes. They ask for those that the gate names, and the
+// user allows these, too.
+func TestMCPStepUp(t *testing.T) {
+	t.Parallel()
+	g := startMCPGate(t, startEverythingServer(t, true), "{mcp_tools: [test_simple_text], scopes_required: [tools more]}")
+	for _, kind := range []mcpKind{mcpStateless, mcpPython, mcpGo} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			c := startMCPClient(t, kind, g.gate, g.resource, mcpRegistration{})
+			g.connect(t, c)
+			called := c.begin("call", object{"tool": "test_simple_text"})
+			request := member(c.mustEvent("authorize", 2), "url")
+			if scope := mustQuery(t, request).Get("scope"); scope != "tools more" {
+				t.Errorf("the client asks for the scopes %q", scope)
+			}
+			g.consent(t, request)
+			var text string
+			called(&text)
+			if text != "This is a simple text response for testing." {
+				t.Errorf("the server answers %q", text)
+			}
+			c.begin("end", nil)(nil)
+		})
+	}
+}
+
 // TestMCPProvider checks clients that get their tokens at the OpenID Provider, where they register.
 func TestMCPProvider(t *testing.T) {
 	t.Parallel()
@@ -86,11 +112,16 @@ func TestMCPProvider(t *testing.T) {
 // clientID returns the client_id of the client's authorization request.
 func (c *mcpClient) clientID() string {
 	c.t.Helper()
-	u, err := url.Parse(member(c.mustEvent("authorize", 1), "url"))
+	return mustQuery(c.t, member(c.mustEvent("authorize", 1), "url")).Get("client_id")
+}
+
+func mustQuery(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return u.Query().Get("client_id")
+	return u.Query()
 }
 
 // TestMCPKeycloak checks the login at Keycloak.
@@ -136,11 +167,7 @@ func (g *mcpGate) connect(t *testing.T, c *mcpClient) (protocol string) {
 	t.Helper()
 	connected := c.begin("connect", nil)
 	request := member(c.mustEvent("authorize", 1), "url")
-	u, err := url.Parse(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if q := u.Query(); q.Get("resource") != g.resource || q.Get("scope") != "tools" || q.Get("code_challenge_method") != "S256" {
+	if q := mustQuery(t, request); q.Get("resource") != g.resource || q.Get("scope") != "tools" || q.Get("code_challenge_method") != "S256" {
 		t.Errorf("the client's authorization request is %v", q)
 	}
 	g.consent(t, request)

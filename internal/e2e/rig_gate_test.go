@@ -41,7 +41,7 @@ type route struct {
 	upstream *upstream
 	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
 	rules    []string // additional rules, before those of every route
-	rulesOff bool     // the route has no rules
+	rulesOff bool     // the route has only the additional rules
 }
 
 func (r route) yaml() string {
@@ -76,15 +76,17 @@ func (r route) yaml() string {
 	if r.mcp != "" {
 		fmt.Fprintf(&b, "    mcp: %s\n", r.mcp)
 	}
-	if r.rulesOff {
-		return b.String()
+	rules := r.rules
+	if !r.rulesOff {
+		rules = append(rules,
+			"{paths: ["+below+"/public], auth: off}",
+			"{paths: ["+below+"/maybe], auth: optional}",
+			"{paths: ["+below+"/admin], roles_required: [admin]}")
 	}
-	b.WriteString("    rules:\n")
-	for _, rule := range append(r.rules,
-		"{paths: ["+below+"/public], auth: off}",
-		"{paths: ["+below+"/maybe], auth: optional}",
-		"{paths: ["+below+"/admin], roles_required: [admin]}",
-	) {
+	if len(rules) > 0 {
+		b.WriteString("    rules:\n")
+	}
+	for _, rule := range rules {
 		fmt.Fprintf(&b, "      - %s\n", rule)
 	}
 	return b.String()

@@ -28,11 +28,11 @@ type mcpGate struct {
 
 const mcpGateSecret = "a-secret-of-32-bytes-for-the-mcp-gate-0021"
 
-// startMCPGate starts a gate in front of an MCP server at upstreamURL/mcp. Its users log in at an oidc-provider.
-func startMCPGate(t *testing.T, upstreamURL string) *mcpGate {
+// startMCPGate starts a gate in front of an MCP server at upstreamURL/mcp, with the rules. Its users log in at an oidc-provider.
+func startMCPGate(t *testing.T, upstreamURL string, rules ...string) *mcpGate {
 	t.Helper()
 	p := startOIDCProvider(t, oidcProviderConfig{clients: []object{nativeClient("gate", mcpGateSecret, "/mcp/oauth2/callback")}})
-	g := startMCPGateAt(t, upstreamURL, p.issuer, "gate", mcpGateSecret)
+	g := startMCPGateAt(t, upstreamURL, p.issuer, "gate", mcpGateSecret, rules...)
 	g.registerSecrets(mcpGateSecret)
 	g.john = "john"
 	g.logIn = func(v *visitor, address string) string { return p.authorize(v, address, "john") }
@@ -73,7 +73,7 @@ func startMCPGateOfProvider(t *testing.T, upstreamURL string) (g *mcpGate, p *oi
 	return g, p
 }
 
-func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *mcpGate {
+func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string, rules ...string) *mcpGate {
 	t.Helper()
 	port := freeport.Port()
 	g := &mcpGate{resource: urlOf(port) + "/mcp"}
@@ -96,7 +96,7 @@ func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string) *m
 	g.gate = startGateAt(t, port, config{process: []string{authorizationServer}, routes: []route{{
 		path: "/mcp", more: "hosts: [127.0.0.1]", upstream: &upstream{url: upstreamURL},
 		mcp:    "{scopes: [tools], registration: true, client_hosts: [127.0.0.1]}",
-		issuer: issuer, client: client, secret: secret, rulesOff: true,
+		issuer: issuer, client: client, secret: secret, rules: rules, rulesOff: true,
 	}}})
 	return g
 }

@@ -1,7 +1,7 @@
 // An MCP client of the TypeScript SDK, with the SDK's own OAuth client. Usage: node client.mjs PACKAGES SETTINGS
 //
-// SETTINGS is JSON: sdk ("v1", "v2", or "v2 auto", which also speaks MCP without sessions), url of the MCP server, redirectPort, and clientId
-// or clientMetadataUrl. With neither of them the client registers dynamically.
+// SETTINGS is JSON: sdk ("v1", "v2", or "v2 auto", which also speaks MCP without sessions), url of the MCP server, redirectPort, and
+// clientId or clientMetadataUrl. With neither of them the client registers dynamically.
 //
 // It reads commands as JSON lines {"id", "do", ...} and answers {"id", "result"} or {"id", "error"}. Commands run at the same time.
 //   connect                     connects, and logs in if the server asks for it
@@ -17,6 +17,7 @@
 //   {"event": "progress", "progress"}, {"event": "list_changed"}
 // It exits at the end of its standard input.
 import { randomUUID } from "node:crypto";
+import { EventEmitter, once } from "node:events";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -52,14 +53,12 @@ const sdks = {
 sdks["v2 auto"] = () => ({ ...sdks.v2(), options: { versionNegotiation: { mode: "auto" } } });
 const sdk = sdks[settings.sdk]();
 
-// redirected is the query of the redirect URI.
-let redirected;
-const redirection = new Promise((resolve) => (redirected = resolve));
+const responses = new EventEmitter(); // the authorization responses, as queries of the redirect URI
 const receiver = http.createServer((req, res) => {
   const url = new URL(req.url, redirectUrl);
   if (url.pathname !== "/cb") return res.writeHead(404).end();
   res.end("The client has the authorization response.\n");
-  redirected(url.searchParams);
+  responses.emit("response", url.searchParams);
 });
 const redirectUrl = `http://127.0.0.1:${settings.redirectPort}/cb`;
 await new Promise((resolve) => receiver.listen(settings.redirectPort, "127.0.0.1", resolve));
@@ -116,26 +115,34 @@ function prepare() {
   transport = new sdk.StreamableHTTPClientTransport(new URL(settings.url), { authProvider, fetch: observed });
 }
 
+// authorized tries something again when the user has authorized the client, if the SDK says that this is necessary.
+async function authorized(attempt) {
+  const responded = once(responses, "response");
+  try {
+    return await attempt();
+  } catch (e) {
+    if (!(e instanceof sdk.UnauthorizedError)) throw e;
+    const [response] = await responded;
+    if (response.get("state") !== state) throw new Error("the state of the authorization response is not ours");
+    if (!response.get("code")) throw new Error(`the authorization response is ${response}`);
+    await sdk.finish(transport, response);
+    return attempt();
+  }
+}
+
 const commands = {
   async connect() {
-    prepare();
-    try {
-      await client.connect(transport);
-    } catch (e) {
-      if (!(e instanceof sdk.UnauthorizedError)) throw e;
-      const response = await redirection;
-      if (response.get("state") !== state) throw new Error("the state of the authorization response is not ours");
-      if (!response.get("code")) throw new Error(`the authorization response is ${response}`);
-      await sdk.finish(transport, response);
+    await authorized(() => {
       prepare();
-      await client.connect(transport);
-    }
+      return client.connect(transport);
+    });
     return { protocol: transport.protocolVersion };
   },
   tools: async () => (await client.listTools()).tools.map(({ name }) => name),
   async call({ tool, arguments: args }) {
     const onprogress = ({ progress }) => print({ event: "progress", progress });
-    const result = await sdk.call(client, { name: tool, arguments: args ?? {} }, { onprogress, timeout: 120_000 });
+    const request = { name: tool, arguments: args ?? {} };
+    const result = await authorized(() => sdk.call(client, request, { onprogress, timeout: 120_000 }));
     if (result.isError) throw new Error(result.content[0].text);
     return result.content[0].text;
   },
