@@ -174,7 +174,8 @@ build_go() {
 	sum=$({ go version; cat "$from"/go.mod "$from"/go.sum "$from"/*.go; } | sha256sum)
 	current "$program" "$sum" && return
 	missing "$1"
-	GOFLAGS= GOWORK=off CGO_ENABLED=0 go build -C "$from" -trimpath -ldflags='-s -w' -o "$PWD/$program" "$package" || die "go could not build $1"
+	GOFLAGS= GOWORK=off CGO_ENABLED=0 go build -C "$from" -trimpath -ldflags='-s -w' -o "$PWD/$program" "$package" ||
+		die "go could not build $1"
 	echo "$sum" >"$program.sum"
 }
 
