@@ -3,7 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -143,6 +145,47 @@ func mustQuery(t *testing.T, address string) url.Values {
 		t.Fatal(err)
 	}
 	return u.Query()
+}
+
+// TestMCPStaleRegistration checks that mcp-remote registers anew when the gate doesn't know its registration any more.
+func TestMCPStaleRegistration(t *testing.T) {
+	t.Parallel()
+	g := startMCPGate(t, startMCPServer(t).url)
+	g.mustRegisterAnew(t, func(string) {})
+}
+
+// mustRegisterAnew uses mcp-remote, replaces the secret of the gate's authorization server, and uses mcp-remote again with what it keeps in
+// its folder. change may change the folder before.
+func (g *mcpGate) mustRegisterAnew(t *testing.T, change func(home string)) {
+	t.Helper()
+	home := t.TempDir()
+	first := startMCPClientAt(t, home, mcpRemote, g.gate, g.resource, mcpRegistration{})
+	g.connect(t, first)
+	first.begin("end", nil)(nil)
+	first.stop()
+	g.replaceSecret(t)
+	change(home)
+	second := startMCPClientAt(t, home, mcpRemote, g.gate, g.resource, mcpRegistration{})
+	g.connect(t, second)
+	if second.clientID() == first.clientID() {
+		t.Error("the client didn't register anew")
+	}
+	second.begin("end", nil)(nil)
+}
+
+// replaceSecret restarts the gate with another secret of the authorization server.
+func (g *mcpGate) replaceSecret(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(text), sessionSecret, strings.ToUpper(sessionSecret))
+	if err := os.WriteFile(g.file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.terminate(t)
+	g.start(t)
 }
 
 // TestMCPKeycloak checks the login at Keycloak.

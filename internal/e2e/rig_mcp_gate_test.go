@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"html"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -127,9 +128,25 @@ func (g *mcpGate) consent(t *testing.T, request string) {
 	if allowed.status != http.StatusSeeOther {
 		t.Fatalf("consent is answered %d %s", allowed.status, allowed.body)
 	}
+	mustAwait(t, 10*time.Second, "the client's redirect URI", func() bool { return listens(t, allowed.location()) }) // mcp-remote is late
 	if back := v.browse(allowed.location()); back.status != http.StatusOK {
 		t.Fatalf("the client's redirect URI %s answers %d", allowed.location(), back.status)
 	}
+}
+
+// listens reports whether a server listens at the address.
+func listens(t *testing.T, address string) bool {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 // absolute resolves a reference on a page.

@@ -184,7 +184,13 @@ type mcpReply struct {
 // startMCPClient runs a driver until the test ends. Its tokens must not appear in the gate's log.
 func startMCPClient(t *testing.T, kind mcpKind, g *gate, serverURL string, r mcpRegistration) *mcpClient {
 	t.Helper()
-	settings := object{"sdk": kind.sdk, "url": serverURL, "redirectPort": freeport.Port()}
+	return startMCPClientAt(t, t.TempDir(), kind, g, serverURL, r)
+}
+
+// startMCPClientAt is like startMCPClient, with the folder in which mcp-remote keeps its registration and tokens.
+func startMCPClientAt(t *testing.T, home string, kind mcpKind, g *gate, serverURL string, r mcpRegistration) *mcpClient {
+	t.Helper()
+	settings := object{"sdk": kind.sdk, "url": serverURL, "redirectPort": mcpPort(home)}
 	if r.clientID != "" {
 		settings["clientId"] = r.clientID
 	}
@@ -197,7 +203,6 @@ func startMCPClient(t *testing.T, kind mcpKind, g *gate, serverURL string, r mcp
 	}
 	argv := append(kind.argv(), string(text))
 	cmd := exec.Command(argv[0], argv[1:]...)
-	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "HOME="+home, "NODE_EXTRA_CA_CERTS="+testCA.file, "SSL_CERT_FILE="+testCA.file)
 	c := &mcpClient{t: t, gate: g, log: &logBuffer{}, waits: map[int]chan mcpReply{}}
 	cmd.Stderr = c.log
@@ -213,6 +218,13 @@ func startMCPClient(t *testing.T, kind mcpKind, g *gate, serverURL string, r mcp
 	go func() { <-c.proc.ended; in.Close() }()
 	t.Cleanup(c.stop)
 	return c
+}
+
+var mcpPorts sync.Map // by folder: clients with the same folder have the same redirect URI
+
+func mcpPort(home string) int {
+	port, _ := mcpPorts.LoadOrStore(home, freeport.Port())
+	return port.(int)
 }
 
 // stop closes the driver's standard input, at which it exits.
