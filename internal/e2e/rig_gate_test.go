@@ -32,6 +32,7 @@ type config struct {
 type route struct {
 	path     string
 	more     string // more members of the route block, such as "hosts: [a.example.com]"
+	mcp      string // the value of mcp, or ""
 	acl      string // the value of acl, or ""
 	issuer   string
 	counting *countingProxy // the proxy in front of the issuer, or nil
@@ -40,7 +41,7 @@ type route struct {
 	upstream *upstream
 	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
 	rules    []string // additional rules, before those of every route
-	rulesOff bool     // the route has no rules
+	rulesOff bool     // the route has only the additional rules
 }
 
 func (r route) yaml() string {
@@ -72,15 +73,20 @@ func (r route) yaml() string {
 	for _, line := range r.oidc {
 		fmt.Fprintf(&b, "      %s\n", line)
 	}
-	if r.rulesOff {
-		return b.String()
+	if r.mcp != "" {
+		fmt.Fprintf(&b, "    mcp: %s\n", r.mcp)
 	}
-	b.WriteString("    rules:\n")
-	for _, rule := range append(r.rules,
-		"{paths: ["+below+"/public], auth: off}",
-		"{paths: ["+below+"/maybe], auth: optional}",
-		"{paths: ["+below+"/admin], roles_required: [admin]}",
-	) {
+	rules := r.rules
+	if !r.rulesOff {
+		rules = append(rules,
+			"{paths: ["+below+"/public], auth: off}",
+			"{paths: ["+below+"/maybe], auth: optional}",
+			"{paths: ["+below+"/admin], roles_required: [admin]}")
+	}
+	if len(rules) > 0 {
+		b.WriteString("    rules:\n")
+	}
+	for _, rule := range rules {
 		fmt.Fprintf(&b, "      - %s\n", rule)
 	}
 	return b.String()
