@@ -62,7 +62,10 @@ class Receiver:
         async with stream:
             head = b""
             while b"\r\n\r\n" not in head:
-                head += await stream.receive()
+                try:
+                    head += await stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):  # a connection that was opened and not used
+                    return
             target = urlsplit(head.split(b" ")[1].decode())
             found = target.path == "/cb"
             await stream.send(b"HTTP/1.1 %d -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % (200 if found else 404))
