@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -19,7 +22,7 @@ func TestMCPClients(t *testing.T) {
 	for _, kind := range mcpKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			g.mustWork(t, server, kind)
+			g.mustWork(t, server, kind, 3)
 		})
 	}
 }
@@ -192,11 +195,11 @@ func (g *mcpGate) replaceSecret(t *testing.T) {
 func TestMCPKeycloak(t *testing.T) {
 	t.Parallel()
 	server := startMCPServer(t)
-	startMCPGateAtKeycloak(t, server.url).mustWork(t, server, mcpTypeScript1)
+	startMCPGateAtKeycloak(t, server.url).mustWork(t, server, mcpTypeScript1, 61) // longer than the timeouts of many proxies
 }
 
-// mustWork uses the MCP server with a client that has to log in.
-func (g *mcpGate) mustWork(t *testing.T, server *mcpServer, kind mcpKind) {
+// mustWork uses the MCP server with a client that has to log in. One call is silent for some seconds.
+func (g *mcpGate) mustWork(t *testing.T, server *mcpServer, kind mcpKind, silent int) {
 	t.Helper()
 	c := startMCPClient(t, kind, g.gate, g.resource, mcpRegistration{clientID: "lasting"})
 	g.connect(t, c)
@@ -209,7 +212,7 @@ func (g *mcpGate) mustWork(t *testing.T, server *mcpServer, kind mcpKind) {
 		t.Errorf("echo answers %q", got)
 	}
 	c.mustStream()
-	if got := c.call("idle", object{"seconds": 3}); got != "idle for 3 s" {
+	if got := c.call("idle", object{"seconds": silent}); got != fmt.Sprintf("idle for %d s", silent) {
 		t.Errorf("a silent call is answered %q", got)
 	}
 	c.call("announce", nil)
@@ -296,5 +299,42 @@ func (c *mcpClient) mustRefresh() {
 	}
 	if asked := len(c.named("authorize")); asked != 1 {
 		c.t.Errorf("the user was asked %d times", asked)
+	}
+}
+
+// TestMCPStreams checks that a stream ends within 30 seconds after its token was revoked.
+func TestMCPStreams(t *testing.T) {
+	t.Parallel()
+	server := startMCPServer(t)
+	g := startMCPGate(t, server.url)
+	c := startMCPClient(t, mcpTypeScript1, g.gate, g.resource, mcpRegistration{clientID: "lasting"})
+	g.connect(t, c)
+	session, tokens := g.mustKnowJohn(t, c), c.tokens()[0]
+	v := newVisitor(t, g.gate)
+	call := `{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"idle","arguments":{"seconds":120}}}`
+	r := v.request(http.MethodPost, g.resource, call, "Authorization", "Bearer "+member(tokens, "access_token"), "Mcp-Session-Id", session,
+		"Accept", "application/json, text/event-stream", "Content-Type", "application/json", "Mcp-Protocol-Version", "2025-11-25")
+	stream, err := v.http.Transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	ended := make(chan time.Time, 1)
+	go func() {
+		io.Copy(io.Discard, stream.Body)
+		ended <- time.Now()
+	}()
+	revoked := v.ask(g.resource+"/oauth2/revoke", clientNone("lasting"), url.Values{"token": {member(tokens, "refresh_token")}})
+	if revoked.status != http.StatusOK || stream.StatusCode != http.StatusOK {
+		t.Fatalf("the stream is answered %d, the revocation %d", stream.StatusCode, revoked.status)
+	}
+	begin := time.Now()
+	select {
+	case at := <-ended:
+		if at.Before(begin) {
+			t.Error("the stream ended before the token was revoked")
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the stream goes on")
 	}
 }

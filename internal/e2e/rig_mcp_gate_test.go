@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"net"
@@ -24,6 +25,7 @@ type mcpGate struct {
 	*gate
 	resource string // the URL of the MCP server at the gate
 	john     string // his sub, if it is known
+	origin   string // of pages at the gate, if it isn't the gate's own URL
 	logIn    func(v *visitor, address string) (back string)
 }
 
@@ -124,7 +126,7 @@ func (g *mcpGate) consent(t *testing.T, request string) {
 	endpoint, _, _ := strings.Cut(request, "?")
 	form := url.Values{"consent": {html.UnescapeString(consent[1])}}.Encode()
 	allowed := v.must(v.request(http.MethodPost, endpoint, form, append(navigation,
-		"Content-Type", "application/x-www-form-urlencoded", "Origin", g.url, "Sec-Fetch-Site", "same-origin")...))
+		"Content-Type", "application/x-www-form-urlencoded", "Origin", cmp.Or(g.origin, g.url), "Sec-Fetch-Site", "same-origin")...))
 	if allowed.status != http.StatusSeeOther {
 		t.Fatalf("consent is answered %d %s", allowed.status, allowed.body)
 	}

@@ -80,11 +80,11 @@ func (d *Decision) rewriteLocation(res *http.Response) {
 	if err != nil || target.Host == "" || target.Host != res.Request.URL.Host && target.Host != res.Request.Host {
 		return
 	}
-	path := target.EscapedPath()
-	if stripped := d.Route.stripped(d.target.raw); stripped != "" {
-		path = stripped + strings.TrimPrefix(path, strings.TrimSuffix(d.Route.Upstream.url.EscapedPath(), "/"))
+	path, base := target.EscapedPath(), strings.TrimSuffix(d.Route.Upstream.url.EscapedPath(), "/")
+	if rest, below := strings.CutPrefix(path, base); below && (rest == "" || rest[0] == '/') {
+		path = rest
 	}
-	location := d.Origin + path
+	location := d.Origin + d.Route.stripped(d.target.raw) + path
 	if target.RawQuery != "" {
 		location += "?" + target.RawQuery
 	}
