@@ -152,6 +152,8 @@ func (l *loader) checkMCP() {
 			r.block.Complain("mcp", "its users need a provider: write oidc: {issuer: ..., client_id: ...}")
 			continue
 		}
+		r.block.Checker().Must("paths", len(r.Route.Paths) == 1,
+			"mcp: a server has one address, by which its clients know it: write one path, and a route for each other one")
 		r.block.Checker().Must("protected_resource_metadata", r.OIDC.Flow.ProtectedResourceMetadata == nil,
 			"mcp: publishes the metadata of the route: take one of them out")
 		if r.MCP.AuthorizationServer != "gate" {
