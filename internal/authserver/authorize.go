@@ -112,8 +112,11 @@ func (s *Site) described(r *auth.Request, user visitor, id string) (*client, err
 func (s *Site) unknownClient(id string) error {
 	e := refuse("invalid_request", "The client is unknown here, or may not ask for this.").
 		because("client_id is unknown, or may not use authorization_code")
+	if !s.Route.ByGate() {
+		return e
+	}
+	e.code, e.status = "invalid_client", http.StatusUnauthorized
 	switch u := documentURL(id); {
-	case !s.Route.ByGate():
 	case u != nil:
 		e.description = "Applications of " + u.Host + " may not connect here."
 		e.reason = u.Host + " isn't one of mcp.client_hosts"

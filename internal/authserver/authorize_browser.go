@@ -13,15 +13,18 @@ import (
 func (s *Site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, error) {
 	p, err := parseParams(r.URL.RawQuery)
 	if err != nil {
-		return nil, pageError(err)
+		return nil, s.pageError(r, err)
+	}
+	if s.Route.On && s.find(p["client_id"]) == nil { // also for a program that isn't a browser, and asks before it opens one
+		return nil, s.pageError(r, s.unknownClient(p["client_id"]))
 	}
 	if !r.Opened() && !(p["prompt"] == "none" && r.OpenedInFrame()) { // clients ask in a hidden frame (OIDC Core §3.1.2.1)
-		return nil, pageError(refuse("invalid_request",
+		return nil, s.pageError(r, refuse("invalid_request",
 			"A browser must open this address as a page: a script, a picture, a frame or a prefetch gets no code."))
 	}
 	a, err := s.newAuthorization(r, user, p)
 	if err != nil {
-		return nil, pageError(err)
+		return nil, s.pageError(r, err)
 	}
 	res, err := s.codeOrConsent(r, a, user, p)
 	if target := s.errorResponse(r, a, err); target != "" {
@@ -79,10 +82,11 @@ func (s *Site) sendCode(r *auth.Request, a *authorization, user *auth.Identity) 
 	return seeOther(target), nil
 }
 
-// pageError returns a refusal as an error page for the user. It says that the application made the mistake.
-func pageError(err error) error {
+// pageError returns a refusal as an error page for the user. It says that the application made the mistake. A program that asks here,
+// before it opens a browser, gets the OAuth error: so a client learns that it must register anew.
+func (s *Site) pageError(r *auth.Request, err error) error {
 	var refused *refusal
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || s.Route.On && !r.WantsHTML() {
 		return err
 	}
 	return &auth.Error{

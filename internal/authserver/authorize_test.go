@@ -12,7 +12,7 @@ import (
 
 // browse sends an authorization request as a browser does.
 func (g *gate) browse(asked url.Values) (*auth.Answer, error) {
-	res, err := g.serve("authorize", http.MethodGet, asked.Encode(), "")
+	res, err := g.serve("authorize", http.MethodGet, asked.Encode(), "", header("Accept", "text/html"))
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (s *Site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.
 	}
 	a, err := s.newAuthorization(r, user, params{"client_id": q.Client, "redirect_uri": q.Redirect})
 	if err != nil {
-		return nil, pageError(err)
+		return nil, s.pageError(r, err)
 	}
 	a.asked, a.state, a.resource, a.challenge = q.Asked, q.State, q.Resource, q.Challenge
 	a.scope = stillAllowed(q.Scope, s.allowedScopes(a.client))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -457,17 +458,33 @@ func TestOneRefreshAsks(t *testing.T) {
 	})
 }
 
-// A stream ends when its token is revoked or has expired.
+// A stream ends when its token is revoked or has expired. The answer to a call may go on for once more the lifetime of the token.
 func TestWatch(t *testing.T) {
+	pass := func(lifetimes float64) func(g *gate, access, refresh string) {
+		return func(g *gate, _, _ string) {
+			g.r.clock.offset.Add(int64(lifetimes * float64(g.settings.TokenExpiration)))
+		}
+	}
+	ofFamily := func(g *gate, _, refresh string) { g.post("revoke", revoking(refresh)) }
 	for name, end := range map[string]func(g *gate, access, refresh string){
-		"revoked": func(g *gate, access, _ string) { g.post("revoke", revoking(access)) },
-		"family":  func(g *gate, _, refresh string) { g.post("revoke", revoking(refresh)) },
-		"expired": func(g *gate, _, _ string) { g.r.clock.offset.Add(int64(3 * time.Hour)) },
+		"GET revoked": func(g *gate, access, _ string) { g.post("revoke", revoking(access)) },
+		"GET family":  ofFamily, "GET expired": pass(1),
+		"POST revoked": func(g *gate, access, _ string) { g.post("revoke", revoking(access)) },
+		"POST family":  ofFamily, "POST long expired": pass(2),
+		"POST expired, then family": func(g *gate, access, refresh string) {
+			w := g.Watch(&auth.Request{Request: httptest.NewRequest(http.MethodPost, "/mcp", nil)}, access).(tokenWatch)
+			pass(1.5)(g, access, refresh)
+			if err := w.check(g.r.Context()); err != nil {
+				g.r.Errorf("a call ends with its token: %v", err)
+			}
+			ofFamily(g, access, refresh)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := memoryRig(t).gate()
 			access, refresh := g.tokens()
-			w := g.Watch(access, g.alive(access)).(tokenWatch)
+			method, _, _ := strings.Cut(name, " ")
+			w := g.Watch(&auth.Request{Request: httptest.NewRequest(method, "/mcp", nil)}, access).(tokenWatch)
 			w.every = time.Millisecond
 			ended := make(chan struct{})
 			stop := w.Watch(nil, func() { close(ended) })

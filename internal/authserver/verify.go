@@ -103,11 +103,15 @@ type tokenCache struct {
 type verifiedToken struct {
 	identity *auth.Identity
 	family   digest
+	familyID string // empty: the token belongs to no authorization of a user
+	lifetime time.Duration
 	size     int // in bytes, approximately
 }
 
 func newVerifiedToken(r *record, h handle) *verifiedToken {
-	v := &verifiedToken{identity: r.identity(h.text), family: familyDigest(r.Family), size: 1024 + 4*len(r.Scope)}
+	v := &verifiedToken{
+		identity: r.identity(h.text), family: familyDigest(r.Family), familyID: r.Family, lifetime: r.lifetime(), size: 1024 + 4*len(r.Scope),
+	}
 	if u := v.identity.OnBehalfOf; u != nil { // it has copies of the user's claims
 		v.size += 1024 + 64*len(u.Identity.Introspection) + 4*len(r.raw)
 	}

@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"sallyport/internal/auth"
@@ -15,13 +16,26 @@ const watchEvery = 10 * time.Second
 type tokenWatch struct {
 	site   *Site
 	token  string
+	family string
 	expiry time.Time
+	until  time.Time // how long the stream may go on
 	every  time.Duration
 }
 
-// Watch returns what watches a valid access token: it ends when the token expires, is revoked, or its user or client is gone.
-func (s *Site) Watch(token string, i *auth.Identity) auth.Watcher {
-	return tokenWatch{s, token, i.Tokens.Expiry, watchEvery}
+// Watch returns what watches the valid access token of a request: it ends when the token expires, is revoked, or its user or client is
+// gone. The answer to a POST is the result of one call, which would be lost, so it may go on for once more the lifetime of the token, as
+// long as the authorization has not ended.
+func (s *Site) Watch(r *auth.Request, token string) auth.Watcher {
+	h := handle{text: token}
+	v, err := s.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return s.lookUp(r.Context(), token) })
+	if err != nil { // it was valid a moment ago
+		return tokenWatch{site: s, token: token, every: watchEvery}
+	}
+	w := tokenWatch{s, token, v.familyID, v.identity.Tokens.Expiry, v.identity.Tokens.Expiry, watchEvery}
+	if r.Method == http.MethodPost && w.family != "" {
+		w.until = w.expiry.Add(v.lifetime)
+	}
+	return w
 }
 
 // Watch calls ended when the token ends.
@@ -33,7 +47,7 @@ func (w tokenWatch) Watch(_ func() bool, ended func()) (stop func()) {
 
 func (w tokenWatch) watch(ctx context.Context, ended func()) {
 	for {
-		wait := min(w.every, max(w.expiry.Sub(w.site.now()), time.Millisecond))
+		wait := min(w.every, max(w.until.Sub(w.site.now()), time.Millisecond))
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -41,9 +55,23 @@ func (w tokenWatch) watch(ctx context.Context, ended func()) {
 			return
 		case <-timer.C:
 		}
-		if _, err := w.site.Verify(ctx, w.token); errors.Is(err, ErrUnknown) {
+		if errors.Is(w.check(ctx), ErrUnknown) {
 			ended()
 			return
 		}
 	}
+}
+
+// check returns an error that wraps ErrUnknown if the stream must end.
+func (w tokenWatch) check(ctx context.Context) error {
+	now := w.site.now()
+	if now.Before(w.expiry) {
+		_, err := w.site.Verify(ctx, w.token)
+		return err
+	}
+	if !now.Before(w.until) {
+		return ErrUnknown
+	}
+	_, err := w.site.store.family(ctx, w.family)
+	return err
 }

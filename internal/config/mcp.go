@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
@@ -25,7 +26,13 @@ func (l *loader) mcpRoute(r *Route, p *strict.Pair) {
 	r.mcpBlock = strict.NewBlock(l.Report, p.Mark)
 	r.MCP = &mcp.Settings{}
 	r.mcpBlock.Decode("mcp", v, r.MCP)
+	if !r.block.IsSet("upstream.response_header_timeout") {
+		r.Route.Upstream.ResponseHeaderTimeout = toolTimeout
+	}
 }
+
+// toolTimeout is the default of response_header_timeout for an MCP server, which may answer when a tool is done.
+const toolTimeout = 10 * time.Minute
 
 // applyMCP gives the settings of an oidc block that aren't written the values that an MCP server needs: its clients send tokens of the
 // authorization server and nothing else, and those tokens are not for the server behind the gate. The logins of its users serve the

@@ -155,20 +155,12 @@ func mustQuery(t *testing.T, address string) url.Values {
 func TestMCPStaleRegistration(t *testing.T) {
 	t.Parallel()
 	g := startMCPGate(t, startMCPServer(t).url)
-	g.mustRegisterAnew(t, func(string) {})
-}
-
-// mustRegisterAnew uses mcp-remote, replaces the secret of the gate's authorization server, and uses mcp-remote again with what it keeps in
-// its folder. change may change the folder before.
-func (g *mcpGate) mustRegisterAnew(t *testing.T, change func(home string)) {
-	t.Helper()
 	home := t.TempDir()
 	first := startMCPClientAt(t, home, mcpRemote, g.gate, g.resource, mcpRegistration{})
 	g.connect(t, first)
 	first.begin("end", nil)(nil)
 	first.stop()
 	g.replaceSecret(t)
-	change(home)
 	second := startMCPClientAt(t, home, mcpRemote, g.gate, g.resource, mcpRegistration{})
 	g.connect(t, second)
 	if second.clientID() == first.clientID() {
@@ -337,5 +329,26 @@ func TestMCPStreams(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("the stream goes on")
+	}
+}
+
+// TestMCPCallOutlivesToken checks that a call is answered although its token expires meanwhile. Its result would be lost although the
+// server has done what it was asked, and the clients of the TypeScript SDK wait until their own time limit.
+func TestMCPCallOutlivesToken(t *testing.T) {
+	t.Parallel()
+	g := startMCPGate(t, startMCPServer(t).url)
+	for _, kind := range mcpKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			c := startMCPClient(t, kind, g.gate, g.resource, mcpRegistration{clientID: "fixed"})
+			g.connect(t, c)
+			called := c.begin("call", object{"tool": "idle", "arguments": object{"seconds": 6}})
+			until(t, time.Now().Add(mcpTokenLife+4*time.Second))
+			var text string
+			called(&text)
+			if text != "idle for 6 s" {
+				t.Errorf("the server answers %q", text)
+			}
+		})
 	}
 }
