@@ -23,6 +23,8 @@ func TestTool(t *testing.T) {
 	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}`
 	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 	modern := []string{"Mcp-Protocol-Version", "2026-07-28"}
+	later := []string{"Mcp-Protocol-Version", "2027-01-01", "Mcp-Method", "tools/call", "Mcp-Name", "x"}
+	earlier := []string{"Mcp-Protocol-Version", "2025-11-25", "Mcp-Method", "tools/call", "Mcp-Name", "echo"}
 	named := func(method, name string) []string {
 		return append(modern[:2:2], "Mcp-Method", method, "Mcp-Name", name)
 	}
@@ -33,7 +35,7 @@ func TestTool(t *testing.T) {
 		refused bool
 	}{
 		"named":                         {call, named("tools/call", "echo"), "echo", false},
-		"a later revision":              {call, []string{"Mcp-Protocol-Version", "2027-01-01", "Mcp-Method", "tools/call", "Mcp-Name", "x"}, "x", false},
+		"a later revision":              {call, later, "x", false},
 		"encoded":                       {call, named("tools/call", "=?base64?w6k=?="), "é", false},
 		"half encoded":                  {call, named("tools/call", "=?base64?w6k="), "", true},
 		"badly encoded":                 {call, named("tools/call", "=?base64?w6k?="), "", true},
@@ -43,7 +45,7 @@ func TestTool(t *testing.T) {
 		"two names":                     {call, append(named("tools/call", "echo"), "Mcp-Name", "drop"), "", true},
 		"two methods":                   {call, append(named("tools/list", "echo"), "Mcp-Method", "tools/call"), "", true},
 		"two revisions":                 {call, append(named("tools/call", "echo"), "Mcp-Protocol-Version", "2025-11-25"), "", true},
-		"an earlier one":                {call, []string{"Mcp-Protocol-Version", "2025-11-25", "Mcp-Method", "tools/call", "Mcp-Name", "echo"}, "", true},
+		"an earlier one":                {call, earlier, "", true},
 		"no revision":                   {call, []string{"Mcp-Method", "tools/list", "Mcp-Name", ""}, "", true},
 		"no date":                       {call, []string{"Mcp-Protocol-Version", "draft", "Mcp-Method", "tools/list"}, "", true},
 		"a later word":                  {call, []string{"Mcp-Protocol-Version", "9", "Mcp-Method", "tools/list"}, "", true},
