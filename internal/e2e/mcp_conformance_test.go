@@ -132,6 +132,9 @@ func TestMCPAuthorizationConformance(t *testing.T) {
 	g.consent(t, found[1])
 	<-proc.ended
 	results := scenarioResults(out.String())
+	if strings.Contains(strings.ToLower(out.String()), "warning") {
+		t.Errorf("the suite warns: %s", out)
+	}
 	for _, scenario := range []string{"authorization-server-metadata-endpoint", "authorization-code-grant"} {
 		if r := results[scenario]; proc.status != nil || !strings.HasSuffix(r, " passed, 0 failed") || strings.HasPrefix(r, "0 ") {
 			t.Errorf("%s: %s, %v:\n%s", scenario, r, proc.status, out)

@@ -85,6 +85,11 @@ func TestMCPStateless(t *testing.T) {
 			if got := c.call("test_simple_text", nil); got != "This is a simple text response for testing." {
 				t.Errorf("the server answers %q", got)
 			}
+			if kind.sdk == mcpStateless.sdk {
+				c.begin("listen", nil)(nil)
+				c.call("test_trigger_tool_change", nil)
+				c.mustEvent("list_changed", 1)
+			}
 			c.begin("end", nil)(nil)
 		})
 	}
@@ -350,5 +355,34 @@ func TestMCPCallOutlivesToken(t *testing.T) {
 				t.Errorf("the server answers %q", text)
 			}
 		})
+	}
+}
+
+// TestMCPRecheck checks that a refresh asks Keycloak whether the user is still there, and that all tokens end when the user is locked out.
+func TestMCPRecheck(t *testing.T) {
+	t.Parallel()
+	user := keycloak.admin.mustUser(t, "sallyport")
+	g := startMCPGateFor(t, startMCPServer(t).url, user)
+	c := startMCPClient(t, mcpTypeScript1, g.gate, g.resource, mcpRegistration{clientID: "lasting"})
+	g.connect(t, c)
+	v, tokens := newVisitor(t, g.gate), c.tokens()[0]
+	refresh := func(token string) answer {
+		until(t, time.Now().Add(1100*time.Millisecond)) // recheck is a second
+		return v.ask(g.resource+"/oauth2/token", clientNone("lasting"), grant("refresh_token", "", "refresh_token", token))
+	}
+	next := refresh(member(tokens, "refresh_token"))
+	access := next.mustMember(t, "access_token")
+	call := func() int {
+		return v.call(g.resource, "Authorization", "Bearer "+access, "Accept", "text/event-stream").status
+	}
+	if status := call(); status == http.StatusUnauthorized {
+		t.Errorf("a call is answered %d after the refresh", status)
+	}
+	keycloak.admin.mustDisable(t, "sallyport", user)
+	if last := refresh(next.mustMember(t, "refresh_token")); last.refusal() != "invalid_grant" {
+		t.Errorf("the refresh of a user who is locked out is answered %d %s", last.status, last.body)
+	}
+	if status := call(); status != http.StatusUnauthorized {
+		t.Errorf("a call is answered %d after that", status)
 	}
 }

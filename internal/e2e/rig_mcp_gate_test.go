@@ -45,6 +45,12 @@ func startMCPGate(t *testing.T, upstreamURL string, rules ...string) *mcpGate {
 // startMCPGateAtKeycloak is like startMCPGate, but the users log in at Keycloak.
 func startMCPGateAtKeycloak(t *testing.T, upstreamURL string) *mcpGate {
 	t.Helper()
+	return startMCPGateFor(t, upstreamURL, "john")
+}
+
+// startMCPGateFor is like startMCPGateAtKeycloak, for another user than john.
+func startMCPGateFor(t *testing.T, upstreamURL, user string) *mcpGate {
+	t.Helper()
 	g := startMCPGateAt(t, upstreamURL, keycloak.issuer("sallyport"), "app", appSecret)
 	g.logIn = func(v *visitor, address string) string {
 		v.t.Helper()
@@ -53,7 +59,7 @@ func startMCPGateAtKeycloak(t *testing.T, upstreamURL string) *mcpGate {
 		if found == nil {
 			v.t.Fatalf("no login form at %s: %d %s", address, form.status, form.body)
 		}
-		return v.submit(html.UnescapeString(found[1]), "john")
+		return v.submit(html.UnescapeString(found[1]), user)
 	}
 	return g
 }
@@ -98,7 +104,7 @@ func startMCPGateAt(t *testing.T, upstreamURL, issuer, client, secret string, ru
       access_token_lifetime: 3600`, int(mcpTokenLife.Seconds()), sessionSecret)
 	g.gate = startGateAt(t, port, config{process: []string{authorizationServer}, routes: []route{{
 		path: "/mcp", more: "hosts: [127.0.0.1]", upstream: &upstream{url: upstreamURL},
-		mcp:    "{scopes: [tools], registration: true, client_hosts: [127.0.0.1]}",
+		mcp:    "{scopes: [tools], registration: true, client_hosts: [127.0.0.1], recheck: 1}",
 		issuer: issuer, client: client, secret: secret, rules: rules, rulesOff: true,
 	}}})
 	return g

@@ -7,6 +7,7 @@
 //   connect                     connects, and logs in if the server asks for it
 //   tools                       returns the names of the tools
 //   call {tool, arguments}      returns the text of the result
+//   listen                      opens a stream of changes of the tools (subscriptions/listen, only v2 auto)
 //   end                         ends the session with DELETE
 //
 // Besides it prints events:
@@ -145,6 +146,9 @@ const commands = {
     const result = await authorized(() => sdk.call(client, request, { onprogress, timeout: 120_000 }));
     if (result.isError) throw new Error(result.content[0].text);
     return result.content[0].text;
+  },
+  async listen() {
+    await client.listen({ toolsListChanged: true });
   },
   async end() {
     await transport.terminateSession();
