@@ -167,6 +167,7 @@ func (l *loader) checkMCP() {
 			continue
 		}
 		for _, part := range r.perIssuer() {
+			l.checkLogins(&part)
 			part.block.Checker().Must("token_exchange", part.OIDC.Flow.Client.TokenExchange == nil,
 				"the provider doesn't know the tokens of this server, so they can't be exchanged there: take it out, or write "+
 					"mcp: {authorization_server: provider}")
@@ -188,6 +189,22 @@ func (l *loader) checkMCP() {
 			r.block.Warn("mcp", "the route has no hosts, so only calls to localhost pass: any name could lead to this address "+
 				"(DNS rebinding); write hosts or public_url")
 		}
+	}
+}
+
+// checkLogins complains if the refresh token of a login would be used by a session, too: it may be used only once, and belongs to the
+// grant of an MCP client.
+func (l *loader) checkLogins(part *Route) {
+	c, f := part.block.Checker(), &part.OIDC.Flow
+	c.Must("refresh_tokens", !f.RefreshTokens, "the refresh token of a login belongs to the MCP client that the person has allowed: take it out")
+	for _, other := range l.file.perIssuer() {
+		o := &other.OIDC.Flow
+		shared := other.HasOIDC && other.MCP == nil && o.RefreshTokens && o.Client.Issuer == f.Client.Issuer &&
+			o.Session.Audience == f.Session.Audience && slices.ContainsFunc(o.Client.ClientID, func(id string) bool {
+			return slices.Contains(f.Client.ClientID, id)
+		})
+		c.Must("session_audience", !shared, "the sessions of the route at %s would be those of this MCP server, and refresh their tokens: "+
+			"take it out", other.block.Find("paths").Mark.From(part.block.Find("session_audience").Mark))
 	}
 }
 

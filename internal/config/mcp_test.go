@@ -34,7 +34,7 @@ routes:
     mcp: {scopes: [tools, files]}
     rules: [{paths: [/mcp/admin], scopes_required: [tools admin]}, {paths: [/mcp/open], auth: off}, {paths: [/mcp/x], methods: [GET]}]
   - route: {upstream: {url: "http://u:1", response_header_timeout: 5s}, hosts: [b.example.com], paths: [/mcp]}
-    oidc: {upstream_access_token_header: "x-token", session_audience: mine, refresh_tokens: true}
+    oidc: {upstream_access_token_header: "x-token", session_audience: mine}
     mcp: {scopes: [tools]}
   - route: {upstream: "http://u:1", hosts: [b.example.com], paths: [/other]}
     mcp: {scopes: [tools], authorization_server: provider}
@@ -45,7 +45,7 @@ routes:
 		first.OIDC.Headers.UpstreamAccessTokenHeader != nil || first.Route.Upstream.ResponseHeaderTimeout != 10*time.Minute {
 		t.Errorf("got %v %q %t", f.AuthMethods, f.Session.Audience, f.RefreshTokens)
 	}
-	if f := &second.OIDC.Flow; f.Session.Audience != "mine" || !f.RefreshTokens || *second.OIDC.Headers.UpstreamAccessTokenHeader != "x-token" ||
+	if f := &second.OIDC.Flow; f.Session.Audience != "mine" || f.RefreshTokens || *second.OIDC.Headers.UpstreamAccessTokenHeader != "x-token" ||
 		second.Route.Upstream.ResponseHeaderTimeout != 5*time.Second {
 		t.Error("what is written doesn't count")
 	}
