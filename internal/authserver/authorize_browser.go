@@ -26,6 +26,12 @@ func (s *Site) authorizeBrowser(r *auth.Request, user visitor) (*auth.Result, er
 	if err != nil {
 		return nil, s.pageError(r, err)
 	}
+	if a.client.dynamic && user.err != nil { // anyone can register a client, so no stranger's link leads to its redirect URI without a login
+		if p["prompt"] == "none" {
+			return nil, s.pageError(r, refuse("login_required", "The user isn't logged in."))
+		}
+		return nil, user.err
+	}
 	res, err := s.codeOrConsent(r, a, user, p)
 	if target := s.errorResponse(r, a, err); target != "" {
 		return seeOther(target), nil
@@ -52,7 +58,7 @@ func (s *Site) codeOrConsent(r *auth.Request, a *authorization, user visitor, p 
 	}
 	agreed := !a.client.Consent || s.process.consents.given(user.identity, a) && a.client.exclusive(a.redirect)
 	switch {
-	case agreed && !always && !s.asksAlways(r, a.client):
+	case agreed && !always && !s.asksAlways(r, a):
 		return s.sendCode(r, a, user.identity)
 	case silent:
 		return nil, refuse("consent_required", "The user must be asked.")

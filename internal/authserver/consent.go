@@ -15,6 +15,7 @@ import (
 // A consentRequest is an authorization request for which the user was asked for consent. It is sealed into the form of the consent page,
 // so that the answer belongs to this user and this request (RFC 6749 §10.12).
 type consentRequest struct {
+	Route      string `json:"rt"` // the URL of the route
 	UserIssuer string `json:"i"`
 	User       string `json:"u"`
 	Client     string `json:"c"`
@@ -37,7 +38,7 @@ const (
 // consentPage returns the page that asks the user for consent.
 func (s *Site) consentPage(r *auth.Request, a *authorization, user *auth.Identity) (*auth.Result, error) {
 	sealed, err := s.keyring.SealJSON(consentUse, consentUse, "", consentRequest{
-		UserIssuer: user.Issuer, User: user.Subject, Client: a.client.ClientID, Redirect: a.redirect, Asked: a.asked,
+		Route: s.Route.URL(r), UserIssuer: user.Issuer, User: user.Subject, Client: a.client.ClientID, Redirect: a.redirect, Asked: a.asked,
 		State: a.state, Scope: a.scope, Resource: a.resource, Challenge: a.challenge, Time: s.now().Unix(),
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func consentText(a *authorization) string {
 		text += " to " + a.resource
 	}
 	text += ". If you allow it, you go on to " + destination(a.redirect) + "."
-	if a.client.dynamic && a.client.onlyLoopback() {
+	if a.client.dynamic && leadsToProgram(a.redirect) {
 		text += " That is a program on this computer, and any program here can call itself so: " +
 			"allow it only if you have just started the connection yourself."
 	}
@@ -95,6 +96,9 @@ func (s *Site) authorizeConsent(r *auth.Request, user visitor, p params) (*auth.
 	q, err := s.openRequest(p[consentField])
 	if err != nil {
 		return nil, stale("", err)
+	}
+	if q.Route != s.Route.URL(r) {
+		return nil, stale("", errors.New("the answer is for "+q.Route))
 	}
 	a, err := s.newAuthorization(r, user, params{"client_id": q.Client, "redirect_uri": q.Redirect})
 	if err != nil {

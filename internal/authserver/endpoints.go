@@ -40,7 +40,9 @@ const (
 // At returns the authorization server on a route.
 func (a *Server) At(c SiteConfig) *Site {
 	c.Route.Issuer = a.settings.Issuer
-	return &Site{Server: a, SiteConfig: c, base: strings.TrimSuffix(c.Route.Base, "/")}
+	s := &Site{Server: a, SiteConfig: c, base: strings.TrimSuffix(c.Route.Base, "/")}
+	s.Users = s.withUnused(c.Users)
+	return s
 }
 
 // Endpoints returns the endpoints of the route. If the user is not logged in at the authorization endpoint, its error wraps

@@ -1,10 +1,12 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/internal/auth"
@@ -17,8 +19,10 @@ var ErrGone = errors.New("the provider says that the user is gone")
 // tokens of that login, and a refresh asks the provider with them whether the person is still there. A refresh token may be used only once,
 // so each login serves one grant: the next needs a login of its own, which is mostly silent at the provider.
 
-// loginDigest names the login of an identity, by its ID token.
-func loginDigest(i *auth.Identity) digest { return sha256.Sum256([]byte("login " + i.Tokens.IDToken)) }
+// loginDigest names the login of an identity, by its ID token, or if it has none by its refresh token.
+func loginDigest(i *auth.Identity) digest {
+	return sha256.Sum256([]byte("login\x00" + i.Issuer + "\x00" + i.Subject + "\x00" + cmp.Or(i.Tokens.IDToken, i.Tokens.RefreshToken)))
+}
 
 // keepsLogins reports whether the grants of this route keep the tokens of a login.
 func (s *Site) keepsLogins(i *auth.Identity) bool { return s.Route.On && s.Ask != nil && i != nil }
@@ -33,6 +37,38 @@ func (s *Site) checkUnused(r *auth.Request, i *auth.Identity) error {
 		return fmt.Errorf("%w: the login serves another grant", auth.ErrNoCredential)
 	}
 	return err
+}
+
+// withUnused returns the users of a site without those whose login serves another grant: a browser may have a session at another issuer,
+// too.
+func (s *Site) withUnused(users auth.Flow) auth.Flow {
+	chain, ok := users.(auth.Chain)
+	if !ok || !s.Route.On {
+		return users
+	}
+	chain = slices.Clone(chain)
+	for n := range chain {
+		chain[n].Flow = unusedLogins{chain[n].Flow, s}
+	}
+	return chain
+}
+
+// unusedLogins is a flow that finds logins, without those that serve another grant.
+type unusedLogins struct {
+	auth.Flow
+	site *Site
+}
+
+// Authenticate returns the login of a request that serves no other grant.
+func (u unusedLogins) Authenticate(r *auth.Request) (*auth.Result, error) {
+	res, err := u.Flow.Authenticate(r)
+	if err != nil || res.Identity == nil {
+		return res, err
+	}
+	if err := u.site.checkUnused(r, res.Identity); err != nil {
+		return nil, auth.WithHeader(err, res.Header)
+	}
+	return res, nil
 }
 
 // keepLogin adds the tokens of a login to the record of a code.

@@ -98,7 +98,8 @@ func TestABadServerInTheMiddle(t *testing.T) {
 	}
 }
 
-// A name that leads to a public address and then to an inner one (DNS rebinding) leads nowhere, and neither does a proxy of the environment.
+// A name that leads to a public address and then to an inner one (DNS rebinding) leads nowhere, and neither does a proxy of the
+// environment.
 func TestRebinding(t *testing.T) {
 	s, fetching := newDocumentServer(t)
 	s.says(described("https://client.example/x", ""))
@@ -156,4 +157,75 @@ func startNames(t *testing.T, answer *atomic.Pointer[[4]byte]) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}
+}
+
+// A registered redirect URI can't make the consent page show another host than the one that gets the code.
+func TestTheHostOnThePage(t *testing.T) {
+	g := memoryRig(t).asMCP().gate()
+	for _, uri := range []string{
+		"https://claude.ai%E2%81%84api.evil.example/cb", "https://cl%D0%B0ude.ai/cb", "https://%E2%80%AEevil.example/cb",
+		"https://claude.ai%2f@evil.example/cb", "app://claude.ai%2Fx/cb", "https://cl\u0430ude.ai/cb",
+	} {
+		status, answer := g.registration(`{"client_name":"Claude","redirect_uris":["` + uri + `"]}`)
+		if status != http.StatusBadRequest || answer.String("error") != "invalid_redirect_uri" {
+			t.Errorf("%s: got %d %v", uri, status, answer)
+		}
+	}
+	for _, id := range []string{"https://cl%D0%B0ude.ai/x", "https://cl\u0430ude.ai/x", "https://claude.ai%2fx.evil.example/x"} {
+		if u := documentURL(id); u != nil {
+			t.Errorf("%s is taken for a document of %s", id, u.Host)
+		}
+	}
+}
+
+// A link to the authorization endpoint sends nobody to the redirect URI of a client that registered itself, before a login.
+func TestNoOpenRedirect(t *testing.T) {
+	g := memoryRig(t).asMCP().gate()
+	id := g.register(`{"redirect_uris":["https://evil.example/phish"]}`)
+	g.user = nil
+	for _, pairs := range [][]string{{"response_type", "x"}, {"prompt", "none"}, {"resource", "https://x"}, {"code_challenge", "x"}} {
+		a, err := g.browse(toolAsking(id, append(pairs, "redirect_uri", "https://evil.example/phish")...))
+		if err == nil {
+			t.Errorf("%v: got %d %s", pairs, a.Status, a.Header.Get("Location"))
+		}
+	}
+}
+
+// The form of one route is worth nothing at another.
+func TestTheConsentOfAnotherRoute(t *testing.T) {
+	r := memoryRig(t).asMCP()
+	g := r.gate()
+	a, err := g.browse(asking())
+	sealed := g.asked(a, err)
+	g.use(g.Server.at("/other", auth.Chain{}))
+	g.stale(g.reply(sealed))
+}
+
+// A grant of an MCP server is refreshed there alone, where the provider is asked, also if another route has the same issuer.
+func TestARefreshElsewhere(t *testing.T) {
+	r := memoryRig(t).asMCP()
+	issuer := func(s *Settings) { s.Issuer = origin + base }
+	g := r.gate(issuer)
+	g.login(1)
+	a, err := g.browse(asking())
+	a, err = g.reply(g.asked(a, err))
+	_, refresh := g.granted(redeeming(g.redirected(a, err, appURI+"?").Get("code")))
+	other := r.gate(issuer)
+	other.use(other.Server.at("/other", auth.Chain{}))
+	other.refused(refreshing(refresh), 400, "invalid_grant")
+	g.granted(refreshing(refresh))
+}
+
+// Logins without an ID token are told apart, too.
+func TestLoginsWithoutIDToken(t *testing.T) {
+	g := memoryRig(t).asMCP().gate()
+	id := g.register(`{"redirect_uris":["https://app.example.com/cb"]}`)
+	for n, subject := range []string{"john", "jane", "john"} {
+		g.login(n)
+		g.user.Subject, g.user.Tokens.IDToken = subject, ""
+		g.consented(toolAsking(id))
+		if _, err := g.browse(toolAsking(id)); !errors.Is(err, auth.ErrNoCredential) {
+			t.Errorf("%s: a login serves two grants: %v", subject, err)
+		}
+	}
 }

@@ -348,6 +348,7 @@ func TestResourceOfMCP(t *testing.T) {
 		}
 	}
 	for _, other := range []string{origin, origin + "/other", own + "/x", "https://evil.example" + base, own + "?x=1", own + "#x"} {
+		g.login(100)
 		a, err := g.browse(toolAsking(id, "resource", other))
 		if q := g.redirected(a, err, toolURI); q.Get("error") != "invalid_target" {
 			t.Errorf("%s: got %v", other, q)
@@ -458,6 +459,53 @@ func TestOneRefreshAsks(t *testing.T) {
 	})
 }
 
+// askingRig returns a rig whose provider answers only when the test says so, with a client and its refresh token two hours after the login.
+func askingRig(r *rig) (g *gate, id, refresh string, asked <-chan struct{}, answer chan<- struct{}) {
+	asking, answering := make(chan struct{}), make(chan struct{})
+	r.ask = func(_ context.Context, i *auth.Identity) (*auth.Identity, error) {
+		asking <- struct{}{}
+		<-answering
+		return i, nil
+	}
+	g = r.gate()
+	id = g.register(`{"redirect_uris":["https://app.example.com/cb"]}`)
+	g.login(1)
+	_, refresh = g.granted(tool(id, redeeming(g.consented(toolAsking(id)))))
+	r.pass(2 * time.Hour)
+	return g, id, refresh, asking, answering
+}
+
+// Two refreshes with one token meet while the provider is asked: they get the same successor. If the tokens were revoked meanwhile, they
+// are.
+func TestRefreshesWhileTheProviderIsAsked(t *testing.T) {
+	onBothAsMCP(t, func(r *rig) {
+		g, id, refresh, asked, answer := askingRig(r)
+		slow := make(chan auth.Claims)
+		ask := func() {
+			_, a := g.post("token", tool(id, refreshing(refresh)))
+			slow <- a
+		}
+		go ask()
+		<-asked
+		_, second := g.granted(tool(id, refreshing(refresh)))
+		answer <- struct{}{}
+		if first := <-slow; first.String("refresh_token") != second {
+			r.Errorf("two refreshes at once got different successors: %v", first)
+		}
+		r.pass(time.Minute)
+		_, refresh = g.granted(tool(id, refreshing(second)))
+
+		r.pass(2 * time.Hour)
+		go ask()
+		<-asked
+		g.post("revoke", url.Values{"client_id": {id}, "token": {refresh}})
+		answer <- struct{}{}
+		if a := <-slow; a.String("error") != "invalid_grant" {
+			r.Errorf("got %v", a)
+		}
+	})
+}
+
 // A stream ends when its token is revoked or has expired. The answer to a call may go on for once more the lifetime of the token.
 func TestWatch(t *testing.T) {
 	pass := func(lifetimes float64) func(g *gate, access, refresh string) {
@@ -472,7 +520,7 @@ func TestWatch(t *testing.T) {
 		"POST revoked": func(g *gate, access, _ string) { g.post("revoke", revoking(access)) },
 		"POST family":  ofFamily, "POST long expired": pass(2),
 		"POST expired, then family": func(g *gate, access, refresh string) {
-			w := g.Watch(&auth.Request{Request: httptest.NewRequest(http.MethodPost, "/mcp", nil)}, access).(tokenWatch)
+			w := g.Watch(&auth.Request{Request: httptest.NewRequest(http.MethodPost, "/mcp", nil)}, access, g.alive(access)).(tokenWatch)
 			pass(1.5)(g, access, refresh)
 			if err := w.check(g.r.Context()); err != nil {
 				g.r.Errorf("a call ends with its token: %v", err)
@@ -484,7 +532,7 @@ func TestWatch(t *testing.T) {
 			g := memoryRig(t).gate()
 			access, refresh := g.tokens()
 			method, _, _ := strings.Cut(name, " ")
-			w := g.Watch(&auth.Request{Request: httptest.NewRequest(method, "/mcp", nil)}, access).(tokenWatch)
+			w := g.Watch(&auth.Request{Request: httptest.NewRequest(method, "/mcp", nil)}, access, g.alive(access)).(tokenWatch)
 			w.every = time.Millisecond
 			ended := make(chan struct{})
 			stop := w.Watch(nil, func() { close(ended) })

@@ -24,6 +24,8 @@ func checkRedirectURI(text string) error {
 	}
 	u, err := url.Parse(text)
 	switch {
+	case strings.Contains(authorityOf(text), "%"):
+		return errors.New("its host has an escape, which could show another host than the one that is reached")
 	case err != nil || u.Scheme == "":
 		return errors.New("expected an absolute URL such as https://app.example.com/callback (RFC 6749 §3.1.2)")
 	case strings.Contains(text, "#"):
@@ -37,6 +39,15 @@ func checkRedirectURI(text string) error {
 			"such as com.example.app:/callback or app://callback (RFC 8252 §7.1)")
 	}
 	return nil
+}
+
+// authorityOf returns the authority of a URI as it is written (RFC 3986 §3.2), or "".
+func authorityOf(text string) string {
+	_, rest, _ := strings.Cut(text, "//")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
 }
 
 // isAppScheme reports whether a URI can have the private-use scheme of an app: one with a dot, as RFC 8252 §7.1 has them, or one with //

@@ -26,16 +26,24 @@ func (s *Site) refresh(r *auth.Request, v auth.Visitor, c *client, p params) (*t
 		return nil, errRefresh
 	}
 	for range maxTries {
+		began := s.now()
 		was, again, err := s.usableFamily(r, c, h)
 		if err != nil {
 			return nil, err
 		}
 		was, err = s.recheck(r, c, was)
-		if errors.Is(err, errChanged) {
+		switch {
+		case errors.Is(err, errChanged):
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, ErrUnknown):
+			return nil, errRefresh.because("the tokens were revoked while the provider was asked")
+		case err != nil:
 			return nil, err
+		}
+		if d := h.digest(); again == nil && !bytes.Equal(was.Current, d[:]) { // another request used it while the provider was asked
+			if again = was.successorOf(d, began); again == nil {
+				return nil, errRefresh.because("the refresh token was used while the provider was asked")
+			}
 		}
 		if err := s.checkExchange(r, v, was, errRefresh); err != nil {
 			return nil, err
@@ -117,6 +125,8 @@ func (s *Site) familyOf(r *auth.Request, c *client, h handle) (*record, error) {
 // and tries again.
 func (s *Site) checkExchange(r *auth.Request, v auth.Visitor, was *record, refused *refusal) error {
 	switch {
+	case was.Resource != "" && was.Resource != s.Route.URL(r):
+		return refused.because(fmt.Sprintf("it was issued for %s, and this is %s", was.Resource, s.Route.URL(r)))
 	case was.Issuer != s.issuer(r):
 		return refused.because(fmt.Sprintf("it was issued as %s, and this is %s", was.Issuer, s.issuer(r)))
 	case was.User == nil: // the external consent page named the user: the policy judges the access token when it is used

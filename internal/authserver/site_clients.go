@@ -49,7 +49,7 @@ func (s *Site) allowedScopes(c *client) []string {
 
 // documentURL parses a client_id that is the URL of a metadata document (Client ID Metadata Document §3). It returns nil for any other.
 func documentURL(id string) *url.URL {
-	if !strings.HasPrefix(id, "https://") || strings.ContainsAny(id, `#\`) {
+	if !strings.HasPrefix(id, "https://") || strings.ContainsAny(id, `#\`) || !isVisible(id) || strings.Contains(authorityOf(id), "%") {
 		return nil
 	}
 	u, err := url.Parse(id)
@@ -66,16 +66,14 @@ func documentURL(id string) *url.URL {
 // asksAlways reports whether users are asked for consent even if they have given it, or the client is configured without consent. Anyone
 // can claim to be a client that isn't configured, and on the user's own machine any program can listen where a loopback redirect URI leads.
 // So another site can't open the authorization endpoint and get a code without the user's knowledge.
-func (s *Site) asksAlways(r *auth.Request, c *client) bool {
+func (s *Site) asksAlways(r *auth.Request, a *authorization) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
-	return c.dynamic || s.Route.On && c.onlyLoopback() && site != "" && site != "none" && site != "same-origin"
+	return a.client.dynamic || s.Route.On && leadsToProgram(a.redirect) && site != "" && site != "none" && site != "same-origin"
 }
 
-// onlyLoopback reports whether all redirect URIs of the client lead to the user's own machine.
-func (c *client) onlyLoopback() bool {
-	return !slices.ContainsFunc(c.RedirectURIs, func(uri string) bool {
-		return !strings.HasPrefix(uri, "http://") || !auth.Loopback(uri)
-	})
+// leadsToProgram reports whether a redirect URI leads to the user's own machine.
+func leadsToProgram(redirect string) bool {
+	return strings.HasPrefix(redirect, "http://") && auth.Loopback(redirect)
 }
 
 // clientMetadata is what a client says about itself (RFC 7591 §2).

@@ -25,15 +25,15 @@ type tokenWatch struct {
 // Watch returns what watches the valid access token of a request: it ends when the token expires, is revoked, or its user or client is
 // gone. The answer to a POST is the result of one call, which would be lost, so it may go on for once more the lifetime of the token, as
 // long as the authorization has not ended.
-func (s *Site) Watch(r *auth.Request, token string) auth.Watcher {
+func (s *Site) Watch(r *auth.Request, token string, i *auth.Identity) auth.Watcher {
+	w := tokenWatch{site: s, token: token, expiry: i.Tokens.Expiry, until: i.Tokens.Expiry, every: watchEvery}
+	if r.Method != http.MethodPost {
+		return w
+	}
 	h := handle{text: token}
 	v, err := s.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return s.lookUp(r.Context(), token) })
-	if err != nil { // it was valid a moment ago
-		return tokenWatch{site: s, token: token, every: watchEvery}
-	}
-	w := tokenWatch{s, token, v.familyID, v.identity.Tokens.Expiry, v.identity.Tokens.Expiry, watchEvery}
-	if r.Method == http.MethodPost && w.family != "" {
-		w.until = w.expiry.Add(v.lifetime)
+	if err == nil && v.familyID != "" {
+		w.family, w.until = v.familyID, w.expiry.Add(v.lifetime)
 	}
 	return w
 }

@@ -185,18 +185,23 @@ func (l *loader) checkMCP() {
 			}
 			issuers[issuer] = r
 		}
-		if !r.OIDC.Flow.MCP.Hosts && !r.OIDC.Flow.MCP.Loopback {
+		if !r.OIDC.Flow.MCP.Hosts && (!r.OIDC.Flow.MCP.Loopback || len(l.file.TrustedProxies) > 0) {
 			r.block.Warn("mcp", "the route has no hosts, so only calls to localhost pass: any name could lead to this address "+
 				"(DNS rebinding); write hosts or public_url")
 		}
 	}
 }
 
+// maxLogin is the longest session of a login for MCP clients.
+const maxLogin = 30 * 24 * time.Hour
+
 // checkLogins complains if the refresh token of a login would be used by a session, too: it may be used only once, and belongs to the
 // grant of an MCP client.
 func (l *loader) checkLogins(part *Route) {
 	c, f := part.block.Checker(), &part.OIDC.Flow
 	c.Must("refresh_tokens", !f.RefreshTokens, "the refresh token of a login belongs to the MCP client that the person has allowed: take it out")
+	c.Must("session_absolute_timeout", f.Session.AbsoluteTimeout > 0 && f.Session.AbsoluteTimeout <= maxLogin,
+		"a login serves one MCP client, which is remembered for 30 days: write a time of at most that")
 	for _, other := range l.file.perIssuer() {
 		o := &other.OIDC.Flow
 		shared := other.HasOIDC && other.MCP == nil && o.RefreshTokens && o.Client.Issuer == f.Client.Issuer &&

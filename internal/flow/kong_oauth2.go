@@ -71,7 +71,7 @@ func (f *kongOAuth2) Authenticate(r *auth.Request) (*auth.Result, error) {
 	res, err := f.tokens.result(r, &kongOAuth2Kind, token, identity)
 	if err == nil && f.closeStreams {
 		out := *res
-		out.Watcher = f.site.Watch(r, token.value)
+		out.Watcher = f.site.Watch(r, token.value, identity)
 		res = &out
 	}
 	return res, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/mcp"
 )
 
 // A Part is one issuer of a route: its settings, and the dependencies of its flows.
@@ -112,7 +113,7 @@ func (b *builtPart) steps(k *Kind) (steps []auth.Step) {
 		steps = append(steps, b.searchUserinfo)
 	}
 	steps = append(steps, b.distributedClaims()...)
-	if b.sessions != nil && b.mayBeginSession(k) {
+	if b.sessions != nil && b.mayBeginSession(k) && !of[mcp.Route](b.base.view).On { // there a session gets tokens: only a login begins it
 		steps = append(steps, b.sessions.start(k))
 	}
 	if action := newLoginAction(b.base); action.follows(k) {

@@ -97,11 +97,11 @@ func newResource(b *base, _ *Kind) auth.Flow {
 // newMCPResource returns the metadata of an MCP server, whose identifiers follow from the request.
 func newMCPResource(b *base, route *mcp.Route) *resource {
 	return &resource{paths: route.MetadataPaths(), body: func(r *auth.Request) []byte {
-		server := b.issuer().URL()
+		servers := b.userIssuers
 		if route.ByGate() {
-			server = route.IssuerURL(r)
+			servers = []string{route.IssuerURL(r)}
 		}
-		return resourceDocument(b.view, route.URL(r), []string{server}, route.Scopes)
+		return resourceDocument(b.view, route.URL(r), servers, route.Scopes)
 	}}
 }
 

@@ -29,6 +29,9 @@ var revision = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 // Tool returns the tool that a request calls, or "" if it calls none. It returns an error if that can't be known before the server has read
 // the body: an earlier revision doesn't compare the headers with the body, so its calls of tools are refused where rules name tools.
 func Tool(r *auth.Request) (string, error) {
+	if err := checkForwarded(r.Header); err != nil {
+		return "", refuseCall(err)
+	}
 	if r.Method != http.MethodPost {
 		return "", nil
 	}
@@ -57,6 +60,28 @@ func Tool(r *auth.Request) (string, error) {
 		return "", refuseCall(errors.New("the call has no Mcp-Name"))
 	}
 	return name, nil
+}
+
+// checkForwarded returns an error for a request that the server may read otherwise than the gate: one whose headers of MCP don't reach
+// it, because Connection names them (RFC 9110 §7.6.1), or that has another spelling of them, or that is an upgrade, whose messages nobody
+// sees.
+func checkForwarded(h http.Header) error {
+	if len(h["Upgrade"]) > 0 {
+		return errors.New("the request is an upgrade")
+	}
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.HasPrefix(auth.FoldHeader(strings.TrimSpace(name)), "MCP-") {
+				return fmt.Errorf("Connection names %s, which would not be forwarded", strings.TrimSpace(name))
+			}
+		}
+	}
+	for name := range h {
+		if folded := auth.FoldHeader(name); strings.HasPrefix(folded, "MCP-") && http.CanonicalHeaderKey(folded) != name {
+			return fmt.Errorf("%s is another spelling of a header of MCP", name)
+		}
+	}
+	return nil
 }
 
 // single returns the value of a header that may be there once.
@@ -90,8 +115,8 @@ func checkBody(r *auth.Request, version string) error {
 	if r.Header.Get("Content-Encoding") != "" {
 		return refuseCall(errors.New("the body has a Content-Encoding"))
 	}
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
+	if r.Body == nil || r.Body == http.NoBody { // or the gate doesn't get it, because another proxy only asks
+		return refuseCall(errors.New("the call has no body, and no headers that say its method"))
 	}
 	body, err := r.ReadBody(maxCallBody)
 	if err != nil {

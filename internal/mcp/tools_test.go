@@ -62,6 +62,10 @@ func TestTool(t *testing.T) {
 		"compressed":                    {list, []string{"Content-Encoding", "gzip"}, "", true},
 		"too long":                      {`{"method":"tools/list","x":"` + strings.Repeat("x", maxCallBody) + `"}`, nil, "", true},
 		"nothing":                       {"", nil, "", true},
+		"hidden by Connection":          {call, append(named("tools/list", ""), "Connection", "close, Mcp-Method"), "", true},
+		"its revision hidden":           {call, append(named("tools/list", ""), "Connection", "mcp_protocol-version"), "", true},
+		"another spelling":              {call, append(named("tools/call", "echo"), "Mcp_Name", "drop"), "", true},
+		"an upgrade":                    {call, append(named("tools/call", "echo"), "Upgrade", "websocket"), "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool, err := Tool(request(c.body, c.fields...))
@@ -72,6 +76,11 @@ func TestTool(t *testing.T) {
 				t.Errorf("the status is %d", auth.AsError(err).Status)
 			}
 		})
+	}
+	r := request("")
+	r.Body = http.NoBody // of a proxy that only asks
+	if _, err := Tool(r); err == nil {
+		t.Error("a call of which nothing is known passes")
 	}
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		r := request("")

@@ -16,7 +16,7 @@ type step struct {
 
 var (
 	matchStep         = step{"match", (*Gate).match}
-	checkMCPStep      = step{"", (*Gate).checkMCP}
+	preflightStep     = step{"", (*Gate).answerPreflight}
 	checkBodyStep     = step{"", (*Gate).checkBodyLength}
 	precheckStep      = step{"precheck", (*Gate).precheck}
 	authenticateStep  = step{"authenticate", (*Gate).authenticate}
@@ -28,10 +28,10 @@ var (
 
 // The steps of a decision after the route is matched.
 var (
-	upstreamSteps = []step{checkMCPStep, checkBodyStep, precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
+	upstreamSteps = []step{preflightStep, checkBodyStep, precheckStep, authenticateStep, exchangeStep, addDownstreamStep, authorizeStep}
 	endpointSteps = []step{serveEndpointStep, exchangeStep, addDownstreamStep, authorizeStep}
-	assumedSteps  = []step{checkMCPStep, precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
-	openSteps     = []step{checkMCPStep, checkBodyStep, {"", (*Gate).checkOpen}}                               // without authentication
+	assumedSteps  = []step{preflightStep, precheckStep, {"", (*Gate).assume}, addDownstreamStep, authorizeStep} // of Trace with an identity
+	openSteps     = []step{preflightStep, checkBodyStep, {"", (*Gate).checkOpen}}                               // without authentication
 )
 
 // decide decides a request and doesn't forward it. The Decision is never nil: a refusal needs its route.
@@ -70,11 +70,11 @@ func (g *Gate) decideInto(r *http.Request, d *Decision) error {
 func (g *Gate) match(d *Decision) error {
 	m, readings, err := g.router.match(d.Hostname, d.Method, &d.target)
 	d.Route, d.Rule, d.Readings, d.endpoint = m.route, m.rule, readings, m.endpoint
-	d.trace.addMatch(d)
 	if err == nil && m.route.byMethod {
 		err = checkMethodParam(d.URL.RawQuery)
 	}
 	if err != nil {
+		d.trace.addMatch(d)
 		return err
 	}
 	d.setInteraction()
@@ -84,7 +84,9 @@ func (g *Gate) match(d *Decision) error {
 	if d.endpoint == nil {
 		d.endpoint = d.Route.matchingEndpoint(&d.Request)
 	}
-	if err := d.chooseByTool(); err != nil {
+	err = d.matchMCP()
+	d.trace.addMatch(d)
+	if err != nil {
 		return err
 	}
 	if d.isResumed && d.endpoint != nil {

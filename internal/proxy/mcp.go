@@ -12,28 +12,14 @@ import (
 	"sallyport/internal/mcp"
 )
 
-// checkMCP refuses a request of a page that may not call an MCP server, and answers CORS preflights. Pages that may call it can read every
-// answer.
-func (*Gate) checkMCP(d *Decision) error {
-	route := d.Route.MCP
-	if route == nil {
+// matchMCP refuses a request of a page that may not call an MCP server, and sets the rule of one to a server whose rules name tools.
+// Pages that may call the server can read every answer.
+func (d *Decision) matchMCP() (err error) {
+	if d.Route.MCP == nil || d.endpoint != nil {
 		return nil
 	}
-	script, err := route.Script(&d.Request)
-	if err != nil {
+	if d.script, err = d.Route.MCP.Script(&d.Request); err != nil || !d.Route.rules.byTool {
 		return err
-	}
-	d.script = script
-	if script != "" && d.Preflight() {
-		d.Answer = script.Preflight(mcp.Methods).Answer
-	}
-	return nil
-}
-
-// chooseByTool sets the rule of a request to an MCP server whose rules name tools.
-func (d *Decision) chooseByTool() error {
-	if d.Route == nil || d.endpoint != nil || !d.Route.rules.byTool {
-		return nil
 	}
 	tool, err := mcp.Tool(&d.Request)
 	if err != nil {
@@ -44,6 +30,14 @@ func (d *Decision) chooseByTool() error {
 		if d.Route.rules.find(d.Hostname, reading, d.Method, tool) != d.Rule {
 			return badPath(errors.New("the path can be read in two ways that lead to different rules"))
 		}
+	}
+	return nil
+}
+
+// answerPreflight answers a CORS preflight for an MCP server.
+func (*Gate) answerPreflight(d *Decision) error {
+	if d.script != "" && d.Preflight() {
+		d.Answer = d.script.Preflight(mcp.Methods).Answer
 	}
 	return nil
 }
