@@ -95,7 +95,8 @@ func (q *question) request(r *http.Request) (c *http.Request, err error) {
 		}
 	}
 	c = &http.Request{
-		Method: q.method, URL: u, RequestURI: q.uri, Host: q.host, RemoteAddr: r.RemoteAddr,
+		ContentLength: -1, // the proxy keeps the body
+		Method:        q.method, URL: u, RequestURI: q.uri, Host: q.host, RemoteAddr: r.RemoteAddr,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Body: http.NoBody, Header: http.Header{},
 	}
 	for name, lines := range q.header {

@@ -115,8 +115,11 @@ func checkBody(r *auth.Request, version string) error {
 	if r.Header.Get("Content-Encoding") != "" {
 		return refuseCall(errors.New("the body has a Content-Encoding"))
 	}
-	if r.Body == nil || r.Body == http.NoBody { // or the gate doesn't get it, because another proxy only asks
-		return refuseCall(errors.New("the call has no body, and no headers that say its method"))
+	switch {
+	case r.ContentLength == 0:
+		return nil
+	case r.Body == nil || r.Body == http.NoBody: // the proxy that asks keeps it
+		return refuseCall(errors.New("the gate doesn't get the body, and no headers say its method"))
 	}
 	body, err := r.ReadBody(maxCallBody)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestTool(t *testing.T) {
 		"cut":                           {list[:20], nil, "", true},
 		"compressed":                    {list, []string{"Content-Encoding", "gzip"}, "", true},
 		"too long":                      {`{"method":"tools/list","x":"` + strings.Repeat("x", maxCallBody) + `"}`, nil, "", true},
-		"nothing":                       {"", nil, "", true},
+		"nothing":                       {"", nil, "", false},
 		"hidden by Connection":          {call, append(named("tools/list", ""), "Connection", "close, Mcp-Method"), "", true},
 		"its revision hidden":           {call, append(named("tools/list", ""), "Connection", "mcp_protocol-version"), "", true},
 		"another spelling":              {call, append(named("tools/call", "echo"), "Mcp_Name", "drop"), "", true},
@@ -78,7 +78,7 @@ func TestTool(t *testing.T) {
 		})
 	}
 	r := request("")
-	r.Body = http.NoBody // of a proxy that only asks
+	r.Body, r.ContentLength = http.NoBody, -1 // of a proxy that only asks
 	if _, err := Tool(r); err == nil {
 		t.Error("a call of which nothing is known passes")
 	}
@@ -101,7 +101,7 @@ func FuzzBody(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		if _, err := Tool(request(body)); err != nil {
+		if _, err := Tool(request(body)); err != nil || body == "" {
 			return
 		}
 		var message struct{ Method string } // encoding/json takes the last member, in any case of letters
