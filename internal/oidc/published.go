@@ -81,8 +81,9 @@ func (p *published[T]) get(ctx context.Context) (*T, error) {
 	case s.err != nil && !mayFetch:
 		return nil, s.err
 	}
+	tried := s.tried // the fetch goes on when ctx has ended, and s is another one then
 	err := p.share(ctx, func(ctx context.Context) error {
-		if now := p.load(); !now.tried.Equal(s.tried) { // another fetch has ended meanwhile
+		if now := p.load(); !now.tried.Equal(tried) { // another fetch has ended meanwhile
 			return now.err
 		}
 		return p.fetch(ctx)
