@@ -20,11 +20,11 @@ const (
 	wellKnownOpenID   = "/.well-known/openid-configuration"
 )
 
-// path returns the path of the resource, without a trailing slash.
-func (s *Resource) path() string { return strings.TrimSuffix(s.Base, "/") }
+// Path returns the path of the resource, without a trailing slash.
+func (s *Resource) Path() string { return strings.TrimSuffix(s.Base, "/") }
 
 // URL returns the identifier of the resource (RFC 8707 §2, RFC 9728 §1.2).
-func (s *Resource) URL(r *Request) string { return r.Origin + (&url.URL{Path: s.path()}).EscapedPath() }
+func (s *Resource) URL(r *Request) string { return r.Origin + (&url.URL{Path: s.Path()}).EscapedPath() }
 
 // IssuerURL returns the iss value (RFC 8414 §2).
 func (s *Resource) IssuerURL(r *Request) string {
@@ -39,8 +39,8 @@ func (s *Resource) Audiences(r *Request) []string { return []string{s.IssuerURL(
 
 // MetadataPaths returns the paths of the resource's metadata (RFC 9728 §3.1). The first is the one in challenges.
 func (s *Resource) MetadataPaths() []string {
-	paths := []string{wellKnownResource + s.path()}
-	if s.AtRoot && s.path() != "" {
+	paths := []string{wellKnownResource + s.Path()}
+	if s.AtRoot && s.Path() != "" {
 		paths = append(paths, wellKnownResource)
 	}
 	return paths
@@ -54,7 +54,7 @@ func (s *Resource) MetadataURL(r *Request) string {
 // ServerMetadataPaths returns the paths under which clients look for the metadata of the issuer: with its path at the end (RFC 8414 §3.1),
 // and in the two ways in which OpenID Connect is found (RFC 8414 §5, OpenID Connect Discovery §4).
 func (s *Resource) ServerMetadataPaths() []string {
-	path := s.path()
+	path := s.Path()
 	if u, err := url.Parse(s.Issuer); err == nil && s.Issuer != "" {
 		path = strings.TrimSuffix(u.Path, "/")
 	}

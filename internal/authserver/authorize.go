@@ -24,7 +24,7 @@ func (s *Site) authorize(r *auth.Request, v auth.Visitor) (*auth.Result, error) 
 			return s.authorizeProvisioned(r, p)
 		}
 	}
-	user := s.visitor(r, v)
+	user := s.visitor(v)
 	res, err := s.authorizeVisitor(r, user, p)
 	switch {
 	case err != nil && auth.HeaderOf(err) != nil: // the visitor's own error
@@ -54,8 +54,8 @@ type visitor struct {
 
 // visitor identifies the user, and authorizes the user for the route. An access token of this server doesn't identify a user here:
 // otherwise a client could exchange one for further tokens.
-func (s *Site) visitor(r *auth.Request, from auth.Visitor) (v visitor) {
-	if s.Users == nil {
+func (s *Site) visitor(from auth.Visitor) (v visitor) {
+	if len(s.Users) == 0 {
 		v.err = refuse("access_denied", "Users can't log in here.").because("no login for the authorization endpoint")
 		return v
 	}
@@ -70,8 +70,6 @@ func (s *Site) visitor(r *auth.Request, from auth.Visitor) (v visitor) {
 		v.err = fmt.Errorf("%w: no user", auth.ErrNoCredential)
 	case v.identity.BuiltIn:
 		v.err = refuse("access_denied", "An access token can't ask for another one.").because("the user came with a token of this issuer")
-	default:
-		v.err = s.checkUnused(r, v.identity)
 	}
 	return v
 }

@@ -116,5 +116,5 @@ func (s *Site) restartURI(r *auth.Request, a *authorization) string {
 	if a.challenge != "" {
 		v.Set("code_challenge_method", "S256")
 	}
-	return r.Origin + s.base + authorizePath + "?" + v.Encode()
+	return r.Origin + AuthorizePath(&s.Route) + "?" + v.Encode()
 }

@@ -46,7 +46,7 @@ func (s *Site) consentPage(r *auth.Request, a *authorization, user *auth.Identit
 	}
 	return &auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Page: &auth.Page{
 		Kind: auth.PageConsent, Title: "Allow access?", Text: consentText(a), Items: strings.Fields(a.scope),
-		Link: s.base + authorizePath, Post: true, Action: "Allow", Refuse: "Don't allow",
+		Link: AuthorizePath(&s.Route), Post: true, Action: "Allow", Refuse: "Don't allow",
 		Fields: []auth.Field{{Name: consentField, Value: base64.RawURLEncoding.EncodeToString([]byte(sealed))}},
 	}}}, nil
 }

@@ -58,13 +58,12 @@ const (
 	defaultDocumentAge = 5 * time.Minute
 )
 
+// newDocuments returns an empty cache. The caller calls reach before the first fetch.
 func newDocuments(now func() time.Time) *documents {
-	d := &documents{
+	return &documents{
 		now: now, slots: make(chan struct{}, maxFetches),
 		all: cache.NewExpiringMap[string](maxDocuments, func(d *document) time.Time { return d.until }),
 	}
-	d.reach(Fetching{})
-	return d
 }
 
 // reach sets what the fetches need. It is called before the first fetch of a configuration.

@@ -15,13 +15,12 @@ import (
 type Site struct {
 	*Server
 	SiteConfig
-	base string // the route's first path, without a trailing slash
 }
 
 // A SiteConfig is what the server needs to know about a route.
 type SiteConfig struct {
-	Route mcp.Route // the route as a resource, and as an MCP server if it is one
-	Users auth.Flow // identifies the user at the authorization endpoint; nil: only the external consent page gets codes
+	Route mcp.Route  // the route as a resource, and as an MCP server if it is one
+	Users auth.Chain // identifies the user at the authorization endpoint; empty: only the external consent page gets codes
 
 	// Ask asks the provider of a login whether its user is still there, and returns the login with the tokens and claims that it has now. Its
 	// error wraps ErrGone if the user isn't. Nil: the provider is never asked.
@@ -40,7 +39,7 @@ const (
 // At returns the authorization server on a route.
 func (a *Server) At(c SiteConfig) *Site {
 	c.Route.Issuer = a.settings.Issuer
-	s := &Site{Server: a, SiteConfig: c, base: strings.TrimSuffix(c.Route.Base, "/")}
+	s := &Site{Server: a, SiteConfig: c}
 	s.Users = s.withUnused(c.Users)
 	return s
 }
@@ -49,14 +48,15 @@ func (a *Server) At(c SiteConfig) *Site {
 // auth.ErrNoCredential, and the caller starts a login that returns to the same URL. The caller authorizes every user before an endpoint
 // acts for the user (auth.Visitor).
 func (s *Site) Endpoints() []auth.Endpoint {
+	base := s.Route.Path()
 	all := []auth.Endpoint{
-		s.endpoint("token", s.base+tokenPath, s.token, http.MethodPost),
-		s.endpoint("authorize", s.base+authorizePath, s.authorize, http.MethodGet, http.MethodPost),
-		s.endpoint("revoke", s.base+revokePath, clientsOnly(s.revoke), http.MethodPost),
-		s.endpoint("introspect", s.base+introspectPath, clientsOnly(s.introspect), http.MethodPost),
+		s.endpoint("token", base+tokenPath, s.token, http.MethodPost),
+		s.endpoint("authorize", base+authorizePath, s.authorize, http.MethodGet, http.MethodPost),
+		s.endpoint("revoke", base+revokePath, clientsOnly(s.revoke), http.MethodPost),
+		s.endpoint("introspect", base+introspectPath, clientsOnly(s.introspect), http.MethodPost),
 	}
 	if s.Route.Registration {
-		all = append(all, s.endpoint("register", s.base+registerPath, clientsOnly(s.register), http.MethodPost))
+		all = append(all, s.endpoint("register", base+registerPath, clientsOnly(s.register), http.MethodPost))
 	}
 	for _, path := range metadataPaths(&s.Route) {
 		all = append(all, s.endpoint("oauth2_metadata", path, clientsOnly(s.metadata), http.MethodGet, http.MethodHead))
@@ -66,7 +66,7 @@ func (s *Site) Endpoints() []auth.Endpoint {
 
 // Paths returns the paths of the endpoints on a route.
 func Paths(route *mcp.Route) []string {
-	base := strings.TrimSuffix(route.Base, "/")
+	base := route.Path()
 	all := []string{base + tokenPath, base + authorizePath, base + revokePath, base + introspectPath}
 	if route.Registration {
 		all = append(all, base+registerPath)
@@ -76,7 +76,7 @@ func Paths(route *mcp.Route) []string {
 
 // AuthorizePath returns the path of the authorization endpoint on a route.
 func AuthorizePath(route *mcp.Route) string {
-	return strings.TrimSuffix(route.Base, "/") + authorizePath
+	return route.Path() + authorizePath
 }
 
 // metadataPaths returns the paths of the server's metadata. On a route that isn't an MCP server it is the one that follows from the route's
@@ -101,7 +101,7 @@ func clientsOnly(serve func(*auth.Request) (*auth.Result, error)) serveFunc {
 // endpoint returns an endpoint that checks the request's method and that it came over https, before it calls serve. Scripts of any origin
 // may call the endpoints of an MCP server and read their answers, except for the authorization endpoint, which shows pages.
 func (s *Site) endpoint(name, path string, serve serveFunc, methods ...string) auth.Endpoint {
-	scripts := s.Route.On && path != s.base+authorizePath
+	scripts := s.Route.On && path != AuthorizePath(&s.Route)
 	answer := func(r *auth.Request, v auth.Visitor) (*auth.Result, error) {
 		if scripts && r.Method == http.MethodOptions {
 			return mcp.AnyOrigin.Preflight(methods), nil

@@ -47,7 +47,7 @@ func FuzzTokenRequest(f *testing.F) {
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)
 		}
-		res, err := token.ServeUser(&auth.Request{Request: r, Origin: origin, Path: token.Path}, &gate{})
+		res, err := token.ServeUser(&auth.Request{Request: r, Origin: origin, Path: token.Path}, visit{gate: &gate{}})
 		if err != nil || res.Answer.Status < 400 || res.Answer.Status >= 500 || !strings.Contains(string(res.Answer.Body), `"error":`) {
 			t.Errorf("got %+v, %v", res, err)
 		}

@@ -23,8 +23,10 @@ func front(t *testing.T, g *gate) *httptest.Server {
 		byPath[e.Path] = e
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		res, err := byPath[r.URL.Path].ServeUser(&auth.Request{Request: r, Origin: "http://" + r.Host,
-			Path: r.URL.Path, ClientAddr: netip.MustParseAddr("127.0.0.1")}, g)
+		request := &auth.Request{
+			Request: r, Origin: "http://" + r.Host, Path: r.URL.Path, ClientAddr: netip.MustParseAddr("127.0.0.1"),
+		}
+		res, err := byPath[r.URL.Path].ServeUser(request, visit{g, request})
 		if err != nil {
 			http.Error(w, err.Error(), auth.AsError(err).Status)
 			return

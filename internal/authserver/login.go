@@ -27,30 +27,17 @@ func loginDigest(i *auth.Identity) digest {
 // keepsLogins reports whether the grants of this route keep the tokens of a login.
 func (s *Site) keepsLogins(i *auth.Identity) bool { return s.Route.On && s.Ask != nil && i != nil }
 
-// checkUnused returns an error that begins a new login, if the refresh token of the user's login belongs to a grant already.
-func (s *Site) checkUnused(r *auth.Request, i *auth.Identity) error {
-	if !s.keepsLogins(i) || i.Tokens.RefreshToken == "" {
-		return nil
-	}
-	used, err := s.store.used(r.Context(), loginDigest(i))
-	if err == nil && used {
-		return fmt.Errorf("%w: the login serves another grant", auth.ErrNoCredential)
-	}
-	return err
-}
-
 // withUnused returns the users of a site without those whose login serves another grant: a browser may have a session at another issuer,
 // too.
-func (s *Site) withUnused(users auth.Flow) auth.Flow {
-	chain, ok := users.(auth.Chain)
-	if !ok || !s.Route.On {
+func (s *Site) withUnused(users auth.Chain) auth.Chain {
+	if !s.Route.On {
 		return users
 	}
-	chain = slices.Clone(chain)
-	for n := range chain {
-		chain[n].Flow = unusedLogins{chain[n].Flow, s}
+	users = slices.Clone(users)
+	for n := range users {
+		users[n].Flow = unusedLogins{users[n].Flow, s}
 	}
-	return chain
+	return users
 }
 
 // unusedLogins is a flow that finds logins, without those that serve another grant.
@@ -59,13 +46,18 @@ type unusedLogins struct {
 	site *Site
 }
 
-// Authenticate returns the login of a request that serves no other grant.
+// Authenticate returns the login of a request that serves no other grant: its error begins a new login if the refresh token belongs to one
+// already.
 func (u unusedLogins) Authenticate(r *auth.Request) (*auth.Result, error) {
 	res, err := u.Flow.Authenticate(r)
-	if err != nil || res.Identity == nil {
+	if err != nil || !u.site.keepsLogins(res.Identity) || res.Identity.Tokens.RefreshToken == "" {
 		return res, err
 	}
-	if err := u.site.checkUnused(r, res.Identity); err != nil {
+	used, err := u.site.store.used(r.Context(), loginDigest(res.Identity))
+	if err == nil && used {
+		err = fmt.Errorf("%w: the login serves another grant", auth.ErrNoCredential)
+	}
+	if err != nil {
 		return nil, auth.WithHeader(err, res.Header)
 	}
 	return res, nil
@@ -98,7 +90,7 @@ const loginLife = 31 * 24 * time.Hour
 // can't be asked nothing changes, and the next refresh asks again.
 func (s *Site) recheck(r *auth.Request, c *client, was *record) (*record, error) {
 	now := s.now()
-	if s.Ask == nil || !s.Route.On || was.Login == nil || was.User == nil || now.Sub(time.Unix(was.Checked, 0)) < s.Route.Recheck {
+	if !s.keepsLogins(was.User) || was.Login == nil || now.Sub(time.Unix(was.Checked, 0)) < s.Route.Recheck {
 		return was, nil
 	}
 	asking := *was

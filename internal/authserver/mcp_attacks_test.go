@@ -197,7 +197,7 @@ func TestTheConsentOfAnotherRoute(t *testing.T) {
 	g := r.gate()
 	a, err := g.browse(asking())
 	sealed := g.asked(a, err)
-	g.use(g.Server.at("/other", auth.Chain{}))
+	g.use(g.Server.at("/other", g.users()))
 	g.stale(g.reply(sealed))
 }
 
@@ -211,7 +211,7 @@ func TestARefreshElsewhere(t *testing.T) {
 	a, err = g.reply(g.asked(a, err))
 	_, refresh := g.granted(redeeming(g.redirected(a, err, appURI+"?").Get("code")))
 	other := r.gate(issuer)
-	other.use(other.Server.at("/other", auth.Chain{}))
+	other.use(other.Server.at("/other", other.users()))
 	other.refused(refreshing(refresh), 400, "invalid_grant")
 	g.granted(refreshing(refresh))
 }

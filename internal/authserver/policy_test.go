@@ -162,7 +162,7 @@ func TestOnlyTheIssuerOfThatNameExchanges(t *testing.T) {
 }
 
 // move serves the endpoints on a route with another first path.
-func (g *gate) move(base string) { g.use(g.at(base, auth.Chain{})) }
+func (g *gate) move(base string) { g.use(g.at(base, g.users())) }
 
 // A code that is used with a wrong request, or twice, counts as stolen whatever the policy's verdict on the user is.
 func TestAMisusedCodeEndsWhateverThePolicySays(t *testing.T) {

@@ -109,12 +109,12 @@ func (r *redisStore) rotate(ctx context.Context, was *record, next issuance) err
 func (r *redisStore) spend(ctx context.Context, spent string, was *record, next issuance) error {
 	id := next.family.Family
 	family, token := r.familyName(id), r.name(next.token)
-	sealedFamily, err := was.raw, error(nil)
+	sealedFamily := was.raw
 	if next.family != was {
-		sealedFamily, err = next.family.seal(r.keyring, family, id)
-	}
-	if err != nil {
-		return err
+		var err error
+		if sealedFamily, err = next.family.seal(r.keyring, family, id); err != nil {
+			return err
+		}
 	}
 	sealedToken, err := next.access.seal(r.keyring, token, next.token.text)
 	if err != nil {

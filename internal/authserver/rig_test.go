@@ -125,7 +125,8 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 		r.Fatal(err)
 	}
 	r.before = i
-	g := &gate{Site: i.at(base, auth.Chain{}), r: r, user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
+	g := &gate{r: r, user: &auth.Identity{Flow: "session", Issuer: "https://idp.example.com", Subject: "john"}}
+	g.Site = i.at(base, g.users())
 	if r.route.On {
 		c := g.SiteConfig
 		c.Route, c.Ask = r.route, r.ask
@@ -137,7 +138,7 @@ func (r *rig) gate(changes ...func(*Settings)) *gate {
 }
 
 // at returns the server on a route with this first path.
-func (a *Server) at(base string, users auth.Flow) *Site {
+func (a *Server) at(base string, users auth.Chain) *Site {
 	return a.At(SiteConfig{Route: mcp.Route{Resource: auth.Resource{Base: base}}, Users: users})
 }
 
@@ -149,15 +150,30 @@ func (g *gate) use(s *Site) {
 	}
 }
 
-// Identify implements auth.Visitor.
-func (g *gate) Identify() (*auth.Result, error) {
+// users returns a chain that finds the user of the gate.
+func (g *gate) users() auth.Chain { return auth.Chain{{Flow: g}} }
+
+// Authenticate implements auth.Flow.
+func (g *gate) Authenticate(*auth.Request) (*auth.Result, error) {
 	if g.user == nil {
 		return nil, auth.ErrNoCredential
 	}
-	if err := g.Authorize(g.user); err != nil {
+	return &auth.Result{Identity: g.user}, nil
+}
+
+// A visit is the auth.Visitor of one request.
+type visit struct {
+	*gate
+	r *auth.Request
+}
+
+// Identify implements auth.Visitor.
+func (v visit) Identify() (*auth.Result, error) {
+	res, err := v.Users.Authenticate(v.r)
+	if err != nil {
 		return nil, err
 	}
-	return &auth.Result{Identity: g.user}, nil
+	return res, v.Authorize(res.Identity)
 }
 
 // Authorize implements auth.Visitor.
@@ -195,7 +211,7 @@ func (g *gate) serve(endpoint, method, query, body string, changes ...change) (*
 	for _, change := range changes {
 		change(r)
 	}
-	return e.ServeUser(r, g)
+	return e.ServeUser(r, visit{g, r})
 }
 
 // post sends a form and returns the JSON response.

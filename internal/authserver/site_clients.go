@@ -32,7 +32,7 @@ func (s *Site) newDynamic(id string, m *clientMetadata) *client {
 	return &client{
 		Client: Client{
 			ClientID: id, Name: m.Name, RedirectURIs: m.RedirectURIs, Public: true, Consent: true,
-			Grants: []string{authorizationCode, refreshToken}, Scopes: s.Route.Known,
+			Grants: []string{authorizationCode, refreshToken},
 		},
 		lifetime: s.settings.TokenExpiration, dynamic: true,
 	}

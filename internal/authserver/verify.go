@@ -19,8 +19,7 @@ import (
 // The result is cached for CachedFor. A token that another process has revoked is accepted here for that long. One that was revoked
 // here is refused at once.
 func (s *Site) Verify(ctx context.Context, token string) (*auth.Identity, error) {
-	h := handle{text: token}
-	v, err := s.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return s.lookUp(ctx, token) })
+	v, err := s.verified(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +30,12 @@ func (s *Site) Verify(ctx context.Context, token string) (*auth.Identity, error)
 		return nil, fmt.Errorf("%w: its client %q isn't known here any more", ErrUnknown, v.identity.ClientID)
 	}
 	return v.identity, nil
+}
+
+// verified returns an access token from the cache or the store.
+func (a *Server) verified(ctx context.Context, token string) (*verifiedToken, error) {
+	h := handle{text: token}
+	return a.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return a.lookUp(ctx, token) })
 }
 
 // lookUp loads an access token from the store, once for all concurrent callers.

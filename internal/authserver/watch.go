@@ -30,8 +30,7 @@ func (s *Site) Watch(r *auth.Request, token string, i *auth.Identity) auth.Watch
 	if r.Method != http.MethodPost {
 		return w
 	}
-	h := handle{text: token}
-	v, err := s.process.tokens.get(h.digest(), func() (*verifiedToken, error) { return s.lookUp(r.Context(), token) })
+	v, err := s.verified(r.Context(), token)
 	if err == nil && v.familyID != "" {
 		w.family, w.until = v.familyID, w.expiry.Add(v.lifetime)
 	}

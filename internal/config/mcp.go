@@ -49,11 +49,10 @@ func applyMCP(b *strict.Block, s *mcp.Settings, o *OIDC) {
 	if !b.IsSet("upstream_access_token_header") && o.Flow.Client.TokenExchange == nil {
 		o.Headers.UpstreamAccessTokenHeader = nil
 	}
-	byGate := s.AuthorizationServer == "gate"
 	if !b.IsSet("auth_methods") {
-		o.Flow.AuthMethods = flow.MCPMethods(byGate)
+		o.Flow.AuthMethods = flow.MCPMethods(s.ByGate())
 	}
-	if !byGate {
+	if !s.ByGate() {
 		return
 	}
 	set("session_audience", "mcp")
@@ -64,7 +63,7 @@ func applyMCP(b *strict.Block, s *mcp.Settings, o *OIDC) {
 // before it is checked.
 func (l *loader) completeMCP() {
 	f := l.file
-	byGate := slices.ContainsFunc(f.Routes, func(r Route) bool { return r.MCP != nil && r.MCP.AuthorizationServer == "gate" })
+	byGate := slices.ContainsFunc(f.Routes, func(r Route) bool { return r.MCP.ByGate() })
 	if byGate && f.OAuth2 == nil {
 		f.OAuth2 = &authserver.Settings{}
 		strict.NewBlock(l.Report, l.process.Home).Decode("oauth2", strict.NewMapping(l.process.Home), f.OAuth2)
@@ -104,24 +103,14 @@ func (f *File) isOnlyResource(r *Route) bool {
 // knownScopes returns the scopes that a client of an MCP server may get: those of the server, of its rules, and of the authorization
 // server.
 func (r *Route) knownScopes(s *authserver.Settings) []string {
-	all := slices.Clone(r.MCP.Scopes)
-	required := slices.Clone(r.OIDC.Authz.ScopesRequired)
+	all := slices.Concat(r.MCP.Scopes, r.OIDC.Authz.ScopesRequired)
 	for n := range r.Rules {
-		required = append(required, r.Rules[n].ScopesRequired...)
+		all = append(all, r.Rules[n].ScopesRequired...)
 	}
-	for _, entry := range required {
-		all = append(all, strings.Fields(entry)...)
-	}
-	if s != nil && r.MCP.AuthorizationServer == "gate" {
+	if s != nil && r.MCP.ByGate() {
 		all = append(all, s.Scopes...)
 	}
-	var once []string
-	for _, scope := range all {
-		if !slices.Contains(once, scope) {
-			once = append(once, scope)
-		}
-	}
-	return once
+	return auth.MergeScopes(all...)
 }
 
 // requireScopes adds the scopes that every call of an MCP server needs, unless its rule has scopes_required. It is called after the rules
@@ -163,7 +152,7 @@ func (l *loader) checkMCP() {
 			"mcp: a server has one address, by which its clients know it: write one path, and a route for each other one")
 		r.block.Checker().Must("protected_resource_metadata", r.OIDC.Flow.ProtectedResourceMetadata == nil,
 			"mcp: publishes the metadata of the route: take one of them out")
-		if r.MCP.AuthorizationServer != "gate" {
+		if !r.MCP.ByGate() {
 			continue
 		}
 		for _, part := range r.perIssuer() {
@@ -199,7 +188,8 @@ const maxLogin = 30 * 24 * time.Hour
 // grant of an MCP client.
 func (l *loader) checkLogins(part *Route) {
 	c, f := part.block.Checker(), &part.OIDC.Flow
-	c.Must("refresh_tokens", !f.RefreshTokens, "the refresh token of a login belongs to the MCP client that the person has allowed: take it out")
+	c.Must("refresh_tokens", !f.RefreshTokens,
+		"the refresh token of a login belongs to the MCP client that the person has allowed: take it out")
 	c.Must("session_absolute_timeout", f.Session.AbsoluteTimeout > 0 && f.Session.AbsoluteTimeout <= maxLogin,
 		"a login serves one MCP client, which is remembered for 30 days: write a time of at most that")
 	for _, other := range l.file.perIssuer() {

@@ -7,7 +7,6 @@ import (
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
-	"sallyport/internal/mcp"
 )
 
 // kongOAuth2 verifies the opaque tokens of the built-in authorization server, and serves that server's endpoints.
@@ -23,12 +22,11 @@ var kongOAuth2Kind = Kind{
 	Name: "kong_oauth2", new: newKongOAuth2, role: roleBuiltIn, places: tokenPlaces, placesKey: tokenPlacesKey, schemes: tokenSchemes,
 	verifies: []tokenKind{builtInTokens},
 	paths: func(v view, base string) (all []OwnPath) {
-		route, key := *of[mcp.Route](v), "auth_methods"
-		route.Base = base
+		route, key := routeAt(v, base), "auth_methods"
 		if route.On {
 			key = "mcp"
 		}
-		for _, path := range authserver.Paths(&route) {
+		for _, path := range authserver.Paths(route) {
 			all = append(all, OwnPath{Endpoint: "kong_oauth2", Path: path, Key: key, Shared: true})
 		}
 		return all
@@ -37,15 +35,10 @@ var kongOAuth2Kind = Kind{
 
 // newKongOAuth2 lets the endpoints authenticate users by the sessions of the route, with all claims that policies see.
 func newKongOAuth2(b *base, _ *Kind) auth.Flow {
-	var users auth.Flow
-	if len(b.users) > 0 {
-		users = b.users
-	}
-	route := *of[mcp.Route](b.view)
-	route.Base = b.Base
+	route := routeAt(b.view, b.Base)
 	return &kongOAuth2{
-		site: b.AuthServer.At(authserver.SiteConfig{Route: route, Users: users, Ask: b.ask}), tokens: b.tokens,
-		closeStreams: route.On && of[SessionSettings](b.view).CloseStreams, asUser: route.On, issuers: b.userIssuers,
+		site: b.AuthServer.At(authserver.SiteConfig{Route: *route, Users: b.users, Ask: b.ask}), tokens: b.tokens,
+		closeStreams: closesStreams(b.view), asUser: route.On, issuers: b.userIssuers,
 	}
 }
 

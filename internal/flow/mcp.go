@@ -14,6 +14,16 @@ import (
 	"sallyport/internal/oidc"
 )
 
+// routeAt returns the route as a server with its first path.
+func routeAt(v view, base string) *mcp.Route {
+	route := *of[mcp.Route](v)
+	route.Base = base
+	return &route
+}
+
+// closesStreams reports whether a stream of an MCP server ends with its token.
+func closesStreams(v view) bool { return of[mcp.Route](v).On && of[SessionSettings](v).CloseStreams }
+
 // atEndpoints is a flow by which browsers log in, on a route that is an MCP server. It serves only the gate's own endpoints: at the server
 // itself a cookie proves nothing, and no request begins a login.
 type atEndpoints struct {
@@ -137,7 +147,7 @@ func (e expiring) Watch(_ func() bool, ended func()) (stop func()) {
 // endStreams returns the steps of a flow that verifies the access tokens of the provider, with one that ends streams when the token
 // expires.
 func (b *builtPart) endStreams(k *Kind, steps []auth.Step) []auth.Step {
-	if !of[mcp.Route](b.base.view).On || k.role != roleToken || !of[SessionSettings](b.base.view).CloseStreams {
+	if k.role != roleToken || !closesStreams(b.base.view) {
 		return steps
 	}
 	return append(steps, func(_ *auth.Request, res *auth.Result) (*auth.Result, error) {

@@ -71,8 +71,7 @@ var resourceKind = Kind{
 		return of[ResourceSettings](v).ProtectedResourceMetadata != nil || of[mcp.Route](v).On
 	},
 	paths: func(v view, base string) (all []OwnPath) {
-		if route := *of[mcp.Route](v); route.On {
-			route.Base = base
+		if route := routeAt(v, base); route.On {
 			for _, path := range route.MetadataPaths() {
 				all = append(all, OwnPath{Endpoint: "resource metadata", Path: path, Key: "mcp", Shared: true})
 			}
@@ -85,9 +84,8 @@ var resourceKind = Kind{
 }
 
 func newResource(b *base, _ *Kind) auth.Flow {
-	if route := *of[mcp.Route](b.view); route.On {
-		route.Base = b.Base
-		return newMCPResource(b, &route)
+	if route := routeAt(b.view, b.Base); route.On {
+		return newMCPResource(b, route)
 	}
 	m := of[ResourceSettings](b.view).ProtectedResourceMetadata
 	body := resourceDocument(b.view, m.Resource, m.AuthorizationServers, m.ScopesSupported)
@@ -151,7 +149,7 @@ func (f *resource) serve(r *auth.Request) (*auth.Result, error) {
 	case r.Method == http.MethodOptions:
 		return mcp.AnyOrigin.Preflight(methods), nil
 	case !slices.Contains(methods, r.Method):
-		return nil, methodNotAllowed("GET, HEAD")
+		return nil, methodNotAllowed(strings.Join(methods, ", "))
 	}
 	return mcp.AnyOrigin.Allow(&auth.Result{Answer: &auth.Answer{Status: http.StatusOK, Body: f.body(r), Header: http.Header{
 		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"},

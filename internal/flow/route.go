@@ -63,10 +63,9 @@ func NewRoute(parts []Part) (*Route, error) {
 		b.users, b.ask, b.userIssuers = users, askAll(bases), issuers
 	}
 	r.Chain, r.Exchange = routeChain(bases), exchangeStep(bases)
-	if route := bases[0].MCP; route.On {
-		route.Base = bases[0].Base
-		r.MCP, r.LogsIn = &route, false
-		r.Chain = onlyAtEndpoints(r.Chain, &route)
+	if route := routeAt(bases[0].base.view, bases[0].Base); route.On {
+		r.MCP, r.LogsIn = route, false
+		r.Chain = onlyAtEndpoints(r.Chain, route)
 	}
 	return r, nil
 }

@@ -43,8 +43,11 @@ type Route struct {
 	Loopback bool     // every listener is on a loopback address
 }
 
-// ByGate reports whether the built-in authorization server issues the tokens.
-func (r *Route) ByGate() bool { return r.On && r.AuthorizationServer == "gate" }
+// ByGate reports whether the built-in authorization server issues the tokens. It is false for nil.
+func (s *Settings) ByGate() bool { return s != nil && s.AuthorizationServer == "gate" }
+
+// ByGate reports whether the route is an MCP server for which the built-in authorization server issues the tokens.
+func (r *Route) ByGate() bool { return r.On && r.Settings.ByGate() }
 
 // TakesClient reports whether a client may have a metadata document at an https URL as its client_id.
 func (s *Settings) TakesClient(document *url.URL) bool {
@@ -63,7 +66,7 @@ func (s *Settings) Check(c check.Checker) {
 	c.Must("client_hosts", len(s.ClientHosts) == 1 || !slices.Contains(s.ClientHosts, anyHost), "any accepts every host: write it alone")
 	c.Each("client_hosts", s.ClientHosts, checkClientHost)
 	c.Each("origins", s.Origins, checkOrigin)
-	c.Must("registration", !s.Registration || s.AuthorizationServer == "gate",
+	c.Must("registration", !s.Registration || s.ByGate(),
 		"the provider registers clients itself: take it out, or write authorization_server: gate")
 }
 

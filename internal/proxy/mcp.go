@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -28,7 +26,7 @@ func (d *Decision) matchMCP() (err error) {
 	d.Rule = d.Route.rules.find(d.Hostname, d.Path, d.Method, tool)
 	for _, reading := range d.Readings {
 		if d.Route.rules.find(d.Hostname, reading, d.Method, tool) != d.Rule {
-			return badPath(errors.New("the path can be read in two ways that lead to different rules"))
+			return badPath(errTwoRules)
 		}
 	}
 	return nil
@@ -46,20 +44,14 @@ func (*Gate) answerPreflight(d *Decision) error {
 // client asks for these scopes alone, so with a token that lacks one they include those that it has.
 func (d *Decision) mcpChallenge(e *auth.Error) string {
 	challenge := d.Route.challenge[0] + fmt.Sprintf(", resource_metadata=%q", d.Route.MCP.MetadataURL(&d.Request))
-	scopes := strings.Fields(d.Rule.Scope)
+	scopes := []string{d.Rule.Scope}
 	if e.Status == http.StatusForbidden {
 		if d.Identity != nil {
-			scopes = append(strings.Fields(d.Identity.Tokens.Scope), scopes...)
+			scopes = append([]string{d.Identity.Tokens.Scope}, scopes...)
 		}
-		scopes = append(scopes, strings.Fields(e.Scope)...)
+		scopes = append(scopes, e.Scope)
 	}
-	var all []string
-	for _, scope := range scopes {
-		if !slices.Contains(all, scope) {
-			all = append(all, scope)
-		}
-	}
-	if len(all) > 0 {
+	if all := auth.MergeScopes(scopes...); len(all) > 0 {
 		challenge += fmt.Sprintf(", scope=%q", strings.Join(all, " "))
 	}
 	return challenge

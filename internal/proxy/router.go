@@ -302,11 +302,13 @@ func (r *router) match(host, method string, t *target) (m match, readings []stri
 	}
 	for _, reading := range readings {
 		if other, ok := r.find(host, reading, method); !ok || other != m {
-			return m, nil, badPath(errors.New("the path can be read in two ways that lead to different rules"))
+			return m, nil, badPath(errTwoRules)
 		}
 	}
 	return m, readings, nil
 }
+
+var errTwoRules = errors.New("the path can be read in two ways that lead to different rules")
 
 func badPath(err error) error {
 	e := auth.InvalidRequest("bad_path", err)
