@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"sallyport/internal/config"
@@ -68,7 +71,7 @@ func mustServer(t testing.TB, text string) (*server, *config.File) {
 	return s, file
 }
 
-func benchmark(b *testing.B, s *server, path string, header http.Header) {
+func benchmark(b *testing.B, s http.Handler, path string, header http.Header) {
 	r := httptest.NewRequest("GET", "http://gate.example.com"+path, nil)
 	r.RequestURI = path
 	r.Header = header
@@ -122,3 +125,29 @@ func benchmarkSession(b *testing.B, path string, n int) {
 	}
 	benchmark(b, s, path, http.Header{"Cookie": {strings.Join(cookies, "; ")}})
 }
+
+// BenchmarkBare is the reference: a bare httputil.ReverseProxy to the same upstream.
+func BenchmarkBare(b *testing.B) {
+	page := strings.Repeat("a", 1024)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
+	b.Cleanup(upstream.Close)
+	target, _ := url.Parse(upstream.URL)
+	bare := &httputil.ReverseProxy{
+		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:  &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
+		BufferPool: &buffers{},
+	}
+	benchmark(b, bare, "/off", http.Header{"Accept": {"*/*"}})
+}
+
+// buffers is an httputil.BufferPool, as the gate has one.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }

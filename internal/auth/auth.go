@@ -174,15 +174,18 @@ func (e *Entry) authenticate(r *Request) (*Result, error) {
 	return nil, e.refusal(err)
 }
 
-// named returns r with Identity.Flow set, unless it is set already. It copies the identity, which may be shared.
+// named returns r with Identity.Flow set, unless it is set already. It copies both, because they may be shared.
 func (r *Result) named(flow string) *Result {
 	if r.Identity == nil || r.Identity.Flow != "" {
 		return r
 	}
-	out, identity := *r, *r.Identity
-	identity.Flow = flow
-	out.Identity = &identity
-	return &out
+	both := &struct { // in one allocation
+		Result
+		identity Identity
+	}{*r, *r.Identity}
+	both.identity.Flow = flow
+	both.Identity = &both.identity
+	return &both.Result
 }
 
 // refusal returns err with Flow and Issuer set, unless they are set already. It copies the error, which may be shared.

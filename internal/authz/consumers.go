@@ -167,19 +167,22 @@ func (m *mapping) groups(s *subject) error {
 	return nil
 }
 
+// claimSets are the claim sets of an identity in the order in which they are searched.
+type claimSets [4]auth.Claims
+
 // The orders in which the claim sets of an identity are searched.
 var (
-	consumerOrder = func(i *auth.Identity) []auth.Claims {
-		return []auth.Claims{i.IDToken, i.AccessToken, i.Introspection, i.Userinfo}
+	consumerOrder = func(i *auth.Identity) claimSets {
+		return claimSets{i.IDToken, i.AccessToken, i.Introspection, i.Userinfo}
 	}
-	credentialOrder = func(i *auth.Identity) []auth.Claims {
-		return []auth.Claims{i.AccessToken, i.Introspection, i.IDToken, i.Userinfo}
+	credentialOrder = func(i *auth.Identity) claimSets {
+		return claimSets{i.AccessToken, i.Introspection, i.IDToken, i.Userinfo}
 	}
 )
 
 // lookup returns a claim. If a token was exchanged, and identities are mapped from the subject token, it searches only that token's
 // claims.
-func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Identity) []auth.Claims) (any, bool) {
+func (m *mapping) lookup(i *auth.Identity, path []string, order func(*auth.Identity) claimSets) (any, bool) {
 	if i.MappedFrom != nil {
 		return i.MappedFrom.At(path)
 	}

@@ -183,7 +183,12 @@ func (p *Policy) Precheck(r *auth.Request, rule *Rule, o *Observer) error {
 // status is 401 if a token that the client sent has another audience, or if the login was too weak or too long ago; otherwise it is 403.
 // Without an identity, Authorize checks only the ACL and the rule's expression.
 func (p *Policy) Authorize(r *auth.Request, i *auth.Identity, rule *Rule, o *Observer) (*Grant, error) {
-	s := &subject{observer: o, request: r, identity: i, claims: i.Judged(), paths: p.paths, grant: &Grant{}}
+	var both struct { // in one allocation
+		subject
+		granted Grant
+	}
+	both.subject = subject{observer: o, request: r, identity: i, claims: i.Judged(), paths: p.paths, grant: &both.granted}
+	s := &both.subject
 	if err := p.judge(s); err != nil {
 		return s.grant, err
 	}

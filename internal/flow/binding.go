@@ -160,12 +160,12 @@ func (p *possession) bindingOf(i *auth.Identity) (b bound, err error) {
 	if !p.dpop() && !p.mtls() {
 		return b, nil
 	}
-	own := i.AccessToken
-	if own == nil { // the issuer was asked about it; it may be a JWT nevertheless
-		own = oidc.UnverifiedClaims(i.Tokens.AccessToken)
+	own := i.AccessToken["cnf"]
+	if i.AccessToken == nil { // the issuer was asked about it; it may be a JWT nevertheless
+		own = oidc.UnverifiedConfirmation(i.Tokens.AccessToken)
 	}
-	for _, claims := range [...]auth.Claims{own, i.Introspection} {
-		one, err := p.confirmation(claims["cnf"])
+	for _, cnf := range [...]any{own, i.Introspection["cnf"]} {
+		one, err := p.confirmation(cnf)
 		if err != nil {
 			return b, err
 		}

@@ -28,6 +28,7 @@ type conn struct {
 	pooled    bool // it has served a request before
 	idleSince time.Time
 
+	watch   func()      // interrupt, here to save an allocation for each request
 	stop    func() bool // ends the watch of the request's context
 	sent    chan error  // the end of sending a body; nil: the request was sent before its response was read
 	hurried bool        // the rest of the body isn't sent
@@ -40,6 +41,7 @@ type conn struct {
 func newConn(c *Client, n net.Conn) *conn {
 	out := &conn{Conn: n, client: c, guard: headerGuard{source: n}}
 	out.reader, out.writer = bufio.NewReaderSize(&out.guard, bufferSize), bufio.NewWriterSize(n, bufferSize)
+	out.watch = out.interrupt
 	out.peeker.init(n)
 	return out
 }
@@ -49,7 +51,7 @@ func (c *conn) roundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	c.guard.reset(c.client.MaxHeader)
 	c.answered, c.hurried, c.sent = false, false, nil
-	c.stop = context.AfterFunc(ctx, c.interrupt)
+	c.stop = context.AfterFunc(ctx, c.watch)
 	if err := c.send(r); err != nil {
 		return nil, c.fail(ctx, err)
 	}

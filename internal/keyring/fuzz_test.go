@@ -3,11 +3,12 @@ package keyring
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"testing"
 )
 
-// FuzzOpen checks that any value opens as the one that was sealed under that name, or not at all. The seeds of each use include values of
-// the others.
+// FuzzOpen checks that any value opens as the one that was sealed under that name, or not at all, and that no session cookie opens that
+// securecookie refuses. The seeds of each use include values of the others.
 func FuzzOpen(f *testing.F) {
 	k := mustKeyring(f, secretB, secretA)
 	id, plain := [32]byte{1, 2, 3}, []byte(`{"s":"AQID","r":"/"}`)
@@ -24,6 +25,11 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value string) {
 		if got, ok := k.OpenID(name, value); ok && (got != id || name != "session") {
 			t.Errorf("%q opens as the session %x under the name %q", value, got, name)
+		}
+		if _, ok := k.OpenID(name, value); ok && !slices.ContainsFunc(k.rings, func(r *ring) bool {
+			return r.session.Decode(name, value, new([]byte)) == nil
+		}) {
+			t.Errorf("%q opens, and securecookie refuses it", value)
 		}
 		if got, ok := k.Unseal(name, value); ok && (!bytes.Equal(got, plain) || name != "login_1") {
 			t.Errorf("%q opens as the login %q under the name %q", value, got, name)

@@ -31,10 +31,11 @@ type Keyring struct {
 
 // A ring has the keys of one secret.
 type ring struct {
-	id      [8]byte // names the secret in a record, so that opening needs no trials
-	record  []byte  // each record's key is derived from it
-	names   []byte  // the key of the HMACs in Names
-	session *securecookie.SecureCookie
+	id      [8]byte                    // names the secret in a record, so that opening needs no trials
+	record  []byte                     // each record's key is derived from it
+	names   []byte                     // the key of the HMACs in Names
+	session *securecookie.SecureCookie // signs IDs
+	ids     *idOpener                  // opens them
 	login   *securecookie.SecureCookie
 }
 
@@ -59,6 +60,7 @@ func newRing(s auth.Secret) *ring {
 	r := &ring{record: derive(s, "record"), names: derive(s, "index")}
 	copy(r.id[:], derive(s, "key id"))
 	r.session = securecookie.New(derive(s, "session cookie"), nil)
+	r.ids = newIDOpener(derive(s, "session cookie"))
 	r.login = securecookie.New(derive(s, "login cookie mac"), derive(s, "login cookie encryption"))
 	for _, c := range []*securecookie.SecureCookie{r.session, r.login} {
 		c.SetSerializer(securecookie.NopEncoder{}).MaxAge(0).MaxLength(0)
@@ -96,9 +98,8 @@ func (k *Keyring) OpenID(cookieName, value string) (id [32]byte, ok bool) {
 		return id, false
 	}
 	for _, r := range k.rings {
-		var b []byte
-		if r.session.Decode(cookieName, value, &b) == nil && len(b) == len(id) {
-			return [32]byte(b), true
+		if id, ok := r.ids.open(cookieName, value); ok {
+			return id, true
 		}
 	}
 	return id, false

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,18 +99,27 @@ func CheckUnread(token string) error {
 	return checkTokenUse(header.Typ, claims)
 }
 
-// UnverifiedClaims returns the claims of a JWT without verification, or nil if the token isn't one. They may only make a check stricter.
-func UnverifiedClaims(token string) auth.Claims {
+// UnverifiedConfirmation returns the claim cnf of a JWT (RFC 7800 §3.1) without verification, or nil if the token isn't a JWT or has no such
+// claim. It may only make a check stricter.
+func UnverifiedConfirmation(token string) any {
 	if len(token) > maxJWT {
 		return nil
 	}
 	parts, err := decodeJWS(token)
-	if err != nil {
+	if err != nil || !mayHave(parts[1], confirmation) {
 		return nil
 	}
 	claims, err := decodeObject(parts[1])
 	if err != nil {
 		return nil
 	}
-	return claims
+	return claims[confirmation]
+}
+
+const confirmation = "cnf"
+
+// mayHave reports whether a JSON text can have a member of this name, at less than the cost of decoding it. A text with a backslash can,
+// because a name may be written with escapes (RFC 8259 §7).
+func mayHave(text []byte, name string) bool {
+	return bytes.Contains(text, []byte(`"`+name+`"`)) || bytes.IndexByte(text, '\\') >= 0
 }

@@ -17,18 +17,26 @@ var errCritical = errors.New("its header has crit, and no extension is understoo
 
 // IsJWS reports whether a token has the form of a JWS in compact serialization: three parts of base64url. Other tokens are opaque.
 func IsJWS(token string) bool {
-	dots := 0
+	dots, other := uint(0), byte(0)
 	for i := range len(token) {
-		switch c := token[i]; {
-		case c == '.':
-			dots++
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
+		class := jwsClass[token[i]]
+		dots += uint(class & 1)
+		other |= class
 	}
-	return dots == 2 && token[0] != '.'
+	return dots == 2 && other < 2 && token[0] != '.'
 }
+
+// jwsClass says what a byte is in a compact serialization: 0 for a letter of base64url, 1 for a dot, 2 for any other byte.
+var jwsClass = func() (classes [256]byte) {
+	for c := range classes {
+		classes[c] = 2
+	}
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		classes[c] = 0
+	}
+	classes['.'] = 1
+	return classes
+}()
 
 // base64url is the encoding of the parts of a JWS (RFC 7515 §2). It is strict (RFC 4648 §3.5): with other unused bits a signature could
 // be written in 16 ways, and each would be another token to caches and lists of revoked tokens.

@@ -158,7 +158,10 @@ func (d *Decision) setResult(res *auth.Result, err error) error {
 
 // exchange exchanges the access token, if the route is configured to.
 func (g *Gate) exchange(d *Decision) error {
-	res, err := d.exchanged(&auth.Result{Identity: d.Identity, Used: d.credential})
+	if d.Route.Exchange == nil {
+		return nil
+	}
+	res, err := d.Route.Exchange(&d.Request, &auth.Result{Identity: d.Identity, Used: d.credential})
 	if err != nil {
 		d.trace.addFailed("exchange", err)
 		return err

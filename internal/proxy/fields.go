@@ -66,11 +66,11 @@ func setGrant(h http.Header, g *authz.Grant) (refused []string) {
 		if value == "" {
 			return
 		}
-		if text, ok := headerValue(value, false); ok {
-			h[name] = []string{text}
-		} else {
+		if !isHeaderText(value, false) {
 			refused = append(refused, name)
+			return
 		}
+		h[name] = []string{value}
 	}
 	add("X-Credential-Identifier", g.Credential)
 	add("X-Authenticated-Groups", strings.Join(g.Groups, ", "))
@@ -100,10 +100,16 @@ func headerValue(claim any, isToken bool) (value string, ok bool) {
 		}
 		value = base64.StdEncoding.EncodeToString(b)
 	}
-	if len(value) > maxHeaderValue && !isToken || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+	if !isHeaderText(value, isToken) {
 		return "", false
 	}
 	return value, true
+}
+
+// isHeaderText reports whether a text can be sent as a header's value: UTF-8 without control characters and, unless it is a token, of at
+// most maxHeaderValue bytes.
+func isHeaderText(text string, isToken bool) bool {
+	return (len(text) <= maxHeaderValue || isToken) && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // The values of fields that aren't claims.

@@ -158,6 +158,13 @@ func stripCookies(h http.Header, remove func(name string) bool) {
 	if !found {
 		return
 	}
+	if len(lines) == 1 && !strings.Contains(lines[0], ";") { // most often, and without an allocation
+		name, _, _ := strings.Cut(lines[0], "=")
+		if remove(strings.TrimSpace(name)) || strings.TrimSpace(lines[0]) == "" {
+			delete(h, "Cookie")
+		}
+		return
+	}
 	var rest []string
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
