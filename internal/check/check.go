@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 
 	"sallyport/internal/auth"
 )
@@ -153,7 +154,12 @@ func (c Checker) Secrets(key string, secrets []auth.Secret) {
 var position = regexp.MustCompile(`\[\d+\]`)
 
 // KeyName returns a key without the indices of lists, for messages.
-func KeyName(key string) string { return position.ReplaceAllString(key, "") }
+func KeyName(key string) string {
+	if strings.IndexByte(key, '[') < 0 {
+		return key
+	}
+	return position.ReplaceAllString(key, "")
+}
 
 // maxFile is the maximum size of a configuration file and of a file that a setting names, in bytes.
 const maxFile = 1 << 20

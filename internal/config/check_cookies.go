@@ -18,6 +18,8 @@ type cookieUse struct {
 	name   string
 	client string
 	chunk  int // with session_storage cookie: a session may take several
+
+	like *cookieUse // the first use of the name that has the same settings
 }
 
 // checkSessionCookies checks routes whose session cookies are one cookie to a browser. A cookie holds one login, so all routes that read it
@@ -32,20 +34,24 @@ func checkSessionCookies(routes []Route) {
 			s := &part.OIDC.Flow
 			for n, name := range s.SessionCookieNames(len(routes[i].Issuers) > 0) {
 				for chunk := range s.SessionChunks() {
-					uses = append(uses, cookieUse{&part, session.ChunkName(name, chunk), oidc.At(s.Client.ClientID, n), chunk})
+					uses = append(uses, cookieUse{
+						part: &part, name: session.ChunkName(name, chunk), client: oidc.At(s.Client.ClientID, n), chunk: chunk,
+					})
 				}
 			}
 		}
 	}
-	before := map[string][]*cookieUse{}
+	before := map[string]*usedCookies{}
 	for i := range uses {
 		u := &uses[i]
-		for _, o := range before[u.name] {
+		if before[u.name] == nil {
+			before[u.name] = newUsedCookies()
+		}
+		for _, o := range before[u.name].add(u) {
 			if u.overlaps(o) && u.complain(o) {
 				break
 			}
 		}
-		before[u.name] = append(before[u.name], u)
 	}
 }
 

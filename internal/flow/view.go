@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"reflect"
+	"sync"
 )
 
 // A view gives flows access to the settings of a part. A flow takes the struct that it needs by its type, so that no flow
@@ -11,23 +12,34 @@ type view struct{ all reflect.Value }
 
 // of returns the struct of type T in the settings. It panics if there is none, which is a programming error.
 func of[T any](v view) *T {
-	if p := findStruct(v.all, reflect.TypeFor[T]()); p != nil {
-		return p.(*T)
+	t := reflect.TypeFor[T]()
+	at, known := structsFound.Load(t)
+	if !known {
+		index, found := findStruct(v.all.Type(), t)
+		if !found {
+			panic(fmt.Sprintf("flow: the settings have no %v", t))
+		}
+		at, _ = structsFound.LoadOrStore(t, index)
 	}
-	panic(fmt.Sprintf("flow: the settings have no %v", reflect.TypeFor[T]()))
+	return v.all.FieldByIndex(at.([]int)).Addr().Interface().(*T)
 }
 
-// findStruct returns a pointer to the first struct of type t in v, at any depth, or nil.
-func findStruct(v reflect.Value, t reflect.Type) any {
-	if v.Type() == t {
-		return v.Addr().Interface()
+// structsFound has what findStruct found in the type of all settings, by the type that was looked for.
+var structsFound sync.Map
+
+// findStruct returns the index of the first struct of type t in the type in, at any depth, as FieldByIndex takes it.
+func findStruct(in, t reflect.Type) (index []int, found bool) {
+	if in == t {
+		return nil, true
 	}
-	for n := range v.NumField() {
-		if f := v.Field(n); f.Kind() == reflect.Struct && v.Type().Field(n).IsExported() {
-			if p := findStruct(f, t); p != nil {
-				return p
-			}
+	for n := range in.NumField() {
+		f := in.Field(n)
+		if f.Type.Kind() != reflect.Struct || !f.IsExported() {
+			continue
+		}
+		if index, found := findStruct(f.Type, t); found {
+			return append([]int{n}, index...), true
 		}
 	}
-	return nil
+	return nil, false
 }

@@ -130,13 +130,18 @@ type headerPlan struct {
 // tokenSchemes returns the schemes with which any route sends an access token in Authorization. A client's credential of such a scheme must
 // not reach an upstream, which would take it for the gate's.
 func tokenSchemes(routes []*Route) (all []string) {
+	add := func(scheme string) {
+		if !slices.Contains(all, scheme) {
+			all = append(all, scheme)
+		}
+	}
 	for _, r := range routes {
 		for _, v := range r.allViews() {
 			if name, scheme := splitScheme(v.Headers.UpstreamAccessTokenHeader); name == "Authorization" {
-				all = append(all, strings.ToLower(strings.TrimSpace(scheme)))
+				add(strings.ToLower(strings.TrimSpace(scheme)))
 			}
 			if v.Headers.UpstreamDPoP {
-				all = append(all, "dpop")
+				add("dpop")
 			}
 		}
 	}
