@@ -49,6 +49,7 @@ func (b *bearer) Authenticate(r *auth.Request) (*auth.Result, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
+	identity.Flow = string(bearerKind.Name)
 	if err := b.checkCookie(r, identity.AccessToken); err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (k *keyStore) remember(sum tokenSum, t *verifiedToken, by verifiedBy) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if by.set == nil || by.set == k.state.value {
-		k.tokens.Set(sum, t)
+		k.tokens.Set(sum, t.kept())
 	}
 }
 
