@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,9 +31,7 @@ type Options struct {
 // Run serves until ctx ends. Then requests in flight get limits.drain_timeout to end. It returns an error if the configuration is bad or a
 // listener can't be opened.
 func Run(ctx context.Context, o Options) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	defer tuneMemory()()
 	file, err := o.Config.Load()
 	if err != nil {
 		return err
@@ -50,10 +46,6 @@ func Run(ctx context.Context, o Options) error {
 	s.state.audit.Write(audit.Event{Event: audit.Administration, Action: audit.Started})
 	return s.serve(ctx, o)
 }
-
-// gcPercent lets the heap grow to five times the live heap before a collection. A proxy's live heap is a few MB, and most of its garbage
-// lives as long as a request: Go's default of 100 would collect every few hundred requests. GOGC in the environment replaces it.
-const gcPercent = 400
 
 // A server is the running process. Its listeners stay open while a reload replaces the gate. Only the goroutine of serve changes it.
 type server struct {
