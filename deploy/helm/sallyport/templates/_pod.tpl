@@ -27,7 +27,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- with .Values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
-  - {{- toYaml . | nindent 4 }}
+  - {{ toYaml . | nindent 4 | trim }}
     {{- if not .labelSelector }}
     labelSelector:
       matchLabels: {{- include "sallyport.selector" $ | nindent 8 }}
