@@ -16,6 +16,15 @@
 {{- if and .Values.secret .Values.existingSecret -}}
 {{- fail "secret and existingSecret exclude each other: keep one" -}}
 {{- end -}}
+{{- $lists := dict "ingress.hosts" (list .Values.ingress.enabled .Values.ingress.hosts "the hosts of your routes")
+      "gateway.hostnames" (list (and .Values.gateway.enabled .Values.gateway.create) .Values.gateway.hostnames "the hosts of your routes")
+      "gateway.extAuth.routes" (list (and .Values.gateway.enabled .Values.gateway.extAuth.enabled) .Values.gateway.extAuth.routes "the HTTPRoutes to protect")
+      "ingressNginx.apps" (list .Values.ingressNginx.enabled .Values.ingressNginx.apps "the applications to protect") -}}
+{{- range $key, $list := $lists -}}
+{{- if and (index $list 0) (not (index $list 1)) -}}
+{{- fail (printf "%s is empty: write %s" $key (index $list 2)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
 {{- end -}}
@@ -61,7 +70,10 @@
 {{- $kinds = append $kinds (kindIs "map" $ask | ternary (get (kindIs "map" $ask | ternary $ask dict) "proxy") $ask) -}}
 {{- end -}}
 {{- end -}}
-{{- $admin := (.config.admin | default dict).listen | default (printf ":%d" (int $v.ports.admin)) -}}
+{{- $admin := printf ":%d" (int $v.ports.admin) -}}
+{{- if hasKey (.config.admin | default dict) "listen" -}}
+{{- $admin = .config.admin.listen | toString -}}
+{{- end -}}
 {{- if or (ne (regexFind "[0-9]+$" $admin | int) (int $v.ports.admin)) (regexMatch "^(127\\.|localhost|\\[::1\\])" $admin) -}}
 {{- fail (printf "config.admin.listen: the kubelet asks at port %d: write :%[1]d, or take listen out" (int $v.ports.admin)) -}}
 {{- end -}}
