@@ -44,6 +44,13 @@ func mustRender(t *testing.T, values string, more ...string) *objects {
 	return mustDecode(t, values, mustOutput(t, helm, args...))
 }
 
+// mustRenderText renders the chart with values.
+func mustRenderText(t *testing.T, values string) *objects {
+	t.Helper()
+	file := mustWrite(t, filepath.Join(t.TempDir(), "values.yaml"), values)
+	return mustDecode(t, "rendered", mustOutput(t, helm, "template", release, chart(), "-n", namespace, "-f", file))
+}
+
 // everything returns each variant of the chart, and each folder of manifests.
 func everything(t *testing.T) (all []*objects) {
 	t.Helper()
