@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints or the Helm chart has, lets through what the gate lets through,
-// with the gate's headers in place of those that a client forged, and nothing when the gate is away.
+// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints or the Helm chart has, lets through what the
+// gate lets through, with the gate's headers in place of those that a client forged, and nothing when the gate is away.
 func TestForwardAuth(t *testing.T) {
 	t.Parallel()
 	for _, p := range askingProxies {

