@@ -35,7 +35,8 @@ type askingProxy struct {
 var askingProxies = []askingProxy{
 	{"nginx", "nginx", true, nginxAsking}, {"caddy", "caddy", false, caddyAsking}, {"haproxy", "haproxy", false, haproxyAsking},
 	{"envoy", "envoy", false, envoyAsking}, {"envoy_grpc", "envoy_grpc", false, envoyAsking},
-	{"envoy_gateway", "envoy_grpc", false, envoyGatewayAsking},
+	{"envoy_gateway", "envoy_grpc", false, envoyGatewayAsking("routes: [{name: app, namespace: team-a}]")},
+	{"envoy_gateway_whole", "envoy_grpc", false, envoyGatewayAsking("wholeGateway: true")},
 }
 
 // start runs the proxy in front of an upstream until the test ends, and returns its origin.

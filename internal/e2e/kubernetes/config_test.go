@@ -60,7 +60,11 @@ func TestSecurityPolicy(t *testing.T) {
 	for _, o := range everything(t) {
 		for _, p := range of[*gateway.SecurityPolicy](o) {
 			found++
-			checkExtAuth(t, o, p)
+			if p.Spec.ExtAuth != nil {
+				checkExtAuth(t, o, p)
+			} else {
+				checkUnprotected(t, o, p)
+			}
 		}
 		if len(of[*gateway.SecurityPolicy](o)) > 0 {
 			checkOwnPaths(t, o)
@@ -92,8 +96,8 @@ func checkExtAuth(t *testing.T, o *objects, p *gateway.SecurityPolicy) {
 		t.Errorf("%s: SecurityPolicy %s: no timeout or no status:\n%s", o.name, p.Name, o.text[p])
 	}
 	for _, target := range p.Spec.TargetRefs {
-		if target.Kind != "HTTPRoute" || target.Name == "sallyport" {
-			t.Errorf("%s: SecurityPolicy %s protects %s %s", o.name, p.Name, target.Kind, target.Name)
+		if target.Kind != "Gateway" && named[*gatewayapi.HTTPRoute](o, p.Namespace, string(target.Name)) == gateRoute(t, o) {
+			t.Errorf("%s: SecurityPolicy %s protects the gate's own paths", o.name, p.Name)
 		}
 	}
 	for _, c := range of[*gateway.ClientTrafficPolicy](o) {
@@ -103,6 +107,27 @@ func checkExtAuth(t *testing.T, o *objects, p *gateway.SecurityPolicy) {
 	}
 	if len(of[*gateway.ClientTrafficPolicy](o)) != 1 {
 		t.Errorf("%s: no ClientTrafficPolicy", o.name)
+	}
+}
+
+// gateRoute returns the HTTPRoute of the gate's own paths.
+func gateRoute(t *testing.T, o *objects) *gatewayapi.HTTPRoute {
+	t.Helper()
+	for _, r := range of[*gatewayapi.HTTPRoute](o) {
+		if strings.HasSuffix(r.Name, "sallyport") {
+			return r
+		}
+	}
+	t.Fatalf("%s: no HTTPRoute has the gate's own paths", o.name)
+	return nil
+}
+
+// checkUnprotected checks that a policy that allows all requests is for the gate's own paths alone.
+func checkUnprotected(t *testing.T, o *objects, p *gateway.SecurityPolicy) {
+	t.Helper()
+	own, allow := gateRoute(t, o), p.Spec.Authorization
+	if len(p.Spec.TargetRefs) != 1 || string(p.Spec.TargetRefs[0].Name) != own.Name || p.Namespace != own.Namespace || allow == nil {
+		t.Errorf("%s: SecurityPolicy %s allows more than the gate's own paths:\n%s", o.name, p.Name, o.text[p])
 	}
 }
 
@@ -119,17 +144,14 @@ func checkOwnPaths(t *testing.T, o *objects) {
 	for _, r := range snippet.Routes {
 		expected = append(expected, r.Match.Path)
 	}
-	for _, r := range of[*gatewayapi.HTTPRoute](o) {
-		if strings.HasSuffix(r.Name, "sallyport") {
-			for _, m := range r.Spec.Rules[0].Matches {
-				if *m.Path.Type != gatewayapi.PathMatchExact {
-					t.Errorf("%s: a path of the gate is a %s", o.name, *m.Path.Type)
-				}
-				got = append(got, *m.Path.Value)
-			}
-			checkRemoved(t, o, r)
+	own := gateRoute(t, o)
+	for _, m := range own.Spec.Rules[0].Matches {
+		if *m.Path.Type != gatewayapi.PathMatchExact {
+			t.Errorf("%s: a path of the gate is a %s", o.name, *m.Path.Type)
 		}
+		got = append(got, *m.Path.Value)
 	}
+	checkRemoved(t, o, own)
 	if slices.Sort(expected); !slices.Equal(slices.Sorted(slices.Values(got)), expected) {
 		t.Errorf("%s: the gate's own paths are %q, expected %q", o.name, got, expected)
 	}

@@ -27,6 +27,9 @@ func TestRoutes(t *testing.T) {
 			checkParents(t, o, r)
 		}
 		for _, p := range of[*gateway.SecurityPolicy](o) {
+			if p.Spec.ExtAuth == nil {
+				continue
+			}
 			for _, b := range p.Spec.ExtAuth.GRPC.BackendRefs {
 				backends++
 				checkBackend(t, o, "SecurityPolicy", p.Namespace, b.BackendObjectReference)

@@ -19,12 +19,16 @@
 {{- $lists := dict "ingress.hosts" (list .Values.ingress.enabled .Values.ingress.hosts "the hosts of your routes")
       "gateway.hostnames" (list (and .Values.gateway.enabled .Values.gateway.create) .Values.gateway.hostnames "the hosts of your routes")
       "gateway.extAuth.routes"
-        (list (and .Values.gateway.enabled .Values.gateway.extAuth.enabled) .Values.gateway.extAuth.routes "the HTTPRoutes to protect")
+        (list (and .Values.gateway.enabled .Values.gateway.extAuth.enabled (not .Values.gateway.extAuth.wholeGateway))
+          .Values.gateway.extAuth.routes "the HTTPRoutes to protect, or wholeGateway: true")
       "ingressNginx.apps" (list .Values.ingressNginx.enabled .Values.ingressNginx.apps "the applications to protect") -}}
 {{- range $key, $list := $lists -}}
 {{- if and (index $list 0) (not (index $list 1)) -}}
 {{- fail (printf "%s is empty: write %s" $key (index $list 2)) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.gateway.extAuth.wholeGateway .Values.gateway.extAuth.routes -}}
+{{- fail "gateway.extAuth: wholeGateway protects all HTTPRoutes: take routes out" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
