@@ -103,9 +103,11 @@ func startPod(t *testing.T, o *objects) *pod {
 	p.cmd.Env = append(p.env(), "HOME=/nonexistent")
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if s := p.pod.SecurityContext; os.Geteuid() == 0 {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
-			Uid: uint32(*s.RunAsUser), Gid: uint32(*s.RunAsGroup), Groups: []uint32{uint32(*s.FSGroup)},
-		}}
+		user := &syscall.Credential{Uid: uint32(*s.RunAsUser), Gid: uint32(*s.RunAsGroup)}
+		if s.FSGroup != nil {
+			user.Groups = []uint32{uint32(*s.FSGroup)}
+		}
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

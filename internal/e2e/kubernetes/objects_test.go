@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,7 +87,7 @@ type ingressRoute struct {
 // An objects is a rendered release, or a folder of manifests.
 type objects struct {
 	name string
-	file string // has them all
+	yaml string
 	all  []meta.Object
 	text map[meta.Object]string
 }
@@ -116,7 +115,7 @@ func named[T meta.Object](o *objects, namespace, name string) (none T) {
 // mustDecode decodes the objects in a text. It refuses unknown and doubled fields, and field names of another case.
 func mustDecode(t *testing.T, name, text string) *objects {
 	t.Helper()
-	o := &objects{name: name, file: mustWrite(t, filepath.Join(t.TempDir(), "objects.yaml"), text), text: map[meta.Object]string{}}
+	o := &objects{name: name, yaml: text, text: map[meta.Object]string{}}
 	for document := range strings.SplitSeq("\n"+text, "\n---") {
 		if strings.Trim(comments.ReplaceAllString(document, ""), "\n ") == "" {
 			continue

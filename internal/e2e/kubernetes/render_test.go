@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -53,8 +54,25 @@ func mustRenderText(t *testing.T, values string) *objects {
 	return mustDecode(t, "rendered", mustOutput(t, helm, "template", release, chart(), "-n", namespace, "-f", file))
 }
 
+// rendered is what everything returns. No test changes it.
+var rendered struct {
+	sync.Mutex
+	all []*objects
+}
+
 // everything returns each variant of the chart, and each folder of manifests.
-func everything(t *testing.T) (all []*objects) {
+func everything(t *testing.T) []*objects {
+	t.Helper()
+	rendered.Lock()
+	defer rendered.Unlock()
+	if rendered.all == nil {
+		rendered.all = append(variants(t), folders(t)...)
+	}
+	return rendered.all
+}
+
+// variants returns the chart with the values of each file in testdata.
+func variants(t *testing.T) (all []*objects) {
 	t.Helper()
 	variants, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(variants) < 8 {
@@ -63,7 +81,7 @@ func everything(t *testing.T) (all []*objects) {
 	for _, file := range variants {
 		all = append(all, mustRender(t, strings.TrimSuffix(filepath.Base(file), ".yaml")))
 	}
-	return append(all, folders(t)...)
+	return all
 }
 
 // folders returns the folders of manifests.
@@ -136,7 +154,7 @@ func TestValidate(t *testing.T) {
 	t.Setenv("PYTHONPATH", filepath.Join(root, ".cache/kubernetes-validate"))
 	var files []string
 	for _, o := range everything(t) {
-		files = append(files, o.file)
+		files = append(files, mustWrite(t, filepath.Join(t.TempDir(), o.name+".yaml"), o.yaml))
 	}
 	wrong := mustWrite(t, filepath.Join(t.TempDir(), "wrong.yaml"),
 		"apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{prot: 1}]}\n")

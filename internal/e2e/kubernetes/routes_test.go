@@ -8,6 +8,8 @@ import (
 	gateway "github.com/envoyproxy/gateway/api/v1alpha1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	gatewayapi "sigs.k8s.io/gateway-api/apis/v1"
 	gatewayapibeta "sigs.k8s.io/gateway-api/apis/v1beta1"
 )
@@ -111,10 +113,26 @@ func checkParents(t *testing.T, o *objects, r *gatewayapi.HTTPRoute) {
 			continue
 		}
 		for _, l := range g.Spec.Listeners {
+			if !admits(g, &l, r.Namespace) {
+				t.Errorf("%s: the listener %s doesn't admit routes of %s", o.name, l.Name, r.Namespace)
+			}
 			if !slices.Contains(r.Spec.Hostnames, *l.Hostname) || l.TLS == nil || len(l.TLS.CertificateRefs) == 0 {
 				t.Errorf("%s: the listener %s isn't for HTTPRoute %s", o.name, l.Name, r.Name)
 			}
 		}
+	}
+}
+
+// admits reports whether a listener takes routes of a namespace. The API server labels each namespace with its name.
+func admits(g *gatewayapi.Gateway, l *gatewayapi.Listener, namespace string) bool {
+	switch from := l.AllowedRoutes.Namespaces; *from.From {
+	case gatewayapi.NamespacesFromAll:
+		return true
+	case gatewayapi.NamespacesFromSelector:
+		selector, err := meta.LabelSelectorAsSelector(from.Selector)
+		return err == nil && selector.Matches(labels.Set{"kubernetes.io/metadata.name": namespace})
+	default:
+		return g.Namespace == namespace
 	}
 }
 
