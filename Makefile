@@ -54,6 +54,7 @@ lint:
 	$(GO) vet -C internal/e2e/kubernetes .
 	$(GO) mod tidy -C internal/e2e/kubernetes -diff
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) run -C internal/e2e/kubernetes honnef.co/go/tools/cmd/staticcheck@v0.8.2 .
 
 # The cost that the gate adds, as a ratio to a bare httputil.ReverseProxy in the same run.
 bench: parts

@@ -54,8 +54,8 @@ metadata: {name: app, namespace: team-a}
 spec: {ports: [{name: http, port: %[2]d}]}
 `
 
-// gatewayValues are values of the chart for this Gateway. The gate itself runs with the test's configuration; the first verb is its port, the
-// second says what is protected.
+// gatewayValues are values of the chart for this Gateway. The gate itself runs with the test's configuration; the first verb is its port,
+// the second says what is protected.
 const gatewayValues = `
 image: {repository: registry.example.com/sallyport}
 config: |
@@ -78,6 +78,7 @@ func envoyGatewayAsking(protected string) func(t *testing.T, snippet, dir string
 	}
 }
 
+// gatewayEnvoy returns the command of Envoy with the configuration that Envoy Gateway makes of the chart.
 func gatewayEnvoy(t *testing.T, protected, snippet, dir string, port int, upstream string) []string {
 	t.Helper()
 	app, err := strconv.Atoi(upstream[strings.LastIndex(upstream, ":")+1:])

@@ -10,6 +10,7 @@ import (
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 )
 
@@ -56,6 +57,11 @@ func TestConfined(t *testing.T) {
 			if c.Resources.Requests.Cpu().IsZero() || c.Resources.Limits.Memory().IsZero() {
 				t.Errorf("%s: the container %s has no request of CPU or no limit of memory", o.name, c.Name)
 			}
+		}
+		gate := gateContainer(&pod)
+		heap, err := resource.ParseQuantity(strings.TrimSuffix(envOf(gate, "GOMEMLIMIT"), "B"))
+		if limit := gate.Resources.Limits.Memory(); err != nil || heap.Cmp(*limit) >= 0 || heap.Value() < limit.Value()*8/10 {
+			t.Errorf("%s: GOMEMLIMIT is %s, and the container has %s", o.name, heap.String(), limit)
 		}
 		for _, a := range of[*core.ServiceAccount](o) {
 			if !isFalse(a.AutomountServiceAccountToken) {

@@ -55,7 +55,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestLiterals checks that the chart refuses each of the gate's secrets if it stands in config as it is, and takes it from a file.
+// TestLiterals checks that the chart refuses each of the gate's secrets, those of a JWK among them, if it stands in config as it is, and
+// takes it from a file.
 func TestLiterals(t *testing.T) {
 	t.Parallel()
 	names := secretSettings(t)
@@ -63,7 +64,7 @@ func TestLiterals(t *testing.T) {
 		t.Errorf("the secrets are %q", names)
 	}
 	for _, name := range names {
-		for _, in := range []string{"{%s: %s}", "oidc: {%s: [%s]}", "routes: [{oidc: {issuers: [{%s: %s}]}}]"} {
+		for _, in := range []string{"{kty: RSA, %s: %s}", "oidc: {kty: RSA, %s: [%s]}", "routes: [{oidc: {issuers: [{kty: RSA, %s: %s}]}}]"} {
 			for value, refused := range map[string]bool{"plain": true, `"${file:/run/secrets/sallyport/x}"`: false} {
 				values := fmt.Sprintf("image: {repository: r}\nconfig: |\n  "+in+"\n", name, value)
 				file := mustWrite(t, filepath.Join(t.TempDir(), "values.yaml"), values)

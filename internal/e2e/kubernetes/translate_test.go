@@ -19,8 +19,9 @@ func TestEnvoyGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := filepath.Join(root, "deploy/kubernetes/gateway-api")
+	encoded := base64.StdEncoding.EncodeToString
 	all := fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: app-tls, namespace: sallyport}\ntype: kubernetes.io/tls\n"+
-		"data: {tls.crt: %s, tls.key: %s}\n", base64.StdEncoding.EncodeToString([]byte(certificate)), base64.StdEncoding.EncodeToString([]byte(key)))
+		"data: {tls.crt: %s, tls.key: %s}\n", encoded([]byte(certificate)), encoded([]byte(key)))
 	for _, name := range []string{"namespace", "gateway", "app", "service", "securitypolicy"} {
 		all += "---\n" + mustRead(t, filepath.Join(folder, name+".yaml"))
 	}

@@ -39,11 +39,11 @@
 {{- define "sallyport.literals" -}}
 {{- $at := .at -}}
 {{- if kindIs "map" .in -}}
+{{- $isJWK := hasKey .in "kty" -}}
 {{- range $key, $value := .in -}}
 {{- $here := printf "%s.%s" $at $key -}}
-{{- $secrets := print "(^|_)(secret|password|salt)$|^(static_)?token$|^provision_key$|_proxy_authorization$|"
-      "^(d|dp|dq|p|q|qi)$" -}}
-{{- if regexMatch $secrets $key -}}
+{{- $secret := regexMatch "(^|_)(secret|password|salt)$|^(static_)?token$|^provision_key$|_proxy_authorization$" $key -}}
+{{- if or $secret (and $isJWK (regexMatch "^(d|dp|dq|p|q|qi|k)$" $key)) -}}
 {{- range $text := kindIs "slice" $value | ternary $value (list $value) -}}
 {{- if and (kindIs "string" $text) $text (not (contains "${" $text)) (not (hasPrefix "{vault://" $text)) -}}
 {{- fail (print $here ": a secret in plain text would stand in a ConfigMap: move it to secret or existingSecret, "

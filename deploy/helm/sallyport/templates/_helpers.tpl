@@ -33,7 +33,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "sallyport.image" -}}
-{{- $missing := "image.repository is missing: write where you have pushed the image of make image, such as registry.example.com/sallyport" -}}
+{{- $missing := print "image.repository is missing: write where you have pushed the image of make image, "
+      "such as registry.example.com/sallyport" -}}
 {{- $repository := required $missing .Values.image.repository -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" $repository .Values.image.digest -}}
