@@ -38,9 +38,10 @@ fuzz:
 soak: parts
 	$(GO) test -race -count=1 -v -timeout 60m -run TestSoak ./internal/faults -soak 30m
 
-# The real binary between real parts.
+# The real binary between real parts, and as Kubernetes runs it.
 e2e: parts build
 	$(GO) test -count=1 -timeout 20m ./internal/e2e
+	$(GO) test -C internal/e2e/kubernetes -count=1 -timeout 10m .
 
 # What the tests need and this machine may lack; kept in .cache.
 parts:
@@ -50,7 +51,10 @@ lint:
 	@unformatted=$$(gofmt -l cmd internal); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
+	$(GO) vet -C internal/e2e/kubernetes .
+	$(GO) mod tidy -C internal/e2e/kubernetes -diff
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) run -C internal/e2e/kubernetes honnef.co/go/tools/cmd/staticcheck@v0.8.2 .
 
 # The cost that the gate adds, as a ratio to a bare httputil.ReverseProxy in the same run.
 bench: parts

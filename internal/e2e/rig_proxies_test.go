@@ -25,6 +25,7 @@ import (
 
 // An askingProxy is a kind of proxy that asks the gate whether a request may pass, with the configuration that sallyport snippet prints.
 type askingProxy struct {
+	name      string // of the test
 	kind      string // of forward_auth
 	oneCookie bool   // it passes on no more
 	// configure returns the command that runs the proxy at a port, in front of an upstream. dir is an empty folder.
@@ -32,8 +33,10 @@ type askingProxy struct {
 }
 
 var askingProxies = []askingProxy{
-	{"nginx", true, nginxAsking}, {"caddy", false, caddyAsking}, {"haproxy", false, haproxyAsking},
-	{"envoy", false, envoyAsking}, {"envoy_grpc", false, envoyAsking},
+	{"nginx", "nginx", true, nginxAsking}, {"caddy", "caddy", false, caddyAsking}, {"haproxy", "haproxy", false, haproxyAsking},
+	{"envoy", "envoy", false, envoyAsking}, {"envoy_grpc", "envoy_grpc", false, envoyAsking},
+	{"envoy_gateway", "envoy_grpc", false, envoyGatewayAsking("routes: [{name: app, namespace: team-a}]")},
+	{"envoy_gateway_whole", "envoy_grpc", false, envoyGatewayAsking("wholeGateway: true")},
 }
 
 // start runs the proxy in front of an upstream until the test ends, and returns its origin.
@@ -52,12 +55,12 @@ func (p *askingProxy) start(t *testing.T, g *gate, upstream string) (origin stri
 	t.Cleanup(func() {
 		process.kill()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", p.kind, log)
+			t.Logf("%s wrote:\n%s", p.name, log)
 		}
 	})
 	origin = urlOf(port)
 	if !await(30*time.Second, func() bool { return answers(origin+"/public/up", http.StatusOK) || !process.running() }) {
-		t.Fatalf("%s doesn't answer; it wrote:\n%s", p.kind, log)
+		t.Fatalf("%s doesn't answer; it wrote:\n%s", p.name, log)
 	}
 	return origin
 }
