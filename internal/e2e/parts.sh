@@ -47,6 +47,13 @@ node nodejs
 npm npm
 unzip unzip
 curl curl
+zsh zsh
+fish fish
+mandoc mandoc
+groff groff-base
+col bsdextrautils
+buildah buildah
+rpm rpm
 '
 
 program_packages() {
