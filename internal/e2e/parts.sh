@@ -53,7 +53,9 @@ mandoc mandoc
 groff groff-base
 col bsdextrautils
 buildah buildah
+file file
 rpm rpm
+systemd-analyze systemd
 '
 
 program_packages() {
