@@ -25,7 +25,7 @@ unit: parts
 	$(GO) test -run Bounded ./internal/cache
 	$(GO) test -run 'LeftOut|InAnEntry' -parallel 6 ./cmd/sallyport
 
-# The release of linux/amd64, built twice and compared; its packages, SBOM and images, read and run.
+# The release for Linux, built twice and compared; its packages, SBOM and images, read and run.
 packages: parts
 	$(GO) -C tools/release test -count=1 -timeout 20m .
 
@@ -73,7 +73,7 @@ footprint: parts
 release:
 	$(GO) -C tools/release run . -C $(CURDIR) -o $(CURDIR)/dist
 
-# Builds all of a release twice, in two folders, and compares every byte; make test does it for one target.
+# Builds all of a release twice, in two folders, and compares every byte; make test does it for Linux.
 release-check: parts
 	$(GO) -C tools/release test -count=1 -timeout 60m . -all
 
