@@ -46,6 +46,7 @@ var house = map[string]string{
 	"internal/bench":       "provider dpop/dpoptest",
 	"internal/e2e":         "",
 	"internal/freeport":    "",
+	"internal/golden":      "",
 	"internal/faults":      "",
 	"internal/testlog":     "",
 
