@@ -123,6 +123,9 @@ var adminAddress = regexp.MustCompile(`"for":"admin","address":"([^"]*)"`)
 // checkContainer runs the gate in a container of the image until the image's health check succeeds. The isolation is chroot, which works
 // within other containers, too.
 func checkContainer(t *testing.T, image dockerImage) {
+	if len(image.Docker.Config.Healthcheck.Test) == 0 {
+		t.Fatal("the image has no health check")
+	}
 	issuer := httptest.NewServer(http.HandlerFunc(serveMetadata))
 	defer issuer.Close()
 	folder := t.TempDir()
