@@ -34,8 +34,8 @@ func storeTokens(r *rig) func(*golden.File) {
 	}
 }
 
-// TestStored uses what earlier versions have stored: access tokens, refresh tokens and a code in Redis, the client_id of a registered client, and a
-// consent page that is open in a browser.
+// TestStored uses what earlier versions have stored: access tokens, refresh tokens and a code in Redis, the client_id of a registered client,
+// and a consent page that is open in a browser.
 func TestStored(t *testing.T) {
 	f := golden.Open(t, "redis-v1", storeTokens(redisRig(t).asMCP()))
 	r := redisRig(t).asMCP()
@@ -55,8 +55,8 @@ func TestStored(t *testing.T) {
 	if tool.ClientID != f.Text("tool") || tool.Tokens.Scope != "tools" || tool.Introspection["aud"] != origin+base {
 		t.Errorf("a registered client: %+v", tool)
 	}
-	user := tool.OnBehalfOf
-	if want := (auth.Claims{"email": "john@example.com", "groups": []any{"staff"}}); user == nil || !reflect.DeepEqual(user.Identity.IDToken, want) {
+	user, want := tool.OnBehalfOf, auth.Claims{"email": "john@example.com", "groups": []any{"staff"}}
+	if user == nil || !reflect.DeepEqual(user.Identity.IDToken, want) {
 		t.Errorf("the user's claims: %+v, expected %v", user, want)
 	}
 	g.granted(redeeming(f.Text("code")))

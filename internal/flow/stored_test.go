@@ -20,8 +20,8 @@ func storedLogin() *login {
 	}
 }
 
-// TestStoredLogin opens the cookie of a login that began with an earlier version: its name and secrets must be the same, because the provider's
-// response comes back with them.
+// TestStoredLogin opens the cookie of a login that began with an earlier version: its name and secrets must be the same, because the
+// provider's response comes back with them.
 func TestStoredLogin(t *testing.T) {
 	k, err := keyring.New([]auth.Secret{"a secret of the test, long enough to be one"})
 	if err != nil {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the container image of a release for linux/amd64 and linux/arm64, in Docker's format (OCI's has no HEALTHCHECK), as a manifest list.
+# Builds the container image of a release for linux/amd64 and linux/arm64 as a manifest list, in Docker's format: OCI's has no HEALTHCHECK.
 # An image from scratch runs nothing while it is built, so that no emulator is needed. The same release, CA certificates and buildah give
 # the same images.
 #

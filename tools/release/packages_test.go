@@ -43,8 +43,8 @@ func TestDeb(t *testing.T) {
 func TestRPM(t *testing.T) {
 	b := mustBuild(t)
 	mustContain(t, "rpm -K", mustRun(t, b.dist, "rpm", "-K", rpmName), "digests OK")
-	mustContain(t, "rpm -qpi", mustRun(t, b.dist, "rpm", "-qpi", rpmName), "Version     : 1.2.3", "Architecture: x86_64", "License     : Apache-2.0",
-		"Build Host  : localhost")
+	mustContain(t, "rpm -qpi", mustRun(t, b.dist, "rpm", "-qpi", rpmName), "Version     : 1.2.3", "Architecture: x86_64",
+		"License     : Apache-2.0", "Build Host  : localhost")
 	list := mustRun(t, b.dist, "rpm", "-qpl", rpmName)
 	for _, name := range append(packaged, "/usr/share/zsh/site-functions/_sallyport") {
 		mustContain(t, "rpm -qpl", list, name+"\n")
@@ -57,8 +57,8 @@ func TestRPM(t *testing.T) {
 	mustContain(t, "the binary", mustRun(t, root, filepath.Join(root, "usr/bin/sallyport"), "version"), "sallyport v1.2.3 ")
 }
 
-// TestInstall installs the deb package into a folder as its root, with its scripts. It checks the user, the permissions and the unit, runs what
-// the unit runs before a start, and removes the package. A changed configuration stays until the package is purged.
+// TestInstall installs the deb package into a folder as its root, with its scripts. It checks the user, the permissions and the unit, runs
+// what the unit runs before a start, and removes the package. A changed configuration stays until the package is purged.
 func TestInstall(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Fatalf("this test runs the binary for amd64, and this machine is %s", runtime.GOARCH)

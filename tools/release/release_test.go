@@ -106,8 +106,8 @@ func gitCommit(folder string, args ...string) error {
 	return nil
 }
 
-// TestReproducible builds the release a second time, in another folder, time zone and language and from files with other permissions and times,
-// and compares every byte.
+// TestReproducible builds the release a second time, in another folder, time zone and language and from files with other permissions and
+// times, and compares every byte.
 func TestReproducible(t *testing.T) {
 	first := mustBuild(t)
 	t.Setenv("TZ", "Asia/Kathmandu")

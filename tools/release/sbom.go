@@ -13,7 +13,8 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// writeSBOM writes the software bill of materials of a target's binary: the modules that the linker wrote into it, and Go's standard library.
+// writeSBOM writes the software bill of materials of a target's binary: the modules that the linker wrote into it, and Go's standard
+// library.
 func (r *Release) writeSBOM(t Target) (err error) {
 	info, err := buildinfo.ReadFile(r.binary(t))
 	if err != nil {
