@@ -11,10 +11,11 @@ import (
 
 // house has the packages of this module, and the packages in internal that each may import.
 var house = map[string]string{
-	"cmd/sallyport": "app config forwardauth",
+	"cmd/sallyport": "app cmdline config forwardauth",
 	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
 		"telemetry audit auth provider acmecert authorities",
 	"internal/config":      "strict forwardauth proxy page authz flow fapi oidc session authserver mcp signer acmecert check auth",
+	"internal/cmdline":     "",
 	"internal/strict":      "check auth",
 	"internal/http1":       "",
 	"internal/forwardauth": "proxy check auth",
@@ -45,6 +46,7 @@ var house = map[string]string{
 	"internal/bench":       "provider dpop/dpoptest",
 	"internal/e2e":         "",
 	"internal/freeport":    "",
+	"internal/golden":      "",
 	"internal/faults":      "",
 	"internal/testlog":     "",
 

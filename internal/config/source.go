@@ -197,3 +197,15 @@ func adminSetting(name, key, usual string) (string, error) {
 	}
 	return text, nil
 }
+
+// Variables returns the names of the environment variables, each with the setting that it sets.
+func Variables() (all [][2]string) {
+	for _, v := range variables {
+		means := "The setting " + v.path + "."
+		if v.noFile {
+			means += " It isn't read with -c."
+		}
+		all = append(all, [2]string{v.name, means})
+	}
+	return all
+}

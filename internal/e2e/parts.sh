@@ -47,6 +47,15 @@ node nodejs
 npm npm
 unzip unzip
 curl curl
+zsh zsh
+fish fish
+mandoc mandoc
+groff groff-base
+col bsdextrautils
+buildah buildah
+file file
+rpm rpm
+systemd-analyze systemd
 '
 
 program_packages() {
