@@ -200,17 +200,3 @@ func TestTheProvisionKeyCanNotBeGuessed(t *testing.T) {
 		t.Errorf("from elsewhere: got %d", status)
 	}
 }
-
-func TestWhatIsRememberedOfGuessesIsBounded(t *testing.T) {
-	g := newFailedAttempts(time.Now)
-	for n := range 3 * maxAddresses {
-		address := fmt.Sprintf("2001:db8:%x:%x::1", n>>16, n&0xffff)
-		taken, _ := g.begin(netip.MustParseAddr(address), fmt.Sprint("client ", n))
-		if n%3 == 0 {
-			taken.succeed()
-		}
-	}
-	if len(g.addresses) > maxAddresses || len(g.clients) > maxClients || len(g.known) > maxClients {
-		t.Errorf("%d addresses, %d clients, %d known ones", len(g.addresses), len(g.clients), len(g.known))
-	}
-}

@@ -1,4 +1,5 @@
-package authserver
+// Package attempts bounds attempts to guess a secret.
+package attempts
 
 import (
 	"net/netip"
@@ -6,10 +7,10 @@ import (
 	"time"
 )
 
-// failedAttempts bounds the attempts with a wrong secret: for each client address, and for each client. A client that has once
+// Failed bounds the attempts with a wrong secret: for each client address, and for each client. A client that has once
 // authenticated from an address has a count of its own there, so that neither an attacker elsewhere nor a misconfigured neighbour
 // locks it out. Memory is bounded: a full map drops a random entry.
-type failedAttempts struct {
+type Failed struct {
 	now func() time.Time
 
 	mu        sync.Mutex // guards the fields below
@@ -46,26 +47,27 @@ const (
 	maxClients   = 4096 // in clients and in known
 )
 
-func newFailedAttempts(now func() time.Time) *failedAttempts {
-	return &failedAttempts{
+// New returns bounds without a failed attempt. now returns the time.
+func New(now func() time.Time) *Failed {
+	return &Failed{
 		now: now, addresses: map[netip.Prefix]*bucket{}, clients: map[string]*bucket{}, known: map[knownClient]*bucket{},
 	}
 }
 
-// An attempt is one comparison of a secret. It counts as failed unless succeed or cancel is called.
-type attempt struct {
-	all     *failedAttempts
+// An Attempt is one comparison of a secret. It counts as failed unless Succeed or Cancel is called.
+type Attempt struct {
+	all     *Failed
 	client  knownClient
 	buckets []*bucket
 }
 
-// begin counts an attempt to authenticate as a client; client is empty for the provision key, which has none. If there were too many
+// Begin counts an attempt to authenticate as a client; client is empty for the provision key, which has none. If there were too many
 // failed ones, wait is the time after which the next is allowed; otherwise it is zero.
-func (f *failedAttempts) begin(address netip.Addr, client string) (a *attempt, wait time.Duration) {
+func (f *Failed) Begin(address netip.Addr, client string) (a *Attempt, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
-	a = &attempt{all: f, client: knownClient{network(address), client}}
+	a = &Attempt{all: f, client: knownClient{network(address), client}}
 	if b := f.known[a.client]; b != nil {
 		a.buckets = []*bucket{b}
 		return a, b.take(addressRate, now)
@@ -126,8 +128,8 @@ func (b *bucket) take(r rate, now time.Time) (wait time.Duration) {
 	return 0
 }
 
-// cancel undoes begin: the secret was not compared.
-func (a *attempt) cancel() {
+// Cancel undoes Begin: the secret was not compared.
+func (a *Attempt) Cancel() {
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	for _, b := range a.buckets {
@@ -135,9 +137,9 @@ func (a *attempt) cancel() {
 	}
 }
 
-// succeed undoes begin, and remembers that this client has authenticated from this address.
-func (a *attempt) succeed() {
-	a.cancel()
+// Succeed undoes Begin, and remembers that this client has authenticated from this address.
+func (a *Attempt) Succeed() {
+	a.Cancel()
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	if a.all.known[a.client] == nil {
