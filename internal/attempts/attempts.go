@@ -1,4 +1,4 @@
-// Package attempts bounds attempts to guess a secret.
+// Package attempts bounds what strangers may try: attempts to guess a secret, and other requests for each network.
 package attempts
 
 import (
@@ -31,15 +31,15 @@ type bucket struct {
 	filled time.Time
 }
 
-// A rate is the size of a bucket, and the time in which it gains one attempt.
-type rate struct {
-	most float64
-	each time.Duration
+// A Rate is the size of a bucket, and the time in which it gains one attempt.
+type Rate struct {
+	Most float64
+	Each time.Duration
 }
 
 var (
-	addressRate = rate{10, 6 * time.Second}
-	clientRate  = rate{60, 2 * time.Second}
+	addressRate = Rate{10, 6 * time.Second}
+	clientRate  = Rate{60, 2 * time.Second}
 )
 
 const (
@@ -96,15 +96,15 @@ func network(a netip.Addr) netip.Prefix {
 func bucketOf[K comparable](all map[K]*bucket, key K, most int) *bucket {
 	b := all[key]
 	if b == nil {
-		makeRoom(all, most)
+		MakeRoom(all, most)
 		b = &bucket{}
 		all[key] = b
 	}
 	return b
 }
 
-// makeRoom deletes a random entry of a full map: Go's iteration order is random.
-func makeRoom[K comparable, V any](all map[K]V, most int) {
+// MakeRoom deletes a random entry of a full map: Go's iteration order is random.
+func MakeRoom[K comparable, V any](all map[K]V, most int) {
 	for key := range all {
 		if len(all) < most {
 			return
@@ -114,15 +114,15 @@ func makeRoom[K comparable, V any](all map[K]V, most int) {
 }
 
 // take takes one attempt, or returns the time until the bucket has one.
-func (b *bucket) take(r rate, now time.Time) (wait time.Duration) {
+func (b *bucket) take(r Rate, now time.Time) (wait time.Duration) {
 	if b.filled.IsZero() {
-		b.left = r.most
+		b.left = r.Most
 	} else if passed := now.Sub(b.filled); passed > 0 {
-		b.left = min(r.most, b.left+float64(passed)/float64(r.each))
+		b.left = min(r.Most, b.left+float64(passed)/float64(r.Each))
 	}
 	b.filled = now
 	if b.left < 1 {
-		return time.Duration((1-b.left)*float64(r.each)).Round(time.Second) + time.Second
+		return time.Duration((1-b.left)*float64(r.Each)).Round(time.Second) + time.Second
 	}
 	b.left--
 	return 0
@@ -143,7 +143,28 @@ func (a *Attempt) Succeed() {
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	if a.all.known[a.client] == nil {
-		makeRoom(a.all.known, maxClients)
+		MakeRoom(a.all.known, maxClients)
 		a.all.known[a.client] = &bucket{}
 	}
+}
+
+// Networks bounds the requests of each network. Memory is bounded: a full map drops a random entry.
+type Networks struct {
+	rate Rate
+	now  func() time.Time
+
+	mu  sync.Mutex // guards all
+	all map[netip.Prefix]*bucket
+}
+
+// NewNetworks returns the bounds for a rate. now returns the time.
+func NewNetworks(r Rate, now func() time.Time) *Networks {
+	return &Networks{rate: r, now: now, all: map[netip.Prefix]*bucket{}}
+}
+
+// Take counts a request. If there were too many, it returns the time after which the next is allowed.
+func (n *Networks) Take(address netip.Addr) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return bucketOf(n.all, network(address), maxAddresses).take(n.rate, n.now())
 }

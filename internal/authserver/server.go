@@ -57,7 +57,7 @@ type processState struct {
 	secrets  *secretChecker
 
 	documents     *documents
-	registrations *registrations
+	registrations *attempts.Networks
 }
 
 // New returns the authorization server of the settings. It doesn't connect to Redis yet: that may start later.
@@ -100,7 +100,7 @@ func newProcessState(now func() time.Time, log *slog.Logger) *processState {
 	return &processState{
 		memory: newMemoryStore(now, log), attempts: attempts.New(now), consents: newConsents(),
 		tokens: newTokenCache(now), secrets: newSecretChecker(now),
-		documents: newDocuments(now), registrations: newRegistrations(now),
+		documents: newDocuments(now), registrations: attempts.NewNetworks(registrationRate, now),
 	}
 }
 
