@@ -224,7 +224,7 @@ func (s *server) consoleRefusals() (all []console.Refusal) {
 	for _, r := range s.state.refusals.All() {
 		all = append(all, console.Refusal{
 			Number: r.Number, Time: r.Time, RequestID: r.RequestID, Method: r.Method, Origin: r.Origin, Path: r.Path, Client: r.Client,
-			Route: r.Route, Endpoint: r.Endpoint, Flow: r.Flow, Subject: r.Subject, Reason: r.Why, Status: r.Status,
+			Route: r.Route, Endpoint: r.Endpoint, Flow: r.Flow, Subject: r.Subject, Reason: r.Reason, Status: r.Status,
 			Explain: func() console.Explanation { return explanation(r.Trace()) },
 		})
 	}

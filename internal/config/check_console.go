@@ -56,8 +56,10 @@ func (r *Route) checkConsole() {
 // checkConsole checks a rule of a route that serves the console. restricted means that the route itself requires more than a login.
 func (r *Rule) checkConsole(restricted bool) {
 	c := r.block.Checker()
-	c.Must("auth", r.Auth == "" || r.Auth == string(authz.Required),
-		"the route serves the console, which is for people who are logged in: write auth: required")
+	if r.Auth != "" && r.Auth != string(authz.Required) {
+		c.Complain("auth", "the route serves the console, which is for people who are logged in: write auth: required")
+		return
+	}
 	c.Must("report_only", !r.ReportOnly, "the route serves the console, and the rule would refuse no one: take it out")
 	if !restricted && !r.isRestrictive() {
 		r.block.Problemf(r.block.Home, "rules: the route serves the console, and this rule lets everyone in who can log in: "+

@@ -68,11 +68,11 @@ func (a *Admin) visitor(r *http.Request, id string) *visitor {
 	switch {
 	case a.logins.is(id, a.Token()):
 		return &visitor{
-			Name: "the admin token", MayEnd: true, Logout: true, Form: a.formToken("login", id),
+			Name: "Logged in with the admin token", MayEnd: true, Logout: true, Form: a.formToken("login", id),
 			actor: Actor{Client: r.RemoteAddr}, origins: origins,
 		}
 	case a.IsLocal(r):
-		return &visitor{Name: "this machine", Login: a.Token() != "", origins: origins}
+		return &visitor{Name: "Not logged in: you may read", Login: a.Token() != "", origins: origins}
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ func New(c Config) *Console {
 
 // A visitor is the person who sends a request.
 type visitor struct {
-	Name   string // as the pages call the person
+	Name   string // as the pages call the person; empty: unknown, and only the login page is shown
+	Person bool   // Name is the sub of a person
 	MayEnd bool   // end sessions
 	Login  bool   // may log in with the admin token, to end sessions
 	Logout bool   // has logged in with it
@@ -54,6 +55,9 @@ type visitor struct {
 	actor   Actor
 	origins []string // from which forms may come: scheme://host, or the host alone
 }
+
+// Known reports whether the visitor may read the pages.
+func (v *visitor) Known() bool { return v.Name != "" }
 
 // formToken returns the token of the forms for one login.
 func (c *Console) formToken(login ...string) string {

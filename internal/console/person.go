@@ -17,7 +17,7 @@ func (c *Console) Person(w http.ResponseWriter, r *auth.Request, i *auth.Identit
 		return
 	}
 	v := &visitor{
-		Name: i.Subject, MayEnd: true, Form: c.formToken("person", i.Issuer, i.Subject, i.ClientID),
+		Name: i.Subject, Person: true, MayEnd: true, Form: c.formToken("person", i.Issuer, i.Subject, i.ClientID),
 		actor: Actor{Client: r.Client(), Issuer: i.Issuer, Subject: i.Subject}, origins: []string{r.Origin, r.AskedAt},
 	}
 	if i.Subject == "" {

@@ -33,7 +33,7 @@ type Refusal struct {
 	Endpoint  string       // the gate's own path; empty: the request is for the upstream
 	Flow      string       // that read the credential; empty: none did
 	Subject   string
-	Why       string // the reason, as in the log
+	Reason    string // as in the log
 	Status    int
 
 	matched       matched
@@ -120,7 +120,7 @@ func (g *Gate) keepRefusal(rec *recorder, d *Decision, e *auth.Error) {
 		r.Status = e.Status
 		r.refusal = clipTo(e.Error(), maxKeptText)
 	}
-	r.Why, r.Route = why, r.matched.route
+	r.Reason, r.Route = why, r.matched.route
 	if i := cmp.Or(d.Identity, d.User); i != nil {
 		r.Subject = clipTo(i.Subject, maxKept)
 	}
@@ -159,7 +159,7 @@ func (d *Decision) failedChecks() []TraceStep {
 // Trace returns the record of the decision, as Gate.Trace made it then.
 func (r *Refusal) Trace() *Trace {
 	t := &Trace{}
-	t.Status, t.Reason, t.Detail = r.Status, r.Why, r.refusal
+	t.Status, t.Reason, t.Detail = r.Status, r.Reason, r.refusal
 	if r.reached == nil {
 		return t
 	}
