@@ -40,9 +40,9 @@ type route struct {
 	client   string
 	secret   string
 	upstream *upstream // nil: the route has none
-	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
-	rules    []string // additional rules, before those of every route
-	rulesOff bool     // the route has only the additional rules
+	oidc     []string  // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
+	rules    []string  // additional rules, before those of every route
+	rulesOff bool      // the route has only the additional rules
 }
 
 func (r route) yaml() string {

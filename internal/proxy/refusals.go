@@ -110,10 +110,9 @@ func (g *Gate) keepRefusal(rec *recorder, d *Decision, e *auth.Error) {
 	if why == "" || d.forwarded || status == statusClientClosed || !g.refusals.on() {
 		return
 	}
-	path, _, _ := strings.Cut(d.Request.RequestURI, "?")
 	r := Refusal{
-		Time: d.start, RequestID: clipTo(d.ID, maxKept), Method: clipTo(d.Method, 20), Origin: clipTo(d.Origin, maxKept), Path: maskPath(path),
-		Client: network(d.ClientAddr), Endpoint: d.Endpoint, Flow: d.flow(e), Status: status,
+		Time: d.start, RequestID: clipTo(d.ID, maxKept), Method: clipTo(d.Method, 20), Origin: clipTo(d.Origin, maxKept),
+		Path: maskPath(d.Request.URL.EscapedPath()), Client: network(d.ClientAddr), Endpoint: d.Endpoint, Flow: d.flow(e), Status: status,
 		matched: matchedBy(d), reached: d.reached,
 	}
 	if e != nil {

@@ -39,10 +39,11 @@ func listed(s *Session) Listed {
 	}
 }
 
-// Key returns a name of the login for administrators. It stays the same when the session gets a new ID, and gives no access to it.
+// Key returns a name of the login for administrators. It gives no access to the session, and stays the same when that gets another ID or
+// another sid.
 func (l *Listed) Key() string {
 	login := *l
-	login.Issued = time.Time{} // of the ID
+	login.Issued, login.SID = time.Time{}, ""
 	text, _ := json.Marshal(login)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
