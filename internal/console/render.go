@@ -20,7 +20,7 @@ var files embed.FS
 //go:embed style.css
 var style string
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"text": text, "when": when, "ago": ago}).ParseFS(files, "*.html"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"text": text, "visible": visible, "when": when, "ago": ago}).ParseFS(files, "*.html"))
 
 // policy is the Content-Security-Policy of all pages: no script, nothing from elsewhere, and no page that frames them.
 var policy = "default-src 'none'; style-src 'sha256-" + hashOf(style) + "'; img-src data:; " +
@@ -80,8 +80,13 @@ func (c *Console) message(w http.ResponseWriter, v *visitor, status int, title, 
 }
 
 // text returns a text that a stranger may have chosen as HTML: isolated, so that letters of another direction don't reorder what stands
-// beside it, and with characters that aren't visible in the form \u{202e}.
+// beside it, and visible.
 func text(s string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(visible(s)) + "</bdi>") // #nosec G203: it is escaped
+}
+
+// visible returns a text in which characters that can't be seen have the form \u{202e}.
+func visible(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		if unicode.IsGraphic(r) {
@@ -90,7 +95,7 @@ func text(s string) template.HTML {
 		}
 		b.WriteString(`\u{` + strconv.FormatInt(int64(r), 16) + `}`)
 	}
-	return template.HTML("<bdi>" + template.HTMLEscapeString(b.String()) + "</bdi>") // #nosec G203: it is escaped
+	return b.String()
 }
 
 // when returns a time as HTML.

@@ -12,7 +12,9 @@ import (
 func TestOwnPages(t *testing.T) {
 	front, _ := start(t, nil, func(r *Route, _ *Config) {
 		r.Upstream = nil
-		r.Own = func(w http.ResponseWriter, r *auth.Request, i *auth.Identity) { io.WriteString(w, i.Subject+" at "+r.Path) }
+		r.Own = func(w http.ResponseWriter, r *auth.Request, i *auth.Identity) {
+			io.WriteString(w, i.Subject+" at "+r.Path)
+		}
 	})
 	for path, want := range map[string]int{"/off": 403, "/maybe": 403, "/": 401} {
 		res, err := http.Get(front.URL + path)
