@@ -112,6 +112,20 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestReadersEndNothing checks that somebody who may only read ends nothing, even with a form of this console.
+func TestReadersEndNothing(t *testing.T) {
+	r := newRig(t)
+	q := request("POST", "end", r.endForm(""))
+	if err := q.ParseForm(); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	r.admin.postEnd(w, q, &visitor{Name: "a reader"})
+	if w.Code != http.StatusForbidden || len(r.ended) > 0 {
+		t.Errorf("answered %d and ended %v", w.Code, r.ended)
+	}
+}
+
 // TestGETEndsNothing checks that no address ends a session, nor a login.
 func TestGETEndsNothing(t *testing.T) {
 	r := newRig(t)
