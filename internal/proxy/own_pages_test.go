@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"sallyport/internal/auth"
@@ -32,5 +33,17 @@ func TestOwnPages(t *testing.T) {
 	body, _ := io.ReadAll(res.Body)
 	if string(body) != "john at /page" || res.Header.Get("Set-Cookie") == "" || res.Header.Get("Cache-Control") != "private, no-store" {
 		t.Errorf("got %q with %v, want john's page with his renewed cookie", body, res.Header)
+	}
+}
+
+// A proxy that asks gets no permission for a route with the gate's own pages: it would forward the request to another service.
+func TestOwnPagesArePermittedToNoProxy(t *testing.T) {
+	g, _, _ := refusalGate(t, func(r *Route) { r.Own = func(http.ResponseWriter, *auth.Request, *auth.Identity) {} })
+	r := httptest.NewRequest(http.MethodGet, "http://gate.example.com/app/", nil)
+	r.Header.Set("Authorization", "Bearer good")
+	w := httptest.NewRecorder()
+	g.Ask(w, r, func(http.ResponseWriter, *Permit) error { t.Error("it is permitted"); return nil })
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("got %d, want 500", w.Code)
 	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (g *Gate) keepRefusal(rec *recorder, d *Decision, e *auth.Error) {
 		return
 	}
 	r := Refusal{
-		Time: d.start, RequestID: clipTo(d.ID, maxKept), Method: clipTo(d.Method, 20), Origin: clipTo(d.Origin, maxKept),
+		Time: d.start, RequestID: clipTo(d.ID, maxKept), Method: keptMethod(d.Method), Origin: clipTo(d.Origin, maxKept),
 		Path: maskPath(d.Request.URL.EscapedPath()), Client: network(d.ClientAddr), Endpoint: d.Endpoint, Flow: d.flow(e), Status: status,
 		matched: matchedBy(d), reached: d.reached,
 	}
@@ -139,14 +140,15 @@ func asError(e *auth.Error) error {
 
 // failedChecks judges what the policy refused once more, and returns the checks up to the one that failed.
 func (d *Decision) failedChecks() []TraceStep {
-	t := &Trace{}
-	switch {
-	case d.judged != nil:
-		d.judge(d.judged.identity, d.judged.rule, t, func(error) {})
-	case d.reached == nil || d.reached.name != precheckStep.name:
+	early := d.reached != nil && d.reached.name == precheckStep.name
+	if d.judged == nil && !early {
 		return nil
-	default:
+	}
+	t := &Trace{}
+	if early {
 		d.Route.Policy.Precheck(&d.Request, d.Rule.requirements(), t.observer())
+	} else {
+		d.judge(d.judged.identity, d.judged.rule, t, func(error) {})
 	}
 	t.Steps = t.Steps[:min(len(t.Steps), maxChecks)]
 	for n := range t.Steps {
@@ -189,7 +191,7 @@ const (
 	maxSegment  = 40 // a longer segment of a path may be a token
 )
 
-// clip shortens what an issuer chose. A copy doesn't keep what a text is a part of, such as a whole token.
+// clip shortens what an issuer chose.
 func (a *authenticated) clip() {
 	for _, text := range []*string{&a.subject, &a.clientID, &a.issuer} {
 		*text = clipTo(*text, maxKept)
@@ -197,15 +199,26 @@ func (a *authenticated) clip() {
 	a.refusal = clipTo(a.refusal, maxKeptText)
 }
 
-// clipTo returns a copy of at most n bytes of a text.
+// clipTo returns at most n bytes of a text.
 func clipTo(s string, n int) string {
 	if len(s) > n {
 		return strings.ToValidUTF8(s[:n], "") + "…"
 	}
-	return strings.Clone(s)
+	return s
 }
 
-// maskPath returns a path in which long segments are cut: links to reset a password, say, have a secret there.
+// keptMethod returns a method as a constant: that of a request is a part of its first line, which has the query.
+func keptMethod(method string) string {
+	known := []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	}
+	if n := slices.Index(known, method); n >= 0 {
+		return known[n]
+	}
+	return strings.Clone(clipTo(method, 20))
+}
+
+// maskPath returns a copy of a path in which long segments are cut: links to reset a password, say, have a secret there.
 func maskPath(path string) string {
 	if len(path) > maxSegment {
 		segments := strings.Split(path, "/")
@@ -216,7 +229,7 @@ func maskPath(path string) string {
 		}
 		path = strings.Join(segments, "/")
 	}
-	return clipTo(path, maxKeptPath)
+	return strings.Clone(clipTo(path, maxKeptPath))
 }
 
 // network returns the network of a client's address: /24 for IPv4, and /48 for IPv6.

@@ -14,8 +14,8 @@ import (
 	"sallyport/internal/authz"
 )
 
-// refusalGate returns a gate that keeps refusals, and how often its flow and its exchange were called. The flow takes each proof only once.
-func refusalGate(t *testing.T) (g *Gate, kept *Refusals, calls *int) {
+// refusalGate returns a gate that keeps refusals, and how often its flow and its exchange were called. change may change its route.
+func refusalGate(t *testing.T, change ...func(*Route)) (g *Gate, kept *Refusals, calls *int) {
 	kept, calls = &Refusals{}, new(int)
 	kept.Keep(20)
 	flow := flowFunc(func(r *auth.Request) (*auth.Result, error) {
@@ -45,6 +45,9 @@ func refusalGate(t *testing.T) (g *Gate, kept *Refusals, calls *int) {
 			}
 			return res, nil
 		},
+	}
+	for _, f := range change {
+		f(route)
 	}
 	g, err := New(Config{Routes: []*Route{route}, Log: slog.New(slog.DiscardHandler), Refusals: kept})
 	if err != nil {
