@@ -163,3 +163,21 @@ func TestOnlyRefusalsAreKept(t *testing.T) {
 		t.Errorf("kept are %+v", all)
 	}
 }
+
+// FuzzMaskPath checks the length of what is kept of a path, and of each part of it.
+func FuzzMaskPath(f *testing.F) {
+	for _, seed := range []string{"/", "/app/x", strings.Repeat("/é", 200), "/" + strings.Repeat("é", 60), "\xff\xfe" + strings.Repeat("\xff", 60)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		got := maskPath(path)
+		if len(got) > maxKeptPath+len("…") {
+			t.Errorf("%q is %d bytes long", got, len(got))
+		}
+		for _, s := range strings.Split(got, "/") {
+			if len(s) > maxSegment+len("…") {
+				t.Errorf("%q has the part %q", got, s)
+			}
+		}
+	})
+}
