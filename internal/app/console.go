@@ -77,19 +77,10 @@ func (s *server) overview() console.Overview {
 	_, state := s.isReady()
 	o := console.Overview{
 		Version: s.about.version, Commit: s.about.commit, Started: s.readiness.start, Loaded: b.loaded, File: b.file.Name, Digest: b.digest,
-		Routes: len(b.file.Routes), Watched: b.file.Watch, Warnings: b.file.Warnings(), State: state,
+		Routes: len(b.file.Routes), Watched: b.file.Watch, Warnings: b.file.Warnings(), State: state, Parts: s.readiness.parts(),
 	}
 	if refused := s.refused.Load(); refused != nil {
 		o.Refused = &console.Reload{Time: refused.time, Problems: strings.Split(refused.err.Error(), "\n")}
-	}
-	for _, key := range s.readiness.filter(func(*dependencyState) bool { return true }) {
-		state := s.readiness.state(key)
-		kind, name, _ := strings.Cut(key, " ")
-		part := console.Part{Kind: kind, Name: name, Answered: state.answered}
-		if state.err != nil {
-			part.Failure = state.err.Error()
-		}
-		o.Parts = append(o.Parts, part)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,41 +94,60 @@ func (s *server) overview() console.Overview {
 	return o
 }
 
+// parts returns the dependencies with the outcomes of their last probes.
+func (r *readiness) parts() (all []console.Part) {
+	for _, key := range r.filter(func(*dependencyState) bool { return true }) {
+		state := r.state(key)
+		kind, name, _ := strings.Cut(key, " ")
+		part := console.Part{Kind: kind, Name: name, Answered: state.answered}
+		if state.err != nil {
+			part.Failure = state.err.Error()
+		}
+		all = append(all, part)
+	}
+	return all
+}
+
 // consoleRoutes returns the routes of the configuration.
 func (b *builder) consoleRoutes() (all []console.Route) {
 	for n := range b.file.Routes {
-		c, r := &b.file.Routes[n], b.routes[n]
-		route := console.Route{
-			Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, PublicURL: c.Route.PublicURL,
-			Targets: consoleTargets(c, r), Requires: c.Route.ACL.Describe(),
-		}
-		switch {
-		case c.Route.Console:
-			route.Kind = "console"
-		case c.MCP != nil:
-			route.Kind = "MCP server"
-		}
-		if c.HasOIDC {
-			for _, part := range c.Parts() {
-				route.Issuers = append(route.Issuers, oidc.IssuerOf(part.OIDC.Flow.Client.Issuer))
-				route.Requires = append(route.Requires, part.OIDC.Authz.Describe()...)
-			}
-		}
-		for _, entry := range r.Chain {
-			if entry.Name != "" && !slices.Contains(route.Flows, entry.Name) {
-				route.Flows = append(route.Flows, entry.Name)
-			}
-		}
-		for m := range c.Rules {
-			rule := &c.Rules[m]
-			route.Rules = append(route.Rules, console.Rule{
-				Place: rule.Place, Matches: rule.DescribeMatch(), Auth: string(r.Rules[m].Auth), Requires: rule.Describe(),
-				ReportOnly: rule.ReportOnly,
-			})
-		}
-		all = append(all, route)
+		all = append(all, consoleRoute(&b.file.Routes[n], b.routes[n]))
 	}
 	return all
+}
+
+func consoleRoute(c *config.Route, r *proxy.Route) console.Route {
+	route := console.Route{
+		Name: c.Name, Place: c.Place, Hosts: c.Route.Hosts, Paths: c.Route.Paths, PublicURL: c.Route.PublicURL,
+		Targets: consoleTargets(c, r), Requires: c.Route.ACL.Describe(),
+	}
+	switch {
+	case c.Route.Console:
+		route.Kind = "console"
+	case c.MCP != nil:
+		route.Kind = "MCP server"
+	}
+	if c.HasOIDC {
+		for _, part := range c.Parts() {
+			route.Issuers = append(route.Issuers, oidc.IssuerOf(part.OIDC.Flow.Client.Issuer))
+			route.Requires = append(route.Requires, part.OIDC.Authz.Describe()...)
+		}
+	}
+	for _, entry := range r.Chain {
+		if entry.Name != "" && !slices.Contains(route.Flows, entry.Name) {
+			route.Flows = append(route.Flows, entry.Name)
+		}
+	}
+	for n := range c.Rules {
+		route.Rules = append(route.Rules, consoleRule(&c.Rules[n], r.Rules[n]))
+	}
+	return route
+}
+
+func consoleRule(c *config.Rule, r *proxy.Rule) console.Rule {
+	return console.Rule{
+		Place: c.Place, Matches: c.DescribeMatch(), Auth: string(r.Auth), Requires: c.Describe(), ReportOnly: c.ReportOnly,
+	}
 }
 
 // consoleTargets returns the targets of a route's upstream.

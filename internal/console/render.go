@@ -20,7 +20,9 @@ var files embed.FS
 //go:embed style.css
 var style string
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"text": text, "visible": visible, "when": when, "ago": ago}).ParseFS(files, "*.html"))
+var functions = template.FuncMap{"text": text, "visible": visible, "when": when, "ago": ago}
+
+var templates = template.Must(template.New("").Funcs(functions).ParseFS(files, "*.html"))
 
 // policy is the Content-Security-Policy of all pages: no script, nothing from elsewhere, and no page that frames them.
 var policy = "default-src 'none'; style-src 'sha256-" + hashOf(style) + "'; img-src data:; " +

@@ -166,7 +166,7 @@ func TestOnlyRefusalsAreKept(t *testing.T) {
 
 // FuzzMaskPath checks the length of what is kept of a path, and of each part of it.
 func FuzzMaskPath(f *testing.F) {
-	for _, seed := range []string{"/", "/app/x", strings.Repeat("/é", 200), "/" + strings.Repeat("é", 60), "\xff\xfe" + strings.Repeat("\xff", 60)} {
+	for _, seed := range []string{"/", "/app/x", strings.Repeat("/é", 200), "/" + strings.Repeat("é", 60), strings.Repeat("\xff", 60)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
