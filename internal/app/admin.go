@@ -26,6 +26,8 @@ func (s *server) admin() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /metrics", s.serveMetrics())
+	mux.Handle("/console/", s.adminConsole())
+	mux.Handle("/console", http.RedirectHandler("/console/", http.StatusSeeOther))
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /openid-connect/jwks":                s.getKeys,
 		"DELETE /openid-connect/jwks":             s.rotateKeys,
@@ -80,8 +82,17 @@ func isLocal(r *http.Request) bool {
 	}
 	ip, errIP := netip.ParseAddr(strings.Trim(host, "[]"))
 	forThisMachine := host == "localhost" || errIP == nil && ip.IsLoopback()
-	return err == nil && peer.Addr().Unmap().IsLoopback() && forThisMachine &&
-		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("X-Forwarded-For")) == 0
+	return err == nil && peer.Addr().Unmap().IsLoopback() && forThisMachine && !isForwarded(r) && len(r.Header.Values("Origin")) == 0
+}
+
+// isForwarded reports whether a proxy, such as a route of this gate, has forwarded the request. Its client may be anywhere.
+func isForwarded(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return slices.ContainsFunc([]string{"Forwarded", "Via", "X-Real-Ip"}, func(name string) bool { return len(r.Header[name]) > 0 })
 }
 
 // storeRetry is the time after which a client may repeat a request that a store has failed.

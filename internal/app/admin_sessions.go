@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"sallyport/internal/audit"
+	"sallyport/internal/console"
 	"sallyport/internal/session"
 )
 
@@ -131,27 +133,44 @@ func (s *server) endSessions(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	ended, err := endIn(r.Context(), stores, q)
-	attributes := []any{"client", r.RemoteAddr, "by", strings.Join(selectedBy(q), " "), "ended", ended}
-	s.state.audit.Write(audit.Event{
-		Event: audit.Logout, How: audit.ByAdministration, Client: r.RemoteAddr, Issuer: q.Issuer, Subject: q.Subject, ClientID: q.ClientID,
-		Route: q.Route, By: strings.Join(selectedBy(q), " "), Ended: &ended,
-	})
+	ended, err := s.endSelected(r.Context(), stores, console.Ending{Query: consoleQuery(q), By: console.Actor{Client: r.RemoteAddr}})
 	if err != nil {
-		s.log.Warn("sessions are ended on request, but perhaps not all", append(attributes, "error", err)...)
 		s.storeUnavailable(w, "not all sessions are known to have ended: repeat the request, which is safe; see the log")
 		return
 	}
-	s.log.Info("sessions are ended on request", attributes...)
 	writeAdminJSON(w, map[string]int{"ended": ended})
 }
+
+// endSelected ends the selected sessions, or one of them, for an administrator. It logs and audits that.
+func (s *server) endSelected(ctx context.Context, stores []*sessionStore, e console.Ending) (ended int, err error) {
+	q, by := selectionOf(e.Query), selectedBy(selectionOf(e.Query))
+	if e.Key == "" {
+		ended, err = endIn(ctx, stores, q)
+	} else {
+		ended, err = endOneIn(ctx, stores, q, e.Key)
+		by = append(by, "session")
+	}
+	attributes := []any{"client", e.By.Client, "by", strings.Join(by, " "), "ended", ended}
+	s.state.audit.Write(audit.Event{
+		Event: audit.Logout, How: audit.ByAdministration, Client: e.By.Client, Issuer: q.Issuer, Subject: q.Subject, ClientID: q.ClientID,
+		Route: q.Route, By: strings.Join(by, " "), Ended: &ended, Actor: e.By.Subject, ActorIssuer: e.By.Issuer,
+	})
+	if err != nil {
+		s.log.Warn("sessions are ended on request, but perhaps not all", append(attributes, "error", err)...)
+		return ended, err
+	}
+	s.log.Info("sessions are ended on request", attributes...)
+	return ended, nil
+}
+
+const noStores = "no route has sessions in memory or redis, and those in cookies can't be listed or ended"
 
 // indexedStores returns the stores that can list their sessions and end them. Without one it answers 404: an empty list would say that
 // there are no sessions, though browsers may have some in cookies.
 func (s *server) indexedStores(w http.ResponseWriter) (stores []*sessionStore, ok bool) {
 	stores = s.builder.Load().sessionStores
 	if len(stores) == 0 {
-		http.Error(w, "no route has sessions in memory or redis, and those in cookies can't be listed or ended", http.StatusNotFound)
+		http.Error(w, noStores, http.StatusNotFound)
 	}
 	return stores, len(stores) > 0
 }

@@ -64,6 +64,7 @@ type server struct {
 	stopKeys  func()                  // ends the attempts to make the keys of the running configuration
 	certifier *acmecert.Certifier     // of the running configuration, guarded by mu; nil without acme
 	readiness *readiness
+	about     about
 }
 
 func newServer(file *config.File, o Options) (s *server, err error) {
@@ -72,6 +73,8 @@ func newServer(file *config.File, o Options) (s *server, err error) {
 	s.readiness = newReadiness(s.log)
 	s.state.metrics.Watch(s.measure)
 	s.state.metrics.SetBuild(o.Version, o.Commit)
+	s.about = about{o.Version, o.Commit}
+	s.state.console = s.newConsole()
 	if s.state.audit, err = audit.Open(file.Log.Audit, o.Log, s.log); err != nil {
 		return nil, err
 	}
@@ -133,7 +136,8 @@ func (s *server) load(file *config.File) error {
 		s.log.Warn("configuration", "warning", w)
 	}
 	s.ensureKeys(b)
-	b.file, b.digest = file, file.Digest()
+	b.file, b.digest, b.loaded = file, file.Digest(), time.Now()
+	s.state.refusals.Keep(keptRefusals(file))
 	for _, u := range b.state.upstreams.all() {
 		u.Run(s.log)
 	}

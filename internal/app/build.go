@@ -36,13 +36,14 @@ type builder struct {
 
 	file   *config.File // set when the configuration runs
 	digest string       // of file, without its secrets
+	loaded time.Time
 
 	signer         *signer.Signer
 	signerSettings signer.Settings
 	signingAlgs    []string          // the algorithms by which clients and upstream_assertion_header sign with the signer's keys
 	encryptionKeys []jose.JSONWebKey // the public keys to which issuers encrypt answers
 
-	routeUpstreams []*proxy.Upstream // by the index of the route
+	routes []*proxy.Route // by their index in the file
 
 	redisServers  []redis.Settings // all that the configuration uses
 	sessionStores []*sessionStore  // likewise
@@ -60,7 +61,7 @@ func newBuilder(state *reloadState, log *slog.Logger) *builder {
 func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 	c := proxy.Config{Log: b.log, AccessLog: file.Log.Access, Pages: file.OwnPages, Timeouts: timeouts(file)}
 	c.Tracer, c.TrustTraces = b.state.tracer, file.Tracing.TrustIncoming == "trusted_proxies"
-	c.Audit = b.state.audit
+	c.Audit, c.Refusals = b.state.audit, b.state.refusals
 	c.Metrics = b.recorder(file, telemetry.NoRoute)
 	for _, p := range file.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, p.Prefix)
@@ -80,8 +81,11 @@ func (b *builder) gate(file *config.File) (*proxy.Gate, error) {
 		if err != nil {
 			return nil, err
 		}
+		if file.Routes[i].Route.Console {
+			route.Own = b.console(route.Paths[0])
+		}
 		route.Metrics = b.recorder(file, routeLabel(file, i))
-		b.routeUpstreams = append(b.routeUpstreams, route.Upstream)
+		b.routes = append(b.routes, route)
 		c.Routes = append(c.Routes, route)
 	}
 	return proxy.New(c)

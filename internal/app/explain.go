@@ -136,18 +136,10 @@ func writeTrace(out io.Writer, request string, t *proxy.Trace) {
 	fmt.Fprintln(out, request)
 	for _, s := range t.Steps {
 		mark := " "
-		if s.Failed && !t.Passes() {
+		if t.Refuses(s) {
 			mark = "✗"
 		}
 		fmt.Fprintf(out, "  %s %-16s %s\n", mark, s.Name, s.Detail)
 	}
-	if t.Passes() {
-		fmt.Fprintln(out, "passes: it is forwarded")
-		return
-	}
-	fmt.Fprintf(out, "refused: %d %s", t.Status, t.Reason)
-	if t.Detail != "" && !strings.HasSuffix(t.Detail, t.Reason) {
-		fmt.Fprintf(out, ": %s", strings.TrimPrefix(t.Detail, t.Reason+": "))
-	}
-	fmt.Fprintln(out)
+	fmt.Fprintln(out, t.Result())
 }

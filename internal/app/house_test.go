@@ -12,8 +12,10 @@ import (
 // house has the packages of this module, and the packages in internal that each may import.
 var house = map[string]string{
 	"cmd/sallyport": "app cmdline config forwardauth",
-	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
+	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring console " +
 		"telemetry audit auth provider acmecert authorities",
+	"internal/console":     "attempts auth",
+	"internal/attempts":    "",
 	"internal/config":      "strict forwardauth proxy page authz flow fapi oidc session authserver mcp signer acmecert check auth",
 	"internal/cmdline":     "",
 	"internal/strict":      "check auth",
@@ -29,7 +31,7 @@ var house = map[string]string{
 	"internal/session":     "keyring redis cache check telemetry auth",
 	"internal/signer":      "redis keyring check auth",
 	"internal/acmecert":    "authorities redis keyring check auth",
-	"internal/authserver":  "mcp keyring redis cache check audit auth",
+	"internal/authserver":  "attempts mcp keyring redis cache check audit auth",
 	"internal/mcp":         "check auth",
 	"internal/dpop":        "redis auth",
 	"internal/cache":       "keyring redis telemetry",

@@ -40,8 +40,8 @@ func routeLabel(file *config.File, n int) string {
 
 // targets returns the states of the targets of the running configuration, by route.
 func (b *builder) targets() (all []telemetry.Target) {
-	for n, u := range b.routeUpstreams {
-		for _, t := range u.Targets() {
+	for n, r := range b.routes {
+		for _, t := range r.Upstream.Targets() {
 			all = append(all, telemetry.Target{Route: routeLabel(b.file, n), Name: t.Name, Usable: t.Usable})
 		}
 	}

@@ -174,21 +174,26 @@ func (r *readiness) report(first string, detailed bool) string {
 // ready serves /readyz. After the start it stays 200 if a dependency fails, and only reports that: a server that all replicas share must
 // not take all of them out at once. With readiness: strict it is 503 then.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	status, first := http.StatusOK, "ready"
-	switch {
-	case s.draining.Load():
-		status, first = http.StatusServiceUnavailable, "stopping"
-	case s.readiness.starting():
-		status, first = http.StatusServiceUnavailable, "starting"
-	case s.running().Readiness == "strict" && s.readiness.failing():
-		status, first = http.StatusServiceUnavailable, "not ready"
-	}
+	status, first := s.isReady()
 	detailed := s.isAdmin(r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	fmt.Fprint(w, s.readiness.report(first, detailed), s.reportConfiguration(detailed))
+}
+
+// isReady returns the status of an answer about readiness, and its first line.
+func (s *server) isReady() (status int, first string) {
+	switch {
+	case s.draining.Load():
+		return http.StatusServiceUnavailable, "stopping"
+	case s.readiness.starting():
+		return http.StatusServiceUnavailable, "starting"
+	case s.running().Readiness == "strict" && s.readiness.failing():
+		return http.StatusServiceUnavailable, "not ready"
+	}
+	return http.StatusOK, "ready"
 }
 
 // reportConfiguration returns the lines about the running configuration: its digest, which is the same in all replicas that have the same

@@ -2,6 +2,7 @@ package app
 
 import (
 	"strings"
+	"time"
 
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
@@ -11,6 +12,7 @@ import (
 type refusal struct {
 	class string // "configuration" or "listeners": readiness shows only this to requests without the admin token
 	err   error
+	time  time.Time
 }
 
 // reload reads the configuration and makes it the running one. A configuration that is bad, or whose listeners can't be opened, changes
@@ -49,15 +51,15 @@ func needRestart(started, now config.Log) (names []string) {
 func (s *server) tryReload(source *config.Source) *refusal {
 	file, err := source.Load()
 	if err != nil {
-		return &refusal{"configuration", err}
+		return &refusal{"configuration", err, time.Now()}
 	}
 	plan, err := s.planDoors(file)
 	if err != nil {
-		return &refusal{"listeners", err}
+		return &refusal{"listeners", err, time.Now()}
 	}
 	if err := s.load(file); err != nil {
 		plan.abandon()
-		return &refusal{"configuration", err}
+		return &refusal{"configuration", err, time.Now()}
 	}
 	s.useDoors(plan)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
+	"sallyport/internal/console"
 	"sallyport/internal/dpop"
 	"sallyport/internal/keyring"
 	"sallyport/internal/oidc"
@@ -34,6 +35,8 @@ type reloadState struct {
 	metrics       *telemetry.Metrics // of the process
 	tracer        *telemetry.Tracer  // of the process; nil without traces
 	audit         *audit.Log         // nil without log.audit
+	refusals      *proxy.Refusals    // the last ones
+	console       *console.Console   // nil where no process runs, such as in explain
 	authServer    *authserver.Server // of the running configuration; the next one takes over its tokens. Nil without oauth2
 	sessionSecret auth.Secret        // generated for routes without session_secret
 	proofs        *dpop.Memory       // the used DPoP proofs
@@ -51,6 +54,7 @@ type sessionSet struct {
 func newReloadState() *reloadState {
 	s := &reloadState{
 		sessionSecret: keyring.Generate(), proofs: dpop.NewMemory(), hashKey: make([]byte, sha256.Size), metrics: telemetry.New(),
+		refusals: &proxy.Refusals{},
 	}
 	rand.Read(s.hashKey)
 	return s

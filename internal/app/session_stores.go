@@ -158,3 +158,13 @@ func endIn(ctx context.Context, stores []*sessionStore, q session.Selection) (en
 	}
 	return ended, err
 }
+
+// endOneIn ends the session with a key among the selected ones, in whichever store it is.
+func endOneIn(ctx context.Context, stores []*sessionStore, q session.Selection, key string) (ended int, err error) {
+	for _, s := range stores {
+		n, failed := s.EndOne(ctx, q, key)
+		ended += n
+		err = errors.Join(err, failed)
+	}
+	return ended, err
+}

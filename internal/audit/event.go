@@ -39,6 +39,8 @@ const (
 	ReloadRefused    = "reload_refused"
 	KeysRotated      = "keys_rotated"
 	IssuersForgotten = "issuers_forgotten"
+	ConsoleLogin     = "console_login"         // with the admin token
+	ConsoleRefused   = "console_login_refused" // with another one
 )
 
 // An Event is one line of the stream. Fields that are empty are left out.
@@ -57,11 +59,13 @@ type Event struct {
 	Subject  string `json:"sub,omitempty"`
 	ClientID string `json:"client_id,omitempty"`
 
-	How    string `json:"how,omitempty"`    // of a login or logout
-	Status int    `json:"status,omitempty"` // of a refusal
-	Why    string `json:"reason,omitempty"` // of a refusal
-	Grant  string `json:"grant_type,omitempty"`
-	Action string `json:"action,omitempty"`
-	By     string `json:"by,omitempty"`    // the parameters by which sessions were selected
-	Ended  *int   `json:"ended,omitempty"` // the number of logins
+	How         string `json:"how,omitempty"`    // of a login or logout
+	Status      int    `json:"status,omitempty"` // of a refusal
+	Why         string `json:"reason,omitempty"` // of a refusal
+	Grant       string `json:"grant_type,omitempty"`
+	Action      string `json:"action,omitempty"`
+	Actor       string `json:"actor,omitempty"` // the sub of the person who ended logins in the console behind a route
+	ActorIssuer string `json:"actor_issuer,omitempty"`
+	By          string `json:"by,omitempty"`    // the parameters by which sessions were selected
+	Ended       *int   `json:"ended,omitempty"` // the number of logins
 }

@@ -93,6 +93,7 @@ const maxText = 512
 func (e *Event) clip() {
 	for _, text := range []*string{
 		&e.RequestID, &e.Client, &e.Route, &e.Rule, &e.Endpoint, &e.Flow, &e.Issuer, &e.Subject, &e.ClientID, &e.Why, &e.Grant, &e.By,
+		&e.Actor, &e.ActorIssuer,
 	} {
 		if len(*text) > maxText {
 			*text = strings.ToValidUTF8((*text)[:maxText], "") + "…"

@@ -44,14 +44,14 @@ func (s *Site) provisionedUser(r *auth.Request, p params) (string, error) {
 	if s.settings.ProvisionKey == "" {
 		return "", refuse("invalid_provision_key", "No provision_key is configured here.")
 	}
-	attempt, wait := s.process.attempts.begin(r.ClientAddr, "")
+	attempt, wait := s.process.attempts.Begin(r.ClientAddr, "")
 	if wait > 0 {
 		return "", tooMany(wait)
 	}
 	if !equal(p["provision_key"], string(s.settings.ProvisionKey)) {
 		return "", refuse("invalid_provision_key", "The provision_key is wrong.")
 	}
-	attempt.succeed()
+	attempt.Succeed()
 	user := p["authenticated_userid"]
 	if user == "" || len(user) > maxUserID {
 		return "", refuse("invalid_authenticated_userid", "The authenticated_userid is missing or too long.")

@@ -45,16 +45,16 @@ func (s *Site) authenticate(r *auth.Request, p params) (*client, error) {
 
 // checkSecret checks a client's secret, and limits failed attempts.
 func (s *Site) checkSecret(r *auth.Request, c *client, id, secret string) error {
-	attempt, wait := s.process.attempts.begin(r.ClientAddr, id)
+	attempt, wait := s.process.attempts.Begin(r.ClientAddr, id)
 	if wait > 0 {
 		return tooMany(wait)
 	}
 	err := s.secrets.check(r.Context(), c, id, secret)
 	switch {
 	case err == nil:
-		attempt.succeed()
+		attempt.Succeed()
 	case errors.Is(err, errBusy): // an attempt whose caller gave up still counts as failed
-		attempt.cancel()
+		attempt.Cancel()
 	}
 	return err
 }

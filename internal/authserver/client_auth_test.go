@@ -3,7 +3,6 @@ package authserver
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -198,19 +197,5 @@ func TestTheProvisionKeyCanNotBeGuessed(t *testing.T) {
 	}
 	if status, _ := g.post("authorize", with(form, "provision_key", provision), from("198.51.100.1")); status != 200 {
 		t.Errorf("from elsewhere: got %d", status)
-	}
-}
-
-func TestWhatIsRememberedOfGuessesIsBounded(t *testing.T) {
-	g := newFailedAttempts(time.Now)
-	for n := range 3 * maxAddresses {
-		address := fmt.Sprintf("2001:db8:%x:%x::1", n>>16, n&0xffff)
-		taken, _ := g.begin(netip.MustParseAddr(address), fmt.Sprint("client ", n))
-		if n%3 == 0 {
-			taken.succeed()
-		}
-	}
-	if len(g.addresses) > maxAddresses || len(g.clients) > maxClients || len(g.known) > maxClients {
-		t.Errorf("%d addresses, %d clients, %d known ones", len(g.addresses), len(g.clients), len(g.known))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"sallyport/internal/attempts"
 	"sallyport/internal/auth"
 )
 
@@ -44,7 +45,7 @@ func (c *consents) give(user *auth.Identity, a *authorization) {
 	defer c.mu.Unlock()
 	key := newConsentKey(user, a)
 	if c.all[key] == nil {
-		makeRoom(c.all, maxConsents)
+		attempts.MakeRoom(c.all, maxConsents)
 		c.all[key] = map[string]struct{}{}
 	}
 	for _, scope := range strings.Fields(a.scope) {

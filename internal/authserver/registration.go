@@ -6,12 +6,11 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"sallyport/internal/attempts"
 	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 )
@@ -28,7 +27,7 @@ const (
 )
 
 // registrationRate is how many registrations one network may make: 60 at once, and then one a minute.
-var registrationRate = rate{60, time.Minute}
+var registrationRate = attempts.Rate{Most: 60, Each: time.Minute}
 
 // A registration is the part of a client's metadata that its client_id has.
 type registration struct {
@@ -49,7 +48,7 @@ type registrationAnswer struct {
 
 // register serves the registration endpoint (RFC 7591 §3). Every client becomes a public one, whatever it asks for.
 func (s *Site) register(r *auth.Request) (*auth.Result, error) {
-	if wait := s.process.registrations.take(r.ClientAddr); wait > 0 {
+	if wait := s.process.registrations.Take(r.ClientAddr); wait > 0 {
 		e := tooMany(wait)
 		e.description = "Too many clients were registered from this address. Please wait."
 		return nil, e
@@ -121,23 +120,4 @@ func (s *Site) registered(id string) *client {
 		return nil
 	}
 	return s.newDynamic(id, &clientMetadata{Name: c.Name, RedirectURIs: c.RedirectURIs})
-}
-
-// registrations bounds the registrations of each network. Memory is bounded: a full map drops a random entry.
-type registrations struct {
-	now func() time.Time
-
-	mu  sync.Mutex // guards all
-	all map[netip.Prefix]*bucket
-}
-
-func newRegistrations(now func() time.Time) *registrations {
-	return &registrations{now: now, all: map[netip.Prefix]*bucket{}}
-}
-
-// take counts a registration. If there were too many, it returns the time after which the next is allowed.
-func (g *registrations) take(address netip.Addr) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return bucketOf(g.all, network(address), maxAddresses).take(registrationRate, g.now())
 }

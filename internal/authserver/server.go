@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sallyport/internal/attempts"
 	"sallyport/internal/audit"
 	"sallyport/internal/auth"
 	"sallyport/internal/check"
@@ -50,13 +51,13 @@ type Server struct {
 // A processState is the state that outlives a reload.
 type processState struct {
 	memory   *memoryStore
-	attempts *failedAttempts
+	attempts *attempts.Failed
 	consents *consents
 	tokens   *tokenCache
 	secrets  *secretChecker
 
 	documents     *documents
-	registrations *registrations
+	registrations *attempts.Networks
 }
 
 // New returns the authorization server of the settings. It doesn't connect to Redis yet: that may start later.
@@ -97,9 +98,9 @@ func New(c Config) (*Server, error) {
 
 func newProcessState(now func() time.Time, log *slog.Logger) *processState {
 	return &processState{
-		memory: newMemoryStore(now, log), attempts: newFailedAttempts(now), consents: newConsents(),
+		memory: newMemoryStore(now, log), attempts: attempts.New(now), consents: newConsents(),
 		tokens: newTokenCache(now), secrets: newSecretChecker(now),
-		documents: newDocuments(now), registrations: newRegistrations(now),
+		documents: newDocuments(now), registrations: attempts.NewNetworks(registrationRate, now),
 	}
 }
 

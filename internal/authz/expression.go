@@ -92,6 +92,12 @@ func CheckAllow(text string) error {
 // ReadsMethod reports whether an expression may read the request's method: it contains the word.
 func ReadsMethod(text string) bool { return strings.Contains(text, "method") }
 
+// ReadsIdentity reports whether the result of an expression may depend on the identity of a request.
+func ReadsIdentity(text string) bool {
+	e, err := compile(text)
+	return err == nil && !e.requestOnly
+}
+
 // compile compiles an expression. See CheckAllow for the error.
 func compile(text string) (*expression, error) {
 	if len(text) > maxExpression {

@@ -38,6 +38,7 @@ func (l *loader) check() {
 	l.checkCertificates()
 	l.checkAuthServer()
 	l.checkMCP()
+	l.checkConsole()
 	checkPublicPath(l.process, checkPaths(l.Report, f.Routes), f.Keys.PublicPath)
 }
 

@@ -44,7 +44,7 @@ func (l *loader) checkForwardAuth() {
 	for i := range l.file.Routes {
 		r := &l.file.Routes[i]
 		decoded := len(r.Route.Paths) > 0 || r.block.IsBad("paths") // otherwise the route isn't a mapping, which is reported
-		if forwards && decoded && !r.block.IsSet("upstream") {
+		if forwards && decoded && !r.Route.Console && !r.block.IsSet("upstream") {
 			r.block.Problemf(r.block.Home, "upstream is missing: add it")
 		}
 	}

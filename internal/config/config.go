@@ -82,6 +82,8 @@ type TLS struct {
 type Admin struct {
 	Listen string      `yaml:"listen" scalar:"true" default:"127.0.0.1:9000"` // host:port, or off
 	Token  auth.Secret `yaml:"token"`
+
+	RecentRefusals int `yaml:"recent_refusals" default:"200" min:"0" max:"2000"` // that the console shows; 0: none are kept
 }
 
 // Log has the settings of the log.

@@ -36,7 +36,7 @@ func TestDefaults(t *testing.T) {
 	o := &r.OIDC.Flow
 	for what, got := range map[string][2]any{
 		"listen": {f.Listen, []Listen{{Address: "127.0.0.1:8000"}}},
-		"admin":  {f.Admin, Admin{Listen: "127.0.0.1:9000"}},
+		"admin":  {f.Admin, Admin{Listen: "127.0.0.1:9000", RecentRefusals: 200}},
 		"log":    {f.Log, Log{Level: "info", Format: "json", Access: true}},
 		"limits": {f.Limits, Limits{
 			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 10 * time.Second,

@@ -75,7 +75,8 @@ var (
 	// constructors are functions whose first argument is a reason.
 	constructors = []string{"InvalidToken", "InvalidRequest", "Unavailable", "Forbidden", "forbid", "grantError", "errCredentials"}
 	// forwarding are files in which a reason isn't a literal, because it comes from elsewhere.
-	forwarding = []string{"../flow/errors.go", "../authz/pairs.go", "../authz/refusal.go", "../auth/error.go", "../proxy/explain.go"}
+	forwarding = []string{"../flow/errors.go", "../authz/pairs.go", "../authz/refusal.go", "../auth/error.go", "../proxy/explain.go",
+		"../proxy/refusals.go", "../app/console.go"}
 	reasonCode = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 )
 

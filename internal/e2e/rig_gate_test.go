@@ -24,6 +24,7 @@ type config struct {
 	trusted bool     // the peer at 127.0.0.1 is a trusted proxy
 	tls     bool     // the listener has TLS 1.3 with a certificate of the test CA, and asks for client certificates
 	asks    string   // the kind of proxy that asks at the listener (forward_auth), or ""
+	token   string   // admin.token, or ""
 	process []string // more top-level lines
 	routes  []route
 }
@@ -38,10 +39,10 @@ type route struct {
 	counting *countingProxy // the proxy in front of the issuer, or nil
 	client   string
 	secret   string
-	upstream *upstream
-	oidc     []string // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
-	rules    []string // additional rules, before those of every route
-	rulesOff bool     // the route has only the additional rules
+	upstream *upstream // nil: the route has none
+	oidc     []string  // more lines of the oidc block; if they have issuers, the block has no settings of a single issuer
+	rules    []string  // additional rules, before those of every route
+	rulesOff bool      // the route has only the additional rules
 }
 
 func (r route) yaml() string {
@@ -55,7 +56,10 @@ func (r route) yaml() string {
 	if r.more != "" {
 		more = ", " + r.more
 	}
-	fmt.Fprintf(&b, "  - route: {paths: [%s], upstream: %q, acl: %s%s}\n    oidc:\n", path, r.upstream.url, cmp.Or(r.acl, "{}"), more)
+	if r.upstream != nil {
+		more += fmt.Sprintf(", upstream: %q", r.upstream.url)
+	}
+	fmt.Fprintf(&b, "  - route: {paths: [%s], acl: %s%s}\n    oidc:\n", path, cmp.Or(r.acl, "{}"), more)
 	byDefault := []string{
 		"upstream_headers: [{header: X-User, path: [preferred_username]}]",
 		"roles_claim: [realm_access, roles]",
@@ -139,7 +143,12 @@ func startGateAt(t *testing.T, port int, c config) *gate {
 	if c.asks != "" {
 		g.listen = fmt.Sprintf("listen: {address: 127.0.0.1:%d, forward_auth: %s}\n", port, c.asks)
 	}
-	g.listen += fmt.Sprintf("admin: {listen: 127.0.0.1:%d}\nlog: {format: json, level: debug}\n", admin)
+	token := ""
+	if c.token != "" {
+		g.registerSecrets(c.token)
+		token = ", token: " + c.token
+	}
+	g.listen += fmt.Sprintf("admin: {listen: 127.0.0.1:%d%s}\nlog: {format: json, level: debug}\n", admin, token)
 	g.registerSecrets(sessionSecret)
 	g.registerSecrets(clientSecrets...)
 	g.configure(t, c)
@@ -210,6 +219,9 @@ func (g *gate) end(t *testing.T, c config) {
 	g.proc.kill()
 	for _, r := range c.routes {
 		g.registerSecrets(r.counting.seen()...)
+		if r.upstream == nil {
+			continue
+		}
 		for _, a := range r.upstream.all() {
 			_, token, _ := strings.Cut(a.header.Get("Authorization"), " ")
 			g.registerSecrets(token)

@@ -178,6 +178,9 @@ func (i *Issuer) Warm(ctx context.Context) error {
 	return err
 }
 
+// Failure returns why the last fetch of the metadata or the keys failed, or the last call. It returns nil if none failed.
+func (i *Issuer) Failure() error { return first(i.metadata.load().err, i.keys.load().err, i.Lost()) }
+
 // Lost returns why the last call to the authorization server failed, or was answered with a gateway's error. It returns nil if the call
 // succeeded, or if there was no call yet.
 func (i *Issuer) Lost() error { return i.outage.load() }

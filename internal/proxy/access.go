@@ -83,6 +83,7 @@ func (g *Gate) finish(rec *recorder, d *Decision, failure *error) {
 	g.record(rec, d, e)
 	g.logRequest(rec, d, e)
 	g.auditRefusal(rec, d, e)
+	g.keepRefusal(rec, d, e)
 	d.endSpan(rec, e)
 }
 

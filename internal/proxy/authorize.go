@@ -25,21 +25,37 @@ func (g *Gate) authorize(d *Decision) error {
 // allow checks an identity against the policy of its issuer and a rule of the route. If the token acts on behalf of a user, the user must
 // pass as well. The returned grant is the token's.
 func (g *Gate) allow(d *Decision, i *auth.Identity, rule *rule) (*authz.Grant, error) {
-	o := d.trace.observer()
+	grant, err := d.judge(i, rule, d.trace, func(err error) { g.logReportOnly(d, rule, err) })
+	if err != nil {
+		d.judged = &judged{i, rule}
+	}
+	return grant, err
+}
+
+// A judged is an identity, which may be nil, and the rule by which it was refused.
+type judged struct {
+	identity *auth.Identity
+	rule     *rule
+}
+
+// judge is allow without a log. It changes nothing, so the same decision can be judged once more, with a trace that records the checks. A
+// nil trace records nothing. report receives the refusal of a rule that only reports.
+func (d *Decision) judge(i *auth.Identity, rule *rule, t *Trace, report func(error)) (*authz.Grant, error) {
+	o := t.observer()
 	if rule.ReportOnly {
 		if o == nil {
 			o = &authz.Observer{}
 		}
 		o.Report = func(err error) {
-			d.trace.add("report_only", "the rule would refuse this request, and only reports")
-			g.logReportOnly(d, rule, err)
+			t.add("report_only", "the rule would refuse this request, and only reports")
+			report(err)
 		}
 	}
 	grant, err := d.Route.policy(i).Authorize(&d.Request, i, rule.requirements(), o)
 	if err != nil || i == nil || i.OnBehalfOf == nil {
 		return grant, err
 	}
-	d.trace.add("user", "the token acts for a user of %s: the user must pass as well", i.OnBehalfOf.Issuer)
+	t.add("user", "the token acts for a user of %s: the user must pass as well", i.OnBehalfOf.Issuer)
 	policy, err := d.Route.policyOfUser(i.OnBehalfOf.Issuer)
 	if err == nil {
 		_, err = policy.Authorize(&d.Request, i.OnBehalfOf.Identity, rule.requirements(), o)

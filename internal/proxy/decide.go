@@ -52,13 +52,16 @@ func (g *Gate) decideInto(r *http.Request, d *Decision) error {
 	err := g.entrance.enter(r, d)
 	if err == nil {
 		g.startSpan(d)
+		d.reached = &matchStep
 		err = g.run(matchStep, d)
 	}
 	if err != nil {
 		return err
 	}
-	for _, step := range d.steps() {
-		if err := g.run(step, d); err != nil || d.answered() {
+	steps := d.steps()
+	for n := range steps {
+		d.reached = &steps[n]
+		if err := g.run(steps[n], d); err != nil || d.answered() {
 			d.Header = auth.MergeHeader(d.Header, auth.HeaderOf(err))
 			return err
 		}
@@ -74,7 +77,7 @@ func (g *Gate) match(d *Decision) error {
 		err = checkMethodParam(d.URL.RawQuery)
 	}
 	if err != nil {
-		d.trace.addMatch(d)
+		d.explainMatch()
 		return err
 	}
 	d.setInteraction()
@@ -85,7 +88,7 @@ func (g *Gate) match(d *Decision) error {
 		d.endpoint = d.Route.matchingEndpoint(&d.Request)
 	}
 	err = d.matchMCP()
-	d.trace.addMatch(d)
+	d.explainMatch()
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func (g *Gate) authenticate(d *Decision) error {
 // assume takes the place of authenticate for a Trace with an identity.
 func (g *Gate) assume(d *Decision) error {
 	d.Identity = d.assumed
-	d.trace.addAuthentication(d, nil)
+	d.explainAuthentication(nil)
 	return nil
 }
 
@@ -152,7 +155,8 @@ func (d *Decision) setResult(res *auth.Result, err error) error {
 		d.Identity, d.Header, d.Answer, d.credential, d.upstreamQuery = res.Identity, res.Header, res.Answer, res.Used, res.Query
 		d.session, d.resume, d.watcher = res.Session, res.Resume, res.Watcher
 	}
-	d.trace.addAuthentication(d, err)
+	d.authenticated = d.Identity
+	d.explainAuthentication(err)
 	return err
 }
 
@@ -163,7 +167,7 @@ func (g *Gate) exchange(d *Decision) error {
 	}
 	res, err := d.Route.Exchange(&d.Request, &auth.Result{Identity: d.Identity, Used: d.credential})
 	if err != nil {
-		d.trace.addFailed("exchange", err)
+		d.explainExchange(err)
 		return err
 	}
 	d.Identity, d.credential = res.Identity, res.Used

@@ -70,6 +70,9 @@ func (g *Gate) newReverseProxy(route *route) *httputil.ReverseProxy {
 func (g *Gate) forward(rec *recorder, d *Decision) error {
 	rec.body.forward()
 	d.forwarded = true
+	if d.Route.Own != nil {
+		return g.serveOwn(rec, d)
+	}
 	rec.fromUpstream = true
 	if d.Route.proxy == nil {
 		g.refuse(rec, d, errNoUpstream)

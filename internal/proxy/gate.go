@@ -39,6 +39,7 @@ type Route struct {
 	LogsIn   bool             // users can log in on this route
 	Schemes  []string         // the schemes of Authorization that the flows read, in lower case
 	Upstream *Upstream        // nil: requests can't be forwarded
+	Own      OwnPages         // serves the requests that may pass, in place of an upstream; nil: nothing does
 	Pages    *page.Set        // nil: the gate's
 	Keys     KeySource        // of upstream_assertion_header; nil if no view has that
 	Metrics  *telemetry.Requests
@@ -91,6 +92,7 @@ type Gate struct {
 	metrics  *telemetry.Requests
 	tracer   *telemetry.Tracer
 	audit    *audit.Log
+	refusals *Refusals
 	trusts   bool // the traceparent of trusted proxies
 	access   bool
 	pages    *page.Set
@@ -109,6 +111,7 @@ type Config struct {
 	Tracer         *telemetry.Tracer   // nil: no traces
 	TrustTraces    bool                // trusted proxies decide which traces requests belong to
 	Audit          *audit.Log          // nil: there is no audit stream
+	Refusals       *Refusals           // takes the requests that are refused; nil: none are kept
 	AccessLog      bool                // log every request; otherwise only refusals and errors
 	Pages          *page.Set           // HTML pages; nil: the built-in ones
 	Timeouts       Timeouts
@@ -118,7 +121,8 @@ type Config struct {
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		entrance: entrance{trusted: c.TrustedProxies, log: c.Log}, log: c.Log, access: c.AccessLog, pages: c.Pages,
-		metrics: c.Metrics, tracer: c.Tracer, audit: c.Audit, trusts: c.TrustTraces,
+		metrics: c.Metrics, tracer: c.Tracer, audit: c.Audit, refusals: c.Refusals,
+		trusts:   c.TrustTraces,
 		timeouts: c.Timeouts.orDefault(),
 	}
 	if g.pages == nil {
@@ -166,6 +170,11 @@ type Decision struct {
 	sending *telemetry.Span // of the request to the upstream; nil before
 	trace   *Trace          // nil: not recorded
 	assumed *auth.Identity  // Trace decides the request as one of this identity; nil: the flows run
+
+	// What explains a refusal afterwards, so that it needn't be recorded for every request.
+	reached       *step          // the last step that ran; nil: none did
+	authenticated *auth.Identity // of the flows, before an exchange; nil: none
+	judged        *judged        // what the policy refused; nil: it refused nothing
 
 	script        mcp.Script     // the page that calls an MCP server; empty: none does
 	endpoint      *boundEndpoint // nil: the request is for the upstream

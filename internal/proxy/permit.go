@@ -36,6 +36,9 @@ func (d *Decision) permit(certificates []string) (*Permit, error) {
 	if err := d.assert(time.Now()); err != nil {
 		return nil, err
 	}
+	if d.Route.Own != nil {
+		return nil, onlyForwarded("the route has pages of the gate (console), which only the gate can serve")
+	}
 	hidden := d.hidden()
 	if len(namesIn(hidden, auth.InQuery))+len(namesIn(hidden, auth.InBody)) > 0 || d.upstreamQuery != nil {
 		return nil, onlyForwarded("the credential stands in the query or in the body, which forward-auth can't change")

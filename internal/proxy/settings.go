@@ -12,6 +12,7 @@ type RouteSettings struct {
 	Hosts        []string          `yaml:"hosts"`                       // exact or *.example.com; default any
 	Paths        []string          `yaml:"paths" default:"[/]" min:"1"` // prefixes of whole segments
 	Upstream     UpstreamSettings  `yaml:"upstream"`                    // required, unless other proxies forward all requests
+	Console      bool              `yaml:"console" default:"false"`     // serve the console in place of an upstream
 	StripPath    bool              `yaml:"strip_path" default:"false"`
 	PreserveHost bool              `yaml:"preserve_host" default:"false"` // send the host by which the route was chosen to the upstream
 	BodyLimit    int               `yaml:"body_limit" default:"0"`        // of a request for the upstream, in bytes; 0 is off

@@ -2,6 +2,9 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,6 +37,16 @@ func listed(s *Session) Listed {
 		Issuer: l.Issuer, ClientID: l.ClientID, Subject: l.Subject, SID: l.SID, Route: l.Route, Client: l.Client,
 		Created: s.Created, Began: l.Began, Issued: s.Issued,
 	}
+}
+
+// Key returns a name of the login for administrators. It gives no access to the session, and stays the same when that gets another ID or
+// another sid.
+func (l *Listed) Key() string {
+	login := *l
+	login.Issued, login.SID = time.Time{}, ""
+	text, _ := json.Marshal(login)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
 // login returns the login, as far as it is listed.
@@ -144,6 +157,31 @@ func (s *Sessions) EndSelected(ctx context.Context, q Selection) (ended int, err
 		}
 	}
 	return ended, fmt.Errorf("%w: the masters of redis kept changing", ErrUnavailable)
+}
+
+// EndOne ends the login with a key among the selected ones, and returns the number of ended sessions: 0 if it has ended already. The
+// selection has issuer, client_id and sub. The error wraps ErrSelection or ErrUnavailable.
+func (s *Sessions) EndOne(ctx context.Context, q Selection, key string) (ended int, err error) {
+	index, ok := q.indexKey()
+	if !ok {
+		return 0, ErrSelection
+	}
+	for range attempts {
+		all, err := s.store.find(ctx, index)
+		if err != nil {
+			return ended, err
+		}
+		all = slices.DeleteFunc(all, func(l Listed) bool { return !q.selects(&l) || l.Key() != key })
+		if len(all) == 0 {
+			return ended, nil // no request has given the session a new ID meanwhile
+		}
+		n, err := endEach(ctx, all, s.store.dropListed)
+		ended += n
+		if err != nil {
+			return ended, err
+		}
+	}
+	return ended, fmt.Errorf("%w: the session keeps getting new IDs", ErrUnavailable)
 }
 
 // endWalk ends the selected sessions that one walk over the store finds.

@@ -1,4 +1,5 @@
-package authserver
+// Package attempts bounds what strangers may try: attempts to guess a secret, and other requests for each network.
+package attempts
 
 import (
 	"net/netip"
@@ -6,10 +7,10 @@ import (
 	"time"
 )
 
-// failedAttempts bounds the attempts with a wrong secret: for each client address, and for each client. A client that has once
+// Failed bounds the attempts with a wrong secret: for each client address, and for each client. A client that has once
 // authenticated from an address has a count of its own there, so that neither an attacker elsewhere nor a misconfigured neighbour
 // locks it out. Memory is bounded: a full map drops a random entry.
-type failedAttempts struct {
+type Failed struct {
 	now func() time.Time
 
 	mu        sync.Mutex // guards the fields below
@@ -30,15 +31,15 @@ type bucket struct {
 	filled time.Time
 }
 
-// A rate is the size of a bucket, and the time in which it gains one attempt.
-type rate struct {
-	most float64
-	each time.Duration
+// A Rate is the size of a bucket, and the time in which it gains one attempt.
+type Rate struct {
+	Most float64
+	Each time.Duration
 }
 
 var (
-	addressRate = rate{10, 6 * time.Second}
-	clientRate  = rate{60, 2 * time.Second}
+	addressRate = Rate{10, 6 * time.Second}
+	clientRate  = Rate{60, 2 * time.Second}
 )
 
 const (
@@ -46,26 +47,27 @@ const (
 	maxClients   = 4096 // in clients and in known
 )
 
-func newFailedAttempts(now func() time.Time) *failedAttempts {
-	return &failedAttempts{
+// New returns bounds without a failed attempt. now returns the time.
+func New(now func() time.Time) *Failed {
+	return &Failed{
 		now: now, addresses: map[netip.Prefix]*bucket{}, clients: map[string]*bucket{}, known: map[knownClient]*bucket{},
 	}
 }
 
-// An attempt is one comparison of a secret. It counts as failed unless succeed or cancel is called.
-type attempt struct {
-	all     *failedAttempts
+// An Attempt is one comparison of a secret. It counts as failed unless Succeed or Cancel is called.
+type Attempt struct {
+	all     *Failed
 	client  knownClient
 	buckets []*bucket
 }
 
-// begin counts an attempt to authenticate as a client; client is empty for the provision key, which has none. If there were too many
+// Begin counts an attempt to authenticate as a client; client is empty for the provision key, which has none. If there were too many
 // failed ones, wait is the time after which the next is allowed; otherwise it is zero.
-func (f *failedAttempts) begin(address netip.Addr, client string) (a *attempt, wait time.Duration) {
+func (f *Failed) Begin(address netip.Addr, client string) (a *Attempt, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
-	a = &attempt{all: f, client: knownClient{network(address), client}}
+	a = &Attempt{all: f, client: knownClient{network(address), client}}
 	if b := f.known[a.client]; b != nil {
 		a.buckets = []*bucket{b}
 		return a, b.take(addressRate, now)
@@ -94,15 +96,15 @@ func network(a netip.Addr) netip.Prefix {
 func bucketOf[K comparable](all map[K]*bucket, key K, most int) *bucket {
 	b := all[key]
 	if b == nil {
-		makeRoom(all, most)
+		MakeRoom(all, most)
 		b = &bucket{}
 		all[key] = b
 	}
 	return b
 }
 
-// makeRoom deletes a random entry of a full map: Go's iteration order is random.
-func makeRoom[K comparable, V any](all map[K]V, most int) {
+// MakeRoom deletes a random entry of a full map: Go's iteration order is random.
+func MakeRoom[K comparable, V any](all map[K]V, most int) {
 	for key := range all {
 		if len(all) < most {
 			return
@@ -112,22 +114,22 @@ func makeRoom[K comparable, V any](all map[K]V, most int) {
 }
 
 // take takes one attempt, or returns the time until the bucket has one.
-func (b *bucket) take(r rate, now time.Time) (wait time.Duration) {
+func (b *bucket) take(r Rate, now time.Time) (wait time.Duration) {
 	if b.filled.IsZero() {
-		b.left = r.most
+		b.left = r.Most
 	} else if passed := now.Sub(b.filled); passed > 0 {
-		b.left = min(r.most, b.left+float64(passed)/float64(r.each))
+		b.left = min(r.Most, b.left+float64(passed)/float64(r.Each))
 	}
 	b.filled = now
 	if b.left < 1 {
-		return time.Duration((1-b.left)*float64(r.each)).Round(time.Second) + time.Second
+		return time.Duration((1-b.left)*float64(r.Each)).Round(time.Second) + time.Second
 	}
 	b.left--
 	return 0
 }
 
-// cancel undoes begin: the secret was not compared.
-func (a *attempt) cancel() {
+// Cancel undoes Begin: the secret was not compared.
+func (a *Attempt) Cancel() {
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	for _, b := range a.buckets {
@@ -135,13 +137,34 @@ func (a *attempt) cancel() {
 	}
 }
 
-// succeed undoes begin, and remembers that this client has authenticated from this address.
-func (a *attempt) succeed() {
-	a.cancel()
+// Succeed undoes Begin, and remembers that this client has authenticated from this address.
+func (a *Attempt) Succeed() {
+	a.Cancel()
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	if a.all.known[a.client] == nil {
-		makeRoom(a.all.known, maxClients)
+		MakeRoom(a.all.known, maxClients)
 		a.all.known[a.client] = &bucket{}
 	}
+}
+
+// Networks bounds the requests of each network. Memory is bounded: a full map drops a random entry.
+type Networks struct {
+	rate Rate
+	now  func() time.Time
+
+	mu  sync.Mutex // guards all
+	all map[netip.Prefix]*bucket
+}
+
+// NewNetworks returns the bounds for a rate. now returns the time.
+func NewNetworks(r Rate, now func() time.Time) *Networks {
+	return &Networks{rate: r, now: now, all: map[netip.Prefix]*bucket{}}
+}
+
+// Take counts a request. If there were too many, it returns the time after which the next is allowed.
+func (n *Networks) Take(address netip.Addr) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return bucketOf(n.all, network(address), maxAddresses).take(n.rate, n.now())
 }
