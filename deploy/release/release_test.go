@@ -49,7 +49,7 @@ func mustBuild(t *testing.T) built {
 	buildOnce.Do(func() {
 		var folder string
 		if folder, buildErr = os.MkdirTemp("", "release-test-"); buildErr == nil {
-			theRelease, buildErr = buildCopy(folder)
+			theRelease, buildErr = buildCopy("../..", folder)
 		}
 	})
 	if buildErr != nil {
@@ -58,15 +58,15 @@ func mustBuild(t *testing.T) built {
 	return theRelease
 }
 
-// buildCopy copies the files of this repository to a folder, commits them there as v1.2.3, and builds a release.
-func buildCopy(folder string) (b built, err error) {
+// buildCopy copies the files of a repository to a folder, commits them there as v1.2.3, and builds a release.
+func buildCopy(repository, folder string) (b built, err error) {
 	b = built{filepath.Join(folder, "source"), filepath.Join(folder, "dist")}
-	list, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	list, err := exec.Command("git", "-C", repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
 		return b, err
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		if err := copyFile(filepath.Join("../..", name), filepath.Join(b.source, name)); err != nil {
+		if err := copyFile(filepath.Join(repository, name), filepath.Join(b.source, name)); err != nil {
 			return b, err
 		}
 	}
@@ -115,7 +115,7 @@ func TestReproducible(t *testing.T) {
 	t.Setenv("GOFLAGS", "-tags=other")
 	t.Setenv("GOAMD64", "v2")
 	defer syscall.Umask(syscall.Umask(0o077))
-	second, err := buildCopy(filepath.Join(t.TempDir(), "a folder/with another name"))
+	second, err := buildCopy(first.source, filepath.Join(t.TempDir(), "a folder/with another name")) // not of files that change meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}

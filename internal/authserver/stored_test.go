@@ -34,8 +34,8 @@ func storeTokens(r *rig) func(*golden.File) {
 	}
 }
 
-// TestStored uses what earlier versions have stored: access tokens, refresh tokens and a code in Redis, the client_id of a registered client,
-// and a consent page that is open in a browser.
+// TestStored uses what earlier versions have stored: access tokens, refresh tokens and a code in Redis, the client_id of a registered
+// client, and a consent page that is open in a browser.
 func TestStored(t *testing.T) {
 	f := golden.Open(t, "redis-v1", storeTokens(redisRig(t).asMCP()))
 	r := redisRig(t).asMCP()
