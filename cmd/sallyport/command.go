@@ -31,6 +31,17 @@ type command struct {
 
 // parse parses the flags. It returns errUsage after printing an error, and flag.ErrHelp after printing the flags for -h.
 func (c *command) parse() error {
+	if err := c.parseFlags(); err != nil {
+		return err
+	}
+	if c.flags.NArg() > 0 {
+		return c.usageError(fmt.Sprintf("expected flags only, got %q", c.flags.Arg(0)))
+	}
+	return nil
+}
+
+// parseFlags parses the flags as parse does, and leaves the arguments behind them in c.flags.
+func (c *command) parseFlags() error {
 	c.flags.SetOutput(io.Discard)
 	switch err := c.flags.Parse(c.args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -40,8 +51,6 @@ func (c *command) parse() error {
 		return flag.ErrHelp
 	case err != nil:
 		return c.usageError(err.Error())
-	case c.flags.NArg() > 0:
-		return c.usageError(fmt.Sprintf("expected flags only, got %q", c.flags.Arg(0)))
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ const usage = `usage:
   sallyport snippet PROXY [-c FILE]
                                print the configuration by which PROXY (nginx, traefik, caddy, haproxy, envoy, envoy_grpc or
                                oauth2_proxy) asks the gate whether requests may pass (forward-auth)
+  sallyport import SYSTEM [-o FOLDER] FILE...
+                               make a configuration from the files of kong, and print what differs
   sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
   sallyport sessions list [-c FILE] [-sub SUB] [-sid SID] [-client-id ID] [-route NAME] [-iss ISSUER] [-json]
                                print the sessions of the running gate: who, where, since when and when last used
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c.flags = flag.NewFlagSet(c.name, flag.ContinueOnError)
 	commands := map[string]func(context.Context) error{
 		"run": c.run, "check": c.check, "explain": c.explain, "health": c.health, "sessions": c.sessions,
-		"snippet": c.snippet, "demo": c.demo, "secret": c.secret,
+		"snippet": c.snippet, "import": c.importFiles, "demo": c.demo, "secret": c.secret,
 		"schema": c.schema, "version": c.version,
 	}
 	execute := commands[strings.TrimLeft(c.name, "-")]

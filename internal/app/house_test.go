@@ -11,10 +11,11 @@ import (
 
 // house has the packages of this module, and the packages in internal that each may import.
 var house = map[string]string{
-	"cmd/sallyport": "app config forwardauth",
-	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
+	"cmd/sallyport": "app config forwardauth importer",
+	"internal/app": "importer config strict check watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
 		"telemetry audit auth provider acmecert authorities",
 	"internal/config":      "strict forwardauth proxy page authz flow fapi oidc session authserver mcp signer acmecert check auth",
+	"internal/importer":    "strict auth",
 	"internal/strict":      "check auth",
 	"internal/http1":       "",
 	"internal/forwardauth": "proxy check auth",
