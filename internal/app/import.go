@@ -36,6 +36,9 @@ func Import(o ImportOptions, in io.Reader, out, report io.Writer) error {
 	if err := writeResult(result, o.Folder, out); err != nil {
 		return err
 	}
+	if o.Folder == "" && len(result.Files) > 0 {
+		fmt.Fprintf(report, "%s and other files aren't written to standard output: write -o FOLDER\n", result.Files[0].Name)
+	}
 	for _, n := range result.Notes {
 		fmt.Fprintln(report, n)
 	}
@@ -105,19 +108,29 @@ func checkResult(result *importer.Result, single bool) error {
 		return err
 	}
 	source := config.FromFileIn(filepath.Join(folder, importer.ProcessFile), result.Lookup)
-	return inFolder(folder, Check(source, io.Discard))
+	return atSource(files, folder, Check(source, io.Discard))
 }
 
-// inFolder takes a folder out of the places of an error.
-func inFolder(folder string, err error) error {
+// atSource returns the error of a check in a folder, with the places in the source from which the lines are made.
+func atSource(files []importer.File, folder string, err error) error {
 	var problems strict.Problems
 	if !errors.As(err, &problems) {
 		return err
 	}
+	folder += string(filepath.Separator)
 	for i := range problems {
-		problems[i].File = strings.TrimPrefix(problems[i].File, folder+string(filepath.Separator))
-		problems[i].Text = strings.ReplaceAll(problems[i].Text, folder+string(filepath.Separator), "")
+		p := &problems[i]
+		p.Text = strings.ReplaceAll(p.Text, folder, "")
+		p.File = strings.TrimPrefix(p.File, folder)
+		for _, f := range files {
+			if place, known := f.Place(p.Line); known && f.Name == p.File {
+				p.Text += " (" + strict.Mark{File: p.File, Line: p.Line}.String() + ")"
+				p.File, p.Line = place.File, place.Line
+				break
+			}
+		}
 	}
+	strict.SortProblems(problems)
 	return problems
 }
 

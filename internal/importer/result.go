@@ -1,21 +1,20 @@
 package importer
 
 import (
-	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"sallyport/internal/auth"
+	"sallyport/internal/strict"
 )
 
 // A Result is a configuration, and what differs from the source.
 type Result struct {
 	Process   *Mapping   // the keys of the process file, without routes
 	Routes    []Route    // at least one
-	Files     []File     // files that the configuration names, such as certificates; paths are relative to the process file
+	Files     []File     // files that the routes name, such as certificates; see AddFile
 	Variables []Variable // environment variables that the configuration reads
 	Notes     []Note
 }
@@ -34,6 +33,7 @@ type File struct {
 	Name    string // with slashes, relative to the folder of the process file
 	Data    []byte
 	Private bool // only the owner may read it
+	places  map[int]strict.Mark
 }
 
 // A Variable is an environment variable that the configuration reads. It has a Value if the source has it, and else a Sample: a value of
@@ -51,6 +51,17 @@ func (r *Result) AddRoute(name string, document *Mapping) {
 		taken[other.Name] = true
 	}
 	r.Routes = append(r.Routes, Route{unique(fileName(name), taken), document})
+}
+
+// AddFile adds a file that routes name, and returns how they name it: relative to the folder of the file of the route.
+func (r *Result) AddFile(name string, data []byte, private bool) string {
+	for _, f := range r.Files {
+		if f.Name == name && string(f.Data) == string(data) {
+			return name
+		}
+	}
+	r.Files = append(r.Files, File{Name: name, Data: data, Private: private})
+	return name
 }
 
 // AddVariable adds a variable and returns the reference to it, which Set takes. Another value gets another name: NAME_2.
@@ -80,39 +91,46 @@ func (r *Result) variable(v Variable) (same, taken bool) {
 
 // Config returns the process file and a file for each route, and the files that they name.
 func (r *Result) Config() []File {
-	root := NewMapping()
-	root.append(r.Process)
+	root := &Mapping{pairs: slices.Clone(r.Process.pairs)}
 	root.Set("routes", "routes/*.yaml")
-	files := []File{{Name: ProcessFile, Data: root.encode()}}
+	files := []File{newFile(ProcessFile, root)}
 	for _, route := range r.Routes {
-		files = append(files, File{Name: "routes/" + route.Name + ".yaml", Data: route.Document.encode()})
+		files = append(files, newFile("routes/"+route.Name+".yaml", route.Document))
 	}
-	return append(files, r.Files...)
+	for _, f := range r.Files {
+		f.Name = "routes/" + f.Name
+		files = append(files, f)
+	}
+	return files
 }
 
 // Single returns the whole configuration as one process file.
 func (r *Result) Single() File {
-	root, routes := NewMapping(), []*Mapping{}
+	root, routes := &Mapping{pairs: slices.Clone(r.Process.pairs)}, []*Mapping{}
 	for _, route := range r.Routes {
 		routes = append(routes, route.Document)
 	}
-	root.append(r.Process)
 	root.Set("routes", routes)
-	return File{Name: ProcessFile, Data: root.encode()}
+	return newFile(ProcessFile, root)
 }
 
 // ProcessFile is the name of the process file.
 const ProcessFile = "sallyport.yaml"
 
-// encode returns a mapping as the text of a YAML file.
-func (m *Mapping) encode() []byte {
-	var out bytes.Buffer
-	e := yaml.NewEncoder(&out)
-	e.SetIndent(2)
-	if err := e.Encode(m.node); err != nil { // the nodes are of this package's making
-		panic("importer: " + err.Error())
+// newFile returns the file of a document.
+func newFile(name string, document *Mapping) File {
+	data := document.encode()
+	return File{Name: name, Data: data, places: document.places(data)}
+}
+
+// Place returns the place in the source from which a line of the file is made, and whether it is known.
+func (f File) Place(line int) (strict.Mark, bool) {
+	for ; line > 0; line-- {
+		if place, known := f.places[line]; known {
+			return place, true
+		}
 	}
-	return out.Bytes()
+	return strict.Mark{}, false
 }
 
 // fileName returns a text with dashes in place of what a file name on any system shouldn't have.
