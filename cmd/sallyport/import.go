@@ -20,11 +20,25 @@ func (c *command) importFiles(context.Context) error {
 	if err := c.parseFlags(); err != nil {
 		return err
 	}
-	switch o.Files = c.flags.Args(); {
+	o.Files, o.CommandLine = splitCommandLine(c.flags.Args())
+	switch {
 	case !slices.Contains(importer.Systems(), o.System):
 		return c.usageError(fmt.Sprintf("expected one of %s before the flags, got %q", strings.Join(importer.Systems(), ", "), o.System))
-	case len(o.Files) == 0:
+	case len(o.Files) == 0 && len(o.CommandLine) == 0:
 		return c.usageError("expected the files to import after the flags; - is standard input")
 	}
 	return app.Import(o, c.stdin, c.stdout, c.stderr)
+}
+
+// splitCommandLine splits arguments at --: files, and the command line of the other system. Flags are one without --, too.
+func splitCommandLine(args []string) (files, line []string) {
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return args[:i], args[i+1:]
+		case strings.HasPrefix(arg, "-") && arg != "-":
+			return args[:i], args[i:]
+		}
+	}
+	return args, nil
 }

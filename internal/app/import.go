@@ -16,9 +16,10 @@ import (
 
 // ImportOptions are the arguments of Import.
 type ImportOptions struct {
-	System string   // one of importer.Systems
-	Files  []string // - is standard input
-	Folder string   // where the configuration is written; empty: to out, as one file
+	System      string   // one of importer.Systems
+	Files       []string // - is standard input
+	CommandLine []string // flags of the other system
+	Folder      string   // where the configuration is written; empty: to out, as one file
 }
 
 // Import writes a configuration that is made from the files of another system to a folder or to out, and to report what differs. It
@@ -27,6 +28,9 @@ func Import(o ImportOptions, in io.Reader, out, report io.Writer) error {
 	sources, err := readSources(o.Files, in)
 	if err != nil {
 		return err
+	}
+	if len(o.CommandLine) > 0 {
+		sources = append(sources, importer.CommandLine(o.CommandLine))
 	}
 	result, err := importer.Import(o.System, sources)
 	if err != nil {

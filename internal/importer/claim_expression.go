@@ -117,11 +117,32 @@ func celJoin(operator, decisive, neutral string, parts []string) string {
 		return all[0]
 	}
 	for i, p := range all {
-		if strings.Contains(p, " && ") || strings.Contains(p, " || ") || strings.Contains(p, " ? ") {
+		if splits(p, operator) {
 			all[i] = "(" + p + ")"
 		}
 	}
 	return strings.Join(all, operator)
+}
+
+// splits reports whether an expression has an operator outside of parentheses and texts that binds less than operator, or another one.
+func splits(text, operator string) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case strings.IndexByte("([{", c) >= 0:
+			depth++
+		case strings.IndexByte(")]}", c) >= 0:
+			depth--
+		case depth == 0 && (c == '?' || (c == '&' || c == '|') && c != operator[1]):
+			return true
+		}
+	}
+	return false
 }
 
 // maxExpression is the longest expression that a rule takes.

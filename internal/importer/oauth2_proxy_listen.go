@@ -82,7 +82,7 @@ func (d *o2pDeployment) setProxies() {
 	switch {
 	case len(proxies) > 0 && behind:
 		d.Process.Set("trusted_proxies", proxies)
-	case behind:
+	case behind && !d.asksOnly():
 		d.note("reverse_proxy", "X-Forwarded-* headers are believed from listed addresses only: write the address of your proxy into trusted_proxies")
 	}
 	header := d.textOr("real_client_ip_header", "X-Real-IP")

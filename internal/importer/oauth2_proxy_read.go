@@ -19,6 +19,8 @@ var (
 // read reads a source by its content: YAML, variables, flags, addresses, or the configuration file.
 func (d *o2pDeployment) read(s Source) error {
 	switch extension := strings.ToLower(path.Ext(s.Name)); {
+	case s.Name == "command line":
+		return d.readCommand(s)
 	case extension == ".yaml" || extension == ".yml" || extension == ".json":
 		return d.readYAML(s)
 	case extension == ".toml" || extension == ".cfg":

@@ -183,12 +183,7 @@ func (d *o2pDeployment) setForwardAuth() {
 	}
 	route.Set("hosts", []string{host}).Set("public_url", origin)
 	d.Notef(d.place("redirect_url", "upstreams", "client_id"), "the gate answers for the hosts of its routes: add a route with hosts and public_url for each host that asks")
-	rule := NewMapping()
-	document := NewMapping().Set("route", route)
-	if d.access != "" {
-		document.Set("rules", []*Mapping{allowing(rule, d.access)})
-	}
-	d.AddRoute(host, document)
+	d.AddRoute(host, NewMapping().Set("route", route).Set("rules", []*Mapping{allowing(NewMapping(), d.access)}))
 }
 
 // setQuestions makes the listener one for questions.

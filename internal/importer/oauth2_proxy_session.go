@@ -16,7 +16,7 @@ func (d *o2pDeployment) setSession() {
 		d.Notef(d.place("session_store_type", "cookie_secret", "client_id"), "sessions are in memory, where a restart ends them, and not in cookies: "+
 			"with several replicas write session: {storage: redis} and redis: {host: ...}, or storage: cookie")
 	}
-	session.Set("secret", d.AddVariable(Variable{Name: "SESSION_SECRET", Sample: sampleSecret}))
+	session.Set("secret", d.AddVariable(Variable{Name: "SESSION_SECRET", Sample: secretSample}))
 	d.Notef(d.place("cookie_secret", "cookie_secret_file", "client_id"), "the session needs a new secret of 32 bytes: "+
 		"set the environment variable SESSION_SECRET to the output of: openssl rand -base64 32. Users log in once more")
 	d.get("cookie_secret")
@@ -25,8 +25,8 @@ func (d *o2pDeployment) setSession() {
 	d.setCookie(session)
 }
 
-// sampleSecret has the form of a session secret. It is used for checks only.
-const sampleSecret = "a sample of 32 bytes and no secret"
+// secretSample has the form of a session secret. It is used for checks only.
+const secretSample = "a sample of 32 bytes and no secret"
 
 // setTimeouts sets the lifetime of sessions. With cookie_refresh each refresh begins it anew.
 func (d *o2pDeployment) setTimeouts(session *Mapping) {

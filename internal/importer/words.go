@@ -28,6 +28,16 @@ func shellWords(s Source) ([]word, error) {
 	return r.words, nil
 }
 
+// CommandLine returns words of a command line as a source, which shellWords reads.
+func CommandLine(words []string) Source {
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`")
+	var text strings.Builder
+	for _, w := range words {
+		text.WriteString(`"` + quote.Replace(w) + "\"\n")
+	}
+	return Source{Name: "command line", Data: []byte(text.String())}
+}
+
 // A wordReader reads the words of a text.
 type wordReader struct {
 	text  string
