@@ -24,7 +24,7 @@ type Source struct {
 type system func([]Source) (*Result, error)
 
 // systems has the systems by the names that the command line takes.
-var systems = map[string]system{}
+var systems = map[string]system{"kong": importKong}
 
 // Systems returns the names of the systems, sorted.
 func Systems() []string { return slices.Sorted(maps.Keys(systems)) }
