@@ -27,6 +27,7 @@ func importKong(sources []Source) (*Result, error) {
 	if err := k.refuseRouters(); err != nil {
 		return nil, err
 	}
+	k.noteUnknownKeys()
 	k.importConsumers()
 	k.importRoutes()
 	k.importAuthServer()
@@ -49,25 +50,26 @@ func sourceNames(sources []Source) string {
 // A kong is a configuration of Kong while it is imported.
 type kong struct {
 	*Result
-	version   string // of the format: 1.1, 2.1, 3.0
-	all       map[string][]*entity     // by kind
-	index     map[string]*entity       // by kind and id or name
-	defaults  map[string]*strict.Value // decK's _info.defaults, by kind
-	configs   map[string]*strict.Value // decK's _plugin_configs
-	envVaults map[string]string        // names of vaults of environment variables, and the prefix of their variables
+	version   string                           // of the format: 1.1, 2.1, 3.0
+	all       map[string][]*entity             // by kind
+	index     map[string]*entity               // by kind and id or name
+	owned     map[string]map[*entity][]*entity // by kind and consumer; see ofConsumer
+	defaults  map[string]*strict.Value         // decK's _info.defaults, by kind
+	configs   map[string]*strict.Value         // decK's _plugin_configs
+	envVaults map[string]string                // names of vaults of environment variables, and the prefix of their variables
 
-	closed      map[*entity][]string // plugins that closed routes, and the names of those
-	dropped     map[*entity][]string // plugins that routes have no longer
-	oidcs       map[*entity]*Mapping // of openid-connect plugins
-	knownGroups map[string]bool
-	issuing     []*entity // the oauth2 plugins of routes
+	closed  map[*entity][]string // plugins that closed routes, and the names of those
+	dropped map[*entity][]string // plugins that routes have no longer
+	oidcs   map[*entity]*Mapping // of openid-connect plugins
+	issuing []*entity            // the oauth2 plugins of routes
 }
 
 func newKong() *kong {
 	return &kong{
-		Result: NewResult(), version: "3.0", all: map[string][]*entity{}, index: map[string]*entity{}, defaults: map[string]*strict.Value{},
+		Result: NewResult(), version: "3.0", all: map[string][]*entity{}, index: map[string]*entity{},
+		owned: map[string]map[*entity][]*entity{}, defaults: map[string]*strict.Value{},
 		configs: map[string]*strict.Value{}, envVaults: map[string]string{"env": ""},
-		closed: map[*entity][]string{}, dropped: map[*entity][]string{}, oidcs: map[*entity]*Mapping{}, knownGroups: map[string]bool{},
+		closed: map[*entity][]string{}, dropped: map[*entity][]string{}, oidcs: map[*entity]*Mapping{},
 	}
 }
 

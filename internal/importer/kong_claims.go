@@ -17,6 +17,7 @@ type claim struct {
 	condition string // an expression; empty: all requests
 	policy    *policy
 	strip     bool
+	kinds     int // of conditions: hosts, methods and so on
 	rank      int // of Kong's routes that take a request, the one with the highest rank gets it
 }
 
@@ -27,7 +28,7 @@ func (c *claim) always() bool { return len(c.methods) == 0 && c.condition == "" 
 func (c *claim) same(other *claim) bool {
 	return c.route.service == other.route.service && c.strip == other.strip &&
 		c.route.text("preserve_host") == other.route.text("preserve_host") &&
-		sameProtection(c, other) && c.policy.bodyLimit == other.policy.bodyLimit && c.policy.clients == other.policy.clients &&
+		sameProtection(c, other) && c.policy.bodyLimit == other.policy.bodyLimit && c.policy.condition == other.policy.condition &&
 		c.policy.required == other.policy.required
 }
 
@@ -53,12 +54,43 @@ func (k *kong) importRoutes() {
 			}
 		}
 	}
+	inherit(order, byPlace)
 	groups := groupsOf(order, byPlace)
 	k.noteBeginnings(groups)
 	k.shareOIDC(groups)
 	for _, g := range groups {
 		k.addGroup(g)
 	}
+}
+
+// inherit adds claims to the places below theirs that they have in Kong as well: there the number of kinds of conditions comes before the
+// length of the path.
+func inherit(order []string, byPlace map[string][]*claim) {
+	inherited := map[string][]*claim{}
+	for _, place := range order {
+		host, path, _ := strings.Cut(place, " ")
+		least := slices.MinFunc(byPlace[place], func(a, b *claim) int { return a.kinds - b.kinds }).kinds
+		for _, above := range order {
+			aboveHost, prefix, _ := strings.Cut(above, " ")
+			if above == place || !coversHost(aboveHost, host) || !covers(prefix, path) {
+				continue
+			}
+			for _, c := range byPlace[above] {
+				if c.kinds > least && !slices.Contains(byPlace[place], c) {
+					inherited[place] = append(inherited[place], c)
+				}
+			}
+		}
+	}
+	for place, list := range inherited {
+		byPlace[place] = append(byPlace[place], list...)
+	}
+}
+
+// coversHost reports whether a host of a route covers another one. An empty host is every host.
+func coversHost(host, other string) bool {
+	suffix, wild := strings.CutPrefix(host, "*")
+	return host == "" || host == other || wild && strings.HasSuffix(other, suffix)
 }
 
 // leftOut reports whether a route has no HTTP requests, or is switched off with its service.
@@ -84,7 +116,7 @@ func (k *kong) claim(route *entity, n int, byPlace map[string][]*claim) (places 
 	strip := cmp.Or(route.text("strip_path"), "true") != "false"
 	own := map[string]*claim{} // by prefix
 	for _, match := range k.pathsOf(route) {
-		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, rank: rankOf(route)*1000000 - n,
+		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, kinds: kindsOf(route), rank: rankOf(route)*1_000_000 - n,
 			condition: both(match.condition, conditions), strip: strip && match.prefix != "/"}
 		if strip && match.whole {
 			c.condition = never
@@ -138,14 +170,18 @@ func (k *kong) hostsOf(route *entity) []string {
 
 // rankOf returns the rank of a route: Kong prefers the route with more kinds of conditions, then the one with a higher regex_priority.
 func rankOf(route *entity) int {
-	kinds := 0
+	priority, _ := strconv.Atoi(route.text("regex_priority"))
+	return kindsOf(route)*1000 + max(0, min(priority, 999))
+}
+
+// kindsOf returns the number of kinds of conditions that a route has.
+func kindsOf(route *entity) (n int) {
 	for _, key := range []string{"hosts", "methods", "headers", "snis", "sources", "destinations", "paths"} {
 		if v := route.get(key); v != nil && len(v.Items)+len(v.Pairs) > 0 {
-			kinds++
+			n++
 		}
 	}
-	priority, _ := strconv.Atoi(route.text("regex_priority"))
-	return kinds*1000 + max(0, min(priority, 999))
+	return n
 }
 
 // groupsOf puts the places with the same claims together: first the paths of each set of hosts.

@@ -90,9 +90,9 @@ func (k *kong) restrictClients(p *policy, plugin *entity) bool {
 	if len(allow) > 0 && !canAllow || len(deny) > 0 && !canDeny || len(allow)+len(deny) == 0 {
 		return false
 	}
-	p.clients = allowed
+	p.condition = both(p.condition, allowed)
 	if len(deny) > 0 {
-		p.clients = both(allowed, not(denied))
+		p.condition = both(p.condition, not(denied))
 	}
 	k.Notef(plugin.Mark, "ip-restriction is an expression now: behind a proxy write trusted_proxies, so that request.client_ip is the client's address")
 	return true
@@ -126,7 +126,7 @@ func (k *kong) conditionsOf(route *entity) string {
 		}
 	}
 	for _, p := range route.Pairs {
-		if !slices.Contains(routeKeys, p.Key) && !p.Value.Null {
+		if !slices.Contains(keys["routes"], p.Key) && !p.Value.Null {
 			k.Notef(p.Mark, "%s: this key of a route isn't known, and may choose requests: they are refused", p.Key)
 			condition = both(condition, never)
 		}
@@ -145,8 +145,3 @@ func sourceCondition(sources []*strict.Value) (string, bool) {
 	}
 	return clientCondition(networks)
 }
-
-// routeKeys are the keys of a route that are read, or say nothing about which requests it takes.
-var routeKeys = []string{"id", "name", "tags", "created_at", "updated_at", "ws_id", "service", "plugins", "hosts", "paths", "methods", "protocols",
-	"strip_path", "preserve_host", "headers", "sources", "destinations", "snis", "regex_priority", "path_handling",
-	"https_redirect_status_code", "request_buffering", "response_buffering", "expression", "priority", "_comment"}

@@ -99,8 +99,7 @@ var credentials = []string{"oauth2_credentials", "keyauth_credentials", "basicau
 	"mtls_auth_credentials", "keyauth_enc_credentials"}
 
 // silent are the top-level keys that say nothing about requests.
-var silent = []string{"_format_version", "_transform", "_info", "_plugin_configs", "_workspace", "_comment", "_ignore", "_konnect",
-	"parameters", "workspaces", "oauth2_tokens", "oauth2_authorization_codes", "clustering_data_planes", "tags", "sm_vaults"}
+var silent = []string{"parameters", "workspaces", "oauth2_tokens", "oauth2_authorization_codes", "clustering_data_planes", "tags", "sm_vaults"}
 
 // read adds the entities of a file.
 func (k *kong) read(root *strict.Value) {
@@ -123,6 +122,7 @@ func (k *kong) read(root *strict.Value) {
 		switch {
 		case known || slices.Contains(credentials, p.Key):
 			k.addAll(p.Key, p.Value, nil)
+		case strings.HasPrefix(p.Key, "x-"), strings.HasPrefix(p.Key, "_"): // anchors and comments
 		case !slices.Contains(silent, p.Key) && len(elements(p.Value)) > 0:
 			k.Notef(p.Mark, "%s isn't imported: the gate has nothing like it", p.Key)
 		}
@@ -260,6 +260,17 @@ func (k *kong) find(kind string, v *strict.Value) *entity {
 		}
 	}
 	return nil
+}
+
+// ofConsumer returns the entities of a kind that belong to a consumer.
+func (k *kong) ofConsumer(kind string, consumer *entity) []*entity {
+	if k.owned[kind] == nil {
+		k.owned[kind] = map[*entity][]*entity{}
+		for _, e := range k.all[kind] {
+			k.owned[kind][e.consumer] = append(k.owned[kind][e.consumer], e)
+		}
+	}
+	return k.owned[kind][consumer]
 }
 
 // add adds an entity, which others can name from now on.

@@ -143,7 +143,7 @@ func (k *kong) client(c *entity, scopes []string) *Mapping {
 		k.Notef(c.Mark, "the client has no client_id in the files: Kong has generated one; it is left out")
 		return nil
 	}
-	m := NewMapping().SetAt(id.Mark, "client_id", k.scalar(id, "client"))
+	m := NewMapping().SetAt(id.Mark, "client_id", k.identifier(id))
 	if c.text("client_type") == "public" {
 		m.Set("public", true)
 	} else if !k.clientSecret(m, c) {
@@ -152,8 +152,9 @@ func (k *kong) client(c *entity, scopes []string) *Mapping {
 	if name := c.text("name"); name != "" {
 		m.Set("name", name)
 	}
-	m.Set("grants", k.grants(c))
-	if uris := texts(c.get("redirect_uris")); len(uris) > 0 {
+	grants := k.grants(c)
+	m.Set("grants", grants)
+	if uris := texts(c.get("redirect_uris")); len(uris) > 0 && slices.Contains(grants, "authorization_code") {
 		m.SetAt(c.at("redirect_uris"), "redirect_uris", uris)
 	}
 	if len(scopes) > 0 {
@@ -210,11 +211,11 @@ func (k *kong) importConsumers() {
 		m := NewMapping()
 		for _, key := range []string{"username", "custom_id", "id"} {
 			if v := c.get(key); v != nil && v.Kind == strict.Scalar {
-				m.SetAt(v.Mark, key, k.scalar(v, "sample"))
+				m.SetAt(v.Mark, key, k.identifier(v))
 			}
 		}
 		if id := k.onlyClient(c); id != nil && !m.Has("custom_id") {
-			m.SetAt(id.Mark, "custom_id", k.scalar(id, "sample"))
+			m.SetAt(id.Mark, "custom_id", k.identifier(id))
 			k.Notef(id.Mark, "the client stands for its consumer by custom_id, which the service receives as X-Consumer-Custom-Id")
 		}
 		if groups := k.groupsOf(c); len(groups) > 0 {
@@ -235,9 +236,8 @@ func (k *kong) importConsumers() {
 // onlyClient returns the client_id of a consumer's OAuth 2.0 client, if it has exactly one.
 func (k *kong) onlyClient(consumer *entity) *strict.Value {
 	var id *strict.Value
-	for _, c := range k.all["oauth2_credentials"] {
+	for _, c := range k.ofConsumer("oauth2_credentials", consumer) {
 		switch {
-		case c.consumer != consumer:
 		case id != nil:
 			k.Notef(c.Mark, "the consumer has several clients: requests of this one can't be mapped to it")
 		default:
@@ -256,8 +256,8 @@ func (k *kong) noteCredentials(kind, why string) {
 
 // groupsOf returns the groups of a consumer: those of the acl plugin, and its consumer groups if the acl plugin uses them or there is none.
 func (k *kong) groupsOf(consumer *entity) (groups []string) {
-	for _, a := range k.all["acls"] {
-		if g := a.text("group"); a.consumer == consumer && g != "" && !slices.Contains(groups, g) {
+	for _, a := range k.ofConsumer("acls", consumer) {
+		if g := a.text("group"); g != "" && !slices.Contains(groups, g) {
 			groups = append(groups, g)
 		}
 	}
@@ -278,8 +278,8 @@ func (k *kong) consumerGroups(consumer *entity) (groups []*entity) {
 			groups = append(groups, g)
 		}
 	}
-	for _, m := range k.all["consumer_group_consumers"] {
-		if m.consumer == consumer && m.group != nil && !slices.Contains(groups, m.group) {
+	for _, m := range k.ofConsumer("consumer_group_consumers", consumer) {
+		if m.group != nil && !slices.Contains(groups, m.group) {
 			groups = append(groups, m.group)
 		}
 	}

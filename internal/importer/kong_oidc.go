@@ -12,12 +12,16 @@ import (
 )
 
 // differentDefaults are the parameters with another default than Kong's. A file that doesn't have them gets the gate's.
-var differentDefaults = []struct{ name, text string }{
-	{"auth_methods", "authorization_code, session and bearer, where Kong accepts all credentials"},
-	{"audience_required", "a token that a client sends must name client_id in aud; any is no check"},
-	{"session_storage", "memory, where Kong has sessions in cookies"},
-	{"login_action", "redirect to the page that the user asked for"},
-	{"bearer_token_param_type", "header, where Kong reads query and body as well"},
+var differentDefaults = []struct {
+	name   string
+	logins bool // it concerns logins only
+	text   string
+}{
+	{"auth_methods", false, "authorization_code, session and bearer, where Kong accepts all credentials"},
+	{"audience_required", false, "a token that a client sends must name client_id in aud; any is no check"},
+	{"session_storage", true, "memory, where Kong has sessions in cookies"},
+	{"login_action", true, "redirect to the page that the user asked for"},
+	{"bearer_token_param_type", false, "header, where Kong reads query and body as well"},
 }
 
 // harmless are the refused parameters that a request can't pass without.
@@ -34,7 +38,7 @@ func (k *kong) shareOIDC(groups []*group) {
 		p := g.main().policy
 		served, excluded := g.claims, ""
 		switch {
-		case p.open() && p.clients == "" && len(served) == 1 && served[0].always():
+		case p.open() && p.condition == "" && len(served) == 1 && served[0].always():
 			continue
 		case p.oidc == nil, excluded != "", shared != nil && (p.oidc != shared.oidc || p.required != shared.required):
 			return
@@ -79,20 +83,25 @@ func (k *kong) adapt(oidc *Mapping, plugin *entity) {
 		oidc.SetAt(c.at("auth_methods"), "auth_methods", methods)
 		k.Notef(c.at("auth_methods"), "kong_oauth2 is taken out of auth_methods: the files have no oauth2_credentials")
 	}
+	k.noteDefaults(plugin, c)
+}
+
+// noteDefaults notes what is different because a parameter isn't in the file.
+func (k *kong) noteDefaults(plugin, c *entity) {
+	methods := texts(c.get("auth_methods"))
+	logins := len(methods) == 0 || slices.Contains(methods, "authorization_code")
 	var missing []string
 	for _, d := range differentDefaults {
-		if c.get(d.name) == nil {
+		if c.get(d.name) == nil && (logins || !d.logins) {
 			missing = append(missing, d.name+" ("+d.text+")")
 		}
 	}
 	if len(missing) > 0 {
 		k.Notef(plugin.Mark, "these parameters aren't in the file, and their defaults aren't Kong's: %s", strings.Join(missing, "; "))
 	}
-	if methods := texts(c.get("auth_methods")); len(methods) == 0 || slices.Contains(methods, "authorization_code") {
-		if c.get("redirect_uri") == nil {
-			k.Notef(plugin.Mark, "the redirect URI isn't the URL of the request: register https://HOST/oauth2/callback at the issuer, "+
-				"behind the first path of each route")
-		}
+	if logins && c.get("redirect_uri") == nil {
+		k.Notef(plugin.Mark, "the redirect URI isn't the URL of the request: register https://HOST/oauth2/callback at the issuer, "+
+			"behind the first path of each route")
 	}
 }
 

@@ -1,9 +1,9 @@
 package importer
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -121,7 +121,7 @@ func (k *kong) noteBeginnings(groups []*group) {
 
 // takes reports whether a group has a shorter prefix of a path on one of the hosts.
 func (g *group) takes(hosts []string, path string) bool {
-	if len(g.hosts) > 0 && len(hosts) > 0 && fmt.Sprint(g.hosts) != fmt.Sprint(hosts) {
+	if len(g.hosts) > 0 && !slices.Equal(g.hosts, hosts) {
 		return false
 	}
 	for _, prefix := range g.paths {

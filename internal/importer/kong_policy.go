@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // passing has the plugins without which a request may pass, and what the gate doesn't do in their place. A request must not pass without
@@ -41,7 +42,7 @@ type policy struct {
 	oauth2    *entity // the oauth2 plugin, or nil
 	acl       *entity // nil: none
 	bodyLimit int     // in bytes; 0 is off
-	clients   string  // an expression for the client's address; empty: all
+	condition string  // an expression for the client's address or the consumer; empty: all
 	required  bool    // the anonymous consumer is refused
 	closed    bool    // requests are refused
 }
@@ -118,10 +119,22 @@ func (k *kong) judgeConsumers(p *policy, route, plugin *entity) {
 		k.dropped[plugin] = append(k.dropped[plugin], route.name())
 	case name == "request-termination" && k.isAnonymous(p, plugin.consumer):
 		p.required = true
-	case p.open() && !p.closed: // such a route knows no consumers
+	case !k.knowsConsumers(p):
+	case plugin.consumer != nil && plugin.group == nil && plugin.consumer.text("username") != "":
+		user := plugin.consumer.text("username")
+		p.condition = both(p.condition, "consumer.username != "+strconv.Quote(user))
+		k.Notef(plugin.Mark, "%s isn't imported: so that the consumer %s doesn't pass without it, an expression refuses it", name, user)
 	default:
 		k.close(p, route, plugin)
 	}
+}
+
+// knowsConsumers reports whether requests can have a consumer.
+func (k *kong) knowsConsumers(p *policy) bool {
+	if p.oauth2 != nil {
+		return true
+	}
+	return p.oidc != nil && (hasGroups(p.oidc.config()) || p.oidc.config().get("anonymous") != nil)
 }
 
 // isAnonymous reports whether a consumer is the anonymous one of a policy.
@@ -148,14 +161,14 @@ func (k *kong) judgeACL(p *policy, route *entity) {
 	}
 }
 
+// mapsConsumers reports whether an openid-connect plugin maps requests to consumers.
+func mapsConsumers(config *entity) bool {
+	return len(config.list("consumer_claim"))+len(config.list("consumer_claims")) > 0
+}
+
 // hasGroups reports whether an openid-connect plugin says where groups come from.
 func hasGroups(config *entity) bool {
-	for _, key := range []string{"authenticated_groups_claim", "consumer_claim", "consumer_claims", "consumer_groups_claim"} {
-		if len(config.list(key)) > 0 {
-			return true
-		}
-	}
-	return false
+	return mapsConsumers(config) || len(config.list("authenticated_groups_claim"))+len(config.list("consumer_groups_claim")) > 0
 }
 
 // pluginsOf returns the plugins of a route by name, the most specific of each; the plugins for some of its consumers; and those that have the

@@ -94,7 +94,7 @@ func (k *kong) rules(g *group, served []*claim, excluded string) []rule {
 			byMethod[m] = either(condition, c.condition)
 		}
 	}
-	rest := served[0].policy.clients
+	rest := served[0].policy.condition
 	switch excluded {
 	case never:
 	case "":
@@ -132,7 +132,7 @@ func (k *kong) protect(g *group, document *Mapping, main *claim, rules []rule) {
 	case p.closed:
 		rules = []rule{{condition: never}}
 	case p.acl != nil:
-		k.writeACL(document.Mapping("route"), p.acl)
+		k.writeACL(document.Mapping("route"), p)
 	}
 	conditional := slices.ContainsFunc(rules, func(r rule) bool { return r.condition != "" })
 	switch {
@@ -166,7 +166,7 @@ func ruleMappings(p *policy, rules []rule) (all []*Mapping) {
 		case r.condition == never, p.open() && r.condition != "":
 			m.Set("auth", "optional").Set("allow", r.condition)
 		case p.open():
-			m.Set("auth", "off")
+			m.Set("auth", Plain("off"))
 		case r.condition != "":
 			m.Set("allow", r.condition)
 		}
@@ -188,7 +188,8 @@ func noIssuer() *Mapping {
 }
 
 // writeACL writes the acl plugin.
-func (k *kong) writeACL(route *Mapping, plugin *entity) {
+func (k *kong) writeACL(route *Mapping, p *policy) {
+	plugin := p.acl
 	config, acl := plugin.config(), NewMapping()
 	for _, key := range []string{"allow", "deny"} {
 		groups := slices.Concat(texts(config.get(key)), texts(config.get(map[string]string{"allow": "whitelist", "deny": "blacklist"}[key])))
@@ -197,6 +198,10 @@ func (k *kong) writeACL(route *Mapping, plugin *entity) {
 		}
 	}
 	route.SetAt(plugin.Mark, "acl", acl)
+	if p.oidc != nil && len(p.oidc.config().list("authenticated_groups_claim")) > 0 && mapsConsumers(p.oidc.config()) {
+		k.Notef(plugin.Mark, "acl: for a request with a consumer Kong compares the consumer's groups only, the gate also those of "+
+			"authenticated_groups_claim")
+	}
 	if config.text("hide_groups_header") == "true" {
 		k.Notef(config.at("hide_groups_header"), "hide_groups_header: the gate sends X-Consumer-Groups and X-Authenticated-Groups")
 	}

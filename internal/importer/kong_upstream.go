@@ -53,6 +53,9 @@ func (k *kong) address(service *entity) address {
 			return a
 		}
 		if u, err := url.Parse(v.Text); err == nil {
+			if u.User != nil {
+				k.Notef(v.Mark, "url: the name and the password in it aren't imported: the gate sends none")
+			}
 			a = address{scheme: u.Scheme, host: u.Hostname(), port: u.Port(), path: u.EscapedPath()}
 		}
 	}
@@ -214,11 +217,6 @@ func (k *kong) noteService(service *entity) {
 	if n := service.text("retries"); n != "" && n != "5" {
 		k.Notef(service.at("retries"), "retries: the gate repeats a request once, and only where the service can't have acted on it")
 	}
-	for _, p := range service.Pairs {
-		if !slices.Contains(serviceKeys, p.Key) && !p.Value.Null {
-			k.Notef(p.Mark, "%s: this key of a service isn't known, and isn't imported", p.Key)
-		}
-	}
 }
 
 // notePathHandling notes path_handling: v1, which joins paths in another way.
@@ -228,10 +226,6 @@ func (k *kong) notePathHandling(route *entity) {
 			"the gate always has one")
 	}
 }
-
-var serviceKeys = []string{"id", "name", "tags", "created_at", "updated_at", "ws_id", "url", "protocol", "host", "port", "path", "retries",
-	"connect_timeout", "read_timeout", "write_timeout", "tls_verify", "tls_verify_depth", "ca_certificates", "client_certificate", "enabled",
-	"routes", "plugins", "tls_sans", "_comment"}
 
 // upstreamTLS sets how the gate and the service authenticate to each other.
 func (k *kong) upstreamTLS(u *Mapping, service *entity, a address) {

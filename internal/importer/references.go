@@ -36,6 +36,14 @@ func (k *kong) scalar(v *strict.Value, sample string) any {
 	return v.Text
 }
 
+// identifier returns a scalar as a text, also if it is a number.
+func (k *kong) identifier(v *strict.Value) any {
+	if isReference(v.Text) {
+		return k.scalar(v, "sample")
+	}
+	return v.Text
+}
+
 // deckReference replaces decK's references to variables in a text.
 func (k *kong) deckReference(text, sample string) Raw {
 	var out strings.Builder
