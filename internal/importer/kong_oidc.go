@@ -142,7 +142,7 @@ func (k *kong) unknownParameter(to *Mapping, p strict.Pair, scope string) {
 	case known && isHarmless:
 		k.Notef(p.Mark, "%s; it is left out", text)
 	default:
-		to.SetAt(p.Mark, p.Key, k.value(p.Value))
+		to.SetAt(p.Mark, p.Key, "...") // not the value, which may be a secret
 	}
 }
 
