@@ -16,6 +16,7 @@ type claim struct {
 	methods   []string
 	condition string // an expression; empty: all requests
 	policy    *policy
+	prefix    string
 	strip     bool
 	kinds     int // of conditions: hosts, methods and so on
 	rank      int // of Kong's routes that take a request, the one with the highest rank gets it
@@ -26,11 +27,18 @@ func (c *claim) always() bool { return len(c.methods) == 0 && c.condition == "" 
 
 // same reports whether requests of two claims are treated alike, so that one route of the gate can serve both.
 func (c *claim) same(other *claim) bool {
-	return c.route.service == other.route.service && c.strip == other.strip &&
-		c.route.text("preserve_host") == other.route.text("preserve_host") &&
-		sameProtection(c, other) && c.policy.bodyLimit == other.policy.bodyLimit && c.policy.condition == other.policy.condition &&
+	return c.sameUpstream(other) && sameProtection(c, other) && c.policy.condition == other.policy.condition &&
 		c.policy.required == other.policy.required
 }
+
+// sameUpstream reports whether requests of two claims are forwarded alike.
+func (c *claim) sameUpstream(other *claim) bool {
+	return c.route.service == other.route.service && c.strip == other.strip &&
+		c.route.text("preserve_host") == other.route.text("preserve_host") && c.policy.bodyLimit == other.policy.bodyLimit
+}
+
+// opens reports whether requests pass by a rule with auth: off.
+func (c *claim) opens() bool { return c.policy.open() && c.policy.condition == "" && c.condition == "" }
 
 // A group is a set of hosts and paths that the same routes of Kong claim. It becomes one route of the gate.
 type group struct {
@@ -116,7 +124,7 @@ func (k *kong) claim(route *entity, n int, byPlace map[string][]*claim) (places 
 	strip := cmp.Or(route.text("strip_path"), "true") != "false"
 	own := map[string]*claim{} // by prefix
 	for _, match := range k.pathsOf(route) {
-		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, kinds: kindsOf(route), rank: rankOf(route)*1_000_000 - n,
+		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, prefix: match.prefix, kinds: kindsOf(route), rank: rankOf(route)*1_000_000 - n,
 			condition: both(match.condition, conditions), strip: strip && match.prefix != "/"}
 		if strip && match.whole {
 			c.condition = never
@@ -225,13 +233,27 @@ func claimsKey(list []*claim) string {
 	return key.String()
 }
 
-// main returns the claim that the route of the gate serves: the one that has all requests, or else the first.
+// main returns the claim that the route of the gate serves: the one that has all requests, or else the first of its own. If that one is open,
+// and another one with the same service isn't, it is the other one, because a rule can open the rest.
 func (g *group) main() *claim {
+	main := g.claims[0]
 	if n := slices.IndexFunc(g.claims, (*claim).always); n >= 0 {
-		return g.claims[n]
+		main = g.claims[n]
+	} else if n := slices.IndexFunc(g.claims, g.has); n >= 0 {
+		main = g.claims[n]
 	}
-	return g.claims[0]
+	if main.opens() {
+		for _, c := range g.claims {
+			if !c.policy.open() && !c.policy.closed && c.sameUpstream(main) && len(c.methods) > 0 {
+				return c
+			}
+		}
+	}
+	return main
 }
+
+// has reports whether a claim is for a path of the group, and not inherited from a shorter one.
+func (g *group) has(c *claim) bool { return slices.Contains(g.paths, c.prefix) }
 
 // mark returns the place of the group in the source.
 func (g *group) mark() strict.Mark { return g.main().route.Mark }

@@ -1,13 +1,11 @@
 package importer
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/authserver"
-	"sallyport/internal/strict"
 )
 
 // writeOAuth2 writes the oidc block of a route with the oauth2 plugin: it accepts tokens of the gate's own authorization server.
@@ -21,7 +19,7 @@ func (k *kong) writeOAuth2(document *Mapping, p *policy) {
 		oidc.SetAt(c.at("hide_credentials"), "hide_credentials", true)
 	}
 	if k.mapsClients() {
-		oidc.Set("consumer_claims", []string{"client_id"})
+		oidc.Set("consumer_claims", []string{"client_id"}).Set("consumer_by", []string{"id"})
 	}
 	if v := c.get("anonymous"); v != nil && !p.required {
 		oidc.SetAt(v.Mark, "anonymous", k.consumerName(v))
@@ -143,16 +141,18 @@ func (k *kong) client(c *entity, scopes []string) *Mapping {
 		k.Notef(c.Mark, "the client has no client_id in the files: Kong has generated one; it is left out")
 		return nil
 	}
-	m := NewMapping().SetAt(id.Mark, "client_id", k.identifier(id))
+	m, grants := NewMapping().SetAt(id.Mark, "client_id", k.identifier(id)), k.grants(c)
 	if c.text("client_type") == "public" {
-		m.Set("public", true)
+		if m.Set("public", true); len(grants) == 0 {
+			k.Notef(id.Mark, "the public client is left out: no oauth2 plugin enables authorization_code, which is all that it could do")
+			return nil
+		}
 	} else if !k.clientSecret(m, c) {
 		return nil
 	}
 	if name := c.text("name"); name != "" {
 		m.Set("name", name)
 	}
-	grants := k.grants(c)
 	m.Set("grants", grants)
 	if uris := texts(c.get("redirect_uris")); len(uris) > 0 && slices.Contains(grants, "authorization_code") {
 		m.SetAt(c.at("redirect_uris"), "redirect_uris", uris)
@@ -202,101 +202,4 @@ func (k *kong) grants(c *entity) []string {
 	}
 	slices.Sort(grants)
 	return slices.Compact(grants)
-}
-
-// importConsumers writes the consumers with their groups.
-func (k *kong) importConsumers() {
-	var all []*Mapping
-	for _, c := range k.all["consumers"] {
-		m := NewMapping()
-		for _, key := range []string{"username", "custom_id", "id"} {
-			if v := c.get(key); v != nil && v.Kind == strict.Scalar {
-				m.SetAt(v.Mark, key, k.identifier(v))
-			}
-		}
-		if id := k.onlyClient(c); id != nil && !m.Has("custom_id") {
-			m.SetAt(id.Mark, "custom_id", k.identifier(id))
-			k.Notef(id.Mark, "the client stands for its consumer by custom_id, which the service receives as X-Consumer-Custom-Id")
-		}
-		if groups := k.groupsOf(c); len(groups) > 0 {
-			m.Set("groups", groups)
-		}
-		if m.Len() > 0 {
-			all = append(all, m)
-		}
-	}
-	if len(all) > 0 {
-		k.Process.Set("consumers", all)
-	}
-	for _, kind := range credentials[1:] {
-		k.noteCredentials(kind, "the gate doesn't accept such credentials; let these clients get tokens of the issuer")
-	}
-}
-
-// onlyClient returns the client_id of a consumer's OAuth 2.0 client, if it has exactly one.
-func (k *kong) onlyClient(consumer *entity) *strict.Value {
-	var id *strict.Value
-	for _, c := range k.ofConsumer("oauth2_credentials", consumer) {
-		switch {
-		case id != nil:
-			k.Notef(c.Mark, "the consumer has several clients: requests of this one can't be mapped to it")
-		default:
-			id = c.get("client_id")
-		}
-	}
-	return id
-}
-
-// noteCredentials notes credentials that aren't imported, once for each list.
-func (k *kong) noteCredentials(kind, why string) {
-	if n := len(k.all[kind]); n > 0 {
-		k.Notef(k.all[kind][0].Mark, "%s: %d aren't imported: %s", kind, n, why)
-	}
-}
-
-// groupsOf returns the groups of a consumer: those of the acl plugin, and its consumer groups if the acl plugin uses them or there is none.
-func (k *kong) groupsOf(consumer *entity) (groups []string) {
-	for _, a := range k.ofConsumer("acls", consumer) {
-		if g := a.text("group"); g != "" && !slices.Contains(groups, g) {
-			groups = append(groups, g)
-		}
-	}
-	for _, g := range k.consumerGroups(consumer) {
-		if name := g.name(); k.aclsUseConsumerGroups() && !slices.Contains(groups, name) {
-			groups = append(groups, name)
-		} else if !k.aclsUseConsumerGroups() {
-			k.Notef(consumer.Mark, "the consumer isn't in the group %s here, because the acl plugin doesn't use consumer groups", name)
-		}
-	}
-	return groups
-}
-
-// consumerGroups returns the consumer groups of a consumer: from its groups, and from the members of the groups.
-func (k *kong) consumerGroups(consumer *entity) (groups []*entity) {
-	for _, v := range consumer.list("groups") {
-		if g := k.find("consumer_groups", v); g != nil {
-			groups = append(groups, g)
-		}
-	}
-	for _, m := range k.ofConsumer("consumer_group_consumers", consumer) {
-		if m.group != nil && !slices.Contains(groups, m.group) {
-			groups = append(groups, m.group)
-		}
-	}
-	return groups
-}
-
-// aclsUseConsumerGroups reports whether each acl plugin uses consumer groups, so that they can be groups of the gate.
-func (k *kong) aclsUseConsumerGroups() bool {
-	return !slices.ContainsFunc(k.all["plugins"], func(p *entity) bool {
-		return p.text("name") == "acl" && p.config().text("include_consumer_groups") != "true"
-	})
-}
-
-// consumerName returns the name of the consumer that a parameter names, by which the gate finds it.
-func (k *kong) consumerName(v *strict.Value) any {
-	if c := k.find("consumers", v); c != nil {
-		return cmp.Or(c.text("username"), c.text("id"))
-	}
-	return v.Text
 }

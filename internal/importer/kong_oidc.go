@@ -78,12 +78,65 @@ func (k *kong) oidcOf(p *policy) *Mapping {
 // adapt changes what can't be as it is in Kong, and notes it.
 func (k *kong) adapt(oidc *Mapping, plugin *entity) {
 	c := plugin.config()
-	if methods := texts(c.get("auth_methods")); slices.Contains(methods, "kong_oauth2") && len(k.all["oauth2_credentials"]) == 0 {
-		methods = slices.DeleteFunc(methods, func(m string) bool { return m == "kong_oauth2" })
-		oidc.SetAt(c.at("auth_methods"), "auth_methods", methods)
-		k.Notef(c.at("auth_methods"), "kong_oauth2 is taken out of auth_methods: the files have no oauth2_credentials")
+	if len(k.all["oauth2_credentials"]) == 0 {
+		k.withoutMethod(oidc, c, "kong_oauth2", "the files have no oauth2_credentials")
+	}
+	if c.text("refresh_token_param_name") == "" {
+		k.withoutMethod(oidc, c, "refresh_token", "without refresh_token_param_name it reads nothing")
+	}
+	if v := c.get("anonymous"); v != nil {
+		oidc.SetAt(v.Mark, "anonymous", k.consumerName(v))
+	}
+	k.adaptUserinfo(oidc, c)
+	if action := c.text("login_action"); action == "" || action == "upstream" {
+		oidc.Delete("login_tokens")
+		oidc.Delete("login_redirect_mode")
+	}
+	if c.text("session_storage") != "redis" {
+		oidc.Delete("redis")
+	}
+	if strategy := c.text("cluster_cache_strategy"); strategy == "" || strategy == "off" {
+		oidc.Delete("cluster_cache_redis")
 	}
 	k.noteDefaults(plugin, c)
+}
+
+// methodsIn returns auth_methods of an oidc block.
+func methodsIn(oidc *Mapping) []string {
+	var all []string
+	switch v := oidc.Value("auth_methods").(type) {
+	case []string:
+		return v
+	case []any:
+		for _, m := range v {
+			if text, isText := m.(string); isText {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
+}
+
+// withoutMethod takes a flow out of auth_methods.
+func (k *kong) withoutMethod(oidc *Mapping, c *entity, method, why string) {
+	if methods := methodsIn(oidc); slices.Contains(methods, method) {
+		oidc.SetAt(c.at("auth_methods"), "auth_methods", slices.DeleteFunc(methods, func(m string) bool { return m == method }))
+		k.Notef(c.at("auth_methods"), "%s is taken out of auth_methods: %s", method, why)
+	}
+}
+
+// adaptUserinfo takes the flow userinfo out: a token that the userinfo endpoint accepts may be for any client.
+func (k *kong) adaptUserinfo(oidc *Mapping, c *entity) {
+	methods := methodsIn(oidc)
+	if !slices.Contains(methods, "userinfo") || len(c.list("audience_required")) > 0 || c.text("userinfo_accept") == "application/jwt" {
+		return
+	}
+	if slices.Contains(methods, "bearer") || slices.Contains(methods, "introspection") {
+		k.withoutMethod(oidc, c, "userinfo", "it can't say for which client a token is; to have it, write audience_required: any")
+		return
+	}
+	oidc.SetAt(c.at("auth_methods"), "audience_required", []string{"any"})
+	k.Notef(c.at("auth_methods"), "audience_required: any is added, because userinfo can't say for which client a token is")
 }
 
 // noteDefaults notes what is different because a parameter isn't in the file.
@@ -126,8 +179,33 @@ func (k *kong) parameters(to *Mapping, from *strict.Value, shape *strict.Shape, 
 			k.Notef(p.Mark, "session_storage: %s: left out", text)
 			continue
 		}
+		if p.Key != "host" && isDefault(p.Value, f) {
+			continue
+		}
 		to.SetAt(p.Mark, p.Key, k.parameter(p, f, scope, prefix))
 	}
+}
+
+// isDefault reports whether a value is the gate's default.
+func isDefault(v *strict.Value, f *strict.Field) bool {
+	if config.ObjectShape(f) != nil || f.Type.Kind() == reflect.Pointer && f.Default == nil {
+		return false
+	}
+	if f.Default == nil {
+		return v.Kind == strict.Scalar && slices.Contains([]string{"", "false", "0"}, v.Text)
+	}
+	have, want := texts(v), texts(f.Default)
+	if len(have) != len(want) {
+		return false
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	for i := range have {
+		if d, err := time.ParseDuration(want[i]); have[i] != want[i] && (err != nil || have[i] != fmt.Sprint(d.Seconds()) || d < time.Minute) {
+			return false
+		}
+	}
+	return true
 }
 
 // unknownParameter handles a parameter that the gate doesn't have. It stays in the configuration, so that check refuses it, unless a request

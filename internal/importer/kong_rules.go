@@ -8,8 +8,8 @@ import (
 
 // addGroup adds the route of the gate for a group.
 func (k *kong) addGroup(g *group) {
-	served, excluded := k.served(g)
-	main := served[0]
+	plan := k.plan(g)
+	main := plan.served[0]
 	document, route := NewMapping(), NewMapping()
 	document.SetAt(g.mark(), "route", route)
 	if len(g.hosts) > 0 {
@@ -28,31 +28,50 @@ func (k *kong) addGroup(g *group) {
 	if main.policy.bodyLimit > 0 {
 		route.Set("body_limit", main.policy.bodyLimit)
 	}
-	rules := k.rules(g, served, excluded)
+	rules := k.rules(g, plan)
 	k.protect(g, document, main, rules)
 	k.AddRoute(g.name, document)
 }
 
-// served returns the claims that the route of the gate serves, the main one first, and an expression for the requests of the others, which
-// it must refuse.
-func (k *kong) served(g *group) (served []*claim, excluded string) {
+// A plan says how the route of the gate serves the claims of a group.
+type plan struct {
+	served   []*claim // as the route requires; the main one first
+	opened   []*claim // by rules with auth: off
+	excluded string   // an expression for the requests of all others, which the route must refuse
+}
+
+// plan returns how the route of the gate serves the claims.
+func (k *kong) plan(g *group) plan {
 	main := g.main()
-	served, excluded = []*claim{main}, never
+	p := plan{served: []*claim{main}, excluded: never}
 	for _, c := range g.claims {
 		switch {
 		case c == main:
-		case c.same(main):
-			served = append(served, c)
 		case main.always() && c.rank < main.rank:
 			k.Notef(c.route.Mark, "no request reaches the route %s at %s, because the route %s has the same hosts and paths: it is left out",
 				c.route.name(), strings.Join(g.paths, ", "), main.route.name())
+		case c.same(main):
+			p.served = append(p.served, c)
+		case c.opens() && c.sameUpstream(main) && !main.policy.closed:
+			p.opened = append(p.opened, c)
 		default:
-			k.Notef(c.route.Mark, "the route %s has the hosts and paths %s of the route %s, and another service or other plugins: "+
-				"its requests are refused; give it a path or a host of its own", c.route.name(), strings.Join(g.paths, ", "), main.route.name())
-			excluded = either(excluded, both(methodCondition(c.methods), c.condition))
+			k.exclude(&p, g, c)
 		}
 	}
-	return served, excluded
+	if p.excluded != never {
+		for _, c := range p.opened {
+			k.exclude(&p, g, c)
+		}
+		p.opened = nil
+	}
+	return p
+}
+
+// exclude makes the route refuse the requests of a claim.
+func (k *kong) exclude(p *plan, g *group, c *claim) {
+	k.Notef(c.route.Mark, "the route %s has the hosts and paths %s of the route %s, and another service or other plugins: "+
+		"its requests are refused; give it a path or a host of its own", c.route.name(), strings.Join(g.paths, ", "), g.main().route.name())
+	p.excluded = either(p.excluded, both(methodCondition(c.methods), c.condition))
 }
 
 // methodCondition returns an expression that is true for some methods. GET covers HEAD, as in methods of a rule.
@@ -74,14 +93,15 @@ func methodCondition(methods []string) string {
 type rule struct {
 	methods   []string
 	condition string
+	open      bool // auth: off
 }
 
 // rules returns the rules for the claims that are served.
-func (k *kong) rules(g *group, served []*claim, excluded string) []rule {
+func (k *kong) rules(g *group, p plan) []rule {
 	var methods []string
 	general := never // the condition for all methods
 	byMethod := map[string]string{}
-	for _, c := range served {
+	for _, c := range p.served {
 		if len(c.methods) == 0 {
 			general = either(general, c.condition)
 		}
@@ -94,19 +114,36 @@ func (k *kong) rules(g *group, served []*claim, excluded string) []rule {
 			byMethod[m] = either(condition, c.condition)
 		}
 	}
-	rest := served[0].policy.condition
-	switch excluded {
+	rest := p.served[0].policy.condition
+	switch p.excluded {
 	case never:
 	case "":
 		rest = never
 	default:
-		rest = both(rest, not(excluded))
+		rest = both(rest, not(p.excluded))
 	}
-	return k.rulesOf(g, methods, byMethod, general, rest)
+	all := openRules(p, byMethod)
+	return append(all, k.rulesOf(g, methods, byMethod, general, rest, p)...)
+}
+
+// openRules returns the rules for the methods of claims that are open.
+func openRules(p plan, byMethod map[string]string) (rules []rule) {
+	for _, c := range p.opened {
+		r := rule{open: true}
+		for _, m := range c.methods {
+			if _, protected := byMethod[m]; !protected {
+				r.methods = append(r.methods, m)
+			}
+		}
+		if len(r.methods) > 0 {
+			rules = append(rules, r)
+		}
+	}
+	return rules
 }
 
 // rulesOf returns a rule for the methods of each condition, and one for all others.
-func (k *kong) rulesOf(g *group, methods []string, byMethod map[string]string, general, rest string) (rules []rule) {
+func (k *kong) rulesOf(g *group, methods []string, byMethod map[string]string, general, rest string, p plan) (rules []rule) {
 	if general != "" {
 		for _, m := range methods {
 			condition := both(either(general, byMethod[m]), rest)
@@ -117,12 +154,22 @@ func (k *kong) rulesOf(g *group, methods []string, byMethod map[string]string, g
 			rules[n].methods = append(rules[n].methods, m)
 		}
 	}
-	if general == never && len(rules) > 0 {
+	switch {
+	case slices.ContainsFunc(p.opened, (*claim).always) && general == never:
+		return append(rules, rule{open: true})
+	case general == never && len(rules) > 0:
 		k.Notef(g.mark(), "the route %s takes only %s: other methods are refused with 403, where Kong tries other routes", g.name,
-			strings.Join(methods, ", "))
+			strings.Join(append(methods, methodsOf(p.opened)...), ", "))
 		return append(rules, rule{condition: never})
 	}
 	return append(rules, rule{condition: both(general, rest)})
+}
+
+func methodsOf(claims []*claim) (all []string) {
+	for _, c := range claims {
+		all = append(all, c.methods...)
+	}
+	return all
 }
 
 // protect writes the oidc block, the access control list and the rules of a route.
@@ -163,6 +210,8 @@ func ruleMappings(p *policy, rules []rule) (all []*Mapping) {
 			m.Set("methods", r.methods)
 		}
 		switch {
+		case r.open:
+			m.Set("auth", Plain("off"))
 		case r.condition == never, p.open() && r.condition != "":
 			m.Set("auth", "optional").Set("allow", r.condition)
 		case p.open():
