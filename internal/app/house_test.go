@@ -15,7 +15,7 @@ var house = map[string]string{
 	"internal/app": "importer config strict check watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
 		"telemetry audit auth provider acmecert authorities",
 	"internal/config":      "strict forwardauth proxy page authz flow fapi oidc session authserver mcp signer acmecert check auth",
-	"internal/importer":    "strict auth",
+	"internal/importer":    "config authserver strict auth",
 	"internal/strict":      "check auth",
 	"internal/http1":       "",
 	"internal/forwardauth": "proxy check auth",

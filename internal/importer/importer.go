@@ -24,7 +24,7 @@ type Source struct {
 type system func([]Source) (*Result, error)
 
 // systems has the systems by the names that the command line takes.
-var systems = map[string]system{"oauth2-proxy": oauth2Proxy, "mod_auth_openidc": modAuthOpenIDC}
+var systems = map[string]system{"kong": importKong, "oauth2-proxy": oauth2Proxy, "mod_auth_openidc": modAuthOpenIDC}
 
 // Systems returns the names of the systems, sorted.
 func Systems() []string { return slices.Sorted(maps.Keys(systems)) }

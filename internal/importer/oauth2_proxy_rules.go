@@ -232,9 +232,9 @@ func (d *o2pDeployment) noteRest() {
 	for name, s := range d.settings {
 		option := o2pNames[name]
 		switch {
-		case option.differ != "" && !s.used && !isDefault(s):
+		case option.differ != "" && !s.used && !s.isDefault():
 			d.Notef(s.place, "%s: %s", name, option.differ)
-		case !s.used && option.differ == "" && !o2pSilent[name] && !isDefault(s):
+		case !s.used && option.differ == "" && !o2pSilent[name] && !s.isDefault():
 			d.Notef(s.place, "%s isn't imported", name)
 		}
 	}
@@ -244,7 +244,7 @@ func (d *o2pDeployment) noteRest() {
 }
 
 // isDefault reports whether a switch is off, or a text empty.
-func isDefault(s *o2pSetting) bool {
+func (s *o2pSetting) isDefault() bool {
 	return s.variable == "" && (len(s.values) == 0 || len(s.values) == 1 && (s.values[0].text == "" || s.values[0].text == "false"))
 }
 

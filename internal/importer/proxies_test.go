@@ -15,7 +15,7 @@ var proxyCases = map[string]map[string][]string{
 		"keycloak": {"keycloak.cfg"}, "alpha": {"alpha.cfg", "alpha.yaml"}, "kubernetes": {"kubernetes.yaml"},
 		"google": {"google.env", "emails.txt"}, "github": {"github.sh"}, "compose": {"compose.yaml"}, "precedence": {"precedence.cfg", "precedence.env", "precedence.args"},
 	},
-	"mod_auth_openidc": {"portal": {"portal.conf"}, "api": {"api.conf"}, "files": {"files.conf", "wiki-extra.conf"}},
+	"mod_auth_openidc": {"portal": {"portal.conf"}, "api": {"api.conf"}, "files": {"files.conf", "wiki-extra.conf"}, "mixed": {"mixed.conf"}},
 }
 
 // TestProxies imports the files of testdata and compares configuration and report with golden files. It writes those that are missing.

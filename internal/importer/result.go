@@ -12,6 +12,7 @@ import (
 
 // A Result is a configuration, and what differs from the source.
 type Result struct {
+	Header    string     // a comment at the beginning of the process file
 	Process   *Mapping   // the keys of the process file, without routes
 	Routes    []Route    // at least one
 	Files     []File     // files that the routes name, such as certificates; see AddFile
@@ -91,8 +92,7 @@ func (r *Result) variable(v Variable) (same, taken bool) {
 
 // Config returns the process file and a file for each route, and the files that they name.
 func (r *Result) Config() []File {
-	root := &Mapping{pairs: slices.Clone(r.Process.pairs)}
-	root.Set("routes", "routes/*.yaml")
+	root := r.process("routes/*.yaml")
 	files := []File{newFile(ProcessFile, root)}
 	for _, route := range r.Routes {
 		files = append(files, newFile("routes/"+route.Name+".yaml", route.Document))
@@ -106,12 +106,19 @@ func (r *Result) Config() []File {
 
 // Single returns the whole configuration as one process file.
 func (r *Result) Single() File {
-	root, routes := &Mapping{pairs: slices.Clone(r.Process.pairs)}, []*Mapping{}
+	routes := []*Mapping{}
 	for _, route := range r.Routes {
 		routes = append(routes, route.Document)
 	}
+	return newFile(ProcessFile, r.process(routes))
+}
+
+// process returns the process file with routes.
+func (r *Result) process(routes any) *Mapping {
+	root := &Mapping{pairs: slices.Clone(r.Process.pairs)}
 	root.Set("routes", routes)
-	return newFile(ProcessFile, root)
+	root.Comment(root.pairs[0].key, r.Header)
+	return root
 }
 
 // ProcessFile is the name of the process file.
