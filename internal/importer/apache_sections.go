@@ -26,15 +26,15 @@ type apacheHost struct {
 	oidc       *Mapping
 }
 
-// An apacheExclusion is an expression that requests below a path must satisfy.
-type apacheExclusion struct{ path, allow string }
+// An apacheExclusion is an expression that requests must satisfy whose path begins with a text.
+type apacheExclusion struct{ text, allow string }
 
 // authDirectives are the directives that say who may pass.
 var authDirectives = []string{"AuthType", "Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny", "Satisfy", "OIDCUnAuthAction"}
 
 // judges reports whether a directive or something in it says who may pass.
 func judges(n *apacheNode) bool {
-	if n.is(authDirectives...) {
+	if n.is(authDirectives...) || n.name == closedMark || n.name == unknownMark {
 		return true
 	}
 	for _, child := range n.children {
@@ -169,7 +169,7 @@ func (h *apacheHost) addPattern(n *apacheNode, text string, nodes []*apacheNode)
 		h.Notef(n.place, "<%s %s> opens paths that stay closed: its pattern is more than a prefix", n.name, n.raw)
 	case judges(n):
 		h.Notef(n.place, "<%s %s>: its pattern is more than a prefix, so the paths that it matches are closed", n.name, n.raw)
-		h.exclusions = append(h.exclusions, apacheExclusion{coveringPath(p.prefix), "!request.path.matches(" + celText(text) + ")"})
+		h.exclusions = append(h.exclusions, apacheExclusion{p.prefix, "!request.path.matches(" + celText(text) + ")"})
 	}
 }
 
@@ -185,7 +185,7 @@ func (h *apacheHost) addText(n *apacheNode, text, trimmed string, nodes []*apach
 	if judges(n) && !onlyOpens(nodes) {
 		h.Notef(n.place, "<%s %s> also matches %sx, which is closed now", n.name, n.raw, text)
 		beyond := "^" + regexp.QuoteMeta(text) + "[^/]"
-		h.exclusions = append(h.exclusions, apacheExclusion{coveringPath(text), "!request.path.matches(" + celText(beyond) + ")"})
+		h.exclusions = append(h.exclusions, apacheExclusion{text, "!request.path.matches(" + celText(beyond) + ")"})
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"sallyport/internal/config"
 )
 
-// TestImport imports the files in testdata. For each, NAME.want has the configuration and the report. The gate must accept the configuration,
+// TestImport imports the files in testdata, and those of a folder together. For each, NAME.want has the configuration and the report. The gate must accept the configuration,
 // and neither may have a secret of the file.
 func TestImport(t *testing.T) {
 	for _, system := range Systems() {
@@ -21,14 +21,17 @@ func TestImport(t *testing.T) {
 		for _, want := range names {
 			name := strings.TrimSuffix(want, ".want")
 			t.Run(system+"/"+filepath.Base(name), func(t *testing.T) {
-				result, err := Import(system, []Source{{filepath.Base(name), mustRead(t, name)}})
+				sources := readSources(t, name)
+				result, err := Import(system, sources)
 				if err != nil {
 					t.Fatal(err)
 				}
 				checkLoads(t, result, result.Config())
 				checkLoads(t, result, append([]File{result.Single()}, result.Files...))
 				got := text(result)
-				checkSecrets(t, string(mustRead(t, name)), got)
+				for _, s := range sources {
+					checkSecrets(t, string(s.Data), got)
+				}
 				if os.Getenv("UPDATE_IMPORTS") != "" {
 					if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
 						t.Fatal(err)
@@ -38,6 +41,22 @@ func TestImport(t *testing.T) {
 			})
 		}
 	}
+}
+
+// readSources reads a file, or the files of a folder, which are imported together.
+func readSources(t *testing.T, name string) (all []Source) {
+	t.Helper()
+	files := []string{name}
+	if entries, err := os.ReadDir(name); err == nil {
+		files = nil
+		for _, e := range entries {
+			files = append(files, filepath.Join(name, e.Name()))
+		}
+	}
+	for _, file := range files {
+		all = append(all, Source{filepath.Base(file), mustRead(t, file)})
+	}
+	return all
 }
 
 // compare compares an output with a file, line by line.

@@ -102,13 +102,27 @@ func (s *apacheServer) flatten(nodes []*apacheNode) (all []*apacheNode) {
 			all = append(all, n.children...)
 		case n.is("IfDefine"):
 			s.Notef(n.place, "<IfDefine %s> is left out, because no Define sets it", n.raw)
-			if judges(n) && !onlyOpens(n.children) {
-				all = append(all, &apacheNode{name: closedMark, place: n.place})
-			}
+			all = append(all, closedParts(n.children)...)
 		case n.is("Include", "IncludeOptional"):
 			all = append(all, s.include(n)...)
 		default:
 			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// closedParts returns what closes what directives restrict that aren't imported: their sections, or what is around them.
+func closedParts(nodes []*apacheNode) (all []*apacheNode) {
+	for _, n := range nodes {
+		switch {
+		case !judges(n) || onlyOpens([]*apacheNode{n}) || onlyOpens(n.children) && n.section:
+		case n.section && !n.is("RequireAll", "RequireAny", "RequireNone"):
+			closed := *n
+			closed.children = []*apacheNode{{name: closedMark, place: n.place}}
+			all = append(all, &closed)
+		default:
+			all = append(all, &apacheNode{name: closedMark, place: n.place})
 		}
 	}
 	return all

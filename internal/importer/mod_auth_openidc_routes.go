@@ -318,7 +318,7 @@ func (h *apacheHost) rules(p apacheProxy) (rules []*Mapping) {
 func (h *apacheHost) conditions(path string) string {
 	var all []string
 	for _, e := range h.exclusions {
-		if within(path, e.path) || within(e.path, path) {
+		if strings.HasPrefix(path, e.text) || strings.HasPrefix(e.text, path) {
 			all = append(all, e.allow)
 		}
 	}

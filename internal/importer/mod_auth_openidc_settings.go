@@ -223,6 +223,9 @@ func (h *apacheHost) setAudience() {
 	switch {
 	case len(audience) > 0:
 		h.oidc.Set("audience_required", audience)
+		if logins, _ := h.kinds(); logins {
+			h.differs("OIDCOAuthVerifyAudience", "the access tokens of logins must have this audience, too; two hosts or routes keep them apart")
+		}
 	case h.oidc.Has("client_id"):
 		h.Notef(h.node.place, "a token must name client_id in aud now; audience_required: any switches this off")
 	default:

@@ -55,7 +55,6 @@ func (d *o2pDeployment) readDocument(file string, root *yaml.Node) error {
 	return d.readAlpha(file, root)
 }
 
-
 // readContainers reads every container below a node whose image or command is oauth2-proxy's.
 func (d *o2pDeployment) readContainers(file string, n *yaml.Node, depth int) error {
 	if depth > maxDepth {
