@@ -130,7 +130,7 @@ func load(t *testing.T, r *Result, files []File) error {
 	return err
 }
 
-func mustRead(t *testing.T, name string) []byte {
+func mustRead(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {

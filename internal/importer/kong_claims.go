@@ -18,8 +18,9 @@ type claim struct {
 	policy    *policy
 	prefix    string
 	strip     bool
-	kinds     int // of conditions: hosts, methods and so on
-	rank      int // of Kong's routes that take a request, the one with the highest rank gets it
+	lower     *claim // see below
+	level     int    // Kong's order of routes: the highest level that takes a request comes before the longest path
+	order     int    // of the routes in the file
 }
 
 // always reports whether the claim has all requests for the path.
@@ -71,21 +72,20 @@ func (k *kong) importRoutes() {
 	}
 }
 
-// inherit adds claims to the places below theirs that they have in Kong as well: there the number of kinds of conditions comes before the
-// length of the path.
+// inherit adds claims to the places below theirs that they have in Kong as well, because their level is higher.
 func inherit(order []string, byPlace map[string][]*claim) {
 	inherited := map[string][]*claim{}
 	for _, place := range order {
 		host, path, _ := strings.Cut(place, " ")
-		least := slices.MinFunc(byPlace[place], func(a, b *claim) int { return a.kinds - b.kinds }).kinds
+		least := slices.MinFunc(byPlace[place], func(a, b *claim) int { return a.level - b.level }).level
 		for _, above := range order {
 			aboveHost, prefix, _ := strings.Cut(above, " ")
 			if above == place || !coversHost(aboveHost, host) || !covers(prefix, path) {
 				continue
 			}
 			for _, c := range byPlace[above] {
-				if c.kinds > least && !slices.Contains(byPlace[place], c) {
-					inherited[place] = append(inherited[place], c)
+				if c.level > least && !slices.Contains(byPlace[place], c) {
+					inherited[place] = append(inherited[place], c.below())
 				}
 			}
 		}
@@ -93,6 +93,19 @@ func inherit(order []string, byPlace map[string][]*claim) {
 	for place, list := range inherited {
 		byPlace[place] = append(byPlace[place], list...)
 	}
+}
+
+// below returns the claim for a longer path. There the gate would remove more of the path than Kong does, so such requests are refused.
+func (c *claim) below() *claim {
+	if !c.strip {
+		return c
+	}
+	if c.lower == nil {
+		lower := *c
+		lower.policy = &policy{closed: true}
+		c.lower = &lower
+	}
+	return c.lower
 }
 
 // coversHost reports whether a host of a route covers another one. An empty host is every host.
@@ -124,15 +137,16 @@ func (k *kong) claim(route *entity, n int, byPlace map[string][]*claim) (places 
 	strip := cmp.Or(route.text("strip_path"), "true") != "false"
 	own := map[string]*claim{} // by prefix
 	for _, match := range k.pathsOf(route) {
-		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, prefix: match.prefix, kinds: kindsOf(route), rank: rankOf(route)*1_000_000 - n,
+		c := &claim{route: route, methods: texts(route.get("methods")), policy: p, prefix: match.prefix, level: levelOf(route, match), order: n,
 			condition: both(match.condition, conditions), strip: strip && match.prefix != "/"}
 		if strip && match.whole {
 			c.condition = never
 			k.Notef(route.at("paths"), "strip_path removes all that the regular expression matches, and the gate removes prefixes: "+
 				"requests are refused; write a prefix, or strip_path: false")
 		}
+		c.closeUnknown()
 		if first := own[match.prefix]; first != nil { // two paths with one prefix
-			first.condition = either(first.condition, c.condition)
+			first.merge(c)
 			continue
 		}
 		own[match.prefix] = c
@@ -143,6 +157,22 @@ func (k *kong) claim(route *entity, n int, byPlace map[string][]*claim) (places 
 		}
 	}
 	return places
+}
+
+// closeUnknown makes a claim that no expression describes one for all requests, which are refused. So none of its requests can get to a route
+// that requires less.
+func (c *claim) closeUnknown() {
+	if c.condition == never {
+		c.condition, c.policy = "", &policy{closed: true}
+	}
+}
+
+// merge adds the requests of a claim of the same route and prefix.
+func (c *claim) merge(other *claim) {
+	if other.policy.closed {
+		c.policy = other.policy
+	}
+	c.condition, c.level = either(c.condition, other.condition), max(c.level, other.level)
 }
 
 // either returns an expression that is true if one of two is. An empty one is true.
@@ -176,10 +206,20 @@ func (k *kong) hostsOf(route *entity) []string {
 	return hosts
 }
 
-// rankOf returns the rank of a route: Kong prefers the route with more kinds of conditions, then the one with a higher regex_priority.
-func rankOf(route *entity) int {
-	priority, _ := strconv.Atoi(route.text("regex_priority"))
-	return kindsOf(route)*1000 + max(0, min(priority, 999))
+// levelOf returns the level of a path of a route: Kong prefers the route with more kinds of conditions, then regular expressions, and of these
+// the one with the highest regex_priority.
+func levelOf(route *entity, match pathMatch) int {
+	level := kindsOf(route) * 10_000
+	if match.expression {
+		priority, _ := strconv.Atoi(route.text("regex_priority"))
+		level += 5000 + max(0, min(priority, 4999))
+	}
+	return level
+}
+
+// before reports whether Kong prefers a claim to another one of the same path.
+func (c *claim) before(other *claim) bool {
+	return c.level > other.level || c.level == other.level && c.order < other.order
 }
 
 // kindsOf returns the number of kinds of conditions that a route has.
@@ -196,7 +236,9 @@ func kindsOf(route *entity) (n int) {
 func groupsOf(order []string, byPlace map[string][]*claim) (groups []*group) {
 	hosts, firsts := map[string][]string{}, []string{} // the hosts by claims and path
 	for _, place := range order {
-		slices.SortStableFunc(byPlace[place], func(a, b *claim) int { return b.rank - a.rank })
+		slices.SortStableFunc(byPlace[place], func(a, b *claim) int {
+			return cmp.Or(b.level-a.level, a.order-b.order)
+		})
 		host, path, _ := strings.Cut(place, " ")
 		key := claimsKey(byPlace[place]) + " " + path
 		if hosts[key] == nil {
@@ -228,7 +270,7 @@ func groupsOf(order []string, byPlace map[string][]*claim) (groups []*group) {
 func claimsKey(list []*claim) string {
 	var key strings.Builder
 	for _, c := range list {
-		fmt.Fprintf(&key, "%p %q %t;", c.route, c.condition, c.strip)
+		fmt.Fprintf(&key, "%p %p %q %t;", c.route, c.policy, c.condition, c.strip)
 	}
 	return key.String()
 }

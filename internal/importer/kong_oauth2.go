@@ -25,9 +25,7 @@ func (k *kong) writeOAuth2(document *Mapping, p *policy) {
 		oidc.SetAt(v.Mark, "anonymous", k.consumerName(v))
 	}
 	document.SetAt(p.oauth2.Mark, "oidc", oidc)
-	if c.text("mandatory_scope") == "true" && len(c.list("scopes")) > 0 {
-		oidc.Comment("issuer", "Users log in nowhere: clients get tokens of oauth2: in the process file.")
-	}
+	oidc.Comment("issuer", "No issuer is needed: clients get tokens of oauth2: in the process file.")
 }
 
 // mapsClients reports whether each client can be mapped to its consumer.

@@ -13,15 +13,15 @@ import (
 
 // differentDefaults are the parameters with another default than Kong's. A file that doesn't have them gets the gate's.
 var differentDefaults = []struct {
-	name   string
-	logins bool // it concerns logins only
-	text   string
+	name string
+	flow string // it concerns only plugins with this flow
+	text string
 }{
-	{"auth_methods", false, "authorization_code, session and bearer, where Kong accepts all credentials"},
-	{"audience_required", false, "a token that a client sends must name client_id in aud; any is no check"},
-	{"session_storage", true, "memory, where Kong has sessions in cookies"},
-	{"login_action", true, "redirect to the page that the user asked for"},
-	{"bearer_token_param_type", false, "header, where Kong reads query and body as well"},
+	{"auth_methods", "", "authorization_code, session and bearer, where Kong accepts all credentials"},
+	{"audience_required", "bearer", "a token that a client sends must name client_id in aud; any is no check"},
+	{"bearer_token_param_type", "bearer", "header, where Kong reads query and body as well"},
+	{"session_storage", "authorization_code", "memory, where Kong has sessions in cookies"},
+	{"login_action", "authorization_code", "redirect to the page that the user asked for"},
 }
 
 // harmless are the refused parameters that a request can't pass without.
@@ -142,17 +142,17 @@ func (k *kong) adaptUserinfo(oidc *Mapping, c *entity) {
 // noteDefaults notes what is different because a parameter isn't in the file.
 func (k *kong) noteDefaults(plugin, c *entity) {
 	methods := texts(c.get("auth_methods"))
-	logins := len(methods) == 0 || slices.Contains(methods, "authorization_code")
+	has := func(flow string) bool { return len(methods) == 0 || flow == "" || slices.Contains(methods, flow) }
 	var missing []string
 	for _, d := range differentDefaults {
-		if c.get(d.name) == nil && (logins || !d.logins) {
+		if c.get(d.name) == nil && has(d.flow) {
 			missing = append(missing, d.name+" ("+d.text+")")
 		}
 	}
 	if len(missing) > 0 {
 		k.Notef(plugin.Mark, "these parameters aren't in the file, and their defaults aren't Kong's: %s", strings.Join(missing, "; "))
 	}
-	if logins && c.get("redirect_uri") == nil {
+	if has("authorization_code") && c.get("redirect_uri") == nil {
 		k.Notef(plugin.Mark, "the redirect URI isn't the URL of the request: register https://HOST/oauth2/callback at the issuer, "+
 			"behind the first path of each route")
 	}

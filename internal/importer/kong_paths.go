@@ -23,6 +23,8 @@ type pathMatch struct {
 	prefix    string
 	condition string // an expression; empty: every path below the prefix
 	whole     bool   // strip_path of Kong removes more than the prefix
+
+	expression bool // it is a regular expression in Kong
 }
 
 // pathsOf returns the paths of a route of Kong. Without any it takes all.
@@ -49,14 +51,14 @@ func (k *kong) pathOf(v *strict.Value) pathMatch {
 	}
 	expression = strings.TrimPrefix(expression, "^")
 	if bare := prefixEnding.ReplaceAllString(expression, ""); plainPrefix.MatchString(bare) {
-		return pathMatch{prefix: prefixOf(bare), whole: bare != expression && !strings.HasSuffix(expression, "/")}
+		return pathMatch{prefix: prefixOf(bare), expression: true, whole: bare != expression && !strings.HasSuffix(expression, "/")}
 	}
 	return k.expressionPath(v, expression)
 }
 
 // expressionPath returns the path of a regular expression: the segments before its first operator, and an expression for the rest.
 func (k *kong) expressionPath(v *strict.Value, expression string) pathMatch {
-	m := pathMatch{condition: never, whole: true}
+	m := pathMatch{condition: never, expression: true, whole: true}
 	literal := literalOf(expression)
 	if compiled, err := regexp.Compile(expression); err == nil {
 		literal, _ = compiled.LiteralPrefix()

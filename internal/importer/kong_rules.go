@@ -47,7 +47,7 @@ func (k *kong) plan(g *group) plan {
 	for _, c := range g.claims {
 		switch {
 		case c == main:
-		case main.always() && c.rank < main.rank:
+		case main.always() && main.before(c):
 			k.Notef(c.route.Mark, "no request reaches the route %s at %s, because the route %s has the same hosts and paths: it is left out",
 				c.route.name(), strings.Join(g.paths, ", "), main.route.name())
 		case c.same(main):
