@@ -25,8 +25,9 @@ const usage = `usage:
   sallyport snippet PROXY [-c FILE]
                                print the configuration by which PROXY (nginx, traefik, caddy, haproxy, envoy, envoy_grpc or
                                oauth2_proxy) asks the gate whether requests may pass (forward-auth)
-  sallyport import SYSTEM [-o FOLDER] FILE...
-                               make a configuration from the files of kong, and print what differs
+  sallyport import SYSTEM [-o FOLDER] FILE... [-- FLAG...]
+                               make a configuration from the files of kong, oauth2-proxy (or its flags) or mod_auth_openidc, and
+                               print what differs
   sallyport health [-c FILE]   print whether the running gate is ready (status 0) or not (status 1)
   sallyport sessions list [-c FILE] [-sub SUB] [-sid SID] [-client-id ID] [-route NAME] [-iss ISSUER] [-json]
                                print the sessions of the running gate: who, where, since when and when last used

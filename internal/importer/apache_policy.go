@@ -237,14 +237,14 @@ func (p *apachePolicy) rule(conditions string) *Mapping {
 	}
 	switch {
 	case needed == open && conditions == "true":
-		return rule.Set("auth", Raw("off"))
+		return rule.Set("auth", "off")
 	case needed == open:
-		return rule.Set("auth", "optional").Set("allow", Raw(conditions))
+		return rule.Set("auth", "optional").Set("allow", conditions)
 	case len(p.partial) > 0 && needed != denied:
 		if needed == "true" {
 			needed = `token.flow != ""`
 		}
-		return rule.Set("auth", "optional").Set("allow", Raw(celAnd(conditions, celOr(append(p.partial, needed)...))))
+		return rule.Set("auth", "optional").Set("allow", celAnd(conditions, celOr(append(p.partial, needed)...)))
 	case strings.EqualFold(p.onAnonym, "pass") && needed != denied:
 		return allowing(rule.Set("auth", "optional"), celAnd(conditions, needed))
 	case p.onAnonym == "401" || p.onAnonym == "407" || p.onAnonym == "410":

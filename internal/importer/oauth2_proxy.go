@@ -61,6 +61,9 @@ type o2pHeader struct {
 // convert makes the result from what was read.
 func (d *o2pDeployment) convert() error {
 	d.oidc = NewMapping()
+	if !d.alpha {
+		d.legacyUpstreams()
+	}
 	d.setListeners()
 	if err := d.setProvider(); err != nil {
 		return err
@@ -69,7 +72,6 @@ func (d *o2pDeployment) convert() error {
 	d.setBearer()
 	d.setSession()
 	if !d.alpha {
-		d.legacyUpstreams()
 		d.legacyHeaders()
 	}
 	if d.asksOnly() {

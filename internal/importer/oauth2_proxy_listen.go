@@ -40,7 +40,7 @@ func (d *o2pDeployment) setListen() {
 func (d *o2pDeployment) tls() *Mapping {
 	tls := NewMapping().Set("cert_file", d.text("tls_cert_file")).Set("key_file", d.text("tls_key_file"))
 	if version, ok := strings.CutPrefix(d.text("tls_min_version"), "TLS"); ok {
-		tls.Set("min_version", Raw(version))
+		tls.Set("min_version", version)
 	}
 	if suites := d.list("tls_cipher_suites"); len(suites) > 0 {
 		tls.Set("cipher_suites", suites)

@@ -116,11 +116,20 @@ func (d *o2pDeployment) setClient() error {
 		d.oidc.Set("client_secret", d.secret("client_secret", "OIDC_CLIENT_SECRET", "client-secret"))
 		d.get("client_secret_file")
 	case d.given("client_secret_file"):
-		d.oidc.Set("client_secret", Raw("${file:"+d.text("client_secret_file")+"}"))
+		d.setSecretFile(d.text("client_secret_file"))
 	}
 	d.unused("entra_id_federated_token_auth", "write client_auth: private_key_jwt with client_assertion_file, the file of the token")
 	d.unused("pubjwk_url", "keys.public_path publishes the gate's own public keys")
 	return nil
+}
+
+// setSecretFile sets the client's secret to the content of a file.
+func (d *o2pDeployment) setSecretFile(name string) {
+	if strings.ContainsAny(name, "${}") {
+		d.note("client_secret_file", "a reference can't have this name: write client_secret: ${file:...} with another one")
+		return
+	}
+	d.oidc.Set("client_secret", Raw("${file:"+name+"}"))
 }
 
 // secret returns the reference to the environment variable that has the value of an option.

@@ -119,9 +119,9 @@ func (d *o2pDeployment) openRule(skip o2pOpen, path string, t o2pTarget, access 
 		open = celAnd("request.path == "+celText(t.prefix), open)
 	}
 	if open == "" || open == "true" {
-		return rule.Set("auth", Raw("off"))
+		return rule.Set("auth", "off")
 	}
-	return rule.Set("auth", "optional").Set("allow", Raw(celOr(open, access)))
+	return rule.Set("auth", "optional").Set("allow", celOr(open, access))
 }
 
 // covered reports whether a shorter open path covers an open path.
@@ -161,7 +161,7 @@ func (d *o2pDeployment) programRules(t o2pTarget, all []o2pTarget, access string
 // allowing returns a rule with an expression.
 func allowing(rule *Mapping, access string) *Mapping {
 	if access != "" && access != "true" {
-		rule.Set("allow", Raw(access))
+		rule.Set("allow", access)
 	}
 	if rule.Len() == 0 {
 		rule.Set("auth", "required")
