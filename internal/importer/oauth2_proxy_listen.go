@@ -87,7 +87,7 @@ func (d *o2pDeployment) setProxies() {
 	}
 	header := d.textOr("real_client_ip_header", "X-Real-IP")
 	if behind && !strings.EqualFold(header, "X-Forwarded-For") && !d.asksOnly() {
-		d.note("real_client_ip_header", "the client's address is read from X-Forwarded-For, not from %s: let the proxy set it", header)
+		d.Notef(d.place("real_client_ip_header", "reverse_proxy"), "real_client_ip_header: the client's address is read from X-Forwarded-For, not from %s: let the proxy set it", header)
 	}
 }
 
