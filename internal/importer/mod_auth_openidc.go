@@ -79,7 +79,8 @@ func (s *apacheServer) include(n *apacheNode) (all []*apacheNode) {
 	if found && !strings.ContainsAny(n.raw, "*?[") {
 		return all
 	}
-	s.Notef(n.place, "%s %s: name the files, too, when you import, in place of patterns. What they restrict isn't known, so what would be open needs a login",
+	s.Notef(n.place, "%s %s: name the files, too, when you import, in place of patterns. What they restrict isn't known, so what "+
+		"would be open needs a login",
 		n.name, n.raw)
 	return append(all, &apacheNode{name: unknownMark, place: n.place})
 }

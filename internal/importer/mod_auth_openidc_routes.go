@@ -122,7 +122,8 @@ func (h *apacheHost) tls() *Mapping {
 // addRoutes adds a route for each path that the host forwards, or one for all paths.
 func (h *apacheHost) addRoutes(shared bool) {
 	if len(h.proxies) == 0 {
-		h.Notef(h.node.place, "the gate serves no files and runs no scripts: let Apache do it without this module, here at http://127.0.0.1:8080")
+		h.Notef(h.node.place, "the gate serves no files and runs no scripts: let Apache do it without this module, here at "+
+			"http://127.0.0.1:8080")
 		h.proxies = []apacheProxy{{"/", "http://127.0.0.1:8080/", h.node}}
 	}
 	for _, p := range h.proxies {
@@ -206,7 +207,8 @@ func (h *apacheHost) redirectURI(p apacheProxy) string {
 	if owner == p.path || owner == "" && p.path == h.proxies[0].path {
 		return text
 	}
-	h.Notef(p.node.place, "logins that begin below %s end at %s/oauth2/callback: register this redirect URI, too", p.path, strings.TrimSuffix(p.path, "/"))
+	h.Notef(p.node.place, "logins that begin below %s end at %s/oauth2/callback: register this redirect URI, "+
+		"too", p.path, strings.TrimSuffix(p.path, "/"))
 	return ""
 }
 

@@ -15,7 +15,8 @@ func (h *apacheHost) setSessions() {
 	h.setStore(session)
 	session.Set("secret", h.AddVariable(Variable{Name: "SESSION_SECRET", Sample: secretSample}))
 	if len(h.Variables) > 0 && h.text("OIDCCryptoPassphrase") != "" {
-		h.differs("OIDCCryptoPassphrase", "the session needs a new secret of 32 bytes: set the environment variable SESSION_SECRET to the output of: "+
+		h.differs("OIDCCryptoPassphrase", "the session needs a new secret of 32 bytes: set the environment variable SESSION_SECRET to "+
+			"the output of: "+
 			"openssl rand -base64 32. Users log in once more")
 	}
 	session.Set("idling_timeout", h.seconds("OIDCSessionInactivityTimeout", 300)).Set("rolling_timeout", 0)
@@ -129,7 +130,8 @@ func (h *apacheHost) setClaimHeaders() {
 	headers = append(headers, h.requestHeaders(prefix)...)
 	if len(headers) > 0 {
 		h.oidc.Set("upstream_headers", withoutRepeated(headers))
-		h.Notef(h.node.place, "upstream_headers lists the claims that the upstream receives as %sNAME: add those that it needs besides. Headers have - "+
+		h.Notef(h.node.place, "upstream_headers lists the claims that the upstream receives as %sNAME: add those that it needs "+
+			"besides. Headers have - "+
 			"in place of _, which is the same for CGI, and a list is sent as base64 of JSON", headerName(prefix))
 	}
 	h.setTokenHeaders()
@@ -242,7 +244,8 @@ func (h *apacheHost) setTokenHeaders() {
 		h.oidc.Set("upstream_id_token_header", "OIDC-id-token")
 	}
 	if slices.Contains(h.words("OIDCPassIDTokenAs"), "payload") {
-		h.differs("OIDCPassIDTokenAs", "the payload isn't sent: OIDCPassIDTokenAs serialized, upstream_id_token_header here, sends the whole token")
+		h.differs("OIDCPassIDTokenAs", "the payload isn't sent: OIDCPassIDTokenAs serialized, upstream_id_token_header here, sends the "+
+			"whole token")
 	}
 	if h.on("OIDCPassRefreshToken", false) {
 		h.oidc.Set("upstream_refresh_token_header", "OIDC-refresh-token")

@@ -329,10 +329,12 @@ func (h *apacheHost) noteSwitches() {
 		h.differs("OIDCCookieHTTPOnly", "scripts can't read the cookie; session_cookie_http_only: false would let them")
 	}
 	if h.on("OIDCProviderBackChannelLogoutSupported", false) {
-		h.differs("OIDCProviderBackChannelLogoutSupported", "register the back-channel logout at oauth2/backchannel-logout below the route's first path")
+		h.differs("OIDCProviderBackChannelLogoutSupported", "register the back-channel logout at oauth2/backchannel-logout below the "+
+			"route's first path")
 	}
 	if n := h.settings["oidcxforwardedheaders"]; n != nil && !strings.EqualFold(n.arg(0), "none") {
-		h.differs("OIDCXForwardedHeaders", "X-Forwarded-* headers are believed from listed addresses only: write your proxy's into trusted_proxies")
+		h.differs("OIDCXForwardedHeaders", "X-Forwarded-* headers are believed from listed addresses only: write your proxy's into "+
+			"trusted_proxies")
 	}
 	switch action := h.text("OIDCUnAutzAction"); action {
 	case "302":

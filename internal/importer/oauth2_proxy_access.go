@@ -63,7 +63,8 @@ func (d *o2pDeployment) unknownAccess() string {
 	for name, place := range d.unknown {
 		lower := strings.ToLower(name)
 		if slices.ContainsFunc(restricting, func(part string) bool { return strings.Contains(lower, part) }) {
-			d.Notef(place, "%s isn't known here and may restrict who passes, so no user may pass: write the rules for it, and import again without it", name)
+			d.Notef(place, "%s isn't known here and may restrict who passes, so no user may pass: write the rules for it, and import "+
+				"again without it", name)
 			access = denied
 		}
 	}
@@ -82,7 +83,8 @@ func (d *o2pDeployment) emailAccess() string {
 		}
 		return claim + ` != ""`
 	case len(domains) == 0 && len(emails) == 0 && !d.given("authenticated_emails_file"):
-		d.Notef(d.place("provider", "client_id"), "neither email_domains nor authenticated_emails_file is set, so no user may pass, and oauth2-proxy "+
+		d.Notef(d.place("provider", "client_id"), "neither email_domains nor authenticated_emails_file is set, so no user may pass, "+
+			"and oauth2-proxy "+
 			"doesn't start: import it again with email_domains")
 	}
 	var ways []string
@@ -163,7 +165,8 @@ func (d *o2pDeployment) providerAccess() (ways []string) {
 	ways = append(ways, d.githubAccess()...)
 	for _, option := range []string{"google_groups", "gitlab_projects", "github_repo", "bitbucket_team", "bitbucket_repository"} {
 		if d.given(option) {
-			d.note(option, "the gate can't ask the provider for it, so no user passes by it: let the provider write groups into the ID token, and write allowed_groups")
+			d.note(option, "the gate can't ask the provider for it, so no user passes by it: let the provider write groups into the ID "+
+				"token, and write allowed_groups")
 			ways = append(ways, denied)
 		}
 	}
@@ -186,7 +189,8 @@ func (d *o2pDeployment) githubAccess() []string {
 	if len(teams) == 0 {
 		names = []string{org}
 	}
-	d.Notef(d.place("github_org", "github_team"), "membership is read from the claim groups, where Dex writes ORG:TEAM, and ORG with teamNameField: both or orgs without teams")
+	d.Notef(d.place("github_org", "github_team"), "membership is read from the claim groups, where Dex writes ORG:TEAM, and ORG "+
+		"with teamNameField: both or orgs without teams")
 	return []string{oneOf(d.sets.claim([]string{"groups"}), names)}
 }
 
@@ -195,12 +199,14 @@ func (d *o2pDeployment) setBearer() {
 	methods := []string{"authorization_code", "session"}
 	if d.on("skip_jwt_bearer_tokens", false) {
 		methods = append(methods, "bearer")
-		d.note("skip_jwt_bearer_tokens", "clients send access tokens that name client_id in aud; an ID token is refused (401 not_an_access_token)")
+		d.note("skip_jwt_bearer_tokens", "clients send access tokens that name client_id in aud; an ID token is refused (401 "+
+			"not_an_access_token)")
 	}
 	d.oidc.Set("auth_methods", methods)
 	d.unused("extra_jwt_issuers", "tokens of other issuers are refused: write an entry of issuers: for each")
 	if d.given("skip_auth_preflight") && d.on("skip_auth_preflight", false) {
 		d.oidc.Set("run_on_preflight", false)
-		d.note("skip_auth_preflight", "only OPTIONS requests with Origin and Access-Control-Request-Method pass, without their body; others must authenticate")
+		d.note("skip_auth_preflight", "only OPTIONS requests with Origin and Access-Control-Request-Method pass, without their body; "+
+			"others must authenticate")
 	}
 }

@@ -23,7 +23,8 @@ func (d *o2pDeployment) legacyHeaders() {
 		d.request("X-Forwarded-Access-Token", "access_token", "pass_access_token")
 	}
 	if d.on("pass_authorization_header", false) {
-		d.requestHeaders = append(d.requestHeaders, o2pHeader{name: "Authorization", claim: "id_token", prefix: "Bearer ", place: d.place("pass_authorization_header")})
+		d.requestHeaders = append(d.requestHeaders, o2pHeader{name: "Authorization", claim: "id_token", prefix: "Bearer " +
+			"", place: d.place("pass_authorization_header")})
 	}
 	d.legacyResponseHeaders()
 	d.unused("set_basic_auth", "the gate sends no Basic credentials")
@@ -45,7 +46,8 @@ func (d *o2pDeployment) legacyResponseHeaders() {
 		}
 	}
 	if d.on("set_authorization_header", false) {
-		d.responseHeaders = append(d.responseHeaders, o2pHeader{name: "Authorization", claim: "id_token", prefix: "Bearer ", place: d.place("set_authorization_header")})
+		d.responseHeaders = append(d.responseHeaders, o2pHeader{name: "Authorization", claim: "id_token", prefix: "Bearer " +
+			"", place: d.place("set_authorization_header")})
 	}
 }
 

@@ -83,11 +83,13 @@ func (d *o2pDeployment) setProxies() {
 	case len(proxies) > 0 && behind:
 		d.Process.Set("trusted_proxies", proxies)
 	case behind && !d.asksOnly():
-		d.note("reverse_proxy", "X-Forwarded-* headers are believed from listed addresses only: write the address of your proxy into trusted_proxies")
+		d.note("reverse_proxy", "X-Forwarded-* headers are believed from listed addresses only: write the address of your proxy into "+
+			"trusted_proxies")
 	}
 	header := d.textOr("real_client_ip_header", "X-Real-IP")
 	if behind && !strings.EqualFold(header, "X-Forwarded-For") && !d.asksOnly() {
-		d.Notef(d.place("real_client_ip_header", "reverse_proxy"), "real_client_ip_header: the client's address is read from X-Forwarded-For, not from %s: let the proxy set it", header)
+		d.Notef(d.place("real_client_ip_header", "reverse_proxy"), "real_client_ip_header: the client's address is read from "+
+			"X-Forwarded-For, not from %s: let the proxy set it", header)
 	}
 }
 

@@ -16,15 +16,17 @@ type o2pProvider struct {
 	noOIDC bool   // it issues no ID tokens
 }
 
-const throughDex = "issues no ID tokens, so no login can rest on it: put Dex with its connector for it in between, and set OIDC_ISSUER to Dex's issuer"
+const throughDex = "issues no ID tokens, so no login can rest on it: put Dex with its connector for it in between, and set " +
+	"OIDC_ISSUER to Dex's issuer"
 
 // o2pProviders has the providers by name.
 var o2pProviders = map[string]o2pProvider{
-	"oidc":          {scopes: "openid email profile"},
-	"adfs":          {scopes: "openid email profile"},
-	"azure":         {issuer: "https://login.microsoftonline.com/{tenant}/v2.0", scopes: "openid email profile"},
-	"cidaas":        {scopes: "openid email profile roles groups"},
-	"entra-id":      {scopes: "openid email profile", differ: "groups are read from the ID token alone: more than 200 of a user need application groups or roles"},
+	"oidc":   {scopes: "openid email profile"},
+	"adfs":   {scopes: "openid email profile"},
+	"azure":  {issuer: "https://login.microsoftonline.com/{tenant}/v2.0", scopes: "openid email profile"},
+	"cidaas": {scopes: "openid email profile roles groups"},
+	"entra-id": {scopes: "openid email profile", differ: "groups are read from the ID token alone: more than 200 of a user " +
+		"need application groups or roles"},
 	"gitlab":        {issuer: "https://gitlab.com", scopes: "openid email"},
 	"google":        {issuer: "https://accounts.google.com", scopes: "openid email profile"},
 	"keycloak-oidc": {scopes: "openid email profile"},
@@ -34,10 +36,11 @@ var o2pProviders = map[string]o2pProvider{
 	"digitalocean": {noOIDC: true},
 	"facebook":     {noOIDC: true},
 	"github":       {noOIDC: true},
-	"keycloak":     {scopes: "openid email profile", differ: "Keycloak is an OpenID Provider: write its issuer, https://HOST/realms/REALM, into OIDC_ISSUER"},
-	"linkedin":     {issuer: "https://www.linkedin.com/oauth", scopes: "openid email profile"},
-	"nextcloud":    {noOIDC: true},
-	"srht":         {noOIDC: true},
+	"keycloak": {scopes: "openid email profile", differ: "Keycloak is an OpenID Provider: write its issuer, " +
+		"https://HOST/realms/REALM, into OIDC_ISSUER"},
+	"linkedin":  {issuer: "https://www.linkedin.com/oauth", scopes: "openid email profile"},
+	"nextcloud": {noOIDC: true},
+	"srht":      {noOIDC: true},
 }
 
 // setProvider sets the issuer, the client and the parameters of logins.

@@ -35,7 +35,8 @@ func (d *o2pDeployment) openPaths() (all []o2pOpen) {
 func (d *o2pDeployment) skipRoute(w word) (method, pattern string, ok bool) {
 	text := w.text
 	if strings.Contains(text, "!=") {
-		d.Notef(w.place, "%q opens all but some paths: they stay closed; open the paths that you want with rules: [{paths: [...], auth: off}]", text)
+		d.Notef(w.place, "%q opens all but some paths: they stay closed; open the paths that you want with rules: [{paths: [...], "+
+			"auth: off}]", text)
 		return "", "", false
 	}
 	method, pattern, found := strings.Cut(text, "=")
@@ -71,7 +72,8 @@ func openPattern(text string) (open o2pOpen, differ string) {
 	case err != nil:
 		return open, "it isn't a regular expression, and stays closed"
 	case p.kind == otherPattern || p.prefix == "":
-		return open, "it is more than a prefix, and stays closed: write rules: [{paths: [...], auth: off}] for the paths that are meant to be open"
+		return open, "it is more than a prefix, and stays closed: write rules: [{paths: [...], auth: off}] for the paths that are " +
+			"meant to be open"
 	case p.kind == textPattern && p.prefix == "/":
 		return o2pOpen{path: "/"}, "every path is open"
 	case !plainPath(path):
@@ -179,10 +181,12 @@ func (d *o2pDeployment) setForwardAuth() {
 	if public := d.publicOrigin(); public != nil {
 		host, origin = public.Hostname(), public.Scheme+"://"+public.Host
 	} else {
-		d.Notef(d.place("redirect_url", "proxy_prefix", "upstreams", "client_id"), "the host isn't known: write hosts and public_url of the route")
+		d.Notef(d.place("redirect_url", "proxy_prefix", "upstreams", "client_id"), "the host isn't known: write hosts and public_url "+
+			"of the route")
 	}
 	route.Set("hosts", []string{host}).Set("public_url", origin)
-	d.Notef(d.place("redirect_url", "upstreams", "client_id"), "the gate answers for the hosts of its routes: add a route with hosts and public_url for each host that asks")
+	d.Notef(d.place("redirect_url", "upstreams", "client_id"), "the gate answers for the hosts of its routes: add a route with "+
+		"hosts and public_url for each host that asks")
 	d.AddRoute(host, NewMapping().Set("route", route).Set("rules", []*Mapping{allowing(NewMapping(), d.access)}))
 }
 
@@ -194,7 +198,8 @@ func (d *o2pDeployment) setQuestions() {
 		d.Process.Set("trusted_proxies", []string{"127.0.0.1"})
 		d.Notef(d.place("reverse_proxy", "http_address", "client_id"), "only trusted_proxies may ask: write the address of your proxy there")
 	}
-	d.unused("tls_cert_file", "the listener for questions has no TLS here: write listen: [{address: ..., tls: {...}, forward_auth: oauth2_proxy}]")
+	d.unused("tls_cert_file", "the listener for questions has no TLS here: write listen: [{address: ..., tls: {...}, forward_auth: "+
+		"oauth2_proxy}]")
 	if prefix := strings.TrimSuffix(d.text("proxy_prefix"), "/"); prefix != "" && prefix != "/oauth2" {
 		d.note("proxy_prefix", "the gate answers at /oauth2/..., not at %s/...: change the proxy's configuration", prefix)
 	}
@@ -221,7 +226,8 @@ func (d *o2pDeployment) questionHeaders() (all []o2pHeader) {
 // noteClosed notes the paths that stay closed, because questions don't reliably have one.
 func (d *o2pDeployment) noteClosed() {
 	for _, option := range []string{"skip_auth_routes", "skip_auth_regex", "api_routes"} {
-		d.unused(option, "a question of the proxy doesn't reliably have a path, so these are treated as all other paths: leave auth_request out there")
+		d.unused(option, "a question of the proxy doesn't reliably have a path, so these are treated as all other paths: leave "+
+			"auth_request out there")
 	}
 	d.get("pass_host_header")
 	d.get("upstreams")

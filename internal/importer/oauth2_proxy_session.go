@@ -13,7 +13,8 @@ func (d *o2pDeployment) setSession() {
 		session.Set("storage", "redis")
 		d.setRedis()
 	} else {
-		d.Notef(d.place("session_store_type", "cookie_secret", "client_id"), "sessions are in memory, where a restart ends them, and not in cookies: "+
+		d.Notef(d.place("session_store_type", "cookie_secret", "client_id"), "sessions are in memory, where a restart ends them, and "+
+			"not in cookies: "+
 			"with several replicas write session: {storage: redis} and redis: {host: ...}, or storage: cookie")
 	}
 	session.Set("secret", d.AddVariable(Variable{Name: "SESSION_SECRET", Sample: secretSample}))
@@ -78,7 +79,8 @@ func (d *o2pDeployment) setCookieDomain(session *Mapping) {
 	}
 	session.Set("cookie_domain", strings.TrimPrefix(domains[0], "."))
 	if len(domains) > 1 {
-		d.note("cookie_domains", "a session has one domain, and this is %s: routes on other hosts need their own session: {cookie_domain: ...}", domains[0])
+		d.note("cookie_domains", "a session has one domain, and this is %s: routes on other hosts need their own session: "+
+			"{cookie_domain: ...}", domains[0])
 	}
 }
 

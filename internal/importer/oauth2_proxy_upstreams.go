@@ -33,7 +33,8 @@ func (d *o2pDeployment) legacyUpstreams() {
 		}
 		d.upstreams = append(d.upstreams, up)
 	}
-	d.unused("ssl_upstream_insecure_skip_verify", "certificates of upstreams are verified: write upstream: {url: ..., ca_file: ...} with their authority")
+	d.unused("ssl_upstream_insecure_skip_verify", "certificates of upstreams are verified: write upstream: {url: ..., ca_file: ...} "+
+		"with their authority")
 	if !d.on("proxy_websockets", true) {
 		d.note("proxy_websockets", "WebSockets are forwarded, to users who may pass")
 	}
