@@ -6,6 +6,7 @@ import (
 
 	"sallyport/internal/cmdline"
 	"sallyport/internal/forwardauth"
+	"sallyport/internal/importer"
 )
 
 // An action is a command with the method that declares its flags. The method returns what to run when the flags are parsed.
@@ -28,6 +29,9 @@ func actions() []action {
 		{cmdline.Command{Name: "snippet", Arguments: "PROXY [-c FILE]", Values: forwardauth.Proxies(),
 			Summary: "print the configuration by which PROXY (" + alternatives(forwardauth.Proxies()) +
 				") asks the gate whether requests may pass (forward-auth)"}, (*command).snippet},
+		{cmdline.Command{Name: "import", Arguments: "SYSTEM [-o FOLDER] FILE... [-- FLAG...]", Values: importer.Systems(), Files: true,
+			Summary: "make a configuration from the files of " + alternatives(importer.Systems()) + ", and print what differs; FLAGs are " +
+				"those of oauth2-proxy"}, (*command).importFiles},
 		{cmdline.Command{Name: "health", Arguments: "[-c FILE] [-live]",
 			Summary: "print whether the running gate is ready (status 0) or not (status 1)"}, (*command).health},
 		{cmdline.Command{Name: "sessions list",

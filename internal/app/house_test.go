@@ -11,13 +11,14 @@ import (
 
 // house has the packages of this module, and the packages in internal that each may import.
 var house = map[string]string{
-	"cmd/sallyport": "app cmdline config forwardauth",
-	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring console " +
-		"telemetry audit auth provider acmecert authorities",
+	"cmd/sallyport": "app cmdline config forwardauth importer",
+	"internal/app": "config watch forwardauth proxy authz flow oidc session authserver signer dpop cache redis keyring " +
+		"console importer strict check telemetry audit auth provider acmecert authorities",
 	"internal/console":     "attempts auth",
 	"internal/attempts":    "",
 	"internal/config":      "strict forwardauth proxy page authz flow fapi oidc session authserver mcp signer acmecert check auth",
 	"internal/cmdline":     "",
+	"internal/importer":    "config authserver strict auth",
 	"internal/strict":      "check auth",
 	"internal/http1":       "",
 	"internal/forwardauth": "proxy check auth",

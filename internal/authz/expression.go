@@ -89,6 +89,9 @@ func CheckAllow(text string) error {
 	return err
 }
 
+// ReadsRequest reports whether an expression may read the request: it contains the word.
+func ReadsRequest(text string) bool { return strings.Contains(text, "request") }
+
 // ReadsMethod reports whether an expression may read the request's method: it contains the word.
 func ReadsMethod(text string) bool { return strings.Contains(text, "method") }
 

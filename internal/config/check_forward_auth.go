@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/authz"
 	"sallyport/internal/check"
 	"sallyport/internal/forwardauth"
 	"sallyport/internal/proxy"
@@ -100,7 +101,7 @@ func (r *Route) checkWithoutPath(by string) {
 	}
 	for n := range r.Rules {
 		rule := &r.Rules[n]
-		for key, bad := range map[string]bool{"paths": len(rule.Paths) > 0, "methods": len(rule.Methods) > 0, "allow": rule.Allow != ""} {
+		for key, bad := range map[string]bool{"paths": len(rule.Paths) > 0, "methods": len(rule.Methods) > 0, "allow": authz.ReadsRequest(rule.Allow)} {
 			if bad {
 				complain(rule.block, key, "its questions don't have the path and the method of the request: take it out, "+
 					"or write forward_auth: nginx")

@@ -20,6 +20,14 @@ func FromFile(name string) *Source {
 	return newSource(name, false, func(r *strict.Report) *strict.Value { return r.Read(name) })
 }
 
+// FromFileIn returns a Source that loads a file with the environment variables that lookup returns, as os.LookupEnv does.
+func FromFileIn(name string, lookup func(string) (string, bool)) *Source {
+	return newSource(name, false, func(r *strict.Report) *strict.Value {
+		r.Environment = lookup
+		return r.Read(name)
+	})
+}
+
 // FromReader reads a configuration of at most 1 MiB to its end. Load of the Source reads the files and variables that it names.
 // Relative paths are relative to the working directory.
 func FromReader(in io.Reader) *Source {

@@ -22,7 +22,7 @@ var (
 // the file, never the value. The key is the setting's, for the advice in errors.
 func (r *Report) Expand(text, key, folder string) (string, error) {
 	if strings.Contains(text, "{vault://") {
-		return vault(text, key)
+		return r.vault(text, key)
 	}
 	var out strings.Builder
 	for text != "" {
@@ -55,7 +55,7 @@ func (r *Report) lookup(name, folder string) (string, error) {
 	source, arg, _ := strings.Cut(name, ":")
 	switch {
 	case source == "env" && envName.MatchString(arg):
-		return environment(arg)
+		return r.environment(arg)
 	case source == "file" && arg != "":
 		if !filepath.IsAbs(arg) {
 			arg = filepath.Join(folder, arg)
@@ -69,8 +69,12 @@ func (r *Report) lookup(name, folder string) (string, error) {
 }
 
 // environment returns the value of an environment variable without one final newline.
-func environment(name string) (string, error) {
-	s, ok := os.LookupEnv(name)
+func (r *Report) environment(name string) (string, error) {
+	lookup := r.Environment
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	s, ok := lookup(name)
 	if !ok {
 		return "", fmt.Errorf("the environment variable %s isn't set: set it before the start", name)
 	}
@@ -95,7 +99,7 @@ func fileText(name string) (string, error) {
 
 // vault expands a reference to Kong's environment vault. As Kong does, it changes the name to upper case and dashes to underscores. Other
 // vaults aren't supported.
-func vault(text, key string) (string, error) {
+func (r *Report) vault(text, key string) (string, error) {
 	m := vaultRef.FindStringSubmatch(text)
 	switch {
 	case m == nil:
@@ -106,5 +110,5 @@ func vault(text, key string) (string, error) {
 	case !vaultEnvKey.MatchString(m[2]):
 		return "", fmt.Errorf("only the name of a variable is supported in a vault reference: write %s: ${env:NAME}", key)
 	}
-	return environment(strings.ToUpper(strings.ReplaceAll(m[2], "-", "_")))
+	return r.environment(strings.ToUpper(strings.ReplaceAll(m[2], "-", "_")))
 }

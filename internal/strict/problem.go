@@ -58,7 +58,11 @@ type Report struct {
 	Problems Problems
 	Warnings Problems
 	Files    []string // the files and folders that Read, Expand and settings have named, also those that don't exist
-	seen     map[Problem]bool
+
+	// Environment returns the value of an environment variable, and whether it is set. nil is os.LookupEnv.
+	Environment func(name string) (string, bool)
+
+	seen map[Problem]bool
 }
 
 // Uses adds a file or a folder to Files.

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestImportProxyPages types the commands of the pages about imports of proxies, with the files that they show.
+func TestImportProxyPages(t *testing.T) {
+	for page, file := range map[string]string{"import-oauth2-proxy.md": "oauth2-proxy.cfg", "import-mod_auth_openidc.md": "portal.conf"} {
+		t.Run(page, func(t *testing.T) {
+			text, err := os.ReadFile("../../configs/" + page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, script, want := pageCommands(string(text))
+			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, file), []byte(source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			shell := exec.CommandContext(ctx, "sh", "-c", script)
+			shell.Dir = folder
+			got, err := shell.CombinedOutput()
+			if err != nil {
+				t.Errorf("the commands of the page: %v", err)
+			}
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(want), `\.\.\.`, `(?s:.*?)`)
+			if !regexp.MustCompile(`^` + pattern + `$`).Match(got) {
+				t.Errorf("expected the output of the page\n%s\ngot\n%s", want, got)
+			}
+		})
+	}
+}
+
+// pageCommands returns the file that a page shows, a script of its commands, and what they print.
+func pageCommands(page string) (source, script, want string) {
+	kind, script := "", "exec 2>&1\n"
+	for line := range strings.Lines(page) {
+		text := strings.TrimPrefix(line, "   ")
+		command, isCommand := strings.CutPrefix(text, "$ ")
+		switch {
+		case strings.HasPrefix(text, "```"):
+			kind = strings.TrimSpace(strings.TrimPrefix(text, "```"))
+		case kind == "toml" || kind == "apache":
+			source += text
+		case kind == "console" && isCommand:
+			script += "echo '$ '\n" + command
+			want += "$ \n"
+		case kind == "console":
+			want += text
+		}
+	}
+	return source, script, want
+}
