@@ -121,12 +121,12 @@ POST http://x/c login`},
 
 	{"more kinds of conditions come before a longer path", `
 routes:
-- {name: delete, service: app, hosts: [x], paths: [/], methods: [DELETE], plugins: [` + oidc + `]}
-- {name: public, service: app, hosts: [x], paths: [/public]}
+- {name: delete, service: app, hosts: [x], paths: [/], strip_path: false, methods: [DELETE], plugins: [` + oidc + `]}
+- {name: public, service: app, hosts: [x], paths: [/public], strip_path: false}
 - {name: header, service: app, paths: [/], methods: [PUT], headers: {x-a: ["1"]}, plugins: [` + oidc + `]}
 - {name: host, service: app, hosts: [y], paths: [/]}
-- {name: wild, service: app, hosts: ["*.z"], paths: [/], methods: [PUT], plugins: [` + oidc + `]}
-- {name: narrow, service: other, hosts: [a.z], paths: [/n]}`, `
+- {name: wild, service: app, hosts: ["*.z.test"], paths: [/], methods: [PUT], plugins: [` + oidc + `]}
+- {name: narrow, service: other, hosts: [a.z.test], paths: [/n], strip_path: false}`, `
 GET http://x/public open
 DELETE http://x/public login
 DELETE http://x/y login
