@@ -100,7 +100,7 @@ routes:
 - {name: away, service: other, paths: [/a], methods: [DELETE]}
 - {name: all, service: app, paths: [/b], plugins: [` + oidc + `]}
 - {name: open, service: app, paths: [/b], methods: [GET]}`, `
-GET http://x/a closed
+GET http://x/a open
 POST http://x/a login
 DELETE http://x/a closed
 PUT http://x/a closed
@@ -130,8 +130,14 @@ routes:
 GET http://x/public open
 DELETE http://x/public login
 DELETE http://x/y login
+PUT http://x/public x-a:1 closed
+DELETE http://y/ open
 PUT http://y/ closed
-GET http://y/ closed`},
+PUT http://y/ x-a:1 login
+GET http://y/ open
+PUT http://a.z.test/n closed
+GET http://a.z.test/n open
+PUT http://b.z.test/n login`},
 
 	{"regular expressions", `
 routes:
