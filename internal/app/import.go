@@ -23,7 +23,8 @@ type ImportOptions struct {
 }
 
 // Import writes a configuration that is made from the files of another system to a folder or to out, and to report what differs. It
-// overwrites no file. It returns an error if the files can't be read, or if the gate refuses the configuration, which is written all the same.
+// overwrites no file. It returns an error if the files can't be read, or if the gate refuses the configuration, which is written all the
+// same.
 func Import(o ImportOptions, in io.Reader, out, report io.Writer) error {
 	sources, err := readSources(o.Files, in)
 	if err != nil {

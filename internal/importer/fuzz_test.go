@@ -9,7 +9,8 @@ import (
 	"sallyport/internal/strict"
 )
 
-// FuzzKong checks that each file is an error with a place, or a configuration that the gate accepts or refuses with places, whose references
+// FuzzKong checks that each file is an error with a place, or a configuration that the gate accepts or refuses with places, whose
+// references
 // are whole: no text of the file becomes one.
 func FuzzKong(f *testing.F) {
 	for _, pattern := range []string{"*.yaml", "*.json"} {

@@ -12,7 +12,8 @@ import (
 
 // importKong imports files of decK and Kong's declarative configuration. Several files are one configuration, as for decK.
 //
-// kong_entities.go collects the entities. For each route kong_policy.go finds its plugins; kong_claims.go finds out which routes have the same
+// kong_entities.go collects the entities. For each route kong_policy.go finds its plugins; kong_claims.go finds out which routes have the
+// same
 // host and path, kong_rules.go makes one route of the gate of them.
 func importKong(sources []Source) (*Result, error) {
 	k := newKong()

@@ -159,7 +159,8 @@ func (k *kong) claim(route *entity, n int, byPlace map[string][]*claim) (places 
 	return places
 }
 
-// closeUnknown makes a claim that no expression describes one for all requests, which are refused. So none of its requests can get to a route
+// closeUnknown makes a claim that no expression describes one for all requests, which are refused. So none of its requests can get to a
+// route
 // that requires less.
 func (c *claim) closeUnknown() {
 	if c.condition == never {
@@ -206,7 +207,8 @@ func (k *kong) hostsOf(route *entity) []string {
 	return hosts
 }
 
-// levelOf returns the level of a path of a route: Kong prefers the route with more kinds of conditions, then regular expressions, and of these
+// levelOf returns the level of a path of a route: Kong prefers the route with more kinds of conditions, then regular expressions, and of
+// these
 // the one with the highest regex_priority.
 func levelOf(route *entity, match pathMatch) int {
 	level := kindsOf(route) * 10_000
@@ -275,7 +277,8 @@ func claimsKey(list []*claim) string {
 	return key.String()
 }
 
-// main returns the claim that the route of the gate serves: the one that has all requests, or else the first of its own. If that one is open,
+// main returns the claim that the route of the gate serves: the one that has all requests, or else the first of its own. If that one is
+// open,
 // and another one with the same service isn't, it is the other one, because a rule can open the rest.
 func (g *group) main() *claim {
 	main := g.claims[0]

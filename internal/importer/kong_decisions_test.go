@@ -100,7 +100,7 @@ routes:
 - {name: away, service: other, paths: [/a], methods: [DELETE]}
 - {name: all, service: app, paths: [/b], plugins: [` + oidc + `]}
 - {name: open, service: app, paths: [/b], methods: [GET]}`, `
-GET http://x/a closed
+GET http://x/a open
 POST http://x/a login
 DELETE http://x/a closed
 PUT http://x/a closed
@@ -121,17 +121,23 @@ POST http://x/c login`},
 
 	{"more kinds of conditions come before a longer path", `
 routes:
-- {name: delete, service: app, hosts: [x], paths: [/], methods: [DELETE], plugins: [` + oidc + `]}
-- {name: public, service: app, hosts: [x], paths: [/public]}
+- {name: delete, service: app, hosts: [x], paths: [/], strip_path: false, methods: [DELETE], plugins: [` + oidc + `]}
+- {name: public, service: app, hosts: [x], paths: [/public], strip_path: false}
 - {name: header, service: app, paths: [/], methods: [PUT], headers: {x-a: ["1"]}, plugins: [` + oidc + `]}
 - {name: host, service: app, hosts: [y], paths: [/]}
-- {name: wild, service: app, hosts: ["*.z"], paths: [/], methods: [PUT], plugins: [` + oidc + `]}
-- {name: narrow, service: other, hosts: [a.z], paths: [/n]}`, `
+- {name: wild, service: app, hosts: ["*.z.test"], paths: [/], methods: [PUT], plugins: [` + oidc + `]}
+- {name: narrow, service: other, hosts: [a.z.test], paths: [/n], strip_path: false}`, `
 GET http://x/public open
 DELETE http://x/public login
 DELETE http://x/y login
+PUT http://x/public x-a:1 closed
+DELETE http://y/ open
 PUT http://y/ closed
-GET http://y/ closed`},
+PUT http://y/ x-a:1 login
+GET http://y/ open
+PUT http://a.z.test/n closed
+GET http://a.z.test/n open
+PUT http://b.z.test/n login`},
 
 	{"regular expressions", `
 routes:

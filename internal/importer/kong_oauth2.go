@@ -78,7 +78,8 @@ func (k *kong) serverSettings(server *Mapping) (scopes []string) {
 		}
 		for _, key := range []string{"token_expiration", "refresh_token_ttl", "mandatory_scope", "pkce", "provision_key"} {
 			if c.text(key) != k.issuing[0].config().text(key) {
-				k.Notef(c.at(key), "%s: the gate has one authorization server, with the settings of the plugin at %s", key, k.issuing[0].Mark.From(c.Mark))
+				k.Notef(c.at(key), "%s: the gate has one authorization server, with the settings of the plugin at %s", key,
+					k.issuing[0].Mark.From(c.Mark))
 			}
 		}
 	}

@@ -208,7 +208,8 @@ func isDefault(v *strict.Value, f *strict.Field) bool {
 	return true
 }
 
-// unknownParameter handles a parameter that the gate doesn't have. It stays in the configuration, so that check refuses it, unless a request
+// unknownParameter handles a parameter that the gate doesn't have. It stays in the configuration, so that check refuses it, unless a
+// request
 // can pass without it, or it says what the gate does anyway.
 func (k *kong) unknownParameter(to *Mapping, p strict.Pair, scope string) {
 	text, known := config.Refuses(scope, p)

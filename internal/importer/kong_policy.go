@@ -93,7 +93,8 @@ func (k *kong) judge(p *policy, route *entity, plugins map[string]*entity, plugi
 	}
 }
 
-// isAlternative reports whether requests may fulfil another plugin in place of this one, which lets the others pass as an anonymous consumer.
+// isAlternative reports whether requests may fulfil another plugin in place of this one, which lets the others pass as an anonymous
+// consumer.
 // Without it fewer requests pass.
 func isAlternative(plugins map[string]*entity, plugin *entity) bool {
 	other := plugins["openid-connect"]
@@ -171,7 +172,8 @@ func hasGroups(config *entity) bool {
 	return mapsConsumers(config) || len(config.list("authenticated_groups_claim"))+len(config.list("consumer_groups_claim")) > 0
 }
 
-// pluginsOf returns the plugins of a route by name, the most specific of each; the plugins for some of its consumers; and those that have the
+// pluginsOf returns the plugins of a route by name, the most specific of each; the plugins for some of its consumers; and those that have
+// the
 // name and scope of another one, of which Kong would run one.
 func (k *kong) pluginsOf(route *entity) (plugins map[string]*entity, consumers, doubled []*entity) {
 	plugins = map[string]*entity{}

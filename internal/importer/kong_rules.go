@@ -58,7 +58,7 @@ func (k *kong) plan(g *group) plan {
 			k.exclude(&p, g, c)
 		}
 	}
-	if p.excluded != never {
+	if p.excluded != never && main.policy.acl != nil { // the list would refuse requests of a rule with auth: optional
 		for _, c := range p.opened {
 			k.exclude(&p, g, c)
 		}
@@ -114,22 +114,26 @@ func (k *kong) rules(g *group, p plan) []rule {
 			byMethod[m] = either(condition, c.condition)
 		}
 	}
-	rest := p.served[0].policy.condition
-	switch p.excluded {
-	case never:
-	case "":
-		rest = never
-	default:
-		rest = both(rest, not(p.excluded))
-	}
+	rest := both(p.served[0].policy.condition, p.others())
 	all := openRules(p, byMethod)
 	return append(all, k.rulesOf(g, methods, byMethod, general, rest, p)...)
+}
+
+// others returns an expression that is true for requests that aren't excluded.
+func (p *plan) others() string {
+	switch p.excluded {
+	case never:
+		return ""
+	case "":
+		return never
+	}
+	return not(p.excluded)
 }
 
 // openRules returns the rules for the methods of claims that are open.
 func openRules(p plan, byMethod map[string]string) (rules []rule) {
 	for _, c := range p.opened {
-		r := rule{open: true}
+		r := rule{open: true, condition: p.others()}
 		for _, m := range c.methods {
 			if _, protected := byMethod[m]; !protected {
 				r.methods = append(r.methods, m)
@@ -156,7 +160,7 @@ func (k *kong) rulesOf(g *group, methods []string, byMethod map[string]string, g
 	}
 	switch {
 	case slices.ContainsFunc(p.opened, (*claim).always) && general == never:
-		return append(rules, rule{open: true})
+		return append(rules, rule{open: true, condition: p.others()})
 	case general == never && len(rules) > 0:
 		k.Notef(g.mark(), "the route %s takes only %s: other methods are refused with 403, where Kong tries other routes", g.name,
 			strings.Join(append(methods, methodsOf(p.opened)...), ", "))
@@ -210,9 +214,9 @@ func ruleMappings(p *policy, rules []rule) (all []*Mapping) {
 			m.Set("methods", r.methods)
 		}
 		switch {
-		case r.open:
+		case r.open && r.condition == "":
 			m.Set("auth", Plain("off"))
-		case r.condition == never, p.open() && r.condition != "":
+		case r.open, r.condition == never, p.open() && r.condition != "":
 			m.Set("auth", "optional").Set("allow", r.condition)
 		case p.open():
 			m.Set("auth", Plain("off"))

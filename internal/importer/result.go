@@ -167,7 +167,8 @@ func unique(name string, taken map[string]bool) string {
 	return free
 }
 
-// Lookup returns the value of an environment variable for a check of the configuration: the one in the source, else the environment's, else a
+// Lookup returns the value of an environment variable for a check of the configuration: the one in the source, else the environment's,
+// else a
 // sample.
 func (r *Result) Lookup(name string) (string, bool) {
 	set, isSet := os.LookupEnv(name)
