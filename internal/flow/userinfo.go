@@ -90,6 +90,8 @@ func checkUserinfo(v view, c check.Checker, x *kindContext) {
 	s := of[UserinfoClientSettings](v)
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
+	c.Must("groups_overage_endpoint", s.ResolveDistributedClaims || of[oidc.GroupsOverageSettings](v).GroupsOverageEndpoint == "",
+		"the groups are claims that the token only refers to: add resolve_distributed_claims: true")
 	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
 		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: "+
 			"use introspection, or have userinfo signed (userinfo_accept: application/jwt), "+

@@ -19,6 +19,7 @@ type Settings struct {
 	TokenRequestSettings
 	IntrospectionSettings
 	UserinfoSettings
+	GroupsOverageSettings
 	TokenExchangeSettings
 	CacheSettings
 }
