@@ -80,7 +80,7 @@ func (s *scene) reloads() int {
 func (s *scene) environment() (all []string) {
 	for _, name := range []string{
 		"ISSUER", "OTHER_ISSUER", "UPSTREAM", "GATE", "ADMIN", "SECRET", "CA", "CERT", "KEY", "MTLS", "PROXY", "REDIS_PORT", "REDIS_SOCKET",
-		"ACTOR",
+		"ACTOR", "OIDC_CLIENT_SECRET",
 		"SALLYPORT_LISTEN", "SALLYPORT_ADMIN_LISTEN", "SALLYPORT_UPSTREAM", "SALLYPORT_ISSUER", "SALLYPORT_CLIENT_ID",
 		"SALLYPORT_CLIENT_SECRET_FILE", "SALLYPORT_SCOPES", "SALLYPORT_ISUER",
 	} {

@@ -7,17 +7,17 @@ import (
 	"sallyport/internal/auth"
 )
 
-// tenantTemplate stands for the ID of a tenant where Entra ID has one endpoint for many tenants: in the issuer of its metadata, in the
+// TenantTemplate stands for the ID of a tenant where Entra ID has one endpoint for many tenants: in the issuer of its metadata, in the
 // issuer of its keys, and in issuers_allowed.
-const tenantTemplate = "{tenantid}"
+const TenantTemplate = "{tenantid}"
 
 // hasTenants reports whether an issuer is a template for the issuers of many tenants.
-func hasTenants(issuer string) bool { return strings.Contains(issuer, tenantTemplate) }
+func hasTenants(issuer string) bool { return strings.Contains(issuer, TenantTemplate) }
 
 // tenantOf returns the tenant of an iss that a template describes; "" if it describes another. A tenant's ID is a UUID, so that no other
 // text can stand in its place.
 func tenantOf(iss, template string) string {
-	before, after, found := strings.Cut(template, tenantTemplate)
+	before, after, found := strings.Cut(template, TenantTemplate)
 	rest, fits := strings.CutPrefix(iss, before)
 	tenant, ends := strings.CutSuffix(rest, after)
 	if !found || !fits || !ends || !isUUID(tenant) {

@@ -27,7 +27,7 @@ func (p *Provider) metadata(e Endpoint) http.HandlerFunc {
 }
 
 func (p *Provider) endpoints() map[string]any {
-	at := p.address
+	at := p.Address
 	return map[string]any{
 		"issuer":                 p.iss(),
 		"authorization_endpoint": at(Authorization),

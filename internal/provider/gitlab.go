@@ -16,9 +16,8 @@ func GitLab() *Personality {
 		},
 		metadata: gitLabMetadata, idToken: gitLabIDToken, introspected: gitLabIntrospected,
 		accessToken: func(*Provider, *grant, map[string]any) string { return strings.ToLower(rand.Text() + rand.Text()) },
-		userinfo: func(_ *Provider, g *grant, claims map[string]any) {
+		userinfo: func(_ *Provider, _ *grant, claims map[string]any) {
 			only(claims, "sub", "name", "nickname", "preferred_username", "email", "email_verified", "picture", "groups")
-			claims["groups_direct"] = g.user.Claims["groups"]
 		},
 		tokenAnswer: func(p *Provider, _ *grant, answer map[string]any) { answer["created_at"] = p.now().Unix() },
 	}

@@ -52,8 +52,8 @@ func (a *Personality) endpointAt(path string) (Endpoint, bool) {
 	return "", false
 }
 
-// address returns the URL of an endpoint.
-func (p *Provider) address(e Endpoint) string {
+// Address returns the URL of an endpoint.
+func (p *Provider) Address(e Endpoint) string {
 	path, moved := p.as().paths[e]
 	if !moved {
 		return p.Issuer() + string(e)
