@@ -65,8 +65,8 @@ func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, t auth.Tokens) (*
 	return client.Userinfo(r.Context(), t, caller)
 }
 
-// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2). An identity
-// without a subject, such as that of an introspection response that doesn't name the user, gets the response's: both are about one token.
+// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2). If an
+// introspection response has no sub, the userinfo response's counts: the authorization server says both of one token.
 func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	i := res.Identity
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
@@ -78,7 +78,7 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 		return res, nil
 	case err != nil:
 		return nil, tokenError(err)
-	case i.Subject != "" && u.Claims.String("sub") != i.Subject:
+	case u.Claims.String("sub") != i.Subject && (i.Subject != "" || i.Introspection == nil):
 		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about another subject than the token"))
 	}
 	more, out := *i, *res

@@ -69,18 +69,26 @@ func entraIDToken(p *Provider, g *grant, claims map[string]any) {
 // covers another header than the one that is sent, so that only Graph verifies it.
 func entraAccessToken(p *Provider, g *grant, claims map[string]any) string {
 	entraClaims(p, g, claims)
-	ownAPI := func(scope string) bool { return strings.HasPrefix(scope, "api://") }
-	claims["scp"] = strings.Join(slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool { return s == "offline_access" }), " ")
-	if g.user == nil || slices.ContainsFunc(g.scope, ownAPI) {
-		claims["aud"], claims["azp"], claims["azpacr"] = g.client.ID, g.client.ID, "1"
-		claims["scp"] = strings.TrimPrefix(claims["scp"].(string), "api://"+g.client.ID+"/")
+	if own := ownScopes(g); g.user == nil || len(own) > 0 {
+		claims["aud"], claims["azp"], claims["azpacr"], claims["scp"] = g.client.ID, g.client.ID, "1", strings.Join(own, " ")
 		return p.SignJWT(claims)
 	}
+	claims["scp"] = strings.Join(slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool { return s == "offline_access" }), " ")
 	claims["aud"], claims["appid"], claims["ver"] = graphAudience, g.client.ID, "1.0"
 	claims["iss"] = strings.Replace(claims["iss"].(string), "/v2.0", "/", 1)
 	token := p.SignJWT(claims, WithHeader("nonce", "the hash of the one that is sent"))
 	sent := p.SignJWT(claims, WithHeader("nonce", rand.Text()))
 	return sent[:strings.LastIndex(sent, ".")] + token[strings.LastIndex(token, "."):]
+}
+
+// ownScopes returns the granted scopes of the client's own API as tokens name them: access for api://app/access.
+func ownScopes(g *grant) (own []string) {
+	for _, scope := range g.scope {
+		if name, is := strings.CutPrefix(scope, "api://"+g.client.ID+"/"); is {
+			own = append(own, name)
+		}
+	}
+	return own
 }
 
 func entraTokenAnswer(_ *Provider, g *grant, answer map[string]any) {
