@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -38,6 +37,19 @@ var products = map[string]product{
 	"cognito": {personality: provider.Cognito(), origins: []string{"https://cognito-idp.eu-central-1.amazonaws.com"},
 		endpoints: "https://example.auth.eu-central-1.amazoncognito.com"},
 	"gitlab": {personality: provider.GitLab(), origins: []string{"https://gitlab.com"}, rotates: true},
+}
+
+// replacements returns pairs of an address of the product and that of a provider at a URL.
+func (p product) replacements(at string) (pairs []string) {
+	_, host, _ := strings.Cut(at, "://")
+	for _, origin := range p.origins {
+		_, name, _ := strings.Cut(origin, "://")
+		pairs = append(pairs, "https://"+name, at, "http://"+name, at, name, host)
+	}
+	if p.endpoints != "" {
+		pairs = append(pairs, p.endpoints, "http://localhost:"+host[strings.LastIndex(host, ":")+1:])
+	}
+	return pairs
 }
 
 // personalityConfig returns the configuration of a provider that answers as a product.
@@ -89,16 +101,7 @@ func (s *scene) page(_ bool, args []string) {
 	if n > len(blocks) {
 		s.ts.Fatalf("%s has %d configurations", args[1], len(blocks))
 	}
-	own, err := url.Parse(s.provider.URL)
-	s.ts.Check(err)
-	var changes []string
-	for _, origin := range s.product.origins {
-		changes = append(changes, origin, s.provider.URL, strings.TrimPrefix(origin, "https://"), own.Host)
-	}
-	if s.product.endpoints != "" {
-		changes = append(changes, s.product.endpoints, "http://localhost:"+own.Port())
-	}
-	changes = append(changes, "http://127.0.0.1:8080", s.ts.Getenv("UPSTREAM"))
+	changes := append(s.product.replacements(s.ts.Getenv("ISSUER")), "http://127.0.0.1:8080", s.ts.Getenv("UPSTREAM"))
 	process := fmt.Sprintf("listen: %s\nadmin: {listen: %q}\nlog: {level: debug}\n", s.ts.Getenv("GATE"), s.ts.Getenv("ADMIN"))
 	s.write(args[0], []byte(process+strings.NewReplacer(changes...).Replace(blocks[n-1][1])))
 }

@@ -70,6 +70,7 @@ import (
 //	secure                                 use HTTPS: $CA is the file of the CA, $CERT and $KEY those of the client certified, and $MTLS
 //	                                       the URL that requests client certificates
 //	personality NAME                       answer as a product does: see products
+//	documented ORIGIN...                   start a provider that answers what files say as a product's documentation does: see documented
 //	page FILE PAGE N                       write the Nth configuration of a page of configs/providers to FILE, with the scenario's addresses
 //	issuer down|up                         close or reopen the provider's listener
 //	issuer rotate|replace                  create new signing keys, with new kids or with the old ones
@@ -144,6 +145,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"follow":      on((*scene).follow),
 	"personality": on((*scene).become),
 	"page":        on((*scene).page),
+	"documented":  on((*scene).document),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),

@@ -90,6 +90,7 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 	for key, address := range s.addresses() {
 		c.One(key, address, s.checkEndpoint)
 	}
+	c.One("userinfo_subject_claim", s.UserinfoSubjectClaim, check.NotEmpty)
 	c.One("groups_overage_endpoint", s.GroupsOverageEndpoint, s.checkEndpoint)
 	c.One("token_exchange_endpoint", s.TokenExchangeEndpoint, s.checkEndpoint)
 	c.Must("token_exchange_endpoint", s.TokenExchangeEndpoint == "" || !s.ClientDPoP,
