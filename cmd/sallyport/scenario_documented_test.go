@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -22,7 +23,7 @@ import (
 //	metadata.json       its metadata, whose endpoints it serves
 //	token.json          token responses; refresh.json those to a refresh token
 //	id_token.json       the claims of $ID_TOKEN in these responses, besides iat and exp
-//	access_token.json   likewise of $ACCESS_TOKEN
+//	access_token.json   likewise of $ACCESS_TOKEN, which is opaque without this file
 //	userinfo.json, introspection.json   responses
 //
 // $NONCE is that of the authorization request, and $AT_HASH that of the access token. The origins of the product stand for its own.
@@ -36,16 +37,25 @@ type documented struct {
 	nonce string
 }
 
-// document starts a provider that answers what files say. The arguments are the origins of the product.
+// document starts a provider that answers what the files in a folder say. The other arguments are the origins of the product.
 func (s *scene) document(_ bool, args []string) {
-	d := &documented{signer: s.provider, folder: s.ts.MkAbs(".")}
+	d := &documented{signer: s.provider, folder: s.ts.MkAbs(args[0])}
 	server := httptest.NewServer(d)
 	s.ts.Defer(server.Close)
 	d.url = server.URL
-	s.product = product{origins: args}
+	s.documents, s.product = d, product{origins: args[1:]}
 	d.origins = strings.NewReplacer(s.product.replacements(d.url)...)
 	s.ts.Setenv("ISSUER", d.url)
 	s.ts.Setenv("OIDC_CLIENT_SECRET", "app-secret")
+}
+
+// signed sets a variable to a JWT of the documented provider with the claims in a file.
+func (s *scene) signed(_ bool, args []string) {
+	token := s.documents.sign(args[1], nil)
+	if token == "" {
+		s.ts.Fatalf("%s has no claims", args[1])
+	}
+	s.ts.Setenv(args[0], token)
 }
 
 func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +72,8 @@ func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case metadata["introspection_endpoint"]:
 		d.answer(w, d.read("introspection.json", nil))
 	case metadata["end_session_endpoint"]:
-		http.Redirect(w, r, r.URL.Query().Get("post_logout_redirect_uri"), http.StatusFound)
+		q := r.URL.Query()
+		http.Redirect(w, r, q.Get("post_logout_redirect_uri")+"?"+url.Values{"state": {q.Get("state")}}.Encode(), http.StatusFound)
 	case strings.TrimSuffix(text(metadata["issuer"]), "/") + "/.well-known/openid-configuration":
 		d.answer(w, metadata)
 	default:
@@ -91,7 +102,7 @@ func (d *documented) token(w http.ResponseWriter, r *http.Request) {
 func (d *documented) tokens() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	access := d.sign("access_token.json", []string{"$NONCE", d.nonce, "$AT_HASH", "of another token"})
+	access := cmp.Or(d.sign("access_token.json", []string{"$NONCE", d.nonce, "$AT_HASH", "of another token"}), "an-opaque-token")
 	sum := sha256.Sum256([]byte(access))
 	hash := base64.RawURLEncoding.EncodeToString(sum[:16])
 	return []string{"$ACCESS_TOKEN", access, "$ID_TOKEN", d.sign("id_token.json", []string{"$NONCE", d.nonce, "$AT_HASH", hash})}

@@ -70,7 +70,8 @@ import (
 //	secure                                 use HTTPS: $CA is the file of the CA, $CERT and $KEY those of the client certified, and $MTLS
 //	                                       the URL that requests client certificates
 //	personality NAME                       answer as a product does: see products
-//	documented ORIGIN...                   start a provider that answers what files say as a product's documentation does: see documented
+//	documented FOLDER ORIGIN...            start a provider that answers what the files in a folder say: see documented
+//	signed NAME FILE                       set $NAME to a JWT of the documented provider with the claims in FILE
 //	page FILE PAGE N                       write the Nth configuration of a page of configs/providers to FILE, with the scenario's addresses
 //	issuer down|up                         close or reopen the provider's listener
 //	issuer rotate|replace                  create new signing keys, with new kids or with the old ones
@@ -146,6 +147,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"personality": on((*scene).become),
 	"page":        on((*scene).page),
 	"documented":  on((*scene).document),
+	"signed":      on((*scene).signed),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
@@ -169,6 +171,7 @@ type scene struct {
 	answerBody string
 	lastState  string // of the last authorization request
 	product    product
+	documents  *documented // or nil
 
 	roots  *x509.CertPool // the CA of a secure provider, or nil
 	via    *forwardProxy  // or nil
