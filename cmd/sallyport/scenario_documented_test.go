@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,8 +34,9 @@ type documented struct {
 	folder  string
 	origins *strings.Replacer
 
-	mu    sync.Mutex
-	nonce string
+	mu        sync.Mutex
+	nonce     string
+	refreshes int // number of token requests with a refresh token
 }
 
 // document starts a provider that answers what the files in a folder say. The other arguments are the origins of the product.
@@ -56,6 +58,16 @@ func (s *scene) signed(_ bool, args []string) {
 		s.ts.Fatalf("%s has no claims", args[1])
 	}
 	s.ts.Setenv(args[0], token)
+}
+
+// refreshed checks how often the documented provider has been asked to refresh.
+func (s *scene) refreshed(_ bool, args []string) {
+	d := s.documents
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if strconv.Itoa(d.refreshes) != args[0] {
+		s.ts.Fatalf("%d refreshes, expected %s", d.refreshes, args[0])
+	}
 }
 
 func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -94,6 +106,9 @@ func (d *documented) token(w http.ResponseWriter, r *http.Request) {
 	file := "token.json"
 	if r.PostFormValue("grant_type") == "refresh_token" {
 		file = "refresh.json"
+		d.mu.Lock()
+		d.refreshes++
+		d.mu.Unlock()
 	}
 	d.answer(w, d.read(file, d.tokens()))
 }

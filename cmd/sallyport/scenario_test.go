@@ -71,6 +71,7 @@ import (
 //	                                       the URL that requests client certificates
 //	personality NAME                       answer as a product does: see products
 //	documented FOLDER ORIGIN...            start a provider that answers what the files in a folder say: see documented
+//	refreshed N                            check how many refreshes the documented provider has seen
 //	signed NAME FILE                       set $NAME to a JWT of the documented provider with the claims in FILE
 //	page FILE PAGE N                       write the Nth configuration of a page of configs/providers to FILE, with the scenario's addresses
 //	issuer down|up                         close or reopen the provider's listener
@@ -148,6 +149,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"page":        on((*scene).page),
 	"documented":  on((*scene).document),
 	"signed":      on((*scene).signed),
+	"refreshed":   on((*scene).refreshed),
 
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
