@@ -164,6 +164,19 @@ func (s *scene) login(_ bool, args []string) {
 	s.keep(res)
 }
 
+func (s *scene) follow(bool, []string) {
+	following := *s.client
+	following.CheckRedirect = nil
+	r, err := http.NewRequest(http.MethodGet, s.answer.Header.Get("Location"), nil)
+	s.ts.Check(err)
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	res, err := following.Do(r)
+	s.ts.Check(err)
+	s.keep(res)
+}
+
 func (s *scene) ask(r *http.Request) {
 	s.mu.Lock()
 	s.got = ""

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -47,6 +48,7 @@ import (
 //	late METHOD PATH [NAME: VALUE]...                send a request without the jar; continue when the upstream has received it
 //	arrives                                          let the upstream respond to the request of late, and wait for the response
 //	login USER PATH [other]                          log in through the form of the provider, or the other one, following redirects
+//	follow                                           open the Location of the last response, following redirects
 //	callback CODE|NAME=VALUE                         send the authorization response to the last authorization request, changed
 //	forget                                           empty the cookie jar
 //	cookie NAME REGEX                                set $NAME to the cookie of the jar whose name matches, as NAME=VALUE
@@ -67,6 +69,11 @@ import (
 //	lifetime DURATION                      set the lifetime of access tokens
 //	secure                                 use HTTPS: $CA is the file of the CA, $CERT and $KEY those of the client certified, and $MTLS
 //	                                       the URL that requests client certificates
+//	personality NAME                       answer as a product does: see products
+//	documented FOLDER ORIGIN...            start a provider that answers what the files in a folder say: see documented
+//	refreshed N                            check how many refreshes the documented provider has seen
+//	signed NAME FILE                       set $NAME to a JWT of the documented provider with the claims in FILE
+//	page FILE PAGE N                       write the Nth configuration of a page of configs/providers to FILE, with the scenario's addresses
 //	issuer down|up                         close or reopen the provider's listener
 //	issuer rotate|replace                  create new signing keys, with new kids or with the old ones
 //	issuer rotate-signing                  create new signing keys when the next ID token is signed; the old ones stay published
@@ -137,6 +144,13 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"proof":       on((*scene).proof),
 	"certificate": on((*scene).certificate),
 
+	"follow":      on((*scene).follow),
+	"personality": on((*scene).become),
+	"page":        on((*scene).page),
+	"documented":  on((*scene).document),
+	"signed":      on((*scene).signed),
+	"refreshed":   on((*scene).refreshed),
+
 	"explained": on((*scene).explained),
 	"secure":    on((*scene).secure),
 	"proxy":     on((*scene).proxy),
@@ -158,6 +172,8 @@ type scene struct {
 	answer     *http.Response
 	answerBody string
 	lastState  string // of the last authorization request
+	product    product
+	documents  *documented // or nil
 
 	roots  *x509.CertPool // the CA of a secure provider, or nil
 	via    *forwardProxy  // or nil
@@ -204,6 +220,10 @@ func setUp(env *testscript.Env) error {
 	s := &scene{output: &testlog.Buffer{}}
 	address := func() string { return fmt.Sprintf("127.0.0.1:%d", freeport.Port()) }
 	gate, admin := address(), address()
+	pages, err := filepath.Abs("../../configs/providers")
+	if err != nil {
+		return err
+	}
 	config := providerConfig(gate)
 	s.other = provider.Start(setupTB{env: env}, config)
 	config.TrustedIssuers, config.ExchangeAudiences = []*provider.Provider{s.other}, []string{"api"}
@@ -214,7 +234,7 @@ func setUp(env *testscript.Env) error {
 	env.Defer(s.kill)
 	env.Values[sceneKey{}] = s
 	env.Vars = append(env.Vars, "ISSUER="+s.provider.URL, "OTHER_ISSUER="+s.other.URL, "UPSTREAM="+s.upstream.URL, "GATE="+gate,
-		"ADMIN="+admin,
+		"ADMIN="+admin, "PAGES="+pages,
 		"SECRET=0123456789abcdef0123456789abcdef")
 	return nil
 }

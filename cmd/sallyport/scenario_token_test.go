@@ -95,7 +95,7 @@ func (s *scene) grant(_ bool, args []string) {
 		k, v, _ := strings.Cut(arg, "=")
 		form.Add(k, v)
 	}
-	r, err := http.NewRequest(http.MethodPost, s.provider.URL+string(provider.Token), strings.NewReader(form.Encode()))
+	r, err := http.NewRequest(http.MethodPost, s.provider.Address(provider.Token), strings.NewReader(form.Encode()))
 	s.ts.Check(err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, secrets[client])

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/check"
+	"sallyport/internal/oidc"
 	"sallyport/internal/strict"
 )
 
@@ -19,6 +20,9 @@ var ownDialect = []string{
 // checkTexts checks every list of texts in a struct of the configuration. It finds them by type, so that new settings are checked too.
 func (r *Route) checkTexts(b *strict.Block, part any) {
 	eachText("", reflect.ValueOf(part).Elem(), func(key, text string) {
+		if check.KeyName(key) == "issuers_allowed" { // the only text with a meaning of its own in braces
+			text = strings.Replace(text, oidc.TenantTemplate, "tenant", 1)
+		}
 		b.Checker().Value(key, text, r.Route.Literal, check.KeyName(key) == "acl.deny")
 	})
 }

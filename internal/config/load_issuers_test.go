@@ -11,15 +11,16 @@ var placeNames = regexp.MustCompile(`_(param_type|param_name|header_name|cookie_
 
 // perIssuerNames has the settings with such names in which the issuers of a route can differ, and why.
 var perIssuerNames = map[string]string{
-	"authorization_cookie_name":      "the gate sets it, for the issuer of a login",
-	"client_arg":                     "it chooses a client of a known issuer",
-	"introspection_token_param_name": "of a request to the issuer",
-	"jwt_session_cookie":             "the issuer of the token is known",
-	"logout_post_arg":                "the session is known",
-	"logout_query_arg":               "the session is known",
-	"revocation_token_param_name":    "of a request to the issuer",
-	"session_cookie_name":            "the gate sets it, and the session has the issuer",
-	"session_remember_cookie_name":   "likewise",
+	"authorization_cookie_name":       "the gate sets it, for the issuer of a login",
+	"client_arg":                      "it chooses a client of a known issuer",
+	"end_session_redirect_param_name": "of a request to the issuer",
+	"introspection_token_param_name":  "of a request to the issuer",
+	"jwt_session_cookie":              "the issuer of the token is known",
+	"logout_post_arg":                 "the session is known",
+	"logout_query_arg":                "the session is known",
+	"revocation_token_param_name":     "of a request to the issuer",
+	"session_cookie_name":             "the gate sets it, and the session has the issuer",
+	"session_remember_cookie_name":    "likewise",
 }
 
 // TestPlacesAreKnown checks that each setting that names a place in requests has the tag place, or is in perIssuerNames.

@@ -33,11 +33,15 @@ func mustReadPages(t *testing.T) (all []doc) {
 	if err != nil || len(more) < 6 {
 		t.Fatalf("%d pages of configs/authorization, %v", len(more), err)
 	}
+	providers, err := filepath.Glob("../../configs/providers/*.md")
+	if err != nil || len(providers) < 6 {
+		t.Fatalf("%d pages of configs/providers, %v", len(providers), err)
+	}
 	top, err := filepath.Glob("../../configs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(slices.Concat(names, more), append(top, "../../README.md", "../../CHANGELOG.md")...) {
+	for _, name := range append(slices.Concat(names, more, providers), append(top, "../../README.md", "../../CHANGELOG.md")...) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -219,7 +219,8 @@ var ours = strings.Fields(`
 	session_near_cache login_issuer_arg tls_client_auth_cert_file tls_client_auth_key_file trusted_origins
 	access_token_profile proof_of_possession_required dpop_signing_alg_values_supported dpop_forward
 	proof_of_possession_mtls_from_header.ca_file
-	end_session_method cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
+	end_session_method end_session_redirect_param_name groups_overage_endpoint userinfo_subject_claim
+	cluster_cache_redis.ca_file cluster_cache_redis.prefix cluster_cache_redis.socket redis.ca_file
 	cluster_cache_redis.cert_file cluster_cache_redis.key_file cluster_cache_redis.wait_replicas cluster_cache_redis.wait_timeout
 	redis.cert_file redis.key_file redis.wait_replicas redis.wait_timeout
 	token_exchange.subject_token_issuers[].audience_required token_exchange.request.subject_token_type

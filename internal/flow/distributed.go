@@ -35,7 +35,11 @@ func (d *distributed) resolve(r *auth.Request, res *auth.Result) (*auth.Result, 
 }
 
 func (d *distributed) of(r *auth.Request, i *auth.Identity, claims auth.Claims) auth.Claims {
-	all, err := d.clients.forIdentity(i).ResolveClaims(r.Context(), claims, oidc.Caller{Address: r.ClientAddr})
+	accessToken := ""
+	if !i.Presented { // a token that a client sent isn't for the endpoint of groups
+		accessToken = i.Tokens.AccessToken
+	}
+	all, err := d.clients.forIdentity(i).ResolveClaims(r.Context(), claims, accessToken, oidc.Caller{Address: r.ClientAddr})
 	if err != nil {
 		d.log.Warn("distributed claims are missing", "request_id", r.ID, "error", err)
 	}

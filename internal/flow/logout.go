@@ -216,6 +216,10 @@ func (l *logoutEndpoint) next(r *auth.Request, identity *auth.Identity) *auth.An
 	if strings.HasPrefix(target, "/") {
 		target = r.Origin + target
 	}
+	if !l.followsStandard() {
+		request := oidc.LogoutRequest{RedirectURI: target, RedirectParam: l.EndSessionRedirectParamName}
+		return cmp.Or(l.toProvider(r, clients.list[n], request, false), l.redirect(r, target))
+	}
 	hint, posts := "", false
 	if len(idToken) > maxIDTokenHint {
 		if posts = l.EndSessionMethod == "auto" && r.WantsHTML() && !isScript(r); !posts {

@@ -65,7 +65,8 @@ func (f *userinfo) fetch(r *auth.Request, client *oidc.Client, t auth.Tokens) (*
 	return client.Userinfo(r.Context(), t, caller)
 }
 
-// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2).
+// search adds the userinfo response to the identity of another flow. It must be about the same subject (OIDC Core §5.3.2). If an
+// introspection response has no sub, the userinfo response's counts: the authorization server says both of one token.
 func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, error) {
 	i := res.Identity
 	if i == nil || i.Userinfo != nil || i.Tokens.AccessToken == "" || i.Issuer != f.clients.first().Issuer().URL() {
@@ -77,11 +78,11 @@ func (f *userinfo) search(r *auth.Request, res *auth.Result) (*auth.Result, erro
 		return res, nil
 	case err != nil:
 		return nil, tokenError(err)
-	case u.Claims.String("sub") != i.Subject:
+	case u.Claims.String("sub") != i.Subject && (i.Subject != "" || i.Introspection == nil):
 		return nil, auth.InvalidToken("userinfo_subject", errors.New("sub: userinfo is about another subject than the token"))
 	}
 	more, out := *i, *res
-	more.Userinfo, more.UserinfoJWT = u.Claims, u.JWT
+	more.Userinfo, more.UserinfoJWT, more.Subject = u.Claims, u.JWT, u.Claims.String("sub")
 	out.Identity = &more
 	return &out, nil
 }
@@ -90,6 +91,8 @@ func checkUserinfo(v view, c check.Checker, x *kindContext) {
 	s := of[UserinfoClientSettings](v)
 	c.Each("userinfo_headers_client", s.UserinfoHeadersClient, oidc.CheckUserinfoHeader)
 	c.Each("userinfo_query_args_client", s.UserinfoQueryArgsClient, check.NotEmpty)
+	c.Must("groups_overage_endpoint", s.ResolveDistributedClaims || of[oidc.GroupsOverageSettings](v).GroupsOverageEndpoint == "",
+		"the groups are claims that the token only refers to: add resolve_distributed_claims: true")
 	if x.on && of[oidc.UserinfoSettings](v).UserinfoAccept == "application/json" && !x.anyAudience {
 		c.Complain("auth_methods", "userinfo doesn't name the audience of a token, so no token could pass: "+
 			"use introspection, or have userinfo signed (userinfo_accept: application/jwt), "+

@@ -55,7 +55,7 @@ func (s *Settings) checkTenant(c check.Checker) {
 	if slices.Contains([]string{"common", "organizations", "consumers"}, tenant) {
 		c.Warn("issuer",
 			"tokens of /%s name the issuer of their own tenant, which its metadata doesn't: write the tenant's ID in its place, "+
-				"or the issuer of each tenant that may log in into issuers_allowed", tenant)
+				"or the issuer of each tenant that may log in into issuers_allowed (https://%s/{tenantid}/v2.0 for all of them)", tenant, u.Host)
 	}
 }
 
@@ -90,6 +90,8 @@ func (s *Settings) checkEndpoints(c check.Checker, needs Examination) {
 	for key, address := range s.addresses() {
 		c.One(key, address, s.checkEndpoint)
 	}
+	c.One("userinfo_subject_claim", s.UserinfoSubjectClaim, check.NotEmpty)
+	c.One("groups_overage_endpoint", s.GroupsOverageEndpoint, s.checkEndpoint)
 	c.One("token_exchange_endpoint", s.TokenExchangeEndpoint, s.checkEndpoint)
 	c.Must("token_exchange_endpoint", s.TokenExchangeEndpoint == "" || !s.ClientDPoP,
 		"it gets the access token without a proof, and client_dpop binds the token to a key: take one of them out")

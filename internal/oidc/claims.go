@@ -59,7 +59,10 @@ func (i *Issuer) checkIssuer(c auth.Claims, m *Metadata) error {
 	if iss := c.String("iss"); i.settings.VerifyClaims && (iss == "" || !i.acceptsIssuer(iss, m)) {
 		return fmt.Errorf("iss: expected %q, got %q", m.IssuerURL, clip(iss))
 	}
-	return nil
+	if !i.settings.VerifyClaims {
+		return nil
+	}
+	return i.checkTenant(c, m)
 }
 
 // audiences returns the values of aud: a string, or a list of strings (RFC 7519 §4.1.3).

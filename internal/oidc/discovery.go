@@ -41,7 +41,7 @@ func (i *Issuer) fetchMetadata(ctx context.Context) (*Metadata, error) {
 }
 
 // checkMetadata checks that the document is about the issuer that was asked for (OIDC Discovery §4.3). It tolerates a difference of one
-// final slash, which is the same authority.
+// final slash, which is the same authority. A document for many tenants is about those of issuers_allowed.
 func (i *Issuer) checkMetadata(m *Metadata, ignored []ignoredMember) error {
 	for _, member := range ignored {
 		if member.name == "issuer" {
@@ -51,11 +51,16 @@ func (i *Issuer) checkMetadata(m *Metadata, ignored []ignoredMember) error {
 		}
 	}
 	same := strings.TrimSuffix(m.IssuerURL, "/") == strings.TrimSuffix(i.url, "/")
-	if !same && !slices.Contains(i.settings.IssuersAllowed, m.IssuerURL) {
-		return fmt.Errorf("%w: its metadata names the issuer %q, expected %q: set issuer to that, or add it to issuers_allowed",
-			ErrNotSetUp, m.IssuerURL, i.url)
+	isAllowed := func(a string) bool { return a == m.IssuerURL || tenantOf(a, m.IssuerURL) != "" }
+	switch {
+	case same && !hasTenants(m.IssuerURL), slices.ContainsFunc(i.settings.IssuersAllowed, isAllowed):
+		return nil
+	case hasTenants(m.IssuerURL):
+		return fmt.Errorf("%w: its metadata is for many tenants: write the issuer of each that may log in into issuers_allowed, "+
+			"or %q for all of them", ErrNotSetUp, clip(m.IssuerURL))
 	}
-	return nil
+	return fmt.Errorf("%w: its metadata names the issuer %q, expected %q: set issuer to that, or add it to issuers_allowed",
+		ErrNotSetUp, m.IssuerURL, i.url)
 }
 
 // checkEndpoint refuses an endpoint that isn't an absolute URL, and one without TLS of an issuer that is reached over TLS: requests carry

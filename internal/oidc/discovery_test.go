@@ -258,7 +258,7 @@ func TestOddClaims(t *testing.T) {
 		if _, _, err := c.IDToken(t.Context(), p.SignJWT(claims), IDTokenWant{}); err != nil {
 			t.Errorf("%s in an ID token: %v", name, err)
 		}
-		if _, err := c.ResolveClaims(t.Context(), auth.Claims(claims), Caller{}); err != nil {
+		if _, err := c.ResolveClaims(t.Context(), auth.Claims(claims), "", Caller{}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

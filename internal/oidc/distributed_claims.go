@@ -20,16 +20,20 @@ const maxSources = 8
 func HasDistributed(claims auth.Claims) bool { return claims["_claim_names"] != nil }
 
 // ResolveClaims returns claims with their aggregated and distributed claims added (OIDC Core §5.6.2): those of a JWT in the claim set, or
-// at an endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. ResolveClaims returns the claims of the
-// other sources even if one fails; then the error says which and why.
-func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, by Caller) (auth.Claims, error) {
+// at an endpoint. It doesn't replace claims. A source must be signed with this issuer's keys. With groups_overage_endpoint, accessToken is
+// the access token of the login, or "". ResolveClaims returns the claims of the other sources even if one fails; then the error says which
+// and why.
+func (c *Client) ResolveClaims(ctx context.Context, claims auth.Claims, accessToken string, by Caller) (auth.Claims, error) {
 	sources, err := json.Marshal([]any{claims["_claim_names"], claims["_claim_sources"]})
 	if err != nil {
 		return claims, err
 	}
-	key := c.cacheKey([]string{"distributed", claims.String("sub"), string(sources)}, Extra{})
+	if c.settings.GroupsOverageEndpoint == "" {
+		accessToken = ""
+	}
+	key := c.cacheKey([]string{"distributed", claims.String("sub"), string(sources), accessToken}, Extra{})
 	more, err := c.caches.distributed.Get(ctx, key, func(ctx context.Context) (auth.Claims, time.Time, error) {
-		return c.resolve(ctx, claims, by)
+		return c.resolve(ctx, claims, accessToken, by)
 	})
 	var partial *partialError
 	if errors.As(err, &partial) {
@@ -53,7 +57,9 @@ func (e *partialError) Error() string { return e.err.Error() }
 func (e *partialError) Unwrap() error { return e.err }
 
 // resolve returns the aggregated and distributed claims, and the earliest expiry of their sources; zero if no source expires.
-func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (more auth.Claims, expires time.Time, err error) {
+func (c *Client) resolve(
+	ctx context.Context, claims auth.Claims, accessToken string, by Caller,
+) (more auth.Claims, expires time.Time, err error) {
 	names, _ := claims["_claim_names"].(map[string]any)
 	sources, _ := claims["_claim_sources"].(map[string]any)
 	bySource := map[string][]string{}
@@ -68,7 +74,12 @@ func (c *Client) resolve(ctx context.Context, claims auth.Claims, by Caller) (mo
 	more = auth.Claims{}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(bySource)) {
-		source, err := c.claimSource(ctx, sources[name], claims.String("sub"), by)
+		var source auth.Claims
+		if c.settings.GroupsOverageEndpoint != "" && slices.Contains(bySource[name], overageClaim) {
+			source, err = c.groups(ctx, accessToken, by)
+		} else {
+			source, err = c.claimSource(ctx, sources[name], claims.String("sub"), by)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the claim source %q: %w", clip(name), err))
 			continue

@@ -50,7 +50,7 @@ func TestClaimSources(t *testing.T) {
 func resolve(t *testing.T, c *Client, jwt string) (auth.Claims, error) {
 	return c.ResolveClaims(t.Context(), auth.Claims{
 		"sub": "john", "_claim_names": map[string]any{"groups": "a"}, "_claim_sources": map[string]any{"a": map[string]any{"JWT": jwt}},
-	}, Caller{})
+	}, "", Caller{})
 }
 
 // TestClaimSourceExpires checks that cached claims of a source expire with it.
@@ -65,7 +65,7 @@ func TestClaimSourceExpires(t *testing.T) {
 		there bool
 	}{{0, true}, {19 * time.Second, true}, {2 * time.Second, false}} {
 		now.advance(c.after)
-		if all, err := client.ResolveClaims(t.Context(), claims, Caller{}); (all["groups"] != nil) != c.there {
+		if all, err := client.ResolveClaims(t.Context(), claims, "", Caller{}); (all["groups"] != nil) != c.there {
 			t.Errorf("%v later: got %v, %v", c.after, all["groups"], err)
 		}
 	}

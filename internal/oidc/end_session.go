@@ -11,6 +11,23 @@ type LogoutRequest struct {
 	Hint        string // logout_hint
 	RedirectURI string // post_logout_redirect_uri
 	State       string // the provider adds it to RedirectURI
+
+	// RedirectParam is the name of RedirectURI at an endpoint of another kind, which gets no other parameters than client_id; empty:
+	// post_logout_redirect_uri.
+	RedirectParam string
+}
+
+// PostLogoutRedirectURI is the standard's name of the parameter with the page after a logout.
+const PostLogoutRedirectURI = "post_logout_redirect_uri"
+
+// params returns the parameters of the request besides client_id.
+func (r LogoutRequest) params() map[string]string {
+	if r.RedirectParam != "" && r.RedirectParam != PostLogoutRedirectURI {
+		return map[string]string{r.RedirectParam: r.RedirectURI}
+	}
+	return map[string]string{
+		"id_token_hint": r.IDToken, "logout_hint": r.Hint, PostLogoutRedirectURI: r.RedirectURI, "state": r.State,
+	}
 }
 
 // EndSession returns the address and the parameters of a logout request, which the browser sends by GET or POST. The address is "" if the
@@ -24,9 +41,7 @@ func (c *Client) EndSession(ctx context.Context, r LogoutRequest) (address strin
 		return "", nil, err
 	}
 	params = url.Values{"client_id": {c.ID}}
-	for name, value := range map[string]string{
-		"id_token_hint": r.IDToken, "logout_hint": r.Hint, "post_logout_redirect_uri": r.RedirectURI, "state": r.State,
-	} {
+	for name, value := range r.params() {
 		if value != "" {
 			params.Set(name, value)
 		}

@@ -125,10 +125,11 @@ func wellKnown(configured string) (issuer, document string) {
 
 // acceptsIssuer reports whether this issuer's keys may verify a token with this iss.
 func (i *Issuer) acceptsIssuer(iss string, m *Metadata) bool {
-	if allowed := i.settings.IssuersAllowed; len(allowed) > 0 {
-		return slices.Contains(allowed, iss)
+	allowed := i.settings.IssuersAllowed
+	if len(allowed) == 0 {
+		return iss == m.IssuerURL && !hasTenants(iss)
 	}
-	return iss == m.IssuerURL
+	return slices.ContainsFunc(allowed, func(a string) bool { return iss == a && !hasTenants(a) || tenantOf(iss, a) != "" })
 }
 
 // Metadata returns the issuer's metadata. It fetches the document if there is none yet; an old one is renewed in the background, and serves

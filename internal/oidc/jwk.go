@@ -23,7 +23,8 @@ const (
 // A key is a public key of an issuer (RFC 7517).
 type key struct {
 	jose.JSONWebKey
-	text string // the key as it was published, for upstreams
+	text   string // the key as it was published, for upstreams
+	issuer string // the member issuer, with which Entra ID says whose key it is; else ""
 }
 
 // fits reports whether the key may verify signatures of alg, by its type, its use and its alg (RFC 7517 §4.2, §4.4).
@@ -84,8 +85,8 @@ func keyName(n int, b []byte) string {
 }
 
 // parseKey parses one key. It ignores the key's certificates: the key is trusted because its set has it, and a certificate that Go can't
-// parse must not lose the key. A kid that isn't a string is ignored, too; a use or alg that isn't one refuses the key, because without it
-// the key would be good for more.
+// parse must not lose the key. A kid that isn't a string is ignored, too; a use, alg or issuer that isn't one refuses the key, because
+// without it the key would be good for more.
 func parseKey(b []byte) (key, error) {
 	all, repeated, err := members(b)
 	if err != nil {
@@ -112,6 +113,9 @@ func parseKey(b []byte) (key, error) {
 		return key{}, err
 	}
 	k := key{text: string(b)}
+	if issuer, present := all["issuer"]; present && json.Unmarshal(issuer, &k.issuer) != nil {
+		return key{}, fmt.Errorf("issuer: expected a string, got %s", clip(string(issuer)))
+	}
 	if err := k.UnmarshalJSON(bare); err != nil {
 		reason := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
 		return key{}, fmt.Errorf("kty %s, crv %s: %s", orNone(all["kty"]), orNone(all["crv"]), reason)

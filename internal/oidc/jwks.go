@@ -202,7 +202,7 @@ func (s *keySet) verify(jws *jose.JSONWebSignature, tried *keySet) (verifiedBy, 
 			break
 		}
 		if _, err := jws.Verify(k.verifier(header.Algorithm)); err == nil {
-			return verifiedBy{jwk: k.text, set: s}, nil
+			return verifiedBy{jwk: k.text, issuer: k.issuer, set: s}, nil
 		}
 	}
 	return verifiedBy{}, errBadSignature

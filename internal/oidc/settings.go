@@ -19,6 +19,7 @@ type Settings struct {
 	TokenRequestSettings
 	IntrospectionSettings
 	UserinfoSettings
+	GroupsOverageSettings
 	TokenExchangeSettings
 	CacheSettings
 }
@@ -190,7 +191,9 @@ func (IntrospectionSettings) Enums() map[string][]string {
 
 // UserinfoSettings are the settings of userinfo requests (OIDC Core §5.3.1) and responses.
 type UserinfoSettings struct {
-	UserinfoAccept          string        `yaml:"userinfo_accept" default:"application/json" enum:"application/json,application/jwt"`
+	UserinfoAccept string `yaml:"userinfo_accept" default:"application/json" enum:"application/json,application/jwt"`
+	// UserinfoSubjectClaim is the claim that names the user at an endpoint that isn't of OpenID Connect. It counts as sub.
+	UserinfoSubjectClaim    string        `yaml:"userinfo_subject_claim" group:"issuer" default:"sub"`
 	UserinfoHeadersNames    []string      `yaml:"userinfo_headers_names" group:"issuer"`
 	UserinfoHeadersValues   []auth.Secret `yaml:"userinfo_headers_values" group:"issuer"`
 	UserinfoQueryArgsNames  []string      `yaml:"userinfo_query_args_names" group:"issuer"`

@@ -35,8 +35,9 @@ type signatureRules struct {
 
 // A verifiedBy says what verified a signature. It is zero after verification by a shared secret, and without verification.
 type verifiedBy struct {
-	jwk string  // the key, as it was published
-	set *keySet // the set that has the key
+	jwk    string  // the key, as it was published
+	issuer string  // the key's member issuer
+	set    *keySet // the set that has the key
 }
 
 // algorithms returns the algorithms of all tokens but ID tokens and logout tokens.
@@ -68,10 +69,17 @@ func (i *Issuer) verifySignature(ctx context.Context, t *jwt, r signatureRules) 
 		return verifiedBy{}, err
 	}
 	by, err := set.verify(t.jws, nil)
-	if err == nil || r.mayPass != nil && !r.mayPass(t.claims) {
+	if err != nil && (r.mayPass == nil || r.mayPass(t.claims)) {
+		by, err = i.keys.verifyRenewed(ctx, t.jws, r.origin, set)
+	}
+	if err != nil || by.issuer == "" {
 		return by, err
 	}
-	return i.keys.verifyRenewed(ctx, t.jws, r.origin, set)
+	m, err := i.Metadata(ctx)
+	if err != nil {
+		return verifiedBy{}, err
+	}
+	return by, i.checkKeyTenant(t.claims.String("iss"), by.issuer, m)
 }
 
 // maxRenewals is how often the keys are renewed for one token: once by a fetch that may have begun before the issuer published its new key,

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,6 +102,9 @@ func (c *Client) newUserinfoRequest(ctx context.Context, accessToken string, ext
 func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, error) {
 	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
 	u, err := c.openUserinfo(ctx, r, kind == "application/jwt")
+	if err == nil {
+		u.Claims = c.withSubject(u.Claims)
+	}
 	switch {
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		return nil, fmt.Errorf("%w: its userinfo answer: %w", ErrUnavailable, err)
@@ -108,6 +112,20 @@ func (c *Client) readUserinfo(ctx context.Context, r *response) (*Userinfo, erro
 		return nil, ErrNoSubject
 	}
 	return u, err
+}
+
+// withSubject returns userinfo claims whose sub is the value of userinfo_subject_claim; without that claim they have no sub.
+func (c *Client) withSubject(claims auth.Claims) auth.Claims {
+	name := cmp.Or(c.settings.UserinfoSubjectClaim, "sub")
+	if name == "sub" {
+		return claims
+	}
+	claims = maps.Clone(claims)
+	delete(claims, "sub")
+	if subject, ok := auth.Scalar(claims[name]); ok {
+		claims["sub"] = subject
+	}
+	return claims
 }
 
 // openUserinfo returns the userinfo of a response: a JSON object, or a JWT that is signed, encrypted or both. An encrypted JSON object

@@ -12,7 +12,7 @@ import (
 func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, a *authorizationRequest, s *session) {
 	g := &grant{
 		client: a.client, user: s.user, scope: a.scope, session: *s, authTime: s.authTime, nonce: a.params.Get("nonce"),
-		audience: p.audienceParameter(a.params),
+		audience: p.audienceParameter(a.params), params: a.params,
 	}
 	g.details = a.details
 	c := &code{grant: g, redirectURI: a.redirectURI, challenge: a.params.Get("code_challenge"), jkt: a.params.Get("dpop_jkt")}
@@ -32,7 +32,9 @@ func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, a *auth
 // by response_mode form_post, as it is or in a JWT. The status 303 turns the POST of the login form into a GET, so that the
 // browser doesn't send the password to the client (RFC 9700 §4.12).
 func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, a *authorizationRequest, answer map[string]any) {
-	answer["iss"] = p.Issuer()
+	if !p.as().noResponseIss {
+		answer["iss"] = p.iss()
+	}
 	if state := a.params.Get("state"); state != "" {
 		answer["state"] = state
 	}

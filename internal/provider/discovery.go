@@ -20,16 +20,16 @@ func (p *Provider) metadata(e Endpoint) http.HandlerFunc {
 		for _, part := range []map[string]any{p.capabilities(), p.clientAuthentication(), p.mutualTLS()} {
 			maps.Copy(all, part)
 		}
+		p.as().change(p.as().metadata, p, nil, all)
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		p.answer(w, e, all)
 	}
 }
 
 func (p *Provider) endpoints() map[string]any {
-	issuer := p.Issuer()
-	at := func(e Endpoint) string { return issuer + string(e) }
+	at := p.Address
 	return map[string]any{
-		"issuer":                 issuer,
+		"issuer":                 p.iss(),
 		"authorization_endpoint": at(Authorization),
 		"token_endpoint":         at(Token),
 		"userinfo_endpoint":      at(Userinfo),

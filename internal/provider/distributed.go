@@ -60,7 +60,7 @@ func (p *Provider) distribute(claims map[string]any) map[string]any {
 // addIssuerClaims adds iss, iat and exp to claims and returns them. A sub isn't required (§5.6.2).
 func (p *Provider) addIssuerClaims(claims map[string]any) map[string]any {
 	now := p.now()
-	claims["iss"], claims["iat"] = p.Issuer(), now.Unix()
+	claims["iss"], claims["iat"] = p.iss(), now.Unix()
 	claims["exp"] = now.Add(p.controls.accessTokenLifetime()).Unix()
 	return claims
 }

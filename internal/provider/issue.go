@@ -31,12 +31,13 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	if g.details != nil {
 		answer["authorization_details"] = g.details // RFC 9396 §7
 	}
-	if i.refresh && !g.client.NoRefreshToken {
+	if i.refresh && !g.client.NoRefreshToken && p.as().givesRefreshToken(g) {
 		answer["refresh_token"] = p.state.addRefresh(g, i.binding, now, p.config.RefreshTokenLifetime)
 	}
 	if slices.Contains(i.scope, "openid") {
 		answer["id_token"] = p.newIDToken(g, i, access, now, lifetime)
 	}
+	p.as().change(p.as().tokenAnswer, p, g, answer)
 	return answer
 }
 
@@ -53,7 +54,10 @@ func (p *Provider) newAccessToken(g *grant, i issuance, now time.Time, lifetime 
 // mint creates an access token with claims, a JWT or an opaque one, and stores it for introspection and revocation.
 func (p *Provider) mint(g *grant, claims map[string]any, expiry, now time.Time) string {
 	token := "opaque_" + rand.Text()
-	if !g.client.OpaqueAccessTokens {
+	switch write := p.as().accessToken; {
+	case write != nil:
+		token = write(p, g, maps.Clone(claims))
+	case !g.client.OpaqueAccessTokens:
 		token = p.SignJWT(claims, WithHeader("typ", "at+jwt"))
 	}
 	p.state.addAccess(token, &accessToken{issued{grant: g, expiry: expiry}, claims}, now)
@@ -82,7 +86,7 @@ func (p *Provider) accessTokenClaims(g *grant, scope []string, now time.Time, li
 func (p *Provider) commonClaims(g *grant, scope []string, now time.Time, lifetime time.Duration) map[string]any {
 	claims := p.claims(g, scope)
 	maps.Copy(claims, map[string]any{
-		"iss": p.Issuer(), "sub": g.sub(), "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(lifetime).Unix(),
+		"iss": p.iss(), "sub": g.sub(), "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(lifetime).Unix(),
 	})
 	if g.session.sid != "" {
 		claims["acr"], claims["sid"] = g.session.acr, g.session.sid
@@ -100,6 +104,7 @@ func (g *grant) accessTokenAudience() []string {
 // newIDToken issues an ID token. access is the access token of the same response, or "".
 func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
 	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
+	p.as().change(p.as().idToken, p, g, claims)
 	p.controls.adjusted(idTokens, claims)
 	return p.encrypted(g.client, g.client.IDTokenEncryption, p.SignJWT(claims, WithAlg(g.client.IDTokenAlg)))
 }

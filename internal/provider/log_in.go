@@ -24,7 +24,7 @@ func (p *Provider) LogIn(browser *http.Client, address, username, password strin
 		}
 		if _, _, isFormPost := readFormPost(body); !isFormPost { // with a session the provider shows no login form
 			form := url.Values{"username": {username}, "password": {password}}
-			page, err = open(browser, http.MethodPost, p.Issuer()+string(Login)+"?"+page.Request.URL.RawQuery, form.Encode())
+			page, err = open(browser, http.MethodPost, p.Address(Login)+"?"+page.Request.URL.RawQuery, form.Encode())
 			if err != nil {
 				return nil, err
 			}
@@ -38,7 +38,7 @@ func (p *Provider) LogIn(browser *http.Client, address, username, password strin
 
 // servedBy reports whether page is a successful response of the provider's endpoint e.
 func (p *Provider) servedBy(page *http.Response, e Endpoint) bool {
-	return page.StatusCode == http.StatusOK && strings.HasPrefix(page.Request.URL.String(), p.Issuer()+string(e)+"?")
+	return page.StatusCode == http.StatusOK && strings.HasPrefix(page.Request.URL.String(), p.Address(e)+"?")
 }
 
 // readPage returns the body of page and resets page.Body, so that the caller can read it again.

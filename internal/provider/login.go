@@ -94,7 +94,7 @@ func (p *Provider) cookieValue(r *http.Request) string {
 // setCookie sets the session cookie; an empty value deletes it. SameSite is Lax, because clients on other sites redirect here.
 func (p *Provider) setCookie(w http.ResponseWriter, value string, lifetime time.Duration) {
 	c := &http.Cookie{
-		Name: p.cookieName(), Value: value, Path: p.path() + "/", MaxAge: int(lifetime / time.Second),
+		Name: p.cookieName(), Value: value, Path: p.cookiePath(), MaxAge: int(lifetime / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(p.Issuer(), "https:"),
 	}
 	if value == "" {
@@ -112,7 +112,7 @@ func (p *Provider) loginPage(w http.ResponseWriter, a *authorizationRequest, use
 	}
 	writePage(w, status, "login.html", struct {
 		Action, Client, Username, Complaint, Hint string
-	}{p.path() + string(Login) + "?" + a.query.Encode(), a.client.Name, username, complaint, p.config.Hint}, cspSource(a.redirectURI))
+	}{p.addressPath(Login) + "?" + a.query.Encode(), a.client.Name, username, complaint, p.config.Hint}, cspSource(a.redirectURI))
 }
 
 // cspSource returns the Content-Security-Policy source of a redirect URI, for form-action: browsers apply that to the redirect

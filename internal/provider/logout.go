@@ -21,8 +21,15 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		params = r.PostForm
 	}
+	if translate := p.as().logoutParams; translate != nil {
+		params = translate(params)
+	}
 	e := p.readLogoutRequest(w, params)
-	if e == nil {
+	switch {
+	case e == nil:
+		return
+	case p.as().logoutParams != nil:
+		p.finishLogout(w, r, e)
 		return
 	}
 	if s := p.session(r); e.sub == "" || s != nil && (s.user.sub() != e.sub || e.sid != "" && s.sid != e.sid) {
@@ -92,6 +99,9 @@ func (e *logoutRequest) readHint(p *Provider, params url.Values) error {
 		return errors.New("The link has an id_token_hint that this provider didn't issue.")
 	}
 	azp, _ := claims["azp"].(string)
+	if azp == "" { // some products write only aud
+		azp, _ = claims["aud"].(string)
+	}
 	if e.client != nil && e.client.ID != azp {
 		return errors.New("The link names another application than its id_token_hint.")
 	}
@@ -127,7 +137,7 @@ func (p *Provider) idTokenHint(hint string) (map[string]any, error) {
 	}
 	_, isAccessToken := claims["client_id"]
 	sub, _ := claims["sub"].(string)
-	if claims["iss"] != p.Issuer() || sub == "" || isAccessToken {
+	if claims["iss"] != p.iss() && !p.as().manyNames || sub == "" || isAccessToken {
 		return nil, errors.New("it isn't an ID token of this issuer")
 	}
 	return claims, nil
@@ -135,7 +145,7 @@ func (p *Provider) idTokenHint(hint string) (map[string]any, error) {
 
 // confirmLogout writes a page that asks the user to confirm, so that a link of another site can't log users out.
 func (p *Provider) confirmLogout(w http.ResponseWriter, s *session, e *logoutRequest, params url.Values) {
-	data := struct{ Action, Username, Client string }{Action: p.path() + string(EndSessionConfirm) + "?" + params.Encode()}
+	data := struct{ Action, Username, Client string }{Action: p.addressPath(EndSessionConfirm) + "?" + params.Encode()}
 	if s != nil {
 		data.Username = s.user.Username
 	}

@@ -24,7 +24,7 @@ const (
 func (p *Provider) LogoutToken(username, clientID string, overrides map[string]any, opts ...SignOption) string {
 	g, now := p.mustGrant(username, clientID), p.now()
 	claims := override(map[string]any{
-		"iss": p.Issuer(), "aud": clientID, "sub": g.sub(), "iat": now.Unix(), "exp": now.Add(logoutTokenLife).Unix(), "jti": rand.Text(),
+		"iss": p.iss(), "aud": clientID, "sub": g.sub(), "iat": now.Unix(), "exp": now.Add(logoutTokenLife).Unix(), "jti": rand.Text(),
 		"events": map[string]any{logoutEvent: map[string]any{}},
 	}, overrides)
 	return p.SignJWT(claims, append([]SignOption{WithAlg(g.client.IDTokenAlg), WithHeader("typ", "logout+jwt")}, opts...)...)
@@ -68,7 +68,7 @@ func (p *Provider) sendLogoutToken(c *Client, s session) string {
 func (p *Provider) frontchannelURLs(clients []*Client, sid string) (all []string) {
 	for _, c := range clients {
 		if c.FrontchannelLogoutURI != "" {
-			all = append(all, withQuery(c.FrontchannelLogoutURI, url.Values{"iss": {p.Issuer()}, "sid": {sid}}))
+			all = append(all, withQuery(c.FrontchannelLogoutURI, url.Values{"iss": {p.iss()}, "sid": {sid}}))
 		}
 	}
 	return all

@@ -50,6 +50,9 @@ type Config struct {
 	// AuthorizationDetailsTypes are the accepted types of authorization_details (RFC 9396 §2).
 	AuthorizationDetailsTypes []string
 
+	// Personality makes the provider answer as a product does; nil: as the standards say.
+	Personality *Personality
+
 	Hint string           // a sentence for the login page
 	Now  func() time.Time // default: time.Now
 }
@@ -106,6 +109,9 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Personality == nil {
+		c.Personality = &Personality{}
+	}
 	c.Clients = slices.Clone(c.Clients)
 	for i := range c.Clients {
 		c.Clients[i] = c.Clients[i].withDefaults()
@@ -155,5 +161,8 @@ func (p *Provider) user(username string) *User {
 	}
 	return nil
 }
+
+// as returns the personality.
+func (p *Provider) as() *Personality { return p.config.Personality }
 
 func (p *Provider) now() time.Time { return p.config.Now() }

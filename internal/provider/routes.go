@@ -23,6 +23,7 @@ const (
 	PushedRequest     Endpoint = "/par"
 	Userinfo          Endpoint = "/userinfo"
 	Claims            Endpoint = "/claims" // for distributed claims
+	Groups            Endpoint = "/groups" // of a user, as Microsoft Graph lists them
 	Introspection     Endpoint = "/introspect"
 	Revocation        Endpoint = "/revoke"
 	EndSession        Endpoint = "/logout"
@@ -49,6 +50,7 @@ func (p *Provider) routes() *http.ServeMux {
 		{PushedRequest, "POST", p.pushRequest},
 		{Userinfo, "GET HEAD POST", p.userinfo},
 		{Claims, "GET HEAD POST", p.claimsEndpoint},
+		{Groups, "POST", p.memberGroups},
 		{Introspection, "POST", p.introspect},
 		{Revocation, "POST", p.revoke},
 		{EndSession, "GET HEAD POST", p.endSession},
@@ -74,6 +76,10 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == string(ServerMetadata)+path {
 		p.serverMetadata.ServeHTTP(w, r)
 		return
+	}
+	if e, ok := p.as().endpointAt(r.URL.Path); ok {
+		r = r.Clone(r.Context())
+		r.URL.Path = path + string(e)
 	}
 	http.StripPrefix(path, p.mux).ServeHTTP(w, r)
 }

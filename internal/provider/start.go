@@ -52,7 +52,7 @@ func Start(tb TB, c Config) *Provider {
 func (p *Provider) finishStart(c Config, url string) {
 	p.URL = url
 	if c.Issuer == "" {
-		p.SetIssuer(url)
+		p.SetIssuer(url + p.as().issuerPath)
 	}
 	tb := p.server.tb
 	tb.Cleanup(func() {

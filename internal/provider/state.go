@@ -3,6 +3,7 @@ package provider
 import (
 	"crypto/rand"
 	"maps"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type grant struct {
 	audience []string       // of access tokens; empty for Client.AccessTokenAudience
 	act      map[string]any // the act claim (RFC 8693 §4.1), or nil
 	session  session        // zero without a login form
+	params   url.Values     // of the authorization request; nil without one
 	nonce    string
 	details  any // authorization_details (RFC 9396 §2), or nil
 	authTime time.Time

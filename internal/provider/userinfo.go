@@ -33,7 +33,9 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, challenge(http.StatusForbidden, "insufficient_scope", "The access token doesn't have the scope openid."))
 		return
 	}
-	p.answerUserinfo(w, r, t.grant, p.claims(t.grant, scopes))
+	claims := p.claims(t.grant, scopes)
+	p.as().change(p.as().userinfo, p, t.grant, claims)
+	p.answerUserinfo(w, r, t.grant, claims)
 }
 
 // answerUserinfo sends the userinfo response. It is a JWT with iss and aud (OIDC Core §5.3.2) if the client is registered for
