@@ -55,6 +55,9 @@ func build(r Release) (err error) {
 	if err := r.texts(); err != nil {
 		return err
 	}
+	if err := r.chart(); err != nil {
+		return err
+	}
 	for _, t := range r.Targets {
 		if err := r.target(t); err != nil {
 			return fmt.Errorf("%v: %w", t, err)

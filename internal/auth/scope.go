@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// MergeScopes returns the scope tokens of values of the parameter scope (RFC 6749 §3.3), each once, in the order in which they first occur.
+// MergeScopes returns the scope tokens of values of the parameter scope (RFC 6749 §3.3), each once, in the order in which they first
+// occur.
 func MergeScopes(values ...string) []string {
 	var all []string
 	for _, value := range values {

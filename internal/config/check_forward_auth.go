@@ -101,7 +101,9 @@ func (r *Route) checkWithoutPath(by string) {
 	}
 	for n := range r.Rules {
 		rule := &r.Rules[n]
-		for key, bad := range map[string]bool{"paths": len(rule.Paths) > 0, "methods": len(rule.Methods) > 0, "allow": authz.ReadsRequest(rule.Allow)} {
+		for key, bad := range map[string]bool{
+			"paths": len(rule.Paths) > 0, "methods": len(rule.Methods) > 0, "allow": authz.ReadsRequest(rule.Allow),
+		} {
 			if bad {
 				complain(rule.block, key, "its questions don't have the path and the method of the request: take it out, "+
 					"or write forward_auth: nginx")

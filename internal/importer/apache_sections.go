@@ -30,7 +30,9 @@ type apacheHost struct {
 type apacheExclusion struct{ text, allow string }
 
 // authDirectives are the directives that say who may pass.
-var authDirectives = []string{"AuthType", "Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny", "Satisfy", "OIDCUnAuthAction"}
+var authDirectives = []string{
+	"AuthType", "Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny", "Satisfy", "OIDCUnAuthAction",
+}
 
 // judges reports whether a directive or something in it says who may pass.
 func judges(n *apacheNode) bool {

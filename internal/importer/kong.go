@@ -79,7 +79,8 @@ func newKong() *kong {
 func (k *kong) refuseRouters() error {
 	for _, r := range k.all["routes"] {
 		if e := r.get("expression"); e != nil && e.Text != "" {
-			return fmt.Errorf("%s: expression: routes of the expressions router can't be imported: write routes with hosts, paths and methods", e.Mark)
+			return fmt.Errorf("%s: expression: routes of the expressions router can't be imported: "+
+				"write routes with hosts, paths and methods", e.Mark)
 		}
 	}
 	return nil

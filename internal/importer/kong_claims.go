@@ -126,7 +126,8 @@ func (k *kong) leftOut(route *entity) bool {
 		k.Notef(route.Mark, "the route %s is left out, because its service is switched off", route.name())
 		return true
 	case len(protocols) > 0 && !slices.Contains(protocols, "http") && slices.Contains(protocols, "https"):
-		k.Notef(route.at("protocols"), "Kong refuses or redirects plain http here; the gate serves what its listeners accept: write listen: with tls:")
+		k.Notef(route.at("protocols"),
+			"Kong refuses or redirects plain http here; the gate serves what its listeners accept: write listen: with tls:")
 	}
 	return false
 }

@@ -94,7 +94,8 @@ func (k *kong) restrictClients(p *policy, plugin *entity) bool {
 	if len(deny) > 0 {
 		p.condition = both(p.condition, not(denied))
 	}
-	k.Notef(plugin.Mark, "ip-restriction is an expression now: behind a proxy write trusted_proxies, so that request.client_ip is the client's address")
+	k.Notef(plugin.Mark,
+		"ip-restriction is an expression now: behind a proxy write trusted_proxies, so that request.client_ip is the client's address")
 	return true
 }
 

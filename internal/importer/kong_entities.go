@@ -99,7 +99,9 @@ var credentials = []string{"oauth2_credentials", "keyauth_credentials", "basicau
 	"mtls_auth_credentials", "keyauth_enc_credentials"}
 
 // silent are the top-level keys that say nothing about requests.
-var silent = []string{"parameters", "workspaces", "oauth2_tokens", "oauth2_authorization_codes", "clustering_data_planes", "tags", "sm_vaults"}
+var silent = []string{
+	"parameters", "workspaces", "oauth2_tokens", "oauth2_authorization_codes", "clustering_data_planes", "tags", "sm_vaults",
+}
 
 // read adds the entities of a file.
 func (k *kong) read(root *strict.Value) {

@@ -275,6 +275,7 @@ func (k *kong) clientCertificate(u *Mapping, service *entity) {
 		return
 	}
 	name := "certificates/" + fileName(service.name())
-	u.SetAt(service.at("client_certificate"), "client_cert_file", k.AddFile(name+".pem", []byte(strings.TrimSpace(c.text("cert"))+"\n"), false))
+	pem := []byte(strings.TrimSpace(c.text("cert")) + "\n")
+	u.SetAt(service.at("client_certificate"), "client_cert_file", k.AddFile(name+".pem", pem, false))
 	u.SetAt(service.at("client_certificate"), "client_key_file", k.AddFile(name+".key", []byte(strings.TrimSpace(c.text("key"))+"\n"), true))
 }

@@ -15,10 +15,19 @@ import (
 // Refusals holds the last requests that the gate itself refused, for people who ask why. It has no token, cookie, query or body. A nil
 // *Refusals holds nothing. It is safe for concurrent use.
 type Refusals struct {
-	mu   sync.Mutex
-	all  []Refusal // a ring
-	next int       // where the next one goes
-	seen uint64    // how many there were
+	mu      sync.Mutex
+	routed  refusalRing
+	strange refusalRing // without a route: a scanner causes thousands, which must not push out the others
+	seen    uint64      // how many there were
+}
+
+// strangeShare is the part of the refusals that may be without a route: one in so many.
+const strangeShare = 4
+
+// A refusalRing holds the last refusals of one kind.
+type refusalRing struct {
+	all  []Refusal
+	next int // where the next one goes
 }
 
 // A Refusal is a request that the gate refused.
@@ -48,15 +57,41 @@ type Refusal struct {
 func (l *Refusals) Keep(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n == len(l.all) {
+	l.routed.resize(n - n/strangeShare)
+	l.strange.resize(n / strangeShare)
+}
+
+// resize sets how many refusals a ring holds. It keeps the last ones.
+func (r *refusalRing) resize(n int) {
+	if n == len(r.all) {
 		return
 	}
-	held := l.newestFirst()
+	held := r.newestFirst()
 	held = held[:min(n, len(held))]
 	slices.Reverse(held)
-	l.all, l.next = make([]Refusal, n), 0
-	for _, r := range held {
-		l.put(r)
+	r.all, r.next = make([]Refusal, n), 0
+	for _, one := range held {
+		r.put(one)
+	}
+}
+
+// newestFirst returns the refusals of a ring.
+func (r *refusalRing) newestFirst() (all []Refusal) {
+	for n := range r.all {
+		one := r.all[(r.next-1-n+2*len(r.all))%len(r.all)]
+		if one.Number == 0 {
+			break
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// put writes a refusal over the oldest one.
+func (r *refusalRing) put(one Refusal) {
+	if len(r.all) > 0 {
+		r.all[r.next] = one
+		r.next = (r.next + 1) % len(r.all)
 	}
 }
 
@@ -64,35 +99,22 @@ func (l *Refusals) Keep(n int) {
 func (l *Refusals) All() []Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.newestFirst()
-}
-
-// newestFirst returns the refusals. The caller holds mu.
-func (l *Refusals) newestFirst() (all []Refusal) {
-	for n := range l.all {
-		r := l.all[(l.next-1-n+2*len(l.all))%len(l.all)]
-		if r.Number == 0 {
-			break
-		}
-		all = append(all, r)
-	}
+	all := slices.Concat(l.routed.newestFirst(), l.strange.newestFirst())
+	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(b.Number, a.Number) })
 	return all
 }
 
-// put writes a refusal over the oldest one. The caller holds mu.
-func (l *Refusals) put(r Refusal) {
-	if len(l.all) > 0 {
-		l.all[l.next] = r
-		l.next = (l.next + 1) % len(l.all)
-	}
-}
-
+// add adds a refusal. If few are held, those without a route have no ring of their own.
 func (l *Refusals) add(r Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen++
 	r.Number = l.seen
-	l.put(r)
+	if r.Route == "" && len(l.strange.all) > 0 {
+		l.strange.put(r)
+		return
+	}
+	l.routed.put(r)
 }
 
 // on reports whether refusals are held.
@@ -102,7 +124,7 @@ func (l *Refusals) on() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.all) > 0
+	return len(l.routed.all) > 0
 }
 
 // keepRefusal keeps a refusal of the gate, with e as its error, or nil if the gate answers instead. Failures of an upstream are none.

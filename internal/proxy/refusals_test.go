@@ -121,6 +121,9 @@ func TestRefusalsAreBounded(t *testing.T) {
 	for n := range 25 {
 		ask(n)
 	}
+	if n := len(kept.All()); n != 15 {
+		t.Errorf("%d refusals of a route are kept, expected 3 of 4 of 20", n)
+	}
 	paths := func(want ...int) {
 		t.Helper()
 		all := kept.All()
@@ -180,4 +183,18 @@ func FuzzMaskPath(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestScansPushOutNothing checks that many requests without a route leave the refusals of routes where they are.
+func TestScansPushOutNothing(t *testing.T) {
+	g, kept, _ := refusalGate(t)
+	ask := func(url string) { g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, url, nil)) }
+	ask("http://gate.example.com/app/refused")
+	for n := range 100 {
+		ask(fmt.Sprintf("http://gate.example.com/app/../%d", n))
+	}
+	all := kept.All()
+	if len(all) != 6 || all[0].Path != "/app/../99" || all[5].Path != "/app/refused" {
+		t.Errorf("%d refusals are kept: %+v", len(all), all)
+	}
 }
