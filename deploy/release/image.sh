@@ -22,13 +22,15 @@ install -m 644 $authorities "$context/ca-certificates.crt"
 for arch in amd64 arm64; do
 	archive=("$folder"/sallyport_*_linux_$arch.tar.gz)
 	[ -f "${archive[0]}" ] || die "$folder has no archive for linux/$arch: run make release"
-	tar -xzf "${archive[0]}" -O --wildcards '*/sallyport' >"$context/sallyport_$arch"
+	top=$(basename "${archive[0]}" .tar.gz)
+	tar -xzf "${archive[0]}" -O "$top/sallyport" >"$context/sallyport_$arch"
 	chmod 755 "$context/sallyport_$arch"
 done
 version=$(basename "${archive[0]}" _linux_arm64.tar.gz)
 version=${version#sallyport_}
 # The time of all files of the archive is that of the commit.
-epoch=$(stat -c %Y "$(tar -xzf "${archive[0]}" -C "$context" --strip-components=1 --wildcards '*/LICENSE' && echo "$context/LICENSE")")
+tar -xzf "${archive[0]}" -C "$context" --strip-components=1 "$top/LICENSE"
+epoch=$(stat -c %Y "$context/LICENSE")
 
 buildah manifest rm "$name" >/dev/null 2>&1 || true
 for arch in amd64 arm64; do
