@@ -16,7 +16,7 @@ import (
 const (
 	maxGCPercent = 400
 	minGCPercent = 100
-	gcRoom       = 32 << 20
+	gcRoom       = 256 << 20
 )
 
 // tuneMemory sets how the garbage collector uses memory, unless the environment does so by GOGC and GOMEMLIMIT. The returned function ends

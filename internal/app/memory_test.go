@@ -16,7 +16,7 @@ func TestGCFollowsTheLiveHeap(t *testing.T) {
 	defer debug.SetGCPercent(before)
 	stop := tuneGC()
 	defer stop()
-	live := make([]byte, 128<<20)
+	live := make([]byte, gcRoom)
 	awaitGCPercent(t, minGCPercent)
 	runtime.KeepAlive(live)
 	live = nil
@@ -38,7 +38,7 @@ func awaitGCPercent(t *testing.T, want uint64) {
 }
 
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 200, 25 << 20: 128, 64 << 20: 100, 1 << 40: 100} {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 64 << 20: 400, 128 << 20: 200, 200 << 20: 128, 256 << 20: 100, 1 << 40: 100} {
 		if got := gcPercent(live); got != want {
 			t.Errorf("%d bytes live: got %d, expected %d", live, got, want)
 		}
