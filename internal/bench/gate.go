@@ -73,7 +73,8 @@ routes:
         auth: off
   - route: {paths: [/memory], upstream: %[6]s}
   - route: {paths: [/cookie], upstream: %[6]s}
-    oidc: {session: {storage: cookie, cookie_name: session_cookie}}
+    # The load sends the cookie of its login again and again. With an idling timeout, each request after a minute would get a new cookie.
+    oidc: {session: {storage: cookie, cookie_name: session_cookie, idling_timeout: 0}}
   - route: {paths: [/cert], upstream: %[6]s}
     oidc:
       auth_methods: [bearer]
