@@ -16,7 +16,8 @@ func TestChart(t *testing.T) {
 	chart := filepath.Join(b.dist, "sallyport-1.2.3.tgz")
 	values := filepath.Join(b.source, "internal/e2e/kubernetes/testdata/edge.yaml")
 	rendered := mustRun(t, b.source, helm, "template", "app", chart, "-f", values, "--set", "image.tag=")
-	mustContain(t, "the rendered chart", rendered, "image: registry.example.com/sallyport:1.2.3\n", `app.kubernetes.io/version: "1.2.3"`, "helm.sh/chart: sallyport-1.2.3")
+	mustContain(t, "the rendered chart", rendered,
+		"image: registry.example.com/sallyport:1.2.3\n", `app.kubernetes.io/version: "1.2.3"`, "helm.sh/chart: sallyport-1.2.3")
 }
 
 func TestChartVersion(t *testing.T) {

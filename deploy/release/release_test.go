@@ -134,8 +134,8 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// fileCount returns the number of files of a release: an archive and an SBOM for each target, two packages for Linux, the Helm chart, and the
-// checksums.
+// fileCount returns the number of files of a release: an archive and an SBOM for each target, two packages for Linux, the Helm chart, and
+// the checksums.
 func fileCount(targets []Target) int {
 	n := 2
 	for _, t := range targets {

@@ -45,8 +45,8 @@ routes:
 		first.OIDC.Headers.UpstreamAccessTokenHeader != nil || first.Route.Upstream.ResponseHeaderTimeout != 10*time.Minute {
 		t.Errorf("got %v %q %t", f.AuthMethods, f.Session.Audience, f.RefreshTokens)
 	}
-	if f := &second.OIDC.Flow; f.Session.Audience != "mine" || f.RefreshTokens || *second.OIDC.Headers.UpstreamAccessTokenHeader != "x-token" ||
-		second.Route.Upstream.ResponseHeaderTimeout != 5*time.Second {
+	if f := &second.OIDC.Flow; f.Session.Audience != "mine" || f.RefreshTokens ||
+		*second.OIDC.Headers.UpstreamAccessTokenHeader != "x-token" || second.Route.Upstream.ResponseHeaderTimeout != 5*time.Second {
 		t.Error("what is written doesn't count")
 	}
 	if f := &byProvider.OIDC.Flow; !slices.Equal(f.AuthMethods, flow.MCPMethods(false)) || f.Session.Audience == "mcp" {

@@ -22,7 +22,8 @@ func TestPages(t *testing.T) {
 	for path, status := range map[string]int{
 		"": 200, "routes": 200, "keys": 200, "sessions": 200, "sessions?ended=3": 200, "refusals": 200,
 		"refusals?find=" + url.QueryEscape(evil): 200,
-		"refusal?n=7":                            200, "refusal?n=8": 404, "refusal": 404, "nowhere": 404, "a/b": 404, end: 200, "end": 400, "end?sub=john": 400,
+		"refusal?n=7":                            200, "refusal?n=8": 404, "refusal": 404, "nowhere": 404, "a/b": 404,
+		end: 200, "end": 400, "end?sub=john": 400,
 		"end?sub=nobody&iss=x": 404, "sessions?page=bad": 400, "sessions?page=away": 503,
 	} {
 		w := r.get(path, cookie(id))

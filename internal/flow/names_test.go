@@ -42,8 +42,8 @@ var otherMeanings = map[string]string{
 	"redis/redis.go":           "the password of a Redis user",
 }
 
-// outside has the packages that aren't parts of the gate. The importer writes configurations, as people do, from those of systems with names
-// of their own.
+// outside has the packages that aren't parts of the gate. The importer writes configurations, as people do, from those of systems with
+// names of their own.
 var outside = []string{"provider", "bench", "e2e", "importer"}
 
 // TestNamesStandInTheirFiles: no product file except a flow's own contains the name of the flow as a string, or as a word of

@@ -149,8 +149,8 @@ func (h *apacheHost) addLocation(n *apacheNode, text string, nodes []*apacheNode
 	h.sections = append(h.sections, s)
 }
 
-// addPattern adds a section for the paths of a regular expression. If it is more than a prefix, the paths that it matches are closed, unless the
-// section only opens them.
+// addPattern adds a section for the paths of a regular expression. If it is more than a prefix, the paths that it matches are closed,
+// unless the section only opens them.
 func (h *apacheHost) addPattern(n *apacheNode, text string, nodes []*apacheNode) {
 	p, err := readPattern(text)
 	trimmed := strings.TrimSuffix(p.prefix, "/")

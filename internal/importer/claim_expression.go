@@ -54,8 +54,8 @@ type claimSets struct {
 	token    bool // clients may send access tokens
 }
 
-// claim returns the claim of a user: that of the ID token, else of userinfo, and of a token that the client sent. An expression with a claim
-// that is missing can't be evaluated, which refuses the request.
+// claim returns the claim of a user: that of the ID token, else of userinfo, and of a token that the client sent. An expression with a
+// claim that is missing can't be evaluated, which refuses the request.
 func (s claimSets) claim(path []string) string {
 	value, has := celClaim("id_token", path)
 	if s.userinfo {

@@ -10,8 +10,8 @@ import (
 	"sallyport/internal/config"
 )
 
-// TestImport imports the files in testdata, and those of a folder together. For each, NAME.want has the configuration and the report. The gate
-// must accept the configuration, and neither may have a secret of the file.
+// TestImport imports the files in testdata, and those of a folder together. For each, NAME.want has the configuration and the report. The
+// gate must accept the configuration, and neither may have a secret of the file.
 func TestImport(t *testing.T) {
 	for _, system := range Systems() {
 		names, err := filepath.Glob(filepath.Join("testdata", system, "*.want"))

@@ -12,13 +12,14 @@ const ordinary = "id name tags created_at updated_at ws_id _comment "
 var keys = map[string][]string{
 	"services": strings.Fields(ordinary + "url protocol host port path retries connect_timeout read_timeout write_timeout tls_verify " +
 		"tls_verify_depth tls_sans ca_certificates client_certificate enabled routes plugins"),
-	"routes": strings.Fields(ordinary + "service plugins hosts paths methods protocols strip_path preserve_host headers sources destinations " +
-		"snis regex_priority path_handling https_redirect_status_code request_buffering response_buffering expression priority"),
-	"plugins":   strings.Fields(ordinary + "config _config enabled service route consumer consumer_group protocols instance_name ordering run_on"),
+	"routes": strings.Fields(ordinary + "service plugins hosts paths methods protocols strip_path preserve_host headers sources " +
+		"destinations snis regex_priority path_handling https_redirect_status_code request_buffering response_buffering expression priority"),
+	"plugins": strings.Fields(ordinary + "config _config enabled service route consumer consumer_group protocols instance_name ordering " +
+		"run_on"),
 	"consumers": strings.Fields(ordinary + "username custom_id type groups plugins acls " + strings.Join(credentials, " ")),
 	"upstreams": strings.Fields(ordinary + "algorithm hash_on hash_on_cookie hash_on_cookie_path hash_on_header hash_on_query_arg " +
-		"hash_on_uri_capture hash_fallback hash_fallback_header hash_fallback_query_arg hash_fallback_uri_capture slots healthchecks host_header " +
-		"client_certificate use_srv_name targets sticky_sessions_cookie sticky_sessions_cookie_path"),
+		"hash_on_uri_capture hash_fallback hash_fallback_header hash_fallback_query_arg hash_fallback_uri_capture slots healthchecks " +
+		"host_header client_certificate use_srv_name targets sticky_sessions_cookie sticky_sessions_cookie_path"),
 }
 
 // noteUnknownKeys notes the keys of entities that aren't read. Those of routes are judged with their conditions.

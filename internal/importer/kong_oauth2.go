@@ -168,7 +168,8 @@ func (k *kong) clientSecret(m *Mapping, c *entity) bool {
 	name := variableName(id + "_secret_hash")
 	switch {
 	case v == nil, c.text("hash_secret") == "true" && isHash(v.Text):
-		k.Notef(c.at("client_secret"), "the secret of the client %s isn't in the files, or hashed: sallyport secret makes a new one; set %s to its hash",
+		k.Notef(c.at("client_secret"),
+			"the secret of the client %s isn't in the files, or hashed: sallyport secret makes a new one; set %s to its hash",
 			id, name)
 	case isReference(v.Text):
 		k.Notef(v.Mark, "set %s to the hash of the secret of the client %s, which sallyport secret -hash prints", name, id)

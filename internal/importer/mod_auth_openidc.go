@@ -88,7 +88,8 @@ func (s *apacheServer) include(n *apacheNode) (all []*apacheNode) {
 // unknownMark is the name of a node that stands for directives that aren't known.
 const unknownMark = "unknown"
 
-// flatten returns directives with the contents of IfModule, as if every module were there, of IfDefine where the name is known, and of files.
+// flatten returns directives with the contents of IfModule, as if every module were there, of IfDefine where the name is known, and of
+// files.
 func (s *apacheServer) flatten(nodes []*apacheNode) (all []*apacheNode) {
 	for _, n := range nodes {
 		if n.section {
@@ -208,7 +209,8 @@ func (h *apacheHost) setSetting(n *apacheNode) {
 	switch {
 	case strings.HasPrefix(lower, "oidc"), strings.HasPrefix(lower, "ssl"):
 		h.settings[lower] = n
-	case n.is("RewriteRule", "Redirect", "RedirectMatch", "RewriteCond", "Header", "ErrorDocument", "ProxyTimeout", "SetEnvIf", "AllowOverride"):
+	case n.is("RewriteRule", "Redirect", "RedirectMatch", "RewriteCond", "Header", "ErrorDocument", "ProxyTimeout", "SetEnvIf",
+		"AllowOverride"):
 		h.Notef(n.place, "%s isn't imported", n.name)
 	}
 }

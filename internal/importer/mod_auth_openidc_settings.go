@@ -98,7 +98,8 @@ func (h *apacheHost) setClient() {
 	h.setSecret("client_secret", secret, "OIDC_CLIENT_SECRET")
 	method, algorithm, _ := strings.Cut(h.text(auth), ":")
 	switch method {
-	case "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none":
+	case "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
+		"self_signed_tls_client_auth", "none":
 		h.oidc.Set("client_auth", method)
 		if algorithm != "" {
 			h.oidc.Set("client_alg", algorithm)

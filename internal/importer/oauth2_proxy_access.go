@@ -17,8 +17,10 @@ func (d *o2pDeployment) setAccess() {
 			"the addresses and groups don't fit into an expression, so no request may pass: write consumers, or a group at the issuer")
 		d.access = denied
 	}
-	for _, option := range []string{"github_repo", "github_token", "google_admin_email", "google_service_account_json", "google_target_principal",
-		"google_use_application_default_credentials", "google_use_organization_id"} {
+	for _, option := range []string{
+		"github_repo", "github_token", "google_admin_email", "google_service_account_json", "google_target_principal",
+		"google_use_application_default_credentials", "google_use_organization_id",
+	} {
 		d.get(option) // a part of the groups, which groupAccess notes
 	}
 }

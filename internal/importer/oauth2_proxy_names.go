@@ -40,8 +40,8 @@ func o2pTable() (names, flags map[string]*o2pOption) {
 	return names, flags
 }
 
-// o2pOptionTable has a line for each option: its name, whether it is a list whose flag is singular, or a switch, and what differs if it is set.
-// An option without a text is read by a converter.
+// o2pOptionTable has a line for each option: its name, whether it is a list whose flag is singular, or a switch, and what differs if it is
+// set. An option without a text is read by a converter.
 const o2pOptionTable = `
 acr_values
 allow_query_semicolons switch | the gate sends the query unchanged, semicolons included
@@ -53,9 +53,9 @@ auth_logging switch | the log has a line for each request, and log.audit for eac
 auth_logging_format | the log's lines are JSON, or text with log.format: text
 auth_request_response_mode
 authenticated_emails_file
-azure_graph_group_field | the gate doesn't ask Microsoft Graph: let Entra ID write the groups into the ID token (Token configuration, groups claim)
+azure_graph_group_field | the gate doesn't ask Microsoft Graph: let Entra ID write groups into the ID token (Token configuration)
 azure_tenant
-backend_logout_url | at a logout the gate sends the browser to the issuer's end_session_endpoint, and with logout_revoke: true it revokes the tokens
+backend_logout_url | at a logout the gate sends the browser to the issuer's end_session_endpoint; logout_revoke: true revokes the tokens
 banner | for texts of your own write pages, a folder with templates
 basic_auth_password
 bearer_token_login_fallback switch | a bad token is always refused with 401; a request without a token may log in

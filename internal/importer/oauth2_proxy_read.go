@@ -107,7 +107,9 @@ func unquote(text string) string {
 	return text
 }
 
-var referenceText = regexp.MustCompile(`^\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?[-=?+][^}]*)?\}|\(([A-Za-z_][A-Za-z0-9_]*)\)|([A-Za-z_][A-Za-z0-9_]*))$`)
+const variable = `([A-Za-z_][A-Za-z0-9_]*)`
+
+var referenceText = regexp.MustCompile(`^\$(?:\{` + variable + `(?::?[-=?+][^}]*)?\}|\(` + variable + `\)|` + variable + `)$`)
 
 // variableReference returns the name of the environment variable that a text as a whole names: ${NAME}, ${NAME:-default}, $NAME or $(NAME).
 func variableReference(text string) (name string, ok bool) {

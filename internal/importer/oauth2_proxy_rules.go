@@ -15,8 +15,8 @@ type o2pOpen struct {
 	allow  string // the expression for those of the requests below the path that are open; "" is all of them
 }
 
-// openPaths returns the paths that need no login: those of skip_auth_routes and skip_auth_regex that a rule opens exactly or in part. It never
-// opens more.
+// openPaths returns the paths that need no login: those of skip_auth_routes and skip_auth_regex that a rule opens exactly or in part. It
+// never opens more.
 func (d *o2pDeployment) openPaths() (all []o2pOpen) {
 	for _, w := range d.words("skip_auth_routes") {
 		method, pattern, ok := d.skipRoute(w)

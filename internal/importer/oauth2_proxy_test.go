@@ -7,7 +7,8 @@ import (
 )
 
 // o2pBase is a command line with what every deployment needs.
-const o2pBase = "--provider=keycloak-oidc --oidc-issuer-url=https://idp.example.com --client-id=app --client-secret=literal --upstream=http://127.0.0.1:8080/ "
+const o2pBase = "--provider=keycloak-oidc --oidc-issuer-url=https://idp.example.com --client-id=app --client-secret=literal " +
+	"--upstream=http://127.0.0.1:8080/ "
 
 // TestOAuth2ProxyAccess checks which rules a deployment gets.
 func TestOAuth2ProxyAccess(t *testing.T) {
@@ -69,8 +70,8 @@ func TestOAuth2ProxyOpen(t *testing.T) {
 
 // TestOAuth2ProxyTLS checks the listeners.
 func TestOAuth2ProxyTLS(t *testing.T) {
-	got := o2pImport(t, o2pBase+"--email-domain=* --http-address=:80 --https-address=[::1]:443 --tls-cert-file=/a.pem --tls-key-file=/a.key --force-https "+
-		"--tls-min-version=TLS1.3")
+	got := o2pImport(t, o2pBase+"--email-domain=* --http-address=:80 --https-address=[::1]:443 --tls-cert-file=/a.pem "+
+		"--tls-key-file=/a.key --force-https --tls-min-version=TLS1.3")
 	want := "listen:\n  - address: '[::1]:443'\n    tls:\n      cert_file: /a.pem\n      key_file: /a.key\n      min_version: \"1.3\"\noidc:"
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("expected %s, got %s", want, got)

@@ -30,8 +30,8 @@ func addSeeds(f *testing.F, system string, extensions ...string) {
 	}
 }
 
-// fuzzImport imports data as a file with an extension. Whatever it is, the importer returns a result with a route or an error, and its notes
-// don't hold the client's secret.
+// fuzzImport imports data as a file with an extension. Whatever it is, the importer returns a result with a route or an error, and its
+// notes don't hold the client's secret.
 func fuzzImport(f *testing.F, system, extension string) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		result, err := Import(system, []Source{{Name: "fuzz" + extension, Data: data}})
@@ -70,8 +70,10 @@ func checkNoReferences(t *testing.T, r *Result) {
 
 func FuzzOAuth2ProxyTOML(f *testing.F) {
 	addSeeds(f, "oauth2-proxy", ".cfg")
-	f.Add([]byte("provider = \"oidc\"\noidc_issuer_url = \"${env:PATH}\"\nclient_id = \"${file:/etc/passwd}\"\nclient_secret_file = \"/a}${env:PATH\"\n" +
-		"allowed_groups = [\"${env:PATH}\"]\nupstreams = [\"http://${env:PATH}/\"]\nskip_auth_routes = [\"^/${env:PATH}$\"]\ntls_cert_file = \"a\"\n"))
+	f.Add([]byte("provider = \"oidc\"\noidc_issuer_url = \"${env:PATH}\"\nclient_id = \"${file:/etc/passwd}\"\n" +
+		"client_secret_file = \"/a}${env:PATH\"\n" +
+		"allowed_groups = [\"${env:PATH}\"]\nupstreams = [\"http://${env:PATH}/\"]\n" +
+		"skip_auth_routes = [\"^/${env:PATH}$\"]\ntls_cert_file = \"a\"\n"))
 	fuzzImport(f, "oauth2-proxy", ".cfg")
 }
 
@@ -87,7 +89,8 @@ func FuzzOAuth2ProxyText(f *testing.F) {
 
 func FuzzApache(f *testing.F) {
 	addSeeds(f, "mod_auth_openidc", ".conf")
-	f.Add([]byte("OIDCClientID a${env:PATH}\nServerName ${file:/etc/passwd}\nOIDCScope ${env:PATH}\nOIDCCookie ${file:/x}\nProxyPass / http://${env:PATH}/\n" +
+	f.Add([]byte("OIDCClientID a${env:PATH}\nServerName ${file:/etc/passwd}\nOIDCScope ${env:PATH}\nOIDCCookie ${file:/x}\n" +
+		"ProxyPass / http://${env:PATH}/\n" +
 		"<Location />\nAuthType openid-connect\nRequire claim a:${file:/etc/passwd}\n</Location>\n"))
 	fuzzImport(f, "mod_auth_openidc", ".conf")
 }

@@ -15,8 +15,8 @@ import (
 // The verification is cached; the token's times are checked at every call, and its audience by the caller. MayPass reports whether the
 // caller will accept the audience in the claims: a token that can't pass causes no fetch of keys. Nil accepts all.
 //
-// The identity is the caller's, who sets its Flow; what it points to is shared. The error wraps ErrUnavailable if the issuer's keys can't be
-// fetched.
+// The identity is the caller's, who sets its Flow; what it points to is shared. The error wraps ErrUnavailable if the issuer's keys can't
+// be fetched.
 func ProveAccessToken(ctx context.Context, token string, issuers []*Issuer, mayPass func(auth.Claims) bool) (*auth.Identity, error) {
 	sum := sumOf(token)
 	for _, i := range issuers {

@@ -99,8 +99,8 @@ func CheckUnread(token string) error {
 	return checkTokenUse(header.Typ, claims)
 }
 
-// UnverifiedConfirmation returns the claim cnf of a JWT (RFC 7800 §3.1) without verification, or nil if the token isn't a JWT or has no such
-// claim. It may only make a check stricter.
+// UnverifiedConfirmation returns the claim cnf of a JWT (RFC 7800 §3.1) without verification, or nil if the token isn't a JWT or has no
+// such claim. It may only make a check stricter.
 func UnverifiedConfirmation(token string) any {
 	if len(token) > maxJWT {
 		return nil

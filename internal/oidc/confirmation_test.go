@@ -39,7 +39,9 @@ func TestIsJWS(t *testing.T) {
 			t.Errorf("%q: got %v", token, got)
 		}
 	}
-	for token, want := range map[string]bool{"a.b.c": true, "a.b.": true, "a..c": true, ".b.c": false, "a.b": false, "a.b.c.d": false, "": false} {
+	for token, want := range map[string]bool{
+		"a.b.c": true, "a.b.": true, "a..c": true, ".b.c": false, "a.b": false, "a.b.c.d": false, "": false,
+	} {
 		if got := IsJWS(token); got != want {
 			t.Errorf("%q: got %v", token, got)
 		}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A caller that gives up leaves the fetch to the others: the fetch reads nothing that the caller still changes. The race detector judges it.
+// A caller that gives up leaves the fetch to the others: the fetch reads nothing that the caller still changes. The race detector judges
+// it.
 func TestACallerGivesUp(t *testing.T) {
 	value := 1
 	p := &published[int]{now: time.Now, flight: newFetchFlight(time.Minute)}

@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// Cognito returns the personality of a user pool of Amazon Cognito: the endpoints are on another host than the issuer, access tokens have no
-// aud, and the logout has parameters of its own.
+// Cognito returns the personality of a user pool of Amazon Cognito: the endpoints are on another host than the issuer, access tokens have
+// no aud, and the logout has parameters of its own.
 func Cognito() *Personality {
 	return &Personality{
 		issuerPath: "/eu-central-1_EXAMPLE", host: "localhost", noResponseIss: true,

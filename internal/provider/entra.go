@@ -11,8 +11,8 @@ import (
 const graphAudience = "00000003-0000-0000-c000-000000000000"
 
 // Entra returns the personality of Microsoft Entra ID with the endpoint of a tenant, or with "organizations" that of all tenants. A user's
-// tenant is the claim tid. Scopes that begin with api:// ask for an access token for an API, others for one for Microsoft Graph. A user whose
-// groups are Distributed has too many of them for a token.
+// tenant is the claim tid. Scopes that begin with api:// ask for an access token for an API, others for one for Microsoft Graph. A user
+// whose groups are Distributed has too many of them for a token.
 func Entra(tenant string) *Personality {
 	below := "/" + tenant
 	return &Personality{

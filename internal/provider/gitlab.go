@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// GitLab returns the personality of GitLab: access tokens are opaque, groups are in groups_direct of ID tokens and in groups of userinfo, and
-// there is no logout.
+// GitLab returns the personality of GitLab: access tokens are opaque, groups are in groups_direct of ID tokens and in groups of userinfo,
+// and there is no logout.
 func GitLab() *Personality {
 	return &Personality{
 		noResponseIss: true,

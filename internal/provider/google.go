@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Google returns the personality of Google: ID tokens may name it without https://, access tokens are opaque, and there is no logout. A grant
-// gets a refresh token only for access_type=offline, and again only for prompt=consent.
+// Google returns the personality of Google: ID tokens may name it without https://, access tokens are opaque, and there is no logout. A
+// grant gets a refresh token only for access_type=offline, and again only for prompt=consent.
 func Google() *Personality {
 	return &Personality{
 		manyNames: true,

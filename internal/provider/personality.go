@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Personality makes a Provider answer as a product does, where the product differs from this provider: in its addresses, its metadata, its
-// tokens, its logout. It has facts that the product documents. Each product has a file: entra.go, google.go and so on. The zero value
+// A Personality makes a Provider answer as a product does, where the product differs from this provider: in its addresses, its metadata,
+// its tokens, its logout. It has facts that the product documents. Each product has a file: entra.go, google.go and so on. The zero value
 // changes nothing.
 type Personality struct {
 	issuerPath string              // the path of the issuer; "/" if the name of the issuer ends with a slash
