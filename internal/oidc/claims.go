@@ -56,11 +56,11 @@ func (i *Issuer) checkValidity(exp, nbf time.Time) error {
 
 // checkIssuer refuses claims without an iss that this issuer accepts.
 func (i *Issuer) checkIssuer(c auth.Claims, m *Metadata) error {
-	if iss := c.String("iss"); i.settings.VerifyClaims && (iss == "" || !i.acceptsIssuer(iss, m)) {
-		return fmt.Errorf("iss: expected %q, got %q", m.IssuerURL, clip(iss))
-	}
 	if !i.settings.VerifyClaims {
 		return nil
+	}
+	if iss := c.String("iss"); iss == "" || !i.acceptsIssuer(iss, m) {
+		return fmt.Errorf("iss: expected %q, got %q", m.IssuerURL, clip(iss))
 	}
 	return i.checkTenant(c, m)
 }

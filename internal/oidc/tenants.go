@@ -59,10 +59,10 @@ func (i *Issuer) checkTenant(c auth.Claims, m *Metadata) error {
 	return fmt.Errorf("tid: expected %q, the tenant of iss, got %q", tenant, clip(c.String("tid")))
 }
 
-// checkKeyTenant refuses a key that belongs to another tenant than the iss that it signed. Its issuer is a template or one tenant's issuer;
-// keys of other providers have none.
+// checkKeyTenant refuses a key that belongs to another tenant than the iss that it signed. The key names its issuer, which is a
+// template or one tenant's issuer.
 func (i *Issuer) checkKeyTenant(iss, keyIssuer string, m *Metadata) error {
-	if keyIssuer == "" || keyIssuer == iss || i.tenant(iss, m) == "" || tenantOf(iss, keyIssuer) != "" {
+	if keyIssuer == iss || i.tenant(iss, m) == "" || tenantOf(iss, keyIssuer) != "" {
 		return nil
 	}
 	return fmt.Errorf("%w: the key belongs to %q, and iss is %q", errBadSignature, clip(keyIssuer), clip(iss))
