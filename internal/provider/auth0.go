@@ -15,7 +15,7 @@ func Auth0(legacyLogout bool) *Personality {
 			Token: "/oauth/token", Revocation: "/oauth/revoke", JWKS: "/.well-known/jwks.json", EndSession: "/oidc/logout",
 		},
 		metadata: auth0Metadata, idToken: auth0IDToken, accessToken: auth0AccessToken,
-		refreshes: func(g *grant) bool { return g.hasScope("offline_access") },
+		refreshes: (*grant).isOffline,
 	}
 	if legacyLogout {
 		a.paths[EndSession] = "/v2/logout"

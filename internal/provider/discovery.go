@@ -20,7 +20,7 @@ func (p *Provider) metadata(e Endpoint) http.HandlerFunc {
 		for _, part := range []map[string]any{p.capabilities(), p.clientAuthentication(), p.mutualTLS()} {
 			maps.Copy(all, part)
 		}
-		p.as().change(p.as().metadata, p, nil, all)
+		p.as().metadata.apply(p, nil, all)
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		p.answer(w, e, all)
 	}

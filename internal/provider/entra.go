@@ -3,7 +3,6 @@ package provider
 import (
 	"crypto/rand"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -22,9 +21,9 @@ func Entra(tenant string) *Personality {
 			EndSession: below + "/oauth2/v2.0/logout", Login: below + "/login", EndSessionConfirm: below + "/logout/confirm",
 			Userinfo: "/oidc/userinfo", Groups: "/v1.0/me/getMemberGroups",
 		},
-		metadata: entraMetadata, idToken: entraIDToken, accessToken: entraAccessToken, tokenAnswer: entraTokenAnswer,
+		metadata: entraMetadata, idToken: entraClaims, accessToken: entraAccessToken, tokenAnswer: entraTokenAnswer,
 		userinfo:  func(_ *Provider, _ *grant, claims map[string]any) { only(claims, "sub", "name", "email", "picture") },
-		refreshes: func(g *grant) bool { return g.hasScope("offline_access") },
+		refreshes: (*grant).isOffline,
 	}
 }
 
@@ -41,9 +40,9 @@ func entraMetadata(p *Provider, _ *grant, m map[string]any) {
 	m["scopes_supported"] = []string{"openid", "profile", "email", "offline_access"}
 }
 
-// entraClaims returns the claims that ID tokens and access tokens for APIs have in common.
-func entraClaims(p *Provider, g *grant, claims map[string]any) map[string]any {
-	only(claims, "sub", "aud", "iat", "exp", "name", "email", "preferred_username", "roles", "groups", "tid", "_claim_names",
+// entraClaims changes the claims of an ID token, and those that access tokens have in common with it.
+func entraClaims(p *Provider, g *grant, claims map[string]any) {
+	only(claims, "sub", "aud", "iat", "exp", "nonce", "name", "email", "preferred_username", "roles", "groups", "tid", "_claim_names",
 		"_claim_sources")
 	tenant, _ := claims["tid"].(string)
 	claims["iss"], claims["nbf"], claims["oid"] = p.origin()+"/"+tenant+"/v2.0", claims["iat"], "oid-of-"+g.sub()
@@ -53,15 +52,6 @@ func entraClaims(p *Provider, g *grant, claims map[string]any) map[string]any {
 		claims["_claim_sources"] = map[string]any{"src1": map[string]any{
 			"endpoint": "https://graph.windows.net/" + tenant + "/users/" + g.sub() + "/getMemberObjects",
 		}}
-	}
-	return claims
-}
-
-func entraIDToken(p *Provider, g *grant, claims map[string]any) {
-	nonce := claims["nonce"]
-	entraClaims(p, g, claims)
-	if nonce != nil {
-		claims["nonce"] = nonce
 	}
 }
 
@@ -73,7 +63,7 @@ func entraAccessToken(p *Provider, g *grant, claims map[string]any) string {
 		claims["aud"], claims["azp"], claims["azpacr"], claims["scp"] = g.client.ID, g.client.ID, "1", strings.Join(own, " ")
 		return p.SignJWT(claims)
 	}
-	claims["scp"] = strings.Join(slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool { return s == "offline_access" }), " ")
+	claims["scp"] = strings.Join(withoutOffline(g.scope), " ")
 	claims["aud"], claims["appid"], claims["ver"] = graphAudience, g.client.ID, "1.0"
 	claims["iss"] = strings.Replace(claims["iss"].(string), "/v2.0", "/", 1)
 	token := p.SignJWT(claims, WithHeader("nonce", "the hash of the one that is sent"))

@@ -83,6 +83,11 @@ func (p *Provider) exchangeTarget(form url.Values) ([]string, error) {
 	return targets, nil
 }
 
+// withoutOffline returns scopes without offline_access.
+func withoutOffline(scope []string) []string {
+	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return s == "offline_access" })
+}
+
 // exchangeScope returns the scope of the new token: the requested scopes, by default those of the subject token. It never
 // contains offline_access, because the response has no refresh token.
 func (p *Provider) exchangeScope(form url.Values, subject *party) []string {
@@ -90,7 +95,7 @@ func (p *Provider) exchangeScope(form url.Values, subject *party) []string {
 	if requested == "" {
 		requested, _ = subject.claims["scope"].(string)
 	}
-	return slices.DeleteFunc(p.grantedScopes(requested), func(s string) bool { return s == "offline_access" })
+	return withoutOffline(p.grantedScopes(requested))
 }
 
 // issueExchanged issues the requested token type. The response has it in access_token, whatever its type (§2.2.1).

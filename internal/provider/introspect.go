@@ -45,7 +45,7 @@ func (p *Provider) introspection(client *Client, token string, onlyOwnAudience b
 		if t.grant.user != nil {
 			answer["username"] = t.grant.user.Username
 		}
-		p.as().change(p.as().introspected, p, t.grant, answer)
+		p.as().introspected.apply(p, t.grant, answer)
 		return answer
 	}
 	if t := p.state.activeRefresh(token, now); t != nil && t.grant.client == client {

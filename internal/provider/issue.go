@@ -37,7 +37,7 @@ func (p *Provider) issue(g *grant, i issuance) map[string]any {
 	if slices.Contains(i.scope, "openid") {
 		answer["id_token"] = p.newIDToken(g, i, access, now, lifetime)
 	}
-	p.as().change(p.as().tokenAnswer, p, g, answer)
+	p.as().tokenAnswer.apply(p, g, answer)
 	return answer
 }
 
@@ -104,7 +104,7 @@ func (g *grant) accessTokenAudience() []string {
 // newIDToken issues an ID token. access is the access token of the same response, or "".
 func (p *Provider) newIDToken(g *grant, i issuance, access string, now time.Time, lifetime time.Duration) string {
 	claims := p.idTokenClaims(g, i.scope, i.nonce, access, now, lifetime)
-	p.as().change(p.as().idToken, p, g, claims)
+	p.as().idToken.apply(p, g, claims)
 	p.controls.adjusted(idTokens, claims)
 	return p.encrypted(g.client, g.client.IDTokenEncryption, p.SignJWT(claims, WithAlg(g.client.IDTokenAlg)))
 }

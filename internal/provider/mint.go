@@ -35,7 +35,7 @@ func (p *Provider) mustGrant(username, clientID string) *grant {
 		panic(fmt.Sprintf("the provider has no client %q or no user %q", clientID, username))
 	}
 	if g.user != nil {
-		g.scope = slices.DeleteFunc(slices.Clone(p.scopes()), func(s string) bool { return s == "offline_access" })
+		g.scope = withoutOffline(p.scopes())
 	}
 	return g
 }

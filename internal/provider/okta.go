@@ -16,7 +16,7 @@ func Okta(server string) *Personality {
 		Authorization: below + "/v1/authorize", Token: below + "/v1/token", JWKS: below + "/v1/keys", Userinfo: below + "/v1/userinfo",
 		Introspection: below + "/v1/introspect", Revocation: below + "/v1/revoke", EndSession: below + "/v1/logout",
 	}
-	a.refreshes = func(g *grant) bool { return g.hasScope("offline_access") }
+	a.refreshes = (*grant).isOffline
 	a.introspected = func(_ *Provider, g *grant, answer map[string]any) { only(answer, oktaIntrospected...) }
 	return a
 }

@@ -33,10 +33,10 @@ type Personality struct {
 // A change changes a JSON object of a grant; the grant is nil for metadata.
 type change func(p *Provider, g *grant, object map[string]any)
 
-// change applies a change, which may be nil.
-func (*Personality) change(f change, p *Provider, g *grant, object map[string]any) {
-	if f != nil {
-		f(p, g, object)
+// apply makes the change, if there is one.
+func (c change) apply(p *Provider, g *grant, object map[string]any) {
+	if c != nil {
+		c(p, g, object)
 	}
 }
 
@@ -102,6 +102,9 @@ func only(object map[string]any, names ...string) {
 
 // hasScope reports whether a scope was granted.
 func (g *grant) hasScope(scope string) bool { return slices.Contains(g.scope, scope) }
+
+// isOffline reports whether the grant has the scope offline_access, for which many products give refresh tokens.
+func (g *grant) isOffline() bool { return g.hasScope("offline_access") }
 
 // rename gives a member another name, if the object has it.
 func rename(object map[string]any, from, to string) {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 )
@@ -149,7 +148,7 @@ func (s *state) endSession(sid string) []*Client {
 	clients := s.clientsOf(sid)
 	maps.DeleteFunc(s.sessions, func(_ string, v *session) bool { return v.sid == sid })
 	s.eachGrant(func(g *grant) {
-		if g.session.sid == sid && !slices.Contains(g.scope, "offline_access") {
+		if g.session.sid == sid && !g.isOffline() {
 			g.revoked = true
 		}
 	})

@@ -34,7 +34,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims := p.claims(t.grant, scopes)
-	p.as().change(p.as().userinfo, p, t.grant, claims)
+	p.as().userinfo.apply(p, t.grant, claims)
 	p.answerUserinfo(w, r, t.grant, claims)
 }
 
