@@ -108,13 +108,13 @@ func (k *kong) firstServer(server *Mapping, c *entity) {
 		server.Set("pkce", "lax") // Kong's default
 	}
 	k.provisionKey(server, c)
-	for key, text := range map[string]string{
-		"enable_implicit_grant": "the implicit grant isn't supported: use authorization_code with PKCE",
-		"enable_password_grant": "the password grant isn't supported: use authorization_code with PKCE",
-		"global_credentials":    "tokens of one route are accepted on the others only with oauth2.issuer: write the origin of the gate",
+	for _, setting := range []struct{ key, text string }{
+		{"enable_implicit_grant", "the implicit grant isn't supported: use authorization_code with PKCE"},
+		{"enable_password_grant", "the password grant isn't supported: use authorization_code with PKCE"},
+		{"global_credentials", "tokens of one route are accepted on the others only with oauth2.issuer: write the origin of the gate"},
 	} {
-		if c.text(key) == "true" {
-			k.Notef(c.at(key), "%s: %s", key, text)
+		if c.text(setting.key) == "true" {
+			k.Notef(c.at(setting.key), "%s: %s", setting.key, setting.text)
 		}
 	}
 }

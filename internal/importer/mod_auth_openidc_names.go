@@ -1,9 +1,6 @@
 package importer
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // A moidcDirective is a directive of mod_auth_openidc.
 type moidcDirective struct {
@@ -31,7 +28,8 @@ func moidcTable() map[string]*moidcDirective {
 
 // noteSettings notes each directive of the module that isn't imported as it is.
 func (h *apacheHost) noteSettings() {
-	for lower, n := range h.settings {
+	for _, lower := range sortedKeys(h.settings) {
+		n := h.settings[lower]
 		switch d := moidcNames[lower]; {
 		case !strings.HasPrefix(lower, "oidc"):
 		case d == nil:
@@ -44,12 +42,7 @@ func (h *apacheHost) noteSettings() {
 
 // setSimple sets the settings that take the value of a directive.
 func (h *apacheHost) setSimple() {
-	names := make([]string, 0, len(h.settings))
-	for lower := range h.settings {
-		names = append(names, lower)
-	}
-	slices.Sort(names)
-	for _, lower := range names {
+	for _, lower := range sortedKeys(h.settings) {
 		if d := moidcNames[lower]; d != nil && d.key != "" && h.settings[lower].arg(0) != "" {
 			h.oidc.Set(d.key, h.value(h.settings[lower].arg(0)))
 		}

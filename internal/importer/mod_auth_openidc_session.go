@@ -91,9 +91,11 @@ func (h *apacheHost) setRedis() {
 		redis.Set("password", h.AddVariable(Variable{Name: "REDIS_PASSWORD", Sample: "redis-password"}))
 		h.differs("OIDCRedisCachePassword", "the value isn't written into the configuration: set the environment variable REDIS_PASSWORD to it")
 	}
-	for directive, key := range map[string]string{"OIDCRedisCacheConnectTimeout": "connect_timeout", "OIDCRedisCacheTimeout": "read_timeout"} {
-		if n := h.seconds(directive, 0); n > 0 && n < 600 {
-			redis.Set(key, n*1000)
+	for _, timeout := range []struct{ directive, key string }{
+		{"OIDCRedisCacheConnectTimeout", "connect_timeout"}, {"OIDCRedisCacheTimeout", "read_timeout"},
+	} {
+		if n := h.seconds(timeout.directive, 0); n > 0 && n < 600 {
+			redis.Set(timeout.key, n*1000)
 		}
 	}
 }

@@ -62,8 +62,8 @@ var restricting = []string{"allow", "deny", "restrict", "group", "role", "domain
 // unknownAccess returns the expression that refuses every request if an option that isn't known here may restrict who passes.
 func (d *o2pDeployment) unknownAccess() string {
 	access := ""
-	for name, place := range d.unknown {
-		lower := strings.ToLower(name)
+	for _, name := range sortedKeys(d.unknown) {
+		place, lower := d.unknown[name], strings.ToLower(name)
 		if slices.ContainsFunc(restricting, func(part string) bool { return strings.Contains(lower, part) }) {
 			d.Notef(place, "%s isn't known here and may restrict who passes, so no user may pass: write the rules for it, and import "+
 				"again without it", name)

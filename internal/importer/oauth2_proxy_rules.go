@@ -235,8 +235,8 @@ func (d *o2pDeployment) noteClosed() {
 
 // noteRest notes each option that has no effect, and each one that isn't known.
 func (d *o2pDeployment) noteRest() {
-	for name, s := range d.settings {
-		option := o2pNames[name]
+	for _, name := range sortedKeys(d.settings) {
+		s, option := d.settings[name], o2pNames[name]
 		switch {
 		case option.differ != "" && !s.used && !s.isDefault():
 			d.Notef(s.place, "%s: %s", name, option.differ)
@@ -244,8 +244,8 @@ func (d *o2pDeployment) noteRest() {
 			d.Notef(s.place, "%s isn't imported", name)
 		}
 	}
-	for name, place := range d.unknown {
-		d.Notef(place, "%s isn't an option of oauth2-proxy that is known here: it is left out", name)
+	for _, name := range sortedKeys(d.unknown) {
+		d.Notef(d.unknown[name], "%s isn't an option of oauth2-proxy that is known here: it is left out", name)
 	}
 }
 

@@ -111,11 +111,11 @@ func rewriting(path, target string) (removed, added string, ok bool) {
 	if m == nil || !found || strings.Contains(target, "$") || !strings.HasSuffix(m[1], "/") || !strings.HasSuffix(target, "/") {
 		return "", "", false
 	}
-	removed = strings.TrimSuffix(m[1], "/")
+	removed, added = strings.TrimSuffix(m[1], "/"), strings.TrimSuffix(target, "/")
 	if removed != "" && (!plainPath(removed) || strings.ContainsAny(removed, ".+")) {
 		return "", "", false
 	}
-	return removed, strings.TrimSuffix(target, "/"), added == "" || plainPath(added)
+	return removed, added, added == "" || plainPath(added)
 }
 
 // targetAddress returns the upstream of a route, with a path that is added.
