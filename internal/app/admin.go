@@ -2,7 +2,6 @@ package app
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -59,17 +58,12 @@ func (s *server) adminOnly(serve http.HandlerFunc) http.HandlerFunc {
 
 // isAdmin reports whether a request has the admin token. If none is configured, it reports whether the request comes from this machine.
 func (s *server) isAdmin(r *http.Request) bool {
-	token := string(s.running().Admin.Token)
+	token := s.running().Admin.Token
 	if token == "" {
 		return isLocal(r)
 	}
 	scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "Bearer") && sameSecret(sent, token)
-}
-
-func sameSecret(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+	return strings.EqualFold(scheme, "Bearer") && token.Is(sent)
 }
 
 // isLocal reports whether a request comes from a loopback address and is for a loopback host. It refuses requests with Origin, because any

@@ -191,8 +191,11 @@ func (r *Request) Preflight() bool {
 }
 
 // WantsHTML reports whether Accept has text/html.
-func (r *Request) WantsHTML() bool {
-	for _, accept := range r.Header.Values("Accept") {
+func (r *Request) WantsHTML() bool { return WantsHTML(r.Header) }
+
+// WantsHTML reports whether the Accept of a request's header has text/html.
+func WantsHTML(h http.Header) bool {
+	for _, accept := range h.Values("Accept") {
 		if strings.Contains(strings.ToLower(accept), "text/html") {
 			return true
 		}

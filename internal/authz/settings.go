@@ -1,6 +1,10 @@
 package authz
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Settings are a route's requirements on identities, and how an identity is mapped to a consumer.
 type Settings struct {
@@ -37,6 +41,11 @@ type RequiredSettings struct {
 	AudienceRequired []string `yaml:"audience_required"` // "any" alone: no check
 	GroupsRequired   []string `yaml:"groups_required"`
 	RolesRequired    []string `yaml:"roles_required"`
+}
+
+// RequiresRoles reports whether roles or groups are required, which only some have of those who can log in.
+func (r *RequiredSettings) RequiresRoles() bool {
+	return len(strings.Fields(strings.Join(slices.Concat(r.RolesRequired, r.GroupsRequired), " "))) > 0
 }
 
 func (r *RequiredSettings) none() bool {

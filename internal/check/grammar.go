@@ -295,3 +295,23 @@ func Quote(text string) string {
 	}
 	return strconv.Quote(text)
 }
+
+// IsUUID reports whether s has the form of a UUID (RFC 9562 §4).
+func IsUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -69,14 +69,13 @@ func (r *Rule) checkConsole(restricted bool) {
 
 // isRestrictive reports whether a rule lets only some of those pass who can log in.
 func (r *Rule) isRestrictive() bool {
-	return len(strings.Fields(strings.Join(slices.Concat(r.RolesRequired, r.GroupsRequired), " "))) > 0 || authz.ReadsIdentity(r.Allow)
+	return r.RequiresRoles() || authz.ReadsIdentity(r.Allow)
 }
 
 // requiresPersons reports whether the route's own requirements let only some of those pass who can log in, whatever the rule.
 func (r *Route) requiresPersons() bool {
 	return len(r.Route.ACL.Allow) > 0 || !slices.ContainsFunc(r.perIssuer(), func(part Route) bool {
-		required := &part.OIDC.Authz.RequiredSettings
-		return len(strings.Fields(strings.Join(slices.Concat(required.RolesRequired, required.GroupsRequired), " "))) == 0
+		return !part.OIDC.Authz.RequiresRoles()
 	})
 }
 

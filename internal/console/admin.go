@@ -1,8 +1,6 @@
 package console
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,6 +8,7 @@ import (
 	"strings"
 
 	"sallyport/internal/attempts"
+	"sallyport/internal/auth"
 )
 
 // cookieName is the name of the cookie of a login with the admin token. Browsers send a __Host- cookie to the host that set it, and to no
@@ -83,7 +82,7 @@ func (a *Admin) unknown(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "admin.token isn't configured, so only this machine may read the console", http.StatusForbidden)
 		return
 	}
-	if !wantsHTML(r) {
+	if !auth.WantsHTML(r.Header) {
 		http.Error(w, "the console needs a login in a browser; programs use the admin API", http.StatusUnauthorized)
 		return
 	}
@@ -148,7 +147,7 @@ func (a *Admin) postLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := a.Token()
-	ok := token != "" && sameSecret(r.PostForm.Get("token"), token)
+	ok := token != "" && auth.Secret(token).Is(r.PostForm.Get("token"))
 	a.LoggedIn(r.RemoteAddr, ok)
 	if !ok {
 		a.ask(w, r, http.StatusUnauthorized, "This isn't the admin token.")
@@ -157,11 +156,6 @@ func (a *Admin) postLogin(w http.ResponseWriter, r *http.Request) {
 	attempt.Succeed()
 	setCookie(w, a.logins.begin(token), int(loginLife.Seconds()))
 	redirect(w, "login?kept")
-}
-
-func sameSecret(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
 // cookieOf returns the value of the cookie; "" if there is none, or several: somebody else has set one of them.

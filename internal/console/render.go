@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,8 +110,3 @@ func when(t time.Time) template.HTML {
 
 // ago returns how long ago a time was.
 func ago(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
-
-// wantsHTML reports whether a browser sends the request.
-func wantsHTML(r *http.Request) bool {
-	return slices.ContainsFunc(r.Header.Values("Accept"), func(v string) bool { return strings.Contains(strings.ToLower(v), "text/html") })
-}

@@ -193,8 +193,7 @@ func (h *apacheHost) addText(n *apacheNode, text, trimmed string, nodes []*apach
 
 // addWild adds a section with wild cards, which is closed where it restricts.
 func (h *apacheHost) addWild(n *apacheNode, text string, nodes []*apacheNode) {
-	before, _, _ := strings.Cut(text[:strings.IndexAny(text, "*?[")], "*")
-	h.unreadable(n, coveringPath(before), nodes)
+	h.unreadable(n, coveringPath(text[:strings.IndexAny(text, "*?[")]), nodes)
 }
 
 // unreadable closes a path if a section that can't be read restricts it.
@@ -223,7 +222,7 @@ func (h *apacheHost) addDirectory(n *apacheNode, folder string, nodes []*apacheN
 		return
 	}
 	folder = path.Clean(folder)
-	if h.root != "" && (within(path.Clean(h.root), folder) || h.root == folder) {
+	if h.root != "" && within(path.Clean(h.root), folder) {
 		h.addFolder(n, "/", nodes)
 	} else if rest, below := strings.CutPrefix(folder, path.Clean(h.root)+"/"); h.root != "" && below && plainPath("/"+rest) {
 		h.addFolder(n, "/"+rest, nodes)

@@ -33,8 +33,7 @@ type Plain string
 func NewMapping() *Mapping { return &Mapping{} }
 
 // Set sets a key, or replaces its value. The value is a string, Raw, Plain, bool, int, *Mapping, a list of strings, Raws, anys or
-// mappings, or
-// nil for null. A string means itself: a ${ in it is written as $${.
+// mappings, or nil for null. A string means itself: a ${ in it is written as $${.
 func (m *Mapping) Set(key string, value any) *Mapping {
 	if p := m.find(key); p != nil {
 		p.value = value

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 // TenantTemplate stands for the ID of a tenant where Entra ID has one endpoint for many tenants: in the issuer of its metadata, in the
@@ -20,24 +21,10 @@ func tenantOf(iss, template string) string {
 	before, after, found := strings.Cut(template, TenantTemplate)
 	rest, fits := strings.CutPrefix(iss, before)
 	tenant, ends := strings.CutSuffix(rest, after)
-	if !found || !fits || !ends || !isUUID(tenant) {
+	if !found || !fits || !ends || !check.IsUUID(tenant) || strings.ToLower(tenant) != tenant {
 		return ""
 	}
 	return tenant
-}
-
-// isUUID reports whether s is a UUID in lower case (RFC 9562 §4).
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (c == '-') || !hyphen && !strings.ContainsRune("0123456789abcdef", rune(c)) {
-			return false
-		}
-	}
-	return true
 }
 
 // tenant returns the tenant of an iss by the templates in the metadata and in issuers_allowed; "" without one.

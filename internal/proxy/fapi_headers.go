@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/auth"
+	"sallyport/internal/check"
 )
 
 // ResponseSettings are the settings of the oidc: block for all responses of a route. Of several issuers each can demand them for the route,
@@ -32,31 +33,11 @@ func (d *Decision) setInteraction() {
 	if !d.Route.Responses.InteractionID {
 		return
 	}
-	if sent := d.Request.Header[interactionHeader]; len(sent) == 1 && isUUID(sent[0]) {
+	if sent := d.Request.Header[interactionHeader]; len(sent) == 1 && check.IsUUID(sent[0]) {
 		d.interaction = sent[0]
 		return
 	}
 	d.interaction = newUUID()
-}
-
-// isUUID reports whether s has the form of a UUID (RFC 9562 §4).
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // newUUID returns a random UUID (RFC 9562 §5.4).

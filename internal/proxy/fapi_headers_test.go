@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/internal/check"
 )
 
 // TestInteractionID checks that the client, the upstream and the log get one ID: the client's, if it is a UUID, or else a new one.
@@ -38,7 +40,7 @@ func TestInteractionID(t *testing.T) {
 		res.Body.Close()
 		got := res.Header.Values(interactionHeader)
 		switch {
-		case len(got) != 1 || !isUUID(got[0]) || (got[0] == sent) != c.kept:
+		case len(got) != 1 || !check.IsUUID(got[0]) || (got[0] == sent) != c.kept:
 			t.Errorf("%s: the client got %q", name, got)
 		case c.token == "Bearer good" && string(body) != got[0]:
 			t.Errorf("%s: the upstream got %q, the client %q", name, body, got)
