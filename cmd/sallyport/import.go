@@ -9,7 +9,7 @@ import (
 
 // importFiles is sallyport import.
 func (c *command) importFiles() execution {
-	folder := c.flags.String("o", "", "write sallyport.yaml and routes/*.yaml to this `FOLDER`; default: one file on standard output")
+	folder := c.flags.String("o", "", "write sallyport.yaml and routes/*.yaml to this `DIR`; default: one file on standard output")
 	return func(context.Context) error {
 		files, line := splitCommandLine(c.flags.Args())
 		if len(files) == 0 && len(line) == 0 {

@@ -29,7 +29,7 @@ func actions() []action {
 		{cmdline.Command{Name: "snippet", Arguments: "PROXY [-c FILE]", Values: forwardauth.Proxies(),
 			Summary: "print the configuration by which PROXY (" + alternatives(forwardauth.Proxies()) +
 				") asks the gate whether requests may pass (forward-auth)"}, (*command).snippet},
-		{cmdline.Command{Name: "import", Arguments: "SYSTEM [-o FOLDER] FILE... [-- FLAG...]", Values: importer.Systems(), Files: true,
+		{cmdline.Command{Name: "import", Arguments: "SYSTEM [-o DIR] FILE... [-- FLAG...]", Values: importer.Systems(), Files: true,
 			Summary: "make a configuration from the files of " + alternatives(importer.Systems()) + ", and print what differs; FLAGs are " +
 				"those of oauth2-proxy"}, (*command).importFiles},
 		{cmdline.Command{Name: "health", Arguments: "[-c FILE] [-live]",

@@ -42,7 +42,7 @@ func Import(o ImportOptions, in io.Reader, out, report io.Writer) error {
 		return err
 	}
 	if o.Folder == "" && len(result.Files) > 0 {
-		fmt.Fprintf(report, "%s and other files aren't written to standard output: write -o FOLDER\n", result.Files[0].Name)
+		fmt.Fprintf(report, "%s and other files aren't written to standard output: write -o DIR\n", result.Files[0].Name)
 	}
 	for _, n := range result.Notes {
 		fmt.Fprintln(report, n)
